@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The common start of all supervisors in C: a command under a filter that notifies of one system call, and its
+ * The common start of all supervisors in C: a command under a filter that notifies of one system call or two, and its
  * listener.
  */
 #ifndef LISTENER_H
@@ -29,17 +29,18 @@
 #endif
 
 /* The listener, or −1. `flags` of seccomp(2) beside SECCOMP_FILTER_FLAG_NEW_LISTENER. */
-static inline int start(char **command, unsigned number, unsigned long flags, pid_t *child) {
+static inline int start_for(char **command, unsigned number, unsigned other, unsigned long flags, pid_t *child) {
   volatile int *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   *child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (*child == 0) {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, other, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {4, filter};
+    struct sock_fprog program = {5, filter};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     int listener =
         (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
@@ -49,6 +50,10 @@ static inline int start(char **command, unsigned number, unsigned long flags, pi
   }
   while (*shared == 0) usleep(100);
   return *shared;
+}
+
+static inline int start(char **command, unsigned number, unsigned long flags, pid_t *child) {
+  return start_for(command, number, number, flags, child);
 }
 
 /* False if no task is left under the filter. */

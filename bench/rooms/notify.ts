@@ -31,6 +31,12 @@ export async function measureNotify(): Promise<void> {
     case: "notify: two threads contend, against counted calls under a pthread_rwlock_t",
     ...(await pairs(9, contended, lockedAndCounted)),
   });
+  const floor = () => measured(["build/bench/rooms", ...contending()]) / twice;
+  print({
+    ...row,
+    case: "notify: two threads contend, against the least that a supervisor in C can do",
+    ...(await pairs(9, contended, floor)),
+  });
   const locked = () => measured(contending("lock")) / twice;
   print({
     ...row,

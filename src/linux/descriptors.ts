@@ -32,20 +32,28 @@ export function reservePolling(epoll?: number): void {
  * descriptors. Waits at most `milliseconds`, without a limit if undefined; a signal ends the wait early (all bits 0).
  */
 export function pollFor(descriptors: readonly number[], milliseconds?: number): readonly number[] {
-  const entries = new Int32Array(2 * descriptors.length); // int fd; short events; short revents
-  descriptors.forEach((descriptor, index) => {
-    entries[2 * index] = descriptor;
+  const { length } = descriptors;
+  // int fd; short events; short revents
+  const entries = length <= kept.length >> 1 ? kept : new Int32Array(2 * length);
+  for (let index = 0; index < length; index++) {
+    entries[2 * index] = descriptors[index]!;
     entries[2 * index + 1] = pollBits.in;
-  });
-  const result = native().syscall(callNumber("ppoll"), entries, descriptors.length, timespec(milliseconds), null, 0);
+  }
+  const result = native().syscall(callNumber("ppoll"), entries, length, timespec(milliseconds), null, 0);
   if (result === -errno.EINVAL) return pollBySpareEpoll(descriptors, milliseconds);
   return descriptors.map((_, index) => (result > 0 ? (entries[2 * index + 1]! >>> 16) & 0xffff : 0));
 }
 
-const timespec = (milliseconds: number | undefined): BigInt64Array | null =>
-  milliseconds === undefined
-    ? null
-    : BigInt64Array.of(BigInt(Math.floor(milliseconds / 1000)), BigInt(Math.round((milliseconds % 1000) * 1e6)));
+/** Memory outside of JavaScript's heap, which the addon is given, takes longer to make than a poll that finds something. */
+const kept = new Int32Array(16);
+const keptTime = new BigInt64Array(2);
+
+function timespec(milliseconds: number | undefined): BigInt64Array | null {
+  if (milliseconds === undefined) return null;
+  keptTime[0] = BigInt(Math.floor(milliseconds / 1000));
+  keptTime[1] = BigInt(Math.round((milliseconds % 1000) * 1e6));
+  return keptTime;
+}
 
 /** Milliseconds between polls when no wait is possible: slow, but not a busy loop. */
 const blindInterval = 50;

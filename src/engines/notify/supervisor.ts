@@ -205,7 +205,6 @@ export class Supervisor {
       if (rooms?.isBusy === true) {
         if (answer) this.#send();
         answer = false;
-        this.#advanceRooms();
         if (!this.#awaitQuestion(rooms.patience)) continue;
       }
       const deaths = this.#native.next(answer, rooms?.isBusy !== true);
@@ -231,9 +230,13 @@ export class Supervisor {
 
   /** Whether a notification comes within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
   #awaitQuestion(milliseconds: number): boolean {
-    if (this.#pinning?.hasWaiting === true) return true;
-    const found = pollFor([...this.#asking, this.#epoll], milliseconds);
-    return found.some((events, index) => events !== 0 && index < this.#asking.length);
+    if (milliseconds === 0) this.#advanceRooms();
+    if (this.#pinning!.hasWaiting) return true;
+    const isAsked = pollFor([...this.#asking, this.#epoll], milliseconds)
+      .slice(0, -1)
+      .some((bits) => bits !== 0);
+    if (!isAsked) this.#advanceRooms();
+    return isAsked;
   }
 
   /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */
@@ -375,7 +378,6 @@ export class Supervisor {
     const record = made === undefined || observed === undefined ? made : { ...made, memory: observed() };
     const notKilled = kills ? this.#killCaller(caller) : undefined;
     if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
-
     return { verdict, passes };
   }
 

@@ -69,6 +69,10 @@ export class Admission {
       records.putRefusal("unheld", errno.EPERM, { pin: { why: "untraceable", errno: errno.EPERM }, obstacle });
       return this.#refuse(errno.EPERM);
     }
+    if (keeper.isExpected(plain)) {
+      if (keeper.isFull) return this.#refuseFull();
+      return keeper.enter(plain, entered, true) && this.#pass();
+    }
     const outcome = call.pinEnd(packEntered(entered));
     if (outcome.kind !== "unpinnable") return false;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;

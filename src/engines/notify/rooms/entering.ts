@@ -14,6 +14,8 @@ import type { EnteringCall } from "./keeper.ts";
 export type JudgeLate = (notification: Uint8Array, thread: Thread, entered: EnteredRoom) => number;
 
 const { data, size } = notificationLayout;
+/** One in a thread: to make it anew for each answer takes longer than to fill it. */
+const response = new DataView(new ArrayBuffer(24));
 
 /** A call that its caller makes as it is. */
 export class PlainEntering implements EnteringCall {
@@ -55,7 +57,6 @@ export class PlainEntering implements EnteringCall {
   }
 
   #respond(error: number, flags: number): boolean {
-    const response = new DataView(new ArrayBuffer(24));
     response.setBigUint64(0, this.id, true);
     response.setInt32(16, error, true);
     response.setUint32(20, flags, true);

@@ -10,7 +10,8 @@
  * | in both cases | when the filter asks about another call of the thread, which can be in one only; when the thread has ended |
  *
  * A report costs a stop and two notifications more; seeing costs nothing as long as no two calls want a room at once. So the ends
- * of a room's calls are reported from when two have wanted it at once, until that has not happened for a while.
+ * of a room's calls are reported from when two have wanted it at once, until that has not happened for a while; except for
+ * threads whose next call is expected sooner than a report (expected.ts).
  */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";
@@ -21,6 +22,7 @@ import { notificationIsValid } from "../../../linux/seccomp.ts";
 import { type Outcome, type RoomRequest, RoomTable } from "../../../rooms/table.ts";
 import type { Pinning } from "../pin/pinning.ts";
 import type { Process, Thread } from "../tasks.ts";
+import { ExpectedThreads } from "./expected.ts";
 import { waitingSignals, whereabouts } from "./whereabouts.ts";
 
 /** A call that its verdict lets run, and that enters rooms. It outlives its notification's turn. */
@@ -62,6 +64,10 @@ interface Entry {
   /** Its beginning is not over: it is not to be let run by `admit`. */
   isBeginning: boolean;
   isAdmitted: boolean;
+  /** When that was, in milliseconds. */
+  admittedAt: number;
+  /** Its thread's next call is expected to say that it has ended. */
+  isExpected: boolean;
   /** From when on it was seen running, in milliseconds; 0: it was not. */
   runningSince: number;
   isInterrupted: boolean;
@@ -82,6 +88,7 @@ export class RoomKeeper {
   readonly #contendedUntil: Float64Array;
   /** Threads that can be looked at. */
   readonly #visible = new WeakSet<Thread>();
+  readonly #expected = new ExpectedThreads<Thread>();
   readonly #tree = {};
   #nextLook = 0;
 
@@ -122,10 +129,15 @@ export class RoomKeeper {
     return entry.isAdmitted;
   }
 
-  /** True: the call may run. False: it waits; whether it runs `call` learns. */
-  enter(call: EnteringCall, entered: readonly EnteredRoom[]): boolean {
+  /** Whether a report of the call's end, which is visible, is not worth its time. To be asked once for each call. */
+  isExpected({ thread }: EnteringCall): boolean {
+    return this.#expected.comes(thread, performance.now());
+  }
+
+  /** True: the call may run. False: it waits; whether it runs `call` learns. `isExpected`: as that says. */
+  enter(call: EnteringCall, entered: readonly EnteredRoom[], isExpected = false): boolean {
     const time = performance.now();
-    const entry = this.#begin(call, entered, time);
+    const entry = this.#begin(call, entered, time, isExpected);
     if (entry.isAdmitted) return true;
     if (this.#waiting.size === 0) this.#nextLook = time + times.look;
     this.#waiting.add(entry);
@@ -141,7 +153,7 @@ export class RoomKeeper {
   }
 
   /** Where it has to wait, those that hold its rooms are looked at. If that does not help, the rooms are contended. */
-  #begin(call: EnteringCall, entered: readonly EnteredRoom[], time: number): Entry {
+  #begin(call: EnteringCall, entered: readonly EnteredRoom[], time: number, isExpected = false): Entry {
     const { thread } = call;
     this.ended(thread.tid);
     const requests = entered.map(({ room, side }) => ({ room, side, owner: this.#owner(room, thread) }));
@@ -150,6 +162,8 @@ export class RoomKeeper {
       requests,
       isBeginning: true,
       isAdmitted: false,
+      admittedAt: time,
+      isExpected,
       runningSince: 0,
       isInterrupted: false,
       hadSignal: false,
@@ -159,7 +173,7 @@ export class RoomKeeper {
     this.#settle(this.#table.enter(entry, requests, start));
     if (!entry.isAdmitted) {
       const { behind } = this.#table.waitOf(entry)!;
-      for (const other of behind.slice(0, mostLooks)) this.#look(other, time, start);
+      for (const other of behind.slice(0, mostLooks)) if (!other.isExpected) this.#look(other, time, start);
       for (const { room } of entry.isAdmitted ? [] : requests) this.#contendedUntil[room] = time + times.contended;
     }
     entry.isBeginning = false;
@@ -197,7 +211,14 @@ export class RoomKeeper {
   /** The filter asks about a call of the thread, or the thread has ended: the call that it was in is over. */
   ended(tid: number): void {
     const entry = this.#entries.get(tid);
-    if (entry !== undefined) this.#remove(entry);
+    if (entry === undefined) return;
+    if (entry.isAdmitted && (entry.isExpected || entry.call.isReported)) this.#learn(entry, performance.now());
+    this.#remove(entry);
+  }
+
+  #learn({ call: { thread }, isExpected, admittedAt }: Entry, time: number): void {
+    if (isExpected) this.#expected.came(thread, admittedAt, time, this.#waiting.size > 0);
+    else this.#expected.reported(thread, admittedAt, time);
   }
 
   /** Every call that waits returns this errno, positive. */
@@ -227,6 +248,7 @@ export class RoomKeeper {
         continue;
       }
       entry.isAdmitted = true;
+      if (!entry.isBeginning) entry.admittedAt = performance.now();
       this.#waiting.delete(entry);
       if (!entry.isBeginning && !entry.call.admit()) this.#remove(entry);
     }
@@ -265,6 +287,7 @@ export class RoomKeeper {
     }
     switch (whereabouts(tid, call.data)) {
       case "elsewhere":
+        if (entry.isExpected) this.#expected.failed(call.thread);
         this.#remove(entry, start);
         return;
       case "running":
@@ -278,6 +301,7 @@ export class RoomKeeper {
   }
 
   #interrupt(entry: Entry, start: bigint): void {
+    if (entry.isExpected) this.#expected.failed(entry.call.thread);
     const result = this.#pinning.interrupt(entry.call.thread.tid);
     if (result === 0 || result === -errno.ESRCH) this.#remove(entry, start);
     else if (result === -errno.EINPROGRESS) entry.isInterrupted = true;

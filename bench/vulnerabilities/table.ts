@@ -14,14 +14,26 @@ const head = [
 const integer = (value: number): string => Math.round(value).toLocaleString("en-US");
 const firstCell = (name: string): string => `| [\`against/${name}\`](../policies/against/${name}.ts) |`;
 
-function row(name: string, { needed, attacks, legitimate, withoutRooms }: Measured): string {
+/** What was not measured now stays as it was in `former`, if the row has not changed its number of rounds. */
+function row(
+  name: string,
+  { needed, attacks, legitimate, withoutRooms }: Measured,
+  former: string | undefined,
+): string {
+  const formerCells = former?.split(" | ").slice(1) ?? [];
+  const kept = (index: number): string => {
+    const isSame = formerCells[0] === integer(median(needed));
+    return (isSame ? formerCells[index]?.replace(/ \|$/, "") : undefined) ?? "not measured";
+  };
   const attacked = (engine: Engine): string => {
     const attack = attacks[engine];
-    return attack === undefined ? "not measured" : `${attack.wins} in ${integer(attack.rounds)}`;
+    return attack === undefined ? kept(1 + engines.indexOf(engine)) : `${attack.wins} in ${integer(attack.rounds)}`;
   };
   const paid = (engine: Engine): string => {
     const [ours, plain] = [legitimate[engine], legitimate["no policy"]];
-    return ours === undefined || plain === undefined ? "not measured" : `× ${(ours / plain).toFixed(2)}`;
+    return ours === undefined || plain === undefined
+      ? kept(3 + engines.indexOf(engine))
+      : `× ${(ours / plain).toFixed(2)}`;
   };
   const cells = [attacked, paid].flatMap((cell) =>
     engines.map((engine) => (withoutRooms.includes(engine) ? "no rooms" : cell(engine))),
@@ -35,9 +47,10 @@ export function writeRow(one: Vulnerability, measured: Measured): void {
   const at = [text.indexOf(begin), text.indexOf(end)] as const;
   if (at[0] < 0 || at[1] < at[0]) throw new Error(`${document} has no place for the table`);
   const before = text.slice(at[0], at[1]).split("\n");
-  const rows = vulnerabilities.flatMap(({ name }) =>
-    name === one.name ? [row(name, measured)] : before.filter((each) => each.startsWith(firstCell(name))),
-  );
+  const rows = vulnerabilities.flatMap(({ name }) => {
+    const former = before.filter((each) => each.startsWith(firstCell(name)));
+    return name === one.name ? [row(name, measured, former[0])] : former;
+  });
   writeFileSync(
     document,
     `${text.slice(0, at[0])}${begin}\n\n${[...head, ...rows].join("\n")}\n\n${text.slice(at[1])}`,

@@ -199,6 +199,8 @@ const roomCalls: readonly (readonly [room: number, side: number, call: number])[
   [1, 2, number.getpgrp],
 ];
 
+const roomStatements = roomCalls.map(([room, side, call]) => onCall(call, [{ kind: "enter", room, side }]));
+
 /** `patience` of the gate: in ms. */
 function rooms(patience: number, late: number = verdicts.deny, scope: Room["scope"] = "tree"): Program {
   const at = { file: 0, line: 1, column: 1, length: 1 };
@@ -222,10 +224,7 @@ function rooms(patience: number, late: number = verdicts.deny, scope: Room["scop
   };
   return programOf("rooms", {
     rooms: [memory, gate],
-    body: [
-      ...roomCalls.map(([room, side, call]) => onCall(call, [{ kind: "enter", room, side }])),
-      give(verdicts.allow),
-    ],
+    body: [...roomStatements, give(verdicts.allow)],
   });
 }
 
@@ -255,6 +254,7 @@ function roomsAbout(reads: Reading): Program {
 /** By the name that the harness takes. */
 export const programs: Readonly<Record<string, () => Program>> = {
   rooms: () => rooms(60_000),
+  "rooms-followed": () => ({ ...most(24), rooms: rooms(60_000).rooms, body: [...roomStatements, ...most(24).body] }),
   "rooms-late": () => rooms(100),
   "rooms-kill": () => rooms(100, verdicts.kill),
   "rooms-of-memory": () => rooms(100, verdicts.deny, "memory"),

@@ -65,7 +65,7 @@ export const vulnerabilities: readonly Vulnerability[] = [
     title: "a page's references overflow",
     oracle: "the kernel counts a reference beyond 4,096 (the exploit: 2^31)",
     rule: "count",
-    rounds: 5_000,
+    rounds: 1_250,
     anyKernel: false,
   },
   {

@@ -1,12 +1,12 @@
 /**
- * Rooms of eBPF filters beyond the kernel's selftests: a system whose first process attaches the filter, and calls that are
- * frozen or wait for a FUSE server.
+ * Rooms of eBPF filters beyond the kernel's selftests: a system whose first process attaches the filter, calls that are
+ * frozen or wait for a FUSE server, and threads with a lock of their own.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { compiled } from "../support/run.ts";
-import { casesInMachine, unable } from "./vm.ts";
+import { casesInMachine, full, unable } from "./vm.ts";
 
 const guest = "test/kernel/guest/rooms";
 const runs = unable("patched") === undefined;
@@ -42,4 +42,11 @@ await casesInMachine(
   { kernel: "patched" },
   inFolder(...confined("stopped", runs ? compiled(resolve(`${guest}/stopped.c`), ["-static"]) : "")),
   16,
+);
+
+await casesInMachine(
+  "rooms and a mutex",
+  { kernel: "patched" },
+  confined("locks", runs ? compiled(resolve(`${guest}/locks.c`), ["-static", "-pthread"]) : "", full ? "20" : "4"),
+  4,
 );

@@ -33,6 +33,18 @@ describe("a thread whose calls' ends are reported", () => {
     }
   });
 
+  it("comes at once where its next call comes sooner than a report takes", () => {
+    const [threads, thread] = [new ExpectedThreads(), {}];
+    let time = 1;
+    let calls = 0;
+    for (; !threads.comes(thread, time); calls++) {
+      threads.prepared(thread, time + 0.8);
+      threads.reported(thread, time + 0.8, time + 0.81);
+      time += 0.81 + 0.5;
+    }
+    expect(calls).toBeLessThan(30);
+  });
+
   it("is no other thread", () => {
     const threads = new ExpectedThreads();
     reportedCalls(threads, {}, 0.05, 0.01);

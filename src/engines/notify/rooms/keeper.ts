@@ -137,6 +137,7 @@ export class RoomKeeper {
   /** True: the call may run. False: it waits; whether it runs `call` learns. `isExpected`: as that says. */
   enter(call: EnteringCall, entered: readonly EnteredRoom[], isExpected = false): boolean {
     const time = performance.now();
+    if (call.isReported) this.#expected.prepared(call.thread, time);
     const entry = this.#begin(call, entered, time, isExpected);
     if (entry.isAdmitted) return true;
     if (this.#waiting.size === 0) this.#nextLook = time + times.look;

@@ -222,19 +222,17 @@ export class Supervisor {
 
   /** The end of a task can be what a call waits for, and becomes no notification. */
   #advanceRooms(): void {
-    const rooms = this.#admission?.keeper;
-    if (rooms?.isBusy !== true) return;
+    if (this.#admission?.keeper.isBusy !== true) return;
     this.#reap(this.#native.deaths());
-    rooms.advance();
+    this.#admission.keeper.advance();
   }
 
   /** Whether a notification comes within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
   #awaitQuestion(milliseconds: number): boolean {
     if (milliseconds === 0) this.#advanceRooms();
     if (this.#pinning!.hasWaiting) return true;
-    const isAsked = pollFor([...this.#asking, this.#epoll], milliseconds)
-      .slice(0, -1)
-      .some((bits) => bits !== 0);
+    const asking = pollFor([...this.#asking, this.#epoll], milliseconds).slice(0, -1);
+    const isAsked = asking.some((bits) => bits !== 0);
     if (!isAsked) this.#advanceRooms();
     return isAsked;
   }

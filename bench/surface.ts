@@ -13,6 +13,7 @@ import { print } from "./support/pairs.ts";
 import { callsByPhase, columnsOf } from "./surface/columns.ts";
 import { documentOf, type Measured, type NotMeasured } from "./surface/document.ts";
 import { enforce } from "./surface/enforcement.ts";
+import { printRates } from "./surface/print-rates.ts";
 import { propose } from "./surface/proposal.ts";
 import { record, runsIn } from "./surface/recording.ts";
 import { missingPrograms, type Server } from "./surface/server.ts";
@@ -80,14 +81,7 @@ async function measure(server: Server): Promise<Measured> {
       ours: refused.length + failed.length,
       limit: "≤ 0",
     });
-  if (rates !== undefined) {
-    const what = `${server.name} under its policy, against none`;
-    const unit = "requests/s of a processor";
-    print({ bench, case: what, unit: "requests/s", ...rates.policy.perSecond, limit: "≥ 0.97" });
-    print({ bench, case: `${what}: by processor time`, unit, ...rates.policy.perProcessorSecond, limit: "≥ 0.97" });
-    const floor = `${server.name} under a filter that allows all, against none`;
-    print({ bench, case: floor, unit, ...rates.allowAll.perProcessorSecond, informative: true });
-  }
+  if (rates !== undefined) printRates(bench, server, rates);
   return {
     server,
     version: versionOf(server.packages[0]!),

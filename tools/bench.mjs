@@ -1,5 +1,6 @@
-// npm run bench -- [NAME...] [--json] [--smoke]: runs bench/NAME.ts, or all of them, one after the other; with --smoke as
-// little of each as shows that it works.
+// npm run bench -- [NAME...] [--json] [--smoke] [--only=WORD,WORD]: runs bench/NAME.ts, or all of them, one after the
+// other; with --smoke as little of each as shows that it works. --only chooses what a benchmark measures, servers for
+// example, where it has such a choice.
 // Each prints JSON objects, one a line; without --json they are shown as a table.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -12,9 +13,10 @@ const known = readdirSync("bench")
   .filter((file) => file.endsWith(".ts"))
   .map((file) => basename(file, ".ts"));
 const wanted = words.filter((word) => !word.startsWith("-"));
+const only = words.findLast((word) => word.startsWith("--only="))?.slice("--only=".length);
 const unknown = [
   ...wanted.filter((name) => !known.includes(name)),
-  ...words.filter((word) => word[0] === "-" && !["--json", "--smoke"].includes(word)),
+  ...words.filter((word) => word[0] === "-" && !/^--(?:json|smoke|only=.+)$/.test(word)),
 ];
 if (unknown.length > 0) {
   console.error(`no such benchmark: ${unknown.join(", ")}; there are: ${known.join(", ")}`);
@@ -44,7 +46,11 @@ for (const name of names) {
   const run = spawnSync(process.execPath, [`build/bench/${name}.mjs`], {
     stdio: ["ignore", asJson ? "inherit" : "pipe", "inherit"],
     encoding: "utf8",
-    env: { ...process.env, PORTCULLIS_BENCH_SMOKE: words.includes("--smoke") ? "1" : "" },
+    env: {
+      ...process.env,
+      PORTCULLIS_BENCH_SMOKE: words.includes("--smoke") ? "1" : "",
+      ...(only === undefined ? {} : { PORTCULLIS_BENCH_ONLY: only }),
+    },
   });
   failed ||= run.status !== 0;
   if (!asJson) show(run.stdout ?? "");

@@ -6,3 +6,6 @@ export const isSmoke = process.env["PORTCULLIS_BENCH_SMOKE"] === "1";
 
 /** A number of calls, turns, processes or pairs. */
 export const amount = (full: number, smoke: number): number => (isSmoke ? smoke : full);
+
+/** The names of --only=NAME,NAME; undefined without it. */
+export const chosen: readonly string[] | undefined = process.env["PORTCULLIS_BENCH_ONLY"]?.split(",").filter(Boolean);

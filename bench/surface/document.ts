@@ -6,9 +6,11 @@ import type { Columns, Counts, PhaseCalls } from "./columns.ts";
 import type { Enforcement } from "./enforcement.ts";
 import { intrusive, isRefused } from "./intrusive.ts";
 import { options, type Proposal } from "./proposal.ts";
+import { ratesSection } from "./rates-table.ts";
 import { reasonFor, reasons } from "./reasons.ts";
 import type { Server } from "./server.ts";
 import { compareWithBound } from "./static-bound.ts";
+import { count, table } from "./table.ts";
 
 export interface Measured {
   readonly server: Server;
@@ -60,6 +62,7 @@ export function documentOf(report: Report): string {
     "## Proposed and enforced",
     proposalsTable(measured),
     enforcementTable(measured),
+    ratesSection(measured.map(({ server, enforcement }) => ({ server, rates: enforcement.rates }))),
     "## Call by call",
     "The number is how often the recordings have the call; calls in *italics* are also made in serving. *Possible, never recorded* are the calls of the static bound that no recording has: code for conditions that the load does not cause, or code that the server never executes.",
     ...measured.map(callByCall),
@@ -241,35 +244,15 @@ function proposalsTable(measured: readonly Measured[]): string {
 }
 
 function enforcementTable(measured: readonly Measured[]): string {
-  const rows = measured.map(({ server, proposal, enforcement: { failed, refused, fallbacks, rates } }) => [
+  const rows = measured.map(({ server, proposal, enforcement: { failed, refused, fallbacks } }) => [
     server.name,
     [refused.length, ...refused].join("; "),
     [failed.length, ...failed].join("; "),
     count(fallbacks),
     percent(100 * proposal.supervised),
-    ...(rates === undefined
-      ? [`not measured: ${server.generator[1]} is not installed`, "", "", "", ""]
-      : [
-          ...[rates.policy.perSecond, rates.policy.perProcessorSecond].flatMap(({ ours, reference, ratio }) => [
-            `${count(Math.round(ours))} (${count(Math.round(reference))})`,
-            ratio.toFixed(3),
-          ]),
-          rates.allowAll.perProcessorSecond.ratio.toFixed(3),
-        ]),
   ]);
-  const head = [
-    "server",
-    "calls refused",
-    "parts of the load that failed",
-    "io_uring refused",
-    "supervised",
-    "requests/s (without)",
-    "ratio",
-    "requests/s of a processor (without)",
-    "ratio",
-    "under a filter that allows all",
-  ];
-  return `The engine \`notify\` enforces the policy under a load in another order, with other names and sizes, and under a load generator that the recordings do not have (wrk, memcaslap, redis-benchmark, dnsperf). The rates are medians of blocks of bursts, alternating with those of a second server without a policy, both started for this; ratios are medians of the blocks'. The second rate divides by the processor time of the server and of the supervisor, and depends less on other load of the machine. The last column is the same ratio for a server under the smallest filter, which allows every call: the kernel's cost of any filter, with the noise of the measurement. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the servers work without it.\n\n${table(head, rows)}`;
+  const head = ["server", "calls refused", "parts of the load that failed", "io_uring refused", "supervised"];
+  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
 }
 
 function remarks(measured: readonly Measured[]): string {
@@ -327,10 +310,4 @@ const limits = `## What these figures cannot know
 - The calls of a phase are counted by name. A policy also refuses by arguments; the table of intrusions shows that for \`mmap\` and \`mprotect\`.
 - A thread of a process that serves can still be starting, so a few calls of thread start-up are in serving.`;
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
 const percent = (value: number): string => `${value.toFixed(1)} %`;
-const count = (value: number): string => value.toLocaleString("en-US");

@@ -1,12 +1,13 @@
 /**
- * Runs a server under a policy that was proposed from its recordings, with a load in another order and with other
- * names: the refused calls, and the cost.
+ * A server under a policy that was proposed from its recordings, with another order and other names of the load than the
+ * recordings have: what the policy refuses, what the supervisor has to judge, and what it costs.
  */
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { amount, isSmoke } from "../support/amount.ts";
-import { median, type Pairs } from "../support/pairs.ts";
-import { processorTime } from "./processor-time.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isSmoke } from "../support/amount.ts";
 import { load, type Running, start } from "./recording.ts";
+import { compareForms, otherSeed, type Rates } from "./rounds.ts";
 import { isInstalled, type Server } from "./server.ts";
 
 export interface Enforcement {
@@ -17,17 +18,18 @@ export interface Enforcement {
   /** io_uring, which portcullis refuses before it evaluates the policy; programs work without it. */
   readonly fallbacks: number;
   /** Undefined if the generator of the load is not installed. */
-  readonly rates: { readonly policy: Rates; readonly allowAll: Rates } | undefined;
+  readonly rates: EnforcedRates | undefined;
 }
 
-/**
- * Compares a filtered server with one without a filter by two measures of the same bursts. The second depends less on
- * other load of the machine.
- */
-export interface Rates {
-  readonly perSecond: Pairs;
-  /** The processor time of all processes of the server, and of the supervisor. */
-  readonly perProcessorSecond: Pairs;
+/** Against a server without a filter. */
+export interface EnforcedRates {
+  readonly policy: Rates;
+  /** Under the smallest filter, which allows every call: what the kernel takes for any filter. */
+  readonly allowAll: Rates;
+  /** Without a filter as well: the noise of the measurement. */
+  readonly none: Rates;
+  /** What the supervisor judges while the generator loads the server. */
+  readonly judged: { readonly calls: number; readonly requests: number };
 }
 
 interface Decision {
@@ -37,92 +39,64 @@ interface Decision {
   readonly reason?: string;
 }
 
-/** Seeds of recordings are small numbers. */
-const otherSeed = 1001;
+/** With --smoke nothing is refused, because the few recorded parts do not suffice. */
+const mode = isSmoke ? ["--audit"] : ["--engine", "notify"];
 
 /**
- * With --smoke nothing is refused, because the few recorded parts do not suffice.
+ * Puts the whole load, or the first parts of it, on a server under the policy.
  *
  * @param events a file that does not exist yet
  */
 export async function enforce(server: Server, policy: string, events: string, parts?: number): Promise<Enforcement> {
-  const mode = isSmoke ? ["--audit"] : ["--engine", "notify"];
-  const prefix = ["bin/portcullis", "run", "-q", ...mode, "--events", events, "-p", policy, "--"];
-  const guarded = await start(server, { seed: otherSeed, prefix });
+  const guarded = await start(server, { seed: otherSeed, prefix: under(policy, "--events", events) });
   const failed: string[] = [];
   try {
     await load(guarded, parts, (part, why) => failed.push(`${part}: ${why}`));
   } finally {
     await guarded.stop();
   }
-  const rates = isInstalled(server.generator[1])
-    ? { policy: await compare(server, prefix), allowAll: await compare(server, ["build/bench/allow_all"]) }
-    : undefined;
   const decisions = readEvents(events).filter(({ kind }) => kind === "decision");
   const isFallback = ({ call = "" }: Decision) => call.startsWith("io_uring_");
   return {
     failed,
     refused: [...new Set(decisions.filter((one) => !isFallback(one)).map(describe))],
     fallbacks: decisions.filter(isFallback).length,
-    rates,
+    rates: isInstalled(server.generator[1]) ? await ratesOf(server, policy) : undefined,
   };
 }
 
-const blocks = amount(10, 1);
+/** Loads servers with the generator alone, which must be installed. */
+export async function ratesOf(server: Server, policy: string, rounds?: number): Promise<EnforcedRates> {
+  const forms = { reference: [], policy: under(policy), allowAll: ["build/bench/allow_all"], none: [] };
+  const judged = await judgedCalls(server, policy);
+  const { policy: own, allowAll, none } = await compareForms(server, forms, rounds);
+  return { policy: own, allowAll, none, judged };
+}
 
-/**
- * Compares two fresh servers. The unit is a block of four bursts: ours, theirs, theirs, ours. A server that still works
- * after a burst slows the next one, and in this order both servers have as many bursts after their own as after the
- * other's.
- */
-async function compare(server: Server, prefix: readonly string[]): Promise<Rates> {
-  const guarded = await start(server, { seed: otherSeed, prefix });
+function under(policy: string, ...options: readonly string[]): readonly string[] {
+  return ["bin/portcullis", "run", "-q", ...mode, ...options, "-p", policy, "--"];
+}
+
+/** Milliseconds. The supervisor writes its counts once a second. */
+const period = 1100;
+
+async function judgedCalls(server: Server, policy: string): Promise<EnforcedRates["judged"]> {
+  const socket = `${policy}.socket`;
+  const guarded: Running = await start(server, { seed: otherSeed, prefix: under(policy, "--status", socket) });
+  const count = async (): Promise<number> => {
+    await sleep(period);
+    const words = ["top", "--json", "-n", "1", socket];
+    return (JSON.parse(execFileSync("bin/portcullis", words, { encoding: "utf8" })) as { calls: number }).calls;
+  };
   try {
-    const plain = await start(server, { seed: otherSeed, prefix: [], isSecond: true });
-    try {
-      const found: Record<"ours" | "reference", Burst>[] = [];
-      // The first block is a warm-up.
-      for (let block = isSmoke ? 1 : 0; block <= blocks; block++) {
-        const [first, second] = [burst(guarded), burst(plain)];
-        const [third, last] = [burst(plain), burst(guarded)];
-        if (block > 0) found.push({ ours: sum(first, last), reference: sum(second, third) });
-      }
-      const perUnit = (unit: "seconds" | "processorSeconds"): Pairs => {
-        const rate = (one: Burst) => one.requests / one[unit];
-        return {
-          ours: median(found.map(({ ours }) => rate(ours))),
-          reference: median(found.map(({ reference }) => rate(reference))),
-          ratio: median(found.map(({ ours, reference }) => rate(ours) / rate(reference))),
-        };
-      };
-      return { perSecond: perUnit("seconds"), perProcessorSecond: perUnit("processorSeconds") };
-    } finally {
-      await plain.stop();
-    }
+    // What a worker does for its first connections is not yet serving.
+    guarded.instance.burst();
+    const before = await count();
+    const requests = guarded.instance.burst();
+    return { calls: (await count()) - before, requests };
   } finally {
     await guarded.stop();
   }
-}
-
-interface Burst {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly processorSeconds: number;
-}
-
-function burst({ pid, instance }: Running): Burst {
-  const [started, spent] = [performance.now(), processorTime(pid)];
-  const requests = instance.burst();
-  const processorSeconds = (processorTime(pid) - spent) / 1e9;
-  return { requests, seconds: (performance.now() - started) / 1000, processorSeconds };
-}
-
-function sum(a: Burst, b: Burst): Burst {
-  return {
-    requests: a.requests + b.requests,
-    seconds: a.seconds + b.seconds,
-    processorSeconds: a.processorSeconds + b.processorSeconds,
-  };
 }
 
 function readEvents(file: string): readonly Decision[] {

@@ -31,13 +31,13 @@ export interface StartOptions {
   readonly seed: number;
   /** The words before the server's own. */
   readonly prefix: readonly string[];
-  /** Another instance of this server runs. */
-  readonly isSecond?: boolean;
+  /** Which of several that run at the same time: the first, 1, has the folder that the recordings have. */
+  readonly nth?: number;
 }
 
-/** @throws Error if the server does not respond */
-export async function start(server: Server, { seed, prefix, isSecond = false }: StartOptions): Promise<Running> {
-  const site = new Site(isSecond ? `${server.name}-2` : server.name, seed);
+/** @throws Error if the server does not serve */
+export async function start(server: Server, { seed, prefix, nth = 1 }: StartOptions): Promise<Running> {
+  const site = new Site(nth === 1 ? server.name : `${server.name}-${nth}`, seed);
   let child: ChildProcess | undefined;
   const output: Buffer[] = [];
   const stop = async (): Promise<string> => {
@@ -98,16 +98,24 @@ export async function load(
 }
 
 /**
- * Records one start with its load; resolves with the names of its parts. @throws Error unless all parts succeeded and
- * were recorded
+ * Records one start with its load, or the first `most` parts of it, and `also`; resolves with the names of its parts.
+ *
+ * @throws Error unless everything was served and recorded
  */
-export async function record(server: Server, seed: number, file: string, most?: number): Promise<readonly string[]> {
+export async function record(
+  server: Server,
+  seed: number,
+  file: string,
+  most?: number,
+  also?: (instance: Instance) => void,
+): Promise<readonly string[]> {
   const running = await start(server, {
     seed,
     prefix: [...withoutIoUring, "bin/portcullis", "record", "-q", "-o", file, "--"],
   });
   const failed: string[] = [];
   await load(running, most, (part, why) => failed.push(`${part}: ${why}`));
+  also?.(running.instance);
   const output = await running.stop();
   if (failed.length > 0) throw new Error(`the load of ${server.name}: ${failed.join("; ")}\n${output}`);
   return running.instance.features.map(({ name }) => name);

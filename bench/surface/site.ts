@@ -9,6 +9,7 @@ import { type AddressInfo, createServer as createTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { onProcessor } from "./processors.ts";
 import { Random } from "./random.ts";
 
 /** The folder of this process, so that several benchmarks can run at once. */
@@ -141,9 +142,10 @@ function userId(name: string): number {
   return Number(execFileSync("id", ["-u", name], { encoding: "utf8" }));
 }
 
-/** Returns the number that a load generator prints. */
+/** The number that a load generator prints. It has a processor that measured servers do not use. */
 export function figure(pattern: RegExp, program: string, words: readonly string[]): number {
-  const text = execFileSync(program, words, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const [file, ...all] = [...onProcessor("load"), program, ...words];
+  const text = execFileSync(file!, all, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   const found = pattern.exec(text);
   if (found === null) throw new Error(`${program} ${words.join(" ")} prints no figure:\n${text}`);
   return Number(found[1]);

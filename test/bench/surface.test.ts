@@ -3,16 +3,12 @@ import { describe, expect, it } from "vitest";
 import { type Cut, callsByPhase, columnsOf } from "../../bench/surface/columns.ts";
 import { documentOf } from "../../bench/surface/document.ts";
 import { intrusive, isRefused } from "../../bench/surface/intrusive.ts";
-import { argumentProfile, splitOf } from "../../bench/surface/profile.ts";
 import { proposalOf } from "../../bench/surface/proposal.ts";
 import { Random } from "../../bench/surface/random.ts";
+import { withRates } from "../../bench/surface/rates-table.ts";
 import { servers } from "../../bench/surface/servers.ts";
-import { compileClassic } from "../../src/compile/classic/compile.ts";
-import { runClassic } from "../../src/compile/classic/interpreter.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { readTrace } from "../../src/traces/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
-import { decide } from "../classic/decide.ts";
 
 /** A recording in short: "1 openat", "1 fork 2", "2 thread 3", "2 exec", "2 exit", "1 mprotect 0 0 4". */
 function recorded(...lines: readonly string[]): readonly Trace[] {
@@ -168,34 +164,6 @@ describe("a load's order", () => {
   });
 });
 
-it("an allow-list of arguments decides as its rules do, one after the other", () => {
-  const lines = ["0 1 2", "0 1 3", "0 2 2", "5 1 2", "5 1 3", "5 2 2", "9 9 9"].map((words) => `1 socket ${words}`);
-  const { profile, calls, total } = argumentProfile(
-    recorded(...lines, "1 getpid", "1 read 1 0x1000 77"),
-    "x86_64",
-    100,
-  );
-  expect([profile.rules.length, calls.length, total]).toEqual([9, 9, 9]);
-  const numbers = [0, 1, 39, 41];
-  const { program, split, target } = decide(profile, numbers);
-  const [chain, nested] = [split, splitOf(profile, numbers)].map(
-    (one) => compileClassic(program, one, target).instructions,
-  );
-  const values = [0n, 1n, 2n, 3n, 5n, 9n, 1n << 32n];
-  for (const number of numbers)
-    for (const a of values)
-      for (const b of values)
-        for (const c of values) {
-          const input = {
-            number,
-            architecture: auditArchitecture.x86_64,
-            instructionPointer: 0n,
-            arguments: [a, b, c, 0n, 0n, 0n],
-          };
-          expect(runClassic(nested!, input).word, `${number} ${a} ${b} ${c}`).toBe(runClassic(chain!, input).word);
-        }
-});
-
 it("a proposal has the calls of each phase, and its triggers as people read them", () => {
   const trigger = { call: "setsockopt", argument: "level", value: "6", nth: 2 };
   const states = (...phases: readonly string[]) => ({ allowed: phases.map((phase) => ({ role: "main", phase })) });
@@ -268,8 +236,16 @@ it("the document says of each server that was not measured why, and explains a l
   expect(text).toContain("At the paper's cut, initialisation is without openat.");
   expect(text).toContain("- giving up privileges (1): chroot");
   expect(text).toContain("| nginx, 2 calls | main | 1 | the first `listen` | running 1 (50.0 %) |");
-  expect(text).toContain(
-    "| nginx | 1; listen at p.ts:1:1 | 0 | 0 | 25.0 % | not measured: wrk is not installed |  |  |  |  |",
-  );
+  expect(text).toContain("| nginx | 1; listen at p.ts:1:1 | 0 | 0 | 25.0 % |");
+  expect(text).toContain("| nginx | not measured: wrk is not installed |  |  |  |  |  |  |");
   expect(text).toContain("- loading the program and its libraries (1): openat 1");
+
+  const pairs = { ours: 970, reference: 1000, ratio: 0.97 };
+  const same = { perSecond: pairs, perProcessorSecond: pairs };
+  const rates = { policy: same, allowAll: same, none: same, judged: { calls: 3, requests: 6000 } };
+  const renewed = withRates(text, [{ server, rates }]);
+  expect(renewed).toContain("| nginx | 970 (1,000) | 0.970 | 970 (1,000) | 0.970 | 0.970 | 0.970 | 0.50 |");
+  expect(renewed.split("\n").length).toBe(text.split("\n").length);
+  expect(() => withRates(text, [{ server: other, rates }])).toThrow("no row for httpd");
+  expect(() => withRates("# Another document", [])).toThrow("no section");
 });

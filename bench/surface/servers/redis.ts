@@ -253,8 +253,8 @@ const families: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** The number of requests of the load generator. */
-const burst = 50_000;
+/** Requests of the load generator. */
+const burst = 20_000;
 
 /** The beginning of any response of the protocol. */
 const reply = /^(?:[+\-:$*%~_,#(=>|][^\r]*\r\n)/;

@@ -1,77 +1,147 @@
 /**
  * "Checked arguments are cheap": an allow-list of the arguments that recordings of three servers have, hundreds of lists
- * of values. Counts the instructions of a classic filter for each recorded call: libseccomp's of the same rules and ours.
- * A cache of checked arguments is worth its lookup only where the filter takes longer.
+ * of values, in three forms: libseccomp's filter, ours, and a policy that remembers what it has checked. Compares their
+ * verdicts, counts the instructions of each recorded call, and measures the servers' rates. Writes a part of
+ * docs/engines.md. With --only=counted it measures no rates, with --only=filters nothing in the machine either.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileClassic } from "../src/compile/classic/compile.ts";
-import type { ClassicInstruction } from "../src/compile/classic/instruction.ts";
-import { runClassic } from "../src/compile/classic/interpreter.ts";
-import { auditArchitecture, hostArchitecture } from "../src/linux/architecture.ts";
-import { allCalls } from "../src/linux/calls.ts";
-import type { CallEvent } from "../src/traces/trace.ts";
-import { decide } from "../test/classic/decide.ts";
-import { libseccompFilter } from "../test/classic/libseccomp.ts";
-import { amount, isSmoke } from "./support/amount.ts";
+import { hostArchitecture } from "../src/linux/architecture.ts";
+import { type Checked, withChecked } from "./arguments/document.ts";
+import { compareVerdicts, formsOf, writeForms } from "./arguments/forms.ts";
+import { mixOf } from "./arguments/mix.ts";
+import { argumentProfile } from "./arguments/profile.ts";
+import {
+  type Costs,
+  costCommands,
+  type FormRates,
+  guestVariable,
+  hasPatchedKernel,
+  ratesInMachine,
+  ratesUnder,
+} from "./arguments/rates.ts";
+import { amount, chosen, isSmoke } from "./support/amount.ts";
+import { instructions } from "./support/machine.ts";
 import { median, print } from "./support/pairs.ts";
-import { argumentProfile, splitOf } from "./surface/profile.ts";
 import { record, runsIn } from "./surface/recording.ts";
-import { missingPrograms } from "./surface/server.ts";
+import { isInstalled, missingPrograms, type Server } from "./surface/server.ts";
 import { servers } from "./surface/servers.ts";
 
 const bench = "arguments";
 const architecture = hostArchitecture()!;
 const lists = amount(700, 50);
-const numbers = allCalls.flatMap(({ number }) => number[architecture] ?? []).sort((a, b) => a - b);
-
-function stepsOf(filter: readonly ClassicInstruction[], calls: readonly CallEvent[]): number[] {
-  const known = new Map<string, number>();
-  return calls.map(({ number, arguments: words }) => {
-    const values = words.map(({ value }) => value);
-    const key = `${number} ${values.join(" ")}`;
-    const steps =
-      known.get(key) ??
-      runClassic(filter, {
-        number,
-        architecture: auditArchitecture[architecture],
-        instructionPointer: 0n,
-        arguments: values,
-      }).steps;
-    known.set(key, steps);
-    return steps;
-  });
-}
+const documentFile = "docs/engines.md";
+const measured = servers.filter(({ name }) => ["nginx", "memcached", "redis"].includes(name));
+const forms = ["libseccomp", "searching", "remembering"] as const;
+const isWanted = (part: "counted" | "rates"): boolean => chosen === undefined || chosen.includes(part);
+const usesMachine = !isSmoke && hasPatchedKernel();
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-arguments-"));
-try {
-  for (const server of servers.filter(({ name }) => ["nginx", "memcached", "redis"].includes(name))) {
-    const missing = missingPrograms(server);
-    if (missing.length > 0) {
+function row(what: string, unit: string, ours: number, reference: number, limit?: string): void {
+  const context = limit === undefined ? { informative: true as const } : { limit };
+  print({ bench, case: what, unit, ours, reference, ratio: ours / reference, ...context });
+}
+
+async function measure(server: Server, folder: string): Promise<Checked> {
+  const { name } = server;
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, "trace");
+  // The generator's load is what the rates are measured with.
+  await record(server, 1, file, isSmoke ? 2 : undefined, (instance) => void instance.burst());
+  const runs = runsIn(file, architecture);
+  const { profile, calls, total } = argumentProfile(runs, architecture, lists);
+  const all = runs.flatMap(({ events }) => events.filter((event) => event.kind === "call"));
+  const made = formsOf(profile);
+  writeForms(made, folder);
+  const { compared, ...steps } = compareVerdicts(made, all);
+  const what = `${name}, ${profile.rules.length} lists`;
+  row(`${what}: filter`, "instructions", made.searching.length, made.libseccomp.length, "≤ 1");
+  for (const [kind, of] of [
+    ["mean over the recorded calls", mean],
+    ["median", median],
+    ["worst", (values: readonly number[]) => values.reduce((most, value) => Math.max(most, value), 0)],
+  ] as const) {
+    row(`${what}: ${kind}`, "instructions/call", of(steps.searching), of(steps.libseccomp), "≤ 1");
+    row(
+      `${what}: ${kind}, remembering against searching`,
+      "instructions/call",
+      of(steps.remembering),
+      of(steps.searching),
+    );
+  }
+  print({ bench, case: `${what}: equal verdicts of all forms`, unit: "calls", ours: compared, informative: true });
+  const mix = mixOf(all, architecture);
+  writeFileSync(join(folder, "mix"), mix.lines);
+  const costs: Costs | undefined =
+    usesMachine && isWanted("counted") ? instructions("patched", costCommands(folder)) : undefined;
+  if (costs !== undefined)
+    for (const form of forms)
+      row(
+        `${what}: a call of the kernel, ${form}, ${(100 * mix.share).toFixed(0)} % of the calls`,
+        "instructions",
+        costs[form],
+        costs.none,
+      );
+  return {
+    server: name,
+    lists: profile.rules.length,
+    share: calls.length / total,
+    compared,
+    mean: meansOf(steps),
+    costs,
+    ...(await rates(server, folder)),
+  };
+}
+
+function meansOf(steps: Readonly<Record<(typeof forms)[number], readonly number[]>>): Checked["mean"] {
+  return {
+    libseccomp: mean(steps.libseccomp),
+    searching: mean(steps.searching),
+    remembering: mean(steps.remembering),
+  };
+}
+
+async function rates(server: Server, folder: string): Promise<Pick<Checked, "here" | "inMachine">> {
+  if (!isWanted("rates") || !isInstalled(server.generator[1])) return { here: undefined, inMachine: undefined };
+  const found = {
+    here: await ratesUnder(server, folder, "notify"),
+    inMachine: usesMachine ? ratesInMachine(server, folder) : undefined,
+  };
+  printRates(`${server.name}, notify`, found.here);
+  if (found.inMachine !== undefined) printRates(`${server.name} in the machine, seccomp-ebpf`, found.inMachine);
+  return found;
+}
+
+function printRates(what: string, of: FormRates): void {
+  for (const form of forms) {
+    const { perSecond, perProcessorSecond } = of[form];
+    print({ bench, case: `${what}: ${form}, against no filter`, unit: "requests/s", ...perSecond, informative: true });
+    const unit = "requests/s of a processor";
+    print({ bench, case: `${what}: ${form}: by processor time`, unit, ...perProcessorSecond, informative: true });
+  }
+}
+
+const guest = process.env[guestVariable]?.split(" ");
+if (guest !== undefined) {
+  const [name, folder] = guest;
+  console.log(JSON.stringify(await ratesUnder(servers.find((one) => one.name === name)!, folder!, "seccomp-ebpf")));
+} else {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-arguments-"));
+  const checked: Checked[] = [];
+  try {
+    for (const server of measured) {
+      const missing = missingPrograms(server);
+      if (missing.length === 0) {
+        checked.push(await measure(server, join(folder, server.name)));
+        continue;
+      }
       const what = `${server.name}: ${missing.join(", ")} not installed`;
       print({ bench, case: what, unit: "missing programs", ours: missing.length, informative: true });
-      continue;
     }
-    const file = join(folder, `${server.name}.trace`);
-    await record(server, 1, file, isSmoke ? 2 : undefined);
-    const { profile, calls, total } = argumentProfile(runsIn(file, architecture), architecture, lists);
-    const { program, split, target } = decide(profile, numbers);
-    const ours = compileClassic(program, splitOf(profile, numbers), target).instructions;
-    const theirs = libseccompFilter(profile).instructions;
-    const share = `${profile.rules.length} lists, ${((100 * calls.length) / total).toFixed(0)} % of its calls`;
-    const row = (what: string, unit: string, a: number, b: number) =>
-      print({ bench, case: `${server.name}, ${what}`, unit, ours: a, reference: b, ratio: a / b, limit: "≤ 1" });
-    row(`filter of ${share}`, "instructions", ours.length, theirs.length);
-    const chain = compileClassic(program, split, target).instructions;
-    row("filter of the same lists, one after the other", "instructions", chain.length, theirs.length);
-    const [a, b] = [stepsOf(ours, calls), stepsOf(theirs, calls)];
-    row("mean over the recorded calls", "instructions/call", mean(a), mean(b));
-    row("median", "instructions/call", median(a), median(b));
-    row("worst", "instructions/call", Math.max(...a), Math.max(...b));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (!isSmoke) writeFileSync(documentFile, withChecked(readFileSync(documentFile, "utf8"), checked));
 }

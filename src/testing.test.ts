@@ -98,7 +98,8 @@ describe.each(["interpreter", "wasm"] as const)("memory behind pointers, by %s",
        if (call.name === "openat2") return call.args.path.resolved.under("/srv") && call.args.how.flags.has("O_CREAT") ? allow : deny("EPERM");
        if (call.name === "execve" && call.args.argv.includes("-x")) return deny("EPERM");
        if (call.name === "connect") return call.args.addr.kind === "ip" && cidr("10.0.0.0/8").has(call.args.addr.address) ? allow : deny("ENETUNREACH");
-       if (call.name === "sendmsg" && call.args.msg.name.kind !== "none") return deny("EISCONN");`,
+       if (call.name === "sendmsg" && call.args.msg.name.kind !== "none") return deny("EISCONN");
+       if (call.name === "sendmsg" && call.args.msg.controllen !== 0n) return deny("EPERM");`,
     );
     const { command } = await simulate(path, options);
     const verdicts = [
@@ -114,10 +115,11 @@ describe.each(["interpreter", "wasm"] as const)("memory behind pointers, by %s",
       command.call("connect", { addr: "unix:/run/agent" }),
       command.call("sendmsg", { msg: { name: null } }),
       command.call("sendmsg", { msg: { name: "[::1]:1" } }),
+      command.call("sendmsg", { msg: { name: null, controllen: 24n } }),
     ].map(({ verdict }) => verdict);
     expect(verdicts).toEqual([
       ...["allow", "deny EACCES", "deny EACCES", "fails EFAULT", "allow", "deny EPERM"],
-      ...["deny EPERM", "allow", "allow", "deny ENETUNREACH", "allow", "deny EISCONN"],
+      ...["deny EPERM", "allow", "allow", "deny ENETUNREACH", "allow", "deny EISCONN", "deny EPERM"],
     ]);
     const lacks = "the policy asks about the memory behind `path` of openat, and the call does not give it";
     expect(() => command.call("openat")).toThrow(lacks);

@@ -50,14 +50,18 @@ export type MemoryJson = TextJson | readonly TextJson[] | AddressJson | Readonly
 /** Bytes that are no UTF-8 are hexadecimal. */
 export type TextJson = string | { readonly hex: string };
 
-export type AddressJson =
+export type AddressJson = (
   | { readonly kind: "ip"; readonly address: string; readonly port: number }
   /** Without an address where it is too short for one. */
   | { readonly kind: "unspecified"; readonly address?: string; readonly port?: number }
   | { readonly kind: "unix"; readonly path: TextJson }
   | { readonly kind: "abstract"; readonly name: TextJson }
   | { readonly kind: "none" | "unnamed" | "netlink" | "vsock" }
-  | { readonly kind: "other"; readonly family: number };
+  | { readonly kind: "other"; readonly family: number }
+) & {
+  /** Of a message: the bytes of its control data. */
+  readonly controllen?: number | string;
+};
 
 /** `report("text", { … })` in a policy. */
 export interface ReportEvent extends Common {

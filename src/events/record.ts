@@ -132,7 +132,8 @@ export interface RecordedMemory {
   readonly name: string;
   readonly memory:
     | { readonly is: "text"; readonly bytes: Uint8Array }
-    | { readonly is: "address"; readonly bytes: Uint8Array }
+    /** Of a message with its `msg_controllen`. */
+    | { readonly is: "address"; readonly bytes: Uint8Array; readonly controlLength?: bigint }
     | { readonly is: "structure"; readonly bytes: Uint8Array }
     | { readonly is: "strings"; readonly entries: readonly Uint8Array[] };
   /** Something was left out, because it is too long for a record. */

@@ -93,6 +93,12 @@ group("the line for people", () => {
       "openat2(3, NULL, {flags=O_RDONLY, mode=0, resolve=RESOLVE_BENEATH}, 24)",
     ],
     ["sendmsg", [3n, 1n], [{ ...ip4, name: "msg" }], "sendmsg(3, {msg_name=10.0.0.1:443}, 0)"],
+    [
+      "sendmsg",
+      [3n, 1n],
+      [{ name: "msg", memory: { is: "address", bytes: new Uint8Array(0), controlLength: 24n }, isCut: false }],
+      "sendmsg(3, {msg_name=NULL, msg_controllen=24}, 0)",
+    ],
   ] as const)("%s(%o, %o)", (call, registers, memory, line) => {
     expect(lineOf(call, registers, memory)).toBe(line);
   });

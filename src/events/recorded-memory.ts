@@ -37,7 +37,7 @@ function memoryText(architecture: ArchitectureName, call: string, { name, memory
     }
     case "address": {
       const text = addressText(readSocketAddress(memory.bytes));
-      return pointeeOf(call, name)?.is === "message" ? `{msg_name=${text}}` : text;
+      return pointeeOf(call, name)?.is === "message" ? messageText(text, memory.controlLength) : text;
     }
     case "structure": {
       const structure = structureOf(call, name);
@@ -46,6 +46,12 @@ function memoryText(architecture: ArchitectureName, call: string, { name, memory
       return `{${fields.map((field) => `${field.name}=${field.text}`).join(", ")}}`;
     }
   }
+}
+
+/** `{msg_name=10.0.0.1:443, msg_controllen=24}`; a length of 0 is left out. */
+export function messageText(address: string, controlLength: bigint | undefined): string {
+  const name = address === "none" ? "NULL" : address;
+  return `{msg_name=${name}${controlLength ? `, msg_controllen=${controlLength}` : ""}}`;
 }
 
 function structureOf(call: string, name: string): StructureName | undefined {
@@ -121,7 +127,7 @@ function memoryJson(architecture: ArchitectureName, call: string, { name, memory
     case "strings":
       return memory.entries.map(textJson);
     case "address":
-      return addressJson(readSocketAddress(memory.bytes));
+      return messageJson(addressJson(readSocketAddress(memory.bytes)), memory.controlLength);
     case "structure": {
       const structure = structureOf(call, name);
       if (structure === undefined) return { hex: hexadecimalBytes(memory.bytes) };
@@ -134,6 +140,13 @@ function memoryJson(architecture: ArchitectureName, call: string, { name, memory
 /** A text where the bytes are UTF-8, else their hexadecimal digits: no program need undo escapes. */
 export function textJson(bytes: Uint8Array): TextJson {
   return utf8(bytes) ?? { hex: hexadecimalBytes(bytes) };
+}
+
+/** With the member `controllen`: a number, and beyond what those can say a text. */
+export function messageJson(address: AddressJson, controlLength: bigint | undefined): AddressJson {
+  if (controlLength === undefined) return address;
+  const isSafe = controlLength <= BigInt(Number.MAX_SAFE_INTEGER);
+  return { ...address, controllen: isSafe ? Number(controlLength) : String(controlLength) };
 }
 
 export function addressJson(address: SocketAddress): AddressJson {

@@ -35,7 +35,7 @@ export type Shape =
   | { readonly is: "string"; readonly bytes: number }
   /** `struct sockaddr`, at most 128 bytes (move_addr_to_kernel(), net/socket.c). */
   | { readonly is: "address" }
-  /** `struct user_msghdr` and the address that its `msg_name` points to. */
+  /** `struct user_msghdr`: the address that its `msg_name` points to, and the length of its control data. */
   | { readonly is: "message" }
   /** A NULL-terminated array of strings. A longer list is refused with E2BIG and never judged. */
   | ({ readonly is: "strings" } & ListBounds)
@@ -79,6 +79,8 @@ export type Reading =
   | { readonly is: "field"; readonly offset: number; readonly bytes: 1 | 2 | 4 | 8 }
   /** Of an address. `high` and `low` are the IPv6 address, an IPv4 one mapped (::ffff:0:0/96); 0 in other addresses. */
   | { readonly is: "address"; readonly part: AddressPart }
+  /** Of a message: the bytes of its control data (`msg_controllen`, a size_t); 0 behind a null pointer. */
+  | { readonly is: "control-length" }
   /** Bit k is set where the object that the path leads to is this one (`is`), or lies in or below it (`under`). */
   | { readonly is: "resolved"; readonly objects: readonly ResolvedObject[] };
 
@@ -138,6 +140,8 @@ export function wordMaximum({ reads }: ObservedWord): bigint {
       return (1n << BigInt(8 * reads.bytes)) - 1n;
     case "address":
       return partMaximum(reads.part);
+    case "control-length":
+      return maximumWord;
   }
 }
 
@@ -191,6 +195,8 @@ export function wordFault({ shape }: Observation, { reads }: ObservedWord): stri
         : "no such field";
     case "address":
       return shape.is === "address" || shape.is === "message" ? undefined : `${shape.is} is no address`;
+    case "control-length":
+      return shape.is === "message" ? undefined : `${shape.is} has no control data`;
     case "resolved": {
       const count = reads.objects.length;
       if (count < 1 || count > maximumPatterns) return `${count} objects`;

@@ -24,7 +24,13 @@ export type Memory =
   /** A null pointer, or a call that passes no such argument. */
   | { readonly is: "absent" }
   /** A path or string without its NUL; the bytes of an address (of a message: its `msg_name`) or structure. */
-  | { readonly is: "bytes"; readonly bytes: Uint8Array; readonly resolved?: Resolution }
+  | {
+      readonly is: "bytes";
+      readonly bytes: Uint8Array;
+      readonly resolved?: Resolution;
+      /** Of a message: its `msg_controllen`. */
+      readonly controlLength?: bigint;
+    }
   | { readonly is: "strings"; readonly entries: readonly Uint8Array[] }
   /** The copy fails, so the call fails with this errno and is not judged. */
   | { readonly is: "failed"; readonly errno: number };
@@ -161,6 +167,8 @@ class Reader {
         return littleEndian(this.#bytes, reads.offset, reads.bytes);
       case "address":
         return this.#part(reads.part);
+      case "control-length":
+        return (this.#memory.is === "bytes" ? this.#memory.controlLength : undefined) ?? 0n;
       case "resolved":
         return this.#resolved(reads.objects);
     }

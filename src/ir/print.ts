@@ -54,6 +54,8 @@ function printReading(reads: Reading): string {
       return `${reads.bytes} bytes at ${reads.offset}`;
     case "address":
       return reads.part;
+    case "control-length":
+      return "control length";
     case "resolved":
       return `resolved ${reads.objects.map(({ is, path }) => `${is} ${JSON.stringify(path)}`).join(", ")}`;
   }

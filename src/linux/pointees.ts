@@ -10,7 +10,7 @@ export type Pointee =
   | { readonly is: "string"; readonly bytes: number }
   /** `struct sockaddr`; `length` is the argument with its size in bytes. */
   | { readonly is: "address"; readonly length: string }
-  /** `struct user_msghdr`, whose `msg_name` is an address. */
+  /** `struct user_msghdr`, whose `msg_name` is an address; and the length of its control data. */
   | { readonly is: "message" }
   /** A NULL-terminated array of strings: argv and envp. */
   | { readonly is: "strings" }

@@ -10,5 +10,5 @@ export const inetBytes = 16;
 /** SIN6_LEN_RFC2133 (net/ipv6/af_inet6.c): `struct sockaddr_in6` without its scope. */
 export const inet6Bytes = 24;
 
-/** `struct user_msghdr` on 64-bit architectures: its size, and the offsets of two members. */
-export const messageHeader = { size: 56, name: 0, nameLength: 8 } as const;
+/** `struct user_msghdr` on 64-bit architectures: its size, and the offsets of three members. */
+export const messageHeader = { size: 56, name: 0, nameLength: 8, controlLength: 40 } as const;

@@ -47,6 +47,17 @@ test.each([
     { memory: { addr: { kind: "ip", address: "10.0.0.1", port: 443 } } },
     { addr: { is: "address", bytes: Uint8Array.of(2, 0, 1, 187, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0) } },
   ],
+  [
+    "sendmsg",
+    { memory: { msg: { kind: "none", controllen: 24 } } },
+    { msg: { is: "address", bytes: Uint8Array.of(), controlLength: 24n } },
+  ],
+  [
+    "sendmsg",
+    { memory: { msg: { kind: "none", controllen: "18446744073709551615" } } },
+    { msg: { is: "address", bytes: Uint8Array.of(), controlLength: 0xffff_ffff_ffff_ffffn } },
+  ],
+  ["sendmsg", { memory: { msg: { kind: "none", controllen: -1 } } }, { member: "memory.msg" }],
   ["read", { memory: { buf: "x" } }, { member: "memory.buf", given: "x" }],
   ["openat", { memory: { path: 1 } }, { member: "memory.path", given: 1 }],
   ["openat", { memory: { path: { error: "E1" } } }, { member: "memory.path" }],

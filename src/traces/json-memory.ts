@@ -1,13 +1,14 @@
 /** The memory of a call in traces of JSON lines: the members `memory`, `cut` and `resolved` (docs/traces.md). */
 import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
 import { longestRecordedText } from "../events/record.ts";
-import { addressJson, textJson } from "../events/recorded-memory.ts";
+import { addressJson, messageJson, textJson } from "../events/recorded-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { errnoByName, errnoName } from "../linux/errno.ts";
 import { type Pointee, pointeeOf, type StructureName, structures } from "../linux/pointees.ts";
 import { socketFamily } from "../linux/socket-address.ts";
 import { fieldParameter, fieldsOf, readField, writeField } from "../linux/structure-text.ts";
+import { maximumWord } from "../linux/word.ts";
 import { readArgument } from "./argument.ts";
 import { abstractAddress, internetAddress, plainAddress, unixAddress, unnamedAddress } from "./socket-address.ts";
 
@@ -51,7 +52,7 @@ const wanted: { readonly [P in Pointee["is"]]: string } = {
   string: texts,
   strings: '["git", "log"]',
   address: '{"kind": "ip", "address": "10.0.0.1", "port": 443}, {"kind": "unix", "path": "/run/agent"}',
-  message: 'the address of the message: {"kind": "ip", "address": "10.0.0.1", "port": 443}',
+  message: 'the address of the message: {"kind": "ip", "address": "10.0.0.1", "port": 443, "controllen": 24}',
   structure: 'its fields as texts: {"flags": "O_RDONLY", "resolve": "0"}',
 };
 
@@ -86,14 +87,26 @@ function readOne(
       }));
       return { is: "strings", entries: marked, isCut };
     }
-    case "address":
-    case "message": {
+    case "address": {
       const bytes = isObject(value) ? readAddress(value) : undefined;
       return bytes && { is: "address", bytes };
+    }
+    case "message": {
+      const bytes = isObject(value) ? readAddress(value) : undefined;
+      const controlLength = isObject(value) ? readLength(value["controllen"]) : undefined;
+      return bytes && controlLength !== null ? { is: "address", bytes, controlLength } : undefined;
     }
     case "structure":
       return isObject(value) ? readStructure(value, pointee.structure, architecture) : undefined;
   }
+}
+
+/** Undefined where it is not given, null where it is no length. */
+function readLength(value: unknown): bigint | null | undefined {
+  if (value === undefined) return undefined;
+  const text = typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;
+  const length = typeof text === "string" && /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
+  return length !== undefined && length <= maximumWord ? length : null;
 }
 
 function readText(value: unknown): GivenText | undefined {
@@ -193,7 +206,7 @@ function jsonOf(call: string, name: string, one: Exclude<GivenMemory, { is: "unk
     case "strings":
       return one.entries.map(({ bytes, isCut }) => (isCut ? { starts: textJson(bytes) } : textJson(bytes)));
     case "address":
-      return addressJson(readSocketAddress(one.bytes));
+      return messageJson(addressJson(readSocketAddress(one.bytes)), one.controlLength);
     case "structure": {
       const pointee = pointeeOf(call, name);
       const fields = pointee?.is === "structure" ? fieldsOf(pointee.structure) : [];

@@ -1,6 +1,6 @@
 /** The memory of a recorded call, as people read it: what `written-memory.ts` reads as the same. */
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
-import { addressText } from "../events/recorded-memory.ts";
+import { addressText, messageText } from "../events/recorded-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { quoteBytes } from "../linux/byte-text.ts";
@@ -30,7 +30,10 @@ export function printMemory(
     }
     case "address": {
       const text = addressText(readSocketAddress(memory.bytes));
-      if (pointeeOf(call, name)?.is === "message") return `{msg_name=${text === "none" ? "NULL" : text}}`;
+      if (pointeeOf(call, name)?.is === "message") {
+        const whole = messageText(text, memory.controlLength);
+        return memory.controlLength === undefined ? `${whole.slice(0, -1)}, ...}` : whole;
+      }
       return `${text}${object(memory.resolved)}`;
     }
     case "structure": {

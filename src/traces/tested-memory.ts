@@ -6,6 +6,7 @@ import { errnoByName } from "../linux/errno.ts";
 import { type Pointee, pointeeOf, type StructureName, structures } from "../linux/pointees.ts";
 import { type NamedArgument, registerValue } from "../linux/registers.ts";
 import { fieldParameter, fieldsOf, writeField } from "../linux/structure-text.ts";
+import { maximumWord } from "../linux/word.ts";
 import { someAddress } from "./argument.ts";
 import { readPlainAddress } from "./socket-address.ts";
 
@@ -50,7 +51,7 @@ const wanted: { readonly [P in Pointee["is"]]: string } = {
   string: `a string, bytes, ${orPointer}`,
   strings: `a list of strings, ${orPointer}`,
   address: `a socket address ("10.0.0.1:443", "unix:/run/agent", "abstract:@name"), its bytes, { address, resolved: "/…" }, ${orPointer}`,
-  message: `{ name: "10.0.0.1:443" }, ${orPointer}`,
+  message: `{ name: "10.0.0.1:443", controllen: 24n }, ${orPointer}`,
   structure: `an object with the structure's fields, ${orPointer}`,
 };
 
@@ -81,7 +82,9 @@ function memoryOf(value: unknown, pointee: Pointee, architecture: ArchitectureNa
     case "message": {
       if (!isObject(value) || value["name"] === undefined) return undefined;
       const bytes = value["name"] === null ? new Uint8Array(0) : addressOf(value["name"]);
-      return bytes && { is: "address", bytes };
+      const controlLength = value["controllen"] ?? 0n;
+      if (typeof controlLength !== "bigint" || controlLength < 0n || controlLength > maximumWord) return undefined;
+      return bytes && { is: "address", bytes, controlLength };
     }
     case "structure":
       return isObject(value) ? structureOf(value, pointee.structure, architecture) : undefined;

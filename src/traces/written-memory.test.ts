@@ -12,6 +12,11 @@ const utf8 = (text: string) => new TextEncoder().encode(text);
 const text = (content: string, isCut = false): GivenMemory => ({ is: "text", bytes: utf8(content), isCut });
 const entry = (content: string, isCut = false) => ({ bytes: utf8(content), isCut });
 const address = (...bytes: number[]): GivenMemory => ({ is: "address", bytes: Uint8Array.from(bytes) });
+const message = (controlLength: bigint, ...bytes: number[]): GivenMemory => ({
+  is: "address",
+  bytes: Uint8Array.from(bytes),
+  controlLength,
+});
 
 const of = (call: string, name: string): Pointee => pointeeOf(call, name)!;
 const path = of("openat", "path");
@@ -61,10 +66,10 @@ describe("both write", () => {
     [addr, "{sa_family=AF_INET, …}", { is: "unknown" }],
     [
       msg,
-      '{msg_name={sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}, msg_namelen=16, msg_iov=[{iov_base="x", iov_len=1}], msg_iovlen=1}',
-      address(...ip4),
+      '{msg_name={sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}, msg_namelen=16, msg_iov=[{iov_base="x", iov_len=1}], msg_iovlen=1, msg_control=[{cmsg_len=20, cmsg_level=SOL_SOCKET, cmsg_type=SCM_RIGHTS, cmsg_data=[4]}], msg_controllen=24}',
+      message(24n, ...ip4),
     ],
-    [msg, "{msg_name=NULL, msg_namelen=0}", address()],
+    [msg, "{msg_name=NULL, msg_namelen=0, msg_controllen=0, msg_flags=0}", message(0n)],
     [msg, "{msg_name=0x7f00, msg_namelen=16}", { is: "unknown" }],
   ])("%o %s", (pointee, written, wanted) => {
     expect(by("person")(written, pointee)).toEqual(wanted);
@@ -85,7 +90,9 @@ describe("a person writes", () => {
     [addr, "unix:", address(1, 0)],
     [addr, "none", address()],
     [addr, "family:17", address(17, 0)],
-    [msg, "{msg_name=10.0.0.1:443}", address(...ip4)],
+    [msg, "{msg_name=10.0.0.1:443}", message(0n, ...ip4)],
+    [msg, "{msg_name=NULL, msg_controllen=0x18}", message(24n)],
+    [msg, "{msg_name=NULL, ...}", address()],
     [
       addr,
       'unix:/run/a resolved "/run/b"',
@@ -192,6 +199,7 @@ test("no text is more than a fault", () => {
     "NULL",
     "resolved ",
     "msg_name=",
+    "msg_controllen=",
   );
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 12 }), fc.constantFrom(path, addr, argv, msg, how), (parts, pointee) => {

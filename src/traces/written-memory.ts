@@ -42,7 +42,7 @@ export function readMemory(written: string, source: MemorySource): GivenMemory |
     case "address":
       return readSocket(text, architecture);
     case "message":
-      return readMessage(text, architecture);
+      return readMessage(text, source);
     case "structure":
       return readStructure(text, pointee.structure, source);
   }
@@ -129,16 +129,26 @@ function readSocket(text: string, architecture: ArchitectureName): GivenMemory |
   return object === null ? given : withObject(text, object.index, given);
 }
 
-/** `{msg_name={sa_family=…}, msg_namelen=16, …}`: of a message, its address. */
-function readMessage(text: string, architecture: ArchitectureName): GivenMemory | ArgumentFault {
-  const help = "{msg_name=10.0.0.1:443}, or {msg_name=NULL}";
+/**
+ * `{msg_name={sa_family=…}, msg_namelen=16, …}`: of a message, its address and the length of its control data, which is 0
+ * where a person leaves it out.
+ */
+function readMessage(text: string, { architecture, by }: MemorySource): GivenMemory | ArgumentFault {
+  const help = "{msg_name=10.0.0.1:443}, {msg_name=NULL, msg_controllen=24}";
   const inner = text.startsWith("{") && text.endsWith("}") ? splitArguments(`${text.slice(1, -1)})`, 0) : undefined;
   if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is no message`, help);
   const name = inner.arguments.find((one) => one.startsWith("msg_name="))?.slice("msg_name=".length);
   if (name === undefined || /^0x[0-9a-f]+$/.test(name)) return unknown;
-  if (name === "NULL") return { is: "address", bytes: new Uint8Array(0) };
+  const given = inner.arguments.find((one) => one.startsWith("msg_controllen="))?.slice("msg_controllen=".length);
+  const length = given === undefined ? undefined : readNumber(given);
+  if (by === "person" && given !== undefined && (length === undefined || length < 0n))
+    return fault(text, `${JSON.stringify(given)} is no length`, help, text.indexOf(given), given.length);
+  const isOpen = by === "strace" || inner.arguments.some((one) => /^(?:\.\.\.|\u2026)$/.test(one));
+  const controlLength = length ?? (isOpen ? undefined : 0n);
+  if (name === "NULL") return { is: "address", bytes: new Uint8Array(0), controlLength };
   const reading = readSocket(name, architecture);
-  return "fault" in reading ? { ...reading, offset: text.indexOf(name) + reading.offset } : reading;
+  if ("fault" in reading) return { ...reading, offset: text.indexOf(name) + reading.offset };
+  return reading.is === "address" ? { ...reading, controlLength } : reading;
 }
 
 // ── Structures ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -187,6 +187,33 @@ describe("socket addresses", () => {
   });
 });
 
+describe("the control data of a message", () => {
+  const { ask } = compile(
+    "",
+    `if (call.name !== "sendmsg") return allow;
+     const { name, controllen } = call.args.msg;
+     if (controllen > 0x7fff_ffffn) return deny("ENOBUFS");
+     if (controllen !== 0n) return name.kind === "none" ? deny("EPERM") : deny("EACCES");
+     return name.kind === "none" ? allow : log;`,
+  );
+  const message = (controlLength: bigint, ...address: number[]): Memory => ({
+    is: "bytes",
+    bytes: Uint8Array.from(address),
+    controlLength,
+  });
+
+  it.each<[string, Memory, string]>([
+    ["none", message(0n), "allow"],
+    ["none, to an address", message(0n, 16, 0), "log"],
+    ["one byte", message(1n), "EPERM"],
+    ["a descriptor's, to an address", message(24n, 16, 0), "EACCES"],
+    ["the most that an integer says", message(0xffff_ffff_ffff_ffffn), "ENOBUFS"],
+    ["of which the low half is 0", message(0x1_0000_0000n), "ENOBUFS"],
+  ])("%s", (_, memory, wanted) => {
+    expect(ask("sendmsg", { msg: memory })).toBe(wanted);
+  });
+});
+
 describe("argument lists", () => {
   const { ask } = compile(
     "",
@@ -312,6 +339,7 @@ describe("mistakes", () => {
     ['return call.name === "execve" && call.args.argv.at(-1n).is("a") ? allow : log;', "P0213"],
     ['return call.name === "open" && call.args.path.text.matches("*a????????????????") ? allow : log;', "P0215"],
     ['return call.name === "read" && call.args.buf.text.is("a") ? allow : log;', "P0601"],
+    ['return call.name === "recvmsg" && call.args.msg.controllen !== 0n ? deny("EPERM") : allow;', "P0601"],
     ['return call.name === "sendmmsg" && call.args.mmsg.name.kind === "ip" ? deny("EPERM") : allow;', "P0601"],
   ])("%s", (body, code) => {
     expect(messagesOf(body).map((message) => message.slice(0, 5))).toEqual([code]);

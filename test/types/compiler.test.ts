@@ -50,7 +50,7 @@ function pointerTests(it: string, pointee: Pointee | undefined): string[] {
     case "address":
       return address(it);
     case "message":
-      return [`${it}.isNull`, ...address(`${it}.name`)];
+      return [`${it}.isNull`, `${it}.controllen > 0n`, ...address(`${it}.name`)];
     case "strings":
       return [
         ...plain,

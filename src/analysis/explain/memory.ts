@@ -192,6 +192,8 @@ function describeWordTest(
     case "any-entry":
     case "resolved":
       return questionsOf(observation, word).filter((_, bit) => (mask >> BigInt(bit)) & 1n);
+    case "control-length":
+      return [`${argumentName(observation)}.controllen${ranges(wordMaximum(word))}`];
     case "length":
       return [`${argumentName(observation)}.length${ranges(wordMaximum(word))}`];
     case "address": {
@@ -295,6 +297,7 @@ function questionsOf(observation: Observation, { reads }: ObservedWord): readonl
     case "length":
     case "field":
     case "address":
+    case "control-length":
       return [];
   }
 }
@@ -345,6 +348,8 @@ function describeInteger(observation: Observation, { reads }: ObservedWord, valu
   switch (reads.is) {
     case "length":
       return `${argumentName(observation)}.length = ${value}`;
+    case "control-length":
+      return `${argumentName(observation)}.controllen = ${value}`;
     case "address": {
       const name = socketName(observation);
       if (reads.part === "kind") return `${name}.kind = ${addressKinds[Number(value)]}`;

@@ -6,6 +6,7 @@ import { errno } from "../../linux/errno-numbers.ts";
 import { ObservationFailure, type Observer } from "./pin/observer.ts";
 
 const absent: Memory = { is: "absent" };
+const noBytes = new Uint8Array(0);
 
 /** Reads what one observation of the call names. The result is part of the image that the call is made with. */
 export function readMemory(observer: Observer, { observation, source }: ObservationOfCall): Memory {
@@ -24,7 +25,8 @@ export function readMemory(observer: Observer, { observation, source }: Observat
       return bytesOf(observer.address(register, length!));
     case "message": {
       const read = observer.message(register);
-      return bytesOf(read instanceof ObservationFailure ? read : read.name);
+      if (read instanceof ObservationFailure) return failed(read);
+      return { is: "bytes", bytes: read.name ?? noBytes, controlLength: read.controlLength };
     }
     case "strings": {
       const read = observer.vector(register, { count: shape.entries, bytes: shape.bytes });
@@ -63,7 +65,10 @@ function recordOf({ observation: { name, shape } }: ObservationOfCall, read: Mem
       return [];
     case "bytes": {
       const bytes = read.bytes.slice(0, longestRecordedText);
-      return [{ name, memory: { is: recordedAs(shape), bytes }, isCut: read.bytes.length > longestRecordedText }];
+      const isCut = read.bytes.length > longestRecordedText;
+      const is = recordedAs(shape);
+      if (is !== "address" || read.controlLength === undefined) return [{ name, memory: { is, bytes }, isCut }];
+      return [{ name, memory: { is, bytes, controlLength: read.controlLength }, isCut }];
     }
     case "strings": {
       const entries = read.entries.slice(0, mostRecordedEntries).map((entry) => entry.slice(0, longestRecordedText));

@@ -43,7 +43,9 @@ function randomMemory(choices: Choices, { shape }: Observation): { real: GivenMe
         Uint8Array.of(2, 0, 1, choices.below(256), 10, 0, 0, choices.below(256), 0, 0, 0, 0, 0, 0, 0, 0),
         Uint8Array.of(16, 0),
       ]);
-      return both({ is: "address", bytes }, { is: "unknown" });
+      if (shape.is === "address") return both({ is: "address", bytes }, { is: "unknown" });
+      const whole = { is: "address", bytes, controlLength: BigInt(choices.below(3)) } as const;
+      return both(whole, pick(choices, [{ is: "unknown" }, { is: "address", bytes }]));
     }
     case "structure": {
       const bytes = Uint8Array.from({ length: shape.size }, () => choices.below(256));

@@ -31,8 +31,13 @@ export type GivenMemory =
   /** A path or another text; `resolved` is the absolute path of the object that it leads to, where that is known. */
   | ({ readonly is: "text"; readonly resolved?: string | undefined } & GivenText)
   | { readonly is: "strings"; readonly entries: readonly GivenText[]; readonly isCut: boolean }
-  /** `struct sockaddr`; of a message, its `msg_name`. */
-  | { readonly is: "address"; readonly bytes: Uint8Array; readonly resolved?: string | undefined }
+  /** `struct sockaddr`; of a message, its `msg_name`, and its `msg_controllen` where that is known. */
+  | {
+      readonly is: "address";
+      readonly bytes: Uint8Array;
+      readonly resolved?: string | undefined;
+      readonly controlLength?: bigint | undefined;
+    }
   /** A structure; `unknown` has a 1 for each bit that is not known, and is as long as `bytes`. */
   | { readonly is: "structure"; readonly bytes: Uint8Array; readonly unknown: Uint8Array };
 
@@ -120,6 +125,8 @@ export class SimulatedMemory {
         return copy.is === "structure" ? structureField(copy, reads) : anyOf(word);
       case "address":
         return copy.is === "address" ? known(whole) : anyOf(word);
+      case "control-length":
+        return copy.is === "address" && copy.controlLength !== undefined ? known(whole) : anyOf(word);
       case "resolved":
         return leadsNowhere(copy) ? known(0n) : anyResolved(copy, word, whole);
     }
@@ -159,7 +166,7 @@ function isWhole(copy: GivenMemory): boolean {
     case "text":
       return !copy.isCut && copy.resolved !== undefined;
     case "address":
-      return copy.resolved !== undefined;
+      return copy.resolved !== undefined && copy.controlLength !== undefined;
     case "strings":
       return !copy.isCut && copy.entries.every(({ isCut }) => !isCut);
     case "structure":
@@ -178,9 +185,13 @@ function memoryOf(copy: GivenMemory): Memory {
     case "text":
     case "address": {
       const { bytes, resolved } = copy;
-      return resolved === undefined
-        ? { is: "bytes", bytes }
-        : { is: "bytes", bytes, resolved: (object) => leadsTo(resolved, object) };
+      const controlLength = copy.is === "address" ? copy.controlLength : undefined;
+      return {
+        is: "bytes",
+        bytes,
+        ...(resolved === undefined ? {} : { resolved: (object) => leadsTo(resolved, object) }),
+        ...(controlLength === undefined ? {} : { controlLength }),
+      };
     }
     case "structure":
       return { is: "bytes", bytes: copy.bytes };

@@ -179,6 +179,7 @@ class ProgramGenerator {
       case "address":
       case "message":
         return weighted<Reading>(choices, [
+          [shape.is === "message" ? 1 : 0, () => ({ is: "control-length" })],
           [2, () => ({ is: "address", part: pick(choices, ["kind", "family", "port", "high", "low"] as const) })],
           [1, () => ({ is: "matches", part: { is: "socket-path" }, patterns: patterns() })],
         ]);

@@ -32,8 +32,14 @@ export function member(c: Compilation, node: MemberExpression): Value {
   );
 }
 
-/** sendmmsg's argument: the kernel writes to each message, so none is pinned (src/engines/notify/pin/observer.ts). */
-const manyMessages = "`mmsg`";
+/** Headers that the kernel writes to, so none is pinned (src/engines/notify/pin/observer.ts); and what a policy can do. */
+const writtenMessages: ReadonlyMap<string, string> = new Map([
+  ["`mmsg`", 'for sendmmsg return deny("ENOSYS"): it carries many messages, and sendmsg carries one, `call.args.msg`'],
+  [
+    "`msg`",
+    "the kernel writes to recvmsg's header, so no engine holds it still: judge sendmsg's `msg.controllen` where the sender is confined, or refuse recvmsg",
+  ],
+]);
 
 export function memberOf(c: Compilation, value: Value, name: string, node: SourceRange): Value {
   switch (value.is) {
@@ -51,9 +57,7 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
           "P0601",
           node,
           `the memory behind ${value.described ?? "a pointer"} cannot be read: another thread could change it after the check, so \`.${name}\` would be a race`,
-          value.described === manyMessages
-            ? 'for sendmmsg return deny("ENOSYS"): it carries many addresses, and sendmsg carries one, `call.args.msg.name`'
-            : "decide by state, or by arguments that are not pointers",
+          writtenMessages.get(value.described ?? "") ?? "decide by state, or by arguments that are not pointers",
         );
       }
       return noMember(c, value, name, node, [...value.members.keys()]);
@@ -96,6 +100,7 @@ const unreadable = new Set([
   "flags",
   "mode",
   "resolve",
+  "controllen",
 ]);
 
 function noMember(c: Compilation, value: Value, name: string, node: SourceRange, known: readonly string[]): Value {

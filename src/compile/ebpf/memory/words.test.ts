@@ -295,6 +295,20 @@ describe("addresses", () => {
     compare(program, [absent, ...[...addresses()].map(text)]);
   });
 
+  it("stand beside the length of the control data", () => {
+    const controls = [0n, 1n, 24n, 0x7fff_ffffn, 0x1_0000_0000n, 0xffff_ffff_ffff_ffffn];
+    const memories = controls.flatMap((controlLength): Memory[] =>
+      [new Uint8Array(0), Uint8Array.of(2, 0, 1, 187, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)].map((bytes) => ({
+        is: "bytes",
+        bytes,
+        controlLength,
+      })),
+    );
+    const control: Reading = { is: "control-length" };
+    for (const list of [[control], [control, ...readings], [...readings, control]])
+      compare(reporting({ is: "message" }, [source("sendmsg", 1)], list), memories);
+  });
+
   it("of the kind `none` come first, so that no address is 0", () => {
     expect(addressKinds[0]).toBe("none");
   });

@@ -29,7 +29,7 @@ import {
   mostDeclarations,
   mostDeclaredBytes,
 } from "../../../linux/declared-arguments.ts";
-import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../../../linux/socket-address.ts";
+import { inet6Bytes, inetBytes, messageHeader, socketFamily, unixPathOffset } from "../../../linux/socket-address.ts";
 import { type Automaton, compileMatcher } from "../../../patterns/automaton.ts";
 import type { Pattern } from "../../../patterns/pattern.ts";
 import { zeroEnded } from "../../../patterns/zero-ended.ts";
@@ -54,6 +54,7 @@ export const mostBlocks = { seccomp: 256, unprivileged: 32 } as const;
 const mostSummedEntries = 128;
 
 /** `SECCOMP_EBPF_ARG_MSG`: part 0 is the header, part 1 the address. */
+const headerPart = 0;
 const messageAddress = 1;
 
 /** How a text is compared with its patterns. */
@@ -187,6 +188,8 @@ export class MemoryWords {
           return reads.offset + reads.bytes;
         case "address":
           return inet6Bytes;
+        case "control-length":
+          return messageHeader.controlLength + 8;
         case "matches":
         case "any-entry":
           return this.#searched(reads.is === "matches" ? reads.part : undefined, this.#search(word));
@@ -313,6 +316,11 @@ class WordLowering {
       case "address":
         this.#address(reads.part);
         break;
+      case "control-length": {
+        const header = this.#memory(headerPart, this.#is(0n));
+        this.#end({ value: this.#builder.load(8, header, messageHeader.controlLength) });
+        break;
+      }
       case "matches":
         this.#matches(reads.part, search());
         break;

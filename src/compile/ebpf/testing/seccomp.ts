@@ -32,6 +32,8 @@ export interface ModelledOutcome {
 /** The kernel's copy of an argument, of which the filter has declared `size` bytes; undefined where there is none. */
 export function modelledCopy({ shape }: Observation, memory: Memory, size: number): ModelledCopy | undefined {
   const header = new Uint8Array(messageHeader.size);
+  const controlLength = memory.is === "bytes" ? (memory.controlLength ?? 0n) : 0n;
+  new DataView(header.buffer).setBigUint64(messageHeader.controlLength, controlLength, true);
   if (memory.is === "strings") return { parts: memory.entries, size };
   if (memory.is === "bytes") return { parts: shape.is === "message" ? [header, memory.bytes] : [memory.bytes], size };
   return shape.is === "message" ? { parts: [header], size } : undefined;

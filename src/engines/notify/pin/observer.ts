@@ -7,7 +7,7 @@
  * | `text` | a path, a name, each of mount's four strings | |
  * | `address` | connect, bind, sendto | |
  * | `structure` | openat2's `how`, clone3's `uargs` | what pointers in it point at |
- * | `message` | sendmsg | the data (msg_iov) and the control data |
+ * | `message` | sendmsg | the data (msg_iov) and what the control data say; their length is pinned |
  * | `vector` | execve's argv and envp | |
  *
  * A null pointer gives null: the register says so, and does not change. A structure that the kernel also writes must not
@@ -88,6 +88,8 @@ export interface VectorBounds {
 export interface ObservedMessage {
   /** The address that the message goes to; null where it has none. */
   readonly name: Uint8Array | null;
+  /** `msg_controllen`. */
+  readonly controlLength: bigint;
 }
 
 /** What it reads stays as it is as long as its scratch is not reset. */
@@ -183,7 +185,7 @@ export class Observer {
     const segment = this.#builder.segment(header, 8);
     this.#builder.point(argument, segment);
     if (name !== null) this.#builder.link(segment, messageHeader.name, name.segment);
-    return { name: name?.bytes ?? null };
+    return { name: name?.bytes ?? null, controlLength: view.getBigUint64(messageHeader.controlLength, true) };
   }
 
   /** An array of strings that a null pointer ends. E2BIG beyond the bounds. */

@@ -60,6 +60,7 @@ export function messageHeader(
     members: new Map<string, Value | (() => Value)>([
       ["isNull", pointer.get("isNull")!],
       ["name", () => socketAddress(c, argument)],
+      ["controllen", () => integer(argument.controlLength(), unsigned64, `\`${argument.name}.controllen\` is 64 bits`)],
     ]),
   };
 }

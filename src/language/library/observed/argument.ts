@@ -94,6 +94,10 @@ export class ObservedArgument {
     return this.#word({ is: "address", part });
   }
 
+  controlLength(): IntegerExpression {
+    return this.#word({ is: "control-length" });
+  }
+
   #word(reads: Parameters<Compilation["builder"]["observations"]["word"]>[1]): IntegerExpression {
     if (!this.#isReached) return ir.constant(0n);
     return { kind: "observed", word: this.#c.builder.observations.word(this.#observation, reads) };

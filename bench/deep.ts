@@ -38,6 +38,11 @@ const inC =
   (...words: readonly string[]): Opener =>
   (count) => [...words, ...opens(count)];
 
+/** After userfaultfd(2), permitted or not, threads read the caller's memory (native/addon/reads.c). */
+const userfaultfd = process.arch === "x64" ? 323 : 282;
+const readByThreads: Opener = (count) =>
+  confined(policy("pinned"), ["perl", "-e", `syscall(${userfaultfd}, 0); exec @ARGV`, ...opens(count)]);
+
 const each = (opener: Opener) => () => measured(opener(calls)) / calls;
 /**
  * Excludes the start and the JavaScript compiler's work in it. The program makes a tenth more calls than it measures.
@@ -61,6 +66,9 @@ async function oneCall(): Promise<void> {
   await against(`${what}, served, against C that does the same`, ours("resolved"), inC("build/bench/serving"), "≤ 1.3");
   const unchecked = inC("build/bench/serving", "--unchecked");
   await against(`${what}, served, against C that opens for any caller`, ours("resolved"), unchecked);
+  const apart = await pairs(5, processor(readByThreads), processor(ours("pinned")));
+  const threads = `${what}, the path pinned and read by a thread, against read by the loop: processor time`;
+  print({ bench, case: threads, unit: "ns/call", informative: true, ...apart });
   const plain = await pairs(5, each(opens), each(pinning));
   print({ bench, case: `${what} without a filter, against C that pins`, unit: "ns/call", informative: true, ...plain });
 }

@@ -48,7 +48,7 @@ enum {
 enum { CALLS = 1024 };
 
 /* What an event of `listening` says; the listener's own says 0. */
-enum { HELD_OBJECT = 1 };
+enum { HELD_OBJECT = 1, READ_IS_OVER = 2 };
 
 _Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "unexpected size of struct seccomp_notif");
 _Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "unexpected size of struct seccomp_notif_resp");
@@ -265,6 +265,12 @@ static napi_value supervise(napi_env env, napi_callback_info info) {
         (epoll_ctl(own->listening, EPOLL_CTL_ADD, event_of(own->objects), &held) < 0 && errno != EEXIST))
       return fail(env, "held objects cannot be watched");
   }
+  const int timer = own->pins == NULL ? -1 : pin_reads_timer(own->pins);
+  if (own->objects != NULL && timer >= 0) {
+    struct epoll_event over = {.events = EPOLLIN, .data.u32 = READ_IS_OVER};
+    if (epoll_ctl(own->listening, EPOLL_CTL_ADD, timer, &over) < 0 && errno != EEXIST)
+      return fail(env, "reads cannot be watched");
+  }
   return NULL;
 }
 
@@ -292,17 +298,20 @@ static int receive(struct supervision *own, bool waits) {
   struct seccomp_notif *into = (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION);
   if (own->pins != NULL && next_waiting(own->pins, into)) return 0;
   for (;;) {
+    if (own->pins != NULL && pin_comes_back(own->pins, into)) return 0;
     if (own->objects != NULL) {
       if (next_held(own->objects, into)) return 0;
       struct epoll_event ready = {0};
       int patience = !waits ? 0 : own->pins != NULL && has_strays(own->pins) ? 1 : -1;
       int found = epoll_wait(own->listening, &ready, 1, patience);
       if (found == 0 && !waits) return -EAGAIN;
-      if (found <= 0 || ready.data.u32 == HELD_OBJECT) continue;
+      if (found <= 0 || ready.data.u32 != 0) continue;
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     } else if (own->pins != NULL) {
       if (waits) await_strays(own->pins);
       else has_strays(own->pins);
+      /* RECV would not see that a call comes back. */
+      if (waits && !pin_awaits_question(own->pins, -1)) continue;
     }
     /*
      * Before Linux 6.11 RECV does not return when the last task under the filter has exited, but the listener hangs up.

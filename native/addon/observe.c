@@ -7,12 +7,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "pins.h"
+#include "reads.h"
 
 /* How many bytes were copied, up to the first page that is not there; or a negative errno. */
 static long copy(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
@@ -85,17 +87,50 @@ static long checked(struct pins *own, const struct seccomp_notif *call, long res
   return result == -ESRCH ? -ENOENT : result;
 }
 
+/* ── In a thread of the pool, where the tree can have memory that never comes ─────────────────────────────────────── */
+
+static long run_text(struct read *read) {
+  return copy_text((pid_t)read->call.pid, read->address, read->bytes, read->size);
+}
+static long run_bytes(struct read *read) {
+  return copy_all((pid_t)read->call.pid, read->address, read->bytes, read->size);
+}
+static long run_vector(struct read *read) {
+  return copy_vector((pid_t)read->call.pid, read->address, read->bytes, read->size, read->starts, read->most);
+}
+
+static long apart(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+                  size_t size, long (*run)(struct read *), uint32_t *starts, size_t most) {
+  int error;
+  struct thread *thread = enter_thread(own, (pid_t)call->pid, &error);
+  struct read *read = thread == NULL ? NULL : new_read(call, address, size);
+  if (read != NULL && starts != NULL) read->starts = calloc(most, sizeof *starts);
+  if (read == NULL || (starts != NULL && read->starts == NULL)) {
+    if (read != NULL) free_read(read);
+    return checked(own, call, thread == NULL ? -error : -ENOMEM);
+  }
+  read->process = thread->process->id;
+  read->run = run;
+  read->most = most;
+  return checked(own, call, read_apart(own->reads, read, into, starts));
+}
+
+/* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
 long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size) {
+  if (own->reads_apart) return apart(own, call, address, into, size, run_text, NULL, 0);
   return checked(own, call, copy_text((pid_t)call->pid, address, into, size));
 }
 
 long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                    size_t size) {
+  if (own->reads_apart) return apart(own, call, address, into, size, run_bytes, NULL, 0);
   return checked(own, call, copy_all((pid_t)call->pid, address, into, size));
 }
 
 long observe_vector(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                     size_t size, uint32_t *starts, size_t most) {
+  if (own->reads_apart) return apart(own, call, address, into, size, run_vector, starts, most);
   return checked(own, call, copy_vector((pid_t)call->pid, address, into, size, starts, most));
 }

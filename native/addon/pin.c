@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "pins.h"
+#include "reads.h"
 
 enum {
   /* Interruptions in a row until a call is refused: a signal every 150 µs can keep a call from ever being prepared. */
@@ -39,6 +41,36 @@ static bool has_dispatch(struct pins *own, pid_t tid) {
     return false;
   }
   return config[0] != 0;
+}
+
+/* A stack grows by being looked at in this way, as by PTRACE_PEEKDATA, which is its tracer's alone. */
+static void look_apart(pid_t tid, uint64_t stack) {
+  char path[40], word[8];
+  snprintf(path, sizeof path, "/proc/%d/mem", tid);
+  const int memory = open(path, O_RDONLY | O_CLOEXEC);
+  if (memory < 0) return;
+  if (pread(memory, word, sizeof word, (off_t)(stack & ~(uint64_t)7)) < 0) errno = 0;
+  close(memory);
+}
+
+static long run_frame(struct read *read) {
+  struct iovec local = {read->bytes, read->size}, remote = {(void *)(uintptr_t)read->address, read->size};
+  const pid_t tid = (pid_t)read->call.pid;
+  if (process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)read->size) return 0;
+  look_apart(tid, read->address);
+  return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)read->size ? 0 : -EFAULT;
+}
+
+/* 0: written. -EINPROGRESS: the caller is to stay stopped. */
+static long write_frame_apart(struct pins *own, const struct thread *thread, uint64_t stack,
+                              const struct frame *frame) {
+  const struct seccomp_notif call = {.pid = (uint32_t)thread->id};
+  struct read *read = new_read(&call, stack, sizeof *frame);
+  if (read == NULL) return -ENOMEM;
+  memcpy(read->bytes, frame, sizeof *frame);
+  read->process = thread->process->id;
+  read->run = run_frame;
+  return write_apart(own->reads, read);
 }
 
 static bool write_frame(pid_t tid, uint64_t stack, const struct frame *frame) {
@@ -133,13 +165,21 @@ static void place(struct pinned *pinned, const struct image *image, const struct
 }
 
 /* Sends the stopped caller to the stub. */
-static enum outcome enter(pid_t tid, registers *at, struct pinned *pinned, const struct seccomp_data *call) {
+static enum outcome enter(struct pins *own, const struct thread *thread, registers *at, struct pinned *pinned,
+                          const struct seccomp_data *call, bool *stays_stopped) {
+  const pid_t tid = thread->id;
   uint64_t found_at = address_of(pinned);
   if (pinned->stub != PASSAGE) {
     found_at = stack_of(at) - FRAME_SIZE;
     struct frame frame = {.instruction_pointer = call->instruction_pointer, .number = (uint64_t)(int64_t)call->nr};
     memcpy(frame.arguments, call->args, sizeof frame.arguments);
-    if (!write_frame(tid, found_at, &frame)) return NO_STACK;
+    if (own->reads_apart) {
+      const long result = write_frame_apart(own, thread, found_at, &frame);
+      *stays_stopped = result == -EINPROGRESS;
+      if (result != 0) return result == -EINPROGRESS || result == -ETIMEDOUT ? STALLED : NO_STACK;
+    } else if (!write_frame(tid, found_at, &frame)) {
+      return NO_STACK;
+    }
     set_stack(at, found_at);
   }
   uint64_t arguments[6];
@@ -157,9 +197,13 @@ static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call
   return set_registers(tid, at);
 }
 
-/* The caller has stopped in its call: all is prepared here, or it returns the refusal. */
+/*
+ * The caller has stopped in its call: all is prepared here, or it returns the refusal, which it may have to wait for
+ * (*stays_stopped).
+ */
 static enum outcome prepare(struct pins *own, struct thread *thread, const struct seccomp_data *call,
-                            const struct image *image, const struct given *given, int refusal, int *error) {
+                            const struct image *image, const struct given *given, int refusal, int *error,
+                            bool *stays_stopped) {
   pid_t tid = thread->id;
   registers at;
   if (!get_registers(tid, &at)) return GONE;
@@ -185,7 +229,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     pinned->judged.clone_flags = clone_flags(image, call);
     pinned->judged.rooms = image->rooms;
     registers stopped = at;
-    outcome = enter(tid, &at, pinned, call);
+    outcome = enter(own, thread, &at, pinned, call, stays_stopped);
     if (outcome == PREPARED) return PREPARED;
     at = stopped;
     release_pinned(pinned);
@@ -272,6 +316,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   interrupt(tid);
   /* Before 5.19 the interrupt may have ended the wait already. */
   answer(own, call, outcome == PREPARED || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
+  bool stays_stopped = false;
   switch (await_stop(&own->strays, tid)) {
     case ENDED:
       return GONE;
@@ -280,8 +325,9 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
       if (outcome == PREPARED) outcome = INTERRUPTED;
       break;
     case STOPPED:
-      if (outcome == PREPARED) outcome = prepare(own, thread, &call->data, image, &given, refusal, error);
-      detach(&own->strays, tid, 0);
+      if (outcome == PREPARED)
+        outcome = prepare(own, thread, &call->data, image, &given, refusal, error, &stays_stopped);
+      if (!stays_stopped) detach(&own->strays, tid, 0);
       break;
   }
   thread->interrupted = outcome == INTERRUPTED ? thread->interrupted + 1 : 0;
@@ -368,6 +414,31 @@ int pin_interrupt(struct pins *own, pid_t tid) {
 
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { return answer(own, call, -error, 0); }
 
+/* ── Memory that may never come ──────────────────────────────────────────────────────────────────────────────────── */
+
+void pin_reads_apart(struct pins *own) { own->reads_apart = true; }
+int pin_reads_timer(const struct pins *own) { return reads_timer(own->reads); }
+
+bool pin_comes_back(struct pins *own, struct seccomp_notif *into) {
+  if (!own->reads_apart) return false;
+  for (;;) {
+    pid_t tid;
+    switch (next_read(own->reads, into, &tid)) {
+      case NO_READ:
+        return false;
+      case CALL_COMES_BACK:
+        return true;
+      case CALLER_MAY_GO:
+        detach(&own->strays, tid, 0);
+        break;
+    }
+  }
+}
+
+bool pin_awaits_question(struct pins *own, int milliseconds) {
+  return !own->reads_apart || is_question_first(own->reads, milliseconds);
+}
+
 /* ── Begin and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
@@ -381,11 +452,15 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   own->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN};
   int result = own->epoll < 0 || epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &event) != 0 ? -errno : 0;
+  /* Its descriptors are made now, because the command can take ours away (RLIMIT_NOFILE). */
+  own->reads = result == 0 ? start_reads(listener) : NULL;
+  if (result == 0 && own->reads == NULL) result = -errno;
   if (result == 0) result = start_windows(&own->windows, protection);
   if (result == 0) {
     if (answers_failures && trust_executions) start_walking(own);
     return own;
   }
+  if (own->reads != NULL) end_reads(own->reads);
   if (own->epoll >= 0) close(own->epoll);
   free(own);
   errno = -result;
@@ -397,6 +472,7 @@ void end_pins(struct pins *own) {
     while (own->threads[i] != NULL) pin_ended(own, own->threads[i]->id);
   end_windows(&own->windows);
   stop_walking(own);
+  end_reads(own->reads);
   close(own->epoll);
   while (own->strays != NULL) {
     struct stray *one = own->strays;

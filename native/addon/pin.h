@@ -253,7 +253,8 @@ enum outcome {
   NO_MEMORY = 11,    /* ours */
   DISPATCHED = 12,   /* the caller has syscall user dispatch, which would take the stub's call */
   STARVED = 13,      /* interrupted time and again */
-  FAILS = 14,        /* by its path, which was judged: the call has got its errno */
+  STALLED = 14,      /* the page below its stack pointer does not come */
+  FAILS = 15,        /* by its path, which was judged: the call has got its errno */
 };
 
 struct pins;
@@ -317,11 +318,23 @@ void pin_executes(struct pins *own, pid_t tid);
 /* The thread is about to change its users, groups or capabilities; `of_others`: a root or a namespace, which others can share. */
 void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
 
+/*
+ * From now on memory of the tree may never come: threads read it, and a call can come back, from `pin_comes_back`, to be
+ * observed once more.
+ */
+void pin_reads_apart(struct pins *own);
+/* Can be read when a call comes back. */
+int pin_reads_timer(const struct pins *own);
+bool pin_comes_back(struct pins *own, struct seccomp_notif *into);
+/* Waits so long, -1 for ever: false where a call comes back before one is made, or nothing comes. */
+bool pin_awaits_question(struct pins *own, int milliseconds);
+
 /* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
 
 /*
  * Each reads while the caller waits, and fails with the errno that the kernel's own copy would give: EFAULT, or as said.
- * EPERM: the caller's memory cannot be read; ENOENT: the caller does not wait any more.
+ * EPERM: the caller's memory cannot be read; ENOENT: the caller does not wait any more. EINPROGRESS: the call comes back
+ * when more of its memory was read; ETIMEDOUT: the memory does not come.
  */
 /* The length of the string without its end; ENAMETOOLONG where `size` bytes have none. */
 long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,

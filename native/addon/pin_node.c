@@ -188,6 +188,14 @@ static napi_value is_late(napi_env env, napi_callback_info info) {
   return napi_get_boolean(env, pin_is_late(call.own, tid), &result) == napi_ok ? result : NULL;
 }
 
+/* pinReadsApart(): the descriptor that can be read when a call comes back. */
+static napi_value reads_apart(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, 0, &call)) return fail(env, "pinReadsApart takes nothing");
+  pin_reads_apart(call.own);
+  return number_of(env, pin_reads_timer(call.own));
+}
+
 static napi_value observe(napi_env env, napi_callback_info info,
                           long (*function)(struct pins *, const struct seccomp_notif *, uint64_t, unsigned char *,
                                            size_t)) {
@@ -233,6 +241,7 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinEnded", ended),
       METHOD("pinExecutes", executes),
       METHOD("pinChangesRights", changes_rights),
+      METHOD("pinReadsApart", reads_apart),
       METHOD("observeText", text),
       METHOD("observeBytes", bytes),
       METHOD("observeVector", vector),

@@ -53,8 +53,12 @@ struct thread {
   struct thread *next;
 };
 
+struct reads;
+
 struct pins {
   int listener;
+  bool reads_apart; /* the tree can have memory that never comes */
+  struct reads *reads;
   int epoll; /* watches the listener: poll(2) needs RLIMIT_NOFILE, which the command can set to 0 */
   bool trust_executions;
   bool audits;

@@ -142,6 +142,10 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
     cause: "signals interrupted the caller each time",
     advice: `make the signals rarer (a timer's period), or ${report}`,
   },
+  stalled: {
+    cause: "the memory of its arguments, or its stack, does not come (a FUSE or file server, userfaultfd)",
+    advice: `copy what is mapped from a slow file system before it is passed to a call, or ${noMemoryRules}`,
+  },
 };
 
 export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): ObstacleText {

@@ -75,6 +75,7 @@ export type FollowObstacle =
  * | no-memory | portcullis has no memory left |
  * | dispatched | the caller has syscall user dispatch, which would take the prepared call |
  * | starved | signals have interrupted the caller each time, more than 256 times in a row (EINTR) |
+ * | stalled | a page of the arguments, or of the caller's stack, does not come: of a file server, of userfaultfd(2) |
  */
 export const pinObstacles = [
   "untraceable",
@@ -88,6 +89,7 @@ export const pinObstacles = [
   "no-memory",
   "dispatched",
   "starved",
+  "stalled",
 ] as const;
 export type PinObstacle = (typeof pinObstacles)[number];
 

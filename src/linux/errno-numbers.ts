@@ -17,6 +17,7 @@ export const errno = {
   EMFILE: 24,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
+  ETIMEDOUT: 110,
   EINPROGRESS: 115,
 } as const;
 

@@ -56,6 +56,12 @@ export interface PinnedCallFunctions {
   pinExecutes(tid: number): void;
   /** The thread's call changes its users, groups or capabilities; `ofOthers`: a root or a namespace, which others can share. */
   pinChangesRights(tid: number, ofOthers: boolean): void;
+  /**
+   * From now on threads read callers' memory, because it may never come: the descriptor that can be read when a call
+   * comes back from `next`, to be observed once more. The functions below can then give -EINPROGRESS (the call comes
+   * back) and -ETIMEDOUT (the memory does not come).
+   */
+  pinReadsApart(): number;
   /** The length of the string, which `into` has with its end. */
   observeText(notification: Uint8Array, address: bigint, into: Uint8Array): number;
   /** 0: `into` is filled. */

@@ -21,7 +21,8 @@ import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
-import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
+import { stallingNumbers } from "./pin/stalling.ts";
+import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
 export interface NotifyCompilation {
   /** Undefined exactly where there is an error among the diagnostics. */
@@ -58,6 +59,8 @@ export function compileForNotify(
     rooms: program.rooms,
     hinderedOwnCalls:
       program.observations.length + program.rooms.length > 0 ? hinderedOwnCalls(program, quiet.split) : [],
+    stallingCalls:
+      program.observations.length > 0 ? passingOf(stallingNumbers(program.architecture), program, quiet.split) : [],
     needs,
     calls: traitsOf(program, needs),
     description: describePolicy(program),
@@ -83,7 +86,19 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
     add(credentialNumbers(program.architecture), callTrait.changesCredentials);
     add(rootNumbers(program.architecture), callTrait.changesRoot);
   }
+  if (program.observations.length > 0) add(stallingNumbers(program.architecture), callTrait.mayStall);
   return traits;
+}
+
+/** Those of the calls that the policy may let pass. */
+function passingOf(numbers: readonly number[], program: Program, split: SplitPolicy): readonly number[] {
+  return numbers.filter((number) => {
+    const decision = split.get(number);
+    if (decision === undefined) return false;
+    return [...leavesOf(new Map([[number, decision]]))].some(({ possible }) =>
+      possible.some((verdict) => answers[program.verdicts[verdict]!.action] === "pass"),
+    );
+  });
 }
 
 // ── What this engine cannot do ───────────────────────────────────────────────────────────────────────────────────────

@@ -32,6 +32,8 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly rooms: Program["rooms"];
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];
+  /** Calls that may pass, and with which the tree can get memory that never comes (pin/stalling.ts): the filter asks about them. */
+  readonly stallingCalls: readonly number[];
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;
@@ -62,7 +64,14 @@ export interface Needs {
   readonly credentials: boolean;
 }
 
-export const callTrait = { judged: 1, creates: 2, executes: 4, changesCredentials: 8, changesRoot: 16 } as const;
+export const callTrait = {
+  judged: 1,
+  creates: 2,
+  executes: 4,
+  changesCredentials: 8,
+  changesRoot: 16,
+  mayStall: 32,
+} as const;
 
 /** Not compatible between versions of Node or of portcullis: a cache names both in its key. */
 export function encodePolicy(policy: NotifyPolicy): Uint8Array {

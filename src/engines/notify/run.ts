@@ -113,7 +113,10 @@ class Run {
     const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
     const protection = isSealed ? [] : windowRules(architecture);
     const reportsEnds = rooms.length > 0;
-    const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, { reportsEnds });
+    const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
+      reportsEnds,
+      stalling: this.#policy.stallingCalls,
+    });
     return behind([...protection, ...own], filter);
   }
 

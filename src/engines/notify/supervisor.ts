@@ -25,14 +25,16 @@ import { hasThreadDescriptors, openCaller } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
+import type { FollowedCall, HeldCall } from "./judged-calls.ts";
 import { JudgementMemory } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
-import { type HeldCall, ServedCalls } from "./objects/served-calls.ts";
+import { ServedCalls } from "./objects/served-calls.ts";
 import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { passedAsPrepared } from "./pin/passed-calls.ts";
 import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { windowProtection } from "./pin/protection.ts";
+import { mayStallAtStart, mayStallBy } from "./pin/stalling.ts";
 import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { type RecordSink, Records } from "./records.ts";
@@ -46,10 +48,7 @@ import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 const restrictAllThreads = 8n;
 /** Milliseconds between examinations of the tracees, while no call comes. */
 const traceInterval = 0.1;
-/**
- * Milliseconds that a call waits at most for forks in flight where the policy reads the number of the living. They
- * settle as soon as their threads get a processor, unless a thread is frozen (cgroup.freeze).
- */
+/** Milliseconds that a call waits at most for forks in flight. That of a frozen thread (cgroup.freeze) does not end. */
 const settlePatience = 5000;
 
 export interface SupervisorOptions {
@@ -98,7 +97,9 @@ export class Supervisor {
   /** Undefined where the policy asks about no object that a path leads to. */
   readonly #objects: ServedCalls | undefined;
   /** Descriptors that can be read when there is something to do. */
-  readonly #asking: readonly number[];
+  readonly #asking: number[];
+  /** Callers' memory may never come (pin/stalling.ts). */
+  #readsApart = false;
   readonly #restrictsItself: number;
   /** A process has restricted all of its threads at once: which of its children have come before is not known. */
   #isRestricted = false;
@@ -172,6 +173,7 @@ export class Supervisor {
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
+    if (observes && mayStallAtStart()) this.#readApart();
     if (observes && !holdsRooms) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (kernel === "present") useSynchronousWakeUp(listener);
     const { pid, pidfd } = options.command;
@@ -307,6 +309,9 @@ export class Supervisor {
 
     if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
       this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
+
+    if ((traits & callTrait.mayStall) !== 0 && mayStallBy(this.#architectureName, number, (at) => memory.argument(at)))
+      this.#readApart();
 
     const { needs } = this.#options.policy;
     let caller: Thread | undefined;
@@ -674,6 +679,13 @@ export class Supervisor {
     this.#native.syscall(callNumber("kill"), pid, signals.SIGKILL);
   }
 
+  #readApart(): void {
+    if (this.#readsApart || this.#pinning === undefined) return;
+    this.#readsApart = true;
+    this.#asking.push(this.#pinning.readApart());
+    this.#bind(); // the addon watches that descriptor, too
+  }
+
   /** The addon works on the memory's present buffer. */
   #bind(): void {
     this.#native.supervise(
@@ -684,14 +696,4 @@ export class Supervisor {
       this.#endsWithoutUsers && this.#objects === undefined ? -1 : this.#options.descriptors.listening,
     );
   }
-}
-
-/** A call whose caller is followed when it passes. */
-interface FollowedCall {
-  /** Of clone and clone3; undefined where they lie behind a pointer and were not judged. */
-  readonly cloneFlags: bigint | undefined;
-  /** Its `struct seccomp_data`, if the call is made with the registers that were judged. */
-  readonly judged?: Uint8Array;
-  /** False where the caller was interrupted first. */
-  readonly pass: () => boolean;
 }

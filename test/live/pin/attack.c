@@ -15,9 +15,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { STUB = 0x10000, PAGE = 4096, THREADS = 600, LONG_PATH = 4000 };
@@ -169,18 +171,152 @@ static void limit(void) {
   tell("after", open_path("allowed"));
 }
 
-/* Memory that never comes: a page of userfaultfd(2) that nothing fills. */
-static void block(void) {
+/* Memory that never comes: a page of userfaultfd(2) that nothing fills. NULL where that is not permitted. */
+static char *page_that_never_comes(void) {
   int fault = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
   struct uffdio_api api = {.api = UFFD_API};
   char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   struct uffdio_register range = {.range = {(unsigned long)memory, PAGE}, .mode = UFFDIO_REGISTER_MODE_MISSING};
-  if (fault < 0 || ioctl(fault, UFFDIO_API, &api) != 0 || ioctl(fault, UFFDIO_REGISTER, &range) != 0) {
-    tell("userfaultfd", -errno);
-    return;
+  if (fault >= 0 && ioctl(fault, UFFDIO_API, &api) == 0 && ioctl(fault, UFFDIO_REGISTER, &range) == 0) return memory;
+  tell("userfaultfd", -errno);
+  return NULL;
+}
+
+static long now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* A path that never comes, in several threads of a child; the parent's calls go on meanwhile. */
+static void *open_never(void *path) { return (void *)open_path(path); }
+
+static void block(void) {
+  enum { CALLS = 100, STUCK = 12 };
+  int ready[2];
+  char byte;
+  if (pipe(ready) != 0) exit(2);
+  pid_t child = fork();
+  if (child == 0) {
+    char *memory = page_that_never_comes();
+    pthread_t threads[STUCK];
+    long results[STUCK];
+    if (write(ready[1], "", 1) != 1 || memory == NULL) _exit(1);
+    for (int i = 0; i < STUCK; i++) pthread_create(&threads[i], NULL, open_never, memory);
+    for (int i = 0; i < STUCK; i++) pthread_join(threads[i], (void **)&results[i]);
+    for (int i = 1; i < STUCK; i++) results[0] = results[i] == results[0] ? results[0] : 0;
+    tell("stalled", results[0]);
+    fflush(stdout);
+    _exit(0);
   }
-  tell("begins", 0);
-  tell("ends", open_path(memory));
+  if (read(ready[0], &byte, 1) != 1) exit(2);
+  usleep(100000);
+  long begin = now(), served = 0;
+  for (int i = 0; i < CALLS; i++) served += open_path("allowed") >= 0;
+  tell("refused meanwhile", served - CALLS);
+  tell("forbidden meanwhile", open_path("forbidden"));
+  tell("late", now() - begin > 8000 ? -1 : 0);
+  fflush(stdout);
+  waitpid(child, NULL, 0);
+  tell("after", open_path("allowed"));
+}
+
+/* A stack whose page never comes: the frame of a pinned call lies there. Its caller stays stopped until it is killed. */
+static void block_stack(void) {
+#ifdef __x86_64__
+  int ready[2], status;
+  char byte;
+  if (pipe(ready) != 0) exit(2);
+  pid_t child = fork();
+  if (child == 0) {
+    char *memory = page_that_never_comes();
+    if (write(ready[1], "", 1) != 1 || memory == NULL) _exit(1);
+    register long none __asm__("r10") = 0;
+    long result = SYS_openat;
+    __asm__ volatile("mov %%rsp, %%r12; mov %[stack], %%rsp; syscall; mov %%r12, %%rsp"
+                     : "+a"(result)
+                     : "D"(AT_FDCWD), "S"("allowed"), "d"(O_RDONLY), "r"(none), [stack] "r"(memory + PAGE)
+                     : "rcx", "r11", "r12", "memory");
+    _exit(result < 0 ? 3 : 4);
+  }
+  if (read(ready[0], &byte, 1) != 1) exit(2);
+  usleep(300000);
+  tell("meanwhile", open_path("allowed"));
+  tell("ended", waitpid(child, &status, WNOHANG));
+  kill(child, SIGKILL);
+  if (waitpid(child, &status, 0) != child) exit(2);
+  tell("child", WIFSIGNALED(status) ? -WTERMSIG(status) : -100 - WEXITSTATUS(status));
+  tell("after", open_path("allowed"));
+#endif
+}
+
+/* Passes a descriptor in a message whose length of control data another thread changes all the time. */
+static struct msghdr raced;
+static atomic_int has_raced;
+
+static void *change_length(void *unused) {
+  (void)unused;
+  volatile size_t *length = &raced.msg_controllen;
+  while (!has_raced) {
+    *length = 0;
+    for (volatile int i = 0; i < 50; i++) {
+    }
+    *length = CMSG_SPACE(sizeof(int));
+    for (volatile int i = 0; i < 50; i++) {
+    }
+  }
+  return NULL;
+}
+
+/* Whether a descriptor comes. */
+static int receives(int socket) {
+  char byte, control[64];
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  if (recvmsg(socket, &message, MSG_DONTWAIT) != 1) return 0;
+  struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+  if (first == NULL || first->cmsg_type != SCM_RIGHTS) return 0;
+  close(*(int *)(void *)CMSG_DATA(first));
+  return 1;
+}
+
+static long send_raced(int socket) { return syscall(SYS_sendmsg, socket, &raced, 0) < 0 ? -errno : 0; }
+
+static void control(const char *tries) {
+  static union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header;
+  } rights;
+  char byte = 'x';
+  struct iovec data = {&byte, 1};
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) != 0) exit(2);
+  rights.header =
+      (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  *(int *)(void *)CMSG_DATA(&rights.header) = 0;
+  raced = (struct msghdr){.msg_iov = &data, .msg_iovlen = 1, .msg_control = &rights};
+  tell("without", send_raced(pair[0]));
+  receives(pair[1]);
+  raced.msg_controllen = sizeof rights;
+  tell("with", send_raced(pair[0]));
+  tell("arrived", -receives(pair[1]));
+  raced.msg_controllen = 1;
+  tell("one byte", send_raced(pair[0]));
+  struct mmsghdr many = {.msg_hdr = raced};
+  many.msg_hdr.msg_controllen = sizeof rights;
+  tell("many", syscall(SYS_sendmmsg, pair[0], &many, 1, 0) < 0 ? -errno : 0);
+  tell("arrived by many", -receives(pair[1]));
+  pthread_t thread;
+  pthread_create(&thread, NULL, change_length, NULL);
+  long arrived = 0, sent = 0;
+  for (int i = 0; i < atoi(tries); i++) {
+    sent += send_raced(pair[0]) == 0;
+    arrived += receives(pair[1]);
+  }
+  has_raced = 1;
+  pthread_join(thread, NULL);
+  tell("sent in the race", sent > 0 ? 0 : -1);
+  tell("arrived in the race", -arrived);
 }
 
 static int own_file, stub_descriptor;
@@ -223,7 +359,9 @@ int main(int count, char **words) {
   else if (strcmp(attack, "truncated") == 0) truncated();
   else if (strcmp(attack, "fill") == 0) fill();
   else if (strcmp(attack, "limit") == 0) limit();
+  else if (strcmp(attack, "control") == 0) control(words[2]);
   else if (strcmp(attack, "block") == 0) block();
+  else if (strcmp(attack, "block-stack") == 0) block_stack();
   else if (strcmp(attack, "replace") == 0) replace();
   else return 2;
   return 0;

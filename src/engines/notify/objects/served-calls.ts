@@ -32,15 +32,6 @@ const openHow = { least: 24 } as const;
 /** Beyond it, entries of finished calls are dropped. The addon serves half as many at once. */
 const mostRemembered = 8192;
 
-/** A call that has come back from the pool. */
-export interface HeldCall {
-  readonly objects: ServedCalls;
-  readonly id: bigint;
-  readonly serve: () => void;
-  /** It is served or not later, when a room is free. */
-  readonly await: () => void;
-}
-
 /** A call whose object is to be held. */
 export interface Order {
   readonly path: Uint8Array;

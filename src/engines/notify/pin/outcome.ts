@@ -3,13 +3,15 @@ import type { FollowObstacle, PinObstacle } from "../../../events/record.ts";
 
 /** The addon's number of the first of them; the rest follow in this order (enum outcome in native/addon/pin.h). */
 export const firstObstacle = 3;
-export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, fails: 14 } as const;
+export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, fails: 15 } as const;
 
 export type PinOutcome =
   /** The caller makes its call; the call's second notification is `prepared`. */
   | { readonly kind: "prepared" }
   /** The policy's refusal, or the errno with which the kernel's own copy or walk would have failed. */
   | { readonly kind: "refused"; readonly errno: number }
+  /** More of the caller's memory is being read, by a thread. The call comes again, as it is, and has no answer yet. */
+  | { readonly kind: "reading" }
   /** A signal came first. The call comes again (a new event), or has returned EINTR. */
   | { readonly kind: "interrupted" }
   | { readonly kind: "gone" }

@@ -60,8 +60,16 @@ export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly
 }
 
 function block(number: number, tests: readonly Condition[]): readonly ClassicInstruction[] {
+  return askedWhere([{ at: offset.number, values: [number] }, ...tests]);
+}
+
+/** All calls with one of these numbers, which the supervisor judges by the policy (stalling.ts). */
+function askedAbout(numbers: readonly number[]): readonly ClassicInstruction[] {
+  return askedWhere([{ at: offset.number, values: numbers }]);
+}
+
+function askedWhere(all: readonly Condition[]): readonly ClassicInstruction[] {
   const body: ClassicInstruction[] = [];
-  const all: readonly Condition[] = [{ at: offset.number, values: [number] }, ...tests];
   const length = all.reduce((sum, { values }) => sum + 1 + values.length, 1);
   for (const { at, values } of all) {
     body.push({ code: opcode.load, jt: 0, jf: 0, k: at });
@@ -79,13 +87,14 @@ function block(number: number, tests: readonly Condition[]): readonly ClassicIns
 export function ownCallRules(
   architecture: ArchitectureName,
   calls: readonly string[],
-  { reportsEnds }: { readonly reportsEnds: boolean },
+  { reportsEnds, stalling }: { readonly reportsEnds: boolean; readonly stalling: readonly number[] },
 ): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
     const number = numberOf(call, architecture);
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
   if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
+  if (stalling.length > 0) blocks.push(...askedAbout(stalling));
   if (blocks.length === 0) return [];
   return [
     { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },

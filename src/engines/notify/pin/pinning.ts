@@ -91,6 +91,14 @@ export class Pinning {
     }
   }
 
+  /**
+   * From now on callers' memory may never come, so threads read it. A call whose memory is late comes again from `next`. The
+   * descriptor that can be read then.
+   */
+  readApart(): number {
+    return native().pinReadsApart();
+  }
+
   /** The listener shows no sign of a notification that was received while a caller was being prepared. */
   get hasWaiting(): boolean {
     return native().pinHasWaiting();
@@ -208,6 +216,11 @@ export class PendingCall {
       return { kind: "refused", errno: verdict.errno };
     }
     if (verdict instanceof ObservationFailure) {
+      if (verdict.errno === errno.EINPROGRESS) return { kind: "reading" };
+      if (verdict.errno === errno.ETIMEDOUT) {
+        native().pinGiveUp(this.#notification, refusal);
+        return { kind: "unpinnable", why: "stalled", refusal, errno: 0 };
+      }
       const isUnreadable = verdict.errno === errno.EPERM;
       const obstacle = isUnreadable ? whyPtraceRefused(this.tid, errno.EPERM) : undefined;
       if (!isUnreadable) {

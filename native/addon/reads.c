@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reads of a caller's memory that may never end. process_vm_readv(2) waits for the page that it reads: a FUSE server, a
+ * file server or the holder of a userfaultfd(2) can let it wait for ever, and only SIGKILL ends that wait
+ * (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18). No flag asks for the pages that are there alone, and what lies at an address can
+ * change between a look at it and the read. So such reads are made by threads of a pool. The loop waits for one for a
+ * moment, and then sets the call aside; it comes back when it has been read, or when its time is over.
+ *
+ * Handing a read to a thread and the frame to another adds half or more to the processor time of a pinned openat
+ * (`npm run bench -- deep`: most of it is switches between threads). So the loop reads by itself until the tree can have
+ * such memory (src/engines/notify/pin/stalling.ts says when).
+ *
+ * A thread whose read does not end is given up: it stays until the page comes, its owner ends or portcullis does. The
+ * threads are bounded, and so are those of one process, because a process can stop as many of them as it has threads.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pins.h"
+#include "reads.h"
+
+enum {
+  MOST_READERS = 128,
+  MOST_OF_PROCESS = 8,
+  MOST_READS = 1024,
+  STACK = 64 * 1024,
+};
+
+static const uint64_t moment = 1000 * 1000;                  /* ns that the loop waits for a read */
+static const uint64_t frame_patience = 100 * 1000 * 1000;    /* the same for a frame, whose caller has stopped */
+static const uint64_t deadline = UINT64_C(10) * 1000000000u; /* from when on a read is refused */
+
+struct reads {
+  int listener, timer, epoll;
+  bool ends;
+  pthread_mutex_t lock;
+  pthread_cond_t work, change;
+  struct read *first, **last; /* in the order in which they came */
+  unsigned count, readers, idle;
+};
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static struct timespec time_of(uint64_t nanoseconds) {
+  return (struct timespec){(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
+}
+
+/* ── With the lock ───────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static unsigned running_of(const struct reads *own, pid_t process) {
+  unsigned count = 0;
+  for (const struct read *one = own->first; one != NULL; one = one->next)
+    count += one->state == RUNS && one->process == process;
+  return count;
+}
+
+static struct read *next_to_run(const struct reads *own) {
+  for (struct read *one = own->first; one != NULL; one = one->next)
+    if (one->state == WAITS && !one->has_expired && running_of(own, one->process) < MOST_OF_PROCESS) return one;
+  return NULL;
+}
+
+/* The timer ends when a call is to be given to the loop: now, or when the next read expires. */
+static void set_timer(struct reads *own) {
+  uint64_t at = 0;
+  for (const struct read *one = own->first; one != NULL; one = one->next) {
+    if (!one->is_parked || one->is_delivered || (one->stopped != 0 && one->state != OVER)) continue;
+    const uint64_t when = one->state == OVER ? 1 : one->deadline;
+    if (at == 0 || when < at) at = when;
+  }
+  const struct itimerspec setting = {.it_value = time_of(at)};
+  timerfd_settime(own->timer, TFD_TIMER_ABSTIME, &setting, NULL);
+}
+
+static void drop(struct reads *own, struct read *read) {
+  struct read **at = &own->first;
+  while (*at != read) at = &(*at)->next;
+  *at = read->next;
+  if (own->last == &read->next) own->last = at;
+  own->count--;
+  free_read(read);
+}
+
+/* Reads whose caller does not wait any more. One that runs stays until it ends. */
+static void drop_stale(struct reads *own) {
+  for (struct read *one = own->first, *next; one != NULL; one = next) {
+    next = one->next;
+    uint64_t id = one->id;
+    if (one->state != RUNS && one->stopped == 0 && ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0)
+      drop(own, one);
+  }
+}
+
+/* ── The threads ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void *reader(void *argument) {
+  struct reads *own = argument;
+  pthread_mutex_lock(&own->lock);
+  while (!own->ends) {
+    struct read *read = next_to_run(own);
+    if (read == NULL) {
+      own->idle++;
+      pthread_cond_wait(&own->work, &own->lock);
+      own->idle--;
+      continue;
+    }
+    read->state = RUNS;
+    pthread_mutex_unlock(&own->lock);
+    const long result = read->run(read);
+    pthread_mutex_lock(&own->lock);
+    read->state = OVER;
+    if (!read->has_expired) read->result = result;
+    if (read->is_parked) set_timer(own);
+    pthread_cond_broadcast(&own->change);
+  }
+  own->readers--;
+  pthread_cond_broadcast(&own->change);
+  pthread_mutex_unlock(&own->lock);
+  return NULL;
+}
+
+static bool start_reader(struct reads *own) {
+  pthread_t thread;
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  sigfillset(&all);
+  if (pthread_attr_init(&attributes) != 0) return false;
+  pthread_attr_setstacksize(&attributes, STACK);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const bool is_started = pthread_create(&thread, &attributes, reader, own) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  own->readers += is_started;
+  return is_started;
+}
+
+/* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct reads *start_reads(int listener) {
+  struct reads *own = calloc(1, sizeof *own);
+  if (own == NULL) return NULL;
+  own->listener = listener;
+  own->last = &own->first;
+  own->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  own->epoll = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event asked = {.events = EPOLLIN}, over = {.events = EPOLLIN, .data.u32 = 1};
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_mutex_init(&own->lock, NULL);
+  pthread_cond_init(&own->work, NULL);
+  pthread_cond_init(&own->change, &attributes);
+  pthread_condattr_destroy(&attributes);
+  if (own->timer >= 0 && own->epoll >= 0 && epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &asked) == 0 &&
+      epoll_ctl(own->epoll, EPOLL_CTL_ADD, own->timer, &over) == 0)
+    return own;
+  const int error = errno;
+  if (own->timer >= 0) close(own->timer);
+  if (own->epoll >= 0) close(own->epoll);
+  free(own);
+  errno = error;
+  return NULL;
+}
+
+/* A thread that never comes back has its structure: it is not freed then. */
+void end_reads(struct reads *own) {
+  pthread_mutex_lock(&own->lock);
+  own->ends = true;
+  pthread_cond_broadcast(&own->work);
+  while (own->idle > 0) pthread_cond_wait(&own->change, &own->lock);
+  const bool is_used = own->readers > 0;
+  pthread_mutex_unlock(&own->lock);
+  close(own->timer);
+  close(own->epoll);
+  if (is_used) return;
+  while (own->first != NULL) drop(own, own->first);
+  free(own);
+}
+
+int reads_timer(const struct reads *own) { return own->timer; }
+
+static struct read *find(struct reads *own, const struct read *like) {
+  for (struct read *one = own->first; one != NULL; one = one->next)
+    if (one->id == like->id && one->run == like->run && one->address == like->address && one->size == like->size)
+      return one;
+  return NULL;
+}
+
+struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t size) {
+  struct read *read = calloc(1, sizeof *read + size);
+  if (read == NULL) return NULL;
+  read->id = call->id;
+  read->call = *call;
+  read->address = address;
+  read->size = size;
+  return read;
+}
+
+static bool submit(struct reads *own, struct read *read) {
+  drop_stale(own);
+  if (own->count >= MOST_READS) return false;
+  if (own->idle == 0 && own->readers < MOST_READERS && !start_reader(own) && own->readers == 0) return false;
+  read->deadline = now() + deadline;
+  *own->last = read;
+  own->last = &read->next;
+  own->count++;
+  pthread_cond_signal(&own->work);
+  return true;
+}
+
+static void await(struct reads *own, struct read *read, uint64_t patience) {
+  const struct timespec until = time_of(now() + patience);
+  while (read->state != OVER && pthread_cond_timedwait(&own->change, &own->lock, &until) == 0) {
+  }
+}
+
+/* What a read that is over has given. */
+static long taken(const struct read *read, unsigned char *into, uint32_t *starts) {
+  if (read->result < 0) return read->result;
+  memcpy(into, read->bytes, read->size);
+  if (starts != NULL) memcpy(starts, read->starts, (size_t)read->result * sizeof *starts);
+  return read->result;
+}
+
+long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uint32_t *starts) {
+  long result;
+  pthread_mutex_lock(&own->lock);
+  struct read *read = find(own, wanted);
+  if (read != NULL) {
+    free_read(wanted);
+  } else {
+    read = wanted;
+    /* A process of which a read is late already is not waited for. */
+    const bool is_late = running_of(own, read->process) > 0;
+    if (!submit(own, read)) {
+      pthread_mutex_unlock(&own->lock);
+      free_read(read);
+      return -ETIMEDOUT;
+    }
+    if (!is_late) await(own, read, moment);
+  }
+  if (read->state == OVER || read->has_expired) {
+    result = taken(read, into, starts);
+    if (!read->is_parked) drop(own, read); /* else the call may come back once more, and needs it again */
+  } else {
+    read->is_parked = true;
+    set_timer(own);
+    result = -EINPROGRESS;
+  }
+  pthread_mutex_unlock(&own->lock);
+  return result;
+}
+
+long write_apart(struct reads *own, struct read *frame) {
+  long result = -ETIMEDOUT;
+  pthread_mutex_lock(&own->lock);
+  /* Where one of the process's is late, its caller would only lose more of the loop's time. */
+  if (running_of(own, frame->process) > 0 || !submit(own, frame)) {
+    free_read(frame);
+  } else {
+    await(own, frame, frame_patience);
+    if (frame->state == RUNS) {
+      frame->stopped = (pid_t)frame->call.pid;
+      frame->is_parked = true;
+      result = -EINPROGRESS;
+    } else {
+      if (frame->state == OVER) result = frame->result;
+      drop(own, frame);
+    }
+  }
+  pthread_mutex_unlock(&own->lock);
+  return result;
+}
+
+enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *tid) {
+  struct read *found = NULL;
+  enum next_read result = NO_READ;
+  pthread_mutex_lock(&own->lock);
+  drop_stale(own);
+  const uint64_t time = now();
+  for (struct read *one = own->first; one != NULL && found == NULL; one = one->next) {
+    if (!one->is_parked || one->is_delivered) continue;
+    if (one->state != OVER) {
+      if (one->stopped != 0 || time < one->deadline) continue;
+      one->has_expired = true;
+      one->result = -ETIMEDOUT;
+    }
+    uint64_t id = one->id;
+    one->is_delivered = true;
+    if (one->stopped != 0 || ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0) found = one;
+  }
+  if (found != NULL && found->stopped == 0) {
+    *into = found->call;
+    result = CALL_COMES_BACK;
+  } else if (found != NULL) {
+    *tid = found->stopped;
+    drop(own, found);
+    result = CALLER_MAY_GO;
+  }
+  set_timer(own);
+  pthread_mutex_unlock(&own->lock);
+  return result;
+}
+
+static bool has_parked(struct reads *own) {
+  bool has = false;
+  pthread_mutex_lock(&own->lock);
+  for (struct read *one = own->first; one != NULL && !has; one = one->next) has = one->is_parked && !one->is_delivered;
+  pthread_mutex_unlock(&own->lock);
+  return has;
+}
+
+bool is_question_first(struct reads *own, int milliseconds) {
+  if (!has_parked(own)) return true;
+  struct epoll_event event = {0};
+  const int found = epoll_wait(own->epoll, &event, 1, milliseconds);
+  return found > 0 && event.data.u32 == 0;
+}

@@ -2,8 +2,8 @@
 /*
  * Reads of a caller's memory that may never end. process_vm_readv(2) waits for the page that it reads: a FUSE server, a
  * file server or the holder of a userfaultfd(2) can let it wait for ever, and only SIGKILL ends that wait
- * (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18). No flag asks for the pages that are there alone, and what lies at an address can
- * change between a look at it and the read. So such reads are made by threads of a pool. The loop waits for one for a
+ * (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18), of a request that a FUSE server has read not even that. No flag asks for the
+ * pages that are there alone, and what lies at an address can change between a look at it and the read. So such reads are made by threads of a pool. The loop waits for one for a
  * moment, and then sets the call aside; it comes back when it has been read, or when its time is over.
  *
  * Handing a read to a thread and the frame to another adds half or more to the processor time of a pinned openat

@@ -10,6 +10,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { type SeenCall, TraceAssembler } from "../src/record/assembler.ts";
+import { CallCensus } from "../src/record/census.ts";
 import { notifierRecorder } from "../src/record/notify/recorder.ts";
 import { ringRecorder } from "../src/record/ring/recorder.ts";
 import { tracefsRecorder } from "../src/record/tracefs/recorder.ts";
@@ -105,6 +107,42 @@ async function busy(recorder: string, processes: number): Promise<void> {
   print({ bench, case: `${name}, lost`, unit: "% of the calls", ours: median(shares), informative: true });
 }
 
+/** Microseconds of this process for one line, of calls as nginx makes them. */
+function lineTime(print: (call: SeenCall, index: number) => void): number {
+  const registers = Uint32Array.from({ length: 12 }, (_, index) => (index % 2 === 0 ? 0x1000 * index : 0x7ffe));
+  const numbers = [45, 257, 5, 17, 20, 3];
+  const count = amount(600_000, 600);
+  const before = process.cpuUsage();
+  for (let index = 0; index < count; index++) {
+    registers[0] = index % 16;
+    const memory = index % numbers.length === 1 ? '"memory":{"path":"/var/www/html/index.html"}' : undefined;
+    print({ tid: 77, time: 3000 * index, number: numbers[index % numbers.length]!, registers, memory }, index);
+  }
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / count;
+}
+
+/** What the assembler takes to print a call with its result, against JSON.stringify of as much. */
+async function lines(): Promise<void> {
+  const result = await pairs(
+    amount(5, 1),
+    () => {
+      const assembler = new TraceAssembler("x86_64", new CallCensus());
+      return lineTime((call, index) => {
+        assembler.call(call);
+        assembler.returned(call.tid, call.time + 1000, 51, 0);
+        if (index % 6000 === 5999) assembler.take(call.time);
+      });
+    },
+    () =>
+      lineTime(({ tid, time, registers, memory }) => {
+        const shown = Array.from(registers.subarray(0, 6));
+        JSON.stringify({ v: 1, kind: "call", tid, time, call: "openat", arguments: shown, memory, result: 51 });
+      }),
+  );
+  print({ bench, case: "lines, against JSON.stringify", unit: "µs/call", ...result, informative: true });
+}
+
 async function contention(recorder: string): Promise<void> {
   for (const processes of [8, 64]) await busy(recorder, processes);
 }
@@ -130,6 +168,7 @@ const isWanted = (recorder: { readonly name: string; probe(): { readonly works: 
   (only === undefined || only === recorder.name) && recorder.probe().works;
 
 try {
+  if (only === undefined) await lines();
   if (isWanted(notifierRecorder)) {
     await row("notifier", 18_492, "≥ 3");
     await contention("notifier");

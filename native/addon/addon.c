@@ -425,5 +425,6 @@ NAPI_MODULE_INIT() {
   export_pins(env, exports);
   export_objects(env, exports);
   export_recording(env, exports);
+  export_lines(env, exports);
   return exports;
 }

@@ -53,18 +53,18 @@ _Static_assert(2 * (LIST_BYTES + TEXT_BYTES + 12 * ENTRIES) + 2 * TEXT_BYTES < C
 struct answering {
   int listener;
   uint32_t architecture;
-  bool outlives;              /* RECV does not return when no task is left (before Linux 6.11) */
-  _Atomic uint32_t *control;  /* of the ring */
+  bool outlives;             /* RECV does not return when no task is left (before Linux 6.11) */
+  _Atomic uint32_t *control; /* of the ring */
   unsigned char *ring;
   uint32_t ring_size;
   unsigned char *content;     /* the record that is being made */
   const uint32_t *plan;       /* by number: where the call's reads are, 0 if it has none */
   const unsigned char *known; /* a bit for each thread that needs no further look; NULL: none does */
   size_t known_bytes;
-  const unsigned char *makes; /* a byte for each call after which tasks are looked at */
+  const unsigned char *makes;   /* a byte for each call after which tasks are looked at */
   const _Atomic uint32_t *gone; /* counts threads that have ended without a call */
   uint32_t *state;
-  uint32_t end;               /* of the record */
+  uint32_t end; /* of the record */
 };
 
 static const struct seccomp_notif *notification(const struct answering *own) {
@@ -205,12 +205,23 @@ static void read_one(struct answering *own, const uint32_t *read) {
     return;
   }
   switch (read[KIND]) {
-    case TEXT: read_text(own, address, read[MOST]); return;
-    case LIST: read_list(own, address); return;
-    case ADDRESS: read_address(own, address, (int32_t)registers[read[LENGTH_REGISTER]]); return;
-    case MESSAGE: read_message(own, address); return;
-    case STRUCTURE: read_structure(own, read); return;
-    default: failed(own, EINVAL);
+    case TEXT:
+      read_text(own, address, read[MOST]);
+      return;
+    case LIST:
+      read_list(own, address);
+      return;
+    case ADDRESS:
+      read_address(own, address, (int32_t)registers[read[LENGTH_REGISTER]]);
+      return;
+    case MESSAGE:
+      read_message(own, address);
+      return;
+    case STRUCTURE:
+      read_structure(own, read);
+      return;
+    default:
+      failed(own, EINVAL);
   }
 }
 

@@ -7,5 +7,7 @@
 
 /* Exports `answerCalls` (recording.c). */
 void export_recording(napi_env env, napi_value exports);
+/* Exports `printLines` (lines.c). */
+void export_lines(napi_env env, napi_value exports);
 
 #endif

@@ -54,7 +54,7 @@ export class TraceFile {
   /** Bytes that this recording has written. */
   #written = 0;
   #fault: string | undefined;
-  #lines: Buffer[] = [];
+  #lines: Uint8Array[] = [];
   #pending = 0;
 
   private constructor(name: string, descriptor: number, isRegular: boolean) {
@@ -96,9 +96,9 @@ export class TraceFile {
   }
 
   /** Adds whole lines to the next block. */
-  add(lines: string): void {
-    if (this.#fault !== undefined || lines === "") return;
-    const bytes = Buffer.from(lines);
+  add(lines: string | Uint8Array): void {
+    if (this.#fault !== undefined || lines.length === 0) return;
+    const bytes = typeof lines === "string" ? Buffer.from(lines) : lines;
     this.#lines.push(bytes);
     this.#pending += bytes.length;
   }

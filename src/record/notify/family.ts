@@ -6,7 +6,7 @@
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { type CreatingCall, cloneFlag, creatingCalls } from "../../linux/process-calls.ts";
-import type { HeldLine } from "../assembler.ts";
+import type { LineSerial } from "../assembler.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 
 /** A creating call without a known task. It may have failed. */
@@ -14,7 +14,7 @@ interface Creation {
   readonly tid: number;
   readonly process: number;
   readonly makesThread: boolean;
-  readonly line: HeldLine;
+  readonly line: LineSerial;
   readonly time: number;
 }
 
@@ -23,7 +23,7 @@ const patience = 10e9;
 
 export interface Maker {
   readonly tid: number;
-  readonly line: HeldLine | undefined;
+  readonly line: LineSerial | undefined;
 }
 
 export class Family {
@@ -65,7 +65,7 @@ export class Family {
     return [...this.#processOf].filter(([, of]) => of === process).map(([tid]) => tid);
   }
 
-  called(notification: Notification, line: HeldLine): void {
+  called(notification: Notification, line: LineSerial): void {
     const call = this.#numbers.get(notification.number);
     if (call === undefined) return;
     const { tid, time } = notification;

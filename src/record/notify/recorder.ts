@@ -13,7 +13,6 @@ import type { TraceAssembler } from "../assembler.ts";
 import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
-import { registerText } from "../registers.ts";
 import { Family } from "./family.ts";
 import { recordingFilter, unasked } from "./filter.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
@@ -63,6 +62,8 @@ class NotifierRecording implements Recording {
   readonly #exitGroup: number;
   #time = 0;
   #sweepAt = sweepInterval;
+  /** Tasks that the last read has found. */
+  readonly #begun = new Set<number>();
 
   constructor(started: Recording["started"], notifier: Notifier, options: RecorderOptions) {
     const { architecture, assembler, memory } = options;
@@ -80,19 +81,24 @@ class NotifierRecording implements Recording {
   }
 
   poll(isOver: boolean): void {
+    const now = Number(process.hrtime.bigint() - this.#options.base);
+    const isDue = now >= this.#sweepAt;
+    // Before the notifications are read: what has ended by now makes no call later.
+    const ended = isDue ? [...this.#family.tasks].filter((tid) => !existsSync(`/proc/${tid}`)) : [];
+    this.#begun.clear();
     this.#notifier.read(this.#options.base, {
       call: (notification) => this.#call(notification),
       task: (task) => this.#task(task),
       exec: (tid, former) => this.#executed(tid, former),
     });
-    const now = Number(process.hrtime.bigint() - this.#options.base);
-    if (now < this.#sweepAt && !isOver) return;
-    this.#sweepAt = now + sweepInterval;
-    for (const tid of [...this.#family.tasks]) {
-      if (!isOver && existsSync(`/proc/${tid}`)) continue;
+    if (isDue) this.#sweepAt = now + sweepInterval;
+    for (const tid of ended) {
+      // A new task can have the id of one that has ended.
+      if (!this.#family.has(tid) || this.#begun.has(tid)) continue;
       this.#notifier.forget(tid);
       this.#exited(tid);
     }
+    if (isOver) for (const tid of [...this.#family.tasks]) this.#exited(tid);
   }
 
   ended(): Promise<void> {
@@ -114,7 +120,7 @@ class NotifierRecording implements Recording {
       number,
       registers,
       foreignAbi: isNative ? undefined : architecture,
-      instructionPointer: registerText(...instructionPointer),
+      instructionPointer,
       memory:
         notification.reads === 0
           ? undefined
@@ -135,6 +141,7 @@ class NotifierRecording implements Recording {
     if (this.#family.has(tid)) this.#exited(tid);
     const maker = this.#family.makerOf(task, this.#time);
     this.#family.add(task);
+    this.#begun.add(tid);
     this.#assembler.birth(tid === task.process ? "fork" : "thread", maker.tid, tid, maker.line);
   }
 

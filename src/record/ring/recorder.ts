@@ -12,7 +12,6 @@ import { close } from "../../linux/descriptors.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import { MemoryPrinter } from "../memory-json.ts";
 import type { Availability, Recorder, RecorderOptions, Recording } from "../recorder.ts";
-import { registerText } from "../registers.ts";
 import { CallRecords, type CallTaker, keyOf, type RecordedCall, readOf } from "./call-records.ts";
 import { type DeclaredRead, declaredReads } from "./declarations.ts";
 import { recordingBundle, ringSize } from "./program.ts";
@@ -128,7 +127,7 @@ class RingRecording implements Recording {
     const line = this.#options.assembler.call({
       ...{ tid: call.tid, time: call.time, number: call.number, registers: call.registers },
       foreignAbi: isNative ? undefined : call.architecture,
-      instructionPointer: registerText(...call.instructionPointer),
+      instructionPointer: call.instructionPointer,
       memory: isNative ? this.#membersOf(call) : undefined,
     });
     if (isNative) this.#tasks.called(call, line);

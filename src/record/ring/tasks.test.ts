@@ -29,8 +29,8 @@ function lines(...calls: readonly Given[]): string[] {
     tasks.called(call, assembler.call({ ...call, instructionPointer: undefined }));
   });
   tasks.endOfAll(1000 * calls.length);
-  return assembler
-    .take(Number.POSITIVE_INFINITY)
+  return Buffer.from(assembler.take(Number.POSITIVE_INFINITY))
+    .toString()
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line))
@@ -78,7 +78,7 @@ describe("tasks of a recording", () => {
     expect([...ended.keys()]).toEqual([0x7fff_fff0]);
     tasks.endOfAll(1000);
     tasks.end(ended, 2000);
-    expect(assembler.take(Number.POSITIVE_INFINITY).match(/exit/g)).toHaveLength(1);
+    expect(Buffer.from(assembler.take(Number.POSITIVE_INFINITY)).toString().match(/exit/g)).toHaveLength(1);
     expect(tasks.anyLives).toBe(false);
   });
 

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { type CreatingCall, cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
-import type { HeldLine, TraceAssembler } from "../assembler.ts";
+import type { LineSerial, TraceAssembler } from "../assembler.ts";
 import type { RecordedCall } from "./call-records.ts";
 
 /** Nanoseconds after which a creating call without a task counts as failed. */
@@ -29,7 +29,7 @@ interface Creation {
   readonly process: number;
   /** Undefined if the flags are behind a pointer and were not recorded. */
   readonly makesThread: boolean | undefined;
-  readonly line: HeldLine;
+  readonly line: LineSerial;
   readonly time: number;
 }
 
@@ -81,7 +81,7 @@ export class Tasks {
   }
 
   /** Runs after the line of the call, for the native ABI. */
-  called(call: RecordedCall, line: HeldLine): void {
+  called(call: RecordedCall, line: LineSerial): void {
     const { tid, process, number, serial, time } = call;
     const creating = this.#creates.get(number);
     if (creating !== undefined) {
@@ -121,7 +121,7 @@ export class Tasks {
     this.#creations.delete(made);
     const by = isThread ? (creation?.tid ?? process) : maker;
     const line = creation?.line;
-    const isKnown = this.#tasks.has(by) || line?.isPrinted === false;
+    const isKnown = this.#tasks.has(by) || (line !== undefined && !this.#assembler.isPrinted(line));
     this.#assembler.birth(isThread ? "thread" : "fork", isKnown ? by : this.#standIn(by, process), tid, line);
   }
 

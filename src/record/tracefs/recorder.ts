@@ -19,7 +19,6 @@ import { passing, recordingFilter } from "../notify/filter.ts";
 import { type Notification, type NotificationTaker, readsOf } from "../notify/notifications.ts";
 import { Notifier } from "../notify/notifier.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
-import { resultText } from "../registers.ts";
 import { EventStream, eventKind, type HeldEvents } from "./event-stream.ts";
 import { Tracefs, TracefsError, TraceInstance } from "./instance.ts";
 
@@ -166,7 +165,7 @@ class TracefsRecording implements Recording {
         this.#entered(tid, time, events.first(slot) | 0, events.registers(slot));
         return;
       case eventKind.exit:
-        assembler.returned(tid, time, resultText(events.first(slot), events.second(slot)));
+        assembler.returned(tid, time, events.first(slot), events.second(slot));
         return;
       case eventKind.birth: {
         const child = events.first(slot);

@@ -1,0 +1,190 @@
+/**
+ * Lines of a trace that are not printed yet, as words of an array: the addon prints them (native/addon/lines.c), because a
+ * recording prints some hundred thousand of them a second, and texts and objects of JavaScript would cost several times as
+ * much. Words by their position, `enum` in lines.c:
+ */
+import { native } from "../linux/native.ts";
+
+const at = {
+  flags: 0,
+  tid: 1,
+  /** Microseconds since the start of the recording. */
+  time: 2,
+  instructionPointer: 4,
+  result: 6,
+  /** Offset and length in the texts, of what stands between the time and the registers; of a whole line without its end. */
+  shape: 8,
+  /** Of the members `memory` and `cut`. */
+  members: 10,
+  /** Of lines that follow immediately. */
+  after: 12,
+  registerCount: 14,
+  registers: 16,
+} as const;
+const lineWords = 28;
+const flag = { call: 1, open: 2, result: 4, instructionPointer: 8 } as const;
+
+/** Bytes of texts after which those that no line needs are forgotten. */
+const mostTexts = 1 << 22;
+
+export interface CallLine {
+  readonly tid: number;
+  /** Microseconds. */
+  readonly time: number;
+  readonly shape: string;
+  readonly registerCount: number;
+  readonly registers: Uint32Array;
+  readonly instructionPointer: readonly [low: number, high: number] | undefined;
+  readonly members: string | undefined;
+}
+
+/** Lines have serial numbers from 0 on. */
+export class HeldLines {
+  #words = new Uint32Array(1024 * lineWords);
+  /** The place of the first line that is not printed, and behind the last. */
+  #first = 0;
+  #end = 0;
+  #printed = 0;
+  #texts = Buffer.alloc(1 << 16);
+  #textsEnd = 0;
+  #known = new Map<string, number>();
+  readonly #after = new Map<number, string>();
+  #out = Buffer.alloc(1 << 20);
+  readonly #progress = new Uint32Array(1);
+
+  call(line: CallLine): number {
+    const start = this.#add(line.time);
+    const words = this.#words;
+    words[start + at.flags] = flag.call | flag.open;
+    words[start + at.tid] = line.tid;
+    this.#refer(start + at.shape, line.shape);
+    words[start + at.registerCount] = line.registerCount;
+    for (let index = 0; index < 12; index++) words[start + at.registers + index] = line.registers[index]!;
+    if (line.instructionPointer !== undefined) {
+      words[start + at.flags]! |= flag.instructionPointer;
+      words[start + at.instructionPointer] = line.instructionPointer[0];
+      words[start + at.instructionPointer + 1] = line.instructionPointer[1];
+    }
+    if (line.members !== undefined) this.#refer(start + at.members, line.members);
+    return this.#printed + (this.#end - this.#first) - 1;
+  }
+
+  /** `line`: without its end; it is printed once, so it is not remembered. */
+  text(line: string, time: number): void {
+    const start = this.#add(time);
+    this.#words[start + at.flags] = 0;
+    this.#refer(start + at.shape, line, false);
+  }
+
+  isPrinted(serial: number): boolean {
+    return serial < this.#printed;
+  }
+
+  /** Of a call that is not printed. */
+  result(serial: number, low: number, high: number): void {
+    const start = this.#startOf(serial);
+    const words = this.#words;
+    words[start + at.flags] = (words[start + at.flags]! & ~flag.open) | flag.result;
+    words[start + at.result] = low;
+    words[start + at.result + 1] = high;
+  }
+
+  /** A whole line, behind one that is not printed. */
+  append(serial: number, line: string): void {
+    this.#after.set(serial, `${this.#after.get(serial) ?? ""}${line}\n`);
+  }
+
+  /** Prints the lines up to the first call of this time or later that has not returned. */
+  take(before: number): Uint8Array {
+    const words = this.#words;
+    let until = this.#first;
+    for (; until < this.#end; until++) {
+      const start = until * lineWords;
+      if ((words[start + at.flags]! & flag.open) === 0) continue;
+      if (words[start + at.time]! + words[start + at.time + 1]! * 2 ** 32 >= before) break;
+    }
+    for (const [serial, text] of this.#after) {
+      if (serial >= this.#printed + until - this.#first) continue;
+      this.#refer(this.#startOf(serial) + at.after, text, false);
+      this.#after.delete(serial);
+    }
+    const parts: Buffer[] = [];
+    while (this.#first < until) {
+      const size = native().printLines(words, this.#first, until, this.#texts, this.#out, this.#progress);
+      const next = this.#progress[0]!;
+      if (next === this.#first) this.#out = Buffer.alloc(2 * this.#out.length);
+      parts.push(Buffer.from(this.#out.subarray(0, size)));
+      this.#printed += next - this.#first;
+      this.#first = next;
+    }
+    if (this.#textsEnd > mostTexts) this.#forgetTexts();
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  }
+
+  /** Where its words begin. */
+  #add(time: number): number {
+    if ((this.#end + 1) * lineWords > this.#words.length) this.#makeRoom();
+    const start = this.#end++ * lineWords;
+    const words = this.#words;
+    words[start + at.time] = time >>> 0;
+    words[start + at.time + 1] = Math.floor(time / 2 ** 32);
+    words[start + at.members + 1] = 0;
+    words[start + at.after + 1] = 0;
+    return start;
+  }
+
+  #startOf(serial: number): number {
+    return (serial - this.#printed + this.#first) * lineWords;
+  }
+
+  /** Printed lines go; if they are less than half of all, the array grows. */
+  #makeRoom(): void {
+    const left = this.#words.subarray(this.#first * lineWords, this.#end * lineWords);
+    if (2 * this.#first < this.#end) {
+      const larger = new Uint32Array(2 * this.#words.length);
+      larger.set(left);
+      this.#words = larger;
+    } else this.#words.copyWithin(0, this.#first * lineWords, this.#end * lineWords);
+    this.#end -= this.#first;
+    this.#first = 0;
+  }
+
+  #refer(word: number, text: string, isRemembered = true): void {
+    const known = isRemembered ? this.#known.get(text) : undefined;
+    if (known !== undefined) {
+      this.#words[word] = known;
+      this.#words[word + 1] = this.#texts.readUInt32LE(known - 4);
+      return;
+    }
+    const most = 4 + 3 * text.length;
+    if (this.#textsEnd + most > this.#texts.length) {
+      const larger = Buffer.alloc(2 * this.#texts.length + most);
+      this.#texts.copy(larger, 0, 0, this.#textsEnd);
+      this.#texts = larger;
+    }
+    const start = this.#textsEnd + 4;
+    const length = this.#texts.write(text, start);
+    this.#texts.writeUInt32LE(length, start - 4);
+    this.#textsEnd = start + length;
+    this.#words[word] = start;
+    this.#words[word + 1] = length;
+    if (isRemembered) this.#known.set(text, start);
+  }
+
+  /** Those of lines that are not printed are copied. */
+  #forgetTexts(): void {
+    const former = this.#texts;
+    this.#texts = Buffer.alloc(1 << 16);
+    this.#textsEnd = 0;
+    this.#known = new Map();
+    const words = this.#words;
+    for (let line = this.#first; line < this.#end; line++) {
+      const start = line * lineWords;
+      const isCall = (words[start + at.flags]! & flag.call) !== 0;
+      for (const word of [start + at.shape, start + at.members]) {
+        const length = words[word + 1]!;
+        if (length > 0) this.#refer(word, former.toString("utf8", words[word]!, words[word]! + length), isCall);
+      }
+    }
+  }
+}

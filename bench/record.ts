@@ -12,9 +12,8 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { type SeenCall, TraceAssembler } from "../src/record/assembler.ts";
 import { CallCensus } from "../src/record/census.ts";
-import { notifierRecorder } from "../src/record/notify/recorder.ts";
-import { ringRecorder } from "../src/record/ring/recorder.ts";
-import { tracefsRecorder } from "../src/record/tracefs/recorder.ts";
+import type { RecorderName } from "../src/record/recorder.ts";
+import { recorderOf, recorders } from "../src/record/registry.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { requests, requestsPerSecond, type Server, start, stop } from "./support/nginx-server.ts";
 import { median, pairs, print, type Row } from "./support/pairs.ts";
@@ -164,28 +163,27 @@ function inMachine(): void {
   }
 }
 
-const isWanted = (recorder: { readonly name: string; probe(): { readonly works: boolean } }): boolean =>
-  (only === undefined || only === recorder.name) && recorder.probe().works;
+/** What is wanted of each against strace, and with which options it is measured. */
+const rows: Readonly<
+  Record<RecorderName, { readonly limit: string; readonly options: readonly (readonly string[])[] }>
+> = {
+  notifier: { limit: "≥ 3", options: [[]] },
+  tracefs: { limit: "≥ 10", options: [[], ["--no-memory"]] },
+  ring: { limit: "≥ 10", options: [[], ["--no-memory"]] },
+};
 
+let port = 18_492;
 try {
   if (only === undefined) await lines();
-  if (isWanted(notifierRecorder)) {
-    await row("notifier", 18_492, "≥ 3");
-    await contention("notifier");
-  }
-  if (isWanted(tracefsRecorder)) {
-    await row("tracefs", 18_493, "≥ 10");
-    await row("tracefs", 18_494, "≥ 10", "--no-memory");
-    await contention("tracefs");
-  }
-  if (isWanted(ringRecorder)) {
-    await row("ring", 18_495, "≥ 10");
-    await row("ring", 18_496, "≥ 10", "--no-memory");
-    await contention("ring");
+  for (const { name, probe } of recorders) {
+    if ((only !== undefined && only !== name) || !probe().works) continue;
+    const { limit, options } = rows[name];
+    for (const words of options) await row(name, port++, limit, ...words);
+    await contention(name);
   }
 } finally {
   await stop(strace);
   await stop(plain);
   if (existsSync(folder)) rmSync(folder, { recursive: true });
 }
-if (only === undefined && !ringRecorder.probe().works) inMachine();
+if (only === undefined && !recorderOf("ring").probe().works) inMachine();

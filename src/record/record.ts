@@ -13,8 +13,8 @@ import { packageVersion } from "../linux/package.ts";
 import type { TraceFile } from "../traces/trace-file.ts";
 import { TraceAssembler } from "./assembler.ts";
 import { CallCensus, type Count } from "./census.ts";
-import type { Recorder, Recording } from "./recorder.ts";
-import { type RecorderChoice, type RecorderName, recorderOf, recorders } from "./registry.ts";
+import type { Recorder, RecorderName, Recording } from "./recorder.ts";
+import { type RecorderChoice, recorderOf, recorders } from "./registry.ts";
 
 /** Milliseconds between polls of the recorder, and between blocks of the file. */
 const interval = { look: 20, block: 800, progress: 1000 } as const;
@@ -45,7 +45,7 @@ export interface RecordResult extends Pick<RunResult, "status"> {
  *
  * @throws StartError
  */
-function chooseRecorder(choice: RecorderChoice): Recorder<RecorderName> {
+function chooseRecorder(choice: RecorderChoice): Recorder {
   const found: string[] = [];
   for (const recorder of choice === "auto" ? recorders : [recorderOf(choice)]) {
     const availability = recorder.probe();

@@ -28,7 +28,10 @@ export interface Recording {
 /** Whether a recorder works on this machine; sentences without a full stop. */
 export type Availability = { readonly works: true } | { readonly works: false; readonly why: string };
 
-export interface Recorder<Name extends string = string> {
+/** A member of it is a line in registry.ts, too, and a row in bench/record.ts and test/live/record.test.ts. */
+export type RecorderName = "tracefs" | "ring" | "notifier";
+
+export interface Recorder<Name extends RecorderName = RecorderName> {
   readonly name: Name;
   /** A description for help pages. */
   readonly summary: string;

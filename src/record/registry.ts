@@ -1,15 +1,20 @@
 /** The recorders, in the order in which `auto` prefers them. */
 import { notifierRecorder } from "./notify/recorder.ts";
-import type { Recorder } from "./recorder.ts";
+import type { Recorder, RecorderName } from "./recorder.ts";
 import { ringRecorder } from "./ring/recorder.ts";
 import { tracefsRecorder } from "./tracefs/recorder.ts";
 
-export const recorders = [tracefsRecorder, ringRecorder, notifierRecorder] as const;
+const byName: { readonly [N in RecorderName]: Recorder<N> } = {
+  tracefs: tracefsRecorder,
+  ring: ringRecorder,
+  notifier: notifierRecorder,
+};
 
-export type RecorderName = (typeof recorders)[number]["name"];
+export const recorders: readonly Recorder[] = Object.values(byName);
+
 export type RecorderChoice = "auto" | RecorderName;
-export const recorderChoices = ["auto", ...recorders.map(({ name }) => name)] as const;
+export const recorderChoices: readonly RecorderChoice[] = ["auto", ...recorders.map(({ name }) => name)];
 
-export function recorderOf(name: RecorderName): Recorder<RecorderName> {
-  return recorders.find((recorder) => recorder.name === name)!;
+export function recorderOf(name: RecorderName): Recorder {
+  return byName[name];
 }

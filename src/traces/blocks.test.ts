@@ -2,7 +2,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { isCompressed, isInBlocks, packBlock, readBlocks, sourceOf } from "./blocks.ts";
+import { isCompressed, isInBlocks, nextCompression, packBlock, readBlocks, sourceOf } from "./blocks.ts";
 import { traceLines } from "./lines.ts";
 
 const texts = ["one\ntwo\n", "three\n".repeat(50), "four\n"];
@@ -12,6 +12,17 @@ const lines = (bytes: Uint8Array) =>
   [...traceLines(sourceOf(bytes))].map((one) => (one.kind === "line" ? one.text : one.kind));
 
 describe("a trace in blocks", () => {
+  it("is compressed fast where it repeats itself, and well where it does not", () => {
+    const size = 1 << 20;
+    expect(nextCompression("small", size, size / 20)).toBe("fast");
+    expect(nextCompression("fast", size, size / 20)).toBe("fast");
+    expect(nextCompression("fast", size, size / 10)).toBe("small");
+    expect(nextCompression("small", size, size / 10)).toBe("small");
+    // What the fast one makes a fifth larger does not change the decision back.
+    expect(nextCompression("small", size, size / 15.6)).toBe("small");
+    expect(nextCompression("fast", size, size / 13.5)).toBe("fast");
+  });
+
   it("is read block by block, and by gunzip", () => {
     expect(parts(file).map((part) => "text" in part && part.text.toString())).toEqual(texts);
     expect(gunzipSync(file).toString()).toBe(texts.join(""));

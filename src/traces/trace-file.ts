@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
-import { isInBlocks, packBlock, readBlocks, sourceOfFile } from "./blocks.ts";
+import { type Compression, isInBlocks, nextCompression, packBlock, readBlocks, sourceOfFile } from "./blocks.ts";
 
 /** The file cannot be recorded into; nothing in it was changed. */
 export class TraceFileError extends Error {
@@ -56,6 +56,7 @@ export class TraceFile {
   #fault: string | undefined;
   #lines: Uint8Array[] = [];
   #pending = 0;
+  #compression: Compression = "small";
 
   private constructor(name: string, descriptor: number, isRegular: boolean) {
     this.name = name;
@@ -106,7 +107,9 @@ export class TraceFile {
   /** Writes what was added as a block, unless a write has failed before. */
   flush(): void {
     if (this.#pending === 0) return;
-    const block = packBlock(Buffer.concat(this.#lines));
+    const text = Buffer.concat(this.#lines);
+    const block = packBlock(text, this.#compression);
+    this.#compression = nextCompression(this.#compression, text.length, block.length);
     this.#lines = [];
     this.#pending = 0;
     let done = 0;

@@ -52,6 +52,7 @@ const sets: Readonly<Record<string, ClosedSet>> = {
     after: "export const engines = [",
     member: '{ ...notifyEngine, name: "added" as const }, ',
   },
+  recorder: { file: "src/record/recorder.ts", after: "export type RecorderName =", member: ' "added" |' },
   "state-kind": { file: "src/ir/program.ts", after: "export type CellKind =", member: ' | { readonly is: "added" }' },
   "state-scope": { file: "src/ir/program.ts", after: "export type Scope =", member: ' "added" |' },
   "room-scope": { file: "src/ir/program.ts", after: "export type RoomScope =", member: ' "added" |' },
@@ -64,19 +65,23 @@ const sets: Readonly<Record<string, ClosedSet>> = {
   refusal: { file: "src/events/record.ts", after: "export type Refusal =", member: ' | "added"' },
 };
 
+/** Files beside the sources that must handle each member of a set, and what they import. */
+const members = ["bench/record.ts", "test/live/record.test.ts"] as const;
+const outside = [...members, "bench/support", "test/live", "test/support", "test/kernel"] as const;
+
 const compiler = resolve("node_modules/.bin/tsc");
 let folder: string;
 
 beforeAll(() => {
   mkdirSync("build", { recursive: true });
   folder = mkdtempSync(resolve("build/closed-sets-"));
-  cpSync("src", join(folder, "src"), { recursive: true });
+  for (const path of ["src", ...outside]) cpSync(path, join(folder, path), { recursive: true });
   cpSync("package.json", join(folder, "package.json"));
   symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
   const exclude = ["src/language/types", "src/report/page", "src/**/*.test.ts", "src/**/testing/**"];
   writeFileSync(
     join(folder, "tsconfig.json"),
-    JSON.stringify({ extends: resolve("tsconfig.json"), include: ["src/**/*.ts"], exclude }),
+    JSON.stringify({ extends: resolve("tsconfig.json"), include: ["src/**/*.ts", ...members], exclude }),
   );
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -89,7 +94,7 @@ function errors(): string {
     timeout: patience.command,
   });
   if (ran.error !== undefined) throw ran.error;
-  const files = [...ran.stdout.matchAll(/^(src\/[^(]+)\(\d+,\d+\): error/gm)].map((match) => match[1]!);
+  const files = [...ran.stdout.matchAll(/^((?:src|bench|test)\/[^(]+)\(\d+,\d+\): error/gm)].map((match) => match[1]!);
   return [...new Set(files)]
     .sort()
     .map(

@@ -31,11 +31,12 @@ export const eventKind = { enter: 0, exit: 1, birth: 2, exec: 3, death: 4, lost:
 const at = { kind: 0, tid: 1, first: 2, second: 3, registers: 4 } as const;
 const eventWords = 16;
 
-/** Events by their slot. */
+/** Events of one processor by their slot, in the order of time. */
 export class HeldEvents {
   #words = new Uint32Array(1024 * eventWords);
   #times = new Float64Array(1024);
   readonly #registers = new Uint32Array(12);
+  #taken = 0;
   count = 0;
 
   kind(slot: number): number {
@@ -77,19 +78,26 @@ export class HeldEvents {
     for (let index = 0; index < 12; index++) this.#words[start + index] = view.getUint32(from + 4 * index, true);
   }
 
-  /** The slots in the order of time. Each buffer is in order already, so the sort only merges. */
-  inOrder(): number[] {
-    const times = this.#times;
-    return Array.from({ length: this.count }, (_, slot) => slot).sort((a, b) => times[a]! - times[b]!);
+  get lastTime(): number {
+    return this.count === 0 ? Number.NEGATIVE_INFINITY : this.#times[this.count - 1]!;
   }
 
-  /** Drops all events but these, which are in ascending order of their slots. */
-  retain(slots: readonly number[]): void {
-    slots.forEach((slot, index) => {
-      this.#words.copyWithin(eventWords * index, eventWords * slot, eventWords * (slot + 1));
-      this.#times[index] = this.#times[slot]!;
-    });
-    this.count = slots.length;
+  /** The time of the first event that is not taken; infinite if all are. */
+  get nextTime(): number {
+    return this.#taken < this.count ? this.#times[this.#taken]! : Number.POSITIVE_INFINITY;
+  }
+
+  /** The slot of the first event that is not taken, which then is. */
+  next(): number {
+    return this.#taken++;
+  }
+
+  /** Events that are taken are forgotten. */
+  forgetTaken(): void {
+    this.#words.copyWithin(0, eventWords * this.#taken, eventWords * this.count);
+    this.#times.copyWithin(0, this.#taken, this.count);
+    this.count -= this.#taken;
+    this.#taken = 0;
   }
 
   #grow(): void {
@@ -105,40 +113,42 @@ export class HeldEvents {
 /** The number of pages that are read from one processor before the others. */
 const mostPages = 512;
 
+/** One processor's buffer. */
+interface Buffered {
+  readonly pipe: number;
+  readonly events: HeldEvents;
+  readonly reader: PageReader;
+}
+
 export class EventStream {
-  readonly #instance: TraceInstance;
   readonly #base: bigint;
   readonly #page: Buffer;
   readonly #view: DataView;
-  readonly #reader: PageReader;
-  readonly #held = new HeldEvents();
+  readonly #buffers: readonly Buffered[];
 
-  constructor(instance: TraceInstance, base: bigint) {
-    this.#instance = instance;
+  constructor(instance: Pick<TraceInstance, "formats" | "pageSize" | "pipes">, base: bigint) {
     this.#base = base;
     this.#page = Buffer.alloc(instance.pageSize);
     this.#view = new DataView(this.#page.buffer, this.#page.byteOffset, this.#page.length);
-    this.#reader = {
-      event: decoder(instance.formats, this.#held),
-      lost: (count, time) => this.#held.add(eventKind.lost, time, 0, count ?? 0, 0),
-    };
+    this.#buffers = instance.pipes.map((pipe) => {
+      const events = new HeldEvents();
+      const lost: PageReader["lost"] = (count, time) => events.add(eventKind.lost, time, 0, count ?? 0, 0);
+      return { pipe, events, reader: { event: decoder(instance.formats, events), lost } };
+    });
   }
 
   /** Calls `before` once, then `take` for each event that has settled, or with `all` for every event. */
   read(all: boolean, before: () => void, take: (events: HeldEvents, slot: number) => void): void {
-    const held = this.#held;
     let known: number;
     do {
       const now = Number(process.hrtime.bigint() - this.#base);
       known = this.#readPages();
       before();
-      const until = all ? known : Math.min(known, now - settling);
-      const later: number[] = [];
-      for (const slot of held.inOrder()) {
-        if (held.time(slot) <= until) take(held, slot);
-        else later.push(slot);
-      }
-      held.retain(later.sort((a, b) => a - b));
+      merge(
+        this.#buffers.map(({ events }) => events),
+        all ? known : Math.min(known, now - settling),
+        take,
+      );
     } while (known !== Number.POSITIVE_INFINITY);
   }
 
@@ -147,16 +157,45 @@ export class EventStream {
     const { syscall } = native();
     const readCall = callNumber("read");
     let known = Number.POSITIVE_INFINITY;
-    for (const pipe of this.#instance.pipes) {
+    for (const { pipe, events, reader } of this.#buffers) {
       let pages = 0;
       while (pages < mostPages && syscall(readCall, pipe, this.#page, this.#page.length) > 0) {
-        readPage(this.#view, this.#base, this.#reader);
+        readPage(this.#view, this.#base, reader);
         pages++;
       }
-      if (pages === mostPages) known = Math.min(known, this.#held.time(this.#held.count - 1));
+      if (pages === mostPages) known = Math.min(known, events.lastTime);
     }
     return known;
   }
+}
+
+/**
+ * Takes the events up to this time in their order. A processor makes many events before another makes one, so that its run
+ * is taken without a look at the others.
+ */
+export function merge(
+  all: readonly HeldEvents[],
+  until: number,
+  take: (events: HeldEvents, slot: number) => void,
+): void {
+  for (;;) {
+    let first: HeldEvents | undefined;
+    let firstTime = Number.POSITIVE_INFINITY;
+    let nextTime = Number.POSITIVE_INFINITY;
+    for (const events of all) {
+      const time = events.nextTime;
+      if (time < firstTime) {
+        nextTime = firstTime;
+        firstTime = time;
+        first = events;
+      } else if (time < nextTime) nextTime = time;
+    }
+    if (first === undefined || firstTime > until) break;
+    const limit = Math.min(until, nextTime);
+    do take(first, first.next());
+    while (first.nextTime <= limit && first.nextTime !== Number.POSITIVE_INFINITY);
+  }
+  for (const events of all) events.forgetTaken();
 }
 
 function decoder(formats: TraceInstance["formats"], events: HeldEvents): PageReader["event"] {

@@ -65,7 +65,7 @@ describe("a policy with state", () => {
 
   test("has births followed where state is copied or the living are counted, and not else", () => {
     const births = Object.entries(programs).flatMap(([name, make]) => (needsOf(make()).births ? [name] : []));
-    expect(births.sort()).toEqual(["most-20", "process-copied", "thread-copied"]);
+    expect(births.sort()).toEqual(["most-20", "process-copied", "rooms-followed", "thread-copied"]);
     const { calls } = compileForNotify(programs["process-copied"]!()).policy!;
     const creating = [...calls.keys()].filter((one) => (calls[one]! & callTrait.creates) !== 0);
     expect(creating).toEqual([number.clone, number.fork, number.vfork, number.clone3]);

@@ -10,9 +10,11 @@
 #if defined(__x86_64__)
 #define FIRST_VERSION "GLIBC_2.2.5"
 #define C99_VERSION "GLIBC_2.7"
+#define CLOCK_VERSION "GLIBC_2.3.3"
 #elif defined(__aarch64__)
 #define FIRST_VERSION "GLIBC_2.17"
 #define C99_VERSION "GLIBC_2.17"
+#define CLOCK_VERSION "GLIBC_2.17"
 #endif
 
 /* They moved from libpthread to libc in 2.32 and 2.34; Node is linked with both. */
@@ -20,6 +22,7 @@ __asm__(".symver pthread_create,pthread_create@" FIRST_VERSION);
 __asm__(".symver pthread_kill,pthread_kill@" FIRST_VERSION);
 __asm__(".symver pthread_attr_setstacksize,pthread_attr_setstacksize@" FIRST_VERSION);
 __asm__(".symver pthread_sigmask,pthread_sigmask@" FIRST_VERSION);
+__asm__(".symver pthread_condattr_setclock,pthread_condattr_setclock@" CLOCK_VERSION);
 /* C23's binary literals, from 2.38 on. */
 __asm__(".symver __isoc23_strtol,strtol@" FIRST_VERSION);
 __asm__(".symver __isoc23_strtoul,strtoul@" FIRST_VERSION);

@@ -49,6 +49,12 @@ export function readStrace(text: string, file: string, architecture: Architectur
   return { runs: [{ ...headOf(survey), architecture, command: survey.first.tid, events }], diagnostics };
 }
 
+/** The head of a recording that need not have an event. Undefined if the output has no call. */
+export function straceHead(lines: Lines, file: string, architecture: ArchitectureName): TraceHead | undefined {
+  const survey = surveyOf(lines, file, architecture, new Faults(file));
+  return survey === undefined ? undefined : headOf(survey);
+}
+
 /**
  * The events of strace's output of any size: what is held grows with the tasks, not with the calls.
  *

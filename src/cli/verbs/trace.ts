@@ -7,7 +7,7 @@ import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type CutBounds, cutTrace } from "../../traces/cut.ts";
 import { eventLine, startLine } from "../../traces/json.ts";
 import { type LineReading, traceLines } from "../../traces/lines.ts";
-import { streamStrace } from "../../traces/strace.ts";
+import { straceHead, streamStrace } from "../../traces/strace.ts";
 import type { StreamedEvent } from "../../traces/stream.ts";
 import { summarise, type TraceSummary } from "../../traces/summary.ts";
 import type { TraceHead } from "../../traces/trace.ts";
@@ -89,26 +89,22 @@ async function withLines<Result>(
   if (isJsonTrace(file)) return withTraceSource(file, (source) => use(traceLines(source)));
   const architecture = chosenArchitecture(invocation);
   const found: Diagnostic[] = [];
-  const result = withTraceSource(file, (source) =>
-    use(
-      translated(
-        streamStrace(() => traceLines(source), shownName({ file }), architecture),
-        architecture,
-        found,
-      ),
-    ),
-  );
+  const result = withTraceSource(file, (source) => {
+    const strace = [() => traceLines(source), shownName({ file }), architecture] as const;
+    return use(translated(streamStrace(...strace), () => straceHead(...strace), architecture, found));
+  });
   await printDiagnostics(found, sourcesOf(file) ?? new Map(), context);
   return result;
 }
 
 /**
- * As JSON lines. Adds the warnings to `found`.
+ * As JSON lines. Adds the warnings to `found`. `head` is for a recording without events.
  *
  * @throws Failure
  */
 function* translated(
   events: Generator<StreamedEvent, readonly Diagnostic[]>,
+  head: () => TraceHead | undefined,
   architecture: ArchitectureName,
   found: Diagnostic[],
 ): Generator<LineReading> {
@@ -121,6 +117,8 @@ function* translated(
     yield { kind: "line", text: eventLine(event, architecture) };
   }
   if (hasErrors(next.value)) throw new Failure(next.value);
+  const only = current === undefined ? head() : undefined;
+  if (only !== undefined) yield { kind: "line", text: startLine(only, architecture) };
   found.push(...next.value);
 }
 

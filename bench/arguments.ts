@@ -118,6 +118,8 @@ function printRates(what: string, of: FormRates): void {
   for (const form of forms) {
     const { perSecond, perProcessorSecond } = of[form];
     print({ bench, case: `${what}: ${form}, against no filter`, unit: "requests/s", ...perSecond, informative: true });
+    // The kernels of the tests have no CONFIG_SCHED_INFO, and so no processor times.
+    if (!Number.isFinite(perProcessorSecond.ratio)) continue;
     const unit = "requests/s of a processor";
     print({ bench, case: `${what}: ${form}: by processor time`, unit, ...perProcessorSecond, informative: true });
   }

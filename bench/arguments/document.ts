@@ -53,7 +53,8 @@ function partOf(checked: readonly Checked[]): string {
       (["libseccomp", "searching", "remembering"] as const).map((form) => {
         if (of === undefined) return absent;
         const { perSecond, perProcessorSecond } = of[form];
-        return `${perSecond.ratio.toFixed(3)}, ${perProcessorSecond.ratio.toFixed(3)}`;
+        const ratios = [perSecond.ratio, perProcessorSecond.ratio].filter(Number.isFinite);
+        return ratios.map((ratio) => ratio.toFixed(3)).join(", ");
       }),
     ),
   ]);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads of a caller's memory that may never end. process_vm_readv(2) waits for the page that it reads: a FUSE server, a
- * file server or the holder of a userfaultfd(2) can let it wait for ever, and only SIGKILL ends that wait
- * (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18); of a request that a FUSE server has read, not even that. No flag asks only for
- * pages that are present, and an address can change its mapping between a look at it and the read. So threads of a pool
- * make such reads. The loop waits for one for a moment, and then sets the call aside; the call comes back when its memory
- * has been read, or when its time is over.
+ * Reads of a caller's memory that may never end, by threads of a pool. The loop waits for one for a moment, and then sets
+ * the call aside; the call comes back when its memory has been read, or when its time is over.
+ *
+ * process_vm_readv(2) waits for the page that it reads: a FUSE server, a file server or the holder of a userfaultfd(2) can
+ * let it wait for ever, and only SIGKILL ends that wait (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18); of a request that a FUSE
+ * server has read, not even that. No flag asks only for pages that are present, and an address can change its mapping
+ * between a look at it and the read.
  *
  * Handing a read to one thread and the frame to another adds to the processor time of a pinned openat
  * (`npm run bench -- deep`). So the loop reads by itself until the tree can have such memory

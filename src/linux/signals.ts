@@ -3,6 +3,7 @@ export const signals = {
   SIGHUP: 1,
   SIGINT: 2,
   SIGQUIT: 3,
+  SIGTRAP: 5,
   SIGKILL: 9,
   SIGUSR1: 10,
   SIGUSR2: 12,

@@ -25,11 +25,13 @@
 import { kernelErrno } from "../../linux/errno-numbers.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
+import { signals } from "../../linux/signals.ts";
 import type { Reservation, TaskRegistry } from "./tasks.ts";
 
 /**
  * Milliseconds until a thread is interrupted to see what became of its call: a fork, an execution, which reads files, and a
- * call that such a stop has interrupted before. `child`: how long the child of a parent that has ended without naming it may take to come to its first stop.
+ * call that such a stop has interrupted before. `child`: how long the child of a parent that has ended without naming it
+ * may take to come to its first stop.
  */
 const patience = { creation: 5, execution: 100, restarted: 100, child: 500 } as const;
 
@@ -186,7 +188,9 @@ export class ForkTracer {
     }
     const one = this.#inFlight.get(tid);
     if (one !== undefined) {
-      if (stopped && event === ptrace.traceEvent.stop && this.#comesAgain(one)) return;
+      // With another signal it is a stop of the whole process (ptrace(2), Group-stop), which has to last.
+      const isOwnStop = stopped && event === ptrace.traceEvent.stop && signal === signals.SIGTRAP;
+      if (isOwnStop && this.#comesAgain(one)) return;
       this.#inFlight.delete(tid);
       if (stopped) this.#callerStopped(one, signal, event);
       else this.#callerEnded(one);

@@ -11,7 +11,7 @@ import type {
   IntegerExpression,
   Program,
 } from "../../../ir/program.ts";
-import { freshState } from "../../../ir/testing/parts.ts";
+import { emptyLists, freshState } from "../../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
 import { trialTarget } from "../targets/trial.ts";
@@ -73,14 +73,8 @@ function programOf(expressions: readonly IntegerExpression[]): Program {
     files: [],
     admission: { always: [], judged: [{ from: 0n, to: BigInt(expressions.length) }] },
     verdicts: [{ action: "allow", errno: 0, reason: undefined, at }],
+    ...emptyLists,
     cells: [{ name: "result", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at }],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
     body: [
       {
         kind: "switch",

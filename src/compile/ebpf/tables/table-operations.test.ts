@@ -6,7 +6,7 @@ import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../i
 import { evaluate } from "../../../ir/interpreter.ts";
 import type { IntegerExpression, Program, Scope, Table } from "../../../ir/program.ts";
 import { SeededChoices } from "../../../ir/testing/choices.ts";
-import { freshState } from "../../../ir/testing/parts.ts";
+import { emptyLists, freshState } from "../../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
 import { trialTarget } from "../targets/trial.ts";
@@ -32,17 +32,12 @@ function tableProgram(scope: Scope, capacity: number, holdsValues: boolean): Pro
       { action: "deny", errno: 28, reason: undefined, at },
       { action: "deny", errno: 1, reason: undefined, at },
     ],
+    ...emptyLists,
     cells: [
       { name: "before", scope, kind: { is: "value" }, initial: 7n, onFork: "fresh", at },
       { name: "found", scope, kind: { is: "value" }, initial: 0n, onFork: "fresh", at },
     ],
     tables: [table],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
     body: [
       {
         kind: "switch",

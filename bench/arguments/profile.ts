@@ -18,8 +18,8 @@ export interface ArgumentProfile {
   readonly total: number;
 }
 
-/** Sizes, places and times have as many values as there are calls: no list allows them one by one. */
-const unlisted = /size|count|len|addr|start|offset|pos|brk|nr|vlen|timeout|^n$/;
+/** Sizes, places, times and values of futexes have as many values as there are calls: no list allows them one by one. */
+const unlisted = /size|count|len|addr|start|offset|pos|brk|nr|vlen|timeout|^n$|^val$/;
 
 /** @param most lists of values, the most frequent first: a filter has 4,096 instructions (BPF_MAXINSNS) */
 export function argumentProfile(runs: readonly Trace[], architecture: ArchitectureName, most: number): ArgumentProfile {
@@ -50,10 +50,13 @@ export function argumentProfile(runs: readonly Trace[], architecture: Architectu
 export function ruleFor(event: CallEvent, architecture: ArchitectureName): Rule | undefined {
   const call = callByNumber(architecture, event.number);
   if (call === undefined || undecided.has(call.name)) return undefined;
+  // Which descriptors come together, as those of sendfile, differs from run to run.
+  const descriptor = call.parameters.findIndex(({ name }) => name.endsWith("fd"));
   const comparisons = call.parameters.flatMap((parameter, index): Comparison[] => {
     const { type, name, width } = parameter;
     const word = event.arguments[registerOf(call, index, architecture)]!;
     if (type.endsWith("*") || unlisted.test(name) || !isKnown(word)) return [];
+    if (name.endsWith("fd") && index !== descriptor) return [];
     // A policy has what the kernel makes of these, a filter what the caller gave.
     if (rewritesOf(call.name, name, architecture).length > 0) return [];
     const register = registerOf(call, index, architecture);

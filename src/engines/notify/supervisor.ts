@@ -17,18 +17,18 @@ import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptor
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { mostDeaths, native } from "../../linux/native.ts";
-import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidfd.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
+import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
-import { hasThreadDescriptors, openCaller } from "./caller.ts";
+import { hasThreadDescriptors } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
+import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
-import type { FollowedCall, HeldCall } from "./judged-calls.ts";
+import { killCaller } from "./killing.ts";
 import { JudgementMemory } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
-import { ServedCalls } from "./objects/served-calls.ts";
+import { type HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { passedAsPrepared } from "./pin/passed-calls.ts";
@@ -36,7 +36,6 @@ import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpi
 import { windowProtection } from "./pin/protection.ts";
 import { mayStallAtStart, mayStallBy } from "./pin/stalling.ts";
 import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
-import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { type RecordSink, Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
@@ -103,8 +102,8 @@ export class Supervisor {
   readonly #restrictsItself: number;
   /** A process has restricted all of its threads at once: which of its children have come before is not known. */
   #isRestricted = false;
-  readonly #clone: number;
   readonly #clone3: number;
+  readonly #following: Following;
   readonly #status: StatusCounts;
   #failed = false;
 
@@ -168,8 +167,17 @@ export class Supervisor {
       : undefined;
     this.#architectureName = architecture;
     this.#architecture = auditArchitecture[architecture];
-    this.#clone = callNumber("clone", architecture);
     this.#clone3 = callNumber("clone3", architecture);
+    this.#following = new Following({
+      architecture,
+      births: needs.births,
+      memory: this.#memory,
+      registry: this.#registry,
+      tracer: this.#tracer,
+      pinning: this.#pinning,
+      refuse: (obstacle) => this.#refuseToFollow(obstacle),
+      bind: () => this.#bind(),
+    });
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
@@ -349,7 +357,7 @@ export class Supervisor {
       memory.pass();
       return true;
     }
-    return this.#passFollowed(traits, caller, {
+    return this.#following.pass(traits, caller, {
       cloneFlags: number === this.#clone3 ? undefined : memory.argument(0),
       judged: memory.call(),
       pass: () => {
@@ -486,7 +494,7 @@ export class Supervisor {
       return false;
     }
     const cloneFlags = number === this.#clone3 ? call.cloneFlags : call.argument(0);
-    return this.#passFollowed(traits, caller, { cloneFlags, pass: () => call.pass() });
+    return this.#following.pass(traits, caller, { cloneFlags, pass: () => call.pass() });
   }
 
   // ── Rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -530,55 +538,6 @@ export class Supervisor {
     }
   }
 
-  /** Calls that make a process, or that may change who has which id. */
-  #passFollowed(traits: number, caller: Thread | undefined, call: FollowedCall): boolean {
-    const memory = this.#memory;
-    const { number, tid } = memory;
-    if ((traits & callTrait.creates) !== 0) {
-      // C libraries fall back to clone on this errno: that is no event (describe.ts).
-      if (call.cloneFlags === undefined) {
-        memory.refuse(errno.ENOSYS);
-        return true;
-      }
-      const flags = number === this.#clone || number === this.#clone3 ? call.cloneFlags : 0n;
-      const isFollowed = this.#options.policy.needs.births || caller?.process.isRestricted === true;
-      if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
-    } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
-      const seized = this.#tracer.seize(tid);
-      if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
-      this.#pinning?.executes(tid);
-      if (this.#passSeized(tid, call)) this.#tracer.awaitExecution(tid, call.judged);
-      return false;
-    }
-    if ((traits & callTrait.executes) !== 0) this.#pinning?.executes(tid);
-    call.pass();
-    return false;
-  }
-
-  #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall): boolean {
-    const { tid } = this.#memory;
-    // The child would not stop. Only an attempt to escape uses this flag.
-    if ((flags & cloneFlag.untraced) !== 0n) return this.#refuseToFollow({ why: "untraced-flag" });
-    const seized = this.#tracer.seize(tid);
-    if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
-    const reservation = this.#registry.reserveChild(caller);
-    this.#bind();
-    if (!this.#passSeized(tid, call)) {
-      this.#registry.cancel(reservation);
-      return false;
-    }
-    this.#tracer.awaitChild(tid, reservation, call.judged);
-    this.#tracer.advanceEagerly();
-    return false;
-  }
-
-  /** Sends "go on" to a seized caller. False where it was interrupted first: it is let go. */
-  #passSeized(tid: number, call: FollowedCall): boolean {
-    if (call.pass()) return true;
-    this.#tracer.release(tid);
-    return false;
-  }
-
   /** True where the caller has got the answer. */
   #send(): boolean {
     const response = this.#memory.response();
@@ -615,44 +574,19 @@ export class Supervisor {
     }
   }
 
-  /**
-   * SIGKILL to the caller's process while the caller waits for its answer. Undefined where it is sent, or the process has
-   * ended; else the errno for which the kernel refuses it: from then on the supervisor denies everything.
-   */
+  /** The errno for which the kernel refuses it: from then on the supervisor denies everything. */
   #killCaller(caller: Thread | undefined): number | undefined {
-    const { tid } = this.#memory;
-    let result = -errno.ESRCH;
-    if (caller !== undefined) {
-      result = signalProcess(caller.process.pidfd, signals.SIGKILL);
-    } else {
-      const pidfd = openCaller(tid);
-      if (pidfd >= 0) {
-        // A pidfd never means another process. That the caller still waits shows that it is the caller's.
-        if (this.#callerWaits()) result = signalProcess(pidfd, signals.SIGKILL);
-        close(pidfd);
-      } else {
-        result = this.#killWithoutDescriptor(tid);
-      }
-    }
-    if (result >= 0 || result === -errno.ESRCH) return undefined;
-    this.#fail(`process ${caller?.process.pid ?? tid} was to be killed, and the kernel refuses it (${-result})`);
-    return -result;
-  }
-
-  /**
-   * Any process of the same user can set our RLIMIT_NOFILE to 0. A task that we trace is not reaped before we let it go,
-   * so its id stays its own. Where it cannot be traced either, the id is checked at the last moment.
-   */
-  #killWithoutDescriptor(tid: number): number {
-    this.#records.reportDescriptors();
-    const isTraced = this.#tracer.seize(tid) === 0;
-    const result = this.#callerWaits() ? killByThread(tid) : -errno.ESRCH;
-    if (isTraced) this.#tracer.release(tid);
-    return result;
-  }
-
-  #callerWaits(): boolean {
-    return notificationIsValid(this.#options.listener, this.#memory.idBytes());
+    const { listener } = this.#options;
+    const refused = killCaller(caller, {
+      listener,
+      memory: this.#memory,
+      tracer: this.#tracer,
+      records: this.#records,
+    });
+    if (refused === undefined) return undefined;
+    const pid = caller?.process.pid ?? this.#memory.tid;
+    this.#fail(`process ${pid} was to be killed, and the kernel refuses it (${refused})`);
+    return refused;
   }
 
   #whyInvisible(): Refusal {

@@ -43,6 +43,15 @@ export interface Order {
   readonly rewritten: RewrittenFlags | undefined;
 }
 
+/** A call whose object is held, for the time of its judgement. */
+export interface HeldCall {
+  readonly objects: ServedCalls;
+  readonly id: bigint;
+  readonly serve: () => void;
+  /** It is served or not later, when a room is free. */
+  readonly await: () => void;
+}
+
 /** The argument as the call is made, which is what the policy judges. */
 export interface RewrittenFlags {
   readonly argument: number;

@@ -1,0 +1,108 @@
+/**
+ * Follows the callers whose calls make a process, or change which thread has which id: such a call passes while its
+ * caller is traced, so that the registry of tasks knows the child, or the new id, before its first call.
+ */
+
+import type { FollowObstacle } from "../../events/record.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { errno } from "../../linux/errno-numbers.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
+import type { ForkTracer } from "./fork-tracer.ts";
+import type { JudgementMemory } from "./memory.ts";
+import type { Pinning } from "./pin/pinning.ts";
+import { callTrait } from "./policy.ts";
+import { whyPtraceRefused } from "./ptrace-refusal.ts";
+import type { TaskRegistry, Thread } from "./tasks.ts";
+
+/** A call whose caller is followed when it passes. */
+export interface FollowedCall {
+  /** Of clone and clone3; undefined where they lie behind a pointer and were not judged. */
+  readonly cloneFlags: bigint | undefined;
+  /** Its `struct seccomp_data`, if the call is made with the registers that were judged. */
+  readonly judged?: Uint8Array;
+  /** False where the caller was interrupted first. */
+  readonly pass: () => boolean;
+}
+
+export interface FollowingOptions {
+  readonly architecture: ArchitectureName;
+  /** Whether the policy must know of each new process. */
+  readonly births: boolean;
+  readonly memory: JudgementMemory;
+  readonly registry: TaskRegistry;
+  readonly tracer: ForkTracer;
+  /** Undefined where no call is pinned. */
+  readonly pinning: Pinning | undefined;
+  /** Refuses the call, with an event. */
+  readonly refuse: (obstacle: FollowObstacle) => void;
+  /** The registry may have moved the memory to a larger buffer. */
+  readonly bind: () => void;
+}
+
+export class Following {
+  readonly #options: FollowingOptions;
+  readonly #clone: number;
+  readonly #clone3: number;
+
+  constructor(options: FollowingOptions) {
+    this.#options = options;
+    this.#clone = callNumber("clone", options.architecture);
+    this.#clone3 = callNumber("clone3", options.architecture);
+  }
+
+  /** Passes a judged call, whose notification is in the memory. True where the answer lies in the memory instead. */
+  pass(traits: number, caller: Thread | undefined, call: FollowedCall): boolean {
+    const { memory, births, tracer, pinning } = this.#options;
+    const { number, tid } = memory;
+    if ((traits & callTrait.creates) !== 0) {
+      // C libraries fall back to clone on this errno: that is no event (describe.ts).
+      if (call.cloneFlags === undefined) {
+        memory.refuse(errno.ENOSYS);
+        return true;
+      }
+      const flags = number === this.#clone || number === this.#clone3 ? call.cloneFlags : 0n;
+      const isFollowed = births || caller?.process.isRestricted === true;
+      if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
+    } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
+      const seized = tracer.seize(tid);
+      if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized));
+      pinning?.executes(tid);
+      if (this.#passSeized(tid, call)) tracer.awaitExecution(tid, call.judged);
+      return false;
+    }
+    if ((traits & callTrait.executes) !== 0) pinning?.executes(tid);
+    call.pass();
+    return false;
+  }
+
+  #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall): boolean {
+    const { memory, registry, tracer, bind } = this.#options;
+    const { tid } = memory;
+    // The child would not stop. Only an attempt to escape uses this flag.
+    if ((flags & cloneFlag.untraced) !== 0n) return this.#refuse({ why: "untraced-flag" });
+    const seized = tracer.seize(tid);
+    if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized));
+    const reservation = registry.reserveChild(caller);
+    bind();
+    if (!this.#passSeized(tid, call)) {
+      registry.cancel(reservation);
+      return false;
+    }
+    tracer.awaitChild(tid, reservation, call.judged);
+    tracer.advanceEagerly();
+    return false;
+  }
+
+  /** Sends "go on" to a seized caller. False where it was interrupted first: it is let go. */
+  #passSeized(tid: number, call: FollowedCall): boolean {
+    if (call.pass()) return true;
+    this.#options.tracer.release(tid);
+    return false;
+  }
+
+  #refuse(obstacle: FollowObstacle): true {
+    this.#options.refuse(obstacle);
+    return true;
+  }
+}

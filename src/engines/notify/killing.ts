@@ -1,0 +1,55 @@
+/** Kills the process that waits for its answer: the supervisor's verdict `kill`, beside its answer. */
+
+import { close } from "../../linux/descriptors.ts";
+import { errno } from "../../linux/errno-numbers.ts";
+import { killByThread, signalProcess } from "../../linux/pidfd.ts";
+import { notificationIsValid } from "../../linux/seccomp.ts";
+import { signals } from "../../linux/signals.ts";
+import { openCaller } from "./caller.ts";
+import type { ForkTracer } from "./fork-tracer.ts";
+import type { JudgementMemory } from "./memory.ts";
+import type { Records } from "./records.ts";
+import type { Thread } from "./tasks.ts";
+
+export interface Killing {
+  readonly listener: number;
+  readonly memory: JudgementMemory;
+  readonly tracer: ForkTracer;
+  readonly records: Records;
+}
+
+/**
+ * SIGKILL to the process of the caller, whose notification is in the memory. Undefined where it is sent, or the process
+ * has ended; else the errno for which the kernel refuses it.
+ */
+export function killCaller(caller: Thread | undefined, killing: Killing): number | undefined {
+  const result = caller === undefined ? killUnknown(killing) : signalProcess(caller.process.pidfd, signals.SIGKILL);
+  return result >= 0 || result === -errno.ESRCH ? undefined : -result;
+}
+
+function killUnknown(killing: Killing): number {
+  const pidfd = openCaller(killing.memory.tid);
+  if (pidfd < 0) return killWithoutDescriptor(killing);
+  // A pidfd never means another process. That the caller still waits shows that it is the caller's.
+  const result = callerWaits(killing) ? signalProcess(pidfd, signals.SIGKILL) : -errno.ESRCH;
+  close(pidfd);
+  return result;
+}
+
+/**
+ * Any process of the same user can set our RLIMIT_NOFILE to 0. A task that we trace is not reaped before we let it go,
+ * so its id stays its own. Where it cannot be traced either, the id is checked at the last moment.
+ */
+function killWithoutDescriptor(killing: Killing): number {
+  const { tracer, records, memory } = killing;
+  const { tid } = memory;
+  records.reportDescriptors();
+  const isTraced = tracer.seize(tid) === 0;
+  const result = callerWaits(killing) ? killByThread(tid) : -errno.ESRCH;
+  if (isTraced) tracer.release(tid);
+  return result;
+}
+
+function callerWaits({ listener, memory }: Killing): boolean {
+  return notificationIsValid(listener, memory.idBytes());
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The addon: raw system calls for TypeScript, and one combined call for the supervisor's loop.
+ * The addon's core: raw system calls for TypeScript, and one combined call for the supervisor's loop.
  *
  * TypeScript encodes the attributes of bpf(2), seccomp(2) and message headers. C does only what JavaScript cannot: pass
  * a buffer's address in a register, and make the three system calls between two evaluations in one crossing between the
@@ -47,7 +47,7 @@ enum {
 /* Call numbers below this one. */
 enum { CALLS = 1024 };
 
-/* What an event of `listening` says; the listener's own says 0. */
+/* The data of the events of `listening`; the listener's own event has 0. */
 enum { HELD_OBJECT = 1, READ_IS_OVER = 2 };
 
 _Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "unexpected size of struct seccomp_notif");
@@ -290,9 +290,9 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
 }
 
 /*
- * Receives the next notification. Returns 0, or a negative errno. If the caller was interrupted before that (ENOENT),
- * it waits for the next one here, because a call can no longer be interrupted once it is received. Without `waits`: EAGAIN
- * where none is there any more, after poll(2) has said that one is.
+ * Receives the next notification. Returns 0, or a negative errno. If the caller is interrupted before that (ENOENT), this
+ * function waits for the next notification. Without `waits` it returns EAGAIN instead, because poll(2) may report a
+ * notification that is gone before it is received.
  */
 static int receive(struct supervision *own, bool waits) {
   struct seccomp_notif *into = (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION);
@@ -310,7 +310,7 @@ static int receive(struct supervision *own, bool waits) {
     } else if (own->pins != NULL) {
       if (waits) await_strays(own->pins);
       else has_strays(own->pins);
-      /* RECV would not see that a call comes back. */
+      /* RECV does not return when a call comes back (reads.c). */
       if (waits && !pin_awaits_question(own->pins, -1)) continue;
     }
     /*
@@ -333,8 +333,8 @@ static int receive(struct supervision *own, bool waits) {
 }
 
 /*
- * passPrepared(calls): a prepared call of number n passes in `next` where calls[n] is 1, because nothing else is to be done
- * about it; any other is given to the caller of `next`.
+ * passPrepared(calls): if calls[n] is 1, `next` itself lets a prepared call of number n pass, because JavaScript has no
+ * more work with it. `next` returns every other prepared call to its caller.
  */
 static napi_value pass_prepared(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
@@ -367,7 +367,7 @@ static bool passes(struct supervision *own) {
  * | result | meaning |
  * | --- | --- |
  * | n >= 0 | the memory has a notification and its time; n watched tasks have ended |
- * | -EAGAIN | it was that of a prepared call, which has passed (`passPrepared`); or none is there, and `waits` is false |
+ * | -EAGAIN | a prepared call has passed (`passPrepared`), or no notification is present and `waits` is false |
  * | -ENOENT | no task is left under the filter, or poll(2) failed and the caller must check by other means |
  * | other | the kernel's error |
  *

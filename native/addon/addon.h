@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the addon's files share: values of JavaScript, and the state of the thread that loads the addon. */
+/* Declarations that all files of the addon use: JavaScript's values, and the state of the thread that loads the addon. */
 #ifndef ADDON_H
 #define ADDON_H
 
@@ -23,9 +23,9 @@ bool unsigned_of(napi_env env, napi_value value, uint64_t *into);
 napi_value fail(napi_env env, const char *message);
 /* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
 bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length);
-/* Where this thread's pinned calls are; NULL where Node has no memory. */
+/* The variable with this thread's pinned calls; NULL if Node has no memory. */
 struct pins **pins_of(napi_env env);
-/* Where this thread's served objects are, likewise. */
+/* The variable with this thread's served objects; NULL if Node has no memory. */
 struct objects **objects_of(napi_env env);
 /* A copy of the notification in the value's bytes, which must not change during the call. */
 bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into);

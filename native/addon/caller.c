@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whether a caller is as we are. We open objects on its behalf with our rights, so a caller that has given some up
- * must not get them back from us. All is read while the caller waits: its credentials are its own to change, so they stay.
+ * Compares a caller's rights with our own. We open objects on its behalf with our rights, so a caller that has given up
+ * some of them must not get them back from us. Everything is read while the caller waits. Only the caller changes its
+ * credentials, so they stay the same meanwhile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,17 +21,17 @@
 
 enum { STATUS_BYTES = 1 << 16, PATH_BYTES = 64 };
 
-/* The first two decide for every object, all of them for devices and for files of /proc. */
+/* For devices and files of /proc all of them must be ours, for other objects the first two. */
 static const char *const namespace_names[NAMESPACES] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"};
 enum { USER = 0, MOUNT = 1 };
 
-/* Several security modules can have one each. */
+/* Each security module has its own file. */
 static const char *const label_names[LABELS] = {"attr/current", "attr/apparmor/current", "attr/smack/current"};
 
 ssize_t read_text(int directory, const char *path, char *into, size_t size) {
   int file = openat(directory, path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return -errno;
-  /* Each is made in one piece (fs/seq_file.c, single_open()). */
+  /* The kernel generates each of these files in one piece (fs/seq_file.c, single_open()), so one read suffices. */
   ssize_t length = read(file, into, size);
   int error = errno;
   close(file);
@@ -40,7 +41,7 @@ ssize_t read_text(int directory, const char *path, char *into, size_t size) {
   return length;
 }
 
-/* What is asked for never changes, so no file server need be asked. */
+/* The requested attributes never change, so the kernel need not ask a file server. */
 static bool identify_at(int directory, const char *path, struct identity *identity) {
   const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
   struct statx found;
@@ -76,7 +77,7 @@ static const char *line_of(const char *status, const char *name, size_t *length)
 
 static const char *const compared[] = {"Uid", "Gid", "Groups", "CapPrm", "CapEff"};
 
-/* False where a line is missing or they are too long. */
+/* False if a line is missing, or if the lines are too long. */
 static bool credentials_of(const char *status, char into[CREDENTIAL_BYTES]) {
   size_t at = 0;
   for (size_t i = 0; i < sizeof compared / sizeof *compared; i++) {
@@ -97,13 +98,13 @@ static long number_in(const char *status, const char *name, int base) {
   return line == NULL ? -1 : strtol(line, NULL, base);
 }
 
-/* The text of a link or of a small file; empty if it cannot be read. */
+/* The target of a link to a namespace; empty if it cannot be read. */
 static bool link_of(int proc, const char *task, const char *name, char into[LINK_BYTES]) {
   char path[PATH_BYTES];
   snprintf(path, sizeof path, "%s/ns/%s", task, name);
   ssize_t length = readlinkat(proc, path, into, LINK_BYTES - 1);
   into[length < 0 ? 0 : length] = 0;
-  return length >= 0 || errno == ENOENT; /* "time" is of Linux 5.6, and each can be left out of a kernel */
+  return length >= 0 || errno == ENOENT; /* "time" exists since Linux 5.6, and a kernel can lack any of them */
 }
 
 static ssize_t text_of(int proc, const char *task, const char *name, char into[TEXT_BYTES]) {
@@ -153,7 +154,7 @@ int know_self(struct self *self) {
   for (int i = 0; i < NAMESPACES; i++) link_of(self->proc, "thread-self", namespace_names[i], self->namespaces[i]);
   for (int i = 0; i < LABELS; i++) {
     ssize_t length = text_of(self->proc, "thread-self", label_names[i], self->labels[i]);
-    /* No module of this kernel gives labels there; none can be loaded later. */
+    /* No security module of this kernel has labels in this file, and none can be loaded later. */
     self->has_label[i] = length != -ENOENT && length != -EINVAL;
   }
   text_of(self->proc, "thread-self", "cgroup", self->cgroup);
@@ -234,7 +235,7 @@ bool has_own_cgroup(const struct self *self, pid_t tid) {
   return strcmp(cgroup, self->cgroup) == 0 && strcmp(cgroup, "too long") != 0;
 }
 
-/* Session and terminal are the fields 6 and 7 of /proc/TID/stat; its second can contain anything. */
+/* Session and terminal are fields 6 and 7 of /proc/TID/stat. Field 2, the program's name, can contain any character. */
 static bool terminal_of(int proc, const char *task, int *session, int *terminal) {
   char path[PATH_BYTES], text[TEXT_BYTES];
   snprintf(path, sizeof path, "%s/stat", task);
@@ -266,7 +267,7 @@ bool has_signal(const struct self *self, pid_t tid) {
   bool has = false;
   if (read_text(self->proc, path, status, STATUS_BYTES) > 0) {
     unsigned long long waiting = mask_in(status, "SigPnd");
-    /* One that waits for the process can be another thread's to take. */
+    /* Another thread may take a signal that is pending for the process. */
     if (number_in(status, "Threads", 10) == 1) waiting |= mask_in(status, "ShdPnd");
     has = (waiting & ~mask_in(status, "SigBlk")) != 0;
   }

@@ -7,7 +7,7 @@
 #include "addon.h"
 #include "recording.h"
 
-/* Words of a line; offsets are followed by lengths, low halves by high ones. */
+/* The words of a line. A length follows each offset, a high half each low half. */
 enum {
   FLAGS,
   TID,
@@ -23,7 +23,7 @@ enum {
 };
 enum { IS_CALL = 1, HAS_RESULT = 4, HAS_POINTER = 8 };
 
-/* Bytes of a line without its texts: six registers, a pointer, a result, a time, a thread and what stands between them. */
+/* Bytes of a line without its strings: six registers, a pointer, a result, a time, a thread and the punctuation. */
 enum { LONGEST = 512 };
 
 struct printer {
@@ -48,7 +48,7 @@ static void put_number(struct printer *to, uint64_t number) {
   put(to, digits + at, sizeof digits - at);
 }
 
-/* A number below 2^32 as it is, a larger one as a hexadecimal text, because JSON's numbers are not exact. */
+/* A value below 2^32 as a number, a larger one as a hexadecimal string, because JSON's numbers are not exact. */
 static void put_register(struct printer *to, const uint32_t *halves) {
   if (halves[1] == 0) {
     put_number(to, halves[0]);
@@ -63,7 +63,7 @@ static void put_register(struct printer *to, const uint32_t *halves) {
   PUT(to, "\"");
 }
 
-/* Results from -2^31 on, errors among them, as numbers. */
+/* Results from -2^31 on, which include all errors, as numbers. */
 static void put_result(struct printer *to, const uint32_t *halves) {
   if (halves[1] == UINT32_MAX && halves[0] >= 1u << 31) {
     PUT(to, "-");
@@ -104,7 +104,7 @@ static void put_call(struct printer *to, const uint32_t *line) {
   }
 }
 
-/* False where it does not fit, or a text is not there. */
+/* False if the line does not fit, or a string is missing. */
 static bool put_line(struct printer *to, const uint32_t *line) {
   if (!is_within(to, line + SHAPE) || !is_within(to, line + MEMBERS) || !is_within(to, line + AFTER)) return false;
   const size_t most = (size_t)LONGEST + line[SHAPE + 1] + line[MEMBERS + 1] + line[AFTER + 1];
@@ -117,8 +117,8 @@ static bool put_line(struct printer *to, const uint32_t *line) {
 }
 
 /*
- * printLines(words, first, end, texts, out, progress): prints the lines from `first` to before `end`, as many as fit. The
- * result is the number of bytes; progress[0] is the first line that is not printed.
+ * printLines(words, first, end, texts, out, progress): prints the lines from `first` to before `end`, as many as fit.
+ * Returns the number of bytes; progress[0] becomes the index of the first line that was not printed.
  */
 static napi_value print_lines(napi_env env, napi_callback_info info) {
   napi_value arguments[6];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The pool that serves objects. Each step of a call is made by a thread that nothing else waits for, so a fifo's open or a
- * slow file server delays its caller alone. Threads are made as they are needed; one more looks every few milliseconds
- * after callers that have gone, or that have a signal, and interrupts the step that is made for them.
+ * The pool of threads that serves objects. Each step of a call has a thread of its own, so the open of a FIFO or a slow
+ * file server delays only its caller. The pool starts threads when it needs them. One more thread, the patrol, looks
+ * every few milliseconds for callers that have died or have a signal, and interrupts the step that is made for them.
  */
 #define _GNU_SOURCE
 #include "objects.h"
@@ -32,17 +32,17 @@ enum {
 };
 
 enum state {
-  WAITS,  /* for a thread */
-  RUNS,   /* in one */
-  HELD,   /* for the loop to take it */
-  JUDGED, /* the loop has it */
+  WAITS,  /* until a thread is free */
+  RUNS,   /* a thread makes its step */
+  HELD,   /* its step is made; the loop has not taken it yet */
+  JUDGED, /* the loop has taken it */
 };
 
 struct call {
   struct seccomp_notif notification;
   struct order order;
   enum state state;
-  bool is_service; /* the step: serving, else holding */
+  bool is_service; /* the step is to serve the object, else to hold it */
   pthread_t thread;
   struct timespec since;
   struct caller caller;
@@ -64,7 +64,7 @@ struct objects {
   size_t constant_count;
   pthread_mutex_t lock;
   pthread_cond_t work, change;
-  struct call *calls; /* all of them */
+  struct call *calls; /* the newest first */
   size_t count;
   unsigned threads, idle, next_local;
   uint64_t local[DEVICES]; /* devices of file systems whose lookups never wait */
@@ -78,7 +78,7 @@ static struct call *find(struct objects *own, uint64_t id) {
   return one;
 }
 
-/* The oldest: later ones are put in front. */
+/* The oldest call in this state: the last of the list. */
 static struct call *oldest(struct objects *own, enum state state) {
   struct call *found = NULL;
   for (struct call *one = own->calls; one != NULL; one = one->next)
@@ -107,9 +107,9 @@ static bool still_waits(const struct objects *own, uint64_t id) {
   return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
-/* ── File systems that answer at once ────────────────────────────────────────────────────────────────────────────── */
+/* ── File systems whose lookups never wait ───────────────────────────────────────────────────────────────────────── */
 
-/* Of include/uapi/linux/magic.h, and btrfs, XFS and ZFS. Not overlayfs: what lies below it can be a file server's. */
+/* From include/uapi/linux/magic.h, and the numbers of XFS and ZFS. Not overlayfs: a layer can be on a file server. */
 static const unsigned long local_systems[] = {EXT4_SUPER_MAGIC, 0x58465342 /* XFS */, BTRFS_SUPER_MAGIC,
                                               TMPFS_MAGIC,      F2FS_SUPER_MAGIC,     0x2fc12fc1 /* ZFS */};
 
@@ -119,7 +119,7 @@ static bool is_local(const struct objects *own, uint64_t device) {
   return false;
 }
 
-/* A thread of the pool asks the file system, which can take its time. Where many devices are in use, the last ones count. */
+/* A thread of the pool calls fstatfs(2), which may wait for the file system. Remembers the last DEVICES devices. */
 static void learn(struct objects *own, int object) {
   struct identity identity;
   struct statfs system;
@@ -181,7 +181,7 @@ static struct service service_of(const struct objects *own, const struct call *c
   };
 }
 
-/* True where the call has its answer. */
+/* Returns true if the call has got its answer. */
 static bool make_step(struct objects *own, struct call *call, bool has_own_directory) {
   struct service service = service_of(own, call);
   service.has_own_directory = has_own_directory;
@@ -195,7 +195,7 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
     hold(own, call);
     allow_interruption(false);
   }
-  /* A signal came first. */
+  /* A signal has interrupted the step. */
   if (served != ANSWERED && call->failure.error == EINTR) {
     answer_error(&service, EINTR);
     served = ANSWERED;
@@ -204,8 +204,8 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
 }
 
 /*
- * In the loop's own thread, which saves the ways to a thread of the pool and back. True where the object is held, or the
- * caller is refused; all else is left to the pool.
+ * Makes the step in the loop's own thread, which saves two switches between threads. True if the object is held, or if
+ * the caller is refused; the pool makes all other steps.
  */
 static bool hold_at_once(struct objects *own, struct call *call) {
   const pid_t tid = (pid_t)call->notification.pid;
@@ -234,7 +234,7 @@ static void interrupt_nothing(int signal) { (void)signal; }
 
 static void *work(void *argument) {
   struct objects *own = argument;
-  /* A working directory and an umask of its own. */
+  /* Gives the thread its own working directory and umask. */
   bool has_own_directory = unshare(CLONE_FS) == 0 && fchdir(own->self.descriptors) == 0;
   pthread_mutex_lock(&own->lock);
   for (;;) {
@@ -256,7 +256,7 @@ static void *work(void *argument) {
       continue;
     }
     const uint64_t one = 1;
-    if (write(own->event, &one, sizeof one) < 0) continue; /* it is readable already */
+    if (write(own->event, &one, sizeof one) < 0) continue; /* the counter is full, so it is readable already */
   }
   own->threads--;
   pthread_cond_signal(&own->change);
@@ -264,7 +264,7 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* ── Callers that do not wait any more ───────────────────────────────────────────────────────────────────────────── */
+/* ── Callers that no longer wait ─────────────────────────────────────────────────────────────────────────────────── */
 
 static bool is_long_since(const struct timespec *since) {
   struct timespec now;
@@ -272,7 +272,7 @@ static bool is_long_since(const struct timespec *since) {
   return (now.tv_sec - since->tv_sec) * 1000000000LL + (now.tv_nsec - since->tv_nsec) >= PATROL;
 }
 
-/* Again each time, until it is over: the thread may not have begun to wait. */
+/* The patrol repeats this until the step is over, because a signal that arrives before the thread waits has no effect. */
 static void look_after(struct objects *own, struct call *call) {
   if (own->ends || !still_waits(own, call->notification.id) || has_signal(&own->self, (pid_t)call->notification.pid))
     pthread_kill(call->thread, SIGRTMAX);
@@ -301,7 +301,7 @@ static void *patrol(void *argument) {
   return NULL;
 }
 
-/* 0, or an errno. Our threads take no signal but the one that interrupts them, where they allow it. */
+/* Returns 0 or an errno. The new thread blocks all signals; a step unblocks the interrupting one where it allows it. */
 static int start_thread(struct objects *own, void *(*function)(void *)) {
   pthread_t thread;
   pthread_attr_t attributes;
@@ -367,14 +367,14 @@ static bool begin(struct objects *own, struct call *call, bool is_service) {
   call->state = WAITS;
   unsigned waiting = 0;
   for (struct call *one = own->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
-  /* The first watches the callers. */
+  /* One of the threads is the patrol. */
   const unsigned workers = own->threads - 1;
   if (own->idle < waiting && workers < MOST_THREADS && start_thread(own, work) != 0 && workers == 0) return false;
   pthread_cond_signal(&own->work);
   return true;
 }
 
-/* fs/open.c, build_open_how(): what openat2(2) refuses, the older calls ignore. */
+/* open(2) and openat(2) ignore flags that openat2(2) refuses (fs/open.c, build_open_how()), so they are removed. */
 static struct order strict(struct order order) {
   const uint64_t known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC |
                          O_ASYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
@@ -436,7 +436,7 @@ bool next_held(struct objects *own, struct seccomp_notif *into) {
   while ((call = oldest(own, HELD)) != NULL && !still_waits(own, call->notification.id)) forget(own, call);
   if (call == NULL) {
     uint64_t count;
-    if (read(own->event, &count, sizeof count) < 0 && errno != EAGAIN) abort(); /* it would be readable for ever */
+    if (read(own->event, &count, sizeof count) < 0 && errno != EAGAIN) abort(); /* else it stays readable forever */
   } else {
     call->state = JUDGED;
     *into = call->notification;
@@ -461,7 +461,7 @@ bool serve_object(struct objects *own, uint64_t id) {
   pthread_mutex_lock(&own->lock);
   struct call *call = find(own, id);
   pthread_mutex_unlock(&own->lock);
-  /* What is judged belongs to the loop alone. */
+  /* Only the loop uses a call in state JUDGED, so it needs no lock. */
   if (call == NULL || call->state != JUDGED || call->failure.error != 0) return false;
   const struct service service = service_of(own, call);
   bool is_over = call->at_once && serve_open_at_once(&service, call->target.object);

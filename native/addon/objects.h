@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Serving objects: the supervisor resolves the path of a caller's open(2) or connect(2), holds the object that it leads
- * to, has the policy judge that object, and then opens or connects to that object on the caller's behalf.
+ * Serving objects: the supervisor resolves the path of a caller's open(2) or connect(2) to an object and holds that object.
+ * The policy judges it. Then the supervisor opens it, or connects to it, on the caller's behalf.
  *
  * For one call, in this order:
- *   1. `hold_object` copies the order; a thread of the pool (objects.c) compares the caller with us (caller.c), walks the
- *      path (walk.c) and says which of the policy's constants the object is or lies under (place.c);
- *   2. `next_held` gives the notification to the loop, which judges it;
- *   3. `serve_object` has a thread open the object (serve.c), install the descriptor in the caller and answer; or
- *      `drop_object` lets it go, and the loop refuses the call.
+ *   1. `hold_object` copies the order. A thread of the pool (objects.c) compares the caller with us (caller.c), walks the
+ *      path (walk.c) and finds which of the policy's constants the object is or lies under (place.c).
+ *   2. `next_held` returns the notification to the loop, which judges it.
+ *   3. `serve_object` lets a thread open the object (serve.c), install the descriptor in the caller and answer. Or
+ *      `drop_object` releases the object, and the loop refuses the call.
  *
- * Only the loop's thread calls the functions under "The loop's".
+ * Only the loop's thread calls the functions under "Functions of the loop".
  */
 #ifndef OBJECTS_H
 #define OBJECTS_H
@@ -25,27 +25,27 @@
 /* Why an object is not served; src/events/record.ts has the same order. */
 enum obstacle {
   NO_OBSTACLE = 0,
-  OTHER_CREDENTIALS,    /* users, groups or capabilities are not ours */
-  OTHER_USER_NAMESPACE, /* nor the user namespace */
-  OTHER_MOUNTS,         /* nor the mount namespace */
-  OTHER_ROOT,           /* chroot(2) */
-  OTHER_LABEL,          /* a security module's */
-  OTHER_NAMESPACES,     /* of a device or a file of /proc, which can mean those of its opener */
-  OTHER_CGROUP,         /* of a device: a cgroup can forbid it */
+  OTHER_CREDENTIALS,    /* the caller's users, groups or capabilities differ from ours */
+  OTHER_USER_NAMESPACE, /* its user namespace does */
+  OTHER_MOUNTS,         /* its mount namespace does */
+  OTHER_ROOT,           /* its root directory does: chroot(2) */
+  OTHER_LABEL,          /* its label of a security module does */
+  OTHER_NAMESPACES,     /* another namespace does; a device or a file of /proc can depend on its opener's */
+  OTHER_CGROUP,         /* its cgroup does, which can forbid a device */
   OWN_PROCESS,          /* below our own /proc/PID */
   OTHER_PROCESS,        /* a magic link of another process */
   OTHER_PROC,           /* a mount of procfs that is not /proc */
-  OTHER_TERMINAL,       /* /dev/tty, and the caller's is not ours */
-  PLACE_UNKNOWN,        /* whether it lies under a directory cannot be seen, or changes each time */
+  OTHER_TERMINAL,       /* /dev/tty, and the caller's terminal is not ours */
+  PLACE_UNKNOWN,        /* the object's directories cannot be determined, or change at each look */
   UNREADABLE_CALLER,    /* /proc/TID cannot be read */
-  NO_DESCRIPTORS,       /* we have none left */
+  NO_DESCRIPTORS,       /* our table of descriptors is full */
   NOT_ENOUGH_MEMORY,
-  TOO_MANY,    /* calls wait */
-  OTHER_UMASK, /* and the thread cannot have one of its own: unshare(2) is refused */
+  TOO_MANY,    /* too many calls wait */
+  OTHER_UMASK, /* the caller's umask is not ours, and our thread cannot set its own, because unshare(2) is refused */
   PATH_ONLY,   /* O_PATH: the kernel installs no such descriptor (seccomp_notify_addfd(), 6.12) */
 };
 
-/* A failed step: `error` is the call's own errno (positive), or that of a refusal where `why` says so. */
+/* A failed step: `error` is a positive errno, the call's own if `why` is NO_OBSTACLE, else that of the refusal. */
 struct failure {
   int error;
   enum obstacle why;
@@ -56,7 +56,7 @@ struct failure {
 struct identity {
   uint64_t device, inode, mount;
   uint32_t mode;
-  uint64_t special; /* of a device file: which device */
+  uint64_t special; /* the device of a device file */
 };
 
 enum { CREDENTIAL_BYTES = 4096, LINK_BYTES = 64, NAMESPACES = 8, LABELS = 3, TEXT_BYTES = 1024 };
@@ -76,28 +76,28 @@ struct self {
 struct caller {
   pid_t tid, process;
   mode_t umask;
-  uint32_t user; /* of the file system */
+  uint32_t user; /* for access to files: fsuid */
 };
 
-/* 0, or a negative errno. */
+/* Returns 0 or a negative errno. */
 int know_self(struct self *self);
 void forget_self(struct self *self);
-/* False where it is not as we are. */
+/* False with a failure if its rights differ from ours. */
 bool know_caller(const struct self *self, pid_t tid, struct caller *caller, struct failure *failure);
 bool has_own_namespaces(const struct self *self, pid_t tid);
 bool has_own_cgroup(const struct self *self, pid_t tid);
-/* Whether /dev/tty means the same to both: 1; 0: the caller has none; −1: it does not. */
+/* 1: /dev/tty is the same terminal for the caller and for us; 0: the caller has no terminal; −1: the terminals differ. */
 int shares_terminal(const struct self *self, pid_t tid);
-/* A signal waits for it that interrupts a call. */
+/* True if a signal is pending that interrupts the thread's call. */
 bool has_signal(const struct self *self, pid_t tid);
 bool identify(int descriptor, struct identity *identity);
 bool is_same(const struct identity *a, const struct identity *b);
-/* Bytes read, with a NUL behind them; a negative errno; −E2BIG where they do not fit. */
+/* Reads a file and appends a NUL. Returns the number of bytes or a negative errno: −E2BIG if they do not fit. */
 ssize_t read_text(int directory, const char *path, char *into, size_t size);
 
 /* ── The path's object (walk.c) ──────────────────────────────────────────────────────────────────────────────────── */
 
-/* What a path leads to: an object; or a name that is not there yet, in `parent`. Descriptors are −1 where not used. */
+/* The result of a walk: an object, or a name that does not exist yet in `parent`. Unused descriptors are −1. */
 struct target {
   int object, parent;
   char name[NAME_MAX + 1];
@@ -113,8 +113,8 @@ struct lookup {
 
 bool find_target(const struct lookup *lookup, struct target *target, struct failure *failure);
 /*
- * The same for an object that is there, where neither the walk nor opening it can wait for a disk or a file server: the
- * kernel has all names in its cache (RESOLVE_CACHED, Linux 5.12). False where that is not so, or not known.
+ * The same for an existing object, if neither the walk nor the open can wait for a disk or a file server, because the
+ * kernel has all names in its cache (RESOLVE_CACHED, Linux 5.12). Else false.
  */
 bool find_at_once(const struct lookup *lookup, struct target *target, struct identity *object);
 /* openat2(2): a descriptor, closed on exec, or a negative errno. */
@@ -122,7 +122,7 @@ int open_at(int directory, const char *path, uint64_t flags, uint64_t mode, uint
 /* Our own errno, as a failure. */
 struct failure failure_of(int error);
 
-/* ── Where it lies (place.c) ─────────────────────────────────────────────────────────────────────────────────────── */
+/* ── The object's directories (place.c) ──────────────────────────────────────────────────────────────────────────── */
 
 struct constant {
   bool is_directory; /* `under`, else `is` */
@@ -133,7 +133,7 @@ struct constant {
 bool place_target(const struct self *self, const struct target *target, const struct constant *constants,
                   const uint32_t *wanted, size_t count, uint64_t resolve, unsigned char *matches,
                   struct failure *failure);
-/* The directory in which the object has its name, −1 where it has none (failure->why is set where that is unknown). */
+/* The directory with the object's name; −1 if it has no name, or, with failure->why, if that is unknown. */
 int parent_of(const struct self *self, int object, uint64_t resolve, struct failure *failure);
 
 /* ── The service (serve.c) ───────────────────────────────────────────────────────────────────────────────────────── */
@@ -144,29 +144,30 @@ struct service {
   int listener;
   uint64_t id;
   uint64_t flags, mode;
-  bool has_own_directory; /* the thread has a working directory and an umask of its own */
-  bool is_killable;       /* a signal that does not kill does not end the caller's wait */
+  bool has_own_directory; /* the thread has its own working directory and umask */
+  bool is_killable;       /* only a fatal signal ends the caller's wait */
 };
 
 enum served {
   ANSWERED,
-  RACED,  /* what was not there is there now: to be judged anew */
-  FAILED, /* *failure: the call is to be refused */
+  RACED,  /* the name exists now, and did not before: the object must be judged anew */
+  FAILED, /* the call must be refused, with *failure */
 };
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure);
-/* A file or a directory as it is, without waiting even for the holder of a lease. False where nothing was done. */
+/* Opens an existing file or directory without any wait, not even for the holder of a lease. False without an effect. */
 bool serve_open_at_once(const struct service *service, int object);
 enum served serve_connect(const struct service *service, const struct target *target, int socket,
                           struct failure *failure);
 /*
- * Whether this thread can be interrupted. It must not be while it answers: the kernel then drops the answer, or of a
- * descriptor and its answer the descriptor alone, and the call returns 0 (seccomp_notify_addfd(), kernel/seccomp.c, 6.12).
+ * Whether a signal can interrupt this thread. It must not while the thread answers: the kernel then drops the answer, or
+ * drops the descriptor of an answer with a descriptor, so that the call returns 0 (seccomp_notify_addfd(),
+ * kernel/seccomp.c, 6.12).
  */
 void allow_interruption(bool allow);
-/* An errno of the call's own. */
+/* Answers with an errno that the kernel itself would give to the call. */
 void answer_error(const struct service *service, int error);
 
-/* ── The loop's (objects.c) ──────────────────────────────────────────────────────────────────────────────────────── */
+/* ── Functions of the loop (objects.c) ───────────────────────────────────────────────────────────────────────────── */
 
 struct objects;
 
@@ -179,25 +180,26 @@ struct order {
   int socket;                    /* the caller's, of a connect */
 };
 
-/* NULL with an errno. Else `constants` is freed at the end, and what they point at must lie in the same block. */
+/* NULL with errno. Else takes over `constants`, one allocated block that also contains their paths. */
 struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable);
 void end_objects(struct objects *own);
-/* Can be read when an object is held, or a service has failed. */
+/* A descriptor that is readable when an object is held, or a service has failed. */
 int event_of(const struct objects *own);
 /*
- * 0, or a negative errno: then nothing has begun. `path` has `length` bytes without a NUL. What can be done at once is done
- * here, and `next_held` then has the call.
+ * Returns 0, or a negative errno without an effect. `path` has `length` bytes without a NUL. If the object can be held
+ * without a wait, this function holds it, and `next_held` returns the call.
  */
 int hold_object(struct objects *own, const struct seccomp_notif *call, const struct order *order, const char *path,
                 size_t length, const uint32_t *wanted, size_t count);
 /* The notification of a call whose object is held, or which has failed. */
 bool next_held(struct objects *own, struct seccomp_notif *into);
-/* What came of it; −1 where there is no such call. `matches` gets a byte for each that was wanted, at most `size`. */
+/* The result of the first step: 0 with *failure and a byte in `matches` for each wanted constant, at most `size`; or −1
+   for an unknown call. */
 int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t size, struct failure *failure);
-/* True where the call has its answer. */
+/* True if the call has got its answer. */
 bool serve_object(struct objects *own, uint64_t id);
 void drop_object(struct objects *own, uint64_t id);
-/* Whether something is still done for this call. */
+/* Whether this call is neither answered nor dropped. */
 bool is_under_way(struct objects *own, uint64_t id);
 
 #endif

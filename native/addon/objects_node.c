@@ -23,8 +23,9 @@ static bool begin(napi_env env, napi_callback_info info, size_t count, struct gi
 }
 
 /*
- * startObjects(listener, paths, kinds, killable): the descriptor that can be read when an object is held, or a negative
- * errno. `paths` has one text with its NUL for each byte of `kinds` (1: `under`). Once in a thread: they stay.
+ * startObjects(listener, paths, kinds, killable): returns the descriptor that is readable when an object is held, or a
+ * negative errno. `paths` has one string with its NUL for each byte of `kinds` (1: `under`). Can be called once in a
+ * thread.
  */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct objects **own = objects_of(env);
@@ -38,7 +39,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
       !bytes_of(env, arguments[1], &paths, &size) || !bytes_of(env, arguments[2], &kinds, &kinds_size) ||
       napi_get_value_bool(env, arguments[3], &killable) != napi_ok)
     return fail(env, "startObjects takes (listener, paths, kinds, killable), once");
-  /* One block. */
+  /* One block, which `start_objects` takes over. */
   struct constant *constants = malloc((kinds_size + 1) * sizeof *constants + size + 1);
   if (constants == NULL) return number_of(env, -ENOMEM);
   char *texts = (char *)(constants + kinds_size + 1), *end = texts + size;
@@ -87,8 +88,8 @@ static napi_value hold(napi_env env, napi_callback_info info) {
 }
 
 /*
- * heldObject(id, matches): −1 where there is no such call; else an errno in the low 16 bits and an obstacle above. 0: the
- * object is held, and `matches` has a byte for each constant that was wanted.
+ * heldObject(id, matches): −1 for an unknown call; 0 if the object is held, with a byte in `matches` for each wanted
+ * constant; else an errno in the low 16 bits and an obstacle above them.
  */
 static napi_value held(napi_env env, napi_callback_info info) {
   struct given given;
@@ -121,9 +122,9 @@ static napi_value of_id(napi_env env, napi_callback_info info, bool (*function)(
     return fail(env, "one argument, a notification's id");
   return napi_get_boolean(env, function(given.own, id), &result) == napi_ok ? result : NULL;
 }
-/* serveObject(id): whether the call has its answer. */
+/* serveObject(id): whether the call has got its answer. */
 static napi_value serve(napi_env env, napi_callback_info info) { return of_id(env, info, serve_object); }
-/* isServed(id): whether something is still done for this call. */
+/* isServed(id): whether this call is neither answered nor dropped. */
 static napi_value is_served(napi_env env, napi_callback_info info) { return of_id(env, info, is_under_way); }
 
 void export_objects(napi_env env, napi_value exports) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Copies of what lies behind a waiting caller's pointers, made as the kernel would make its own: page by page, so that a
- * string which ends where the memory ends is whole. That the notification still stands afterwards shows that it was the
- * caller's memory, and not of another with its id.
+ * Copies the memory behind a waiting caller's pointers, page by page as the kernel does, so that a string that ends where
+ * the memory ends is complete. If the notification is still valid afterwards, the memory was the caller's, and not that
+ * of a later thread with its id.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,9 +16,9 @@
 #include "pins.h"
 #include "reads.h"
 
-/* How many bytes were copied, up to the first page that is not there; or a negative errno. */
+/* Returns the number of bytes copied, up to the first unmapped page; or a negative errno. */
 static long copy(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
-  const size_t page = 4096; /* the smallest: what is within one is mapped or not as a whole */
+  const size_t page = 4096; /* the smallest page of all machines: it is mapped or unmapped as a whole */
   struct iovec local = {into, size}, remote[17];
   size_t pieces = 0, done = 0;
   for (; done < size && pieces < sizeof remote / sizeof *remote; pieces++) {
@@ -44,7 +44,7 @@ static long copy_all(pid_t tid, uint64_t address, unsigned char *into, size_t si
 }
 
 static long copy_text(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
-  const size_t first = 256; /* most are shorter */
+  const size_t first = 256; /* most strings are shorter */
   for (size_t done = 0; done < size;) {
     size_t wanted = size - done;
     if (done == 0 && wanted > first) wanted = first;
@@ -62,7 +62,7 @@ static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t
   size_t used = 0;
   uint64_t pointers[64];
   for (size_t count = 0;;) {
-    /* Up to the page's end: beyond the array's own end there need be nothing. */
+    /* Reads up to the page's end, because the page behind the array's end may be unmapped. */
     uint64_t at = address + 8 * count;
     size_t wanted = 4096 - (at & 4095);
     wanted = wanted < 8 ? 8 : wanted > sizeof pointers ? sizeof pointers : wanted & ~(size_t)7;
@@ -80,14 +80,14 @@ static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t
   }
 }
 
-/* An unreadable caller gets EPERM; one that has gone does not care. */
+/* EPERM for an unreadable caller, ENOENT for a caller that no longer waits. */
 static long checked(struct pins *own, const struct seccomp_notif *call, long result) {
   mark_observed(own, call->id);
   if (!still_waits(own, call)) return -ENOENT;
   return result == -ESRCH ? -ENOENT : result;
 }
 
-/* ── In a thread of the pool, where the tree can have memory that never comes ─────────────────────────────────────── */
+/* ── In a thread of the pool, if the tree can have memory whose reads never end ───────────────────────────────────── */
 
 static long run_text(struct read *read) {
   return copy_text((pid_t)read->call.pid, read->address, read->bytes, read->size);
@@ -115,7 +115,7 @@ static long apart(struct pins *own, const struct seccomp_notif *call, uint64_t a
   return checked(own, call, read_apart(own->reads, read, into, starts));
 }
 
-/* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── Functions of the loop ───────────────────────────────────────────────────────────────────────────────────────── */
 
 long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size) {

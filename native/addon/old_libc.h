@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Included before everything else (native/Makefile): the addon is linked against the build machine's glibc and runs with
- * that of Node 20's oldest systems, 2.28. Newer headers and libraries give some functions newer versions, which mean the
- * same here.
+ * Lets an addon that is linked against the build machine's glibc run with glibc 2.28, that of Node 20's oldest systems.
+ * Newer glibc gives some functions new symbol versions with the same meaning; this file asks for the old ones.
+ * native/Makefile includes it before all other headers.
  */
 #ifndef OLD_LIBC_H
 #define OLD_LIBC_H
@@ -17,13 +17,13 @@
 #define CLOCK_VERSION "GLIBC_2.17"
 #endif
 
-/* They moved from libpthread to libc in 2.32 and 2.34; Node is linked with both. */
+/* These functions moved from libpthread to libc in 2.32 and 2.34; Node is linked with both. */
 __asm__(".symver pthread_create,pthread_create@" FIRST_VERSION);
 __asm__(".symver pthread_kill,pthread_kill@" FIRST_VERSION);
 __asm__(".symver pthread_attr_setstacksize,pthread_attr_setstacksize@" FIRST_VERSION);
 __asm__(".symver pthread_sigmask,pthread_sigmask@" FIRST_VERSION);
 __asm__(".symver pthread_condattr_setclock,pthread_condattr_setclock@" CLOCK_VERSION);
-/* C23's binary literals, from 2.38 on. */
+/* From 2.38 on, these functions also accept C23's binary literals. */
 __asm__(".symver __isoc23_strtol,strtol@" FIRST_VERSION);
 __asm__(".symver __isoc23_strtoul,strtoul@" FIRST_VERSION);
 __asm__(".symver __isoc23_strtoull,strtoull@" FIRST_VERSION);

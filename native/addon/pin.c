@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The protocol of a pinned call, and who has which one under way. pin.h says how the steps follow each other.
+ * The protocol of a pinned call, whose steps pin.h lists.
  *
- * Up to NESTING calls of a thread are prepared and not yet made: a signal's handler runs between the two notifications of a
- * call, and makes calls of its own. The oldest gives way then; its stub is sent back to the caller's own call.
+ * A signal handler can run between the two notifications of a call and make calls itself. So a thread can have up to
+ * NESTING prepared calls that are not yet made. A further call replaces the oldest, whose stub then gets AGAIN.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,7 +29,7 @@ enum {
   ERESTARTNOINTR = 513,
 };
 
-/* Syscall user dispatch (5.11) takes each call from outside of the range that it allows, which the stub is not in. */
+/* Syscall user dispatch (5.11) intercepts each call outside its allowed range, which does not contain the stub. */
 static bool has_dispatch(struct pins *own, pid_t tid) {
 #ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
 #define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
@@ -37,13 +37,13 @@ static bool has_dispatch(struct pins *own, pid_t tid) {
   uint64_t config[4] = {0};
   if (!own->asks_for_dispatch) return false;
   if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof config, config) != 0) {
-    own->asks_for_dispatch = false; /* before 6.4 it cannot be asked */
+    own->asks_for_dispatch = false; /* the request exists since 6.4 */
     return false;
   }
   return config[0] != 0;
 }
 
-/* A stack grows by being looked at in this way, as by PTRACE_PEEKDATA, which is its tracer's alone. */
+/* A read of /proc/TID/mem grows a stack, as PTRACE_PEEKDATA does, which only the tracer's thread may use. */
 static void look_apart(pid_t tid, uint64_t stack) {
   char path[40], word[8];
   snprintf(path, sizeof path, "/proc/%d/mem", tid);
@@ -61,7 +61,7 @@ static long run_frame(struct read *read) {
   return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)read->size ? 0 : -EFAULT;
 }
 
-/* 0: written. -EINPROGRESS: the caller is to stay stopped. */
+/* Returns 0 if the frame is written, and -EINPROGRESS if the caller must stay stopped. */
 static long write_frame_apart(struct pins *own, const struct thread *thread, uint64_t stack,
                               const struct frame *frame) {
   const struct seccomp_notif call = {.pid = (uint32_t)thread->id};
@@ -78,7 +78,7 @@ static bool write_frame(pid_t tid, uint64_t stack, const struct frame *frame) {
   for (int attempt = 0;; attempt++) {
     if (process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)sizeof *frame) return true;
     if (attempt > 0) return false;
-    /* A stack grows by being looked at in this way, not by the other. It is not written so: that would ignore mprotect. */
+    /* PTRACE_PEEKDATA grows a stack, and process_vm_writev(2) does not. PTRACE_POKEDATA would ignore mprotect(2). */
     errno = 0;
     ptrace(PTRACE_PEEKDATA, tid, (void *)(uintptr_t)(stack & ~(uint64_t)7), NULL);
     if (errno != 0) return false;
@@ -120,7 +120,7 @@ static enum stub stub_for(const struct image *image, const struct seccomp_data *
 static struct pinned *take_pinned(struct pins *own, struct thread *thread, const struct seccomp_data *call,
                                   enum stub stub, uint32_t length) {
   struct pinned *oldest = NULL;
-  /* The thread makes a call, so the kernel has copied what its former ones pointed at. */
+  /* The thread makes a call, so the kernel has copied the memory of its earlier calls. */
   for (int i = 0; i < NESTING; i++) {
     struct pinned *one = &thread->pinned[i];
     if (one->use == MADE) release_pinned(one);
@@ -189,7 +189,7 @@ static enum outcome enter(struct pins *own, const struct thread *thread, registe
   return set_registers(tid, at) ? PREPARED : GONE;
 }
 
-/* It makes its own call once more. */
+/* The caller makes its own call again. */
 static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call) {
   uint64_t arguments[6];
   memcpy(arguments, call->args, sizeof arguments);
@@ -198,8 +198,8 @@ static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call
 }
 
 /*
- * The caller has stopped in its call: all is prepared here, or it returns the refusal, which it may have to wait for
- * (*stays_stopped).
+ * The caller has stopped in its call. Prepares the pinned call, or makes the caller's call return the refusal. With
+ * *stays_stopped the caller must stay stopped until a late write has ended.
  */
 static enum outcome prepare(struct pins *own, struct thread *thread, const struct seccomp_data *call,
                             const struct image *image, const struct given *given, int refusal, int *error,
@@ -219,7 +219,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
       if (sight != WHOLE) outcome = sight == UNREADABLE ? NO_SIGHT : OCCUPIED;
     }
   }
-  /* Another thread has closed it. */
+  /* Another thread has closed the descriptor. */
   if (outcome == NOT_MAPPED && *error == EBADF) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
   struct pinned *pinned =
       outcome == PREPARED ? take_pinned(own, thread, call, stub_for(image, call), image->length) : NULL;
@@ -255,7 +255,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   pid_t tid = (pid_t)call->pid;
   *error = 0;
   release_strays(&own->strays);
-  /* It is about to stop for us: its call comes again. */
+  /* The thread is about to stop for us; then it makes its call again. */
   if (is_stray(own->strays, tid)) return refuse(own, call, INTERRUPTED, ERESTARTNOINTR);
 
   struct thread *thread = enter_thread(own, tid, error);
@@ -296,7 +296,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
       *error = errno;
       outcome = of_errno(*error);
     } else {
-      /* The lower number for the data, which stays longer. */
+      /* The data's descriptor stays open longer, so it gets the lower number. */
       given.data = give(own, call, read_only);
       given.code = given.data >= 0 && sight == ABSENT ? give(own, call, own->windows.code) : -1;
       close(read_only);
@@ -332,7 +332,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   }
   thread->interrupted = outcome == INTERRUPTED ? thread->interrupted + 1 : 0;
   if (refusal > 0 || outcome == PREPARED || outcome == INTERRUPTED || outcome == GONE) return outcome;
-  /* It makes its own call again, which is then let through. */
+  /* The caller makes its own call again, which then passes. */
   thread->given_up = outcome;
   thread->given_up_error = *error;
   return INTERRUPTED;
@@ -355,13 +355,13 @@ static bool is_from_stub(const struct seccomp_data *call) {
 }
 
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
-  /* Whatever has brought the thread there: it is in no other call now. */
+  /* A thread at this instruction is in no other call, however it got there. */
   if (call->data.instruction_pointer == reports_end_at()) return HAS_ENDED;
   if (!is_from_stub(&call->data)) return NOT_FROM_STUB;
   struct thread *thread = find_thread(own, (pid_t)call->pid);
   if (thread == NULL) return UNPREPARED;
   has_executed(thread);
-  /* May drop what was prepared. */
+  /* `look` may release the prepared calls. */
   if (!is_trusted(own, thread) && look(own, thread) != WHOLE) return UNPREPARED;
   struct pinned *pinned = expected_by(thread, &call->data);
   if (pinned == NULL) return UNPREPARED;
@@ -414,7 +414,7 @@ int pin_interrupt(struct pins *own, pid_t tid) {
 
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { return answer(own, call, -error, 0); }
 
-/* ── Memory that may never come ──────────────────────────────────────────────────────────────────────────────────── */
+/* ── Memory whose reads may never end ────────────────────────────────────────────────────────────────────────────── */
 
 void pin_reads_apart(struct pins *own) { own->reads_apart = true; }
 int pin_reads_timer(const struct pins *own) { return reads_timer(own->reads); }
@@ -439,7 +439,7 @@ bool pin_awaits_question(struct pins *own, int milliseconds) {
   return !own->reads_apart || is_question_first(own->reads, milliseconds);
 }
 
-/* ── Begin and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── Start and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
                         bool answers_failures) {
@@ -452,7 +452,7 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   own->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN};
   int result = own->epoll < 0 || epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &event) != 0 ? -errno : 0;
-  /* Its descriptors are made now, because the command can take ours away (RLIMIT_NOFILE). */
+  /* The pool opens its descriptors now, because the command can later set our RLIMIT_NOFILE to 0. */
   own->reads = result == 0 ? start_reads(listener) : NULL;
   if (result == 0 && own->reads == NULL) result = -errno;
   if (result == 0) result = start_windows(&own->windows, protection);

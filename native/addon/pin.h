@@ -3,16 +3,17 @@
  * Argument pinning: the caller of a supervised call makes the call itself, with arguments that it cannot change.
  *
  * For one call, in this order:
- *   1. its notification: `observe_…` (observe.c) copies what lies behind its pointers, the policy judges the copy;
+ *   1. The call's notification arrives. `observe_…` (observe.c) copies the memory behind its pointers, and the policy
+ *      judges the copy.
  *   2. `pin_call` (pin.c) stops the caller, puts the copy into the caller's window (window.c), points the registers at it
- *      and the instruction pointer at the window's stub (machine.c), and lets the caller go;
- *   3. the stub makes the call, whose notification `pin_arrival` recognises and `pin_pass` lets through, once.
- * Whatever else arrives from the stub gets AGAIN as its answer, and the stub then makes the caller's own call anew.
+ *      and the instruction pointer at the window's stub (machine.c), and continues the caller.
+ *   3. The stub makes the call. `pin_arrival` recognises its notification, and `pin_pass` lets it pass, once.
+ * Every other notification from the stub is answered with AGAIN; the stub then makes the caller's own call again.
  *
- * A call that was observed can be refused or pinned. `observed` says which that is; the addon sends no CONTINUE for it.
+ * An observed call can only be refused or pinned: the addon never sends CONTINUE for it (`is_observed`).
  *
- * All functions are to be called from one thread: the kernel knows a tracer by its thread. Results are 0 or more, or a
- * negative errno, where nothing else is said.
+ * One thread must call all functions, because to the kernel a tracer is a thread. Unless stated otherwise, results are 0
+ * or more, or a negative errno.
  */
 #ifndef PIN_H
 #define PIN_H
@@ -37,7 +38,7 @@ enum {
 #include <asm/ptrace.h>
 typedef struct {
   struct user_pt_regs user;
-  int number; /* NT_ARM_SYSTEM_CALL; −1: no call, so nothing to restart */
+  int number; /* NT_ARM_SYSTEM_CALL; −1: not in a call, so there is nothing to restart */
 } registers;
 enum {
   CALL_INSTRUCTION = 4,
@@ -58,29 +59,29 @@ enum {
 };
 
 /*
- * The stubs, by where they find what the caller had. A call that makes a child returns in both, and the child need not
- * have its parent's stack or memory:
+ * The stubs differ in the place of the caller's registers, its frame. A call that makes a child returns in parent and
+ * child, and the child may have neither its parent's stack nor its memory.
  */
 enum stub {
-  /* In a frame at the stack pointer. */
+  /* The frame is at the stack pointer. */
   FRAME_AT_STACK,
-  /* The child gets a copy of the memory, perhaps with a stack of its own: the frame's address is in a register. */
+  /* The frame's address is in a register: the child has a copy of the memory, perhaps with another stack. */
   FRAME_IN_REGISTER,
-  /* The child shares the memory, and may overwrite its parent's stack first: in a passage in the window. */
+  /* A passage in the window replaces the frame: the child shares the memory, and may overwrite its parent's stack. */
   PASSAGE,
-  /* In a frame at the stack pointer, for calls that make no child: behind its call it makes another, which says that the
-     first has ended. */
+  /* The frame is at the stack pointer. After the caller's call, which makes no child, the stub makes a second one, whose
+     notification reports the end of the first. */
   REPORTS_END,
 };
-enum { STUB_SIZE = 128 }; /* the last is longer */
+enum { STUB_SIZE = 128 }; /* bytes; the last stub is longer */
 
-/* What lies in the window in front of a pinned argument, and never changes there: see window.c. */
+/* The record in front of a pinned argument in the window. It never changes: see `struct passage`. */
 struct passage_record {
   uint64_t argument, size; /* as the caller gave them */
   uint64_t instruction_pointer;
 };
 
-/* The caller's own argument registers, where it goes on, and its call. */
+/* The caller's argument registers, the address at which it continues, and the number of its call. */
 struct frame {
   uint64_t arguments[6];
   uint64_t instruction_pointer;
@@ -88,37 +89,36 @@ struct frame {
 };
 enum { FRAME_SIZE = RED_ZONE + sizeof(struct frame) };
 
-/* In the high half of the register of our own close(2), which the kernel ignores: the filter knows it by this
+/* The filter recognises our own close(2) by this mark in the high half of its register, which the kernel ignores
    (src/engines/notify/pin/own-calls.ts). */
 #define CLOSE_MARK ((uint64_t)0x70637573 << 32)
 
-/* In the high half of the register of the close(2) that says that a call has ended: likewise. The low half is no
-   descriptor. */
+/* The mark of the close(2) that reports a call's end, likewise. The low half is not a valid descriptor. */
 #define END_MARK ((uint64_t)0x70636c65 << 32)
 
-/* The answer on which the stub makes the caller's own call anew. No call returns it (the kernel's errnos end at 531). */
+/* On this errno the stub makes the caller's own call again. No call returns it: the kernel's errnos end at 531. */
 enum { AGAIN = 4094 };
 
 /* Writes all stubs; at most CODE_SIZE bytes. */
 void write_stubs(unsigned char *to);
 static inline uint64_t start_of(enum stub stub) { return WINDOW_START + (uint64_t)stub * STUB_SIZE; }
-/* Where its call has its notification from. */
+/* The instruction pointer of the notification of its call. */
 static inline uint64_t notifies_at(enum stub stub) { return start_of(stub) + CALL_INSTRUCTION; }
-/* Where REPORTS_END has the notification of its call's end from. */
+/* The instruction pointer of the notification by which REPORTS_END reports the end of its call. */
 uint64_t reports_end_at(void);
 
 bool get_registers(pid_t tid, registers *into);
 bool set_registers(pid_t tid, const registers *from);
 /* The tracee has stopped in this call, before the kernel restarts it. */
 bool is_in_call(const registers *at, const struct seccomp_data *call);
-/* Makes this call at that address. */
+/* Makes this call with the call instruction at that address. */
 void enter_call(registers *at, uint64_t instruction, long number, const uint64_t arguments[6]);
-/* Makes it in a stub. `found_at`: the frame's address, or the pinned argument's; some of `arguments` may carry it. */
+/* Makes this call in a stub. `found_at` is the frame's address or the pinned argument's; `arguments` may get it, too. */
 void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]);
-/* At the stop before a call: it is this one. */
+/* Whether the tracee has stopped before this call. */
 bool is_entering(const registers *at, long number, const uint64_t arguments[6]);
 int64_t result_of(const registers *at);
-/* The call that it has stopped in returns this. */
+/* Makes the call in which the tracee has stopped return this. */
 void return_from_call(registers *at, int64_t result);
 uint64_t stack_of(const registers *at);
 void set_stack(registers *at, uint64_t address);
@@ -126,10 +126,10 @@ void set_stack(registers *at, uint64_t address);
 /* ── Stopping a thread (stop.c) ──────────────────────────────────────────────────────────────────────────────────── */
 
 enum stop {
-  STOPPED,   /* where PTRACE_INTERRUPT stops it: at its next return to its program */
-  ELSEWHERE, /* it stopped for a signal, which it has got, and is let go */
+  STOPPED,   /* by PTRACE_INTERRUPT, at its next return to its program */
+  ELSEWHERE, /* it stopped for a signal, has got that signal, and is detached */
   ENDED,
-  LATE, /* it does not come; it is left to `release_strays` */
+  LATE, /* it has not stopped in time, and is a stray now: `release_strays` */
 };
 
 struct stray {
@@ -137,17 +137,17 @@ struct stray {
   struct stray *next;
 };
 
-/* 0, or the errno for which the kernel refuses it (positive). */
+/* Returns 0, or the positive errno with which the kernel refuses it. */
 int seize(pid_t tid);
 void interrupt(pid_t tid);
 enum stop await_stop(struct stray **strays, pid_t tid);
-/* The same, but it is late if it does not come at once. */
+/* The same, with a shorter wait. */
 enum stop await_prompt_stop(struct stray **strays, pid_t tid);
-/* Lets it go; nothing of it stays traced. */
+/* Detaches the thread; if it cannot be detached yet, it becomes a stray. */
 void detach(struct stray **strays, pid_t tid, int signal);
-/* Lets those go that have come to a stop since. */
+/* Detaches the strays that have stopped meanwhile. */
 void release_strays(struct stray **strays);
-/* True where it is still to stop. */
+/* True if the thread has not stopped yet. */
 bool is_stray(const struct stray *strays, pid_t tid);
 
 /* ── Windows (window.c) ──────────────────────────────────────────────────────────────────────────────────────────── */
@@ -160,9 +160,9 @@ enum protection {
 enum { GRANULE = 256, GRANULES = DATA_SIZE / GRANULE };
 
 /*
- * Room in a window for the argument of a call whose child shares the memory, behind a passage_record. A signal's handler
- * can keep parent or child from reading the record for any time: so it stays, and its room serves only calls with the
- * same record again. Programs make threads and processes in few places.
+ * Room in a window for the argument of a call whose child shares the memory, behind a passage_record. A signal handler
+ * can delay the read of the record by parent or child for any time. So the record stays, and only a call with an equal
+ * record can use the room again. That suffices, because programs make threads and processes in few places.
  */
 struct passage {
   struct passage_record record;
@@ -173,13 +173,13 @@ struct passage {
 };
 enum { MOST_PASSAGES = GRANULES / 2 };
 
-/* One address space's. */
+/* The window of one address space. */
 struct window {
   dev_t device;
   ino_t inode;
   unsigned char *bytes; /* our own view of the data */
-  int memory;           /* /proc/TID/mem, which stays this address space's: it reads nothing once that has ended */
-  unsigned users;       /* threads that were seen with it */
+  int memory;           /* /proc/TID/mem: it belongs to this address space for ever, and reads 0 bytes after its end */
+  unsigned users;       /* threads whose last seen window this is */
   unsigned taken_pins;
   struct passage *passages;
   unsigned passage_count;
@@ -197,43 +197,43 @@ struct windows {
 };
 
 enum sight {
-  ABSENT,     /* nothing lies there */
-  CODE_ONLY,  /* the stub alone: a child has it from its parent */
-  WHOLE,      /* the stub and the data of one of our windows, as they must be */
-  FOREIGN,    /* something else, or it is not protected */
+  ABSENT,     /* nothing is mapped there */
+  CODE_ONLY,  /* only the stub, which a child inherits from its parent */
+  WHOLE,      /* the stub and the data of one of our windows, correctly protected */
+  FOREIGN,    /* other memory, or memory of ours without its protection */
   UNREADABLE, /* /proc/TID/maps cannot be opened: errno */
 };
 
 int start_windows(struct windows *own, enum protection protection);
 void end_windows(struct windows *own);
 enum sight look_at(struct windows *own, pid_t tid, struct window **found);
-/* New memory with one descriptor that can only be read, which the caller closes. */
+/* Makes the memory of a window, and a read-only descriptor of it, which the caller closes. */
 struct window *make_window(int *read_only);
 void add_window(struct windows *own, struct window *window, pid_t tid);
 void free_window(struct window *window);
-/* Drops those whose address space has ended. */
+/* Frees the windows whose address space has ended. */
 void sweep_windows(struct windows *own);
-/* Where in the data so many bytes are now taken; negative: there is no room. */
+/* Takes so many bytes of the data; returns their offset, or a negative number if there is no room. */
 int take_room(struct window *window, size_t length);
 void give_room(struct window *window, int at, size_t length);
-/* One with this record that is not taken; NULL: there is no room. Its argument lies at `at`. */
+/* Takes a free passage with this record; NULL if there is no room. Its argument is at `at`. */
 struct passage *take_passage(struct window *window, const struct passage_record *record, uint32_t length);
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* What a call's pointers are to point at: bytes that lie together, and where addresses within them go. */
+/* The memory that a call's pointers must point at: contiguous bytes, and the places of addresses in them. */
 struct image {
   const unsigned char *bytes;
   uint32_t length;
   const uint32_t *relocations; /* pairs: at this offset, the address of that offset */
   uint32_t relocation_count;
-  const int32_t *registers; /* six: which offset each argument points at; negative: it stays */
-  uint64_t rooms;           /* what the call enters, for its judge; not 0: its end is reported */
+  const int32_t *registers; /* six: the offset that each argument points at; negative: the argument stays */
+  uint64_t rooms;           /* a bit for each room that the call enters; not 0: the stub reports the call's end */
 };
 
 /*
- * Of clone3 it is the whole structure and nothing else: how the call returns depends on its flags. The end of a call that
- * makes a child is not reported: the child would report it, too.
+ * The image of clone3 must be exactly its structure, whose flags decide how the call returns. A call that makes a child
+ * must enter no room, because the child would also report the call's end.
  */
 bool fits_call(const struct image *image, const struct seccomp_data *call);
 
@@ -242,108 +242,110 @@ enum outcome {
   PREPARED = 0,
   INTERRUPTED = 1,   /* the caller's signal came first: its call comes again, or returns EINTR */
   GONE = 2,          /* the caller has ended */
-  NO_TRACE = 3,      /* ptrace(2) is refused; errno says how */
+  NO_TRACE = 3,      /* ptrace(2) is refused, with this errno */
   NO_SIGHT = 4,      /* /proc/TID/maps, its memory or its threads cannot be read */
-  OCCUPIED = 5,      /* something else lies at the window's addresses */
-  NO_DESCRIPTOR = 6, /* none is left, ours or the caller's */
+  OCCUPIED = 5,      /* the window's addresses have other memory */
+  NO_DESCRIPTOR = 6, /* our table of descriptors is full, or the caller's */
   NOT_MAPPED = 7,    /* the caller's mmap(2) fails, or another filter refuses it */
   NOT_PROTECTED = 8, /* mseal(2) fails */
   NO_STACK = 9,      /* no room below the caller's stack pointer */
   NO_ROOM = 10,      /* the window is full */
-  NO_MEMORY = 11,    /* ours */
-  DISPATCHED = 12,   /* the caller has syscall user dispatch, which would take the stub's call */
-  STARVED = 13,      /* interrupted time and again */
-  STALLED = 14,      /* the page below its stack pointer does not come */
-  FAILS = 15,        /* by its path, which was judged: the call has got its errno */
+  NO_MEMORY = 11,    /* we have no memory left */
+  DISPATCHED = 12,   /* the caller uses syscall user dispatch, which would intercept the stub's call */
+  STARVED = 13,      /* signals interrupted the call too often */
+  STALLED = 14,      /* the write to the caller's stack does not end */
+  FAILS = 15,        /* the judged path fails, and the call has got the errno */
 };
 
 struct pins;
 
 /*
- * `audits`: nothing is enforced, and calls that cannot be pinned may pass as they are. `answers_failures`: calls that fail by
- * their path are not pinned, which needs `trust_executions` and `pin_changes_rights`.
+ * `audits`: nothing is enforced, and calls that cannot be pinned may pass unpinned. `answers_failures`: calls that fail by
+ * their path get their errno without a pin; this requires `trust_executions` and calls of `pin_changes_rights`.
  */
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
                         bool answers_failures);
 void end_pins(struct pins *own);
-/* Notifications that were received while a caller was being prepared: to be judged next. */
+/* The next notification that arrived during the preparation of a caller. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
 bool has_waiting(const struct pins *own);
-/* Lets go the threads that come to their stop late, until a notification is there or none of them is left. */
+/* Waits for strays and detaches them, until a notification arrives or no stray is left. */
 void await_strays(struct pins *own);
-/* Lets those go that have come to their stop; true where some are left. */
+/* Detaches the strays that have stopped; true if others are left. */
 bool has_strays(struct pins *own);
-/* The id of the notification whose caller's memory was read. */
+/* Whether this is the notification whose caller's memory was read last. */
 bool is_observed(const struct pins *own, uint64_t id);
 
 /*
- * The result: an enum outcome, with *error an errno where one says more. The notification has its answer, except with
- * NO_TRACE, whose cause can be looked for while the caller waits, before `pin_give_up`. Refusals have `refusal` (an errno,
- * positive) as theirs; 0: the call passes as it is, which only an audit may say.
+ * Returns an outcome, with *error an errno if one is known. The notification has been answered, except with NO_TRACE: its
+ * cause can be looked up while the caller waits, and `pin_give_up` answers. A call that cannot be pinned gets the
+ * positive errno `refusal`; with 0, which only an audit may use, it passes unpinned.
  */
 enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,
                       int *error);
-/* Answers a call that cannot be pinned, in the same way. */
+/* Answers a call whose pin ended with NO_TRACE, with the same refusal. */
 int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal);
 bool pin_audits(const struct pins *own);
 
 enum arrival {
-  NOT_FROM_STUB, /* a call like any other */
-  UNPREPARED,    /* to be answered with AGAIN */
-  ARRIVED,       /* the prepared call: to be passed */
-  HAS_ENDED,     /* it says that the prepared call has ended: to be answered with 0 */
+  NOT_FROM_STUB, /* an ordinary call */
+  UNPREPARED,    /* from a stub without a prepared call; answer with AGAIN */
+  ARRIVED,       /* the prepared call; let it pass */
+  HAS_ENDED,     /* the report of a prepared call's end; answer with 0 */
 };
-/* What a prepared call had at its judgement. */
+/* The registers and flags with which a prepared call was judged. */
 struct judged {
   struct seccomp_data registers;
   uint64_t clone_flags; /* of clone3's structure; else 0 */
-  uint64_t rooms;       /* of its image */
+  uint64_t rooms;       /* the image's */
 };
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged);
-/* 0, or −ENOENT: the caller was interrupted, and may come again. */
+/* Returns 0, or −ENOENT if the caller was interrupted; it may make the call again. */
 int pin_pass(struct pins *own, const struct seccomp_notif *call);
-/* Answers with this errno, positive; AGAIN is one for the stub. */
+/* Answers with this positive errno, or with AGAIN. */
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
 /*
- * Stops the thread for a moment where it returns to its program: 0, it did. -EINPROGRESS: it is in a call, and is let go when
- * that ends: `pin_is_late` is false from then on. Other: it cannot be traced, or has ended.
+ * Stops the thread for a moment at its return to its program. Returns 0 if it stopped; -EINPROGRESS if it is in a call, at
+ * whose end it is detached and `pin_is_late` becomes false; another errno if it cannot be traced or has ended.
  */
 int pin_interrupt(struct pins *own, pid_t tid);
-/* The thread is traced, and did not stop in time. */
+/* True if the thread is traced and has not stopped yet. */
 bool pin_is_late(const struct pins *own, pid_t tid);
-/* The thread has ended; to be said before its id can mean another one. */
+/* The thread has ended. The caller must say so before another thread can have its id. */
 void pin_ended(struct pins *own, pid_t tid);
-/* The thread's execve(2) is about to be let through, pinned or not. */
+/* The thread's execve(2) is about to pass, pinned or not. */
 void pin_executes(struct pins *own, pid_t tid);
-/* The thread is about to change its users, groups or capabilities; `of_others`: a root or a namespace, which others can share. */
+/* The thread is about to change its users, groups or capabilities; `of_others`: its root or a namespace, which other
+   threads can share. */
 void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
 
 /*
- * From now on memory of the tree may never come: threads read it, and a call can come back, from `pin_comes_back`, to be
- * observed once more.
+ * From now on the tree can have memory whose reads never end. Threads of a pool read it (reads.c), and `pin_comes_back`
+ * returns calls that must be observed again.
  */
 void pin_reads_apart(struct pins *own);
-/* Can be read when a call comes back. */
+/* A descriptor that is readable when a call comes back. */
 int pin_reads_timer(const struct pins *own);
 bool pin_comes_back(struct pins *own, struct seccomp_notif *into);
-/* Waits so long, -1 for ever: false where a call comes back before one is made, or nothing comes. */
+/* Waits for a notification, for so many milliseconds or, with -1, without limit. False if a call comes back first, or if
+   the time is over. */
 bool pin_awaits_question(struct pins *own, int milliseconds);
 
 /* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
 
 /*
- * Each reads while the caller waits, and fails with the errno that the kernel's own copy would give: EFAULT, or as said.
- * EPERM: the caller's memory cannot be read; ENOENT: the caller does not wait any more. EINPROGRESS: the call comes back
- * when more of its memory was read; ETIMEDOUT: the memory does not come.
+ * Each function reads while the caller waits, and fails with the errno of the kernel's own copy: EFAULT, and those below.
+ * Also EPERM: the caller's memory cannot be read; ENOENT: the caller no longer waits; EINPROGRESS: the call comes back
+ * when more of its memory is read; ETIMEDOUT: the read did not end in time.
  */
-/* The length of the string without its end; ENAMETOOLONG where `size` bytes have none. */
+/* The length of the string without its NUL; ENAMETOOLONG if `size` bytes have no NUL. */
 long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size);
 long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                    size_t size);
 /*
- * An array of pointers to strings that NULL ends (argv): how many; the strings one after the other with their ends, and
- * where each begins. E2BIG where they are more than there is room for.
+ * Reads a NULL-terminated array of pointers to strings, such as argv. Returns their number, and stores the strings with
+ * their NULs in `into` and the start of each in `starts`. E2BIG if there is not enough room.
  */
 long observe_vector(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                     size_t size, uint32_t *starts, size_t most);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of pinned calls share: the threads that have been seen (threads.c), the notifications (notifications.c),
+ * Declarations that the files of pinned calls share: the known threads (threads.c), the notifications (notifications.c),
  * the calls that a stopped caller makes for its window (own_calls.c), calls that fail without a pin (failing.c), and the
- * protocol (pin.c).
+ * protocol (pin.c). pin.h is the interface.
  */
 #ifndef PINS_H
 #define PINS_H
@@ -22,7 +22,7 @@ struct pinned {
   struct window *window;
   int at;
   uint32_t length;
-  struct passage *passage; /* where it lies, if in one */
+  struct passage *passage; /* the argument's passage, or NULL */
   enum stub stub;
   struct judged judged;
   struct seccomp_data expected;
@@ -32,22 +32,22 @@ struct pinned {
 struct process {
   pid_t id;
   unsigned threads;
-  unsigned executing; /* threads whose execve(2) is under way */
-  unsigned epoch;     /* counts executions that may have succeeded: what was seen before may be gone */
+  unsigned executing; /* threads that are in execve(2) */
+  unsigned epoch;     /* counts executions that may have succeeded; each can have removed the window */
   struct process *next;
 };
 
 struct thread {
   pid_t id;
   struct process *process;
-  struct window *window; /* what it was last seen with */
-  unsigned epoch;        /* when that was */
+  struct window *window; /* the window that was last seen */
+  unsigned epoch;        /* the process's epoch at that time */
   bool is_executing;
   bool has_changed; /* it has made a call that changes its rights */
   bool is_compared, is_as_we_are;
   unsigned compared_epoch;
   unsigned interrupted;
-  enum outcome given_up; /* why its call, which comes again, passes as it is; PREPARED: it does not */
+  enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */
   int given_up_error;
   struct pinned pinned[NESTING];
   struct thread *next;
@@ -57,14 +57,14 @@ struct reads;
 
 struct pins {
   int listener;
-  bool reads_apart; /* the tree can have memory that never comes */
+  bool reads_apart; /* the tree can have memory whose reads never end */
   struct reads *reads;
   int epoll; /* watches the listener: poll(2) needs RLIMIT_NOFILE, which the command can set to 0 */
   bool trust_executions;
   bool audits;
   bool asks_for_dispatch;
   struct self *self; /* NULL: no call fails without a pin */
-  int stopping;      /* a signal that was to stop the process while a window was mapped; 0: none */
+  int stopping;      /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
   uint64_t observed;
   uint64_t order;
   struct windows windows;
@@ -78,31 +78,31 @@ struct pins {
 /* ── Threads (threads.c) ─────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct thread *find_thread(struct pins *own, pid_t tid);
-/* The same, or a new one: NULL with an errno, positive. */
+/* The same; adds an unknown thread. NULL with a positive errno. */
 struct thread *enter_thread(struct pins *own, pid_t tid, int *error);
-/* Gives up what was prepared. */
+/* Drops a prepared call and frees its room. */
 void release_pinned(struct pinned *one);
-/* It makes a call: its execution is over, whichever way. */
+/* The thread makes a call, so an execution of it has succeeded or failed. */
 void has_executed(struct thread *thread);
-/* The thread still has the window that it was last seen with. */
+/* Whether the thread certainly still has its last seen window. */
 bool is_trusted(const struct pins *own, const struct thread *thread);
-/* What the thread has at the window's addresses. Whatever was prepared in another window is void. */
+/* The memory at the window's addresses in the thread. Drops calls that were prepared in another window. */
 enum sight look(struct pins *own, struct thread *thread);
 
 /* ── Notifications (notifications.c) ─────────────────────────────────────────────────────────────────────────────── */
 
 int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags);
 bool still_waits(struct pins *own, const struct seccomp_notif *call);
-/* Answers with this errno, positive; 0: the call passes as it is. `why`, or GONE. */
+/* Answers with this positive errno, or lets the call pass with 0. Returns `why`, or GONE. */
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal);
-/* From here on this notification's call can be refused or pinned, not continued. */
+/* From now on this notification's call can be refused or pinned, but not continued. */
 void mark_observed(struct pins *own, uint64_t id);
-/* Lets a call of ours pass that the policy's filter asks about. Other callers' notifications wait until their turn. */
+/* Lets a call pass that the thread makes for us and the policy's filter reports. Other notifications wait. */
 void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
 
 /* ── Calls that fail by their path (failing.c) ───────────────────────────────────────────────────────────────────── */
 
-/* The errno with which the call fails, positive; 0: it need not. */
+/* The positive errno with which the call certainly fails, else 0. */
 int failure_by_path(struct pins *own, struct thread *thread, const struct seccomp_data *call,
                     const struct image *image);
 void start_walking(struct pins *own);
@@ -111,11 +111,11 @@ void stop_walking(struct pins *own);
 /* ── Calls that the stopped caller makes for us (own_calls.c) ────────────────────────────────────────────────────── */
 
 struct given {
-  int code, data; /* numbers in the caller's table; −1: none */
+  int code, data; /* numbers in the caller's table; −1: no descriptor */
   struct window *window;
 };
 
-/* Maps what is missing of the window. The caller has stopped in a call whose instruction is at this address. */
+/* Maps the missing parts of the window. The caller has stopped in a call whose instruction is at this address. */
 enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
                         const struct given *given, int *error);
 

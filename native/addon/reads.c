@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads of a caller's memory that may never end, by threads of a pool. The loop waits for one for a moment, and then sets
- * the call aside; the call comes back when its memory has been read, or when its time is over.
+ * Lets threads of a pool make reads of a caller's memory that may never end. The loop waits a moment for a read, and then
+ * parks the call; the call comes back when its memory has been read, or when its time is over.
  *
- * process_vm_readv(2) waits for the page that it reads: a FUSE server, a file server or the holder of a userfaultfd(2) can
- * let it wait for ever, and only SIGKILL ends that wait (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18); of a request that a FUSE
- * server has read, not even that. No flag asks only for pages that are present, and an address can change its mapping
- * between a look at it and the read.
+ * process_vm_readv(2) waits for the page that it reads. A FUSE server, a file server or the holder of a userfaultfd(2)
+ * can delay that page for ever, and only SIGKILL ends the wait (FAULT_FLAG_KILLABLE, mm/gup.c, 6.18). If a FUSE server
+ * has already received the request, SIGKILL does not end it either. No flag restricts a read to present pages, and
+ * another thread can change the mapping between a check and the read.
  *
  * Handing a read to one thread and the frame to another adds to the processor time of a pinned openat
  * (`npm run bench -- deep`). So the loop reads by itself until the tree can have such memory
  * (src/engines/notify/pin/stalling.ts says when).
  *
- * A thread whose read does not end is given up: it stays until the page comes, its owner ends or portcullis does. The
- * threads are bounded, and so are those of one process, because a process can stop as many of them as it has threads.
+ * A thread whose read does not end is lost until the page arrives, its owner ends or portcullis ends. The number of
+ * threads is bounded, and so is the number for one process, because a process can block one with each of its own threads.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -37,9 +37,9 @@ enum {
   STACK = 64 * 1024,
 };
 
-static const uint64_t moment = 1000 * 1000;                  /* ns that the loop waits for a read */
-static const uint64_t frame_patience = 100 * 1000 * 1000;    /* the same for a frame, whose caller has stopped */
-static const uint64_t deadline = UINT64_C(10) * 1000000000u; /* from when on a read is refused */
+static const uint64_t moment = 1000 * 1000;                  /* ns; the loop's wait for a read */
+static const uint64_t frame_patience = 100 * 1000 * 1000;    /* ns; its wait for a frame, whose caller has stopped */
+static const uint64_t deadline = UINT64_C(10) * 1000000000u; /* ns; a read that takes longer is refused */
 
 struct reads {
   int listener, timer, epoll;
@@ -60,7 +60,7 @@ static struct timespec time_of(uint64_t nanoseconds) {
   return (struct timespec){(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
 }
 
-/* ── With the lock ───────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── Functions that require the lock ─────────────────────────────────────────────────────────────────────────────── */
 
 static unsigned running_of(const struct reads *own, pid_t process) {
   unsigned count = 0;
@@ -75,7 +75,7 @@ static struct read *next_to_run(const struct reads *own) {
   return NULL;
 }
 
-/* The timer ends when a call is to be given to the loop: now, or when the next read expires. */
+/* Lets the timer expire when a call must come back: now, or at the next deadline. */
 static void set_timer(struct reads *own) {
   uint64_t at = 0;
   for (const struct read *one = own->first; one != NULL; one = one->next) {
@@ -96,7 +96,7 @@ static void drop(struct reads *own, struct read *read) {
   free_read(read);
 }
 
-/* Reads whose caller does not wait any more. One that runs stays until it ends. */
+/* Drops the reads whose caller no longer waits. A running read stays until it ends. */
 static void drop_stale(struct reads *own) {
   for (struct read *one = own->first, *next; one != NULL; one = next) {
     next = one->next;
@@ -150,7 +150,7 @@ static bool start_reader(struct reads *own) {
   return is_started;
 }
 
-/* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── Functions of the loop ───────────────────────────────────────────────────────────────────────────────────────── */
 
 struct reads *start_reads(int listener) {
   struct reads *own = calloc(1, sizeof *own);
@@ -178,7 +178,7 @@ struct reads *start_reads(int listener) {
   return NULL;
 }
 
-/* A thread that never comes back has its structure: it is not freed then. */
+/* A thread whose read never ends still uses the structure, which is then not freed. */
 void end_reads(struct reads *own) {
   pthread_mutex_lock(&own->lock);
   own->ends = true;
@@ -230,7 +230,7 @@ static void await(struct reads *own, struct read *read, uint64_t patience) {
   }
 }
 
-/* What a read that is over has given. */
+/* Copies the result of a read that has ended. */
 static long taken(const struct read *read, unsigned char *into, uint32_t *starts) {
   if (read->result < 0) return read->result;
   memcpy(into, read->bytes, read->size);
@@ -246,7 +246,7 @@ long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uin
     free_read(wanted);
   } else {
     read = wanted;
-    /* A process of which a read is late already is not waited for. */
+    /* The loop does not wait for a process that already has a late read. */
     const bool is_late = running_of(own, read->process) > 0;
     if (!submit(own, read)) {
       pthread_mutex_unlock(&own->lock);
@@ -257,7 +257,7 @@ long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uin
   }
   if (read->state == OVER || read->has_expired) {
     result = taken(read, into, starts);
-    if (!read->is_parked) drop(own, read); /* else the call may come back once more, and needs it again */
+    if (!read->is_parked) drop(own, read); /* a call that comes back may need a parked read again */
   } else {
     read->is_parked = true;
     set_timer(own);
@@ -270,7 +270,7 @@ long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uin
 long write_apart(struct reads *own, struct read *frame) {
   long result = -ETIMEDOUT;
   pthread_mutex_lock(&own->lock);
-  /* Where one of the process's is late, its caller would only lose more of the loop's time. */
+  /* If the process already has a late read, a wait would only cost more of the loop's time. */
   if (running_of(own, frame->process) > 0 || !submit(own, frame)) {
     free_read(frame);
   } else {

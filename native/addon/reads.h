@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads of a caller's memory that may never end, made by threads of a pool (reads.c). */
+/* Reads of a caller's memory that may never end, in threads of a pool: reads.c describes why and how. */
 #ifndef READS_H
 #define READS_H
 
@@ -17,10 +17,10 @@ struct read {
   struct seccomp_notif call;
   pid_t process;
   enum read_state state;
-  bool is_parked;    /* the loop does not wait for it: its call comes back */
-  bool is_delivered; /* it has come back */
+  bool is_parked;    /* the loop does not wait for it; its call comes back */
+  bool is_delivered; /* its call has come back */
   bool has_expired;  /* its result is -ETIMEDOUT, although it may still run */
-  pid_t stopped;     /* of a write: the caller, which stays stopped until it ends; 0: it is waited for */
+  pid_t stopped;     /* of a write: the caller, which stays stopped until the write ends; 0: the loop waits for it */
   uint64_t deadline;
   long (*run)(struct read *read); /* in a thread of the pool */
   uint64_t address;
@@ -37,29 +37,29 @@ static inline void free_read(struct read *read) {
 
 struct reads;
 
-/* NULL with errno. */
+/* Returns NULL with errno if it fails. */
 struct reads *start_reads(int listener);
 void end_reads(struct reads *own);
-/* Can be read when a call comes back. */
+/* A descriptor that is readable when a call comes back. */
 int reads_timer(const struct reads *own);
 
-/* NULL: no memory. `size` bytes can be read into. */
+/* Makes a read with a buffer of `size` bytes; NULL without memory. */
 struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t size);
 /*
- * Makes the read, which it takes over. -EINPROGRESS: the call comes back, and is to ask for the same again. -ETIMEDOUT: its
- * time is over, or too many wait.
+ * Makes the read, and takes it over. -EINPROGRESS: the call comes back, and its observer must then ask for the same read
+ * again. -ETIMEDOUT: its time is over, or too many reads wait.
  */
 long read_apart(struct reads *own, struct read *read, unsigned char *into, uint32_t *starts);
 /*
- * The same for a write to a stopped caller, for which the loop waits. -ETIMEDOUT: it has not begun. -EINPROGRESS: it can
- * still come to be written, so the caller is to stay stopped until `next_read` says that it need not.
+ * The same for a write to a stopped caller. -ETIMEDOUT: the write has not begun. -EINPROGRESS: it may still happen, so
+ * the caller must stay stopped until `next_read` returns CALLER_MAY_GO.
  */
 long write_apart(struct reads *own, struct read *frame);
 
 enum next_read { NO_READ, CALL_COMES_BACK, CALLER_MAY_GO };
-/* With `into` or `tid`. */
+/* CALL_COMES_BACK sets *into, CALLER_MAY_GO sets *tid. */
 enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *tid);
-/* Waits so long, -1 for ever: false where a call comes back first, or nothing comes. At once where no call is set aside. */
+/* Waits for a notification, as `pin_awaits_question`. Returns true at once if no call is parked. */
 bool is_question_first(struct reads *own, int milliseconds);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Answers the notifications of a recording: receives one, copies what lies behind the call's pointers, writes a record of it
- * to the ring that the other thread reads, and lets the call continue. The caller waits for all of that, so it is done
- * here without a crossing between the languages; src/record/notify/answering.ts does the rest, which is rare.
+ * Answers the notifications of a recording: receives one, copies the memory behind the call's pointers, writes a record to
+ * the ring that another thread reads, and lets the call continue. The caller waits for all of that, so C does it without
+ * a crossing between the languages. src/record/notify/answering.ts does the rest, which is rare.
  *
- * Another thread of the caller can change the memory between this copy and the kernel's: a recording is no judgement, and
- * its header says so.
+ * Another thread of the caller can change the memory between this copy and the kernel's. A recording is not a judgement;
+ * its header states this.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,11 +24,11 @@
 #include "addon.h"
 #include "recording.h"
 
-/* Where `answerCalls` begins, and why it returns (src/record/notify/answering.ts). */
+/* The step with which `answerCalls` begins, and the reason why it returns (src/record/notify/answering.ts). */
 enum stage { RECEIVE, RECORD, SEND };
 enum reason { TASK = 1, FULL = 2, MADE = 3 };
 
-/* A record (src/record/notify/notifications.ts): the notification, with its time in place of its id, then what was read. */
+/* A record (src/record/notify/notifications.ts): the notification, with its time in place of its id, then the copies. */
 enum { TIME = 0, READS = 12, MEMORY = sizeof(struct seccomp_notif), CONTENT = 1 << 18 };
 enum { ABSENT, FAILED, TEXTS };
 
@@ -36,7 +36,7 @@ enum { ABSENT, FAILED, TEXTS };
 enum { WRITTEN, READ };
 enum { HEAD = 8, SKIP = 0, CALL = 1 };
 
-/* Words of a read in the plan, and what it reads. */
+/* The words of a read in the plan, and the kinds of reads. */
 enum { KIND, REGISTER, LENGTH_REGISTER, MINIMUM, MOST, READ_WORDS };
 enum { TEXT, LIST, ADDRESS, MESSAGE, STRUCTURE };
 enum { NO_REGISTER = UINT32_MAX };
@@ -58,10 +58,10 @@ struct answering {
   unsigned char *ring;
   uint32_t ring_size;
   unsigned char *content;     /* the record that is being made */
-  const uint32_t *plan;       /* by number: where the call's reads are, 0 if it has none */
-  const unsigned char *known; /* a bit for each thread that needs no further look; NULL: none does */
+  const uint32_t *plan;       /* by call number: the index of the call's reads, or 0 */
+  const unsigned char *known; /* a bit for each thread that JavaScript knows; NULL: it need not know threads */
   size_t known_bytes;
-  const unsigned char *makes;   /* a byte for each call after which tasks are looked at */
+  const unsigned char *makes;   /* a byte for each call number: 1 if JavaScript must look at the tasks after the call */
   const _Atomic uint32_t *gone; /* counts threads that have ended without a call */
   uint32_t *state;
   uint32_t end; /* of the record */
@@ -81,37 +81,37 @@ static void failed(struct answering *own, int number) {
   word(own, (uint32_t)number);
 }
 
-/* So many entries follow. */
+/* Appends the head of a read that has so many entries. */
 static void begin(struct answering *own, bool is_cut, uint32_t count) {
   word(own, TEXTS);
   word(own, is_cut);
   word(own, count);
 }
 
-/* Its bytes are behind its head already. */
+/* Appends the head of an entry, whose bytes are already behind it. */
 static void entry(struct answering *own, uint32_t length, bool is_cut) {
   word(own, is_cut);
   word(own, length);
-  memset(own->content + own->end + length, 0, -length & 3); /* so that equal memory is equal */
+  memset(own->content + own->end + length, 0, -length & 3); /* so that records of equal memory are equal */
   own->end += (length + 3) & ~3u;
 }
 
-/* The number of bytes, or a negative errno. */
+/* Returns the number of bytes, or a negative errno. */
 static int copy(struct answering *own, uint64_t address, size_t length, void *into) {
   struct iovec local = {into, length}, remote = {(void *)(uintptr_t)address, length};
   ssize_t copied = process_vm_readv((pid_t)notification(own)->pid, &local, 1, &remote, 1, 0);
   return copied < 0 ? -errno : (int)copied;
 }
 
-/* 0, or the errno. */
+/* Returns 0 or the positive errno. */
 static int copy_whole(struct answering *own, uint64_t address, size_t length, void *into) {
   int copied = length == 0 ? 0 : copy(own, address, length, into);
   return copied == (int)length ? 0 : copied < 0 ? -copied : EFAULT;
 }
 
 /*
- * The length without the NUL; -ENAMETOOLONG where so many bytes have none, and the buffer has them. Page by page, so that a
- * text that ends where the memory ends is whole.
+ * Copies a string and returns its length without the NUL; -ENAMETOOLONG if the first `most` bytes, which are then copied,
+ * have no NUL. Reads page by page, so that a string that ends where the memory ends is complete.
  */
 static int copy_text(struct answering *own, uint64_t address, uint32_t most, unsigned char *into) {
   for (uint32_t done = 0; done < most;) {
@@ -227,7 +227,7 @@ static void read_one(struct answering *own, const uint32_t *read) {
 
 static bool is_native(const struct answering *own) { return notification(own)->data.arch == own->architecture; }
 
-/* Bounds of the plan were checked when it was made, by the same thread. */
+/* The thread that made the plan has checked its bounds. */
 static void read_memory(struct answering *own) {
   const int number = notification(own)->data.nr;
   const uint32_t at = is_native(own) && number >= 0 && number < CALLS ? own->plan[number] : 0;
@@ -241,7 +241,7 @@ static void read_memory(struct answering *own) {
   memcpy(own->content + TIME, &nanoseconds, sizeof nanoseconds);
 }
 
-/* False where there is no room for so many bytes as the state has then. */
+/* False if the ring has no room; the state then says how many bytes the record needs. */
 static bool put(struct answering *own) {
   const uint32_t size = (HEAD + own->end + 7) & ~7u;
   uint32_t written = atomic_load_explicit(&own->control[WRITTEN], memory_order_relaxed);
@@ -268,7 +268,7 @@ static bool is_over(const struct answering *own) {
   return poll(&state, 1, 0) > 0 && (state.revents & POLLHUP) != 0;
 }
 
-/* 0, or a negative errno: ENOENT if no task is left under the filter. */
+/* Returns 0 or a negative errno: ENOENT if no task is left under the filter. */
 static int receive(struct answering *own) {
   for (;;) {
     if (own->outlives) {
@@ -279,7 +279,7 @@ static int receive(struct answering *own) {
     }
     memset(own->content, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
     if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->content) == 0) break;
-    /* A caller that was interrupted before is ENOENT, too. */
+    /* ENOENT can also mean that the caller was interrupted before. */
     if (errno != EINTR && (errno != ENOENT || is_over(own))) return -errno;
   }
   memcpy(own->state + ID_LOW, &notification(own)->id, sizeof(uint64_t));

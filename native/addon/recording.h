@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Recordings: what is too often done for JavaScript. */
+/* The steps of a recording that are too frequent for JavaScript. */
 #ifndef RECORDING_H
 #define RECORDING_H
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * Opens a judged object or connects to it, in a thread of the pool, which waits as long as the call. The object is named by
- * our own descriptor in /proc/self/fd, the thread's working directory: so it is that one, wherever its path leads by now.
+ * Opens a judged object or connects to it, in a thread of the pool, which waits as long as the call. The thread names the
+ * object by our descriptor in /proc/self/fd, its working directory. So it reaches the judged object, even if the path
+ * leads elsewhere by now.
  *
- * Our copy is closed before the caller continues. Else a lock, a fifo's end or a file open for writing would outlive the
- * caller's close(2) by a moment.
+ * Our copy of the descriptor is closed before the caller continues. Otherwise a lock, an end of a FIFO or a file open for
+ * writing could outlive the caller's close(2) by a moment.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,8 +41,8 @@
 enum { ERESTARTSYS = 512 };
 
 /*
- * Our thread is interrupted if the caller has a signal. The kernel's own open(2) and connect(2) return
- * ERESTARTSYS then: the caller sees EINTR, or makes the call once more, as its handler has it.
+ * The patrol interrupts our thread if the caller has a signal. The kernel's own open(2) and connect(2) then return
+ * ERESTARTSYS: the caller gets EINTR, or makes the call again if the handler has SA_RESTART.
  */
 static enum served answered(const struct service *service, int64_t value, int error) {
   if (error == EINTR && has_signal(service->self, service->caller->tid)) error = ERESTARTSYS;
@@ -57,7 +58,7 @@ static enum served fail(struct failure *failure, int error, enum obstacle why) {
   return FAILED;
 }
 
-/* Ours; the call's own where `why` is NO_OBSTACLE. */
+/* A failure with our errno. It is the call's own errno if `why` is NO_OBSTACLE. */
 static enum served of_errno(const struct service *service, int error, struct failure *failure) {
   *failure = failure_of(error);
   return failure->why != NO_OBSTACLE ? FAILED : answered(service, 0, error);
@@ -65,7 +66,7 @@ static enum served of_errno(const struct service *service, int error, struct fai
 
 /* ── Descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Takes the descriptor. Where another signal can end the caller's wait, installing it and the answer are one step. */
+/* Takes over the descriptor. If a signal can end the caller's wait, the kernel installs and answers in one step. */
 static enum served install(const struct service *service, int descriptor) {
   struct seccomp_notif_addfd order = {
       .id = service->id,
@@ -88,7 +89,7 @@ static enum served install(const struct service *service, int descriptor) {
 
 enum { MEMORY_DEVICES = 1, TERMINALS = 5 };
 
-/* A device's driver can look at who opens it: its namespaces, its cgroup's rules, its terminal. */
+/* A device can behave differently for each opener: by its namespaces, its cgroup's rules or its terminal. */
 static bool may_open_device(const struct service *service, const struct identity *object, struct failure *failure) {
   const pid_t tid = service->caller->tid;
   const unsigned major = major(object->special), minor = minor(object->special);
@@ -163,7 +164,7 @@ static int open_target(const struct service *service, const struct target *targe
   return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
 }
 
-/* A file or a directory. An open that may not wait fails where another process holds a lease on the file. */
+/* Opens a file or a directory. With O_NONBLOCK this fails if another process holds a lease on the file. */
 static int open_at_once(const struct service *service, int object) {
   char number[16];
   const uint64_t flags = (service->flags & ~(uint64_t)O_NOFOLLOW) | O_NOCTTY;
@@ -190,7 +191,8 @@ enum served serve_open(const struct service *service, const struct target *targe
 
 /* ── Connecting ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* The caller's own socket, or a negative errno. Before Linux 6.9 a process is asked, whose threads share descriptors. */
+/* The caller's own socket, or a negative errno. Before Linux 6.9 only the process can be asked, whose threads usually
+   share their descriptors. */
 static int take_socket(const struct caller *caller, int number) {
   int process = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
   if (process < 0 && errno == EINVAL) {
@@ -211,7 +213,7 @@ enum served serve_connect(const struct service *service, const struct target *ta
   int socket = take_socket(service->caller, number);
   if (socket == -EPERM || socket == -ESRCH) return fail(failure, EACCES, UNREADABLE_CALLER);
   if (socket < 0) return of_errno(service, -socket, failure);
-  /* Its number can mean another process's socket by now. */
+  /* Another process may have the caller's id by now, so the notification is checked after the socket was taken. */
   uint64_t id = service->id;
   if (ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0) {
     close(socket);

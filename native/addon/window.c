@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Windows: memory of ours in the callers' address spaces, which they can read and cannot change.
+ * Windows: our memory in the callers' address spaces, which the callers can read but not change.
  *
  * | addresses | memory | mapped |
  * | --- | --- | --- |
@@ -8,11 +8,11 @@
  * | WINDOW_DATA … WINDOW_END | the data, each address space its own | shared, r--, not inherited by a fork (MADV_DONTFORK) |
  *
  * Both are memfds, mapped from descriptors that were opened read-only, so the kernel clears VM_MAYWRITE: no mprotect(2), no
- * ptrace(2) and no /proc/TID/mem makes them writable. That the mapping itself is not replaced, mseal(2) or the filter
- * ensures. What lies there is known by its inode alone; memfds take theirs from a counter of 64 bits (Linux 5.9).
+ * ptrace(2) and no /proc/TID/mem makes them writable. mseal(2) or the filter ensures that the mapping itself is not
+ * replaced. A window is identified by its inode alone; memfds number theirs with a counter of 64 bits (Linux 5.9).
  *
- * A child has the stub from its parent, because a call that makes it returns there in both. The data it must not see:
- * its parent may have other rights, and puts its paths there.
+ * A child inherits the stub, because the call that makes it returns there in both processes. It must not see the data,
+ * because its parent may have other rights, and its arguments are there.
  */
 #define _GNU_SOURCE
 #include "old_libc.h"
@@ -38,9 +38,9 @@ enum { FIRST_SWEEP = 32 };
 
 /* ── Memory ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* A memfd of this size, and the same opened read-only: 0 or a negative errno. */
+/* Makes a memfd of this size, and opens it read-only, too. Returns 0 or a negative errno. */
 static int make_memory(size_t size, int *writable, int *read_only, struct stat *identity) {
-  /* Where vm.memfd_noexec is 2 only a memfd that says so is made (6.3); it can be mapped executable all the same. */
+  /* With vm.memfd_noexec = 2 a memfd requires this flag (6.3), which does not forbid executable mappings. */
   int made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   if (made < 0 && errno == EINVAL) made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (made < 0) return -errno;
@@ -128,7 +128,7 @@ void add_window(struct windows *own, struct window *window, pid_t tid) {
   if (++own->count >= own->sweep_at) sweep_windows(own);
 }
 
-/* Without a descriptor the end cannot be seen, so the window stays. */
+/* Without a descriptor the end of the address space is not visible, so the window stays. */
 static bool has_ended(const struct window *window) {
   char byte;
   return window->memory >= 0 && pread(window->memory, &byte, 1, WINDOW_DATA) == 0;
@@ -192,7 +192,7 @@ struct passage *take_passage(struct window *window, const struct passage_record 
     free(one);
     return NULL;
   }
-  window->taken_pins--; /* it does not keep the window */
+  window->taken_pins--; /* passages do not keep their window alive */
   memcpy(window->bytes + at, record, sizeof *record);
   *one = (struct passage){*record, at + (int)sizeof *record, length, true, window->passages};
   window->passages = one;
@@ -200,9 +200,9 @@ struct passage *take_passage(struct window *window, const struct passage_record 
   return one;
 }
 
-/* ── What lies there ─────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── The mappings of a thread ────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Lines of a file in /proc, as few bytes at a time as will do: the kernel makes no more of them than are asked for. */
+/* Reads lines of a file in /proc in small pieces, because the kernel generates only the requested bytes. */
 struct lines {
   int descriptor;
   size_t piece;
@@ -223,7 +223,7 @@ static char *next_line(struct lines *from) {
     from->length -= from->at;
     from->at = 0;
     if (from->length == sizeof from->text) {
-      /* A longer line is of a file's long name; what counts stands in front of it. */
+      /* A longer line has a long file name; the fields that we need are in front of it. */
       from->length = sizeof from->text / 2;
     }
     size_t room = sizeof from->text - from->length;
@@ -259,11 +259,11 @@ static struct window *window_of(struct windows *own, const struct mapping *one) 
   return NULL;
 }
 
-/* What has been seen of the range so far, mapping by mapping (the kernel may have split one). */
+/* The state of a check of the range, mapping by mapping; the kernel may have split a mapping. */
 struct survey {
   unsigned long reached;
   bool is_foreign;
-  bool is_open; /* some of it is not sealed, where it should be */
+  bool is_open; /* a part is not sealed, although it should be */
   struct window *window;
 };
 
@@ -285,7 +285,7 @@ static void survey_mapping(struct windows *own, struct survey *seen, const struc
 enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
   char path[40];
   snprintf(path, sizeof path, own->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
-  /* Two mappings and the next. */
+  /* Room for two mappings and the next. */
   struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC),
                         .piece = own->protection == SEALED ? 2048 : 256};
   if (lines.descriptor < 0) return UNREADABLE;

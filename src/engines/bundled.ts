@@ -1,4 +1,4 @@
-/** A policy from a bundle's file: nothing is compiled. */
+/** Reads a policy from a bundle's file, so that a start compiles nothing. */
 
 import type { Place } from "../bundle/bundle.ts";
 import { decodeBundle } from "../bundle/read.ts";
@@ -12,8 +12,8 @@ import { StartError } from "./start-error.ts";
 export const bundleEngine = "seccomp-ebpf";
 
 /**
- * Throws a BundleError where the bytes are no bundle, a StartError where it is for something else than this engine, a
- * SettingError where the bundle's open parameters cannot be set so.
+ * Throws a BundleError if the bytes are not a bundle, a StartError if the bundle is for another target, and a SettingError
+ * if a setting does not fit the bundle's open parameters.
  */
 export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, string>): SeccompEbpfPolicy {
   const bundle = decodeBundle(bytes);
@@ -40,9 +40,9 @@ export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, s
     bundle: bytes,
     parameters: parameterWordsFor(bundle, settings),
     eventsSize: events?.capacity ?? 0,
-    // Which phase a process was in is not in a bundle.
+    // A bundle has no names of phases.
     description: { architecture, name, files, verdicts, reports, phases: [] },
-    // No bundle asks about memory behind pointers (P0606).
+    // The allowed paths are known when a policy is compiled; a bundle does not have them.
     allowedPaths: [],
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Follows a started command by what the launcher says, until that has no more to say: its end, the time limit, the end of
- * its tree. All engines that wait for a command share it; how they wait is theirs.
+ * Follows a started command by the launcher's messages until the last one: the command's end, the time limit, the end of
+ * its tree. All engines that wait for a command share it; each engine waits in its own way.
  */
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
@@ -17,7 +17,7 @@ export class CommandWatch {
   #status: number | undefined;
   #timedOut = false;
 
-  /** `sigsys`: made before the command started; undefined where every kill is an event. It is closed here. */
+  /** `sigsys` must be made before the command starts; undefined if every kill is an event. `finish` closes it. */
   constructor(
     command: Pick<Started, "launcher" | "pid" | "pidfd">,
     onEvent: RunOptions["onEvent"],
@@ -28,7 +28,7 @@ export class CommandWatch {
     this.#sigsys = sigsys;
   }
 
-  /** False where the launcher has no more to say. */
+  /** Handles a message. Returns false after the launcher's last one. */
   heed(message: LauncherMessage): boolean {
     switch (message.kind) {
       case "ended":
@@ -54,7 +54,7 @@ export class CommandWatch {
     this.#onEvent({ kind: "notice", time: Date.now(), text, dropped });
   }
 
-  /** To be called once, when the launcher has no more to say: reaps it. */
+  /** Reaps the launcher. Call it once, after the launcher's last message. */
   finish(): RunResult {
     this.#sigsys?.close();
     native().syscall(callNumber("wait4"), this.#command.launcher, null, 0, null);

@@ -7,7 +7,7 @@ export function encodeCompiled(compiled: CompiledPolicy): Uint8Array {
   return serialize(compiled);
 }
 
-/** Throws where the bytes are not a policy. */
+/** Throws if the bytes are not a policy. */
 export function decodeCompiled(bytes: Uint8Array): CompiledPolicy {
   return deserialize(bytes) as CompiledPolicy;
 }

@@ -1,6 +1,6 @@
 /**
- * The engines' compilers, each loaded on demand: where a policy is compiled, explained or listed, never for a start from
- * the cache.
+ * The engines' compilers. Each is loaded on demand, to compile, explain or list a policy, and never for a start from the
+ * cache.
  */
 import type { EngineCompiler } from "./engine.ts";
 import type { EngineName, PolicyOf } from "./registry.ts";

@@ -1,11 +1,11 @@
 /**
- * What an engine says of itself: how it differs from the reference meaning and from other engines, and what of it works on
- * this machine. docs/engines.md, `doctor` and `explain` read it here. A start does not load it.
+ * The type of an engine's description: how the engine differs from the reference meaning and from other engines, and an
+ * examination of it on this machine. docs/engines.md, `doctor` and `explain` use it. A start does not load it.
  */
 import type { EngineWarnings } from "../analysis/explain/warnings.ts";
 import type { Finding } from "./finding.ts";
 
-/** In what engines may differ, with the row's title in docs/engines.md. Each engine must say what it does in each. */
+/** The aspects in which engines differ, with the row's title in docs/engines.md. Each engine describes all of them. */
 export const aspects = {
   "hot-call": "a call whose verdict depends on state",
   "kill-process": "kill(process) by state",
@@ -32,11 +32,11 @@ export type Aspect = keyof typeof aspects;
 export interface Difference {
   /** What the engine does, without a full stop: a cell of the table in docs/engines.md. */
   readonly does: string;
-  /** What `explain` says of calls that meet it; absent where the engine does what the policy says. */
+  /** `explain`'s warning about calls that this concerns; absent if the engine does exactly what the policy says. */
   readonly warning?: string;
 }
 
-/** A command that was started under the engine as a person starts one. */
+/** The outcome of a command that was started under the engine from the command line. */
 export interface TrialOutcome {
   readonly status: number | null;
   readonly stderr: string;
@@ -48,18 +48,18 @@ export interface TrialOutcome {
 export type Trial = (policy: string, script: string) => TrialOutcome;
 
 export interface EngineDescription {
-  /** What enforces the policy, and what that needs: Markdown, two cells of the table in docs/engines.md. */
+  /** What enforces the policy, and its requirements: Markdown, two cells of the table in docs/engines.md. */
   readonly enforces: string;
   readonly needs: string;
   readonly differences: { readonly [A in Aspect]: Difference };
   /**
-   * Tries the engine, whose probe says that it works, with small commands in children. `variant` is the probe's. Returns
-   * whether a command can be run under it.
+   * Tries the engine with small commands in child processes, after its probe has succeeded with this `variant`. Yields
+   * findings, and returns whether a command can run under the engine.
    */
   examine(start: Trial, variant: string): Generator<Finding, boolean>;
 }
 
-/** As `explainPolicy` takes them. */
+/** The engine's warnings, in the form of `explainPolicy`. */
 export function warningsOf({ differences }: EngineDescription): EngineWarnings {
   return {
     "hot-call": differences["hot-call"].warning,
@@ -73,12 +73,12 @@ export function warningsOf({ differences }: EngineDescription): EngineWarnings {
   };
 }
 
-/** Whether the events tell of a denial. */
-export function tellsOfDenial({ events }: TrialOutcome): boolean {
+/** Whether a denial is among the events. */
+export function hasDenial({ events }: TrialOutcome): boolean {
   return events.includes('"verdict":"deny"');
 }
 
-/** The beginning of what a command printed, on one line; undefined where it printed nothing. */
+/** The first lines of a command's output, joined to one line; undefined if it printed nothing. */
 export function firstLines(text: string): string | undefined {
   const lines = text.trim().split("\n").slice(0, 2).join(" ");
   return lines === "" ? undefined : lines.slice(0, 300);

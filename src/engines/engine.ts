@@ -1,7 +1,7 @@
 /**
- * What an engine is. It has three parts: a runtime, which a start needs and which loads no compiler (registry.ts lists
- * them), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). An engine is a folder and a line
- * in each of the three lists; nothing in cli/ names one.
+ * The type of an engine. An engine has three parts: a runtime, which a start needs and which loads no compiler
+ * (registry.ts), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). It is a folder and a line
+ * in each of the three lists; no file in cli/ names an engine.
  */
 import type { AllowedPath } from "../analysis/allowed-paths.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -15,18 +15,18 @@ import type { StateDescription } from "./status.ts";
 /**
  * | mode | a verdict | its event |
  * | --- | --- | --- |
- * | reported | is enforced | each that is not a plain allow |
- * | quiet | is enforced | those that need no extra work of the engine |
- * | audit | is noted, and the call passes | each that is not a plain allow |
+ * | reported | is enforced | for every verdict but a plain allow |
+ * | quiet | is enforced | only if it costs the engine no extra work |
+ * | audit | is recorded, and the call passes | for every verdict but a plain allow |
  */
 export type Mode = "reported" | "quiet" | "audit";
 
-/** A compiled policy, as far as all engines have the same. */
+/** The members that compiled policies of all engines have. */
 export interface EnginePolicy {
   readonly description: PolicyDescription;
-  /** What permits calls by the text of a path: a start examines the directories on the way. */
+  /** Rules that allow calls by the string of a path: a start examines the directories of that path. */
   readonly allowedPaths: readonly AllowedPath[];
-  /** Names of the state, where the engine can show it. */
+  /** Names of the state, if the engine can show it. */
   readonly state?: StateDescription;
 }
 
@@ -39,7 +39,7 @@ export interface Missing {
 /** Whether an engine works here. `variant` is what its compiler must know about this machine. */
 export type Availability =
   | { readonly works: true; readonly variant: string }
-  /** `expected`: no stock kernel has it, so that it is missing says nothing about the machine. */
+  /** `expected`: no stock kernel has the feature, so its absence is not a fault of the machine. */
   | { readonly works: false; readonly missing: Missing; readonly expected: boolean };
 
 export interface EngineRunOptions extends RunOptions {
@@ -49,17 +49,17 @@ export interface EngineRunOptions extends RunOptions {
 
 export interface EngineRuntime<Name extends string, Policy extends EnginePolicy> {
   readonly name: Name;
-  /** For help pages: what it is, what it needs. */
+  /** For help pages: a description and the requirements. */
   readonly summary: string;
   /** `run --audit` works with it. */
   readonly audits: boolean;
   /** `run --status` works with it. */
   readonly hasStatus: boolean;
-  /** What its status lacks, as sentences without a full stop. */
+  /** Data that its status lacks, as sentences without a full stop. */
   readonly statusLacks?: readonly string[];
-  /** Tries it without an effect on anything else; cached. Throws a NativeUnavailableError. */
+  /** Tries the engine without side effects; the result is cached. Throws a NativeUnavailableError. */
   probe(): Availability;
-  /** Rejects with a StartError where nothing was started. */
+  /** Rejects with a StartError if the command was not started. */
   run(policy: Policy, command: readonly string[], options: EngineRunOptions): Promise<RunResult>;
 }
 
@@ -78,9 +78,9 @@ export interface CompileOptions {
   readonly events: boolean;
   /** `Availability.variant` of the machine that will run it. */
   readonly variant: string;
-  /** Replace verdicts that the engine cannot give by the next stricter ones (`run --best-effort`). */
+  /** Replaces verdicts that the engine cannot give by the next stricter ones (`run --best-effort`). */
   readonly approximate: boolean;
-  /** Who compiles: "portcullis 0.1.0". */
+  /** Name and version of the compiler: "portcullis 0.1.0". */
   readonly compiler: string;
   /** The values of the policy's parameters. */
   readonly fixed: readonly (readonly [name: string, value: string])[];
@@ -88,10 +88,10 @@ export interface CompileOptions {
 }
 
 export interface EngineCompilation<Policy extends EnginePolicy> {
-  /** Undefined where the engine cannot express the policy: the diagnostics say why. */
+  /** Undefined if the engine cannot express the policy; the diagnostics say why. */
   readonly policy: Policy | undefined;
   readonly diagnostics: readonly Diagnostic[];
-  /** With `approximate`: how the policy differs from the program; undefined where it does not. */
+  /** With `approximate`: the difference between policy and program; undefined without one. */
   readonly approximation?: string | undefined;
 }
 
@@ -101,8 +101,8 @@ export interface EngineCompiler<Policy extends EnginePolicy> extends FilterProfi
   /** The classic filter that `run` installs. Throws a FilterTooLargeError. */
   filter(program: Program, options: FilterOptions): StaticFilter;
   /**
-   * A policy that enforces only the static part: for each call the weakest verdict that any state could give. Undefined
-   * where the engine has none.
+   * Compiles a policy that enforces only the static part: for each call the weakest verdict that any state could give.
+   * Absent if the engine has no such policy.
    */
   staticPart?(program: Program): Policy;
 }

@@ -1,9 +1,8 @@
 /**
  * The conversation with the launcher (native/launcher): orders, one start, one status. All engines that enforce share it.
  *
- * The launcher is a child of this process in either form. Started by the front (native/launcher/front.c) it exists before
- * this process does, and has what the command inherits; else it is started here, and the command inherits what Node has
- * left of it.
+ * The launcher is always a child of this process. If the front (native/launcher/front.c) has started both, the launcher
+ * still has all attributes that the command inherits. Otherwise this file starts it, and the command inherits Node's.
  */
 
 import { callNumber } from "../linux/call-numbers.ts";
@@ -18,7 +17,7 @@ import { StartError } from "./start-error.ts";
 export type LauncherMessage =
   /** `status` as wait(2) gives it. */
   | { readonly kind: "ended"; readonly status: number }
-  /** The time limit was reached: the launcher ends the command. */
+  /** The time limit was reached, and the launcher ends the command. */
   | { readonly kind: "timed-out" }
   | { readonly kind: "tree-ended" }
   /** The front was killed; the launcher continues. */
@@ -37,7 +36,7 @@ export interface LauncherOrders {
   readonly timeLimit: number;
   /** 16 bytes; zeros with `extended`. */
   readonly token: Uint8Array;
-  /** What follows. */
+  /** The bytes that follow the header. */
   readonly payload: readonly Uint8Array[];
 }
 
@@ -51,15 +50,15 @@ export const launcherFlag = {
   separate: 64,
 } as const;
 
-/** Conditions that end the command's tree. The launcher enforces them, also if this process has ended or is stopped. */
+/** Conditions that end the command's tree. The launcher enforces them, even if this process has ended or is stopped. */
 export interface TreeOptions {
-  /** Milliseconds, below 2^32; then SIGTERM to the command, and two seconds later SIGKILL to all of its tree. */
+  /** Milliseconds, below 2^32: then the command gets SIGTERM, and two seconds later its whole tree SIGKILL. */
   readonly timeout?: number | undefined;
-  /** When the command has ended, SIGTERM to the rest of its tree, and SIGKILL two seconds later. */
+  /** When the command has ended, the rest of its tree gets SIGTERM, and two seconds later SIGKILL. */
   readonly killTree?: boolean | undefined;
-  /** SIGKILL to the tree when a process of portcullis has ended. */
+  /** The tree gets SIGKILL when a process of portcullis has ended. */
   readonly dieWithParent?: boolean | undefined;
-  /** A cgroup for the command, so that SIGKILL comes to all of its tree at once. */
+  /** The command gets a cgroup, so that one write kills its whole tree at once. */
   readonly cgroup?: boolean | undefined;
   /** The tree cannot signal or trace processes outside it; without Landlock's scopes (Linux 6.12) nothing starts. */
   readonly separate?: boolean | undefined;
@@ -77,7 +76,7 @@ export function treeOrders(options: TreeOptions): Pick<LauncherOrders, "flags" |
   };
 }
 
-/** `enum stage` of native/launcher/extended.h: where something went wrong. */
+/** `enum stage` of native/launcher/extended.h: the step of a start that has failed. */
 export const launcherStage = {
   clone: 2,
   noNewPrivileges: 3,
@@ -95,7 +94,7 @@ export const launcherStage = {
 } as const;
 
 export interface Started {
-  /** For `readMessage`: what the launcher says from here on. */
+  /** The socket of the launcher's further messages, for `readMessage`. */
   readonly socket: number;
   readonly launcher: number;
   /** The command's first process. */
@@ -106,11 +105,11 @@ export interface Started {
   readonly detail: number;
 }
 
-/** Nothing was started, and where that was found out. */
+/** The command was not started. `stage` is the step that failed. */
 export class LauncherFault extends Error {
   readonly stage: number;
   readonly errno: number;
-  /** More, where the launcher knows it: the verifier's log behind the first line. */
+  /** Details, if the launcher has any; behind the first line, the verifier's log. */
   readonly text: string;
   constructor(stage: number, errno: number, text: string) {
     super(`stage ${stage}: ${errnoText(errno)}`);
@@ -152,9 +151,9 @@ const noOrders: LauncherOrders = {
 };
 
 /**
- * Starts the command as the orders say. With a front, `command` are the last words that it was started with, as
- * Node reads them: their bytes are the front's.
- * Throws a LauncherFault where the launcher says why not, a StartError where it cannot even say.
+ * Starts the command by these orders. With a front, `command` must be the front's last words: the launcher executes the
+ * front's own bytes of them, which Node may have decoded with loss.
+ * Throws a LauncherFault if the launcher reports an error, and a StartError if the launcher itself fails.
  */
 export function startCommand(command: readonly string[], given: LauncherOrders): Started {
   const front = frontSocket();
@@ -179,8 +178,8 @@ export function startCommand(command: readonly string[], given: LauncherOrders):
 }
 
 /**
- * Lets the front become the command, and ends this process. Throws a LauncherFault or a StartError where that cannot be;
- * what goes wrong later the front says on standard error, with status 125.
+ * Lets the front become the command, and ends this process. Throws a LauncherFault or a StartError if that is impossible.
+ * The front reports later errors on standard error, with status 125.
  */
 export function replaceFront(command: readonly string[], given: LauncherOrders): never {
   const socket = frontSocket();
@@ -190,14 +189,14 @@ export function replaceFront(command: readonly string[], given: LauncherOrders):
   const message = new DataView(new ArrayBuffer(orders.messageSize));
   const { count } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
   if (count === orders.messageSize) throw faultOf(socket, message);
-  // Reaped here: where portcullis is a container's init, the command would not do it.
+  // Reaped here, because the command would not reap it if portcullis is a container's init.
   native().syscall(callNumber("wait4"), -1, null, 0, null);
   return exitAtOnce(0);
 }
 
 /**
- * A copy of a descriptor that portcullis was started with, or a negative errno. The command does not get one above 2 that
- * was asked for.
+ * A copy of a descriptor that portcullis was started with, or a negative errno. The command does not inherit a requested
+ * descriptor above 2.
  */
 export function callersDescriptor(descriptor: number): number {
   const socket = frontSocket();
@@ -217,8 +216,8 @@ export function launcherProcess(): number | undefined {
 }
 
 /**
- * The same file under a name that this process can open: /dev/fd/63 (`>(…)` of a shell), /dev/stdin and the like name
- * descriptors that portcullis was started with.
+ * The same file under a name that this process can open. Names like /dev/fd/63 (`>(…)` of a shell) or /dev/stdin mean
+ * descriptors with which portcullis was started, and Node does not have them.
  */
 export function callersFile(file: string): string {
   if (frontSocket() === undefined) return file;
@@ -230,16 +229,16 @@ export function callersFile(file: string): string {
   return own < 0 ? file : `/dev/fd/${own}`;
 }
 
-/** Starts the launcher, where this process was not started by the front. Returns our end of the socket. */
+/** Starts the launcher, if the front has not started this process. Returns our end of the socket. */
 function startLauncher(command: readonly string[]): number {
   const [ours, theirs] = socketPair();
-  // A part of Node's own executable that a start through the front has no use for.
+  // Loaded here only, because a start through the front does not need it.
   const { spawn } = process.getBuiltinModule("node:child_process");
   const launcher = spawn(nativeFile("launcher"), ["serve", ...command], {
     argv0: "portcullis-launcher",
     stdio: ["inherit", "inherit", "inherit", theirs],
   });
-  launcher.on("error", () => {}); // its end of the socket closes
+  launcher.on("error", () => {}); // the socket reports the failure: the launcher's end closes
   launcher.unref();
   close(theirs);
   return ours;
@@ -249,7 +248,7 @@ function otherVersion(): StartError {
   return new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
 }
 
-/** The launcher's next message, which is no fault. */
+/** The launcher's next message. Throws a LauncherFault if that reports an error. */
 function answer(socket: number): { readonly message: DataView; readonly descriptors: readonly number[] } {
   const message = new DataView(new ArrayBuffer(orders.messageSize));
   const { count, descriptors } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
@@ -281,7 +280,7 @@ function encodeOrders(kind: number, given: LauncherOrders, words: number, descri
   return bytes;
 }
 
-/** Returns early where the launcher has ended: its last message says more than the failed write. */
+/** Returns early if the launcher has ended, because its last message explains more than the failed write. */
 function write(socket: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     const count = native().syscall(callNumber("write"), socket, bytes.subarray(at), bytes.length - at);
@@ -323,14 +322,14 @@ export function parseMessage(message: DataView): LauncherMessage {
   }
 }
 
-/** The exit status of portcullis for a command's, as wait(2) gives it; 125 where it is unknown. */
+/** The exit status of portcullis for a command's wait(2) status; 125 if that is unknown. */
 export function exitStatus(status: number | undefined): number {
   if (status === undefined) return 125;
   const signal = endingSignal(status);
   return signal === 0 ? exitCode(status) : shellStatus(signal);
 }
 
-// ── Faults in words ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Error messages ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const explained: Readonly<Record<string, string>> = {
   E2BIG: "E2BIG: the arguments are too long",
@@ -346,8 +345,8 @@ export function errnoText(errno: number): string {
 }
 
 /**
- * Starts a command, and gives a fault of the launcher its words: the engine's (`whyNot`) for the stages that only it has.
- * Throws a StartError.
+ * Starts a command, and turns the launcher's fault into a StartError with a message. `whyNot` has the engine's messages,
+ * for stages that other engines do not have.
  */
 export function explaining<Result>(
   [name = ""]: readonly string[],

@@ -1,4 +1,4 @@
-/** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
+/** Makes a bundle from a compiled policy: adds the classic program, and puts all parts in the form of the file. */
 
 import { isStateful } from "../analysis/decision.ts";
 import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
@@ -16,7 +16,7 @@ import { seccompEbpfProfile } from "./seccomp-ebpf/filter.ts";
 import { leavesOf, staticFilter } from "./static-filter.ts";
 
 export interface BundleOptions {
-  /** Who compiles: "portcullis 0.1.0". */
+  /** Name and version of the compiler: "portcullis 0.1.0". */
   readonly compiler: string;
   /** The values of the parameters that are constants. */
   readonly fixed: Bundle["fixed"];
@@ -24,12 +24,12 @@ export interface BundleOptions {
   readonly sources: Sources;
 }
 
-/** What helpers and kernel functions ask for. */
+/** The licence that some helpers and kernel functions require. */
 const licence = "GPL";
 
 export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }: BundleOptions): Bundle {
   const { program, object, kind, storage, target } = artifact;
-  // Without CAP_BPF the kernel takes no type information.
+  // Without CAP_BPF the kernel refuses type information.
   const unprivileged = target === "unprivileged";
   const description = unprivileged ? undefined : describeProgram(artifact, sources);
   const classic = classicProgram(program);
@@ -101,7 +101,7 @@ function sourceMap({ object, program }: EbpfArtifact): Bundle["sourceMap"] {
 
 function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap {
   const { name, type, keySize, valueSize, capacity, holds, lock, initial = [] } = map;
-  // The loader writes what each start brings.
+  // The loader writes the values of each start.
   const values = holds === "launch" ? new Uint8Array() : Buffer.concat(initial);
   return {
     ...{ name, type, keySize, valueSize, capacity, holds, lock },
@@ -111,7 +111,7 @@ function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap 
   };
 }
 
-/** The program with zeros where a loader puts descriptors and numbers of kernel functions, and where that is. */
+/** The program with zeros in place of descriptors and ids of kernel functions, and the positions of these. */
 export function relocatable(
   instructions: readonly EbpfInstruction[],
 ): Pick<Bundle, "program" | "relocations" | "kernelFunctions"> {
@@ -140,7 +140,7 @@ interface BundledClassic {
   readonly isAll: boolean;
 }
 
-/** Undefined where it does not fit a filter. */
+/** Undefined if the program does not fit a classic filter. */
 function classicProgram(program: Program): BundledClassic | undefined {
   try {
     const { split, classic } = staticFilter(seccompEbpfProfile, program, { armed: true });
@@ -159,7 +159,7 @@ function inOrder(positions: readonly number[]): readonly number[] {
   return calls.sort((a, b) => a[0]! - b[0]!).flat();
 }
 
-/** Whether the classic program says all of it: then the policy can be enforced on any kernel. */
+/** Whether the classic program alone decides every call, so that any kernel can enforce the policy. */
 export function isWhollyClassic(program: Program): boolean {
   return classicProgram(program)?.isAll ?? false;
 }

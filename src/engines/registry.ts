@@ -1,4 +1,4 @@
-/** The engines that enforce, as a start sees them. The first one that works and can express the policy is `auto`. */
+/** The runtimes of the engines, in the order of `auto`, which takes the first that works and can express the policy. */
 import type { EngineRunOptions } from "./engine.ts";
 import { notifyEngine } from "./notify/engine.ts";
 import type { RunResult } from "./run.ts";
@@ -26,7 +26,7 @@ export function runCompiled(
   command: readonly string[],
   options: EngineRunOptions,
 ): Promise<RunResult> {
-  // The pair was made together (compilers.ts), which the type of a union of functions cannot say.
+  // compilers.ts made policy and name as a pair, which the type of a union of functions cannot express.
   const run = engineOf(engine).run as (
     policy: PolicyOf<EngineName>,
     ...rest: [readonly string[], EngineRunOptions]

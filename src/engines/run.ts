@@ -1,4 +1,4 @@
-/** What every engine that enforces does with the process that waits for the command. */
+/** Options and results of a run, for all engines; and the protection of the process that waits for the command. */
 
 import type { EventRecord } from "../events/record.ts";
 import { callNumber } from "../linux/call-numbers.ts";
@@ -12,19 +12,19 @@ import type { EngineStatus } from "./status.ts";
 export interface RunOptions extends TreeOptions {
   /** Called in the thread of the caller, later than the judgement. Must not throw. */
   readonly onEvent: (record: EventRecord) => void;
-  /** Undefined without a request for it. */
+  /** Undefined unless requested. */
   readonly status?: EngineStatus | undefined;
 }
 
 export interface RunResult {
-  /** The command's own, or 128 + n where signal n ended it; 125 where the launcher was killed, so that it is unknown. */
+  /** The command's own, or 128 + n if signal n ended it; 125 if the launcher was killed and the status is lost. */
   readonly status: number;
   readonly timedOut: boolean;
 }
 
 /**
- * Signals to the command's process group or control group must not end or stop the process that supervises it; and
- * at SIGUSR1 Node opens its debugger's port.
+ * Signals that must not end or stop the supervising process when they are sent to the command's process group or cgroup;
+ * and SIGUSR1, at which Node opens its debugger's port.
  */
 const ignored = [
   signals.SIGHUP,
@@ -44,8 +44,8 @@ const signalSetSize = 8;
 const setDumpable = 4; // PR_SET_DUMPABLE
 
 /**
- * No process of the same user may look into this one or keep it from waiting, and no signal but SIGKILL and SIGSTOP has an
- * effect on it. Throws a StartError.
+ * Makes this process not dumpable, so that processes of the same user can neither read nor trace it, and makes it ignore
+ * the signals above. Throws a StartError.
  */
 export function hideFromCommand(): void {
   reservePolling();

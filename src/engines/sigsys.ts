@@ -1,39 +1,39 @@
 /**
- * Describes the end of a command by SIGSYS. The kernel carries out static kills and traps, and reports them to its audit only;
- * the wait status is all that portcullis sees of them.
+ * Describes the end of a command by SIGSYS. The kernel carries out static kills and traps, and reports them only to its
+ * audit; portcullis sees only the wait status.
  */
 
 import type { EndRecord } from "../events/record.ts";
 import { AuditLog } from "../linux/audit.ts";
 import { endingSignal, exitCode, shellStatus, signals } from "../linux/signals.ts";
 
-/** What a shell exits with when SIGSYS has killed its child. */
+/** The exit status of a shell whose child SIGSYS has killed. */
 const killedStatus = shellStatus(signals.SIGSYS);
-/** Milliseconds; the audit's record is made before the kill, and comes through a thread of the kernel's. */
+/** Milliseconds. The kernel makes the audit record before the kill, and a kernel thread delivers it later. */
 const auditPatience = 200;
 
 /** Verdicts that the kernel carries out without an event. */
-export interface Untold {
+export interface Unreported {
   readonly kills: boolean;
   readonly traps: boolean;
-  /** How such a kill becomes an event. */
+  /** The remedy: how such a kill becomes an event. */
   readonly advice: string;
 }
 
 export class SigsysWatch {
-  readonly #untold: Untold;
+  readonly #unreported: Unreported;
   readonly #audit: AuditLog | undefined;
 
   /** Must be made before the command starts. */
-  constructor(untold: Untold) {
-    this.#untold = untold;
-    this.#audit = untold.kills ? AuditLog.open() : undefined;
+  constructor(unreported: Unreported) {
+    this.#unreported = unreported;
+    this.#audit = unreported.kills ? AuditLog.open() : undefined;
   }
 
-  /** @param status of the command's first process, as wait(2) gives it. Undefined where there is nothing to say. */
+  /** `status` is the wait(2) status of the command's first process. Undefined if it shows no death by SIGSYS. */
   describe(pid: number, status: number): EndRecord | undefined {
     const isKilled = endingSignal(status) === signals.SIGSYS;
-    const { kills, traps } = this.#untold;
+    const { kills, traps } = this.#unreported;
     if (!isKilled && !(exitCode(status) === killedStatus && (kills || traps))) return undefined;
     const call = isKilled ? this.#audit?.killOf(pid, auditPatience) : undefined;
     const what = isKilled
@@ -48,7 +48,7 @@ export class SigsysWatch {
   }
 
   #cause(isAudited: boolean): string {
-    const { kills, traps, advice } = this.#untold;
+    const { kills, traps, advice } = this.#unreported;
     if (isAudited) return `a seccomp filter killed it for this call, as the kernel's audit says; ${advice}`;
     if (kills)
       return `a static kill${traps ? " or trap" : ""} of the policy does that, and the kernel does not report the call; ${advice}`;

@@ -1,6 +1,6 @@
 /**
- * The classic filter of an engine. Every part of portcullis that installs, writes, lists or explains this filter gets it
- * here, so that what people are shown is what the kernel runs.
+ * Makes the classic filter of an engine. Every part of portcullis that installs, writes, lists or explains the filter gets
+ * it here, so that users see the filter that the kernel runs.
  */
 
 import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../analysis/decision.ts";
@@ -12,18 +12,18 @@ import type { Program } from "../ir/program.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { type ReturnAction, returnWord, splitReturnWord } from "../linux/return-word.ts";
 
-/** Which calls an engine must see although no state decides their verdict. */
+/** The calls that an engine must see although no state decides their verdict. */
 export type Supervision = Pick<
   SplitOptions,
   "superviseProcessCreation" | "superviseExecution" | "superviseRestriction" | "superviseRights"
 >;
 
-/** What determines an engine's classic filter. */
+/** The properties that determine an engine's classic filter. */
 export interface FilterProfile {
   supervision(program: Program): Supervision;
   /**
-   * Whether the classic filter asks the engine (`SECCOMP_RET_USER_NOTIF`) where a verdict needs state. A filter that does
-   * not ask returns the weakest verdict that any state could give, because a second filter behind it has the state.
+   * Whether the classic filter asks the engine (`SECCOMP_RET_USER_NOTIF`) if a verdict needs state. A filter that does not
+   * ask returns the weakest verdict that any state could give, because a second filter has the state.
    */
   readonly asks: boolean;
   /** The calls that the launcher makes under the filter, with its token in their unused arguments. */
@@ -39,9 +39,9 @@ export interface StaticFilter {
 export interface StaticFilterOptions {
   /** With a token of zeroes, which `rearmClassic` and the launcher replace; for a filter that the launcher installs. */
   readonly armed: boolean;
-  /** Never ask, also where the engine would: for a start without the engine. */
+  /** Never ask, even if the engine's profile asks: for a start without the engine. */
   readonly alone?: boolean;
-  /** What the filter returns for a verdict of its own, by the verdict's index. By default what the kernel takes. */
+  /** The filter's return word for a verdict, by the verdict's index. Default: the kernel's word for the action. */
   readonly word?: (verdict: number) => number;
 }
 
@@ -63,7 +63,7 @@ export function staticFilter(profile: FilterProfile, program: Program, options: 
   return { split, target, classic: compileClassic(program, split, target) };
 }
 
-/** The same filter, but it asks the engine where it would give one of these actions. Cheaper than to compile a second time. */
+/** The same filter, but it asks the engine instead of giving one of these actions. Cheaper than a second compilation. */
 export function askingOf({ split, target, classic }: StaticFilter, actions: ReadonlySet<ReturnAction>): StaticFilter {
   const changed = (word: number): number => {
     const { action } = splitReturnWord(word);
@@ -101,7 +101,7 @@ export function* leavesOf(split: SplitPolicy): Generator<DecisionLeaf> {
   }
 }
 
-/** As `explainPolicy` and `why` take it. */
+/** The options of `explainPolicy` and `why`. */
 export function explainOptions(
   profile: FilterProfile,
   program: Program,

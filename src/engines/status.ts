@@ -1,10 +1,10 @@
 /**
- * What an engine publishes about a running tree, beside events: counts in shared memory, and now and then the state of the
- * policy. Nothing of it makes a judgement wait for a reader.
+ * The status that an engine publishes about a running tree, beside events: counts in shared memory, and on request the
+ * state of the policy. A judgement never waits for a reader.
  */
 import type { Program } from "../ir/program.ts";
 
-/** Names of a policy's state: small, because it is stored with the compiled policy. Indexes are those of the program. */
+/** Names of a policy's state, small because they are stored with the compiled policy. Indexes are the program's. */
 export interface StateDescription {
   readonly cells: readonly Pick<Program["cells"][number], "name" | "scope" | "kind">[];
   readonly tables: readonly Pick<Program["tables"][number], "name" | "scope" | "capacity">[];
@@ -20,7 +20,7 @@ export function describeState({ cells, tables }: Pick<Program, "cells" | "tables
 /** The state of one process, or of the tree. A cell's word is in decimal, because JSON has no 64-bit integers. */
 export interface OwnerState {
   readonly cells: readonly (readonly [cell: number, word: string])[];
-  /** Keys in each table. */
+  /** The number of keys in each table. */
   readonly tables: readonly (readonly [table: number, keys: number])[];
 }
 
@@ -34,11 +34,11 @@ export interface StateSnapshot {
   readonly time: number;
   readonly tree: OwnerState;
   readonly processes: readonly ProcessState[];
-  /** Processes that are not among them. */
+  /** The number of further processes. */
   readonly more: number;
 }
 
-/** Words of the shared memory; the counts of verdicts follow, by their indexes. Each wraps at 2^32. */
+/** Words of the shared memory; the count of each verdict follows, by its index. Counts wrap at 2^32. */
 export const statusWords = { wanted: 0, refusals: 1, verdicts: 2 } as const;
 
 /** The side of the process that waits for the command. */

@@ -1,4 +1,4 @@
-/** From the observations of a program to reads of the caller's memory, and from what was read to the event's record. */
+/** Reads the memory that a program's observations name, and converts it to the form of the event's record. */
 import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "../../events/record.ts";
 import type { Shape } from "../../ir/observation.ts";
 import type { Memory, ObservationOfCall } from "../../ir/observe.ts";
@@ -8,7 +8,7 @@ import { ObservationFailure, type Observer } from "./pin/observer.ts";
 const absent: Memory = { is: "absent" };
 const noBytes = new Uint8Array(0);
 
-/** Reads what one observation of the call names. The result is part of the image that the call is made with. */
+/** Reads the memory of one observation. The result is part of the image that the call is made with. */
 export function readMemory(observer: Observer, { observation, source }: ObservationOfCall): Memory {
   const { shape } = observation;
   const { register, length } = source;
@@ -17,7 +17,7 @@ export function readMemory(observer: Observer, { observation, source }: Observat
       return bytesOf(observer.text(register));
     case "string": {
       const read = observer.text(register, shape.bytes);
-      // strndup_user() (mm/util.c) has another errno for a string that is too long.
+      // strndup_user() (mm/util.c) gives EINVAL, not ENAMETOOLONG, for a string that is too long.
       const isTooLong = read instanceof ObservationFailure && read.errno === errno.ENAMETOOLONG;
       return isTooLong ? { is: "failed", errno: errno.EINVAL } : bytesOf(read);
     }

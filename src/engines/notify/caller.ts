@@ -1,4 +1,4 @@
-/** A caller outside of the registry of tasks: its pidfd, and its name for events. */
+/** Facts about a caller that need no registry of tasks: its pidfd, and its name for events. */
 import { close } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { openProcess, openThread } from "../../linux/pidfd.ts";
@@ -13,14 +13,14 @@ export function openCaller(tid: number): number {
   return readStatus(tid, identity) ? openProcess(identity.process) : -errno.ESRCH;
 }
 
-/** A pidfd can be of one thread (Linux 6.9). */
+/** Whether the kernel has pidfds of single threads (Linux 6.9). */
 export function hasThreadDescriptors(): boolean {
   const descriptor = openThread(process.pid);
   if (descriptor >= 0) close(descriptor);
   return descriptor >= 0;
 }
 
-/** For people only: name and process of a task, as far as /proc still knows. */
+/** Name and process of a task for messages, if /proc still has them. */
 export function describeTask(tid: number): { readonly pid: number; readonly command: string | undefined } {
   const identity = { process: tid, uid: 0, gid: 0 };
   if (tid === 0 || !readStatus(tid, identity)) return { pid: tid, command: undefined };

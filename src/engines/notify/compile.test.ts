@@ -27,7 +27,7 @@ const allow = 0x7fff_0000;
 const errno = (value: number) => (0x0005_0000 | value) >>> 0;
 
 describe("a policy without state", () => {
-  test("asks only of what it does not allow, and can do without", () => {
+  test("asks only about calls that it does not allow, and works without a supervisor", () => {
     const { policy } = compileForNotify(programs["static-deny"]!());
     expect(policy).toMatchObject({ stateful: false });
     expect(words(policy!.filter)).toEqual(new Set([ask, allow]));
@@ -42,14 +42,14 @@ describe("a policy without state", () => {
     expect(words(policy!.filter)).toEqual(new Set([0x7ffc_0000, errno(38), allow]));
   });
 
-  test("asks of kills only where they are to be noted", () => {
+  test("asks about kills only if they must become events", () => {
     const program = programs["static-kill"]!();
     expect(words(compileForNotify(program).policy!.filter)).toEqual(new Set([0x8000_0000, ask, allow]));
     expect(words(compileForNotify(program, "audit").policy!.filter)).toEqual(new Set([ask, allow]));
     const { filter, fallback } = compileForNotify(program, "quiet", { killEvents: true }).policy!;
     expect(words(filter)).toEqual(new Set([ask, errno(38), allow]));
     expect(filter).toMatchObject({ asks: true, kills: false, traps: false });
-    // Where no supervisor can be had, the kernel kills.
+    // Without a supervisor the kernel kills.
     expect(words(fallback!)).toEqual(new Set([0x8000_0000, errno(38), allow]));
     expect(fallback).toMatchObject({ asks: false, kills: true, traps: false });
     const trapping = compileForNotify(programs["static-trap"]!(), "reported", { killEvents: true }).policy!.filter;
@@ -58,12 +58,12 @@ describe("a policy without state", () => {
 });
 
 describe("a policy with state", () => {
-  test("cannot do without a supervisor", () => {
+  test("does not work without a supervisor", () => {
     const { policy } = compileForNotify(programs["first-thousand"]!());
     expect(policy).toMatchObject({ stateful: true, fallback: undefined });
   });
 
-  test("has births followed where state is copied or the living are counted, and not else", () => {
+  test("needs births only if state is copied or living processes are counted", () => {
     const births = Object.entries(programs).flatMap(([name, make]) => (needsOf(make()).births ? [name] : []));
     expect(births.sort()).toEqual(["most-20", "process-copied", "rooms-followed", "thread-copied"]);
     const { calls } = compileForNotify(programs["process-copied"]!()).policy!;
@@ -71,14 +71,14 @@ describe("a policy with state", () => {
     expect(creating).toEqual([number.clone, number.fork, number.vfork, number.clone3]);
   });
 
-  test("has executions followed where threads have state", () => {
+  test("needs executions if threads have state", () => {
     const { calls } = compileForNotify(programs["thread-fresh"]!()).policy!;
     const executing = [...calls.keys()].filter((one) => (calls[one]! & callTrait.executes) !== 0);
     expect(executing).toEqual([number.execve, number.execveat]);
     expect(words(compileForNotify(programs["thread-fresh"]!()).policy!.filter)).toContain(ask);
   });
 
-  test("must not trap by it, and says where it would", () => {
+  test("must not trap by state, and the diagnostic has the place", () => {
     const program = programOf("trapping", {
       cells: [cell("count", "tree")],
       body: [
@@ -99,7 +99,7 @@ test("a policy can be stored in the cache", () => {
   expect(decodePolicy(encodePolicy(policy!))).toEqual(policy);
 });
 
-test("a policy is stored with its automata, so that no start makes them", () => {
+test("a policy is stored with its automata, so that a start does not compile them", () => {
   const at = { file: 0, line: 3, column: 5, length: 4 };
   const path = {
     name: "path",
@@ -124,7 +124,7 @@ test("a policy is stored with its automata, so that no start makes them", () => 
   expect(observer.observe(4, read)).toEqual({ words: [0n, 1n] });
 });
 
-test("a policy about the object that a path leads to has Landlock's restrictions supervised", () => {
+test("a policy about the object of a path supervises Landlock's restrictions", () => {
   const at = { file: 0, line: 3, column: 5, length: 4 };
   const restrict = number.landlockCreateRuleset + 2;
   const asking = (reads: ObservedWord["reads"]) =>

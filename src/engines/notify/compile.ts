@@ -25,7 +25,7 @@ import { stallingNumbers } from "./pin/stalling.ts";
 import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
 export interface NotifyCompilation {
-  /** Undefined exactly where there is an error among the diagnostics. */
+  /** Undefined if and only if the diagnostics contain an error. */
   readonly policy: NotifyPolicy | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -35,7 +35,7 @@ export interface NotifyCompileOptions {
 }
 
 /**
- * Compiles for one mode. The filter is armed with a token of zeroes; each start puts a fresh one in.
+ * Compiles for one mode. The filter contains a token of zeroes, which each start replaces by a random one.
  * Throws a FilterTooLargeError or a WasmLimitError.
  */
 export function compileForNotify(
@@ -69,7 +69,7 @@ export function compileForNotify(
   return { policy, diagnostics };
 }
 
-// ── What must be followed ────────────────────────────────────────────────────────────────────────────────────────────
+// ── Calls whose effects the supervisor follows ───────────────────────────────────────────────────────────────────────
 
 function traitsOf(program: Program, needs: Needs): Uint8Array {
   const { judged } = program.admission;
@@ -79,7 +79,7 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
   const add = (numbers: readonly number[], trait: number) => {
     for (const number of numbers) if (number <= highest && traits[number] !== 0) traits[number]! |= trait;
   };
-  // The children of a process that has restricted itself by Landlock are followed, for they are restricted, too.
+  // A child of a process that has restricted itself by Landlock is restricted, too, so births are followed.
   if (needs.births || asksForObjects(program)) add(numbersOf(creatingCalls, program.architecture), callTrait.creates);
   if (needs.threads) add(numbersOf(executingCalls, program.architecture), callTrait.executes);
   if (followsRights(program)) {
@@ -101,9 +101,9 @@ function passingOf(numbers: readonly number[], program: Program, split: SplitPol
   });
 }
 
-// ── What this engine cannot do ───────────────────────────────────────────────────────────────────────────────────────
+// ── Verdicts that this engine cannot give ────────────────────────────────────────────────────────────────────────────
 
-/** A SIGSYS that a supervisor sends can be blocked, and its siginfo cannot be the kernel's. */
+/** Refuses traps by state: a SIGSYS from the supervisor can be blocked, and its siginfo differs from the kernel's. */
 function refuseStatefulTraps(program: Program, split: SplitPolicy): readonly Diagnostic[] {
   const traps = new Set<number>();
   for (const leaf of leavesOf(split)) {
@@ -123,7 +123,7 @@ function spanOf(program: Pick<Program, "files">, at: Location) {
   return { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
 }
 
-/** A filter with the facts that its start needs. */
+/** A filter with the properties that a start needs. */
 function armable({ instructions, tokenPositions }: ClassicProgram): ArmedFilter {
   const actions = new Set(
     instructions.flatMap(({ code, k }) => (code === opcode.return ? [splitReturnWord(k).action] : [])),

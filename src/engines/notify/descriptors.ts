@@ -2,15 +2,15 @@
 import { close, createEpoll } from "../../linux/descriptors.ts";
 
 /**
- * Epoll descriptors. The command can set RLIMIT_NOFILE of the supervisor to 0 (prlimit(2)) as soon as it runs, which is
- * before the supervisor's thread does.
+ * Epoll descriptors. As soon as the command runs, which may be before the supervisor's thread runs, it can set the
+ * supervisor's RLIMIT_NOFILE to 0 (prlimit(2)).
  */
 export interface SupervisorDescriptors {
-  /** Watches the tasks that are known. */
+  /** Watches the known tasks. */
   readonly tasks: number;
   /** For `pollFor`. */
   readonly polling: number;
-  /** Watches the listener, where the kernel needs that. */
+  /** Watches the listener, for kernels that require it. */
   readonly listening: number;
 }
 

@@ -8,7 +8,7 @@ export const notifyEngine: EngineRuntime<"notify", NotifyPolicy> = {
   summary: "a supervisor; any Linux since 5.9, no privilege",
   audits: true,
   hasStatus: true,
-  // Only a start shows whether the kernel takes the filter and the listener.
+  // Only a start shows whether the kernel accepts the filter and the listener.
   probe: () => ({ works: true, variant: "" }),
   run: (policy, command, options) => runUnderNotify(policy, command, options),
 };

@@ -1,9 +1,9 @@
-/** What of the engine `notify` works on this machine, and what slows it down: for `doctor`. */
+/** Examines the engine `notify` for `doctor`: which parts work on this machine, and which are slow. */
 
 import { release } from "node:os";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { readProc, sysctl } from "../../linux/proc.ts";
-import { firstLines, type Trial, tellsOfDenial } from "../description.ts";
+import { firstLines, hasDenial, type Trial } from "../description.ts";
 import type { Finding } from "../finding.ts";
 
 export function* examineNotify(start: Trial): Generator<Finding, boolean> {
@@ -22,7 +22,7 @@ export function* examineNotify(start: Trial): Generator<Finding, boolean> {
   return yield* trials(start);
 }
 
-/** What a newer kernel does better. The engine looks for the features themselves; this only says why it is slower. */
+/** The improvements of newer kernels. The engine probes for the features; these findings only explain its speed. */
 function* costs(kernel: string): Generator<Finding> {
   if (!kernelAtLeast(kernel, 6, 6)) {
     yield {
@@ -76,7 +76,7 @@ function* trials(start: Trial): Generator<Finding, boolean> {
   yield { state: "fine", what: "a command runs under a classic filter" };
 
   const denied = start("exec-once", "exec /bin/true");
-  if (denied.status === 126 && tellsOfDenial(denied)) {
+  if (denied.status === 126 && hasDenial(denied)) {
     yield { state: "fine", what: "a supervisor is asked, and reports denials" };
   } else if (denied.status === 126) {
     yield {

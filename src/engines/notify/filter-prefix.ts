@@ -2,7 +2,7 @@
 import { type ClassicInstruction, encodeInstructions } from "../../compile/classic/instruction.ts";
 import type { ArmedFilter } from "./policy.ts";
 
-/** Instructions that do not answer a call go on behind their end, with the filter. */
+/** A path through `before` that returns no verdict continues behind its end, in the filter. */
 export function behind(before: readonly ClassicInstruction[], filter: ArmedFilter): ArmedFilter {
   const first = encodeInstructions(before);
   const instructions = new Uint8Array(first.length + filter.instructions.length);

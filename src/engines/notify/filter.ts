@@ -10,10 +10,10 @@ import { asksForObjects } from "./objects/objects-of.ts";
 export const notifyProfile = {
   supervision(program) {
     const { births, threads } = needsOf(program);
-    // Landlock's domains cannot be seen of a process. Who has one is followed, with all that it makes.
+    // A process's Landlock domain is not visible. So the supervisor follows the processes with one, and their children.
     const holds = asksForObjects(program);
-    // A thread that executes a program while it is not its process's leader takes over the leader's id. Its state stays
-    // its own, so the supervisor must see it happen.
+    // A thread other than the leader that executes a program takes over the leader's id and has the same state as before,
+    // so the supervisor must follow executions.
     return {
       superviseProcessCreation: births || holds,
       superviseExecution: threads,
@@ -30,7 +30,7 @@ export function notifyFilter(program: Program, options: FilterOptions): StaticFi
   return hearing(staticFilter(notifyProfile, program, options), options);
 }
 
-/** That filter, from the one that notifies of no static denial. */
+/** The filter for a mode, made from the one that does not report static denials. */
 export function hearing(
   quiet: StaticFilter,
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
@@ -39,7 +39,7 @@ export function hearing(
   return askingOf(quiet, new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp)));
 }
 
-/** Whether the filter asks the supervisor about a static verdict, although it could answer by itself. */
+/** Whether the filter asks the supervisor about a static verdict, for the sake of the event. */
 const heard: { readonly [M in Mode]: { readonly [A in Action]: boolean } } = {
   quiet: { allow: false, log: false, deny: false, trap: false, "kill-thread": false, "kill-process": false },
   reported: { allow: false, log: true, deny: true, trap: false, "kill-thread": false, "kill-process": false },

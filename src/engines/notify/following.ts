@@ -17,11 +17,11 @@ import type { TaskRegistry, Thread } from "./tasks.ts";
 
 /** A call whose caller is followed when it passes. */
 export interface FollowedCall {
-  /** Of clone and clone3; undefined where they lie behind a pointer and were not judged. */
+  /** Flags of clone or clone3; undefined if they are behind a pointer and were not judged. */
   readonly cloneFlags: bigint | undefined;
   /** Its `struct seccomp_data`, if the call is made with the registers that were judged. */
   readonly judged?: Uint8Array;
-  /** False where the caller was interrupted first. */
+  /** False if the caller was interrupted first. */
   readonly pass: () => boolean;
 }
 
@@ -56,7 +56,7 @@ export class Following {
     const { memory, births, tracer, pinning } = this.#options;
     const { number, tid } = memory;
     if ((traits & callTrait.creates) !== 0) {
-      // C libraries fall back to clone on this errno: that is no event (describe.ts).
+      // C libraries fall back to clone on this errno, so this is not an event (describe.ts).
       if (call.cloneFlags === undefined) {
         memory.refuse(errno.ENOSYS);
         return true;
@@ -79,7 +79,7 @@ export class Following {
   #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall): boolean {
     const { memory, registry, tracer, bind } = this.#options;
     const { tid } = memory;
-    // The child would not stop. Only an attempt to escape uses this flag.
+    // With this flag the child would not stop. Only an attempt to escape uses it.
     if ((flags & cloneFlag.untraced) !== 0n) return this.#refuse({ why: "untraced-flag" });
     const seized = tracer.seize(tid);
     if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized));
@@ -94,7 +94,7 @@ export class Following {
     return false;
   }
 
-  /** Sends "go on" to a seized caller. False where it was interrupted first: it is let go. */
+  /** Lets a seized caller's call pass. False if the caller was interrupted first; then it is detached. */
   #passSeized(tid: number, call: FollowedCall): boolean {
     if (call.pass()) return true;
     this.#options.tracer.release(tid);

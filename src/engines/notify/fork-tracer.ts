@@ -1,25 +1,24 @@
 /**
- * Follows forks, and executions by threads that do not lead their process, exactly: which process is the child of this
- * judgement?
+ * Follows forks, and executions by threads other than the leader: finds the process that a judged fork has made.
  *
  * The caller is blocked in its notification. It is seized (PTRACE_SEIZE, which does not stop it), answered, and makes the
  * call. If the call makes a child, both stop: the parent in an event that names the child, the child before its first
  * instruction. The child enters the registry with the state that was reserved when the fork was judged, and both are
  * detached after some 100 µs. If the call fails there is no event. The next judged call of the same thread then shows
  * that the fork failed: the thread is stopped and detached at that call, which is restarted and judged then. Or, after
- * some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it. If the thread had not
- * come far enough, on a busy machine, this stop itself makes the kernel restart the fork (copy_process() in kernel/fork.c,
- * Linux 6.12): the call comes again, and is let through without another judgement.
+ * some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it. On a busy machine
+ * the thread may not have reached copy_process() yet. Then this stop itself makes the kernel restart the fork
+ * (kernel/fork.c, Linux 6.12): the call comes again, and passes without another judgement.
  *
  * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
  *
- * | the caller stops or ends with | then |
+ * | the caller's stop or end | meaning |
  * | --- | --- |
  * | an event of fork, vfork or clone | the child enters the registry |
  * | an event of exec | a fork of the same thread has failed; the thread has taken over its leader's id |
  * | our own stop, and ERESTARTNOINTR | the same call comes again: it has been judged |
  * | any other stop | the call made nothing |
- * | its end | it may have made a child without naming it: the next unknown tracee is that child; without any tracee left, there is none |
+ * | its end | it may have made a child without naming it: the next unknown tracee is that child, if a tracee is left |
  */
 
 import { kernelErrno } from "../../linux/errno-numbers.ts";
@@ -29,18 +28,18 @@ import { signals } from "../../linux/signals.ts";
 import type { Reservation, TaskRegistry } from "./tasks.ts";
 
 /**
- * Milliseconds until a thread is interrupted to see what became of its call: a fork, an execution, which reads files, and a
- * call that such a stop has interrupted before. `child`: how long the child of a parent that has ended without naming it
- * may take to come to its first stop.
+ * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
+ * call that such a stop has interrupted before. `child`: the time until the first stop of a child whose parent has ended
+ * without naming it.
  */
 const patience = { creation: 5, execution: 100, restarted: 100, child: 500 } as const;
 
-/** A fork takes about 100 µs: looking again at once, that often, costs less than sleeping. */
+/** The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. */
 const eagerLooks = 200;
 
 interface Followed {
   readonly tid: number;
-  /** Its `struct seccomp_data`; undefined where a pinned call is made, which is not judged again when it is restarted. */
+  /** Its `struct seccomp_data`; undefined for a pinned call, which is not judged again after a restart. */
   readonly call: Uint8Array | undefined;
   until: number;
   /** Our own stop has interrupted the call: the thread makes it again. */
@@ -56,7 +55,7 @@ interface Execution extends Followed {
   readonly kind: "execution";
 }
 
-/** Seized for a call that it does not make: only to be detached. */
+/** A thread that was seized for a call that it does not make: it only has to be detached. */
 interface Stray {
   readonly kind: "stray";
   readonly tid: number;
@@ -67,9 +66,9 @@ type InFlight = Creation | Execution | Stray;
 
 export interface ForkTracerOptions {
   readonly kill: (pid: number) => void;
-  /** A child could not be followed and was killed. */
+  /** Called when a child could not be followed and was killed. */
   readonly lost: (pid: number, why: string) => void;
-  /** The thread was to stop for a pinned call (pin/pinning.ts) and has not been waited for yet: another class's tracee. */
+  /** Whether the thread is a tracee of pin/pinning.ts, which did not stop in time for a pinned call. */
   readonly isPinned: (tid: number) => boolean;
   /** For tests: interrupt each fork at once. */
   readonly interruptsForks: boolean;
@@ -79,15 +78,15 @@ export class ForkTracer {
   readonly #registry: TaskRegistry;
   /** By the caller's thread id. */
   readonly #inFlight = new Map<number, InFlight>();
-  /** Children that have entered the registry and have not come to their first stop. */
+  /** Children that have entered the registry and have not reached their first stop. */
   readonly #expected = new Set<number>();
   /** Tracees that stopped before their parent's event was read. */
   readonly #early = new Set<number>();
-  /** Tracees that were killed before they could be detached: until they are waited for, their parents wait without end. */
+  /** Tracees that were killed before they could be detached. Their parents wait for them until this class has reaped them. */
   readonly #dying = new Set<number>();
   /** Reservations of parents that ended before they could name the child. */
   readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
-  /** When the tracees in `early` are given up. */
+  /** The time at which the tracees in `early` are killed. */
   #earlyUntil = Number.POSITIVE_INFINITY;
   readonly #options: ForkTracerOptions;
 
@@ -96,22 +95,22 @@ export class ForkTracer {
     this.#options = options;
   }
 
-  /** Something is being traced. */
+  /** Whether any task is being traced. */
   get busy(): boolean {
     return this.#inFlight.size + this.#expected.size + this.#early.size + this.#unnamed.length + this.#dying.size > 0;
   }
 
-  /** Some fork that was allowed has neither made its child nor failed, as far as is known. */
+  /** Whether an allowed fork exists whose outcome is not known yet. */
   get hasReservations(): boolean {
     return this.#unnamed.length > 0 || this.#someParentMayName;
   }
 
   /**
-   * A thread makes a judged call, of which this is the `struct seccomp_data`. If a former call of it is in flight, that has
-   * failed (or is restarted after a signal, which is a new call): the thread would have stopped first.
+   * A thread makes a judged call with this `struct seccomp_data`. If an earlier call of the thread is in flight, that call
+   * has failed, because the thread would have stopped first (or it is restarted after a signal, as a new call).
    *
-   * `stops`: the thread is about to stop for us, before it returns to its program, so the call is to be restarted.
-   * `judged`: it is the former call again, which our own stop has interrupted. The thread is still traced.
+   * `stops`: the thread is about to stop for us, before it returns to its program, so the call must be restarted.
+   * `judged`: it is the earlier call again, which our own stop has interrupted. The thread is still traced.
    */
   called(tid: number, call: Uint8Array): "new" | "stops" | "judged" {
     const former = this.#inFlight.get(tid);
@@ -124,17 +123,17 @@ export class ForkTracer {
     if (former.kind === "creation") this.#registry.cancel(former.reservation);
     this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
     if (ptrace.interrupt(tid) === 0) return "stops";
-    // The id means another thread by now.
+    // The id belongs to another thread by now.
     this.#inFlight.delete(tid);
     return "new";
   }
 
-  /** Seizes a thread that is about to make a call to be followed: 0, or the negative errno for which that cannot be. */
+  /** Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno. */
   seize(tid: number): number {
     return ptrace.seize(tid, ptrace.traceOptions.creation | ptrace.traceOptions.exec);
   }
 
-  /** The seized thread's fork was let through. `call` is its `struct seccomp_data`, unless the call is pinned. */
+  /** The seized thread's fork passes. `call` is its `struct seccomp_data`, unless the call is pinned. */
   awaitChild(tid: number, reservation: Reservation, call: Uint8Array | undefined): void {
     const until = performance.now() + patience.creation;
     this.#inFlight.set(tid, { kind: "creation", tid, reservation, call, until, isRestarted: false });
@@ -146,13 +145,13 @@ export class ForkTracer {
     this.#inFlight.set(tid, { kind: "execution", tid, call, until, isRestarted: false });
   }
 
-  /** The thread was seized, but its call is not going to be made. */
+  /** The thread was seized, but does not make its call. */
   release(tid: number): void {
     this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
     ptrace.interrupt(tid);
   }
 
-  /** Waits a moment for what usually happens at once. */
+  /** Waits a moment for stops, which usually come at once. */
   advanceEagerly(): void {
     for (let look = 0; look < eagerLooks && this.busy; look++) {
       if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
@@ -160,9 +159,9 @@ export class ForkTracer {
   }
 
   /**
-   * Deals with all that has stopped; how many. Does not wait. With `interrupts` it stops threads that have had time enough
-   * for their call. That is better not done to a thread that waits for the receipt of its next call: the kernel restarts
-   * that, but for the call −1, which then returns −ERESTARTSYS to the program (arch/x86/kernel/signal.c, Linux 6.12).
+   * Handles all tracees that have stopped, and returns their number. Does not wait. With `interrupts` it stops threads whose
+   * call takes too long. Do not interrupt a thread whose next notification has not been received: the kernel restarts that
+   * call, except call −1, which then returns −ERESTARTSYS to the program (arch/x86/kernel/signal.c, Linux 6.12).
    */
   advance({ interrupts }: { readonly interrupts: boolean }): number {
     for (let count = 0; ; count++) {
@@ -181,14 +180,14 @@ export class ForkTracer {
   }
 
   #handle(tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
-    // This one comes with the id that the thread has by then: its leader's.
+    // This event comes with the id that the thread has after its execution: its leader's.
     if (stopped && event === ptrace.traceEvent.exec) {
       this.#executed(tid);
       return;
     }
     const one = this.#inFlight.get(tid);
     if (one !== undefined) {
-      // With another signal it is a stop of the whole process (ptrace(2), Group-stop), which has to last.
+      // With another signal it is a stop of the whole process (ptrace(2), Group-stop), which must continue.
       const isOwnStop = stopped && event === ptrace.traceEvent.stop && signal === signals.SIGTRAP;
       if (isOwnStop && this.#comesAgain(one)) return;
       this.#inFlight.delete(tid);
@@ -214,17 +213,17 @@ export class ForkTracer {
       if (one.kind !== "creation") {
         if (child > 0) this.#expect(child); // a thread, which needs no reservation
       } else if (child > 0) this.#commit(one.reservation, child);
-      else this.#addUnnamed(one.reservation); // the parent was killed while it was stopped: its child is still to come
+      else this.#addUnnamed(one.reservation); // the parent was killed during its stop; its child has not stopped yet
       this.#detach(one.tid, 0);
       return;
     }
     if (one.kind === "creation") this.#registry.cancel(one.reservation);
-    // A stop for a signal has taken the signal away: it is given back. Any other stop is of our own making.
+    // A stop for a signal holds the signal back, so the detach delivers it. All other stops are our own.
     this.#detach(one.tid, event === 0 ? signal : 0);
   }
 
   /**
-   * Whether our own stop has interrupted the call, which the thread makes again; lets it continue then, still traced.
+   * Whether our own stop has interrupted the call, so that the thread makes it again. If so, continues it, still traced.
    *
    * copy_process() and the preparation of an execution return ERESTARTNOINTR. A notification that has not been received
    * returns ERESTARTSYS: that is the restarted call itself, or else a call that was never judged.
@@ -246,7 +245,7 @@ export class ForkTracer {
     const former = ptrace.eventMessage(pid);
     const caller = this.#inFlight.get(former);
     this.#inFlight.delete(former);
-    // It has come to execute a program, so the fork that it made before has failed.
+    // The thread executes a program, so its earlier fork has failed.
     if (caller?.kind === "creation") this.#registry.cancel(caller.reservation);
     const leader = this.#inFlight.get(pid);
     if (leader !== undefined) {
@@ -303,14 +302,14 @@ export class ForkTracer {
   }
 
   /**
-   * A reservation whose child has not come in all that time has none: the fork failed. A stopped tracee for which no
-   * parent and no reservation is left is a child that no judgement stands for.
+   * A reservation whose child has not stopped in this time belongs to a failed fork. A stopped tracee without a possible
+   * parent and reservation is a child of a fork that was not judged.
    */
   #giveUp(now: number): void {
     while (this.#unnamed.length > 0 && now >= this.#unnamed[0]!.until) {
       this.#registry.cancel(this.#unnamed.shift()!.reservation);
     }
-    // Whatever call is in flight, its thread may have made a thread before and may still name it.
+    // A thread with any call in flight may have made a thread before, and may still name it.
     if (now < this.#earlyUntil || this.#inFlight.size > 0) return;
     this.#earlyUntil = Number.POSITIVE_INFINITY;
     for (const child of [...this.#early]) {
@@ -334,7 +333,7 @@ export class ForkTracer {
       if (now < one.until) continue;
       one.until = now + patience.execution;
       if (ptrace.interrupt(one.tid) === 0) continue;
-      // It is no tracee any more. (A leader disappears so, without a wait status, when another thread executes.)
+      // It is no longer a tracee. (A leader disappears without a wait status when another thread executes.)
       this.#inFlight.delete(one.tid);
       this.#callerEnded(one);
     }
@@ -343,7 +342,7 @@ export class ForkTracer {
   }
 
   #detach(tid: number, signal: number): void {
-    // A tracee that was killed while it was stopped is no longer stopped, and stays ours until it is waited for.
+    // A tracee that was killed during a stop is no longer stopped, and stays a tracee until it is reaped.
     if (ptrace.detach(tid, signal) < 0) this.#dying.add(tid);
   }
 }

@@ -19,8 +19,8 @@ export interface Killing {
 }
 
 /**
- * SIGKILL to the process of the caller, whose notification is in the memory. Undefined where it is sent, or the process
- * has ended; else the errno for which the kernel refuses it.
+ * Kills the process of the caller, whose notification is in the memory and who waits for its answer. Returns undefined if
+ * the signal is sent or the process has ended, else the kernel's errno.
  */
 export function killCaller(caller: Thread | undefined, killing: Killing): number | undefined {
   const result = caller === undefined ? killUnknown(killing) : signalProcess(caller.process.pidfd, signals.SIGKILL);

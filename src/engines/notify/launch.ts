@@ -22,7 +22,7 @@ export interface LaunchOptions {
   /** The filter that is installed if another listener exists. */
   readonly fallback: ArmedFilter | undefined;
   readonly tree: TreeOptions;
-  /** Do not set no_new_privs. The kernel then takes a filter from a privileged process only. */
+  /** Do not set no_new_privs. The kernel then accepts a filter only from a privileged process. */
   readonly keepsPrivileges?: boolean;
 }
 
@@ -33,13 +33,13 @@ export interface Launched {
   /** The command's first process. */
   readonly pid: number;
   readonly pidfd: number;
-  /** Undefined where the filter asks nothing, or where another listener was in the way. */
+  /** Undefined if the filter asks nothing, or if another listener exists. */
   readonly listener: number | undefined;
-  /** Another listener was in the way, and the fallback is in force. */
+  /** Another listener exists, and the fallback is in force. */
   readonly fellBack: boolean;
 }
 
-/** Starts a command under a filter, or throws a StartError. It runs from here on; calls for which the filter asks wait. */
+/** Starts a command under a filter, or throws a StartError. The command runs; calls for which the filter asks wait. */
 export function launch(command: readonly string[], options: LaunchOptions): Launched {
   const { descriptors, detail, ...started } = explaining(
     command,

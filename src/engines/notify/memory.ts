@@ -32,7 +32,7 @@ export class JudgementMemory {
     this.renew();
   }
 
-  /** To be called where the memory may have grown. True where it has: every view of the old buffer has ended. */
+  /** Call this when the memory may have grown. Returns true if it has; then views of the old buffer are invalid. */
   renew(): boolean {
     const { buffer } = this.instance.memory;
     if (buffer === this.#buffer) return false;
@@ -58,7 +58,7 @@ export class JudgementMemory {
   get architecture(): number {
     return this.#words[at.architecture]!;
   }
-  /** 0 where the caller cannot be seen from our pid namespace. */
+  /** 0 if the caller is not visible in our pid namespace. */
   get tid(): number {
     return this.#words[at.notifiedTid]!;
   }
@@ -69,7 +69,7 @@ export class JudgementMemory {
   get id(): bigint {
     return this.#longs[0]!;
   }
-  /** For asking whether the notification still stands. */
+  /** The notification's id, for `notificationIsValid`. */
   idBytes(): BigUint64Array {
     return this.#longs.slice(0, 1);
   }
@@ -115,14 +115,14 @@ export class JudgementMemory {
     this.#words[at.gid] = gid;
   }
 
-  /** Writes the answer "go on". */
+  /** Writes the answer "continue". */
   pass(): void {
     this.#answer(0, continueFlag);
   }
 
   /**
-   * Writes the answer "fail with this errno", 0 … 4095: beyond 511 are the kernel's own, such as ERESTARTNOINTR; with 0
-   * the call returns 0 and is not made.
+   * Writes the answer "fail with this errno", 0 … 4095. Errnos above 511 are internal to the kernel, such as
+   * ERESTARTNOINTR. With 0 the call is not made and returns 0.
    */
   refuse(errno: number): void {
     this.#answer(-errno >>> 0, 0);

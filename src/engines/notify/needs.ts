@@ -5,7 +5,7 @@ import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/tra
 import { lookingNumbers } from "../../linux/rights-calls.ts";
 import type { Needs } from "./policy.ts";
 
-/** What the supervisor must follow to know an input; undefined: the notification or the clock says it. */
+/** What the supervisor must follow to know an input; undefined if the notification or the clock contains it. */
 const needOf: { readonly [I in CircumstanceInput]: keyof Needs | undefined } = {
   now: undefined,
   pid: "processId",
@@ -29,8 +29,7 @@ export function needsOf(program: Program): Needs {
   const asked = new Set([...read].map((input) => needOf[input]));
   const alive = asked.has("alive");
   return {
-    // A thread of its own has each slot of a window (pin/pinning.ts), and its end must be seen.
-    // What holds a room is a thread.
+    // Threads have room in a window (pin/pinning.ts) and hold rooms, so the supervisor must see their end.
     threads: of("thread").length > 0 || program.observations.length > 0 || program.rooms.length > 0,
     processes: of("process").length > 0,
     births: alive || state.some((one) => one.scope !== "tree" && one.onFork !== "fresh"),
@@ -40,7 +39,7 @@ export function needsOf(program: Program): Needs {
   };
 }
 
-/** Calls that fail by their path need no pin where their callers' rights are known (native/addon/failing.c). */
+/** Whether rights are followed. With known rights, calls that fail by their path need no pin (native/addon/failing.c). */
 export function followsRights({ observations, architecture }: Program): boolean {
   const looking = lookingNumbers(architecture);
   return observations.some(({ sources }) => sources.some(({ number }) => looking.includes(number)));

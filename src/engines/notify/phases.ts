@@ -1,4 +1,4 @@
-/** The phases that a caller is in, for events: words in the policy's memory. */
+/** Reads the phases of a caller from the policy's memory, for events. */
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { JudgementMemory } from "./memory.ts";
 import type { Thread } from "./tasks.ts";
@@ -8,7 +8,7 @@ const none: readonly number[] = [];
 
 export class PhaseReader {
   readonly #memory: JudgementMemory;
-  /** Of each declaration: the scope whose state its cell is in, and where. */
+  /** For each declaration, the scope and the offset of its cell. */
   readonly #cells: readonly { readonly scope: (typeof scopes)[number]; readonly offset: number }[];
 
   constructor(memory: JudgementMemory, step: CompiledStep, phases: readonly { readonly cell: number }[]) {

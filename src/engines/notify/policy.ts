@@ -8,31 +8,31 @@ import type { EnginePolicy, Mode } from "../engine.ts";
 import type { StateDescription } from "../status.ts";
 
 /**
- * What the modes mean on this engine:
+ * The modes on this engine:
  *
  * | mode | a static denial | every other verdict |
  * | --- | --- | --- |
- * | reported | goes to the supervisor, so that it becomes an event | is given |
- * | quiet | is the filter's own, without an event | is given |
+ * | reported | goes to the supervisor, so that it becomes an event | is enforced |
+ * | quiet | is given by the filter, without an event | is enforced |
  * | audit | goes to the supervisor, becomes an event and passes | likewise |
  *
- * With kill events, a static kill goes to the supervisor in every mode, becomes an event, and is the supervisor's.
+ * With kill events, a static kill goes to the supervisor in every mode and becomes an event; the supervisor kills.
  */
 export interface NotifyPolicy extends EnginePolicy {
   readonly state: StateDescription;
   readonly mode: Mode;
   readonly filter: ArmedFilter;
-  /** The same static part without a question to the supervisor, for where no listener can be had. Absent with state. */
+  /** The same static part without a supervisor, in case no listener can be installed. Undefined for a policy with state. */
   readonly fallback: ArmedFilter | undefined;
-  /** Some call needs the supervisor to know its verdict. */
+  /** Whether the verdict of some call needs the supervisor. */
   readonly stateful: boolean;
   readonly step: CompiledStep;
-  /** The memory behind pointers that is read before a call is judged. */
+  /** The memory behind pointers that a judgement reads. */
   readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata };
   readonly rooms: Program["rooms"];
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];
-  /** Calls that may pass, and with which the tree can get memory that never comes (pin/stalling.ts): the filter asks about them. */
+  /** Allowed calls with which the tree can get memory whose reads never end (pin/stalling.ts): the filter asks about them. */
   readonly stallingCalls: readonly number[];
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
@@ -42,20 +42,20 @@ export interface NotifyPolicy extends EnginePolicy {
 export interface ArmedFilter {
   /** `struct sock_filter[]`. */
   readonly instructions: Uint8Array;
-  /** Which instructions' `k` is a word of the launcher's token. */
+  /** The instructions whose `k` is a word of the launcher's token. */
   readonly tokenPositions: readonly number[];
-  /** It asks the supervisor in some case. */
+  /** Whether it asks the supervisor in some case. */
   readonly asks: boolean;
-  /** It kills by itself in some case, and traps. */
+  /** Whether the filter itself kills in some case; `traps` likewise. */
   readonly kills: boolean;
   readonly traps: boolean;
 }
 
-/** Which tasks and ids the supervisor must follow; what the policy does not need costs nothing. */
+/** The tasks and ids that the supervisor must follow. Those that the policy does not need cost nothing. */
 export interface Needs {
   readonly threads: boolean;
   readonly processes: boolean;
-  /** Every new process must be followed from its fork on: state is copied, or the living are counted. */
+  /** Every new process must be followed from its fork on, because state is copied or living processes are counted. */
   readonly births: boolean;
   readonly alive: boolean;
   /** The id of the caller's process. */
@@ -78,12 +78,12 @@ export function encodePolicy(policy: NotifyPolicy): Uint8Array {
   return serialize(policy);
 }
 
-/** Throws where the bytes are no policy. */
+/** Throws if the bytes are not a policy. */
 export function decodePolicy(bytes: Uint8Array): NotifyPolicy {
   return deserialize(bytes) as NotifyPolicy;
 }
 
-/** What the supervisor does for a verdict. compile.ts refuses a trap; a killed thread takes its process along. */
+/** The supervisor's answer to a verdict. compile.ts refuses traps; "kill thread" kills the process. */
 export const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
   allow: "pass",
   log: "pass",

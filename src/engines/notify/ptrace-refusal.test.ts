@@ -35,24 +35,24 @@ const found: PtraceCircumstances = {
 describe("why ptrace is refused", () => {
   const cases: readonly (readonly [string, Partial<PtraceCircumstances>, FollowObstacle])[] = [
     [
-      "another tracer, before everything else",
+      "another tracer, before all other reasons",
       { task: { ...task, tracer: 7 }, tracerName: "strace", isDumpable: false, yama: 2 },
       { why: "traced", by: 7, command: "strace" },
     ],
     ["not dumpable", { isDumpable: false, yama: 1, isDescendant: false }, { why: "not-dumpable" }],
     [
-      "a saved user that is another's, which makes a process not dumpable, too",
+      "another saved user, which also makes a process not dumpable",
       { task: { ...task, users: [1000, 1000, 33] }, isDumpable: false },
       { why: "other-user", uid: 33 },
     ],
     ["another group", { task: { ...task, groups: [1000, 5, 1000] } }, { why: "other-group" }],
     ["capabilities that we lack", { task: { ...task, permitted: 1n } }, { why: "more-capabilities" }],
     ["another user namespace", { own: privileged, isInOurUserNamespace: false }, { why: "user-namespace" }],
-    ["Yama, for what does not descend from us", { yama: 1, isDescendant: false }, { why: "yama", level: 1 }],
-    ["Yama, for all without the capability", { yama: 2 }, { why: "yama", level: 2 }],
+    ["Yama, for processes that are not our descendants", { yama: 1, isDescendant: false }, { why: "yama", level: 1 }],
+    ["Yama, for all processes without the capability", { yama: 2 }, { why: "yama", level: 2 }],
     ["Yama, for all", { own: privileged, yama: 3 }, { why: "yama", level: 3 }],
-    ["nothing that is known", { own: privileged, isDumpable: false, yama: 2 }, { why: "refused", errno: 1 }],
-    ["nothing that is known, for a descendant", { yama: 1 }, { why: "refused", errno: 1 }],
+    ["no known reason", { own: privileged, isDumpable: false, yama: 2 }, { why: "refused", errno: 1 }],
+    ["no known reason, for a descendant", { yama: 1 }, { why: "refused", errno: 1 }],
   ];
   test.each(cases)("%s", (_, circumstances, obstacle) => {
     expect(explainRefusal({ ...found, ...circumstances })).toEqual(obstacle);
@@ -60,7 +60,7 @@ describe("why ptrace is refused", () => {
     expect(`${cause}; ${advice}`).not.toMatch(/undefined|doctor/);
   });
 
-  test("is read from what the kernel writes", () => {
+  test("is read from the kernel's text", () => {
     const status = parseStatus(readFileSync("/proc/thread-self/status", "latin1"));
     expect(status).toMatchObject({ parent: process.ppid, tracer: 0 });
     expect(status!.users).toEqual([process.getuid!(), process.geteuid!(), process.geteuid!()]);
@@ -68,7 +68,7 @@ describe("why ptrace is refused", () => {
   });
 });
 
-describe("the event of what was not done", () => {
+describe("the event of an action that failed", () => {
   const policy = {
     architecture: "x86_64",
     name: "p",
@@ -94,7 +94,7 @@ describe("the event of what was not done", () => {
     audit: false,
   };
 
-  test("says denied where a kill was refused, and why", () => {
+  test("says denied if the kernel refused a kill, with the reason", () => {
     const [event] = describeEvent(policy, { ...record, notKilled: 1 });
     expect(event).toMatchObject({
       verdict: "deny",
@@ -105,7 +105,7 @@ describe("the event of what was not done", () => {
     expect(describeEvent(policy, record)).toMatchObject([{ verdict: "kill-process", reason: "too many" }]);
   });
 
-  test("names the tracer, and what to do", () => {
+  test("names the tracer and a remedy", () => {
     const obstacle = { why: "traced", by: 9, command: "strace" } as const;
     const [event] = describeEvent(policy, { ...record, verdict: "unseen-child", errno: 1, obstacle });
     expect(event).toMatchObject({

@@ -1,11 +1,11 @@
-/** Why ptrace(2) refused a task: the conditions of `__ptrace_may_access` (kernel/ptrace.c) and Yama, in their order. */
+/** Explains why ptrace(2) refused a task, by the conditions of `__ptrace_may_access` (kernel/ptrace.c) and Yama, in their order. */
 
 import { readlinkSync, statSync } from "node:fs";
 import type { FollowObstacle } from "../../events/record.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { readProc, sysctl, taskName } from "../../linux/proc.ts";
 
-/** What counts of a task here, from /proc/TID/status. */
+/** The relevant fields of /proc/TID/status. */
 export interface TaskStatus {
   readonly parent: number;
   readonly tracer: number;
@@ -44,7 +44,7 @@ export interface PtraceCircumstances {
   readonly own: TaskStatus;
   readonly task: TaskStatus;
   readonly tracerName: string | undefined;
-  /** Undefined where it could not be found out. */
+  /** Undefined if unknown. */
   readonly isDumpable: boolean | undefined;
   readonly isInOurUserNamespace: boolean | undefined;
   /** `kernel.yama.ptrace_scope`; 0 where Yama is absent. */
@@ -72,7 +72,7 @@ export function explainRefusal(found: PtraceCircumstances): FollowObstacle {
   return { why: "refused", errno: found.errno };
 }
 
-/** Looks the caller over while it waits for its answer. `errno` is what PTRACE_SEIZE gave, positive. */
+/** Examines the caller while it waits for its answer. `errno` is PTRACE_SEIZE's, positive. */
 export function whyPtraceRefused(tid: number, errno: number): FollowObstacle {
   const own = statusOf("thread-self");
   const task = statusOf(tid);
@@ -95,7 +95,7 @@ export function whyPtraceRefused(tid: number, errno: number): FollowObstacle {
 }
 
 function isDescendant(tid: number): boolean {
-  // Ids are reused, so a walk up the tree that is read step by step could go in a circle.
+  // Ids are reused during the walk up the tree, so it could go in a circle.
   for (let pid = tid, steps = 0; pid > 1 && steps < 1000; steps++) {
     if (pid === process.pid) return true;
     pid = statusOf(pid)?.parent ?? 0;

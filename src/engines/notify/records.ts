@@ -1,4 +1,4 @@
-/** The records of the supervisor's judgements and refusals, which become events. */
+/** Makes the records of the supervisor's judgements and refusals, which become events. */
 import { takeReports } from "../../compile/wasm/instance.ts";
 import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
@@ -8,9 +8,9 @@ import type { JudgementMemory } from "./memory.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { Thread } from "./tasks.ts";
 
-/** Where records of judgements go. */
+/** The destination of records. */
 export interface RecordSink {
-  /** May this one be made? Asked first, because making one costs more than the judgement. */
+  /** Whether a record of this kind may be made. Asked first, because a record costs more than the judgement. */
   wants(key: string, now: number): boolean;
   put(record: EventRecord): void;
 }
@@ -27,7 +27,7 @@ export class Records {
     this.#audit = mode === "audit";
   }
 
-  /** The supervisor itself refuses the call in the memory, whatever the policy says. */
+  /** The supervisor itself refuses the call in the memory, independently of the policy. */
   putRefusal(
     refusal: Refusal,
     number: number,
@@ -47,7 +47,7 @@ export class Records {
       });
   }
 
-  /** Undefined where the sink wants no such record now. */
+  /** Undefined if the sink wants no such record now. */
   judgement(
     verdict: number,
     action: Action,
@@ -56,7 +56,7 @@ export class Records {
   ): JudgementRecord | undefined {
     const reports = this.#memory.reportCount === 0 ? [] : takeReports(this.#memory.instance.memory);
     const now = Date.now();
-    // Reports of an allowed call are counted by what they report, denials by the rule and the call.
+    // The rate of reports is limited for each report, that of denials for each rule and call.
     const key =
       action === "allow" ? `report ${reports.map(({ report }) => report).join()}` : `${verdict} ${this.#memory.number}`;
     if (!this.#sink.wants(key, now)) return undefined;
@@ -86,7 +86,7 @@ export class Records {
     this.#sink.put({ kind: "notice", time: Date.now(), text });
   }
 
-  /** Reports, once, that this process has no file descriptor left. */
+  /** Reports once that this process has no file descriptor left. */
   reportDescriptors(): void {
     if (this.#reportedDescriptors || !noDescriptorsLeft()) return;
     this.#reportedDescriptors = true;

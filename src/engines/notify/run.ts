@@ -1,11 +1,11 @@
 /**
  * Runs a command under a policy and waits for it.
  *
- * No code is read from disk once the command runs: a command of the same user could change it.
+ * After the command's start no code is read from disk, because a command of the same user could change it.
  *
  * The supervisor's thread takes some 30 ms to start. Until the filter's first notification, this thread waits in the
- * kernel. Where calls need the policy's state, the supervisor's thread starts meanwhile; else it starts at the first
- * question, which is about a denial, so that only an event is late.
+ * kernel. If calls need the policy's state, the supervisor's thread starts meanwhile. Otherwise it starts at the first
+ * notification, which is about a denial, so only an event is late.
  */
 
 import { read, readFileSync } from "node:fs";
@@ -32,9 +32,9 @@ import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "
 export interface NotifyRunOptions extends RunOptions {
   /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
   readonly supervisor?: string | undefined;
-  /** "oldest": without what came after Linux 5.9, for tests. */
+  /** "oldest": without the features of kernels after Linux 5.9, for tests. */
   readonly kernel?: KernelFeatures | undefined;
-  /** For tests: interrupt each fork at once, as on a machine where it does not get a processor. */
+  /** For tests: interrupt each fork at once, as if the thread did not get a processor. */
   readonly interruptsForks?: boolean | undefined;
 }
 
@@ -42,7 +42,7 @@ const advice = "with --kill-events the supervisor kills instead, and the call an
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
- * where nothing was started.
+ * if the command was not started.
  */
 export async function runUnderNotify(
   policy: NotifyPolicy,
@@ -60,10 +60,10 @@ class Run {
   readonly #source: string | undefined;
   readonly #addon = nativeFile("portcullis.node");
   #worker: Worker | undefined;
-  /** The supervisor's, where the filter asks one. */
+  /** The supervisor's, if the filter asks one. */
   #descriptors: SupervisorDescriptors | undefined;
   readonly #sigsys: SigsysWatch;
-  /** From the start of the command on. */
+  /** Set when the command has started. */
   #watch!: CommandWatch;
 
   constructor(policy: NotifyPolicy, options: NotifyRunOptions) {
@@ -95,7 +95,7 @@ class Run {
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     }
-    // This thread serves the status, so it may not wait in the kernel.
+    // This thread serves the status, so it must not wait in the kernel.
     if (this.#options.status !== undefined || this.#waitUnasked(launched) === "asked")
       await this.#superviseUntilEnd(launched);
     else void this.#worker?.terminate();
@@ -139,15 +139,15 @@ class Run {
 
   #startWorker(): Worker {
     const data: WorkerData = { addon: this.#addon, counters: this.#counters };
-    // A part of Node's own executable, loaded where a thread is needed: it takes 2 ms.
+    // Loaded only if a thread is needed, because it takes 2 ms.
     const { Worker } = process.getBuiltinModule("node:worker_threads");
-    // With streams of its own it touches none of this process's, which would make them non-blocking for all who share them.
+    // With its own streams the thread does not touch this process's, which would make them non-blocking for all their users.
     return new Worker(this.#source!, { eval: true, workerData: data, execArgv: [], stdout: true, stderr: true });
   }
 
   /**
-   * Where the address space is limited, the supervisor takes what it needs before the command starts: a command whose calls
-   * are all denied is of no use. Throws a StartError.
+   * If the address space is limited, the supervisor allocates its memory before the command starts, because without a
+   * supervisor all supervised calls would be denied. Throws a StartError.
    */
   async #prepareWorker(): Promise<void> {
     this.#worker ??= this.#startWorker();
@@ -201,7 +201,7 @@ class Run {
         Atomics.sub(this.#counters, 0, 1);
         this.#options.onEvent(message.record);
       });
-      // The thread has ended while tasks are under the filter: without a listener the kernel denies what the filter asks (ENOSYS).
+      // The thread has ended before the tree. Without a listener the kernel denies the calls about which the filter asks (ENOSYS).
       const failed = (why: string): void => {
         if (isOver) return;
         close(listener);
@@ -213,7 +213,7 @@ class Run {
     });
   }
 
-  /** Resolves when the launcher has no more to say. */
+  /** Resolves after the launcher's last message. */
   #converse(socket: number): Promise<void> {
     return new Promise((resolve) => {
       const buffer = new Uint8Array(16);

@@ -4,7 +4,7 @@ import type { OwnerState, StateSnapshot } from "../status.ts";
 import type { JudgementMemory } from "./memory.ts";
 import type { TaskRegistry } from "./tasks.ts";
 
-/** Calls wait while it is taken: it has so many processes at most. */
+/** The most processes in a snapshot, during which calls wait. */
 const mostProcesses = 256;
 
 export function takeSnapshot(memory: JudgementMemory, registry: TaskRegistry): StateSnapshot {

@@ -1,4 +1,4 @@
-/** The supervisor's side of the status of a running tree: counts, and a snapshot of the state when it is asked for. */
+/** The supervisor's part of the status of a running tree: counts, and on request a snapshot of the state. */
 import { type StateSnapshot, statusWords } from "../status.ts";
 import type { JudgementMemory } from "./memory.ts";
 import { takeSnapshot } from "./snapshot.ts";

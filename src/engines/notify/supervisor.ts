@@ -1,8 +1,8 @@
 /**
- * The supervisor: receives what the filter asks, has the policy judge it, and answers.
+ * The supervisor: receives the calls about which the filter asks, lets the policy judge them, and answers.
  *
  * One judgement is: fused native call → `step` → fused native call. The thread that runs this does nothing else, so an
- * evaluation is atomic. Anything that goes wrong in here denies: from the first internal error on, everything.
+ * evaluation is atomic. After an internal error it denies every call.
  */
 
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
@@ -47,7 +47,7 @@ import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 const restrictAllThreads = 8n;
 /** Milliseconds between examinations of the tracees, while no call comes. */
 const traceInterval = 0.1;
-/** Milliseconds that a call waits at most for forks in flight. That of a frozen thread (cgroup.freeze) does not end. */
+/** The most milliseconds that a call waits for forks in flight. The fork of a frozen thread (cgroup.freeze) does not end. */
 const settlePatience = 5000;
 
 export interface SupervisorOptions {
@@ -62,12 +62,12 @@ export interface SupervisorOptions {
   readonly kernel: KernelFeatures;
   /** See NotifyRunOptions. */
   readonly interruptsForks: boolean;
-  /** Of the policy's step, where there is one already. */
+  /** The instance of the policy's step, if it exists already. */
   readonly instance?: PolicyInstance | undefined;
   readonly status?: StatusSink | undefined;
 }
 
-/** Use what this kernel has, or only what Linux 5.9 had. */
+/** Use the features of this kernel, or only those of Linux 5.9. */
 export type KernelFeatures = "present" | "oldest";
 
 export class Supervisor {
@@ -84,23 +84,23 @@ export class Supervisor {
   readonly #audit: boolean;
   readonly #architecture: number;
   readonly #architectureName: ArchitectureName;
-  /** Whether the thread or the process that calls must be known to judge it. */
+  /** Whether a judgement needs the calling thread or process. */
   readonly #identifies: boolean;
   readonly #records: Records;
   readonly #phases: PhaseReader;
-  /** Undefined where the policy reads no memory of its callers, and has no rooms. */
+  /** Undefined if the policy neither reads memory of its callers nor has rooms. */
   readonly #pinning: Pinning | undefined;
-  /** Undefined where the policy has no rooms, and in an audit, which enforces nothing. */
+  /** Undefined if the policy has no rooms, and in an audit, which enforces nothing. */
   readonly #admission: Admission | undefined;
   readonly #observer: MemoryObserver;
-  /** Undefined where the policy asks about no object that a path leads to. */
+  /** Undefined if the policy does not ask about the object of a path. */
   readonly #objects: ServedCalls | undefined;
-  /** Descriptors that can be read when there is something to do. */
+  /** Descriptors that are readable when a call needs the loop. */
   readonly #asking: number[];
-  /** Callers' memory may never come (pin/stalling.ts). */
+  /** Whether reads of callers' memory may never end (pin/stalling.ts). */
   #readsApart = false;
   readonly #restrictsItself: number;
-  /** A process has restricted all of its threads at once: which of its children have come before is not known. */
+  /** A process has restricted all of its threads at once. Which of its children are older is not known. */
   #isRestricted = false;
   readonly #clone3: number;
   readonly #following: Following;
@@ -206,7 +206,7 @@ export class Supervisor {
         }
       }
       if (this.#status.isAsked) {
-        // No caller waits for it but those that call meanwhile.
+        // The pending answer goes first, so that its caller does not wait for the snapshot.
         if (answer) this.#send();
         answer = false;
         this.#status.tell(this.#memory, this.#registry);
@@ -230,14 +230,14 @@ export class Supervisor {
     close(listener);
   }
 
-  /** The end of a task can be what a call waits for, and becomes no notification. */
+  /** A call can wait for the end of a task, which is not a notification. */
   #advanceRooms(): void {
     if (this.#admission?.keeper.isBusy !== true) return;
     this.#reap(this.#native.deaths());
     this.#admission.keeper.advance();
   }
 
-  /** Whether a notification comes within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
+  /** Whether a notification arrives within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
   #awaitQuestion(milliseconds: number): boolean {
     if (milliseconds === 0) this.#advanceRooms();
     if (this.#pinning!.hasWaiting) return true;
@@ -247,10 +247,10 @@ export class Supervisor {
     return isAsked;
   }
 
-  /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */
+  /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
   #receive(pinning: Pinning): boolean {
     if (this.#objects?.has(this.#memory.id)) return this.#receiveHeld(this.#objects, this.#memory.id);
-    // A thread is in one call at a time, and so in none of those before.
+    // A thread is in one call at a time, so its earlier calls have ended.
     this.#admission?.keeper.ended(this.#memory.tid);
     const received = pinning.receive(this.#memory.bytes());
     switch (received.kind) {
@@ -285,7 +285,7 @@ export class Supervisor {
     return answer;
   }
 
-  /** Where it fails, the call is denied, and so is every later one. */
+  /** If it fails, this call and every later one is denied. */
   #judgeSafely(call?: PendingCall | HeldCall): boolean {
     try {
       if (!this.#failed) return this.#judge(call);
@@ -297,7 +297,7 @@ export class Supervisor {
 
   // ── A judgement ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** True where an answer lies in the memory and is to be sent; false where it has been sent. */
+  /** True if an answer is in the memory and must be sent; false if it has been sent. */
   #judge(call: PendingCall | HeldCall | undefined): boolean {
     const memory = this.#memory;
     const { number, tid } = memory;
@@ -310,7 +310,7 @@ export class Supervisor {
     if (this.#tracer.busy) {
       const called = this.#tracer.called(tid, memory.call());
       if (called === "judged") memory.pass();
-      // Restarted once the stop that is pending for its thread is over.
+      // The kernel restarts the call after the stop that is pending for its thread.
       else if (called === "stops") memory.refuse(kernelErrno.ERESTARTNOINTR);
       if (called !== "new") return true;
     }
@@ -399,13 +399,13 @@ export class Supervisor {
 
   // ── Arguments behind pointers ─────────────────────────────────────────────────────────────────────────────────────
 
-  /** Reads the caller's memory, judges what was read, and has the caller make its call with that and nothing else. */
+  /** Reads the caller's memory, judges the copy, and lets the caller make its call with that copy. */
   #judgeObserved(call: PendingCall, caller: Thread | undefined, observations: ReturnType<MemoryObserver["of"]>): void {
     const { number } = this.#memory;
     const outcome = call.observe((observer) => {
       const memory = observations.map((one) => readMemory(observer, one));
       const observed = this.#observer.observe(number, memory);
-      // The kernel's own copy would have failed: the call returns that, and is not judged.
+      // The kernel's own copy would fail with this errno, so the call returns it without a judgement.
       if ("errno" in observed) return new ObservationFailure(observed.errno);
       const order = this.#objects?.orderOf(number, observer, observations, memory);
       if (order instanceof ObservationFailure) return order;
@@ -431,7 +431,7 @@ export class Supervisor {
     });
   }
 
-  /** An audit lets a call pass that it cannot judge, but for those whose effect on the registry must be followed. */
+  /** An audit lets a call pass that it cannot judge, except if its effect on the registry must be followed. */
   #unpinned(caller: Thread | undefined): Unpinned {
     const { number, tid } = this.#memory;
     if (number === this.#clone3) return errno.ENOSYS; // C libraries fall back to clone
@@ -440,7 +440,7 @@ export class Supervisor {
     return this.#audit && !isFollowed ? passesUnpinned : errno.EPERM;
   }
 
-  /** True where an answer lies in the memory; else the addon gives it. */
+  /** True if an answer is in the memory; otherwise the addon gives it. */
   #judgeHeld(call: HeldCall, caller: Thread | undefined): boolean {
     const { objects, id } = call;
     const held = objects.held(id);
@@ -451,7 +451,7 @@ export class Supervisor {
       case "refused":
         return this.#refuseObject(held.why, held.errno);
       case "object": {
-        // It was known when it called first.
+        // The caller was known at its first notification.
         if (this.#isRestricted || caller?.process.isRestricted !== false)
           return this.#refuseObject("landlock", errno.EACCES);
         const { observations, memory, rewritten } = held;
@@ -468,13 +468,13 @@ export class Supervisor {
     }
   }
 
-  /** A thread's children, threads and programs have its Landlock domain, so its process counts as a whole. */
+  /** Children and threads of a thread inherit its Landlock domain, also through execve, so its whole process counts. */
   #restrict(caller: Thread | undefined): void {
     if (caller === undefined || (this.#memory.argument(1) & restrictAllThreads) !== 0n) this.#isRestricted = true;
     else caller.process.isRestricted = true;
   }
 
-  /** True where the answer lies in the memory. */
+  /** True if the answer is in the memory. */
   #refuseObject(hold: HoldObstacle, number: number): boolean {
     this.#records.putRefusal("unserved", number, { hold, audit: this.#audit });
     if (this.#audit) this.#pinning!.giveUp(this.#memory.bytes(), passesUnpinned);
@@ -482,7 +482,7 @@ export class Supervisor {
     return !this.#audit;
   }
 
-  /** The second notification of a call that was judged: it is no event. */
+  /** The second notification of a judged call, which is not an event. */
   #passPrepared(call: PreparedCall): boolean {
     const { number, tid } = call;
     const traits = this.#options.policy.calls[number] ?? 0;
@@ -499,7 +499,7 @@ export class Supervisor {
 
   // ── Rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A call has waited too long for a room: it gets the room's verdict. The errno that it returns. */
+  /** Gives the room's verdict to a call that has waited too long. Returns the call's errno. */
   readonly #judgeLate: JudgeLate = (notification, caller, late) => {
     const current = this.#memory.bytes().slice(0, notification.length);
     this.#memory.bytes().set(notification);
@@ -512,7 +512,7 @@ export class Supervisor {
     return this.#errnoOf(verdict);
   };
 
-  /** As in describe.ts, which leaves it out: there is no need to make the record. */
+  /** Whether describe.ts would leave out the event, so that no record is needed. */
   #isExpected(number: number, verdict: number): boolean {
     return number === this.#clone3 && isExpectedRefusal("clone3", this.#options.policy.description.verdicts[verdict]!);
   }
@@ -528,7 +528,7 @@ export class Supervisor {
   #refuseUnidentified(why: Unidentified): boolean {
     switch (why) {
       case "gone":
-        // The caller does not wait for this answer any more, or it is hidden from us.
+        // The caller no longer waits for this answer, or it is hidden from us.
         this.#memory.refuse(errno.EPERM);
         return true;
       case "exhausted":
@@ -538,13 +538,13 @@ export class Supervisor {
     }
   }
 
-  /** True where the caller has got the answer. */
+  /** True if the caller has got the answer. */
   #send(): boolean {
     const response = this.#memory.response();
     return this.#native.syscall(callNumber("ioctl"), this.#options.listener, notifyRequest.send, response) === 0;
   }
 
-  // ── Refusals of our own, and their events ─────────────────────────────────────────────────────────────────────────
+  // ── Our own refusals, and their events ────────────────────────────────────────────────────────────────────────────
 
   #refuseToFollow(obstacle: FollowObstacle): boolean {
     return this.#refuse("unseen-child", errno.EPERM, obstacle);
@@ -574,7 +574,7 @@ export class Supervisor {
     }
   }
 
-  /** The errno for which the kernel refuses it: from then on the supervisor denies everything. */
+  /** Returns the errno for which the kernel refuses the kill; then the supervisor denies everything from then on. */
   #killCaller(caller: Thread | undefined): number | undefined {
     const { listener } = this.#options;
     const refused = killCaller(caller, {
@@ -594,8 +594,8 @@ export class Supervisor {
   }
 
   /**
-   * Waits until every fork in flight has made its child or has failed, so that none is counted that has failed. A fork
-   * that takes longer (of a process with much memory) counts as a process.
+   * Waits until every fork in flight has made its child or failed, so that no failed fork is counted. A fork that takes
+   * longer (of a process with much memory) counts as a process.
    */
   #settle(): void {
     const end = performance.now() + settlePatience;
@@ -608,7 +608,7 @@ export class Supervisor {
     this.#reap(this.#native.deaths());
   }
 
-  /** Only for our tracees: they are not reaped before they are detached, so the id is theirs. */
+  /** Only for our tracees: they are not reaped before they are detached, so the id is still theirs. */
   #kill(pid: number): void {
     this.#native.syscall(callNumber("kill"), pid, signals.SIGKILL);
   }

@@ -31,7 +31,7 @@ function isBuilt(): boolean {
   }
 }
 
-describe.skipIf(!isBuilt())("who is alive", () => {
+describe.skipIf(!isBuilt())("the registry of tasks", () => {
   test("counts processes, and forks in flight until they fail", () => {
     const { tasks, epoll } = registry("most-20");
     expect(tasks.alive).toBe(0);
@@ -44,7 +44,7 @@ describe.skipIf(!isBuilt())("who is alive", () => {
     close(epoll);
   });
 
-  test("a child takes its reservation's place, and is gone when its descriptor says so", async () => {
+  test("a child replaces its reservation, and ends when its descriptor shows its end", async () => {
     const { tasks, epoll } = registry("process-copied");
     const child = spawn("sleep", ["3600"], { stdio: "ignore" });
     await once(child, "spawn");
@@ -62,7 +62,7 @@ describe.skipIf(!isBuilt())("who is alive", () => {
     close(epoll);
   });
 
-  test("memory of what has ended is used again", () => {
+  test("the memory of ended tasks is reused", () => {
     const { tasks, memory, epoll } = registry("process-copied");
     expect(adoptSelf(tasks)).toBe(true);
     const parent = tasks.find(process.pid);
@@ -78,13 +78,13 @@ describe.skipIf(!isBuilt())("who is alive", () => {
     close(epoll);
   });
 
-  test("a process that was not followed since its fork is refused, where that matters", () => {
+  test("a process that was not followed since its fork is refused if the policy needs births", () => {
     const { tasks, epoll } = registry("process-copied");
     expect(tasks.discover(process.pid, () => true)).toBe("unseen");
     close(epoll);
   });
 
-  test("an identity that was read after the caller had gone is not believed", () => {
+  test("an identity that was read after the caller's end is rejected", () => {
     const { tasks, epoll } = registry("process-fresh");
     expect(tasks.discover(process.pid, () => false)).toBe("gone");
     expect(tasks.discover(0x3f_ffff, () => true)).toBe("gone");

@@ -1,12 +1,12 @@
 /**
- * The caller: from the thread id in a notification to the thread's and the process's state.
+ * The registry of tasks: finds the state of a thread and its process by the thread id in a notification.
  *
- * Ids are reused; descriptors are not. Every process that is known has a pidfd, and every thread but the leader one of
- * its own; all are watched by one epoll, which is asked after each notification has been received and before it is judged
- * (the addon's `next`). A caller is alive until it is answered, so a task that had its id before is known to be dead by then.
+ * Ids are reused; descriptors are not. Every known process has a pidfd, and so has every thread but the leader. One epoll
+ * watches all of them; the addon's `next` polls it after each notification is received and before it is judged. A caller
+ * lives until it is answered, so the end of an earlier task with its id is known by then.
  *
- * The leader needs no descriptor of its own: its id is its process's and stays taken as long as that lives. It can come to
- * mean another thread, though: `executed`.
+ * The leader needs no descriptor, because its id is its process's, which is not reused during the process's life. An
+ * execution by another thread gives that thread the leader's id: `executed`.
  */
 
 import { inherit, initialise, SlotAllocator } from "../../compile/wasm/state.ts";
@@ -18,14 +18,14 @@ import type { Needs } from "./policy.ts";
 
 export interface Process {
   readonly pid: number;
-  /** Address of its state. */
+  /** The address of its state. */
   readonly slot: number;
   readonly pidfd: number;
-  /** The pidfd is not the registry's to close. */
+  /** The registry must not close the pidfd. */
   readonly isBorrowed: boolean;
   readonly threads: Set<Thread>;
   readonly word: number;
-  /** A thread of it, or of a process that it comes from, has restricted itself by Landlock. */
+  /** Whether a thread of it, or of an ancestor, has restricted itself by Landlock. */
   isRestricted: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface Thread {
   word: number;
 }
 
-/** The state that a process starts with, set aside when its parent's fork was judged. */
+/** The state with which a process starts, reserved when its parent's fork was judged. */
 export interface Reservation {
   readonly processSlot: number;
   readonly threadSlot: number;
@@ -46,15 +46,15 @@ export interface Reservation {
   readonly isRestricted: boolean;
 }
 
-/** Why no thread is found: the caller is gone, its process was not followed since its fork, or descriptors have run out. */
+/** Why no thread is found: the caller has ended, its process was not followed since its fork, or descriptors have run out. */
 export type Unidentified = "gone" | "unseen" | "exhausted";
 
 export interface TaskFeatures {
-  /** A pidfd can be of one thread (Linux 6.9). */
+  /** Whether the kernel has pidfds of single threads (Linux 6.9). */
   readonly threadDescriptors: boolean;
-  /** Ask pidfds for their process and its credentials (Linux 6.13) before /proc. */
+  /** Use PIDFD_GET_INFO for the process and its credentials (Linux 6.13) before /proc. */
   readonly descriptorsIdentify: boolean;
-  /** Called when the registry drops a thread: it has ended, or has another id now. */
+  /** Called when the registry drops a thread, which has ended or has got another id. */
   readonly ended?: (tid: number) => void;
 }
 
@@ -70,11 +70,11 @@ export class TaskRegistry {
   readonly #watched: (Thread | Process | undefined)[] = [];
   readonly #freeWords: number[] = [];
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
-  /** Before Linux 6.9 a thread's descriptor is its folder in /proc, which does not show when it ends: ask each time. */
+  /** Before Linux 6.9 a thread's descriptor is its folder in /proc, which gives no event at its end, so each call checks it. */
   readonly #threadsMustBeAsked: boolean;
   #reservations = 0;
 
-  /** From Linux 6.13 on a pidfd gives its process and its credentials. */
+  /** Whether PIDFD_GET_INFO gives the process and its credentials (Linux 6.13). */
   readonly #descriptorsIdentify: boolean;
   readonly #ended: (tid: number) => void;
 
@@ -88,12 +88,12 @@ export class TaskRegistry {
     this.#slots = new SlotAllocator(memory.instance.memory, memory.instance.layout);
   }
 
-  /** Processes with a living thread, and forks in flight. */
+  /** The number of processes with a living thread, and of forks in flight. */
   get alive(): number {
     return this.#processes.size + this.#reservations;
   }
 
-  /** Those whose calls the policy's state is of, in the order in which they became known. */
+  /** The known processes, in the order in which they became known. */
   get processes(): Iterable<Process> {
     return this.#processes.values();
   }
@@ -106,7 +106,7 @@ export class TaskRegistry {
     return this.#threads.size;
   }
 
-  /** The thread with this id, if it is known and is still that thread. */
+  /** The known thread with this id, if it still lives. */
   find(tid: number): Thread | undefined {
     const thread = this.#threads.get(tid);
     if (thread === undefined || !this.#threadsMustBeAsked || thread.descriptor < 0) return thread;
@@ -116,8 +116,8 @@ export class TaskRegistry {
   }
 
   /**
-   * A thread that calls for the first time; its state is fresh. `stillWaits` says whether the notification still stands:
-   * asked after the thread's identity was read, it proves that it was the caller's.
+   * Adds a thread at its first call, with fresh state. `stillWaits` says whether the notification is still valid: if it is
+   * after the thread's identity was read, that identity is the caller's.
    */
   discover(tid: number, stillWaits: () => boolean): Thread | Unidentified {
     const descriptor = this.#threadsMustBeAsked ? openDirectory(`/proc/${tid}`) : openThread(tid);
@@ -125,7 +125,7 @@ export class TaskRegistry {
     const known = this.#identify(tid, descriptor, identity) && stillWaits();
     if (!known || descriptor < 0) {
       if (descriptor >= 0) close(descriptor);
-      // Without descriptors /proc cannot be read either, and a caller that waits looks like one that is gone.
+      // Without descriptors /proc cannot be read either, so a waiting caller looks like one that has ended.
       return noDescriptorsLeft() && stillWaits() ? "exhausted" : "gone";
     }
     const isLeader = identity.process === tid;
@@ -158,7 +158,7 @@ export class TaskRegistry {
     return this.#addProcess(pid, slot) ?? "exhausted";
   }
 
-  /** The process that the command starts as, with its only thread. Its pidfd stays the caller's. False on failure. */
+  /** Adds the command's first process, with its only thread. The pidfd stays the caller's. False on failure. */
   adopt(pid: number, pidfd: number): boolean {
     const processSlot = this.#slots.take("process");
     const threadSlot = this.#slots.take("thread");
@@ -171,7 +171,7 @@ export class TaskRegistry {
 
   // ── Children ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A fork was allowed: its child gets its parent's state as it is now, and counts among the living from here on. */
+  /** A fork was allowed: reserves its parent's present state for the child, which counts as alive from now on. */
   reserveChild(parent: Thread | undefined): Reservation {
     const processSlot = this.#slots.take("process");
     const threadSlot = this.#slots.take("thread");
@@ -185,7 +185,7 @@ export class TaskRegistry {
     return { processSlot, threadSlot, isRestricted: parent?.process.isRestricted ?? false };
   }
 
-  /** The fork failed, or was never made. */
+  /** Frees the reservation of a fork that failed, or was never made. */
   cancel(reservation: Reservation): void {
     this.#reservations--;
     this.#slots.giveBack("process", reservation.processSlot);
@@ -193,8 +193,8 @@ export class TaskRegistry {
   }
 
   /**
-   * The child exists and has not run yet. "thread": it is not a process (the fork failed, and its caller has started a
-   * thread since); "exhausted": no descriptor is left to follow it with.
+   * Adds the child, which exists and has not run yet. "thread": it is not a process (the fork failed, and its caller has
+   * started a thread since); "exhausted": no descriptor is left for it.
    */
   commit(reservation: Reservation, pid: number): "process" | "thread" | "exhausted" {
     this.#reservations--;
@@ -203,7 +203,7 @@ export class TaskRegistry {
   }
 
   #addFirst(pid: number, reservation: Reservation, borrowed?: number): boolean {
-    // A process that had this id and whose end has not been reported yet.
+    // An earlier process with this id, whose end has not been reported yet.
     const former = this.#processes.get(pid);
     if (former !== undefined) this.#endProcess(former);
     const process = this.#addProcess(pid, reservation.processSlot, borrowed);
@@ -217,8 +217,8 @@ export class TaskRegistry {
   }
 
   /**
-   * A thread that was not the leader has executed a program: it now has the leader's id and keeps its own state, and all
-   * other threads of its process are gone.
+   * A thread other than the leader has executed a program. It now has the leader's id and its own state as before, and all
+   * other threads of its process have ended.
    */
   executed(formerTid: number, pid: number): void {
     const thread = this.#threads.get(formerTid);
@@ -233,7 +233,7 @@ export class TaskRegistry {
 
   // ── Ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The process or thread that the epoll's word stands for has ended. */
+  /** The process or thread with this word of the epoll has ended. */
   reap(word: number): void {
     const one = this.#watched[word];
     if (one === undefined) return;
@@ -262,7 +262,7 @@ export class TaskRegistry {
 
   // ── Identity ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Effective ids of a thread's user and group at this moment, as we see them; undefined where it is gone. */
+  /** The present effective user and group of a thread, in our user namespace; undefined if it has ended. */
   credentials(thread: Thread): Identity | undefined {
     const descriptor = thread.descriptor >= 0 && !this.#threadsMustBeAsked ? thread.descriptor : thread.process.pidfd;
     const isExact = this.#descriptorsIdentify && (thread.descriptor < 0 || !this.#threadsMustBeAsked);
@@ -325,7 +325,7 @@ export class TaskRegistry {
   }
 }
 
-/** From /proc/TID/status, as our own namespaces see it. False where there is no such thread, or it is hidden. */
+/** Reads /proc/TID/status, with the ids of our own namespaces. False if the thread does not exist or is hidden. */
 export function readStatus(tid: number, identity: Identity): boolean {
   const text = readProc(`${tid}/status`);
   if (text === undefined) return false;

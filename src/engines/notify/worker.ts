@@ -15,9 +15,9 @@ import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
 /** The data that the thread starts with. */
 export interface WorkerData {
-  /** The addon's path: this file may come from memory, and then has no place of its own. */
+  /** The addon's path, because this file may come from memory and then cannot find the addon itself. */
   readonly addon: string;
-  /** Word 0: how many records are in transit to the other thread. */
+  /** Word 0: the number of records in transit to the other thread. */
   readonly counters: Int32Array;
 }
 
@@ -27,7 +27,7 @@ export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance" | "status"
   readonly status: Uint32Array | undefined;
 };
 
-/** An order that may come before: allocate the policy's memory, and answer "ready". */
+/** An order that may precede it: allocate the policy's memory, and answer "ready". */
 export interface WorkerPreparation {
   readonly prepare: CompiledStep;
 }
@@ -40,10 +40,10 @@ export type WorkerMessage =
   /** No task is left under the filter. */
   | { readonly kind: "finished" };
 
-/** The most records in transit: further ones are dropped and counted. */
+/** The most records in transit; further ones are dropped and counted. */
 const mostUnderWay = 4096;
 
-/** Of one kind: so many at once, and then so many a second. */
+/** Limits of the records of one kind: so many at once, and then so many a second. */
 const limits = { burst: 200, perSecond: 50, keys: 1024 } as const;
 
 class MessageSink implements RecordSink {

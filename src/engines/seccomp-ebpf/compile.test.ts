@@ -17,8 +17,8 @@ function compile(policy: string, variant: string) {
   });
 }
 
-describe("a kernel whose filters do not copy arguments", () => {
-  it.each([true, false])("is refused policies about memory, with CAP_BPF or without", (unprivileged) => {
+describe("for a kernel whose filters do not copy arguments", () => {
+  it.each([true, false])("policies about memory are refused, with CAP_BPF or without", (unprivileged) => {
     const variant = printVariant({ unprivileged, memory: false });
     const { policy, diagnostics } = compile("no-secrets", variant);
     expect(policy).toBeUndefined();

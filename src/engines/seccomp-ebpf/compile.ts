@@ -1,4 +1,4 @@
-/** A policy for the `seccomp-ebpf` engine: one bundle with both of its programs. */
+/** Compiles a policy for the engine `seccomp-ebpf`: one bundle with the classic and the eBPF program. */
 
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
@@ -19,7 +19,7 @@ import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
 import { readVariant } from "./variant.ts";
 
 export interface SeccompEbpfCompilation {
-  /** Undefined exactly where there is an error among the diagnostics. */
+  /** Undefined if and only if the diagnostics contain an error. */
   readonly policy: SeccompEbpfPolicy | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -28,9 +28,9 @@ export interface SeccompEbpfCompileOptions {
   readonly mode: SeccompEbpfMode;
   /** For a loader without CAP_BPF. */
   readonly unprivileged: boolean;
-  /** Who compiles: "portcullis 0.1.0". */
+  /** Name and version of the compiler: "portcullis 0.1.0". */
   readonly compiler: string;
-  /** The values that the policy's parameters were given. */
+  /** The values of the policy's parameters. */
   readonly fixed: readonly (readonly [name: string, value: string])[];
   /** For the lines in the verifier's log. */
   readonly sources: Sources;

@@ -1,5 +1,5 @@
-/** What of the engine `seccomp-ebpf` works on this machine, whose kernel has it: for `doctor`. */
-import { firstLines, type Trial, tellsOfDenial } from "../description.ts";
+/** Examines the engine `seccomp-ebpf` for `doctor`, on a machine whose kernel supports it. */
+import { firstLines, hasDenial, type Trial } from "../description.ts";
 import type { Finding } from "../finding.ts";
 import { readVariant } from "./variant.ts";
 
@@ -12,7 +12,7 @@ export function* examineSeccompEbpf(start: Trial, variant: string): Generator<Fi
   const { unprivileged, memory } = readVariant(variant);
   const how = unprivileged ? "without any privilege (programs of 4,096 instructions at most)" : "with CAP_BPF";
   yield { state: "fine", what: `the kernel enforces, ${how}` };
-  if (!tellsOfDenial(denied)) {
+  if (!hasDenial(denied)) {
     yield { state: "missing", what: "a denial was no event", help: firstLines(denied.stderr) };
   }
   yield memory

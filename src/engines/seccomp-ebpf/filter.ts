@@ -1,4 +1,4 @@
-/** The classic filter of the engine `seccomp-ebpf`: the static part, in front of the eBPF program that has the state. */
+/** The classic filter of the engine `seccomp-ebpf`: the static part, beside the eBPF program with the state. */
 import type { FilterProfile } from "../static-filter.ts";
 
 /** The kernel follows forks and executions, so nothing is supervised. */

@@ -1,4 +1,4 @@
-/** Starts a command under a bundle: beside this process, which waits for it, or in the place of the front. */
+/** Starts a command under a bundle: as a process that this one waits for, or by replacing the front. */
 import { errnoName } from "../../linux/errno.ts";
 import {
   errnoText,
@@ -17,16 +17,16 @@ import { StartError } from "../start-error.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
 export interface Launched extends Started {
-  /** The ring buffer, and the map with the count of records that did not fit. */
+  /** The ring buffer, and the map with the number of records that did not fit. */
   readonly events: number;
   readonly dropped: number;
-  /** Maps with the tree's tables: the first of them, in the order of the bundle. */
+  /** Descriptors of the maps with the tree's first tables, in the order of the bundle. */
   readonly tables: readonly number[];
 }
 
 type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 
-/** Throws a StartError where nothing was started. */
+/** Throws a StartError if the command was not started. */
 export function launch(command: readonly string[], policy: LaunchedPolicy, options: TreeOptions): Launched {
   return explaining(command, whyNot, () => {
     const started = startCommand(command, ordersFor(policy, options));
@@ -38,7 +38,7 @@ export function launch(command: readonly string[], policy: LaunchedPolicy, optio
   });
 }
 
-/** The front becomes the command: no process of portcullis is left. Throws a StartError where that cannot be. */
+/** Lets the front become the command, so that no process of portcullis remains. Throws a StartError if it cannot. */
 export function becomeCommand(command: readonly string[], policy: LaunchedPolicy): never {
   return explaining(command, whyNot, () => replaceFront(command, ordersFor(policy, {})));
 }
@@ -55,7 +55,7 @@ function ordersFor({ bundle, parameters }: LaunchedPolicy, tree: TreeOptions): L
   };
 }
 
-// ── Why not ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Error messages ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const otherwise = "`portcullis doctor` tries it; --engine notify works on any kernel since 5.9";
 
@@ -90,7 +90,7 @@ const attachFaults: Readonly<Record<string, string>> = {
   EOPNOTSUPP: "the kernel does not copy an argument that the policy reads",
 };
 
-/** The log's last line before its statistics, in which the verifier gives the error. */
+/** The log's last line before its statistics, which contains the verifier's error. */
 function telling(log: readonly string[]): string {
   const line = log.filter((one) => one !== "" && !/^(processed|verification time|stack depth)/.test(one)).at(-1);
   return line === undefined ? "" : `: ${line}`;

@@ -1,4 +1,4 @@
-/** What compiling a policy for the `seccomp-ebpf` engine gives. */
+/** A policy compiled for the engine `seccomp-ebpf`. */
 import type { EnginePolicy } from "../engine.ts";
 
 /**
@@ -11,11 +11,11 @@ export type SeccompEbpfMode = "reported" | "quiet";
 
 export interface SeccompEbpfPolicy extends EnginePolicy {
   readonly mode: SeccompEbpfMode;
-  /** The file that `compile` writes (docs/bundle.md): the launcher loads it. */
+  /** The bytes of a bundle (docs/bundle.md), which the launcher loads. */
   readonly bundle: Uint8Array;
-  /** The words of the bundle's open parameters, in its order. */
+  /** A word for each of the bundle's open parameters, in its order. */
   readonly parameters: readonly bigint[];
-  /** The tables that are maps, by their index in the program, in the order of the bundle. */
+  /** Indexes in the program of the tables that are maps, in the order of the bundle. */
   readonly mappedTables?: readonly number[];
   /** Bytes of the program's ring buffer. */
   readonly eventsSize: number;

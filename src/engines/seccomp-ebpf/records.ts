@@ -1,11 +1,11 @@
-/** Turns the records that the program writes to its ring buffer into those that all engines hand over. */
+/** Converts the records in the program's ring buffer to the records that all engines pass on. */
 
 import { decodeRecord, type ProgramRecord, refusals } from "../../compile/ebpf/targets/records.ts";
 import type { JudgementRecord, PolicyDescription, Refusal } from "../../events/record.ts";
 import { auditArchitecture, isX32Number } from "../../linux/architecture.ts";
 import { taskName } from "../../linux/proc.ts";
 
-/** A moment on two clocks: what CLOCK_MONOTONIC says in ns, and `Date.now()`. */
+/** One moment on two clocks: CLOCK_MONOTONIC in nanoseconds, and `Date.now()` in milliseconds. */
 export interface ClockPair {
   readonly monotonic: bigint;
   readonly wall: number;
@@ -15,7 +15,7 @@ export function clockPair(): ClockPair {
   return { monotonic: process.hrtime.bigint(), wall: Date.now() };
 }
 
-/** Throws a RangeError where the bytes are no record. */
+/** Throws a RangeError if the bytes are not a record. */
 export function judgementOf(policy: PolicyDescription, bytes: Uint8Array, clocks: ClockPair): JudgementRecord {
   const record = decodeRecord(bytes);
   const common = {
@@ -23,7 +23,7 @@ export function judgementOf(policy: PolicyDescription, bytes: Uint8Array, clocks
     time: clocks.wall - Number(clocks.monotonic - record.now) / 1e6,
     pid: record.pid,
     tid: record.tid,
-    // A moment later than the judgement; 0 where the task cannot be seen from here.
+    // The name of a moment after the judgement; the id is 0 if the task is not visible in our pid namespace.
     command: record.tid === 0 ? undefined : taskName(record.tid),
     architecture: record.architecture,
     number: record.number,

@@ -1,7 +1,7 @@
 /**
- * Runs a command under a policy that the kernel enforces, and waits for it where events or a tie to the tree ask for it.
+ * Runs a command under a policy that the kernel enforces, and waits for it if events or ties to the tree require that.
  *
- * The filters hold also after this process has ended: it only reads the ring buffer.
+ * This process only reads the ring buffer: the filters stay in force after its end.
  */
 
 import type { JudgementRecord, PolicyDescription } from "../../events/record.ts";
@@ -21,8 +21,8 @@ import { KernelStatus } from "./status.ts";
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
- * where nothing was started. Without events, time limit and ties to the tree it does not return: this process becomes the
- * command.
+ * if the command was not started. Without events, time limit and ties to the tree it does not return: the front becomes
+ * the command, and this process exits.
  */
 export async function runUnderSeccompEbpf(
   policy: SeccompEbpfPolicy,
@@ -49,8 +49,8 @@ export async function runUnderSeccompEbpf(
 }
 
 /**
- * Milliseconds: how long the kernel is waited in, at first after something happened and at most; the status socket has its
- * turn between waits.
+ * Milliseconds of a wait in the kernel: the first wait after an event, and the longest. Between waits the status socket is
+ * served.
  */
 const patience = { least: 20, most: 1000, mostServing: 100 } as const;
 const advice = "without --no-denial-events the call and the policy's line become an event";
@@ -69,18 +69,18 @@ async function waitUntilEnd(
   const most = status === undefined ? patience.most : patience.mostServing;
   let wait: number = patience.least;
   for (let conversing = true; conversing; ) {
-    status?.tellIfAsked();
+    status?.answerRequest();
     const [said = 0, written = 0] = pollFor([socket, events?.descriptor ?? -1], wait);
     if (written !== 0) events?.read(watch);
     if (said !== 0) conversing = watch.heed(readMessage(socket));
     wait = said !== 0 || written !== 0 ? patience.least : Math.min(most, 2 * wait);
-    // Timers and the writer of events get their turn.
+    // Timers and the writer of events run now.
     await new Promise((resolve) => setImmediate(resolve));
   }
   events?.read(watch);
 }
 
-/** Reads the program's ring buffer, and how many records did not fit. */
+/** Reads the program's ring buffer, and the number of records that did not fit. */
 class EventReader {
   readonly #description: PolicyDescription;
   readonly #onEvent: (record: JudgementRecord) => void;

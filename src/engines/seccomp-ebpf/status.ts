@@ -1,6 +1,6 @@
 /**
- * What can be known of a tree whose calls the kernel judges, without a word to the program or a lock that it takes: counts
- * of the records in its ring buffer, the keys of tables that are maps, and /proc.
+ * The status of a tree whose calls the kernel judges: counts of the records in the ring buffer, the keys of tables that
+ * are maps, and /proc. Reading it changes no state of the program and takes none of its locks.
  */
 import { readdirSync } from "node:fs";
 import type { JudgementRecord } from "../../events/record.ts";
@@ -10,7 +10,7 @@ import { type EngineStatus, type OwnerState, statusWords } from "../status.ts";
 import type { Launched } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
-/** What top cannot show, as sentences without a full stop. */
+/** Data that top cannot show, as sentences without a full stop. */
 export const statusLacks = [
   "calls that pass, because the kernel does not report them: refused calls alone are counted",
   "phases, counters, flags and values, which the kernel gives to a tracer only, and a tracer would stop the process",
@@ -18,7 +18,7 @@ export const statusLacks = [
 ] as const;
 
 const mostProcesses = 256;
-/** Each costs a system call; records wait meanwhile. */
+/** Each key costs a system call, during which records wait. */
 const mostKeys = 4096;
 
 export class KernelStatus {
@@ -44,7 +44,7 @@ export class KernelStatus {
   }
 
   /** Answers a request for a snapshot. */
-  tellIfAsked(): void {
+  answerRequest(): void {
     const { words, onSnapshot } = this.#status;
     if (words[statusWords.wanted] === 0) return;
     words[statusWords.wanted] = 0;
@@ -58,7 +58,7 @@ export class KernelStatus {
   }
 }
 
-/** None if there are too many, or the kernel does not let this user read them. */
+/** Empty if there are too many keys, or the kernel does not let this user read them. */
 function keysOf(map: BpfMap, table: number): OwnerState["tables"] {
   let keys = 0;
   try {
@@ -69,13 +69,13 @@ function keysOf(map: BpfMap, table: number): OwnerState["tables"] {
   return [[table, keys]];
 }
 
-/** The launcher adopts what the command leaves, so each process of the tree descends from it. */
+/** The launcher adopts the command's orphans, so each process of the tree descends from it. */
 function descendants(root: number): readonly { readonly pid: number; readonly threads: number }[] {
   const children = new Map<number, { pid: number; threads: number }[]>();
   for (const name of readdirSync("/proc")) {
     const stat = /^\d/.test(name) ? readProc(`${name}/stat`) : undefined;
     if (stat === undefined) continue;
-    // proc_pid_stat(5): behind the name, which can have parentheses, the state, the parent, …, and num_threads as the 20th
+    // proc_pid_stat(5): after the name, which can contain parentheses, come state, parent, …; num_threads is field 20
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (fields[0] === "Z") continue;
     const parent = Number(fields[1]);

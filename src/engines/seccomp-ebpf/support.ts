@@ -1,6 +1,6 @@
 /**
- * Whether this kernel enforces policies itself, for us. Found by trying, without attaching anything: a filter's flag with
- * no filter behind it, and the smallest programs.
+ * Finds whether this kernel lets us load and attach eBPF filters. It tries the flag of seccomp(2) without a filter, and
+ * loads the smallest programs; it attaches nothing.
  */
 import { existsSync } from "node:fs";
 import { BpfError, InterruptedError, loadProgram, programTypes } from "../../linux/bpf.ts";
@@ -13,16 +13,16 @@ import type { Missing } from "../engine.ts";
 /**
  * | support | means |
  * | --- | --- |
- * | privileged | programs may be as large as a jump reaches (CAP_BPF) |
- * | unprivileged | programs of 4,096 instructions at most |
- * | absent | no such program type: a kernel without the patches, or built without the option |
- * | off | it has the type, and kernel.seccomp.ebpf is 0 |
- * | forbidden | it has the type, but not for us |
- * | stateless | programs cannot call the kernel's functions, so that policies keep no state: there is no JIT compiler |
+ * | privileged | CAP_BPF: programs may be as large as a jump reaches |
+ * | unprivileged | programs have at most 4,096 instructions |
+ * | absent | the kernel lacks the program type: it has no patches, or was built without the option |
+ * | off | kernel.seccomp.ebpf is 0 |
+ * | forbidden | we lack the privilege for the program type |
+ * | stateless | programs cannot call kernel functions, so policies cannot have state: there is no JIT compiler |
  */
 export type SeccompEbpfSupport = "privileged" | "unprivileged" | "absent" | "off" | "forbidden" | "stateless";
 
-/** With which of them the engine works. */
+/** The kinds of support with which the engine works. */
 type WorkingSupport = Extract<SeccompEbpfSupport, "privileged" | "unprivileged">;
 
 export type Support =
@@ -30,9 +30,9 @@ export type Support =
   | { readonly is: Exclude<SeccompEbpfSupport, WorkingSupport>; readonly missing: Missing };
 
 /**
- * `r0 = SECCOMP_RET_ALLOW; if (r0 == 0) call kernel function 0; exit`, as bytes. There is no such function, and the call is
- * never reached, so it is taken out; but where programs cannot call any, that is said first: ENOTSUPP
- * (kernel/bpf/verifier.c, add_kfunc_call).
+ * `r0 = SECCOMP_RET_ALLOW; if (r0 == 0) call kernel function 0; exit`, as bytes. The function does not exist, but the
+ * verifier removes the unreachable call. If programs cannot call any kernel function, the verifier reports that before:
+ * ENOTSUPP (kernel/bpf/verifier.c, add_kfunc_call).
  */
 const allowing = [
   ...[0xb7, 0, 0, 0, 0, 0, 0xff, 0x7f],
@@ -40,12 +40,12 @@ const allowing = [
   ...[0x85, 0x20, 0, 0, 0, 0, 0, 0],
   ...[0x95, 0, 0, 0, 0, 0, 0, 0],
 ] as const;
-/** `call +1; exit;` and the same: only holders of CAP_BPF may load functions of their own (the same file). */
+/** `call +1; exit;` and the same program: only holders of CAP_BPF may load subprograms (the same file). */
 const calling = [0x85, 0x10, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0, ...allowing] as const;
 
 let found: Support | undefined;
 
-/** Throws a NativeUnavailableError where the native part is not there. */
+/** Throws a NativeUnavailableError if the addon is missing. */
 export function seccompEbpfSupport(): Support {
   found ??= probe();
   return found;
@@ -105,7 +105,7 @@ function forbidden(): Missing {
   };
 }
 
-/** With which errno a program is refused; 0 where it is not. */
+/** The errno with which the kernel refuses a program, or 0. */
 function refusal(instructions: readonly number[]): number {
   try {
     close(loadProgram({ type: programTypes.seccomp, instructions: Uint8Array.from(instructions), licence: "GPL" }));

@@ -1,7 +1,7 @@
-/** What the compiler must know about the machine that runs a policy under `seccomp-ebpf`, as `Availability.variant`. */
+/** The facts about a machine that the compiler for `seccomp-ebpf` needs, as `Availability.variant`. */
 
 export interface Variant {
-  /** Without CAP_BPF: programs of 4,096 instructions at most. */
+  /** Without CAP_BPF: programs have at most 4,096 instructions. */
   readonly unprivileged: boolean;
   /** The kernel copies and matches arguments of calls; patches 1 to 27 of the series alone do not. */
   readonly memory: boolean;

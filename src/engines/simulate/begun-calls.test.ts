@@ -65,7 +65,7 @@ describe("calls that have begun", () => {
     expect(first.begun).toEqual({ is: "runs" });
   });
 
-  it("do not make another call meanwhile, and end once", () => {
+  it("exclude another call of the task meanwhile, and end once", () => {
     const { command } = treeOf("perTree");
     begin(command, "mkdir");
     expect(() => command.call({ number: number("getpid") })).toThrow("has begun a call");
@@ -76,7 +76,7 @@ describe("calls that have begun", () => {
     expect(command.begun).toBeUndefined();
   });
 
-  it("that end at once find the room free or give up", () => {
+  it("take a free room or give up, if they end at once", () => {
     const tree = treeOf("perTree");
     const other = tree.command.fork();
     begin(tree.command, "mkdir");

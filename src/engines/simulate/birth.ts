@@ -1,4 +1,4 @@
-/** Calls that make a process or a thread: recognises them, and writes one for a test. */
+/** Recognises calls that make a process or a thread, and makes such calls for tests. */
 
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -10,7 +10,7 @@ import type { Bits } from "./unknown/known-bits.ts";
 const threadFlags = 0x003d_0f00n;
 const SIGCHLD = 17n;
 
-/** What a native call would make; undefined where it makes no task. `flags`: of clone and clone3. */
+/** What a native call would make; undefined if it makes no task. `flags` are those of clone and clone3. */
 export function birthKind(
   architecture: ArchitectureName,
   number: number,
@@ -32,7 +32,7 @@ export function birthKind(
 
 export type BirthCall = "clone" | "fork" | "vfork" | "thread";
 
-/** The plainest call that makes a process (or a thread) so. Where there is no fork or vfork, clone with no flags. */
+/** The simplest call of this kind that makes a process or a thread. clone without flags replaces a missing fork or vfork. */
 export function birthCall(architecture: ArchitectureName, by: BirthCall): SimulatedCall {
   const clone = callNumber("clone", architecture);
   if (by === "thread") return { number: clone, arguments: [threadFlags] };

@@ -1,4 +1,4 @@
-/** Verdicts in words. */
+/** Turns the possible verdicts of a simulated call into a ruling: verdict, reason and rule as text. */
 import { printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
@@ -11,17 +11,17 @@ type Ruling = Pick<
   "verdict" | "action" | "errno" | "passes" | "reason" | "rule" | "at" | "possible"
 >;
 
-/** For people; the member `verdict` is for programs. */
+/** The verdict in messages; the member `verdict` is for programs. */
 export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" | "action" | "errno">): string {
   return action === "unknown" || action === "fails" ? verdict : explainedVerdict({ action, errno });
 }
 
-/** "fails EFAULT": a copy that fails, and no judgement. */
+/** "fails EFAULT": the copy of memory fails, so there is no judgement. */
 export function failureText(errno: number): string {
   return `fails ${errnoName(errno) ?? errno}`;
 }
 
-/** The policy's ruling, from the verdicts that are possible (at least one). */
+/** The policy's ruling from the possible verdicts, of which there is at least one. */
 export function rulingOf(program: Program, possible: readonly number[]): Ruling {
   const verdicts = possible.map((index) => program.verdicts[index]!);
   const agreed = <T>(of: (verdict: Verdict) => T): T | undefined => {
@@ -42,7 +42,7 @@ export function rulingOf(program: Program, possible: readonly number[]): Ruling 
   };
 }
 
-/** The ruling on a call whose memory cannot be copied: the kernel's own copy would fail, and no policy is asked. */
+/** The ruling on a call whose memory cannot be copied: the kernel's own copy would fail, so the policy is not asked. */
 export function rulingOfFailure(errno: number, argument: string): Ruling {
   const failure = { action: "fails", errno } as const;
   return {

@@ -1,4 +1,4 @@
-/** Memory that is known in part: the words with their unknown bits cover the words of every memory that it can be. */
+/** Partly known memory: its words with unknown bits cover the words of every memory that it can be. */
 import { describe, expect, test } from "vitest";
 import type { Observation, ObservedWord } from "../../ir/observation.ts";
 import { type Choices, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
@@ -14,7 +14,7 @@ function randomText(choices: Choices): Uint8Array {
   return utf8(listOf(choices, 0, 4, () => pick(choices, ["/", "a", "b", "c", "x"])).join(""));
 }
 
-/** Memory of the shape, and the same with a part that is not known. */
+/** Memory of the shape, and the same with an unknown part. */
 function randomMemory(choices: Choices, { shape }: Observation): { real: GivenMemory; recorded: GivenMemory } {
   const both = (real: GivenMemory, part: GivenMemory) => ({
     real,
@@ -58,7 +58,7 @@ function randomMemory(choices: Choices, { shape }: Observation): { real: GivenMe
   }
 }
 
-test("words of memory that is known in part cover those of the whole", () => {
+test("words of partly known memory cover those of the complete memory", () => {
   let known = 0;
   let open = 0;
   for (let seed = 1; seed <= 400; seed++) {
@@ -88,7 +88,7 @@ test("words of memory that is known in part cover those of the whole", () => {
   expect(open).toBeGreaterThan(100);
 });
 
-/** A program that asks one thing of the argument `it` of call 1. */
+/** A program that reads one word of the argument `it` of call 1. */
 function asking(shape: Observation["shape"], reads: ObservedWord["reads"]) {
   const base = generateProgram(new SeededChoices(1), { stateless: true, statements: 1 });
   const observation: Observation = {
@@ -108,7 +108,7 @@ function asking(shape: Observation["shape"], reads: ObservedWord["reads"]) {
   };
 }
 
-describe("a text of which the beginning is known", () => {
+describe("a string whose beginning is known", () => {
   const ask = asking(
     { is: "path" },
     {
@@ -134,14 +134,14 @@ describe("a text of which the beginning is known", () => {
     expect(ask(cut(text))).toEqual({ word, unknown, lacking: ["it"] });
   });
 
-  test("whole, or behind a null pointer, is known", () => {
+  test("is known if it is complete, or behind a null pointer", () => {
     expect(ask({ is: "text", ...whole("/srv/a") })).toEqual({ word: 0b0011n, unknown: 0n, lacking: [] });
     expect(ask(undefined, 0n)).toEqual({ word: 0n, unknown: 0n, lacking: [] });
     expect(ask(undefined)).toEqual({ word: 0n, unknown: 0b1111n, lacking: ["it"] });
   });
 });
 
-describe("an object that a path leads to", () => {
+describe("the object of a path", () => {
   const ask = asking(
     { is: "path" },
     {
@@ -155,7 +155,7 @@ describe("an object that a path leads to", () => {
   );
   const text = (resolved?: string): GivenMemory => ({ is: "text", ...whole("a"), resolved });
 
-  test("is known where it is given", () => {
+  test("is known if it is given", () => {
     expect(ask(text("/srv"))).toMatchObject({ word: 0b111n, unknown: 0n });
     expect(ask(text("/srv/www/a"))).toMatchObject({ word: 0b110n, unknown: 0n });
     expect(ask(text("/srv2"))).toMatchObject({ word: 0b100n, unknown: 0n });
@@ -163,7 +163,7 @@ describe("an object that a path leads to", () => {
   });
 });
 
-describe("the copy fails as the kernel's", () => {
+describe("the copy fails as the kernel's copy, for", () => {
   const match = { is: "matches", part: { is: "whole" }, patterns: [{ kind: "is", text: "a" }] } as const;
   const path = asking({ is: "path" }, match);
   const string = asking({ is: "string", bytes: 16 }, match);
@@ -188,12 +188,12 @@ describe("the copy fails as the kernel's", () => {
     ["an address that is too long", address({ is: "address", bytes: new Uint8Array(129) }), errno.EINVAL],
     ["a structure that is too short", how(structure(23)), errno.EINVAL],
     ["a structure behind a null pointer", how(undefined, 0n), errno.EFAULT],
-    ["memory that is not there", path({ is: "failed", errno: errno.EFAULT }), errno.EFAULT],
+    ["unmapped memory", path({ is: "failed", errno: errno.EFAULT }), errno.EFAULT],
   ])("%s", (_, found, wanted) => {
     expect(found).toEqual({ errno: wanted });
   });
 
-  test("and what fits does not", () => {
+  test("no memory within the bounds", () => {
     expect(path({ is: "text", ...whole("x".repeat(4095)) })).toMatchObject({ word: 0n });
     expect(path({ is: "text", ...whole("a\0b") })).toMatchObject({ word: 1n, unknown: 0n });
     expect(list(strings("abcdefgh", "ij"))).toMatchObject({ word: 2n });

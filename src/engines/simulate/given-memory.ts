@@ -1,6 +1,6 @@
 /**
- * The memory behind pointers in a simulation, as cases and recordings give it: whole, in part, or not at all. From it come
- * the observed words of a call, with a mask of the bits that are not known. As with an engine, the copy can fail.
+ * The memory behind pointers in a simulation. Cases and recordings give it completely, in part, or not at all. This file
+ * computes the observed words of a call from it, with a mask of the unknown bits. As under an engine, the copy can fail.
  */
 import {
   addressBytes,
@@ -16,7 +16,7 @@ import { errno } from "../../linux/errno-numbers.ts";
 import { type Automaton, compileMatcher } from "../../patterns/automaton.ts";
 import { type Bits, binaryBits, bits, known } from "./unknown/known-bits.ts";
 
-/** A text without its NUL. `isCut`: more bytes follow, which are not known. */
+/** A string without its NUL. `isCut`: unknown bytes follow. */
 export interface GivenText {
   readonly bytes: Uint8Array;
   readonly isCut: boolean;
@@ -28,28 +28,28 @@ export type GivenMemory =
   /** The copy fails with this errno. */
   | { readonly is: "failed"; readonly errno: number }
   | { readonly is: "unknown" }
-  /** A path or another text; `resolved` is the absolute path of the object that it leads to, where that is known. */
+  /** A path or another string; `resolved` is the absolute path of the object that it leads to, if known. */
   | ({ readonly is: "text"; readonly resolved?: string | undefined } & GivenText)
   | { readonly is: "strings"; readonly entries: readonly GivenText[]; readonly isCut: boolean }
-  /** `struct sockaddr`; of a message, its `msg_name`, and its `msg_controllen` where that is known. */
+  /** `struct sockaddr`; of a message its `msg_name`, and its `msg_controllen` if known. */
   | {
       readonly is: "address";
       readonly bytes: Uint8Array;
       readonly resolved?: string | undefined;
       readonly controlLength?: bigint | undefined;
     }
-  /** A structure; `unknown` has a 1 for each bit that is not known, and is as long as `bytes`. */
+  /** A structure; `unknown` has a 1 for each unknown bit, and is as long as `bytes`. */
   | { readonly is: "structure"; readonly bytes: Uint8Array; readonly unknown: Uint8Array };
 
-/** By the policy's name of the argument. */
+/** Memory by the policy's name of the argument. */
 export type GivenMemories = ReadonlyMap<string, GivenMemory>;
 
 export type SimulatedWords =
   | {
       readonly words: readonly bigint[];
-      /** Masks: 1 where a bit is not known, and 0 in the word. */
+      /** Masks: 1 for each unknown bit, which is 0 in the word. */
       readonly unknown: readonly bigint[];
-      /** Arguments of whose memory the policy asks something that is not known. */
+      /** Arguments whose memory the policy reads and that is not known. */
       readonly lacking: readonly string[];
     }
   | { readonly errno: number; readonly argument: string };
@@ -57,7 +57,7 @@ export type SimulatedWords =
 /** A register of the call: its value, and its unknown bits. */
 export type RegisterBits = (register: number) => Bits;
 
-/** Keeps the automata of a program. */
+/** Computes observed words; it caches the automata of a program. */
 export class SimulatedMemory {
   readonly #program: Program;
   readonly #observer: Observer;
@@ -70,7 +70,7 @@ export class SimulatedMemory {
     this.#zeros = program.words.map(() => 0n);
   }
 
-  /** The words of a call. Memory that is not given is absent behind a null pointer, and else unknown. */
+  /** The words of a call. Memory that is not given is absent behind a null pointer, otherwise unknown. */
   words(number: number, given: GivenMemories, register: RegisterBits): SimulatedWords {
     const observations = this.#observer.of(number);
     if (observations.length === 0) return { words: this.#zeros, unknown: this.#zeros, lacking: [] };
@@ -101,7 +101,7 @@ export class SimulatedMemory {
     return { words, unknown, lacking };
   }
 
-  /** Which observations a call has. */
+  /** The observations of a call. */
   of(number: number): readonly ObservationOfCall[] {
     return this.#observer.of(number);
   }
@@ -150,12 +150,12 @@ function anyOf(word: ObservedWord): Bits {
   return bits(0n, (1n << BigInt(most.toString(2).length)) - 1n);
 }
 
-/** Behind a pointer of whose memory nothing is given. */
+/** Memory that is not given, behind this pointer. */
 function behind({ value, unknown }: Bits): GivenMemory {
   return value === 0n && unknown === 0n ? { is: "absent" } : { is: "unknown" };
 }
 
-/** Whether a part or the object that it leads to may be missing. */
+/** Whether all bytes, and the object that a path leads to, are known. */
 function isWhole(copy: GivenMemory): boolean {
   switch (copy.is) {
     case "absent":
@@ -174,7 +174,7 @@ function isWhole(copy: GivenMemory): boolean {
   }
 }
 
-/** The known memory, in the form of the observer. */
+/** The known memory, in the observer's form. */
 function memoryOf(copy: GivenMemory): Memory {
   switch (copy.is) {
     case "absent":
@@ -253,9 +253,9 @@ export function structureField(
   return bits(number(bytes), number(unknown));
 }
 
-// ── What the kernel's copy makes of it ──────────────────────────────────────────────────────────────────────────────
+// ── The kernel's copy ───────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The bounds are those of the engine (src/engines/notify/caller-memory.ts). @throws where it has another shape */
+/** Copies with the bounds of the engine (src/engines/notify/caller-memory.ts). @throws TypeError for memory of another shape */
 function copied(shape: Shape, given: GivenMemory): GivenMemory {
   const fails = (number: number): GivenMemory => ({ is: "failed", errno: number });
   if (given.is === "failed" || given.is === "unknown") return given;
@@ -274,7 +274,7 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
     case "message": {
       if (given.is !== "address") throw new TypeError(`an address, and not ${given.is}, is wanted`);
       if (given.bytes.length <= addressBytes) return given;
-      // A message's address is cut (__copy_msghdr(), net/socket.c).
+      // The kernel truncates a message's address (__copy_msghdr(), net/socket.c).
       if (shape.is === "address") return fails(errno.EINVAL);
       return { ...given, bytes: given.bytes.subarray(0, addressBytes) };
     }
@@ -298,12 +298,12 @@ function untilNul({ bytes, isCut }: GivenText): GivenText {
   return end < 0 ? { bytes, isCut } : { bytes: bytes.subarray(0, end), isCut: false };
 }
 
-// ── Texts of which the beginning is known ───────────────────────────────────────────────────────────────────────────
+// ── Strings whose beginning is known ────────────────────────────────────────────────────────────────────────────────
 
 class PartialMatcher {
   readonly #automaton: Automaton;
   readonly #first = new Map<ObservedWord, bigint>();
-  /** By state: the patterns that every continuation of the text matches, and those that some match. */
+  /** By state: the patterns that every continuation of the string matches, and those that some continuation matches. */
   readonly #ahead = new Map<number, { readonly all: bigint; readonly some: bigint }>();
 
   constructor(words: readonly ObservedWord[]) {
@@ -328,7 +328,7 @@ class PartialMatcher {
     return bits((all >> first) & mask, ((some & ~all) >> first) & mask);
   }
 
-  /** At least one byte follows, or none: a cut text may end where it is cut. */
+  /** The matches from this state on; the string may also end here. */
   #from(start: number): { readonly all: bigint; readonly some: bigint } {
     const found = this.#ahead.get(start);
     if (found !== undefined) return found;

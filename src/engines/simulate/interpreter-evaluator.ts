@@ -1,4 +1,4 @@
-/** The evaluator of the reference meaning, for simulated trees: the interpreter of ir/. */
+/** The evaluator of simulated trees that uses the IR's interpreter, the reference for all engines. */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { evaluate, inheritState, initialState, type Probes } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";

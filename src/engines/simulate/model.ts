@@ -1,4 +1,4 @@
-/** The words of a simulation: calls, tasks, and what became of each call. */
+/** The types of a simulation: calls, tasks, and decisions. */
 
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Location } from "../../ir/location.ts";
@@ -7,22 +7,22 @@ import type { GivenMemories } from "./given-memory.ts";
 
 export interface SimulatedCall {
   readonly number: number;
-  /** Registers, 0 … 2^64 − 1; those that are left out are 0. */
+  /** Registers, 0 … 2^64 − 1; omitted ones are 0. */
   readonly arguments?: readonly bigint[];
   /** `AUDIT_ARCH_…`; the policy's own if left out. */
   readonly architecture?: number;
   readonly instructionPointer?: bigint;
-  /** Behind pointers. An omitted one is absent behind a null pointer, and else not known. */
+  /** Memory behind pointers. Omitted memory is absent behind a null pointer, otherwise unknown. */
   readonly memory?: GivenMemories | undefined;
   /** In place of `memory`: a word for each of `Program.words`. */
   readonly observed?: readonly bigint[] | undefined;
 }
 
 export interface CallOptions {
-  /** For each register a mask of its bits that are not known. Their value does not count. */
+  /** For each register a mask of its unknown bits, whose value is ignored. */
   readonly unknown?: readonly bigint[];
   readonly unknownInstructionPointer?: bigint;
-  /** Beside `observed`: a mask for each word. */
+  /** With `observed`: a mask for each word. */
   readonly unknownObserved?: readonly bigint[];
 }
 
@@ -32,30 +32,30 @@ export interface SimulatedTask {
   readonly pid: number;
   readonly process: SimulatedProcess;
   readonly alive: boolean;
-  /** Effective, as seen from where the command was started. Children begin with their parent's. */
+  /** Effective ids in the user namespace of the command's start. Children start with their parent's. */
   uid: number;
   gid: number;
   /**
-   * Judges a call. Its effect on the policy's state stands; that the call then happens, `decision.birth` and others say.
-   * A call that takes rooms ends at once; one that would have to wait for a room gives up.
+   * Judges a call, with its effects on the policy's state. The kernel's part, such as a new process, is simulated through
+   * `decision.birth` and the methods below. A call that takes rooms ends at once, or gives up if it would have to wait.
    */
   call(call: SimulatedCall, options?: CallOptions): SimulatedDecision;
   /**
-   * Judges a call that goes on until `end`. A call that has to wait for a room (`decision.waits`) is admitted when the
-   * calls before it have ended, or is late; `begun` says so. Throws while an earlier call goes on.
+   * Judges a call that lasts until `end`. A call that has to wait for a room (`decision.waits`) is admitted when the calls
+   * before it have ended, or is late: see `begun`. Throws during an earlier call.
    */
   begin(call: SimulatedCall, options?: CallOptions): SimulatedDecision;
-  /** The call that was begun last. Undefined after `end` and `interrupt`, and if it was refused. */
+  /** The last call of `begin`. Undefined after `end` and `interrupt`, and if it was refused. */
   readonly begun: BegunCall | undefined;
-  /** The call that was begun returns. Throws if none goes on. */
+  /** The call of `begin` returns. Throws without such a call. */
   end(): void;
-  /** A signal interrupts the wait of the call that was begun: it leaves, and would be judged again. */
+  /** A signal interrupts the wait of the call of `begin`: the call leaves, and would be judged again. */
   interrupt(): void;
-  /** A new process, by this call with no flags, which is judged first. Throws a `RefusedError` if it may not. */
+  /** A new process, by this call without flags, which is judged first. Throws a `RefusedError` if the policy refuses it. */
   fork(by?: "clone" | "fork" | "vfork", tid?: number): SimulatedTask;
   /** A new thread, by clone with the flags of pthread_create, which is judged first. Throws a `RefusedError` likewise. */
   thread(tid?: number): SimulatedTask;
-  /** A new process or thread without a judgement: a recording says that it happened. */
+  /** A new process or thread without a judgement, because a recording contains it. */
   make(kind: "process" | "thread", tid?: number): SimulatedTask;
   /**
    * Another program is executed: the process's other threads end, and this one takes the leader's number. The state
@@ -71,57 +71,57 @@ export interface SimulatedTask {
 /** A thread group. */
 export interface SimulatedProcess {
   readonly pid: number;
-  /** Those that live, in order of birth. */
+  /** The living ones, in the order of their creation. */
   readonly tasks: readonly SimulatedTask[];
 }
 
 export interface SimulatedDecision {
   readonly admission: AdmissionOutcome;
   /**
-   * "allow", "log", "deny EACCES", "trap", "kill thread" or "kill process"; "unknown" where the bits of the call that
-   * are not known decide between several of these; "fails EFAULT" where the memory behind a pointer cannot be copied, so
-   * that the call fails without a judgement.
+   * "allow", "log", "deny EACCES", "trap", "kill thread" or "kill process"; "unknown" if unknown bits of the call decide
+   * between several of these; "fails EFAULT" if the memory behind a pointer cannot be copied, so that the call fails
+   * without a judgement.
    */
   readonly verdict: string;
   readonly action: Action | "unknown" | "fails";
-  /** With a denial and a failure, else 0. */
+  /** The errno of a denial or a failure, else 0. */
   readonly errno: number;
-  /** The call is made (allow, log); undefined where that is unknown. */
+  /** Whether the call is made (allow, log); undefined if unknown. */
   readonly passes: boolean | undefined;
   readonly reason: string | undefined;
-  /** The policy's line, "policies/nginx.ts:29:7"; undefined where no line decided, or it is unknown which. */
+  /** The policy's line, "policies/nginx.ts:29:7"; undefined if no line decided, or if the line is unknown. */
   readonly rule: string | undefined;
   readonly at: Location | undefined;
   /**
-   * Arguments of whose memory something is not known that may decide about the verdict, state or reports. Memory that is
-   * not known is supposed to be readable.
+   * Arguments with unknown memory that may decide about the verdict, state or reports. Unknown memory is assumed to be
+   * readable.
    */
   readonly lacking: readonly string[];
-  /** All that it can be, indexes into `Program.verdicts`: one, or more where bits are unknown; none without judgement. */
+  /** The possible verdicts, as indexes into `Program.verdicts`: one, more with unknown bits, none without a judgement. */
   readonly possible: readonly number[];
-  /** The sides of rooms that the call takes if it passes; where effects are not known, those that it takes in any case. */
+  /** The sides of rooms that the call takes if it passes; with unknown effects, those that it certainly takes. */
   readonly entered: readonly SimulatedRoom[];
   /** Set if the call passes and has to wait for a room. */
   readonly waits: SimulatedWait | undefined;
-  /** In order; where effects are not known, those that are made in any case. */
+  /** In order; with unknown effects, those that are certainly made. */
   readonly reports: readonly SimulatedReport[];
-  /** False where unknown bits decide about state or reports: the state is uncertain from here on. */
+  /** False if unknown bits decide about state or reports; the state is uncertain from then on. */
   readonly effectsKnown: boolean;
   readonly phases: { readonly before: PhaseNames; readonly after: PhaseNames };
-  /** The call makes a process or a thread and passes (or may): what the parent does next. */
+  /** Set if the call makes a process or a thread and passes (or may pass): its outcome in the kernel. */
   readonly birth: Birth | undefined;
 }
 
-/** Of each declared `phases`, the phase that the caller is in; "unknown" where that is uncertain. */
+/** For each declared `phases`, the caller's phase, or "unknown". */
 export type PhaseNames = Readonly<Record<string, string>>;
 
 export type BegunCall =
   | { readonly is: "runs" }
   | { readonly is: "waits"; readonly wait: SimulatedWait }
-  /** It has waited too long, and the room's verdict ended it. */
+  /** It has waited too long, and got the room's verdict. */
   | { readonly is: "late"; readonly ruling: Pick<SimulatedDecision, "verdict" | "reason" | "rule"> };
 
-/** A wait for a room: for its holders, and for those that wait before this one. */
+/** A wait for a room: for its holders, and for the earlier waiting calls. */
 export interface SimulatedWait {
   readonly room: string;
   readonly behind: readonly SimulatedTask[];
@@ -134,17 +134,17 @@ export interface SimulatedRoom {
 
 export interface SimulatedReport {
   readonly text: string;
-  /** Undefined where the value depends on bits that are not known. */
+  /** A value is undefined if it depends on unknown bits. */
   readonly values: Readonly<Record<string, bigint | boolean | undefined>>;
   readonly rule: string | undefined;
 }
 
 /**
- * A call to make a task that was let through and has not happened yet. The child's state is the parent's as it was at
- * the judgement; until one of these is called, a new process counts as alive. One of them may be called, once.
+ * The outcome of an allowed call that makes a task. The child's state is the parent's at the judgement. Until one of these
+ * methods is called, a new process counts as alive. Only one of them may be called, once.
  */
 export interface Birth {
-  /** What the call's flags say; clone3's lie behind a pointer. */
+  /** By the call's flags; clone3's are behind a pointer. */
   readonly kind: "process" | "thread" | "either";
   /** A new process; `tid` is its number, the next free one if none is given. */
   process(tid?: number): SimulatedTask;
@@ -154,7 +154,7 @@ export interface Birth {
   fail(): void;
 }
 
-/** A phase that no process was in: rules that depend on it never applied. */
+/** A phase that no process ever entered, so rules that depend on it never applied. */
 export interface NeverEntered {
   /** The name of the declaration, and of the phase. */
   readonly phases: string;

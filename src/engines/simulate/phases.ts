@@ -1,4 +1,4 @@
-/** Which phases a simulated tree was in: `test` reports those that no process ever entered. */
+/** Records the phases that a simulated tree enters: `test` reports those that no process ever entered. */
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import type { NeverEntered, PhaseNames } from "./model.ts";
@@ -13,7 +13,7 @@ interface Watched {
   readonly entered: Set<number>;
 }
 
-/** Records the phases that each holder of state is in after each judgement. */
+/** Records the phases of each holder of state after each judgement. */
 export class PhaseWatch {
   private readonly watched: readonly Watched[];
 
@@ -23,7 +23,7 @@ export class PhaseWatch {
     );
   }
 
-  /** The phases that a caller is in, which count as entered from now on. */
+  /** The phases of a caller, which count as entered from now on. */
   look<H>(keeper: StateKeeper<H>, thread: Holder<H>, process: Holder<H>): PhaseNames {
     if (this.watched.length === 0) return none;
     const names: Record<string, string> = {};

@@ -1,4 +1,4 @@
-/** Numbers of threads and processes, handed out as the kernel does: upwards, and again from below after the highest. */
+/** Allocates thread and process ids as the kernel does: upwards, and after the highest again from the first. */
 export class ProcessNumbers {
   private readonly used = new Set<number>();
   private readonly first: number;
@@ -27,7 +27,7 @@ export class ProcessNumbers {
     throw new RangeError(`all process numbers from ${this.first} to ${this.highest} are in use`);
   }
 
-  /** This number, which must be free: for recordings, which say what number a task had. */
+  /** Takes this number, which must be free: recordings contain the numbers of tasks. */
   take(number: number): number {
     if (!(Number.isInteger(number) && number >= 1 && number < 2 ** 31)) {
       throw new RangeError(`${number} is no process number: they are 1 … 2^31 − 1`);

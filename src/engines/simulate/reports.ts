@@ -1,4 +1,4 @@
-/** The reports of a simulated judgement, with their texts and the names of their values. */
+/** Converts the reports of a simulated judgement to their text form. */
 import { printLocation } from "../../events/describe.ts";
 import type { Program } from "../../ir/program.ts";
 import type { SimulatedReport } from "./model.ts";

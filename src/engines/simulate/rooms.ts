@@ -1,4 +1,4 @@
-/** The rooms of a simulated tree: which calls run in them, wait for them, or were late. */
+/** The rooms of a simulated tree: the calls that run in them, wait for them, or were late. */
 import type { EnteredRoom } from "../../ir/evaluation.ts";
 import type { Program, RoomScope } from "../../ir/program.ts";
 import { type Outcome, RoomTable } from "../../rooms/table.ts";
@@ -9,7 +9,7 @@ import type { Task } from "./task.ts";
 export class SimulatedRooms {
   readonly #program: Program;
   readonly #table: RoomTable<Task>;
-  /** The calls that were begun, by their tasks. */
+  /** The calls of `begin`, by their tasks. */
   readonly #begun = new Map<Task, "goes on" | BegunCall>();
 
   constructor(program: Program) {
@@ -17,7 +17,7 @@ export class SimulatedRooms {
     this.#table = new RoomTable(program.rooms);
   }
 
-  /** A call that passes and takes these rooms. Undefined if it need not wait. */
+  /** Enters a passing call into these rooms. Returns undefined if it need not wait. */
   begin(task: Task, entered: readonly EnteredRoom[], now: bigint): SimulatedWait | undefined {
     this.#begun.set(task, "goes on");
     const requests = entered.map(({ room, side }) => ({ room, side, owner: ownerOf(task, this.#scope(room)) }));
@@ -25,7 +25,7 @@ export class SimulatedRooms {
     return this.#waitOf(task);
   }
 
-  /** What a call that goes on would wait for, if it began now. */
+  /** The state of the task's call. */
   begun(task: Task): BegunCall | undefined {
     const call = this.#begun.get(task);
     if (call !== "goes on") return call;
@@ -33,13 +33,13 @@ export class SimulatedRooms {
     return wait === undefined ? { is: "runs" } : { is: "waits", wait };
   }
 
-  /** The call has ended, or its task. */
+  /** The call or its task has ended. */
   leave(task: Task, now: bigint): void {
     this.#note(this.#table.leave(task, now));
     this.#begun.delete(task);
   }
 
-  /** Time passes: waits end at their own times, in order. */
+  /** Moves the time forward. Waits end at their own times, in order. */
   advance(now: bigint): void {
     for (let next = this.#table.deadline; next !== undefined && next <= now; next = this.#table.deadline)
       this.#note(this.#table.expire(next));

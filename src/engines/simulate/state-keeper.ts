@@ -1,6 +1,6 @@
 /**
- * Keeps the state of a tree through judgements. As long as all state is known the evaluator keeps it. When unknown bits
- * of a call decide what state becomes, the state is no longer known, and the keeper holds the possible states instead.
+ * Holds the state of a tree across judgements. As long as all state is known, the evaluator holds it. When unknown bits of a
+ * call decide about state, the state is no longer known, and this class holds the possible states instead.
  */
 import type { Circumstances, EnteredRoom, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { type Input, inputs } from "../../ir/inputs.ts";
@@ -10,7 +10,7 @@ import { type Bits, bits, known } from "./unknown/known-bits.ts";
 import { evaluatePossible, type PossibleInputs } from "./unknown/possible-evaluation.ts";
 import { type PossibleReport, PossibleScope } from "./unknown/possible-state.ts";
 
-/** The state of one thread or process; of use to its keeper only. */
+/** The state of one thread or process, opaque to all but its keeper. */
 export class Holder<H> {
   readonly scope: HolderScope;
   content: H | PossibleScope;
@@ -24,17 +24,17 @@ export class Holder<H> {
 /** Unknown bits of a call: masks, 1 where a bit is unknown. Unknown bits of the call itself are 0. */
 export interface UnknownBits {
   readonly inputs: { readonly [I in Input]?: bigint };
-  /** Of each of `Program.words`. */
+  /** For each of `Program.words`. */
   readonly observed: readonly bigint[];
 }
 
 export interface KeptJudgement {
-  /** All that are possible, sorted; at least one. */
+  /** All possible verdicts, sorted; at least one. */
   readonly verdicts: readonly number[];
-  /** The rooms that the call takes if it passes; where effects are not known, those that it takes in any case. */
+  /** The rooms that the call takes if it passes; with unknown effects, those that it certainly takes. */
   readonly entered: readonly EnteredRoom[];
   readonly reports: readonly PossibleReport[];
-  /** Neither state, rooms nor reports depended on unknown bits. */
+  /** True if neither state, rooms nor reports depend on unknown bits. */
   readonly effectsKnown: boolean;
 }
 
@@ -89,7 +89,7 @@ export class StateKeeper<H> {
     const { verdicts, states, entered, enteredKnown, reports, reportsKnown } = result;
     const statesKnown = states.thread.isKnown() && states.process.isKnown() && states.tree.isKnown();
     if (possibleTree === undefined && statesKnown && enteredKnown && reportsKnown) {
-      // Every completion of the call does the same to state; the one with zeros will do.
+      // Every completion of the call has the same effect on state, so one suffices: that with zeros.
       const { reports: made } = this.evaluateKnown(event, circumstances, thread, process);
       return { verdicts, entered, reports: made, effectsKnown: true };
     }
@@ -102,7 +102,7 @@ export class StateKeeper<H> {
     return { verdicts, entered, reports, effectsKnown: statesKnown && enteredKnown && reportsKnown };
   }
 
-  /** A cell as its holder, or the tree, has it now. */
+  /** The present value of a cell of its holder, or of the tree. */
   cell(index: number, thread: Holder<H>, process: Holder<H>): Bits {
     const { scope } = this.program.cells[index]!;
     if (scope === "tree") {
@@ -112,7 +112,7 @@ export class StateKeeper<H> {
     return content instanceof PossibleScope ? content.cells[index]! : known(this.evaluator.readCell(index, content));
   }
 
-  /** The state where it is known, as it is now: valid until the next judgement, and read-only. */
+  /** The present state if it is known: read-only, and valid until the next judgement. */
   state(scope: Scope, thread: Holder<H>, process: Holder<H>): ScopeState | undefined {
     if (this.possibleTree !== undefined) return undefined;
     if (scope === "tree") return this.evaluator.readTree();

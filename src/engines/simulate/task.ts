@@ -1,4 +1,4 @@
-/** One simulated thread: the calls that a test lets it make, handed to its tree (tree.ts). */
+/** One simulated thread: passes the calls that a test makes to its tree (tree.ts). */
 import type { BirthCall } from "./birth.ts";
 import { shownVerdict } from "./decision.ts";
 import type {
@@ -12,11 +12,11 @@ import type {
 } from "./model.ts";
 import type { Holder } from "./state-keeper.ts";
 
-/** What a task asks of its tree. */
+/** The operations of a tree that its tasks use. */
 export interface TaskOperations {
   judge(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision;
   begun(task: Task): BegunCall | undefined;
-  /** The call that was begun ends, or its wait. */
+  /** The call of `begin`, or its wait, ends. */
   leave(task: Task): void;
   make(parent: Task, kind: "process" | "thread", tid: number | undefined): Task;
   birthCall(call: BirthCall): SimulatedCall;
@@ -24,7 +24,7 @@ export interface TaskOperations {
   end(tasks: readonly Task[]): void;
 }
 
-/** Of a process, what only the tree touches. */
+/** The members of a process that only the tree uses. */
 export interface ProcessRecord extends SimulatedProcess {
   readonly tasks: Task[];
   readonly state: Holder<unknown>;
@@ -32,7 +32,7 @@ export interface ProcessRecord extends SimulatedProcess {
   memory: object;
 }
 
-/** The policy refused a call that has to pass for a test to go on. */
+/** The policy refused a call that must pass for a test to continue. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
   readonly decision: SimulatedDecision;
@@ -45,7 +45,7 @@ export class RefusedError extends Error {
 }
 
 export class Task implements SimulatedTask {
-  /** @internal Changed by the tree only. */
+  /** @internal Only the tree changes it. */
   record: { tid: number; process: ProcessRecord; state: Holder<unknown>; alive: boolean; readonly births: Set<Birth> };
   uid: number;
   gid: number;

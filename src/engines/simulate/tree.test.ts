@@ -103,7 +103,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       const thread = command.thread();
       expect(counts(thread)).toMatchObject({ thread: 1n, process: 3n, tree: 3n, pid: 1000n, tid: 1001n, alive: 1n });
       const child = thread.fork();
-      // The copies are of the forking thread as the call was judged, its own count included.
+      // The copies are of the forking thread at the judgement, with the count of this call.
       expect(counts(child)).toMatchObject({ thread: 3n, process: 5n, fresh: 1n, tree: 5n, pid: 1002n, alive: 2n });
       expect(counts()).toMatchObject({ thread: 3n, process: 5n, tree: 6n });
     });
@@ -171,7 +171,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       expect(kind(execve, 0n)).toBe(undefined);
     });
 
-    test("after an exec by another thread than the leader, that one is the leader and keeps its state", () => {
+    test("after an exec by a thread other than the leader, it is the leader, with its state unchanged", () => {
       const tree = grow(counting);
       const { command } = tree;
       const other = command.thread();
@@ -185,7 +185,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       expect(other.call({ number }).reports[0]!.values).toMatchObject({ thread: 2n, process: 4n, tid: 1000n });
     });
 
-    test("a process whose leader ended stays alive, and keeps its number", () => {
+    test("a process whose leader ended stays alive, with the same number", () => {
       const tree = grow(counting, { pid: 5, highestPid: 8 });
       const { command } = tree;
       const thread = command.thread();
@@ -196,7 +196,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       expect(() => thread.fork()).toThrow("all process numbers from 5 to 8 are in use");
     });
 
-    test("a number that is used again brings no state back", () => {
+    test("a reused number has fresh state", () => {
       const tree = grow(counting, { pid: 5, highestPid: 6 });
       const { command } = tree;
       for (let round = 0; round < 3; round++) {
@@ -292,7 +292,7 @@ for (const [name, make] of Object.entries(evaluators)) {
         expect(decision).toMatchObject({ possible: [0, 3], passes: undefined, effectsKnown: true, action: "unknown" });
       });
 
-      test("state stays known where they do not decide about it, and uncertainty spreads no further than it must", () => {
+      test("state stays known if they do not decide about it, and uncertainty spreads no further than necessary", () => {
         const tree = grow(
           programOf({
             cells: [
@@ -320,7 +320,7 @@ for (const [name, make] of Object.entries(evaluators)) {
         expect(judge(command, 2n, upper)).toEqual(["allow", true]);
         const child = command.make("process");
         expect(judge(command, 3n, upper)).toEqual(["unknown", false]);
-        // The child went its own way before.
+        // The child was forked before, so its state is its own.
         expect(judge(child, 2n, 0n)).toEqual(["allow", true]);
         expect(judge(child, 2n, 0n)).toEqual(["allow", true]);
         expect(judge(child, 2n, 0n)).toEqual(["deny EACCES", true]);

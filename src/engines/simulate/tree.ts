@@ -1,9 +1,10 @@
 /**
- * The tree of tasks that a command starts, on any system: calls are judged, tasks fork, start threads, execute and end,
- * and the clock moves only when a test advances it. What the words mean is in docs/language.md; this is the reference for engines.
+ * Simulates the tree of tasks that a command starts, on any system: calls are judged, tasks fork, start threads, execute
+ * and end, and the clock moves only when a test advances it. It is the reference for the engines; docs/language.md
+ * defines the terms.
  *
- * A verdict ends no task: after "kill process" the task may make further calls, so that a test or a recording can ask what
- * the policy says next. `exitGroup()` ends the process.
+ * A verdict does not end a task: after "kill process" the task may make further calls, so that a test or a recording can
+ * continue. `exitGroup()` ends the process.
  */
 import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
@@ -28,14 +29,14 @@ import { anything, type Bits, bits, bitsOfSpan } from "./unknown/known-bits.ts";
 export interface TreeOptions {
   /** The command's first process and thread. Default 1000. */
   readonly pid?: number;
-  /** New numbers come in order, and after this one again from `pid`. Default 4,194,304 (the kernel's PID_MAX_LIMIT). */
+  /** New numbers ascend, and after this one start again from `pid`. Default 4,194,304 (the kernel's PID_MAX_LIMIT). */
   readonly highestPid?: number;
   /** Effective ids of the command. Default 1000. */
   readonly uid?: number;
   readonly gid?: number;
   /** Nanoseconds of the monotonic clock at the start, 0 … 2^63 − 1. Default 0. */
   readonly now?: bigint;
-  /** Called with every decision, those of `fork` and `thread` too. */
+  /** Called with every decision, including those of `fork` and `thread`. */
   readonly onDecision?: (decision: SimulatedDecision, task: SimulatedTask) => void;
 }
 
@@ -49,13 +50,13 @@ export class SimulatedTree {
   private readonly numbers: ProcessNumbers;
   private readonly processes = new Set<ProcessRecord>();
   private readonly tasks = new Map<number, Task>();
-  /** New processes that were let through, or perhaps were, and have not come to be. */
+  /** New processes whose call passed, or may have passed, and that do not exist yet. */
   private readonly reservations = new Set<{ readonly certain: boolean }>();
   private readonly operations: TaskOperations;
   private readonly rooms: SimulatedRooms;
   private time: bigint;
 
-  /** The evaluator's state must be new: it belongs to this tree from now on. */
+  /** The evaluator must be new: its state belongs to this tree from now on. */
   constructor(evaluator: Evaluator, options: TreeOptions = {}) {
     const { pid = 1000, highestPid = 4_194_304, uid = 1000, gid = 1000, now = 0n } = options;
     this.program = evaluator.program;
@@ -93,12 +94,12 @@ export class SimulatedTree {
     this.rooms.advance(this.time);
   }
 
-  /** Moves the clock to this time, which is not before the present one. */
+  /** Moves the clock to this time, which must not be before the present one. */
   advanceTo(now: bigint): void {
     this.advance(now - this.time);
   }
 
-  /** Thread groups with a living thread, and forks that were let through and have not happened yet. */
+  /** The number of thread groups with a living thread, and of allowed forks that have not happened yet. */
   get alive(): bigint {
     return BigInt(this.processes.size + this.countReservations(true));
   }
@@ -108,19 +109,19 @@ export class SimulatedTree {
     return this.tasks.get(tid);
   }
 
-  /** All that live, in order of birth. */
+  /** All living tasks, in the order of their creation. */
   get livingTasks(): readonly SimulatedTask[] {
     return [...this.tasks.values()];
   }
 
-  /** Phases that no process was ever in. */
+  /** Phases that no process has entered. */
   get neverEntered(): readonly NeverEntered[] {
     return this.phases.neverEntered;
   }
 
   /**
-   * A task's state as it is now, or its process's, or the tree's; undefined once unknown bits have made it uncertain.
-   * Valid until the next call, and read-only.
+   * The present state of a task, of its process or of the tree; undefined after unknown bits have made it uncertain.
+   * Read-only, and valid until the next call.
    */
   state(scope: Scope, task: SimulatedTask = this.command): ScopeState | undefined {
     const { record } = task as Task;
@@ -213,7 +214,7 @@ export class SimulatedTree {
       instructionPointer: BigInt.asUintN(64, call.instructionPointer ?? 0n) & ~pointerMask,
       arguments: [word(0), word(1), word(2), word(3), word(4), word(5)],
     };
-    // How many forks in flight there are may be uncertain, too.
+    // The number of forks in flight may be uncertain, too.
     const alive = this.alive;
     const aliveMask = bitsOfSpan(alive, alive + BigInt(this.countReservations(false))).unknown;
     const unknown: UnknownBits["inputs"] = {
@@ -231,7 +232,7 @@ export class SimulatedTree {
 
   // ── Births ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** clone's are in its register, clone3's in its structure, where that is given. */
+  /** clone's flags are in its register, clone3's in its structure, if that is given. */
   private cloneFlags(event: SystemCallEvent, unknown: UnknownBits["inputs"] | undefined, call: SimulatedCall): Bits {
     if (event.number !== callNumber("clone3", this.program.architecture)) {
       return bits(event.arguments[0], unknown?.argument0 ?? 0n);
@@ -355,7 +356,7 @@ export class SimulatedTree {
       process.tasks.splice(process.tasks.indexOf(task), 1);
       this.tasks.delete(tid);
       this.keeper.release(state);
-      // The leader's number stays the process's until that ends.
+      // The leader's number stays in use until its process ends.
       if (tid !== process.pid) this.numbers.giveBack(tid);
       if (process.tasks.length > 0) continue;
       this.processes.delete(process);
@@ -364,7 +365,7 @@ export class SimulatedTree {
     }
   }
 
-  /** fs/exec.c, de_thread: the others end, and the caller becomes the leader with the leader's number. */
+  /** As fs/exec.c, de_thread(): the other threads end, and the caller becomes the leader with the leader's number. */
   private execute(task: Task): void {
     const { process, tid } = task.record;
     this.end(process.tasks.filter((other) => other !== task));

@@ -12,14 +12,14 @@ import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evalua
 import type { Program } from "../../ir/program.ts";
 import type { Evaluator, HolderScope, Judgement } from "./evaluator.ts";
 
-/** The form that the notify engine runs. A holder is the address of its state. */
+/** The form that the engine notify runs. A holder is the address of its state. */
 export class WasmEvaluator implements Evaluator<number> {
   readonly name = "wasm";
   readonly program: Program;
   private readonly instance: PolicyInstance;
   private readonly slots: SlotAllocator;
 
-  /** `secret` are the tables' 24 random bytes; only tests have a reason to choose them. */
+  /** `secret` are the tables' 24 random bytes; only tests choose them. */
   constructor(program: Program, compiled: CompiledStep = compileWasm(program), secret?: Uint8Array) {
     this.program = program;
     this.instance = instantiate(compiled, secret);

@@ -1,7 +1,7 @@
 /**
- * Calls whose object the policy asks about (`resolved`): the addon resolves the path and holds the object, the supervisor
- * judges it, and the addon opens or connects to it on the caller's behalf. Such a call comes to the loop twice: when it
- * is made, and when its object is held.
+ * Handles calls whose object the policy asks about (`resolved`). The addon resolves the path and holds the object, the
+ * supervisor judges it, and the addon opens or connects to it on the caller's behalf. Such a call reaches the loop twice:
+ * when it is made, and when its object is held.
  */
 import { type HoldObstacle, holdObstacles } from "../../../events/record.ts";
 import type { ResolvedObject } from "../../../ir/observation.ts";
@@ -14,13 +14,13 @@ import { native, required } from "../../../linux/native.ts";
 import { ObservationFailure, type Observer } from "../pin/observer.ts";
 import { keyOf, objectsOf } from "./objects-of.ts";
 
-/** Numbers of the addon (enum order_kind in native/addon/objects.h). */
+/** The addon's numbers (enum order_kind in native/addon/objects.h). */
 const kinds = { open: 0n, openat2: 1n, connect: 2n } as const;
 /** AT_FDCWD (include/uapi/linux/fcntl.h). */
 const workingDirectory = -100n;
 /** O_CREAT | O_WRONLY | O_TRUNC, the same on both architectures. */
 const creatFlags = 0o1101n;
-/** O_PATH, O_CLOEXEC, and those that architectures number otherwise (arch/arm64/include/uapi/asm/fcntl.h). */
+/** O_PATH, O_CLOEXEC, and flags whose numbers differ between architectures (arch/arm64/include/uapi/asm/fcntl.h). */
 const [pathOnly, closeOnExec] = [0x20_0000n, 0x8_0000n];
 const directoryFlags = {
   x86_64: { directory: 0x1_0000n, noFollow: 0x2_0000n },
@@ -29,10 +29,10 @@ const directoryFlags = {
 /** sizeof(struct sockaddr_un); a longer address is refused (net/unix/af_unix.c, unix_validate_addr()). */
 const unixAddressBytes = 110;
 const openHow = { least: 24 } as const;
-/** Beyond it, entries of finished calls are dropped. The addon serves half as many at once. */
+/** With more entries, those of finished calls are dropped. The addon serves half as many calls at once. */
 const mostRemembered = 8192;
 
-/** A call whose object is to be held. */
+/** A request to hold the object of a call. */
 export interface Order {
   readonly path: Uint8Array;
   /** Kind, directory, flags, mode, resolve, socket. */
@@ -48,11 +48,11 @@ export interface HeldCall {
   readonly objects: ServedCalls;
   readonly id: bigint;
   readonly serve: () => void;
-  /** It is served or not later, when a room is free. */
+  /** The call waits for a room, and is served or refused later. */
   readonly await: () => void;
 }
 
-/** The argument as the call is made, which is what the policy judges. */
+/** An argument that is changed before the call is made; the policy judges the changed value. */
 export interface RewrittenFlags {
   readonly argument: number;
   readonly flags: bigint;
@@ -60,13 +60,13 @@ export interface RewrittenFlags {
 
 /** The objects that an observation's words ask about. */
 interface Wanted {
-  /** Among the addon's constants. */
+  /** Indexes of the addon's constants. */
   readonly indexes: Uint32Array;
-  /** Where each stands in `indexes`. */
+  /** The position of each in `indexes`. */
   readonly places: ReadonlyMap<ResolvedObject, number>;
 }
 
-/** What was read of the call when it was made. */
+/** The memory and the order of a call, as they were when it was made. */
 interface ServedCall {
   readonly observations: readonly ObservationOfCall[];
   readonly memory: readonly Memory[];
@@ -85,7 +85,7 @@ export type Held =
   | { readonly is: "refused"; readonly errno: number; readonly why: HoldObstacle };
 
 export class ServedCalls {
-  /** Can be read when an object is held. */
+  /** Readable when an object is held. */
   readonly descriptor: number;
   readonly #calls: { readonly [name in "open" | "openat" | "openat2" | "creat" | "connect"]: number };
   readonly #directoryFlags: (typeof directoryFlags)[ArchitectureName];
@@ -93,7 +93,7 @@ export class ServedCalls {
   readonly #wanted: ReadonlyMap<number, Wanted>;
   readonly #served = new Map<bigint, ServedCall>();
 
-  /** One in a thread. Throws a SystemCallError. */
+  /** A thread can have one instance. Throws a SystemCallError. */
   constructor(
     listener: number,
     { words }: Pick<Program, "words">,
@@ -126,8 +126,8 @@ export class ServedCalls {
   }
 
   /**
-   * The order for this call; undefined if it has no object, so that it is pinned as others are. A failure
-   * where what else the call passes cannot be read.
+   * The order for this call; undefined if it has no object and must be pinned as others are; a failure if other memory of
+   * the call cannot be read.
    */
   orderOf(
     number: number,
@@ -182,8 +182,8 @@ export class ServedCalls {
   }
 
   /**
-   * The kernel installs no descriptor that was opened with O_PATH. A directory is opened for reading in its place, and
-   * judged so: cp and mv (GNU coreutils 9) open the directory that they write to with O_PATH.
+   * The kernel cannot install a descriptor that was opened with O_PATH. A directory is judged and opened for reading
+   * instead, because cp and mv (GNU coreutils 9) open the directory that they write to with O_PATH.
    */
   #withoutPathOnly(flags: bigint): bigint | undefined {
     const { directory, noFollow } = this.#directoryFlags;
@@ -191,7 +191,7 @@ export class ServedCalls {
     return flags & (directory | noFollow | closeOnExec);
   }
 
-  /** The structure that the policy has judged, where it asks about it: it is read once. */
+  /** openat2's structure. If the policy asks about it, the bytes are those that it judges: they are read once. */
   #how(
     observer: Observer,
     observations: readonly ObservationOfCall[],
@@ -201,11 +201,11 @@ export class ServedCalls {
     const known = memory[place];
     const read = known?.is === "bytes" ? known.bytes : observer.structure(2, 3, openHow);
     if (read instanceof ObservationFailure) return read;
-    // What lies behind the fields that are known here must be 0 (copy_struct_from_user()).
+    // Bytes behind the known fields must be 0 (copy_struct_from_user()).
     return read.subarray(openHow.least).some((byte) => byte !== 0) ? new ObservationFailure(errno.E2BIG) : read;
   }
 
-  /** Has the object held: 0, or the errno for which that is not begun. */
+  /** Asks the addon to hold the object. Returns 0, or the errno if the addon refuses. */
   begin(
     id: bigint,
     notification: Uint8Array,
@@ -217,13 +217,13 @@ export class ServedCalls {
       for (const known of this.#served.keys()) if (!native().isServed(known)) this.#served.delete(known);
     }
     const result = native().holdObject(notification, order.fields, order.path, order.wanted.indexes);
-    // What was read is overwritten by the next call.
+    // The next call overwrites the bytes that were read.
     const own = memory.map((one) => (one.is === "bytes" ? { ...one, bytes: one.bytes.slice() } : one));
     if (result === 0) this.#served.set(id, { observations, memory: own, order });
     return -result;
   }
 
-  /** Whether the notification is of a call that has come before. */
+  /** Whether this call has come before. */
   has(id: bigint): boolean {
     return this.#served.has(id);
   }
@@ -247,7 +247,7 @@ export class ServedCalls {
     return { is: "object", observations, memory: known, rewritten: order.rewritten };
   }
 
-  /** Opens or connects, and answers. The call comes again if portcullis fails, or if it must be judged anew. */
+  /** Opens or connects, and answers. The call comes again if that fails, or if it must be judged anew. */
   serve(id: bigint): void {
     if (native().serveObject(id)) this.#served.delete(id);
   }

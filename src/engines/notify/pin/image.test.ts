@@ -15,7 +15,7 @@ test("an image has its segments one after the other, with pointers between them"
   expect([...registers]).toEqual([-1, 8, -1, -1, 2, -1]);
 });
 
-test("one segment is the image itself, whatever the registers were before", () => {
+test("a single segment is the image itself, for any former registers", () => {
   const builder = new ImageBuilder();
   const path = Uint8Array.of(47, 0);
   builder.point(1, builder.segment(path));
@@ -25,7 +25,7 @@ test("one segment is the image itself, whatever the registers were before", () =
   expect([...image.registers]).toEqual([-1, 0, -1, -1, -1, -1]);
 });
 
-test("what is taken of the scratch stays until it is reset, however much it is", () => {
+test("bytes of the scratch stay until its reset, also beyond its size", () => {
   const scratch = new Scratch();
   const taken = Array.from({ length: 9 }, () => scratch.take(4096));
   for (const [index, bytes] of taken.entries()) bytes.fill(index);

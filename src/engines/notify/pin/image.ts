@@ -1,15 +1,15 @@
 /**
- * An image: what a call's pointers are to point at. Segments of bytes, addresses within them that point at other segments,
- * and argument registers that point at segments. It has no addresses of its own: native/addon/pin.c places it.
+ * Builds an image, the memory of a pinned call: segments of bytes, addresses in them that point at other segments, and
+ * argument registers that point at segments. An image is relocatable: native/addon/pin.c places it.
  */
 
 /** An index of a segment in its image. */
 export type SegmentId = number & { readonly segment: unique symbol };
 
-/** As the addon takes it. */
+/** An image in the form that the addon requires. */
 export interface Image {
   readonly bytes: Uint8Array;
-  /** Pairs: at this offset, the address of that offset. */
+  /** Pairs of offsets: at the first, the addon stores the address of the second. */
   readonly relocations: Uint32Array;
   /** For each argument register the offset that it points at; −1: the register stays as it is. */
   readonly registers: Int32Array;

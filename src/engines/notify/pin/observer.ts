@@ -1,6 +1,6 @@
 /**
- * Reading behind a waiting caller's pointers. Whatever is read here is part of the image that the call is made with: a
- * policy cannot read something that the kernel reads again.
+ * Reads behind a waiting caller's pointers. All bytes that it reads become part of the image that the call is made with, so
+ * a policy cannot judge memory that the kernel reads again.
  *
  * | read | for | what stays the caller's own |
  * | --- | --- | --- |
@@ -10,8 +10,8 @@
  * | `message` | sendmsg | the data (msg_iov) and what the control data say; their length is pinned |
  * | `vector` | execve's argv and envp | |
  *
- * A null pointer gives null: the register says so, and does not change. A structure that the kernel also writes must not
- * be read here, because the window is read-only (sendmmsg, recvmsg).
+ * A null pointer gives null, because the register itself has the information and does not change. Structures that the
+ * kernel also writes must not be read here, because the window is read-only (sendmmsg, recvmsg).
  */
 
 import { addressBytes, pathBytes } from "../../../ir/observation.ts";
@@ -23,8 +23,8 @@ import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
 import { Scratch } from "./scratch.ts";
 
 /**
- * The kernel's copy fails with this errno, and so does the call. EPERM is ours: the caller's memory cannot be read, for
- * the reasons for which it cannot be traced.
+ * The errno with which the kernel's own copy, and so the call, would fail. EPERM is ours: the caller's memory cannot be
+ * read, for the reasons for which it cannot be traced.
  */
 export class ObservationFailure {
   readonly errno: number;
@@ -33,7 +33,7 @@ export class ObservationFailure {
   }
 }
 
-/** What a policy may say about a call that it has read behind the pointers of. There is no way to let it pass as it is. */
+/** The verdicts on a call behind whose pointers a policy has read. None of them lets the call pass unpinned. */
 export type ObservedVerdict = PinVerdict | RefuseVerdict | ServeVerdict | ObservationFailure;
 
 /** Only an Observer makes one. */
@@ -58,7 +58,7 @@ export class RefuseVerdict {
   }
 }
 
-/** The call is not made by its caller: `start` has it served (../objects/), and gives 0 or an errno, positive. */
+/** The supervisor makes the call on the caller's behalf (../objects/): `start` returns 0 or a positive errno. */
 export class ServeVerdict {
   readonly start: (notification: Uint8Array) => number;
   constructor(_key: typeof key, start: (notification: Uint8Array) => number) {
@@ -72,27 +72,27 @@ const key = Symbol("verdict");
 const pageSize = 4096;
 
 export interface StructureBounds {
-  /** The size of its first version: less is EINVAL. */
+  /** The size of its first version; a smaller one gives EINVAL. */
   readonly least: number;
-  /** More is E2BIG; by default what the kernel's copy_struct_from_user callers accept, a page. */
+  /** A larger size gives E2BIG. Default: a page, as for the kernel's callers of copy_struct_from_user(). */
   readonly most?: number;
 }
 
 export interface VectorBounds {
-  /** Strings. */
+  /** The most strings. */
   readonly count: number;
-  /** Bytes, ends included. */
+  /** The most bytes, with the NULs. */
   readonly bytes: number;
 }
 
 export interface ObservedMessage {
-  /** The address that the message goes to; null where it has none. */
+  /** The destination address of the message, or null. */
   readonly name: Uint8Array | null;
   /** `msg_controllen`. */
   readonly controlLength: bigint;
 }
 
-/** What it reads stays as it is as long as its scratch is not reset. */
+/** The results are valid until the scratch is reset. */
 export class Observer {
   readonly #notification: Uint8Array;
   readonly #scratch: Scratch;
@@ -114,7 +114,7 @@ export class Observer {
     return this.#view.getBigUint64(notificationLayout.data + dataLayout.arguments + 8 * index, true);
   }
 
-  /** A string without its end. ENAMETOOLONG where so many bytes have none: for a path as for the kernel's own copy. */
+  /** A string without its NUL. ENAMETOOLONG if so many bytes have no NUL, as in the kernel's copy of a path. */
   text(argument: number, size = pathBytes): Uint8Array | null | ObservationFailure {
     const address = this.argument(argument);
     if (address === 0n) return null;
@@ -125,7 +125,7 @@ export class Observer {
     return into.subarray(0, length);
   }
 
-  /** A socket address; its length is in another register, as a C int. EINVAL where the kernel takes no such length. */
+  /** A socket address, whose length is in another register, as a C int. EINVAL for a length that the kernel refuses. */
   address(argument: number, lengthArgument: number): Uint8Array | null | ObservationFailure {
     const length = Number(BigInt.asIntN(32, this.argument(lengthArgument)));
     const found = this.#address(this.argument(argument), length);
@@ -159,7 +159,7 @@ export class Observer {
     const size = new DataView(head.buffer).getUint32(0, true) || least;
     if (size < least || size > most) return new ObservationFailure(errno.E2BIG);
     const bytes = this.fixed(argument, size);
-    // The caller may have changed it since.
+    // The caller may have changed the size after it was read.
     if (!(bytes instanceof ObservationFailure)) new DataView(bytes.buffer).setUint32(0, size, true);
     return bytes;
   }
@@ -171,14 +171,14 @@ export class Observer {
     return bytes;
   }
 
-  /** A `struct msghdr` that is sent from, and the address in it. */
+  /** A `struct msghdr` of a sending call, and the address in it. */
   message(argument: number): ObservedMessage | ObservationFailure {
     const header = this.#bytes(this.argument(argument), messageHeader.size);
     if (header instanceof ObservationFailure) return header;
     const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
     const given = view.getInt32(messageHeader.nameLength, true);
     if (given < 0) return new ObservationFailure(errno.EINVAL);
-    // The kernel cuts it (net/socket.c, __copy_msghdr).
+    // The kernel truncates a longer address (net/socket.c, __copy_msghdr).
     const length = Math.min(given, addressBytes);
     const name = length === 0 ? null : this.#address(view.getBigUint64(messageHeader.name, true), length);
     if (name instanceof ObservationFailure) return name;
@@ -188,7 +188,7 @@ export class Observer {
     return { name: name?.bytes ?? null, controlLength: view.getBigUint64(messageHeader.controlLength, true) };
   }
 
-  /** An array of strings that a null pointer ends. E2BIG beyond the bounds. */
+  /** An array of pointers to strings, ended by a null pointer. E2BIG beyond the bounds. */
   vector(argument: number, bounds: VectorBounds): readonly Uint8Array[] | null | ObservationFailure {
     const address = this.argument(argument);
     if (address === 0n) return null;
@@ -213,17 +213,17 @@ export class Observer {
     return result < 0 ? new ObservationFailure(-result) : into;
   }
 
-  /** The call is made with what was read. `rooms`: what it enters (../rooms/entered.ts); then its end is reported. */
+  /** The call is made with the memory that was read. If it enters `rooms` (../rooms/entered.ts), its end is reported. */
   pin(rooms = 0n): PinVerdict {
     return new PinVerdict(key, this.#builder.build(this.#scratch.registers), rooms);
   }
 
-  /** The call returns this errno, positive. */
+  /** The call returns this positive errno. */
   refuse(number: number): RefuseVerdict {
     return new RefuseVerdict(key, number);
   }
 
-  /** The call is served; its answer comes later. `start` gives 0, or an errno, positive, where it does not begin. */
+  /** The call is served, and answered later. `start` returns 0, or a positive errno if the service does not begin. */
   serve(start: (notification: Uint8Array) => number): ServeVerdict {
     return new ServeVerdict(key, start);
   }

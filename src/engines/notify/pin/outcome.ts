@@ -1,7 +1,7 @@
-/** What comes of a call whose arguments were read, and why one cannot be pinned. */
+/** The outcomes of a call whose arguments were read, and the reasons why a call cannot be pinned. */
 import type { FollowObstacle, PinObstacle } from "../../../events/record.ts";
 
-/** The addon's number of the first of them; the rest follow in this order (enum outcome in native/addon/pin.h). */
+/** The addon's number of the first obstacle; the others follow in this order (enum outcome in native/addon/pin.h). */
 export const firstObstacle = 3;
 export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, fails: 15 } as const;
 
@@ -10,19 +10,19 @@ export type PinOutcome =
   | { readonly kind: "prepared" }
   /** The policy's refusal, or the errno with which the kernel's own copy or walk would have failed. */
   | { readonly kind: "refused"; readonly errno: number }
-  /** More of the caller's memory is being read, by a thread. The call comes again, as it is, and has no answer yet. */
+  /** A thread reads more of the caller's memory. The call has no answer yet, and comes again. */
   | { readonly kind: "reading" }
   /** A signal came first. The call comes again (a new event), or has returned EINTR. */
   | { readonly kind: "interrupted" }
   | { readonly kind: "gone" }
-  /** It is being served, and has no answer yet. */
+  /** The call is being served, and has no answer yet. */
   | { readonly kind: "served" }
-  /** It was to be served and is not: it has returned this errno. */
+  /** The service of the call could not begin: it has returned this errno. */
   | { readonly kind: "unserved"; readonly errno: number }
   | {
       readonly kind: "unpinnable";
       readonly why: PinObstacle;
-      /** What the call has returned, positive; 0: it passes as it is, in an audit. */
+      /** The positive errno that the call has returned; 0: it passes unpinned, in an audit. */
       readonly refusal: number;
       readonly errno: number;
       /** With `untraceable`. */

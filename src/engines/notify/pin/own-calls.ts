@@ -1,18 +1,18 @@
 /**
- * Rules for the filter about the calls that the supervisor has a stopped caller make to get its window
- * (native/addon/own_calls.c, `map_window`). The policy's filter judges them like the caller's own calls, so it could refuse them or kill the
- * caller for them. These rules stand in front of it and ask the supervisor, which lets a call of its own pass and judges
- * every other call with these arguments by the policy.
+ * Rules of the filter for the calls that a stopped caller makes for the supervisor, to set up its window
+ * (native/addon/own_calls.c, `map_window`). The policy's filter would judge them like the caller's own calls, and could
+ * refuse them or kill the caller. These rules precede the policy's filter and ask the supervisor, which lets its own calls
+ * pass and judges every other call with these arguments by the policy.
  *
- * | call | it is asked about where |
+ * | call | the filter asks if |
  * | --- | --- |
  * | mmap | the address is the stub's or the data's, with MAP_SHARED and MAP_FIXED_NOREPLACE alone |
  * | madvise | the address is the data's, with MADV_DONTFORK |
  * | mseal | the address is the stub's |
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
  *
- * Another mark of close(2) says that a call that held a room has ended (native/addon/machine.c, REPORTS_END). That call is
- * asked about always.
+ * Another mark of close(2) reports the end of a call that held a room (native/addon/machine.c, REPORTS_END). The filter
+ * always asks about that call.
  */
 import { isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
 import { leavesOf } from "../../../analysis/explain/paths.ts";
@@ -23,7 +23,7 @@ import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
 import { windowRange } from "./window-rules.ts";
 
-/** Where the data begin: behind the stub's page, the largest of the architecture (native/addon/pin.h). */
+/** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
 const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
 /** CLOSE_MARK in native/addon/pin.h. */
 const closeMark = 0x7063_7573;
@@ -32,7 +32,7 @@ const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
 const doNotFork = 10;
 
-/** The word at `at` is one of these. */
+/** A test that the word at `at` is one of these values. */
 interface Condition {
   readonly at: number;
   readonly values: readonly number[];
@@ -50,7 +50,7 @@ const conditions: { readonly [call: string]: (data: number) => readonly Conditio
   close: () => [half(0, "high", closeMark)],
 };
 
-/** Which of these calls the policy's filter does not let pass in every case, or does not know. */
+/** The calls of these that the policy's filter does not always allow, or does not know. */
 export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly string[] {
   return Object.keys(conditions).filter((call) => {
     const decision = split.get(numberOf(call, program.architecture) ?? -1);
@@ -83,7 +83,7 @@ function askedWhere(all: readonly Condition[]): readonly ClassicInstruction[] {
   return body;
 }
 
-/** Instructions that go on behind their end with whatever they do not ask about. */
+/** Instructions that ask about these calls. All other calls continue behind their end. */
 export function ownCallRules(
   architecture: ArchitectureName,
   calls: readonly string[],

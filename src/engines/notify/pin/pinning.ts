@@ -1,13 +1,13 @@
 /**
- * Pinned calls, for the supervisor's loop. It hands each notification over before it judges it:
+ * Pinned calls, for the supervisor's loop. The loop passes each notification to `receive` before it judges it:
  *
  *     const received = pinning.receive(notification);
  *     if (received.kind === "call") …        // judge it: received.call
  *     else if (received.kind === "prepared") // it was judged: received.call.pass()
  *
- * A call is answered through one of three: `pass` (as it is), `refuse`, `observe`. Behind its pointers looks only the
- * Observer that `observe` lends to its function, and what that function returns is pinned or refused: by then the call has
- * its answer. So no call passes as it is after something of it was read; the addon refuses that, too.
+ * The loop answers a call by one of three methods: `pass` (unchanged), `refuse`, `observe`. Only the Observer that `observe`
+ * lends to its function reads behind pointers, and the function's result pins or refuses the call. So no call passes
+ * unpinned after its memory was read; the addon enforces this, too.
  */
 import { pinObstacles } from "../../../events/record.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
@@ -24,37 +24,37 @@ import { Scratch } from "./scratch.ts";
 export interface PinningOptions {
   readonly protection: WindowProtection;
   /**
-   * `executes` is called before any execve or execveat is let through, that of a plain `pass` included. Else the caller's
-   * mappings are looked at for each call, which takes longer than all the rest.
+   * The loop calls `executes` before every execve or execveat that passes, also by a plain `pass`. Without this promise the
+   * addon reads the caller's mappings at each call, which takes longer than the rest of its work.
    */
   readonly executionsAreReported: boolean;
   /**
-   * `changesRights` is called before a call with which a thread changes its users, groups, capabilities, root or namespaces.
-   * Then calls that fail by their path get their errno and are not pinned, which takes a quarter of the time. Default false.
+   * The loop calls `changesRights` before a thread changes its users, groups, capabilities, root or namespaces. Then calls
+   * that fail by their path get their errno without a pin, which takes a quarter of the time. Default false.
    */
   readonly rightsAreReported?: boolean;
-  /** Nothing is enforced: calls that cannot be pinned may pass as they are (`passesUnpinned`). Default false. */
+  /** Nothing is enforced: calls that cannot be pinned may pass unpinned (`passesUnpinned`). Default false. */
   readonly audits?: boolean;
 }
 
-/** What becomes of a call that cannot be pinned: it returns this errno, positive. */
+/** The answer to a call that cannot be pinned: this positive errno, or `passesUnpinned`. */
 export type Unpinned = number | typeof passesUnpinned;
-/** It passes as it is. Throws, and so denies, where the pinning was not begun for an audit. */
-export const passesUnpinned = Symbol("the call passes as it is");
+/** The call passes unpinned. Outside an audit this throws, and so denies. */
+export const passesUnpinned = Symbol("the call passes unpinned");
 
 const refusalOf = (unpinned: Unpinned): number => (unpinned === passesUnpinned ? 0 : unpinned);
 
 export type Received =
-  /** A call to be judged. */
+  /** A call that must be judged. */
   | { readonly kind: "call"; readonly call: PendingCall }
-  /** It was judged, and is made now. */
+  /** A judged call that its caller makes now. */
   | { readonly kind: "prepared"; readonly call: PreparedCall }
-  /** A prepared call whose end is reported has ended: to be answered (`PreparedCall.rooms`). */
+  /** The report that a prepared call with rooms has ended; it needs an answer. */
   | { readonly kind: "ended"; readonly answer: () => void }
   /** Nothing to do: the caller makes its own call again, which is judged then. */
   | { readonly kind: "again" };
 
-/** As the stub gives back to the caller what it had (native/addon/machine.c). */
+/** AGAIN of native/addon/pin.h: the stub restores the caller's registers and makes its own call again. */
 const again = 4094;
 
 const none = new Uint8Array(0);
@@ -64,7 +64,7 @@ export class Pinning {
   readonly #listener: number;
   readonly #scratch = new Scratch();
 
-  /** One in a thread. Throws a SystemCallError. */
+  /** A thread can have one instance. Throws a SystemCallError. */
   constructor(
     listener: number,
     { protection, executionsAreReported, rightsAreReported = false, audits = false }: PinningOptions,
@@ -74,7 +74,7 @@ export class Pinning {
     required("memfd_create", native().startPins(listener, isSealed, executionsAreReported, audits, rightsAreReported));
   }
 
-  /** `notification` is a `struct seccomp_notif`; it is copied. What it gives is over when the next one is received. */
+  /** Copies `notification`, a `struct seccomp_notif`. The result is valid until the next one is received. */
   receive(notification: Uint8Array): Received {
     const { notification: own, judged } = this.#scratch;
     own.set(notification.subarray(0, notificationLayout.size));
@@ -92,51 +92,51 @@ export class Pinning {
   }
 
   /**
-   * From now on callers' memory may never come, so threads read it. A call whose memory is late comes again from `next`. The
-   * descriptor that can be read then.
+   * From now on reads of callers' memory may never end, so threads make them. `next` returns a call whose memory was late
+   * again. Returns a descriptor that is readable then.
    */
   readApart(): number {
     return native().pinReadsApart();
   }
 
-  /** The listener shows no sign of a notification that was received while a caller was being prepared. */
+  /** Whether notifications wait that were received during the preparation of a caller; the listener does not show them. */
   get hasWaiting(): boolean {
     return native().pinHasWaiting();
   }
 
   /**
-   * Stops a thread where it returns to its program, so that the call that it was in has ended: 0, it did. -EINPROGRESS: it
-   * is in a call, and `isLate` is false when that has ended. Other: an errno, negative. A call that waits for something can
-   * return EINTR by this, or a part of what it was to do, as when a process is stopped and continued.
+   * Stops a thread at its return to its program, so that its call has ended. Returns 0 if it stopped; -EINPROGRESS if it is
+   * in a call, at whose end `isLate` becomes false; or another negative errno. A waiting call can return EINTR or a partial
+   * result because of this, as when a process is stopped and continued.
    */
   interrupt(tid: number): number {
     return native().pinInterrupt(tid);
   }
 
-  /** Answers a call whose object cannot be held, and of which memory was read. */
+  /** Answers a call whose memory was read and whose object cannot be held. */
   giveUp(notification: Uint8Array, unpinned: Unpinned): void {
     native().pinGiveUp(notification.slice(0, notificationLayout.size), refusalOf(unpinned));
   }
 
-  /** The thread has ended: before its id can mean another one, which is before the next call is judged. */
+  /** The thread has ended. Call this before the next judgement, because another thread can have its id then. */
   ended(tid: number): void {
     native().pinEnded(tid);
   }
 
   /**
-   * The thread was to stop for its call and did not in time (it is frozen). Code that waits for tracees of this thread lets
-   * it go when it stops.
+   * Whether the thread did not stop in time for its call (for example a frozen one). Code that waits for any tracee detaches
+   * it at its stop.
    */
   isLate(tid: number): boolean {
     return native().pinIsLate(tid);
   }
 
-  /** The thread's execve or execveat is about to be let through. (A prepared one's is known.) */
+  /** The thread's execve or execveat is about to pass. (The addon knows of a prepared one.) */
   executes(tid: number): void {
     native().pinExecutes(tid);
   }
 
-  /** The thread's call changes its users, groups or capabilities; `ofOthers`: a root or namespaces, which others can share. */
+  /** The thread's call changes its users, groups or capabilities; `ofOthers`: its root or namespaces, which others can share. */
   changesRights(tid: number, ofOthers: boolean): void {
     native().pinChangesRights(tid, ofOthers);
   }
@@ -167,15 +167,15 @@ export class PendingCall {
     return this.#view.getBigUint64(notificationLayout.data + dataLayout.arguments + 8 * index, true);
   }
 
-  /** Lets the call pass as it is: of its arguments, the registers alone were judged. */
+  /** Lets the call pass unchanged: only its registers were judged. */
   pass(): void {
     this.#answer();
     respond(this.#listener, this.#notification, continueFlag);
   }
 
   /**
-   * The caller makes its call as it is, and its end is reported. With "untraceable" the call has no answer yet; any other
-   * failure has refused it with EPERM.
+   * The caller makes its call unchanged, and the stub reports its end. With "untraceable" the call has no answer yet; after
+   * any other failure it has been refused with EPERM.
    */
   pinEnd(rooms: bigint): PinOutcome {
     this.#scratch.registers.fill(-1);
@@ -203,7 +203,7 @@ export class PendingCall {
   }
 
   /**
-   * Has `judge` read behind the call's pointers and say what becomes of it. Where the reading failed, it gives the
+   * Lets `judge` read behind the call's pointers and return its verdict. If a read has failed, `judge` must return the
    * failure.
    */
   observe(judge: (observer: Observer) => ObservedVerdict, unpinned: Unpinned = errno.EPERM): PinOutcome {
@@ -260,7 +260,7 @@ export class PendingCall {
       case outcomeNumber.fails:
         return { kind: "refused", errno: kernelErrno };
       case outcomeNumber.noTrace: {
-        // It still waits, so that what /proc says is of the moment.
+        // The caller still waits, so /proc describes its present state.
         const obstacle = whyPtraceRefused(this.tid, kernelErrno);
         native().pinGiveUp(this.#notification, refusal);
         return { kind: "unpinnable", why: "untraceable", refusal, errno: kernelErrno, obstacle };
@@ -292,7 +292,7 @@ function respond(listener: number, notification: Uint8Array, flags: number): voi
   native().syscall(callNumber("ioctl"), listener, notifyRequest.send, response);
 }
 
-/** A call that was judged and is made with what was judged. */
+/** A judged call that is made with the judged registers and memory. */
 export class PreparedCall {
   readonly #notification: Uint8Array;
   readonly #judged: DataView;
@@ -308,22 +308,22 @@ export class PreparedCall {
   get number(): number {
     return this.#judged.getInt32(dataLayout.number, true);
   }
-  /** As the caller gave it. */
+  /** The argument as the caller gave it. */
   argument(index: number): bigint {
     return this.#judged.getBigUint64(dataLayout.arguments + 8 * index, true);
   }
 
-  /** Of clone3's structure, which the call is made with; 0 for other calls. */
+  /** The flags in clone3's pinned structure; 0 for other calls. */
   get cloneFlags(): bigint {
     return this.#judged.getBigUint64(judgedLayout.cloneFlags, true);
   }
 
-  /** What it enters, as it was pinned with. */
+  /** The rooms that it enters, as `pin` was given them. */
   get rooms(): bigint {
     return this.#judged.getBigUint64(judgedLayout.rooms, true);
   }
 
-  /** It stays as it is when further ones are received. */
+  /** A copy that stays valid when further calls are received. */
   keep(): PreparedCall {
     return new PreparedCall(this.#notification.slice(), new Uint8Array(this.#judged.buffer.slice(0)));
   }
@@ -331,29 +331,29 @@ export class PreparedCall {
   get id(): bigint {
     return new DataView(this.#notification.buffer).getBigUint64(notificationLayout.id, true);
   }
-  /** The registers that it is made with: a `struct seccomp_data`. */
+  /** The registers of the pinned call: a `struct seccomp_data`. */
   get data(): Uint8Array {
     const { data } = notificationLayout;
     return this.#notification.slice(data, data + dataLayout.size);
   }
-  /** Its notification with the registers that the caller gave. */
+  /** The notification with the caller's own registers. */
   asJudged(): Uint8Array {
     const notification = this.#notification.slice();
     notification.set(new Uint8Array(this.#judged.buffer, 0, dataLayout.size), notificationLayout.data);
     return notification;
   }
 
-  /** It returns this errno, positive. */
+  /** The call returns this positive errno. */
   refuse(number: number): void {
     native().pinRefuse(this.#notification, number);
   }
 
-  /** The caller makes its own call again, which is judged then. */
+  /** The caller makes its own call again, which is then judged. */
   restart(): void {
     this.refuse(again);
   }
 
-  /** False where the caller was interrupted: it comes again with the same call, or has returned EINTR. */
+  /** False if the caller was interrupted: it makes the same call again, or its call has returned EINTR. */
   pass(): boolean {
     return native().pinPass(this.#notification) === 0;
   }

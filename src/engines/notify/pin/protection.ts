@@ -1,4 +1,4 @@
-/** What keeps a caller from changing its window: mseal(2), or rules of the filter (window-rules.ts). */
+/** Chooses the protection of windows against their callers: mseal(2), or rules of the filter (window-rules.ts). */
 import { existsSync } from "node:fs";
 import { native } from "../../../linux/native.ts";
 
@@ -8,8 +8,8 @@ export type WindowProtection = "seal" | "rules";
 const msealNumber = 462;
 
 /**
- * mseal(2) where the kernel has it and shows what is sealed (smaps: CONFIG_PROC_PAGE_MONITOR), and where use of it is
- * wanted.
+ * mseal(2) if the kernel has it and shows the seal in smaps (CONFIG_PROC_PAGE_MONITOR). `oldest` does without it, for
+ * tests.
  */
 export function windowProtection(kernel: "present" | "oldest"): WindowProtection {
   const canSeal = kernel === "present" && native().syscall(msealNumber, 0, 0, 0) === 0;

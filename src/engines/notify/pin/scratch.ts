@@ -1,6 +1,6 @@
 /**
- * Memory that each judged call uses anew. Buffers of their own, a dozen for each call, would cost as much as the rest of its
- * judgement, most of it in the garbage collector.
+ * Memory that all judged calls reuse. A dozen new buffers for each call would cost as much as the rest of its judgement,
+ * most of it in the garbage collector.
  */
 import { pathBytes } from "../../../ir/observation.ts";
 import { judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
@@ -15,12 +15,12 @@ export class Scratch {
   readonly #bytes = new Uint8Array(size);
   #taken = 0;
 
-  /** What was taken before may be overwritten from now on. */
+  /** Frees all bytes that were taken. */
   reset(): void {
     this.#taken = 0;
   }
 
-  /** So many bytes, whatever is in them. */
+  /** So many uninitialised bytes. */
   take(length: number): Uint8Array {
     const from = this.#taken;
     if (from + length > size) return new Uint8Array(length);

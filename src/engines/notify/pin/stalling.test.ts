@@ -10,7 +10,7 @@ test("file systems that are not known to be local are slow", () => {
   ]);
 });
 
-test("calls that give no memory which may never come", () => {
+test("calls that give no memory whose reads may never end", () => {
   const by = (number: number, ...registers: readonly bigint[]) =>
     mayStallBy("x86_64", number, (index) => registers[index] ?? 0n);
   const [userfaultfd, mount, setns] = [323, 165, 308];

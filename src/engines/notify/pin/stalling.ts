@@ -1,22 +1,22 @@
 /**
- * Whether memory of the confined tree may never come. A page of a mapped file of a FUSE or file server, and one that
- * userfaultfd(2) watches, comes when a process wants it to come; until then a read of it does not end. While the tree can
- * have no such memory, the supervisor's loop reads its callers' memory by itself; from then on threads read it
+ * Finds whether reads of the confined tree's memory may never end. Another process decides when a page of a file on a FUSE
+ * or file server arrives, or a page that userfaultfd(2) watches; until then a read of the page does not end. As long as
+ * the tree cannot have such memory, the supervisor's loop itself reads its callers' memory. From then on threads read it
  * (native/addon/reads.c).
  *
- * | such memory | seen |
+ * | such memory | detected |
  * | --- | --- |
  * | a mounted file system that is not known to be local | in /proc/self/mountinfo, at start |
- * | one that the tree mounts (mount, fsmount), or whose namespace it enters (setns) | the filter asks about the calls |
+ * | one that the tree mounts (mount, fsmount), or whose namespace it enters (setns) | the filter asks about these calls |
  * | userfaultfd(2), without UFFD_USER_MODE_ONLY, with which reads of other processes fail at once | likewise |
- * | userfaultfd by its device | its permissions, at start; root's trees can take the supervisor over in other ways |
- * | a descriptor that a process outside of the tree passes to it | not at all |
+ * | userfaultfd by its device | by its permissions, at start; root's trees can take over the supervisor in other ways |
+ * | a descriptor that a process outside the tree passes to it | never |
  */
 import { accessSync, constants, readFileSync } from "node:fs";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 
-/** The calls with which a tree can get such memory, by their kernels' names. */
+/** The calls with which a tree can get such memory, by the kernel's names. */
 const stallingCalls = ["userfaultfd", "mount", "fsmount", "setns"] as const;
 
 export const stallingNumbers = (architecture: ArchitectureName): readonly number[] =>
@@ -38,7 +38,7 @@ export function mayStallBy(
   return true;
 }
 
-/** File systems whose pages no other process holds back. What lies below overlay is mounted somewhere, too. */
+/** File systems whose pages no other process can delay. Overlay is local if its layers are, which are mounted, too. */
 const localSystems: ReadonlySet<string> = new Set(
   `autofs bcachefs binder binfmt_misc bpf btrfs cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs erofs exfat ext2
   ext3 ext4 f2fs fusectl hugetlbfs iso9660 jfs mqueue msdos nilfs2 nsfs ntfs3 overlay proc pstore ramfs resctrl rootfs
@@ -54,14 +54,14 @@ export function slowSystems(mountinfo: string): string[] {
   return [...new Set(types)].filter((type) => !localSystems.has(type));
 }
 
-/** Whether a tree that begins now can have such memory at once. What cannot be found out counts as yes. */
+/** Whether a tree that starts now can have such memory at once. If this cannot be determined, the answer is yes. */
 export function mayStallAtStart(): boolean {
   if (process.geteuid?.() !== 0) {
     try {
       accessSync("/dev/userfaultfd", constants.R_OK | constants.W_OK);
       return true;
     } catch {
-      // It is not there, or not for this user.
+      // The device does not exist, or this user may not open it.
     }
   }
   try {

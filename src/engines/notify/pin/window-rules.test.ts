@@ -1,4 +1,4 @@
-/** The rules that protect the window, run in an interpreter of classic BPF: what they refuse, at each boundary. */
+/** Runs the rules that protect the window in an interpreter of classic BPF: the calls that they refuse, at each boundary. */
 import { describe, expect, it } from "vitest";
 import { argumentOffset, type ClassicInstruction, offset } from "../../../compile/classic/instruction.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
@@ -17,7 +17,7 @@ function refuses(call: string, ...registers: readonly (number | bigint)[]): bool
   return runs(windowRules("x86_64"), data);
 }
 
-/** True where it returns; false where it goes on behind its end. */
+/** True if it returns; false if it continues behind its end. */
 function runs(program: readonly ClassicInstruction[], data: DataView): boolean {
   let [a, x, at] = [0, 0, 0];
   for (; at < program.length; at++) {
@@ -37,7 +37,7 @@ function runs(program: readonly ClassicInstruction[], data: DataView): boolean {
     else if (code === 0x06) return true;
     else throw new Error(`no instruction ${code}`);
   }
-  expect(at, "it goes on exactly behind its end").toBe(program.length);
+  expect(at, "it continues exactly behind its end").toBe(program.length);
   return false;
 }
 
@@ -64,7 +64,7 @@ describe("the rules that protect the window", () => {
     [2n ** 57n + BigInt(start), page, true],
     [2n ** 63n + BigInt(start), page, true],
   ];
-  it.each(ranges)("addresses from %d on, %d of them: %s", (from, length, isRefused) => {
+  it.each(ranges)("a range at %d with %d bytes: refused %s", (from, length, isRefused) => {
     for (const call of ["munmap", "mprotect", "pkey_mprotect", "madvise", "remap_file_pages"]) {
       expect(refuses(call, from, length), call).toBe(isRefused);
     }
@@ -75,12 +75,12 @@ describe("the rules that protect the window", () => {
     expect(refuses("mremap", 0x4000_0000, page, length, 1, from), "mremap without MREMAP_FIXED").toBe(false);
   });
 
-  it("lets a range be left out of children, which the supervisor asks for", () => {
+  it("allows MADV_DONTFORK, which the supervisor needs", () => {
     expect(refuses("madvise", start, page, 10)).toBe(false);
     expect(refuses("madvise", start, page, 11)).toBe(true);
   });
 
-  it("takes addresses without a size below the window's end", () => {
+  it("refuses shmat and brk at addresses below the window's end", () => {
     for (const [call, registers] of [
       ["shmat", (address: number) => [1, address, 0o40000]],
       ["brk", (address: number) => [address]],
@@ -98,7 +98,7 @@ describe("the rules that protect the window", () => {
     expect(refuses("prctl", 38, 1)).toBe(false);
   });
 
-  it("leaves all other calls and other architectures alone", () => {
+  it("refuses no other calls, and none of other architectures", () => {
     expect(refuses("read", start, page)).toBe(false);
     const data = new DataView(new ArrayBuffer(64));
     data.setUint32(offset.number, numberOf("munmap", "x86_64")!, true);
@@ -107,7 +107,7 @@ describe("the rules that protect the window", () => {
     expect(runs(windowRules("x86_64"), data)).toBe(false);
   });
 
-  it("exist for arm64 with its own numbers", () => {
+  it("has arm64's numbers on arm64", () => {
     const numbers = windowRules("aarch64").map(({ k }) => k);
     expect(numbers).toContain(numberOf("munmap", "aarch64"));
   });

@@ -1,16 +1,16 @@
 /**
- * Rules for the filter that keep callers from changing what lies at the window's addresses, for kernels without mseal(2)
- * (before Linux 6.10). They stand in front of the policy's own filter.
+ * Rules of the filter that prevent callers from changing the mappings at the window's addresses, for kernels without
+ * mseal(2) (before Linux 6.10). They precede the policy's own filter.
  *
- * | refused (EPERM) | where |
+ * | refused (EPERM) | if |
  * | --- | --- |
  * | munmap, mprotect, pkey_mprotect, remap_file_pages, madvise but MADV_DONTFORK | the range overlaps the window |
  * | mmap with MAP_FIXED, mremap from, mremap to with MREMAP_FIXED | likewise |
- * | shmat, brk | the address is below the window's end (the size is not known; only a moved heap is there) |
- * | prctl(PR_SET_MM) | always: it moves the heap, whose end brk unmaps |
+ * | shmat, brk | the address is below the window's end: shmat's size is unknown, and only a moved heap has such a brk |
+ * | prctl(PR_SET_MM) | always: it can move the heap, and brk then unmaps its end |
  *
- * Other calls place memory where nothing lies yet. That is no danger: a window is known by its inode. The kernel ignores
- * the top byte of addresses where the processor does (arm64, LAM on x86-64), so these rules do, too.
+ * Other calls only use unmapped addresses. That is harmless, because a window is identified by its inode. The kernel
+ * ignores the top byte of addresses if the processor does (arm64, LAM on x86-64), so these rules do, too.
  */
 
 import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
@@ -22,21 +22,21 @@ import { returnWord } from "../../../linux/return-word.ts";
 /** The window's addresses (native/addon/pin.h). */
 export const windowRange = { start: 0x10000, end: 0x20_0000 } as const;
 
-/** seccomp_check_filter() takes them; the compiler of policies has no use for them. */
+/** Opcodes that seccomp_check_filter() accepts and that the policy compiler does not use. */
 const more = { copyToX: 0x07, addX: 0x0c } as const;
 
 const mapFixed = 0x10;
 const remapFixed = 2;
 const doNotFork = 10; // MADV_DONTFORK
 const setMemoryMap = 35; // PR_SET_MM
-/** In the high half: what is no part of an address. */
+/** The bits of the high half that belong to an address. */
 const addressBits = 0x00ff_ffff;
 
 type Target = "next" | "refuse" | "pass";
 interface Step {
   readonly code: number;
   readonly k: number;
-  /** Of a test: where to go on. */
+  /** Of a test: the target if it is true. */
   readonly then?: Target;
   readonly otherwise?: Target;
 }
@@ -48,7 +48,7 @@ const load = (argument: number, half: "low" | "high"): Step => ({
 const test = (code: number, k: number, then: Target, otherwise: Target): Step => ({ code, k, then, otherwise });
 const refuse: Step = { code: opcode.return, k: returnWord("ERRNO", errno.EPERM) };
 
-/** Ends with the low half of the address in A, where that is below the window's end; else "pass". */
+/** Continues with the low half of the address in A if the address is below the window's end; else goes to "pass". */
 const belowEnd = (address: number): readonly Step[] => [
   load(address, "high"),
   { code: opcode.and, k: addressBits },
@@ -57,14 +57,14 @@ const belowEnd = (address: number): readonly Step[] => [
   test(opcode.jumpAtLeast, windowRange.end, "pass", "next"),
 ];
 
-/** The range overlaps the window; one that is empty and begins in it does, too. */
+/** Tests whether the range overlaps the window. An empty range that begins in it overlaps, too. */
 const overlaps = (address: number, length: number): readonly Step[] => [
   ...belowEnd(address),
   test(opcode.jumpAtLeast, windowRange.start, "refuse", "next"),
   load(length, "high"),
   test(opcode.jumpEqual, 0, "next", "refuse"),
   load(length, "low"),
-  // The sum of both has 32 bits where this has 31.
+  // A longer range overlaps. A length of 31 bits keeps the following sum in 32 bits.
   test(opcode.jumpAtLeast, 0x8000_0000, "refuse", "next"),
   { code: more.copyToX, k: 0 },
   load(address, "low"),
@@ -72,7 +72,7 @@ const overlaps = (address: number, length: number): readonly Step[] => [
   test(opcode.jumpGreater, windowRange.start, "refuse", "pass"),
 ];
 
-/** Several rules of one call; each but the last goes on with the next where it says "pass". */
+/** The rules of one call. "pass" in an alternative means the next alternative, and in the last one the next filter. */
 interface Rule {
   readonly call: string;
   readonly alternatives: readonly (readonly Step[])[];
@@ -104,7 +104,7 @@ const rules: readonly Rule[] = [
   { call: "prctl", alternatives: [[load(0, "low"), test(opcode.jumpEqual, setMemoryMap, "refuse", "pass")]] },
 ];
 
-/** One alternative, then its refusal: "pass" is the instruction behind that. */
+/** One alternative and its refusal: "pass" is the instruction behind both. */
 function assemble(steps: readonly Step[]): ClassicInstruction[] {
   const end = steps.length;
   const distance = (target: Target | undefined, at: number): number =>
@@ -119,14 +119,14 @@ function assemble(steps: readonly Step[]): ClassicInstruction[] {
 
 const jump = (k: number): ClassicInstruction => ({ code: opcode.jumpAlways, jt: 0, jf: 0, k });
 
-/** The rules as instructions that go on behind their end with whatever they do not refuse. */
+/** The rules as instructions. A call that they do not refuse continues behind their end. */
 export function windowRules(architecture: ArchitectureName): readonly ClassicInstruction[] {
   const blocks = rules.flatMap(({ call, alternatives }) => {
     const number = numberOf(call, architecture);
     if (number === undefined) return [];
     return [{ number, body: alternatives.flatMap(assemble) }];
   });
-  // Behind each body one jump over the rest.
+  // After each body, a jump over the rest.
   let rest = 0;
   const instructions: ClassicInstruction[] = [];
   for (const { number, body } of [...blocks].reverse()) {

@@ -1,6 +1,6 @@
 /**
- * What becomes of a judged call that enters rooms, for the supervisor's loop. The answer is one of three, as for every call:
- * it lies in the memory and is to be sent; it was given already; it is given later, because the call waits.
+ * Admits judged calls to rooms, for the supervisor's loop. As for every call there are three cases: the answer is in the
+ * memory and must be sent, it has been sent, or it is sent later because the call waits.
  */
 import { enteredRooms } from "../../../compile/wasm/instance.ts";
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
@@ -32,7 +32,7 @@ export interface AdmissionOptions {
 export class Admission {
   readonly keeper: RoomKeeper;
   readonly #options: AdmissionOptions;
-  /** Calls that can hold no room: they return in two tasks, or in another program. */
+  /** Calls that cannot hold a room, because they return in two tasks or in another program. */
   readonly #unheld: ReadonlySet<number>;
 
   constructor(options: AdmissionOptions) {
@@ -48,7 +48,7 @@ export class Admission {
     return enteredRooms(memory.instance, rooms.length);
   }
 
-  /** False where the call can hold no room and is to be refused (EPERM). The event is made. */
+  /** False if the call cannot hold a room; it has its event, and must be refused with EPERM. */
   canHold(entered: readonly EnteredRoom[]): boolean {
     const { memory, records } = this.#options;
     if (entered.length === 0 || !this.#unheld.has(memory.number)) return true;
@@ -56,7 +56,7 @@ export class Admission {
     return false;
   }
 
-  /** A call that is made as it is. True where the answer lies in the memory. */
+  /** Lets an unpinned call enter. True if the answer is in the memory. */
   enter(call: PendingCall, caller: Thread, entered: readonly EnteredRoom[]): boolean {
     const { keeper } = this;
     const { memory, records, listener, judgeLate } = this.#options;
@@ -64,7 +64,7 @@ export class Admission {
     const plain = new PlainEntering(listener, memory.bytes(), caller, judgeLate);
     if (keeper.enterAtOnce(plain, entered)) return this.#pass();
     if (!keeper.isVisible(plain)) {
-      if (!notificationIsValid(listener, memory.idBytes())) return this.#refuse(errno.EPERM); // it waits no more
+      if (!notificationIsValid(listener, memory.idBytes())) return this.#refuse(errno.EPERM); // it no longer waits
       const obstacle = whyPtraceRefused(memory.tid, errno.EPERM);
       records.putRefusal("unheld", errno.EPERM, { pin: { why: "untraceable", errno: errno.EPERM }, obstacle });
       return this.#refuse(errno.EPERM);
@@ -76,7 +76,7 @@ export class Admission {
     const outcome = call.pinEnd(packEntered(entered));
     if (outcome.kind !== "unpinnable") return false;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;
-    // Another process traces it: its end is seen, and waits are longer.
+    // Another process traces it, so its end is looked for, and waits are longer.
     if (why === "untraceable") {
       if (keeper.isFull) return this.#refuseFull();
       return keeper.enter(plain, entered) && this.#pass();
@@ -85,7 +85,7 @@ export class Admission {
     return false;
   }
 
-  /** The stub's call. True where the answer lies in the memory. */
+  /** Lets a prepared call enter. True if the answer is in the memory. */
   enterPrepared(call: PreparedCall, caller: Thread): boolean {
     if (this.keeper.isFull) return this.#refuseFull();
     const reported = new ReportedEntering(call, caller, this.#options.judgeLate);
@@ -93,7 +93,7 @@ export class Admission {
     return false;
   }
 
-  /** A call that is made on its caller's behalf. True where it is to be served now. */
+  /** Lets a call enter that is made on its caller's behalf. True if it must be served now. */
   enterServed(objects: ServedCalls, caller: Thread): boolean {
     const { memory, listener, judgeLate } = this.#options;
     const { entered } = this;

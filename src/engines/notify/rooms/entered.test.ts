@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { maximumEnteredRooms, maximumRooms, maximumSides } from "../../../ir/limits.ts";
 import { packEntered, unpackEntered } from "./entered.ts";
 
-it("keeps all rooms that an evaluation can enter, in their order", () => {
+it("preserves all rooms that an evaluation can enter, in their order", () => {
   const last = { room: maximumRooms - 1, side: maximumSides - 1 };
   for (const entered of [
     [],
@@ -17,7 +17,7 @@ it("keeps all rooms that an evaluation can enter, in their order", () => {
   }
 });
 
-it("is 0 for none alone", () => {
+it("is 0 only without rooms", () => {
   expect(packEntered([])).toBe(0n);
   expect(packEntered([{ room: 0, side: 0 }])).not.toBe(0n);
 });

@@ -1,10 +1,10 @@
-/** The rooms that a call enters, as one number, which a prepared call carries (native/addon/pin.h, `image.rooms`). */
+/** Packs the rooms that a call enters into one number, which a prepared call carries (native/addon/pin.h, `image.rooms`). */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 
-/** Of one room: its index + 1 above its side, which is less than 32. At most four rooms are entered. */
+/** Bits of one room: its index + 1 above its side, which is less than 32. A call enters at most four rooms. */
 const [roomBits, sideBits] = [16n, 5n];
 
-/** 0 for none. */
+/** 0 without rooms. */
 export function packEntered(entered: readonly EnteredRoom[]): bigint {
   let packed = 0n;
   for (const { room, side } of entered) packed = (packed << roomBits) | (BigInt(room + 1) << sideBits) | BigInt(side);

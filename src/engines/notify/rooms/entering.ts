@@ -1,4 +1,4 @@
-/** The calls that enter rooms, by how they are let run: as they are, by the stub that reports their end, on their behalf. */
+/** Calls that enter rooms, by the way they are made: unpinned, by the stub that reports their end, or on behalf of the caller. */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { kernelErrno } from "../../../linux/errno-numbers.ts";
@@ -10,14 +10,14 @@ import type { PreparedCall } from "../pin/pinning.ts";
 import type { Thread } from "../tasks.ts";
 import type { EnteringCall } from "./keeper.ts";
 
-/** What the verdict of a room does about a call that has waited too long: gives the errno that it returns. */
+/** Judges a call that has waited too long, by the room's verdict. Returns the errno that the call returns. */
 export type JudgeLate = (notification: Uint8Array, thread: Thread, entered: EnteredRoom) => number;
 
 const { data, size } = notificationLayout;
-/** One in a thread: to make it anew for each answer takes longer than to fill it. */
+/** One for the thread, because making a buffer for each answer takes longer than filling it. */
 const response = new DataView(new ArrayBuffer(24));
 
-/** A call that its caller makes as it is. */
+/** A call that its caller makes unpinned. */
 export class PlainEntering implements EnteringCall {
   readonly isReported: boolean = false;
   readonly thread: Thread;
@@ -51,7 +51,7 @@ export class PlainEntering implements EnteringCall {
     this.refuse(this.#judgeLate(this.notification, this.thread, entered));
   }
 
-  /** The call returns this errno, positive. */
+  /** The call returns this positive errno. */
   refuse(errno: number): void {
     this.#respond(-errno, 0);
   }
@@ -84,7 +84,7 @@ export class ServedEntering extends PlainEntering {
   }
 }
 
-/** A call that the stub makes and reports the end of. */
+/** A call that the stub makes, and whose end the stub reports. */
 export class ReportedEntering implements EnteringCall {
   readonly isReported = true;
   readonly thread: Thread;

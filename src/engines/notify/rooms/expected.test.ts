@@ -13,16 +13,16 @@ function reportedCalls(threads: ExpectedThreads<object>, thread: object, gap: nu
 }
 
 describe("a thread whose calls' ends are reported", () => {
-  it("is expected once it has come at once for eight times", () => {
+  it("is expected after eight calls that came at once", () => {
     expect(reportedCalls(new ExpectedThreads(), {}, 0.05, 0.01)?.calls).toBe(8);
   });
 
-  it("is not expected where its next call comes later than a report takes, or its calls are long", () => {
+  it("is not expected if its next call comes later than a report, or its calls are long", () => {
     expect(reportedCalls(new ExpectedThreads(), {}, 0.5, 0.01)).toBeUndefined();
     expect(reportedCalls(new ExpectedThreads(), {}, 0.05, 2)).toBeUndefined();
   });
 
-  it("is not expected where half of its calls come later", () => {
+  it("is not expected if half of its calls come later", () => {
     const threads = new ExpectedThreads();
     const thread = {};
     let time = 1;
@@ -33,7 +33,7 @@ describe("a thread whose calls' ends are reported", () => {
     }
   });
 
-  it("comes at once where its next call comes sooner than a report takes", () => {
+  it("is expected if its next call comes sooner than a report", () => {
     const [threads, thread] = [new ExpectedThreads(), {}];
     let time = 1;
     let calls = 0;
@@ -45,7 +45,7 @@ describe("a thread whose calls' ends are reported", () => {
     expect(calls).toBeLessThan(30);
   });
 
-  it("is no other thread", () => {
+  it("does not affect other threads", () => {
     const threads = new ExpectedThreads();
     reportedCalls(threads, {}, 0.05, 0.01);
     expect(threads.comes({}, 1)).toBe(false);
@@ -53,7 +53,7 @@ describe("a thread whose calls' ends are reported", () => {
 });
 
 describe("an expected thread", () => {
-  it("stays one while it comes at once", () => {
+  it("stays expected as long as it comes at once", () => {
     const [threads, thread] = [new ExpectedThreads(), {}];
     let { time } = reportedCalls(threads, thread, 0.05, 0.01)!;
     for (let calls = 0; calls < 10_000; calls++) {
@@ -63,7 +63,7 @@ describe("an expected thread", () => {
     }
   });
 
-  it("may be long where no other call waits for it", () => {
+  it("may take long if no other call waits for it", () => {
     const [threads, thread] = [new ExpectedThreads(), {}];
     const { time } = reportedCalls(threads, thread, 0.05, 0.01)!;
     threads.came(thread, time, time + 1000, false);
@@ -84,14 +84,14 @@ describe("an expected thread", () => {
     expect(waited).toBeLessThanOrEqual(5 + saved + 0.3);
   });
 
-  it("has to show it for longer each time that it was looked for in vain, and for at most 1,024 calls", () => {
+  it("needs twice as many calls after each failed expectation, at most 1,024", () => {
     const [threads, thread] = [new ExpectedThreads(), {}];
     const needed = Array.from({ length: 10 }, () => {
       const { calls } = reportedCalls(threads, thread, 0.05, 0.01)!;
       threads.failed(thread);
       return calls;
     });
-    // The first call of each row comes after one whose end was not reported.
+    // The first call of each row follows a call whose end was not reported.
     expect(needed).toEqual([8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024]);
   });
 });

@@ -1,37 +1,37 @@
 /**
- * Which threads are expected to make their next call at once, so that it says that the former one has ended: a report of that
- * end would take longer. A thread shows it while the ends of its calls are reported. Then it has credit: what the reports would
- * have taken, less the time that others have waited for it. It loses the expectation when that is used up, and when a look has
- * found that its call has ended; each time it has to show it for longer. So waiting costs no more than reports would have.
- * Pure: the caller gives the time, in milliseconds.
+ * Finds the threads that are expected to make their next call so soon that this call shows the end of the former one
+ * earlier than a report would. A thread qualifies by calls whose ends are reported. Then it has a credit: the time that
+ * reports would have taken, less the time that other calls have waited for it. It is no longer expected when the credit is
+ * used up, or when a look finds that its call had ended; the next time it needs more calls to qualify. So waits cost no
+ * more than reports would have. Pure: the caller gives the time, in milliseconds.
  */
 
 /** Milliseconds. */
 const times = {
-  /** From the report of a call's end to the thread's next call; or what a report takes, if that is more. */
+  /** The most from the report of a call's end to the thread's next call; or the time of a report, if that is longer. */
   gap: 0.2,
-  /** A call that is expected to be short. A report adds little to one that is not. */
+  /** The longest call that counts as short. For a longer call, a report adds little. */
   call: 1,
-  /** What a report takes, at least and at most: how long it was measured to take depends on the machine's other work. */
+  /** Bounds of the measured time of a report, which depends on the machine's other work. */
   leastReport: 0.05,
   mostReport: 1,
-  /** The credit that a thread has at first, and at most: a machine with other work makes single calls long. */
+  /** The credit at first, and at most: on a busy machine a single call can be long. */
   firstCredit: 5,
   mostCredit: 20,
 } as const;
 
-/** So many more calls have come at once than not. */
+/** A thread qualifies by so many more calls that came at once than calls that did not. */
 const fewest = 8;
 const most = 1024;
-/** One that does not come at once counts as several that do. */
+/** A call that does not come at once counts as so many that do. */
 const late = 4;
 
 interface Habit {
-  /** When its last call's end was reported; 0: it was not. */
+  /** The time at which the end of its last call was reported, or 0. */
   reported: number;
-  /** When it made its last call; 0: that was not reported. */
+  /** The time of its last call whose end is reported, or 0. */
   asked: number;
-  /** What a report takes: the mean of the last ones. */
+  /** The time of a report: the mean of the last ones. */
   report: number;
   shown: number;
   needed: number;
@@ -41,7 +41,7 @@ interface Habit {
 export class ExpectedThreads<Thread extends object> {
   readonly #habits = new WeakMap<Thread, Habit>();
 
-  /** The thread makes a call that enters rooms. True: its end need not be reported. */
+  /** The thread makes a call that enters rooms. Returns true if its end need not be reported. */
   comes(thread: Thread, time: number): boolean {
     const habit = this.#habitOf(thread);
     habit.asked = time;
@@ -53,7 +53,7 @@ export class ExpectedThreads<Thread extends object> {
     return habit.shown >= habit.needed;
   }
 
-  /** The call has been prepared so that its end is reported. */
+  /** The call has been prepared for a report of its end. */
   prepared(thread: Thread, time: number): void {
     const habit = this.#habitOf(thread);
     if (habit.asked === 0) return;
@@ -69,7 +69,7 @@ export class ExpectedThreads<Thread extends object> {
     if (habit.reported === 0) habit.shown = 0;
   }
 
-  /** An expected thread has come again. Its call was admitted at `since`; `isAwaited`: another call waited for its end. */
+  /** An expected thread makes its next call. The former one was admitted at `since`; `isAwaited`: another call waited for its end. */
   came(thread: Thread, since: number, time: number, isAwaited: boolean): void {
     const habit = this.#habitOf(thread);
     const lost = isAwaited ? Math.max(0, time - since - times.gap) : 0;
@@ -78,7 +78,7 @@ export class ExpectedThreads<Thread extends object> {
     else habit.needed = Math.max(fewest, habit.needed - 1);
   }
 
-  /** An expected thread has not come, and a look has found that its call has ended. */
+  /** A look has found that an expected thread's call has ended, before the thread made its next one. */
   failed(thread: Thread): void {
     const habit = this.#habitOf(thread);
     habit.shown = 0;

@@ -1,16 +1,16 @@
 /**
  * Holds rooms for calls: lets a call run when its rooms admit it (src/rooms/table.ts), and learns when it has ended.
  *
- * A call that is let through says nothing when it ends. Its end is learned in one of these ways:
+ * The kernel does not notify the supervisor of a call's end. The keeper learns of the end in one of these ways:
  *
- * | its end | is learned |
+ * | the end | how the keeper learns of it |
  * | --- | --- |
- * | is reported | the stub that makes the call makes another behind it (native/addon/machine.c, REPORTS_END) |
- * | is seen | when another call wants the room: /proc says where the thread is; one that runs all the time is stopped for a moment |
- * | in both cases | when the filter asks about another call of the thread, which can be in one only; when the thread has ended |
+ * | is reported | after the call, its stub makes a second call, about which the filter asks (native/addon/machine.c, REPORTS_END) |
+ * | is looked for | when another call wants the room, /proc shows where the thread is; a thread that runs all the time is stopped for a moment |
+ * | in both cases | the filter asks about another call of the thread, which can be in one call only; or the thread ends |
  *
- * A report costs a stop and two notifications more; seeing costs nothing as long as no two calls want a room at once. So the ends
- * of a room's calls are reported from when two have wanted it at once, until that has not happened for a while; except for
+ * A report costs a stop and two more notifications. Looking costs nothing as long as no two calls want a room at once. So
+ * ends are reported after two calls have wanted a room at once, until that has not happened for a while; except for
  * threads whose next call is expected sooner than a report (expected.ts).
  */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
@@ -25,53 +25,53 @@ import type { Process, Thread } from "../tasks.ts";
 import { ExpectedThreads } from "./expected.ts";
 import { waitingSignals, whereabouts } from "./whereabouts.ts";
 
-/** A call that its verdict lets run, and that enters rooms. It outlives its notification's turn. */
+/** A call with rooms that its verdict allows. It may be answered after later notifications. */
 export interface EnteringCall {
   readonly thread: Thread;
   readonly id: bigint;
   /** Its notification's `struct seccomp_data`. */
   readonly data: Uint8Array;
-  /** Its end is reported. */
+  /** Whether the stub reports its end. */
   readonly isReported: boolean;
-  /** Lets it run. False where its caller does not wait any more. */
+  /** Lets it run. False if its caller no longer waits. */
   admit(): boolean;
-  /** A signal has come: the call is made and judged anew when that is handled. */
+  /** A signal has arrived. When it is handled, the call is made and judged again. */
   restart(): void;
-  /** It has waited too long for this side: it gets the room's verdict. */
+  /** It has waited too long for this side, and gets the room's verdict. */
   late(entered: EnteredRoom): void;
-  /** It returns this errno, positive. */
+  /** It returns this positive errno. */
   refuse(errno: number): void;
 }
 
 /** Milliseconds. */
 const times = {
-  /** Between two looks at those that hold a room and those that wait. */
+  /** Between two looks at the holders of a room and at the waiting calls. */
   look: 5,
-  /** A thread that runs for so long, and whose call's end is not reported, is stopped. */
+  /** A thread whose call's end is not reported is stopped if it runs for so long. */
   running: 10,
-  /** From when two calls have wanted a room at once: until then the ends of its calls are reported. */
+  /** So long after two calls have wanted a room at once, the ends of its calls are reported. */
   contended: 1000,
 } as const;
 
-/** In one go: a tree can have thousands of threads that wait. */
+/** The most looks in one pass: a tree can have thousands of waiting threads. */
 const mostLooks = 64;
-/** Further calls are refused. */
+/** The most waiting calls; further ones are refused. */
 const mostWaiting = 4096;
 
 interface Entry {
   readonly call: EnteringCall;
   readonly requests: readonly RoomRequest[];
-  /** Its beginning is not over: it is not to be let run by `admit`. */
+  /** `#begin` has not returned yet: `admit` must not be called. */
   isBeginning: boolean;
   isAdmitted: boolean;
-  /** When that was, in milliseconds. */
+  /** The time of its admission, in milliseconds. */
   admittedAt: number;
-  /** Its thread's next call is expected to say that it has ended. */
+  /** Whether the thread's next call is expected to show its end. */
   isExpected: boolean;
-  /** From when on it was seen running, in milliseconds; 0: it was not. */
+  /** The time since which looks have found it running, in milliseconds; 0: the last look did not. */
   runningSince: number;
   isInterrupted: boolean;
-  /** Its process had a signal at the last look, which can be another thread's. */
+  /** Whether its process had a pending signal at the last look; another thread may take that signal. */
   hadSignal: boolean;
 }
 
@@ -82,11 +82,11 @@ export class RoomKeeper {
   readonly #listener: number;
   /** By thread. */
   readonly #entries = new Map<number, Entry>();
-  /** Those that were looked at go to the end. */
+  /** In the order of the next looks. */
   readonly #waiting = new Set<Entry>();
-  /** By room: until when the ends of its calls are reported. Milliseconds. */
+  /** By room: the time until which the ends of its calls are reported, in milliseconds. */
   readonly #contendedUntil: Float64Array;
-  /** Threads that can be looked at. */
+  /** Threads whose state /proc shows us. */
   readonly #visible = new WeakSet<Thread>();
   readonly #expected = new ExpectedThreads<Thread>();
   readonly #tree = {};
@@ -100,12 +100,12 @@ export class RoomKeeper {
     this.#contendedUntil = new Float64Array(rooms.length);
   }
 
-  /** Some call waits: `advance` is to be called in time. */
+  /** Whether a call waits, so that `advance` must be called in time. */
   get isBusy(): boolean {
     return this.#waiting.size > 0;
   }
 
-  /** No further call can wait. */
+  /** Whether no further call can wait. */
   get isFull(): boolean {
     return this.#waiting.size >= mostWaiting;
   }
@@ -115,11 +115,11 @@ export class RoomKeeper {
     return Math.max(0, this.#nextLook - performance.now());
   }
 
-  // ── Beginning ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Entering ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * True: the call may run, and its end need not be reported, because no other call wants its rooms. False: its end should be
-   * reported; where that cannot be, `enter` will do.
+   * Returns true if the call may run without a report of its end, because no other call wants its rooms. If false, its end
+   * should be reported; a call whose end cannot be reported must use `enter`.
    */
   enterAtOnce(call: EnteringCall, entered: readonly EnteredRoom[]): boolean {
     const time = performance.now();
@@ -129,12 +129,12 @@ export class RoomKeeper {
     return entry.isAdmitted;
   }
 
-  /** Whether a report of the call's end, which is visible, is not worth its time. To be asked once for each call. */
+  /** Whether a report of the call's end would take longer than the thread's next call. Call this once for each call. */
   isExpected({ thread }: EnteringCall): boolean {
     return this.#expected.comes(thread, performance.now());
   }
 
-  /** True: the call may run. False: it waits; whether it runs `call` learns. `isExpected`: as that says. */
+  /** Returns true if the call may run. If false it waits, and a method of `call` is called later. `isExpected`: see there. */
   enter(call: EnteringCall, entered: readonly EnteredRoom[], isExpected = false): boolean {
     const time = performance.now();
     if (call.isReported) this.#expected.prepared(call.thread, time);
@@ -145,7 +145,7 @@ export class RoomKeeper {
     return false;
   }
 
-  /** Whether it can be seen where the thread is: now it waits in its call, and /proc must say so. */
+  /** Whether /proc shows where the thread is: it waits in its call now, and /proc must show that. */
   isVisible({ thread, data }: EnteringCall): boolean {
     if (this.#visible.has(thread)) return true;
     const place = whereabouts(thread.tid, data);
@@ -153,7 +153,7 @@ export class RoomKeeper {
     return place === "in-call" || place === "running";
   }
 
-  /** Where it has to wait, those that hold its rooms are looked at. If that does not help, the rooms are contended. */
+  /** If the call has to wait, looks at the holders of its rooms. If it still has to wait, the rooms are contended. */
   #begin(call: EnteringCall, entered: readonly EnteredRoom[], time: number, isExpected = false): Entry {
     const { thread } = call;
     this.ended(thread.tid);
@@ -193,8 +193,8 @@ export class RoomKeeper {
   }
 
   /**
-   * The address space, as one of the calls that hold the room or wait for it has it. Where the kernel does not compare two (no
-   * kcmp(2), another user's process), they count as one.
+   * The owner of a room with scope memory: the address space, equal to that of a call in the room if they are the same. Two
+   * that the kernel does not compare (no kcmp(2), another user's process) count as one.
    */
   #memoryOwner(room: number, tid: number, process: Process): unknown {
     const compared = new Set<unknown>();
@@ -207,9 +207,9 @@ export class RoomKeeper {
     return {};
   }
 
-  // ── Ending ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Leaving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The filter asks about a call of the thread, or the thread has ended: the call that it was in is over. */
+  /** The filter asks about a call of the thread, or the thread has ended, so its former call is over. */
   ended(tid: number): void {
     const entry = this.#entries.get(tid);
     if (entry === undefined) return;
@@ -222,7 +222,7 @@ export class RoomKeeper {
     else this.#expected.reported(thread, admittedAt, time);
   }
 
-  /** Every call that waits returns this errno, positive. */
+  /** Makes every waiting call return this positive errno. */
   giveUp(errno: number): void {
     for (const { call } of this.#waiting) call.refuse(errno);
     this.#waiting.clear();
@@ -257,7 +257,7 @@ export class RoomKeeper {
 
   // ── While calls wait ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** To be called when `patience` is over. */
+  /** Makes the looks that are due. Call it when `patience` is over. */
   advance(): void {
     const time = performance.now();
     if (time < this.#nextLook) return;
@@ -267,7 +267,7 @@ export class RoomKeeper {
     for (const entry of [...this.#waiting].slice(0, mostLooks)) this.#lookAtWaiting(entry);
   }
 
-  /** Calls that hold a room which a call that waits wants. */
+  /** The calls that hold a room that a waiting call wants. */
   #awaited(): readonly Entry[] {
     const wanted = this.#rooms.map(() => new Set<unknown>());
     for (const { requests } of this.#waiting) for (const { room, owner } of requests) wanted[room]!.add(owner);
@@ -276,13 +276,13 @@ export class RoomKeeper {
     );
   }
 
-  /** Whether the call of a thread that holds a room has ended. */
+  /** Finds whether the call of a holder has ended. */
   #look(entry: Entry, time: number, start = now()): void {
     const { call } = entry;
     const { tid } = call.thread;
     if (!entry.isAdmitted || this.#entries.get(tid) !== entry) return;
     if (entry.isInterrupted) {
-      // It has come to its stop since, and so to the end of its call.
+      // The thread has stopped meanwhile, so its call has ended.
       if (!this.#pinning.isLate(tid)) this.#remove(entry, start);
       return;
     }
@@ -306,10 +306,10 @@ export class RoomKeeper {
     const result = this.#pinning.interrupt(entry.call.thread.tid);
     if (result === 0 || result === -errno.ESRCH) this.#remove(entry, start);
     else if (result === -errno.EINPROGRESS) entry.isInterrupted = true;
-    else entry.runningSince = 0; // another process traces it: it is looked at again
+    else entry.runningSince = 0; // another process traces it, so a later look must find it
   }
 
-  /** Whether it waits still. */
+  /** Finds whether the call still waits. */
   #lookAtWaiting(entry: Entry): void {
     const { call } = entry;
     if (!this.#waiting.delete(entry)) return;
@@ -338,6 +338,6 @@ const compareMemory = 1;
 
 function haveSameMemory(tid: number, other: number): boolean {
   const result = native().syscall(callNumber("kcmp"), tid, other, compareMemory, 0, 0);
-  // 1 and 2 are an order of two that differ. A thread that has ended shares its memory with none.
+  // 1 and 2 order two different address spaces. An ended thread shares its memory with no other.
   return result !== 1 && result !== 2 && result !== -errno.ESRCH;
 }

@@ -1,8 +1,8 @@
 /**
- * Where a thread is that was let into a call: whether the call has ended. The thread notices nothing of the question.
+ * Finds whether a thread is still in a call that was allowed, without an effect on the thread.
  *
- * `/proc/TID/syscall` shows the call that a sleeping thread is in, and says "running" of any other (lib/syscall.c). The same
- * number, registers and instruction are that call: were it made again, the filter would have asked about it.
+ * `/proc/TID/syscall` shows the call of a sleeping thread, and "running" for any other (lib/syscall.c). If number,
+ * registers and instruction are equal, it is the same call, because the filter asks about each new one.
  */
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
@@ -16,7 +16,7 @@ export type Whereabouts =
   | "elsewhere"
   /** It runs, in the call or not. */
   | "running"
-  /** It may not be looked at (ptrace(2), hidepid of proc(5)), or no descriptor is left for it. */
+  /** We may not look at it (ptrace(2), hidepid of proc(5)), or our table of descriptors is full. */
   | "hidden";
 
 const readOnly = 0o2000000; // O_CLOEXEC
@@ -35,13 +35,13 @@ function read(path: string): string | number {
   return length < 0 ? length : latin1.decode(buffer.subarray(0, length));
 }
 
-/** An interrupted call goes on by this one (kernel/signal.c); the registers are as they were. */
+/** restart_syscall(2), by which an interrupted call continues (kernel/signal.c) with the same registers. */
 const restart = { x64: "219", arm64: "128" } as const;
 
-/** `call` is a `struct seccomp_data`, as of the call's notification. */
+/** `call` is the `struct seccomp_data` of the call's notification. */
 export function whereabouts(tid: number, call: Uint8Array): Whereabouts {
   const text = read(`${tid}/syscall`);
-  // What /proc hides looks as if it had ended.
+  // A thread that /proc hides looks as if it had ended.
   if (typeof text === "number") return hasEnded(tid) ? "elsewhere" : "hidden";
   if (text === "") return "hidden";
   if (text.startsWith("running")) return "running";
@@ -56,7 +56,7 @@ export function whereabouts(tid: number, call: Uint8Array): Whereabouts {
     if (values[index] !== hex(dataLayout.arguments + 8 * index)) return "elsewhere";
   }
   if (values[7] !== hex(dataLayout.instructionPointer)) return "elsewhere";
-  // A thread that has been stopped by a signal has come back from its call, and makes it again.
+  // A thread that a signal has stopped has returned from its call, and makes it again.
   return isStopped(tid) ? "elsewhere" : "in-call";
 }
 
@@ -67,7 +67,7 @@ function isStopped(tid: number): boolean {
   return typeof text === "string" && text.slice(text.lastIndexOf(")") + 2).startsWith("T");
 }
 
-/** Whether a signal waits that the thread does not block: `own` is for this thread, `shared` for one of its process. */
+/** Whether signals are pending that the thread does not block: `own` for this thread, `shared` for its process. */
 export function waitingSignals(tid: number): { readonly own: boolean; readonly shared: boolean } {
   const text = status(tid);
   const mask = (name: string): bigint =>

@@ -1,9 +1,9 @@
 /**
- * Words of which some bits are not known: `value` where `unknown` has a 0, anything where it has a 1. This is the
- * domain of tristate numbers that the kernel's verifier uses (kernel/bpf/tnum.c; Vishwanathan et al., "Sound, Precise,
- * and Fast Abstract Interpretation with Tristate Numbers", 2022), on patterns of 64 bits.
+ * Words with unknown bits: a bit is that of `value` if its bit of `unknown` is 0, and may be either if it is 1. This is the
+ * domain of tristate numbers of the kernel's verifier (kernel/bpf/tnum.c; Vishwanathan et al., "Sound, Precise, and Fast
+ * Abstract Interpretation with Tristate Numbers", 2022), on patterns of 64 bits.
  *
- * Every operation is sound: what it returns stands for all words that the operands' words can give, and maybe more.
+ * Every operation is sound: its result covers all words that the operands' words can give, and may cover more.
  */
 import { binaryOperations, compareOperations, extend } from "../../../ir/arithmetic.ts";
 import { complement, type IntervalSet } from "../../../ir/intervals.ts";
@@ -31,13 +31,13 @@ export function isKnown({ unknown }: Bits): boolean {
   return unknown === 0n;
 }
 
-/** The words of both. */
+/** Covers the words of both. */
 export function join(left: Bits, right: Bits): Bits {
   const unknown = left.unknown | right.unknown | (left.value ^ right.value);
   return { value: left.value & ~unknown, unknown };
 }
 
-/** from … to: the bits that they have in common at the top. */
+/** Covers the words from … to, by their common highest bits. */
 export function bitsOfSpan(from: bigint, to: bigint): Bits {
   const differing = (from ^ to).toString(2).length;
   return from === to ? known(from) : bits(from, (1n << BigInt(differing)) - 1n);
@@ -55,7 +55,7 @@ export function binaryBits(operator: BinaryOperator, left: Bits, right: Bits): B
     case "multiply":
       return multiply(left, right);
     case "and": {
-      // 0 where either is surely 0, 1 where both are surely 1.
+      // A bit is 0 if either is certainly 0, and 1 if both are certainly 1.
       const ones = left.value & right.value;
       return { value: ones, unknown: (left.value | left.unknown) & (right.value | right.unknown) & ~ones };
     }
@@ -80,7 +80,7 @@ export function binaryBits(operator: BinaryOperator, left: Bits, right: Bits): B
   }
 }
 
-/** Where a carry into a bit is uncertain, the bit is. Adding all unknown bits as ones shows where carries can differ. */
+/** A bit is unknown if its carry is. A sum with all unknown bits as ones shows the carries that can differ. */
 function add(left: Bits, right: Bits): Bits {
   const values = left.value + right.value;
   const carries = values ^ (values + left.unknown + right.unknown);
@@ -102,7 +102,7 @@ function multiply(left: Bits, right: Bits): Bits {
   return zeros >= 64n ? known(0n) : bits(0n, maximumWord << zeros);
 }
 
-/** Only by a known power of two: that is a shift, or a mask. */
+/** Precise only for a known power of two, which is a shift or a mask. */
 function divide(operator: "divide-unsigned" | "remainder-unsigned", left: Bits, right: Bits): Bits {
   if (!isKnown(right) || !isPowerOfTwo(right.value)) return anything;
   return operator === "divide-unsigned"
@@ -126,7 +126,7 @@ function isPowerOfTwo(value: bigint): boolean {
   return value !== 0n && (value & (value - 1n)) === 0n;
 }
 
-/** Of a power of two. */
+/** The base-2 logarithm of a power of two. */
 function logarithm(value: bigint): bigint {
   return BigInt(value.toString(2).length - 1);
 }
@@ -135,7 +135,7 @@ function trailingZeros(value: bigint): bigint {
   return value === 0n ? 64n : logarithm(value & -value);
 }
 
-// ── Questions: undefined where some words say yes and others no ──────────────────────────────────────────────────────
+// ── Predicates: undefined if they hold for some words and not for others ─────────────────────────────────────────────
 
 export function compareBits(operator: CompareOperator, left: Bits, right: Bits): boolean | undefined {
   if (isKnown(left) && isKnown(right)) return compareOperations[operator](left.value, right.value);
@@ -173,7 +173,7 @@ function largest({ value, unknown }: Bits): bigint {
   return value | unknown;
 }
 
-/** Turns the order of signed words into that of unsigned ones: the sign bit is inverted. */
+/** Maps signed words to unsigned words of the same order, by inverting the sign bit. */
 function biased({ value, unknown }: Bits): Bits {
   return { value: (unknown & signBit) === 0n ? value ^ signBit : value, unknown };
 }
@@ -183,7 +183,7 @@ export function withinBits(word: Bits, set: IntervalSet): boolean | undefined {
   return meets(word, complement(set)) ? undefined : true;
 }
 
-/** Is any of the words in the set? Exact. */
+/** Whether any of the words is in the set. Exact. */
 export function meets(word: Bits, set: IntervalSet): boolean {
   return set.some(({ from, to }) => {
     const next = smallestFrom(word, from);
@@ -191,7 +191,7 @@ export function meets(word: Bits, set: IntervalSet): boolean {
   });
 }
 
-/** The smallest of the words that is not less than `bound`; undefined where all are less. */
+/** The smallest word that is not less than `bound`; undefined if all are less. */
 export function smallestFrom({ value, unknown }: Bits, bound: bigint): bigint | undefined {
   const followed = value | (bound & unknown);
   if (followed === bound) return bound;
@@ -199,9 +199,9 @@ export function smallestFrom({ value, unknown }: Bits, bound: bigint): bigint | 
   const differing = followed ^ bound;
   const at = BigInt(differing.toString(2).length - 1);
   const below = (1n << at) - 1n;
-  // It is larger there: everything below may be as small as can be.
+  // It is 1, so the word is larger: all lower bits can be minimal.
   if ((value >> at) & 1n) return (followed & ~below) | (value & below);
-  // It is smaller there, so a higher unknown bit that the bound has as 0 must become 1: the lowest such.
+  // It is 0, so a higher unknown bit that is 0 in the bound must become 1: the lowest such bit.
   const candidates = unknown & ~bound & ~((below << 1n) | 1n) & maximumWord;
   if (candidates === 0n) return undefined;
   const raised = candidates & -candidates;

@@ -1,32 +1,32 @@
-/** Facts on a path through a program whose call has unknown bits: copied where paths part, joined where they meet. */
+/** Facts on a path through a program whose call has unknown bits: copied at branches, joined at merges. */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Program } from "../../../ir/program.ts";
 import { type Bits, join, known } from "./known-bits.ts";
 import type { PossibleReport, PossibleStates } from "./possible-state.ts";
 
-/** In place of a verdict that tables and rooms have raised: none has. */
+/** The value of `raised` if no table or room has raised a verdict. */
 export const nothingRaised = -1;
 
-/** What a walk through a program knows at one place, whichever way it came there. */
+/** The facts that hold at one place of a program on all paths to it. */
 export class Path {
   readonly states: PossibleStates;
   readonly integers: Bits[];
-  /** Undefined: may be either. */
+  /** Undefined if unknown. */
   readonly booleans: (boolean | undefined)[];
-  /** The verdicts that each may be. */
+  /** The possible verdicts of each local. */
   readonly verdicts: ReadonlySet<number>[];
-  /** The strictest that full tables and rooms may have raised, or `nothingRaised`. */
+  /** The possible strictest verdicts that full tables and rooms have raised, or `nothingRaised`. */
   raised: ReadonlySet<number>;
-  /** Entered on every way here. */
+  /** Entered on every path. */
   entered: readonly EnteredRoom[];
-  /** Entered on some way here. */
+  /** Entered on some path. */
   perhapsEntered: readonly EnteredRoom[];
-  /** Made on every way here. */
+  /** Made on every path. */
   reports: readonly PossibleReport[];
-  /** No other report was made on any way here. */
+  /** True if no other report was made on any path. */
   reportsCertain: boolean;
 
-  /** Copies. */
+  /** Copies the facts. */
   private constructor(facts: Omit<Path, "copy" | "join">) {
     const { thread, process, tree } = facts.states;
     this.states = { thread: thread.copy(), process: process.copy(), tree: tree.copy() };
@@ -59,7 +59,7 @@ export class Path {
     return new Path(this);
   }
 
-  /** Joins the facts of another path that reaches the same place. */
+  /** Joins the facts of another path to the same place. */
   join(other: Path): void {
     this.states.thread.join(other.states.thread);
     this.states.process.join(other.states.process);
@@ -82,12 +82,12 @@ export class Path {
   }
 }
 
-/** The room, and this side of it. */
+/** Whether the room is entered by this side. */
 export function includesRoom(entered: readonly EnteredRoom[], { room, side }: EnteredRoom): boolean {
   return entered.some((one) => one.room === room && one.side === side);
 }
 
-/** The reports that both begin with. */
+/** The common prefix of both. */
 function commonReports(left: readonly PossibleReport[], right: readonly PossibleReport[]): PossibleReport[] {
   const common: PossibleReport[] = [];
   for (const [index, { report, values }] of left.entries()) {

@@ -1,9 +1,9 @@
 /**
- * Judges a call of which some bits are not known: all verdicts that it can have, and all that state can become.
+ * Judges a call with unknown bits: computes all its possible verdicts and states.
  *
- * It walks the program once. Where a condition depends on unknown bits it takes both ways and joins what they leave.
- * So it is sound (what an evaluation with any completion of the bits does is among what this says) and ends, but not
- * exact: two ways that agree through different values may look as if they did not.
+ * It walks the program once. If a condition depends on unknown bits, it takes both branches and joins their results. So it
+ * terminates and is sound: the result of an evaluation with any completion of the bits is covered. It is not exact: two
+ * branches that agree through different values may look different.
  */
 
 import { type EnteredRoom, withEntered } from "../../../ir/evaluation.ts";
@@ -42,13 +42,13 @@ export interface PossibleEvaluation {
   /** Indexes into `Program.verdicts`, sorted, at least one. */
   readonly verdicts: readonly number[];
   readonly states: PossibleStates;
-  /** The rooms that are entered in any case. */
+  /** The rooms that are certainly entered. */
   readonly entered: readonly EnteredRoom[];
-  /** Those are all. */
+  /** True if no other rooms are entered. */
   readonly enteredKnown: boolean;
-  /** Those that are made whatever the unknown bits are. */
+  /** The reports that are certainly made. */
   readonly reports: readonly PossibleReport[];
-  /** Those are all, and their values are known. */
+  /** True if no other reports are made, and all values are known. */
   readonly reportsKnown: boolean;
 }
 
@@ -69,12 +69,12 @@ export function evaluatePossible(program: Program, inputs: PossibleInputs, state
 }
 
 class Walk {
-  /** What all returns so far leave, joined, and the verdicts that they give. */
+  /** The joined facts of all returns so far, and their verdicts. */
   returned: Path | undefined;
   readonly verdicts = new Set<number>();
   private readonly program: Program;
   private readonly inputs: PossibleInputs;
-  /** By label: what the `leave`s of a block so far carry out of it. */
+  /** By label: the joined facts of the block's `leave`s so far. */
   private readonly leaving = new Map<number, Path>();
 
   constructor(program: Program, inputs: PossibleInputs) {
@@ -181,7 +181,7 @@ class Walk {
       const answer = withinBits(value, intervals);
       if (answer === false) continue;
       if (answer === true && ways.length === 0) return this.statements(body, path);
-      // Where arms overlap, the first wins.
+      // If arms overlap, the first one wins.
       if (meets(value, difference(intervals, taken))) ways.push(body);
       taken = union(taken, intervals);
     }
@@ -228,7 +228,7 @@ class Walk {
     }
   }
 
-  /** Undefined where it depends on unknown bits. */
+  /** Undefined if it depends on unknown bits. */
   private boolean(expression: BooleanExpression, path: Path): boolean | undefined {
     switch (expression.kind) {
       case "boolean":
@@ -258,7 +258,7 @@ class Walk {
     }
   }
 
-  /** `decides` by one operand is enough; else undefined if any is. */
+  /** `decides` if any operand is; otherwise undefined if any operand is. */
   private sequence(operands: readonly BooleanExpression[], path: Path, decides: boolean): boolean | undefined {
     let result: boolean | undefined = !decides;
     for (const operand of operands) {
@@ -287,7 +287,7 @@ class Walk {
     }
   }
 
-  /** The strictest of two verdicts; the first of equals. */
+  /** The stricter of two verdicts; the first if they are equally strict. */
   private raise(first: number, next: number): number {
     return this.rank(next) > this.rank(first) ? next : first;
   }

@@ -1,19 +1,19 @@
-/** State of which some is not known: what unknown bits of calls have left behind. */
+/** State that is partly unknown, after calls with unknown bits. */
 import type { ScopeState } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
 import { anything, type Bits, isKnown, join, known } from "./known-bits.ts";
 
 const absent = Symbol("absent");
 
-/** A table as it was, and what has changed since. Once a key was uncertain, nothing of the contents is known. */
+/** A table's former contents and the changes since. After a change with an uncertain key, all contents are unknown. */
 export class PossibleTable {
-  /** False: may hold any keys and values. */
+  /** If false, the table may have any keys and values. */
   certain = true;
   private readonly base: ReadonlyMap<bigint, bigint>;
   private readonly changes: Map<bigint, Bits | typeof absent>;
   private size: number;
 
-  /** `base` must not change while this is used. */
+  /** `base` must not change during the use of this object. */
   constructor(base: ReadonlyMap<bigint, bigint>) {
     this.base = base;
     this.changes = new Map();
@@ -28,7 +28,7 @@ export class PossibleTable {
     return copy;
   }
 
-  /** The value, or false where the key is absent; undefined where either is possible. */
+  /** The value, or false if the key is absent; undefined if both are possible. */
   get(key: Bits): Bits | false | undefined {
     if (!this.certain || !isKnown(key)) return this.certain && this.size === 0 ? false : undefined;
     const change = this.changes.get(key.value);
@@ -37,7 +37,7 @@ export class PossibleTable {
     return value === undefined ? false : known(value);
   }
 
-  /** True where the table was full, and so nothing changed; undefined where that is possible. */
+  /** Returns true if the table was full, so that nothing changed; undefined if that is possible. */
   set(key: Bits, value: Bits, capacity: number): boolean | undefined {
     if (this.certain && !isKnown(key) && this.size < capacity) {
       this.certain = false;
@@ -64,12 +64,12 @@ export class PossibleTable {
     this.changes.set(key.value, absent);
   }
 
-  /** All that is in it is known. */
+  /** Whether all contents are known. */
   isKnown(): boolean {
     return this.certain && [...this.changes.values()].every((change) => change === absent || isKnown(change));
   }
 
-  /** Takes in what the table may be on another path; both come from one. */
+  /** Joins the table's state on another path. Both must have the same base. */
   join(other: PossibleTable): void {
     this.certain &&= other.certain;
     for (const key of new Set([...this.changes.keys(), ...other.changes.keys()])) {
@@ -81,7 +81,7 @@ export class PossibleTable {
     }
   }
 
-  /** The contents as far as they are known, for showing. */
+  /** The known contents, for display. */
   entries(): ReadonlyMap<bigint, Bits> {
     const entries = new Map([...this.base].map(([key, value]) => [key, known(value)] as const));
     for (const [key, change] of this.changes) {
@@ -102,7 +102,7 @@ export class PossibleScope {
     this.tables = tables;
   }
 
-  /** `state` must not change while this is used. */
+  /** `state` must not change during the use of this object. */
   static from(state: ScopeState): PossibleScope {
     return new PossibleScope(
       [...state.cells].map(known),
@@ -117,7 +117,7 @@ export class PossibleScope {
     );
   }
 
-  /** What a new process, or its first thread, starts with. */
+  /** The state with which a new process, or its first thread, starts. */
   inherit(program: Program, scope: Scope): PossibleScope {
     const child = this.copy();
     for (const [index, { scope: of, onFork, initial }] of program.cells.entries()) {

@@ -4,20 +4,20 @@ import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
 const agent = parameter.path("agent", { default: "/run/agent.sock" });
 const byText = parameter.flag("by-text", { default: false });
 
-/** Datagrams are sent by name, and no engine holds the object of such a name. */
+/** Datagrams are sent by name, and engines hold objects for connect only. */
 function send(to: SocketAddress): Verdict {
   return to.kind === "unix" || to.kind === "abstract" ? deny("EACCES", "no datagrams to Unix sockets") : allow;
 }
 
 /**
- * Of all Unix sockets the command reaches one: `--set agent=$SSH_AUTH_SOCK`. A path counts by the socket that it leads to,
- * links included, so another socket that is moved to that path in between is not reached. Abstract sockets and datagrams
- * to Unix sockets are refused; other families are free. The agent sees portcullis as its peer (SO_PEERCRED), of the same
- * user.
+ * The command can connect to only one Unix socket: `--set agent=$SSH_AUTH_SOCK`. The policy judges the socket that a path
+ * leads to, with links followed, so a command cannot reach another socket that is moved to that path meanwhile. Abstract
+ * sockets and datagrams to Unix sockets are refused; other families are not restricted. The agent sees portcullis as its
+ * peer (SO_PEERCRED), of the same user.
  *
- * With `--set by-text=true` the engine seccomp-ebpf enforces it, too, which cannot see where a path leads: the path must be
- * the given one, byte by byte, and mounts are refused. A user who can write to a directory on the way to the socket can then
- * put another one there; `run` says so (P0609), and `--strict-paths` refuses to start.
+ * With `--set by-text=true` also the engine seccomp-ebpf enforces it, which cannot see the object of a path: the path must
+ * be the given one, byte by byte, and mounts are refused. A user who can write to a directory of the path can then replace
+ * the socket; `run` reports this (P0609), and `--strict-paths` refuses to start.
  */
 export default policy({ extends: byText ? [steadyPaths] : [] }, (call) => {
   switch (call.name) {

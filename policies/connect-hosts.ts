@@ -2,10 +2,10 @@ import { allow, cidr, deny, parameter, policy, type SocketAddress, type Verdict 
 import isolated from "portcullis/policies/shared/isolated.ts";
 
 const hosts = cidr(...parameter.texts("hosts", { default: ["127.0.0.0/8", "::1/128"] }));
-// 0 is no port that can be connected to: without ports, every port of the hosts is allowed.
+// A connection to port 0 is impossible, so 0 allows every port of the hosts.
 const port = parameter.integer("port", { default: 0n, from: 0n, to: 65_535n });
 const secondPort = parameter.integer("second-port", { default: port, from: 0n, to: 65_535n });
-// A control message of a datagram can name another first hop, and control messages are the caller's own memory.
+// A control message of a datagram can name another first hop, and a policy cannot read control messages.
 const datagrams = parameter.flag("datagrams", { default: false });
 
 const IP_OPTIONS = 4n;
@@ -31,17 +31,17 @@ function reach(to: SocketAddress): Verdict {
 }
 
 /**
- * IP connections go to the given blocks of addresses and ports, and nowhere else: `--set
- * hosts=10.20.0.0/16,fd00:20::/32 --set port=5432`. ::ffff:10.20.0.1 is 10.20.0.1. Raw and packet sockets, families that
- * carry IP in another way, and source routes, which send to another machine first, are refused.
+ * IP connections go only to the given blocks of addresses and ports: `--set hosts=10.20.0.0/16,fd00:20::/32 --set
+ * port=5432`. ::ffff:10.20.0.1 is 10.20.0.1. The policy refuses raw and packet sockets, families that carry IP in another
+ * way, and source routes, which send to another machine first.
  *
- * `--set datagrams=true` permits UDP to the same hosts. It trusts the command not to look for a way out: sendmsg's
- * IP_RETOPTS and IPV6_RTHDR, which no policy can read, send a datagram to another machine first. A name server is a host
- * like any other: list it and permit datagrams, or have glibc ask it by TCP (options use-vc), or resolve names through a
- * Unix socket (nscd, systemd-resolved's varlink).
+ * `--set datagrams=true` permits UDP to the same hosts. A hostile command can then bypass the policy: sendmsg's IP_RETOPTS
+ * and IPV6_RTHDR, which a policy cannot read, send a datagram to another machine first. A name server is an ordinary host:
+ * list it and permit datagrams, or let glibc use TCP (options use-vc), or resolve names through a Unix socket (nscd,
+ * systemd-resolved's varlink).
  *
- * Free are: Unix sockets, and who listens there may connect for the command (docker, a proxy); connections that others
- * make to a listening socket; sockets that the command was given, when it started or through a Unix socket.
+ * Not restricted are Unix sockets, whose server may connect for the command (docker, a proxy); connections of others to a
+ * listening socket; and sockets that the command inherits or receives through a Unix socket.
  */
 export default policy({ extends: [isolated] }, (call) => {
   switch (call.name) {

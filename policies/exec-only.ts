@@ -3,7 +3,7 @@ import isolated from "portcullis/policies/shared/isolated.ts";
 import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
 
 const programs = parameter.paths("programs", { default: ["/usr/bin/git"] });
-// git is another program where argv[0] says so: `git-rm` with the argument "status" removes a file of this name.
+// git acts as another program with another argv[0]: `git-rm` with the argument "status" removes a file of this name.
 const names = parameter.texts("names", { default: ["git", "/usr/bin/git"] });
 const commands = parameter.texts("commands", { default: ["log", "diff", "status"] });
 
@@ -12,15 +12,15 @@ const loading = ["LD_*=**", "GCONV_PATH=**", "OPENSSL_CONF=**"] as const;
 const starting = ["GIT_*=**", "PAGER=**", "EDITOR=**", "VISUAL=**"] as const;
 
 /**
- * Nothing is started but the given programs, under one of the given names (argv[0]) and with one of the given words as
- * its first argument: git log, git diff, git status. The command that the policy is run with is free, its children are
- * not, and neither is what the programs start: a pager or a hook is not among them. Variables by which the
- * dynamic linker loads other code, and git starts another program, are refused.
+ * The command can start only the given programs, under one of the given names (argv[0]) and with one of the given words as
+ * the first argument: git log, git diff, git status. The command itself can be any program. The rule also holds for the
+ * started programs, so they cannot start a pager or a hook. Variables by which the dynamic linker loads other code, or by
+ * which git starts another program, are refused.
  *
- * The programs must not be the command's to change: who can write /usr/bin/git can start anything. A listed script
- * starts its interpreter, the kernel does that without a call. The command can load code without execve, into its own
- * process; and what the listed commands do to files is theirs (`git diff --output=FILE` writes one). Programs that start
- * others for it (systemd, cron, docker) are not stopped.
+ * The command must not be able to write to the programs, because it could replace /usr/bin/git. A listed script starts its
+ * interpreter, without another execve. The command can load code into its own process without execve, and the policy does
+ * not restrict the effects of the listed commands (`git diff --output=FILE` writes a file). It does not prevent requests to
+ * services that start programs (systemd, cron, docker).
  */
 export default policy({ extends: [isolated, steadyPaths] }, (call) => {
   if (call.name === "execveat") return deny("EACCES", "starts a file by its descriptor");

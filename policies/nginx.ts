@@ -35,9 +35,9 @@ const everyday = calls(
 const setup = calls("setuid", "setgid", "setgroups", "capset", "@chown");
 
 /**
- * nginx reads its configuration, binds and forks; a worker drops root, then only serves. For Debian's nginx 1.26, daemon or
- * not. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts). A worker of the master's user can
- * open its memory, unless `--set deny-proc-mem=true` is given (shared/proc-mem.ts).
+ * nginx reads its configuration, binds and forks; a worker drops root, then only serves. For Debian's nginx 1.26, as a
+ * daemon or in the foreground. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts). A worker
+ * of the master's user can open the master's memory, unless `--set deny-proc-mem=true` is given (shared/proc-mem.ts).
  */
 export default policy({ extends: [procMem] }, (call) => {
   if (everyday.has(call)) return allow;

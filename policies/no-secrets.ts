@@ -20,20 +20,20 @@ const secrets = parameter.texts("secrets", {
 
 const seen = perTree.flag();
 const looks = calls("open", "openat", "creat", "chdir");
-// Another name for the file is as good as the file.
+// Calls that give the file another name, by which the policy would not recognise it.
 const renames = calls("link", "linkat", "rename", "renameat", "renameat2");
 const links = calls("symlink", "symlinkat");
 const reaching = calls("connect", "bind", "listen", "accept", "accept4", "sendto", "sendmsg", "sendmmsg");
 
 /**
- * Once a process of the tree has opened a file that looks like a credential, nothing in the tree connects, accepts, binds
- * or sends to an address any more: what was read does not leave by a new connection. Connections from before stay, and
- * write(2) still sends on them.
+ * After a process of the tree has opened a file that looks like a credential, no process of the tree can connect, accept,
+ * bind or send to an address, so the credential cannot leave by a new connection. Existing connections stay, and write(2)
+ * still sends on them.
  *
- * Files are known by the names that programs open them by, whether they exist or not. To open a directory of secrets, to
- * enter it, to link or to rename a secret counts as well. A link of another name from before is not noticed, nor a file
- * that is moved or sent by a program outside of the tree, nor one whose name is in no list: this policy finds careless
- * programs and common thieves, it is no boundary for a program that was written against it.
+ * The policy recognises files by the names with which programs open them, even if they do not exist. Opening or entering a
+ * directory of secrets, and linking or renaming a secret, count as well. The policy does not detect an older link of
+ * another name, a file that a program outside the tree moves or sends, or a name that is not in the lists. It detects
+ * careless programs and common thieves; a program that was written against it can bypass it.
  */
 export default policy({ extends: [isolated, steadyPaths] }, (call) => {
   if (looks.has(call)) {

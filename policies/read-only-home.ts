@@ -21,7 +21,7 @@ const atPath = calls(
 const atDirectory = calls("fchmodat", "fchmodat2", "fchownat", "utimensat", "futimesat");
 const entries = calls("mkdir", "rmdir", "unlink");
 const entriesAt = calls("mkdirat", "unlinkat");
-// These change a file that was opened for reading, and a descriptor does not say which file it is.
+// These change a file that was opened for reading, and a descriptor does not show its file.
 const byDescriptor = calls("fchmod", "fchown", "fsetxattr", "fremovexattr");
 // Since Linux 6.13; the engine seccomp-ebpf cannot judge their paths.
 const young = calls("setxattrat", "removexattrat", "file_setattr");
@@ -37,8 +37,8 @@ function inside(text: PathText, isFromHere: boolean): boolean {
 }
 
 /**
- * A name in one of the directories, and not a directory of the list itself: who could replace that by a link would write
- * where the link leads. ("/srv/." is refused by the kernel in all of these calls.)
+ * A name in one of the directories, but not a listed directory itself: a process could replace that by a link and so write
+ * to the link's target. (The kernel refuses "/srv/." in all of these calls.)
  */
 function entry(text: PathText, isFromHere: boolean): boolean {
   if (text.is(...below) || text.matches("**?//**") || below.some((one) => text.is(`${one}/`))) return false;
@@ -55,7 +55,7 @@ function opens(isRead: boolean, text: PathText, isFromHere: boolean): Verdict {
   return writes(inside(text, isFromHere));
 }
 
-/** A relative target without ".." stays in the link's directory, to wherever the link is moved. */
+/** A relative target without ".." stays in the link's directory, even if the link is moved. */
 function links(target: Text, isInside: boolean): Verdict {
   return target.startsWith("/") || target.matches("..", "../**", "**/..", "**/../**")
     ? deny("EROFS", "a link that may lead out of the directories of this policy")
@@ -67,16 +67,16 @@ function isPlain(mode: bigint): boolean {
 }
 
 /**
- * Files are created, changed and removed below the given directories only: `--set below=/home/me/project,/tmp`. Reading
- * is free, and so are /dev/null and its like.
+ * Files can be created, changed and removed only below the given directories: `--set below=/home/me/project,/tmp`. Reading
+ * is not restricted, nor are devices like /dev/null.
  *
- * A path must say by itself where it leads: it is absolute and has no "..". With `--set relative=true` paths from the
- * working directory are allowed too; the command must be started below one of the directories, and its tree stays there:
- * chdir leads into them and fchdir nowhere. Paths from an open directory are refused, which `rm -r` uses.
+ * A path must be absolute and without "..". With `--set relative=true` paths from the working directory are allowed, too;
+ * then the command must be started below one of the directories, and its tree stays there: chdir works only into them, and
+ * fchdir is refused. Paths from an open directory are refused, which `rm -r` uses.
  *
- * Symbolic links are made to relative targets without ".." only, and hard links to files below the directories. Those that are there when the command
- * starts, and those that others make, are followed: give directories that exist, and that only this user can write.
- * Files that are open for writing when the command starts stay so. A server on a Unix socket (docker, systemd) may write
+ * New symbolic links must have relative targets without "..", and new hard links must be to files below the directories.
+ * Older links, and links of other processes, are followed: give existing directories that only this user can write. Files
+ * that are open for writing when the command starts stay writable. A server on a Unix socket (docker, systemd) may write
  * for the command.
  */
 export default policy({ extends: [isolated, steadyPaths] }, (call) => {

@@ -7,15 +7,14 @@ const readImpliesExec = 0x40_0000n; // include/uapi/linux/personality.h
 const code = calls("mmap", "mprotect", "pkey_mprotect");
 
 /**
- * A process that has asked a socket about a network interface makes no memory executable and executes no program.
+ * A process that has queried a network interface by a socket cannot make memory executable or execute a program.
  *
- * BusyBox bug 9071: arp copied the interface's name to a structure on its stack, whatever its length. What follows in
- * an exploit, after the socket and the ioctl, is mprotect or execve; in arp nothing of the kind follows. Children of
- * the process are held to it as well.
+ * BusyBox bug 9071: arp copied the interface's name to a structure on its stack without a check of its length. An exploit
+ * continues after the socket and the ioctl with mprotect or execve; arp itself does not. The rule also holds for the
+ * process's children.
  *
- * It costs: a program that loads a library (dlopen, also for the names of hosts) or starts another program only after
- * it has asked about an interface is killed. Network managers and DHCP clients do; arp, ifconfig and route of BusyBox
- * do not.
+ * Cost: a program that loads a library (dlopen, also for host names) or starts another program after it has queried an
+ * interface is killed. Network managers and DHCP clients do this; arp, ifconfig and route of BusyBox do not.
  */
 export default policy((call) => {
   switch (call.name) {

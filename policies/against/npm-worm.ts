@@ -6,18 +6,17 @@ const programs = parameter.texts("programs", {
 });
 
 /**
- * The script of a package executes only the given programs, those of the system by default, and after a file that looks
- * like a credential was opened, nothing in the tree connects (no-secrets).
+ * The script of a package executes only the given programs, by default those of the system. After a process of the tree
+ * has opened a file that looks like a credential, no process of the tree connects (no-secrets).
  *
  * The npm worms of 2025 and 2026: a package's script downloads a runtime and executes it, reads the user's tokens,
- * sends them away and publishes more packages with them. What the tree itself wrote is in none of the directories of
- * `programs`, if the user cannot write there: `run` names a directory where he can.
+ * sends them away and publishes more packages with them. Files that the tree itself writes are not in the directories of
+ * `programs`, if the user cannot write there: `run` reports a directory where the user can.
  *
- * It costs: programs of node_modules/.bin, and a Node below the home directory, are executed only if they are given
- * (`--set 'programs=/bin/*,/usr/bin/*,/home/me/project/node_modules/**'`), and then what a script writes there is, too.
- * A file that an interpreter reads (`node file.js`) is not executed in this sense, and what is in the registry's
- * configuration with a token (~/.npmrc) counts as a credential: install first with --ignore-scripts, run the scripts
- * under this policy.
+ * Cost: programs of node_modules/.bin, and a Node below the home directory, are executed only if they are given
+ * (`--set 'programs=/bin/*,/usr/bin/*,/home/me/project/node_modules/**'`), and then also files that a script writes there.
+ * The policy does not judge a file that an interpreter reads (`node file.js`). The registry's configuration with a token
+ * (~/.npmrc) counts as a credential: install with --ignore-scripts first, then run the scripts under this policy.
  */
 export default policy({ extends: [noSecrets] }, (call) => {
   if (call.name === "execveat") return deny("EACCES", "starts a file by its descriptor");

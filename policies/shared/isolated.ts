@@ -10,9 +10,9 @@ const reaching = calls("ptrace", "process_vm_readv", "process_vm_writev", "pidfd
  * its resources. Processes of one user can do all of this, so without this rule a hijacked worker has the power of every
  * process of its user. Debuggers and strace fail under this policy; `--set isolated=false` permits them.
  *
- * To open /proc/PID/mem has the same effect and is allowed, unless the command line has `--set deny-proc-mem=true`
- * (proc-mem.ts says what that costs). So are signals, /proc/PID/fd, by which a process opens the files of another, and
- * /proc/PID/environ. Separate users prevent all of these but signals; `run --separate` prevents all towards the outside.
+ * An open of /proc/PID/mem has the same effect and is allowed, unless the command line has `--set deny-proc-mem=true`
+ * (proc-mem.ts describes its cost). Signals, opens of /proc/PID/fd/N and reads of /proc/PID/environ are also allowed.
+ * Separate users prevent all of these except signals; `run --separate` prevents all of them towards other processes.
  */
 export default policy({ extends: [procMem] }, (call) => {
   if (!isolated) return allow;

@@ -22,16 +22,16 @@ function mayLeadToMemory(call: Call): boolean {
 }
 
 /**
- * With `--set deny-proc-mem=true` no process of the tree opens the memory of a process, which is a file: /proc/PID/mem,
- * /proc/self/task/TID/mem, /dev/mem. Who writes it makes another process of the same user do anything.
+ * With `--set deny-proc-mem=true` no process of the tree can open a file with the memory of a process: /proc/PID/mem,
+ * /proc/self/task/TID/mem, /dev/mem. A process that writes to one controls another process of the same user.
  *
  * A denial by the whole path can be bypassed; a denial by the last name cannot, because the kernel finds `mem` in a
- * directory of /proc by this name only. The last name is that of the path, or of the target of a symbolic link, which
- * therefore has no such target either. Links and mounts that others made, and descriptors that others hold, are not
- * covered. Other files named `mem` cannot be opened; directories can, by O_DIRECTORY.
+ * directory of /proc by this name only. The last name can also come from the target of a symbolic link, so the policy
+ * denies links with such a target. It does not cover links and mounts of other processes, and their descriptors. Other
+ * files named `mem` cannot be opened; directories can, with O_DIRECTORY.
  *
- * It is off by default: each open is then read behind its pointer, which takes about ten times as long on `notify`, and
- * fails there for a process whose memory portcullis cannot read.
+ * It is off by default, because the policy must read the path of each open: on `notify` an open then takes about ten times
+ * as long, and fails for a process whose memory portcullis cannot read.
  */
 export default policy((call) =>
   denied && mayLeadToMemory(call) ? deny("EPERM", "could lead to the memory of a process") : allow,

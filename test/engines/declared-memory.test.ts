@@ -1,6 +1,6 @@
 /**
- * Policies about the memory behind pointers under seccomp-ebpf, in the machine: calls are judged by what they use, and no
- * other thread can change it in between.
+ * Policies about the memory behind pointers under seccomp-ebpf, in the machine: calls use the judged memory, which no other
+ * thread can change in between.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -117,25 +117,28 @@ describe("memory under seccomp-ebpf", () => {
   describe.each(Object.entries(users))("as %s", (who) => {
     const outcome = (name: string) => outcomes.get(`${who} ${name}`)!;
 
-    it("judges paths by the text that the call uses", () => {
+    it("judges the path that the call uses", () => {
       // A refusal by text does not follow links (P0502 says so).
       expect(outcome("text")).toMatchObject({ stdout: "allowed\nrefused\n", status: 1 });
       expect(outcome("text").stderr).toContain("Permission denied");
     });
 
-    it("lets paths that are too long fail as in the kernel", () => {
+    it("fails a path that is too long as the kernel does", () => {
       expect(outcome("long").stderr).toContain("File name too long");
     });
 
-    it.each(["paths", "addresses", "structures"])("uses %s that another thread changes as they were judged", (name) => {
-      expect(outcome(name)).toMatchObject({ stdout: raced, status: 0 });
-    });
+    it.each(["paths", "addresses", "structures"])(
+      "uses %s as they were judged, although another thread changes them",
+      (name) => {
+        expect(outcome(name)).toMatchObject({ stdout: raced, status: 0 });
+      },
+    );
 
-    it("decides by argument lists which command of a program is run", () => {
+    it("judges a command by its argument list", () => {
       expect(outcome("lists")).toMatchObject({ stdout: "yes 1\nyes 3\n", status: 0 });
     });
 
-    it("refuses lists that are longer than the policy's bounds, and does not judge them", () => {
+    it("refuses lists beyond the policy's bounds, without a judgement", () => {
       expect(outcome("bounded")).toMatchObject({ stdout: `a b c\na b ${"x".repeat(25)}\n`, status: 0 });
       expect(outcome("bounded").stderr.match(/Argument list too long/g)).toHaveLength(2);
       expect(outcome("bounded").stderr.match(/Permission denied/g)).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** The engine seccomp-ebpf in the machine: as root, as anybody, in a user namespace, from bundles; and that it fails closed. */
+/** The engine seccomp-ebpf in the machine: as root, as an ordinary user, in a user namespace, from bundles; and it fails closed. */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { casesInMachine, unable } from "../kernel/vm.ts";
@@ -6,7 +6,7 @@ import { compiled, portcullis } from "../support/run.ts";
 
 const folder = "build/engines";
 
-/** mkdir is refused in a phase, and the modes that it was given are keys of a table that is a map. */
+/** Refuses mkdir in a phase, and stores its modes as keys of a table that is a map. */
 const topPolicy = `import { allow, deny, perProcess, perTree, policy } from "portcullis";
 const phase = perProcess.phases(["starting", "asking"]);
 const seen = perTree.set({ capacity: 100n, full: deny("ENOSPC") });

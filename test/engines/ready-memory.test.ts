@@ -1,6 +1,6 @@
 /**
- * The ready policies that look for patterns anywhere in a path, under seccomp-ebpf in the machine: on the programs that
- * try to get past them, with CAP_BPF and as anybody.
+ * The ready policies that search paths for patterns, under seccomp-ebpf in the machine: on programs that try to evade them,
+ * with CAP_BPF and as an ordinary user.
  */
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
@@ -131,14 +131,14 @@ describe.each(Object.keys(users) as User[])("as %s", (who) => {
     return stdout.trim().split("\n");
   };
 
-  it("exec-only starts the given programs with the given words, and nothing that they start", () => {
+  it("exec-only starts the given programs with the given words, and none of their programs", () => {
     const text = lines("exec-only");
     expect(text.filter((line) => line.endsWith(" started"))).toEqual(["allowed started", "started by git started"]);
     expect(text.filter((line) => line.endsWith(" denied"))).toHaveLength(17);
     expect(text.at(-1)).toBe("did not run");
   });
 
-  it("read-only-home lets a program write below the directories only", () => {
+  it("read-only-home allows writes only below the directories", () => {
     const text = lines("read-only-home");
     const part = (heading: string) => {
       const start = text.indexOf(`# ${heading}`) + 1;
@@ -156,11 +156,11 @@ describe.each(Object.keys(users) as User[])("as %s", (who) => {
     expect(lines(`secret: ${name}`)).toEqual(["reached", "Permission denied"]);
   });
 
-  it("no-secrets does not forbid them after other files", () => {
+  it("no-secrets allows connections after other files", () => {
     expect(lines("harmless")).toEqual(["reached", "reached"]);
   });
 
-  it("agent-socket by text lets a program reach the one socket by its name only", () => {
+  it("agent-socket by text allows only the one socket, only by its name", () => {
     const denied = (...names: readonly string[]) => names.map((name) => `${name} Permission denied`);
     expect(lines("agent-socket")).toEqual([
       "agent reached agent",

@@ -1,6 +1,6 @@
 /**
- * Rooms on the engine notify: calls of different sides never overlap, and no hold outlives its call. The victims see overlaps
- * themselves (victims/rooms.c).
+ * Rooms on the engine notify: calls of different sides never overlap, and no hold outlives its call. The victims detect
+ * overlaps themselves (victims/rooms.c).
  */
 import { execFileSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -81,7 +81,7 @@ for (const { name, uid } of users) {
       ["is seen", []],
       ["is reported", ["reported"]],
     ] as const)(`the end of a call %s, as ${name}, with what the ${kernel} kernel has`, (_, words) => {
-      it("keeps sides apart, and lets calls of one side run together", () => {
+      it("excludes other sides, and lets calls of one side run together", () => {
         const which = words.length > 0 ? "sides-reported" : "sides";
         const { status, said } = scenario({ program: "rooms", uid, kernel }, rooms, which);
         expect({ status, said }).toEqual({
@@ -102,7 +102,7 @@ for (const { name, uid } of users) {
         expect({ status, said }).toEqual({ status: 0, said: expected });
       });
 
-      it("gives a call that has waited too long the room's verdict, with an event", () => {
+      it("gives the room's verdict to a call that has waited too long, with an event", () => {
         const { status, said, events } = scenario({ program: "rooms-late", uid, kernel }, rooms, "late", ...words);
         expect({ status, said }).toEqual({
           status: 0,
@@ -123,7 +123,7 @@ for (const { name, uid } of users) {
   }
 
   describe(`as ${name}`, () => {
-    it("ends a hold whose handler has left the call for good, though its thread runs all the time", () => {
+    it("ends the hold of a call that a handler has left, although its thread runs all the time", () => {
       const { status, said } = scenario({ program: "rooms", uid }, rooms, "jumped");
       expect({ status, said }).toEqual({
         status: 0,
@@ -134,7 +134,7 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("does not stop such a thread where its end is reported: the others are late", () => {
+    it("does not stop such a thread if its end is reported: the others are late", () => {
       const { status, said } = scenario({ program: "rooms-late", uid }, rooms, "jumped-reported");
       expect({ status, said }).toEqual({
         status: 0,
@@ -145,7 +145,7 @@ for (const { name, uid } of users) {
       });
     });
 
-    it.each(["rooms-pinned", "rooms-served"])("holds rooms for calls that are read behind pointers: %s", (program) => {
+    it.each(["rooms-pinned", "rooms-served"])("holds rooms for calls whose memory is judged: %s", (program) => {
       const { status, said, events } = scenario({ program, uid }, rooms, "opened");
       expect({ status, said, events }).toEqual({
         status: 0,
@@ -176,18 +176,18 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("kills a late call where the room says so", () => {
+    it("kills a late call by a room's verdict", () => {
       const { status, events } = scenario({ program: "rooms-kill", uid }, rooms, "late");
       expect(status).toBe(137);
       expect(events).toMatchObject([{ verdict: 4, late: { room: "gate", side: "ask" } }]);
     });
 
-    it("ends the tree at its time limit, though calls wait", () => {
+    it("ends the tree at its time limit, although calls wait", () => {
       const { status } = scenario({ program: "rooms", uid, timeout: 2000, killTree: true }, rooms, "endless");
       expect(status).toBe(143);
     });
 
-    it("holds rooms for what another process traces", () => {
+    it("holds rooms for a process that another one traces", () => {
       const { status, said } = scenario(
         { program: "rooms-late", uid },
         "strace",
@@ -201,7 +201,7 @@ for (const { name, uid } of users) {
     });
 
     // Overlapping calls are no more certain than the scheduler makes them.
-    it("finds overlaps in memory without a policy, and none with it", () => {
+    it("detects overlaps in memory without a policy, and none with it", () => {
       const overlaps = (): number => {
         const out = execFileSync(rooms, ["memory", "4", "1000"], { encoding: "utf8" });
         return Number(/^torn: (\d+)$/m.exec(out)![1]);
@@ -239,7 +239,7 @@ for (const { name, uid } of users) {
       expect({ status, said: said.slice(tries.length) }).toEqual({ status: 0, said: kept });
     });
 
-    it("lets no call overlap by hiding its process", () => {
+    it("cannot overlap calls by hiding its process", () => {
       const { status, said } = scenario({ program: "rooms-late", uid }, attack, "hide");
       expect({ status, said }).toEqual({
         status: 0,
@@ -250,7 +250,7 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("ends its hold, wherever it has the stub return to", () => {
+    it("ends its hold, wherever it makes the stub return", () => {
       const { status, said } = scenario({ program: "rooms", uid }, attack, "frame");
       expect({ status, said }).toEqual({
         status: 0,
@@ -261,7 +261,7 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("has a thousand threads wait: all are admitted in the end", () => {
+    it("can let a thousand threads wait: all are finally admitted", () => {
       const { status, said } = scenario({ program: "rooms", uid }, attack, "crowd");
       expect({ status, said }).toEqual({
         status: 0,
@@ -277,7 +277,7 @@ for (const { name, uid } of users) {
 
 describe("as an ordinary user", () => {
   const { uid } = users.at(-1)!;
-  it("refuses a call of a process that it may not look at, with the reason", () => {
+  it("refuses a call of a process that we may not look at, with the reason", () => {
     const { said, events } = scenario({ program: "rooms", uid }, rooms, "hidden");
     expect(said).toEqual([["asked", -1]]);
     expect(events).toMatchObject([

@@ -85,7 +85,7 @@ for (const { name, uid } of users) {
       expect(tally("thread-copied", "from-thread")).toEqual(says("from-thread: 1 1 2 3"));
     });
 
-    test("a thread that executes a program keeps its own, not the leader's", () => {
+    test("a thread that executes a program has its former state, not the leader's", () => {
       expect(tally("thread-copied", "exec-from-thread")).toEqual(says("tell: 1"));
       expect(tally("thread-fresh", "exec-from-thread")).toEqual(says("tell: 1"));
     });

@@ -1,4 +1,4 @@
-/** Policies about the memory behind pointers, enforced by `notify` on programs that know nothing of them. */
+/** Policies about the memory behind pointers, enforced by `notify` on unmodified programs. */
 
 import {
   existsSync,
@@ -51,7 +51,7 @@ describe("paths", () => {
   if (call.name !== "open" && call.name !== "openat") return allow;
   return call.args.path.text.startsWith(${JSON.stringify(path)}) ? deny("EACCES") : allow;`;
 
-  it("are judged by the text that the call uses", () => {
+  it("are judged as the call uses them", () => {
     const { stdout, stderr, status } = run(
       step(join(folder, "refused")),
       "/bin/cat",
@@ -70,7 +70,7 @@ describe("paths", () => {
     expect(run(step(join(folder, "refused")), "/bin/sh", "-c", script).stdout).toBe("allowed\n".repeat(5));
   });
 
-  it("that are too long fail as in the kernel", () => {
+  it("fail as in the kernel if they are too long", () => {
     const { stderr } = run(step("/nowhere"), "/bin/cat", `/${"a".repeat(5000)}`);
     expect(stderr).toContain("File name too long");
   });
@@ -82,13 +82,13 @@ describe("a tracer in the tree", () => {
   return call.args.path.text.is("/nowhere") ? deny("EACCES") : allow;`;
   const traced = () => ["strace", "-f", "-qq", "-e", "trace=none", "-e", "signal=none", "cat", file()] as const;
 
-  it("keeps its tracee, whose pinned calls are refused", (context) => {
+  it("still traces its tracee, whose pinned calls are refused", (context) => {
     if (!existsSync("/usr/bin/strace")) return context.skip("strace is not installed");
     // strace's own calls are pinned.
     expect(run(step(), ...traced())).toMatchObject({ status: 127, stdout: "" });
   });
 
-  it("keeps its tracee, whose calls pass in an audit", (context) => {
+  it("still traces its tracee, whose calls pass in an audit", (context) => {
     if (!existsSync("/usr/bin/strace")) return context.skip("strace is not installed");
     const events = join(folder, "events");
     const { status, stdout } = runWith({ options: ["--audit", "--events", events] }, step(), ...traced());
@@ -111,7 +111,7 @@ describe("objects", () => {
   if (path.resolved.under(${JSON.stringify(join(folder, "closed"))})) return deny("EACCES");
   return flags.has("O_PATH") ? deny("EDOM") : allow;`;
 
-  it("that cp and mv open with O_PATH are directories that are opened for reading, and judged so", () => {
+  it("are opened and judged for reading if cp and mv open a directory with O_PATH", () => {
     const [from, to, closed] = [join(folder, "allowed"), join(folder, "open"), join(folder, "closed")];
     mkdirSync(to);
     mkdirSync(closed);

@@ -10,7 +10,7 @@ const ask = victim("ask");
 
 for (const { name, uid } of users) {
   for (const kernel of ["present", "oldest"] as const) {
-    describe(`without file descriptors, as ${name}, with what the ${kernel} kernel has`, () => {
+    describe(`without file descriptors, as ${name}, with the features of the ${kernel} kernel`, () => {
       test("a stateful kill kills, the run ends, and lost events are reported", () => {
         const { out, status, events } = run({ program: "stateful-kill", uid, kernel }, limits, "nofile");
         expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\n", status: 137 });

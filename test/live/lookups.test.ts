@@ -1,6 +1,6 @@
 /**
- * Calls that fail by their path, under a policy that reads every path: the supervisor gives the errno itself where it is
- * certain (native/addon/failing.c). Whatever a program changes of its rights, it sees what it sees without portcullis.
+ * Calls that fail by their path, under a policy that reads every path: the supervisor itself gives a certain errno
+ * (native/addon/failing.c). It is the kernel's errno, also after a program has changed its rights.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Policies about the objects that paths lead to, enforced by `notify` on programs that know nothing of them
- * (test/live/victims/objects.c), as root and as an ordinary user.
+ * Policies about the objects of paths, enforced by `notify` on a program (test/live/victims/objects.c), as root and as an
+ * ordinary user.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -62,7 +62,7 @@ const reasons = ({ events }: Outcome) => [
 
 describe.each(users)("$name", ({ uid }) => {
   describe.each(["present", "oldest"] as const)("with a kernel's features: %s", (kernel) => {
-    it("opens what the path leads to, whatever the path is", () => {
+    it("opens the object of a path, for paths of every kind", () => {
       const outcome = run(settingsFor(uid, { kernel }), victim("objects"), "paths");
       expect(outcome.error).toBe("");
       expect(results(outcome)).toEqual({
@@ -125,7 +125,7 @@ describe.each(users)("$name", ({ uid }) => {
     });
   });
 
-  it("gives no file of its own away", async () => {
+  it("passes none of its own files", async () => {
     const conversation = new Conversation(settingsFor(uid), victim("objects"), "supervisor");
     try {
       expect(await conversation.line()).toBe("ready");
@@ -147,21 +147,21 @@ describe.each(users)("$name", ({ uid }) => {
     }
   });
 
-  it("opens no other file than it judged, while a link changes", () => {
+  it("opens only the judged file during changes of a link", () => {
     const outcome = run(settingsFor(uid), victim("objects"), "race", `${tries}`);
     expect(results(outcome)).toEqual({ lost: "0", opened: "1", refused: "1", other: "0" });
   });
 
-  it("loses that race where the path is looked up twice", () => {
+  it("loses that race if the path is looked up twice", () => {
     const { stdout } = spawnSync(victim("objects"), ["control", "1500"], { cwd: folder, encoding: "utf8" });
     expect(Number(/^lost (\d+)$/m.exec(stdout)![1])).toBeGreaterThan(0);
   });
 
-  it("finds the directory above, while others move", () => {
+  it("finds the parent directories during renames of others", () => {
     expect(results(run(settingsFor(uid), victim("objects"), "moving", `${tries}`))).toEqual({ wrong: "0" });
   });
 
-  it("lets a fifo's open delay its caller alone", () => {
+  it("delays only the caller of a FIFO's open", () => {
     expect(results(run(settingsFor(uid), victim("objects"), "fifo"))).toEqual({
       others: "100",
       through: "x",
@@ -169,7 +169,7 @@ describe.each(users)("$name", ({ uid }) => {
     });
   });
 
-  it("lets the holder of a lease delay alone who opens that file", () => {
+  it("delays only the caller who opens a leased file", () => {
     expect(results(run(settingsFor(uid), victim("objects"), "lease"))).toEqual({
       "at-once": "EAGAIN",
       others: "100",
@@ -178,13 +178,13 @@ describe.each(users)("$name", ({ uid }) => {
     });
   });
 
-  it("ends an open that waits when its caller has a signal, or ends", () => {
+  it("ends a waiting open when its caller has a signal, or ends", () => {
     expect(results(run(settingsFor(uid), victim("objects"), "interrupted"))).toEqual({ interrupted: "EINTR" });
     rmSync(join(folder, "allowed/fifo"));
     expect(results(run(settingsFor(uid), victim("objects"), "killed"))).toEqual({ others: "1" });
   });
 
-  it("holds no copy when the caller continues", () => {
+  it("has no copy when the caller continues", () => {
     execFileSync("mkfifo", [join(folder, "allowed/fifo")]);
     expect(results(run(settingsFor(uid), victim("objects"), "closes", "1000"))).toEqual({ wrong: "0" });
   });

@@ -36,7 +36,7 @@ function attack(name: string, ...options: readonly string[]) {
 const [eperm, efault, exfull] = [-1, -14, -54];
 
 describe("a hostile caller", () => {
-  it("that jumps to the stub by itself has its calls judged", () => {
+  it("that itself jumps to the stub does not evade judgement", () => {
     const { results, status } = attack("stub");
     expect(results).toEqual({
       ...{ first: 0, allowed: 0, forbidden: exfull, window: 0, unpinned: 0, denied: exfull, after: 0 },
@@ -63,7 +63,7 @@ describe("a hostile caller", () => {
     expect([undefined, exfull, eperm]).toContain(results["child's forbidden"]);
   });
 
-  it("that has its own file mapped in place of the stub does not go on with it", () => {
+  it("that maps its own file in place of the stub does not continue with it", () => {
     const strict = join(folder, "strict.ts");
     const rule = `if (call.name === "mmap" && call.args.flags.has("MAP_SHARED")) return deny("EXFULL");`;
     writeFileSync(strict, readFileSync(policy, "utf8").replace(`if (call.name === "getpgid")`, `${rule}\n  $&`));
@@ -77,7 +77,7 @@ describe("a hostile caller", () => {
     }
   });
 
-  it("whose memory never comes is refused after a while, and no other waits for it", (context) => {
+  it("whose memory cannot be read to the end is refused after a while, and no other caller waits for it", (context) => {
     const { results, decisions, status } = attack("block");
     if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
     expect(results).toEqual({
@@ -88,7 +88,7 @@ describe("a hostile caller", () => {
     expect(status).toBe(0);
   });
 
-  it("passes no descriptor by a message whose length changes all the time", () => {
+  it("passes no descriptor by a message with a changing length", () => {
     const rules = join(folder, "control.ts");
     const sent = (verdict: string) => `import { allow, deny, policy } from "portcullis";
 export default policy((call) => {
@@ -111,7 +111,7 @@ export default policy((call) => {
     expect(race("allow")["arrived in the race"]).toBeLessThan(0);
   });
 
-  it("whose stack never comes stays stopped, and can be killed", (context) => {
+  it("whose stack cannot be written to the end stays stopped, and can be killed", (context) => {
     const { results, status } = attack("block-stack");
     if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
     if (process.arch !== "x64") context.skip("the attack is written for x86-64");

@@ -1,4 +1,4 @@
-/** Runs a program without portcullis and under a policy that pins all that can be pinned (pinned-policy.ts), and compares. */
+/** Runs a program without portcullis and under a policy that pins every possible call (pinned-policy.ts), and compares. */
 import { spawnSync } from "node:child_process";
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -9,7 +9,7 @@ import { patience } from "../support/patience.ts";
 import { guarded, type Ran } from "../support/run.ts";
 import { pinEverything } from "./pinned-policy.ts";
 
-/** How much each program is given to do. */
+/** The amount of work of each program. */
 export const times = process.env["PORTCULLIS_FULL"] === "1" ? 10 : 1;
 
 const settings = { encoding: "utf8", input: "", timeout: patience.command, killSignal: "SIGKILL" } as const;

@@ -1,6 +1,6 @@
 /**
- * Policies that refuse the calls with which a caller gets its window: arguments are pinned all the same, the caller's own
- * calls are refused as without pinning, and no descriptor stays open in it.
+ * Policies that refuse the calls that set up a caller's window: arguments are pinned nevertheless, the caller's own calls
+ * are refused as without pinning, and no descriptor stays open in the caller.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,7 +46,7 @@ for (const quiet of [true, false]) {
   });
 }
 
-describe("a tracer inside of the tree", () => {
+describe("a tracer inside the tree", () => {
   const strace = (context: TestContext, statements: string) => {
     if (spawnSync("strace", ["-V"]).error !== undefined) context.skip("strace is not installed");
     const output = join(folder, "trace");
@@ -70,7 +70,7 @@ describe("a tracer inside of the tree", () => {
   });
 });
 
-describe("gdb inside of the tree, attached to a program that opens a file when it is asked to", () => {
+describe("gdb inside the tree, attached to a program that opens a file on request", () => {
   const program = `
 import os
 print("ready", flush=True)
@@ -95,14 +95,14 @@ exec 3>&-; wait $tracee; echo $?`;
     return { lines: stdout.trim().split("\n"), events };
   };
 
-  it("stops at calls that are not pinned, and sees them return", (context) => {
+  it("stops at calls that are not pinned, and at their return", (context) => {
     const statements = `if (call.name === "connect") return call.args.addr.kind === "vsock" ? deny("EXFULL") : allow;`;
     const { lines, events } = attached(context, statements);
     expect(lines).toEqual(["start: ready", "before: opened", "2", "traced: opened", "after: opened", "0"]);
     expect(events).toEqual([]);
   });
 
-  it("sees a pinned call refused; before and after it calls are served", (context) => {
+  it("makes a pinned call fail; earlier and later calls succeed", (context) => {
     const { lines, events } = attached(context, pins);
     const refused = "traced: Operation not permitted";
     expect(lines).toEqual(["start: ready", "before: opened", "2", refused, "after: opened", "0"]);
@@ -118,7 +118,7 @@ describe("a caller that makes the supervisor's calls itself", () => {
     const { stdout } = run(`${pins}\n${rule}`, true, attempt(), call);
     expect(stdout).toBe("opened 3 next 4\nown call -54\n");
   });
-  it("and is killed where the policy kills", () => {
+  it("is killed if the policy kills", () => {
     const { status } = run(`${pins}\nif (call.name === "mseal") return kill("process");`, true, attempt(), "mseal");
     expect(status).toBe(137);
   });

@@ -1,5 +1,5 @@
 /**
- * Real programs that talk to each other over loopback, under a policy that pins all that can be pinned: as in
+ * Real programs that talk to each other over loopback, under a policy that pins every possible call: as in
  * pinned-programs.test.ts, the same output and status as without portcullis, and no event.
  */
 import { existsSync } from "node:fs";
@@ -129,7 +129,7 @@ if [ $(id -u) = 0 ]; then
 fi
 `;
 
-  it("has a server, whose sessions are reached through an agent and forward it", async (context) => {
+  it("has a server with sessions through an agent, which they forward", async (context) => {
     needsServer(context);
     if (!isRoot) context.skip("needs root, to read the memory of ssh-agent, which is not dumpable");
     const script = `${namespace}${await setUp()}
@@ -143,7 +143,7 @@ ssh-agent -k > out; kill $(cat pid); ask true 2> out; echo $?`;
     expect(stdout).toMatch(/^hello\n3\n1\nHI\n0\n(\d+\n)+255\n$/);
   });
 
-  it("has an agent that portcullis cannot look into without CAP_SYS_PTRACE, and the event says so", (context) => {
+  it("has an agent that portcullis cannot read without CAP_SYS_PTRACE, and the event says so", (context) => {
     needs(context, "bash", "ssh-agent");
     if (!isReachable("bin/portcullis")) context.skip("an ordinary user cannot reach bin/portcullis");
     const { stdout, decisions } = inBashAsOrdinaryUser("ssh-agent -a $PWD/agent; echo $?; test -e agent; echo $?");

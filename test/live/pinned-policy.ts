@@ -1,6 +1,6 @@
 /**
- * The policy of test/live/pinned-programs.test.ts: it asks about everything behind pointers that can be asked about, by
- * comparisons that no program's memory matches, and so pins every such call and allows it.
+ * The policy of test/live/pinned-programs.test.ts: it compares all memory behind pointers that a policy can read with
+ * constants that no program's memory matches. So it pins and allows every such call.
  */
 import type { CallDescription } from "../../src/linux/call.ts";
 import { allCalls } from "../../src/linux/calls.ts";

@@ -1,6 +1,6 @@
 /**
- * Real programs under a policy that pins all that can be pinned (pinned-policy.ts): the same output and status as without
- * portcullis, and no event. PORTCULLIS_FULL=1 gives each more to do.
+ * Real programs under a policy that pins every possible call (pinned-policy.ts): the same output and status as without
+ * portcullis, and no event. PORTCULLIS_FULL=1 gives each program more work.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -164,7 +164,7 @@ if (!isMainThread) {
 
 describe("Perl", () => {
   // A supervised call that a signal meets in its wait returns EINTR (docs/engines.md), so the program makes it again.
-  it("with an alarm each millisecond loses no call and no child's output", (context) => {
+  it("loses no call and no child's output with an alarm each millisecond", (context) => {
     needs(context, "perl");
     const { stdout, stderr } = expectSame(["perl", "program.pl"], {
       "program.pl": `

@@ -1,6 +1,6 @@
 /**
- * From a recorded server to a policy that it runs under: Debian's servers are recorded twice with one load, and serve under
- * the proposed policy with another one, without a refusal; what a hijacked server would do is refused.
+ * From recordings of a server to its policy: Debian's servers are recorded twice with one load, and serve another load under
+ * the proposed policy without a refusal. The calls of a hijacked server are refused.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
- * Records real commands by every recorder that works here, as root and as an ordinary user: the same calls as strace
- * sees, commands that do their worst to the recording, and files that cannot be written.
+ * Records real commands by every recorder that works here, as root and as an ordinary user: the calls are strace's; also
+ * commands that attack the recording, and files that cannot be written.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -162,7 +162,7 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     expect(record(way, fresh(), ["true"], ["-q"])).toEqual({ status: 0, out: "", error: "" });
   });
 
-  test("the command has what it has without portcullis", () => {
+  test("the command inherits the same as without portcullis", () => {
     const show =
       'trap "" USR1; ulimit -n; umask; grep -E "^(SigBlk|SigIgn|Threads)" /proc/self/status; ls /proc/self/fd';
     const plain = spawnSync("setsid", ["-w", ...(way.uid === undefined ? [] : asUser(way.uid)), "sh", "-c", show], {
@@ -174,7 +174,7 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
 
   // The filters of the others require no_new_privs.
   if (way.recorder === "tracefs") {
-    test("a recorder of root takes no privileges away", () => {
+    test("a recorder of root removes no privileges", () => {
       const { out } = record(way, fresh(), ["grep", "-E", "^(NoNewPrivs|CapEff)", "/proc/self/status"]);
       expect(out).toBe(execFileSync("grep", ["-E", "^(NoNewPrivs|CapEff)", "/proc/self/status"], { encoding: "utf8" }));
       const none = record(way, fresh(), ["grep", "^Seccomp:", "/proc/self/status"], ["--no-memory"]);
@@ -231,7 +231,7 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     });
   }
 
-  test("a command that writes into the file, shortens or removes it: the rest can be read", () => {
+  test("the rest can be read if a command writes into the file, truncates or removes it", () => {
     const written = fresh();
     record(way, written, ["sh", "-c", `echo nonsense >>${written}; sleep 0.1; uname >/dev/null`]);
     expect(linesOf(written)).toContain("damage");

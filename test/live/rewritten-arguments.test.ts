@@ -59,7 +59,7 @@ describe("this kernel", () => {
     expect(here.filter((argument) => !asked.has(argument))).toEqual(["open_by_handle_at.flags"]);
   });
 
-  it("gives equivalent arguments the same effect, and a third one another", () => {
+  it("gives equivalent arguments the same effect, and a different argument another one", () => {
     for (const { argument, values, outcomes, others } of trials) {
       const [first, second, third] = outcomes;
       const newer = others.get("newer");

@@ -1,6 +1,6 @@
 /**
- * Rooms on the engine notify in trees whose forks are followed, and with threads that disappoint the expectation that their next
- * call comes at once (src/engines/notify/rooms/expected.ts).
+ * Rooms on the engine notify in trees whose forks are followed, and with threads whose next call does not come as expected
+ * (src/engines/notify/rooms/expected.ts).
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { prepare, run, users, victim } from "./run.ts";

@@ -1,4 +1,4 @@
-/** `run --status` and `top`: what they show of a running tree, and what the tree can do about it. */
+/** `run --status` and `top`: the state that they show of a running tree, and attacks of the tree on them. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -116,7 +116,7 @@ describe("top", () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  test("says what it does not find", async () => {
+  test("reports missing trees and names", async () => {
     expect(top()).toMatchObject({
       status: 125,
       err: expect.stringContaining("no tree of this user has a status socket"),
@@ -132,7 +132,7 @@ describe("top", () => {
 });
 
 describe("run --status", () => {
-  test("refuses a place that is taken, a folder that others can write, and a name that is too long", () => {
+  test("refuses a socket in use, a folder that others can write, and a name that is too long", () => {
     writeFileSync(socket, "");
     const attempt = (place: string) =>
       spawnSync("bin/portcullis", ["run", "--status", place, "-p", "exec-once", "--", "echo", "ran"], {
@@ -170,21 +170,21 @@ describe("a confined process of the same user", () => {
     expect(out()).toBe("closed after 0 bytes\n");
   });
 
-  test("cannot pass off a socket of its own", async () => {
+  test("cannot make top read its own socket", async () => {
     await start("forge", socket);
     const { status, out, err } = top("--json", "-n", "1", socket);
     expect({ status, out }).toEqual({ status: 125, out: "" });
     expect(err).toMatch(/is not believed: its server, process \d+, is under a filter/);
   });
 
-  test("that connects again and again does not block other readers", async () => {
+  test("does not block other readers by connecting repeatedly", async () => {
     await start("flood", socket);
     const { calls } = await statusWhen(socket, () => true);
     expect(calls).toBeGreaterThan(0);
   });
 });
 
-test("a reader that stops reading does not hold up the tree, nor other readers", async () => {
+test("a reader that stops reading delays neither the tree nor other readers", async () => {
   await start("work", socket);
   const stopped = connect(socket);
   stopped.pause();

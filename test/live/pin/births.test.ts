@@ -1,6 +1,6 @@
 /**
- * clone3 with its structure pinned, for each kind of child: what was judged is what is made, and both parent and child go
- * on with the registers that the call began with.
+ * clone3 with its structure pinned, for each kind of child: the kernel uses the judged structure, and parent and child
+ * continue with the registers of the call.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";

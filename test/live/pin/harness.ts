@@ -1,11 +1,12 @@
 /**
- * A supervisor that does nothing but pin, for test/live/pin: starts a victim (test/live/pin/victim), takes the
- * listener from it and answers all that its filter asks. Bundled by `run.ts`.
+ * A supervisor for test/live/pin that only pins: starts a victim (test/live/pin/victim), takes over the listener and
+ * answers all notifications. Bundled by `run.ts`.
  *
  *     node harness.mjs OPTIONS-AS-JSON VICTIM [ARGUMENT...]
  *
- * Forbidden are: a path or a program's argument whose last component begins with "n", an IPv4 address that ends in 2, a
- * file opened by openat2 for writing, a child that shares its parent's descriptors. When the victim has ended, what came of its calls goes to standard error as JSON.
+ * It forbids a path or a program's argument whose last component begins with "n", an IPv4 address that ends in 2, an open
+ * for writing by openat2, and a child that shares its parent's descriptors. When the victim has ended, it prints the
+ * outcomes of the calls to standard error as JSON.
  */
 import { spawn } from "node:child_process";
 import { SuperviseLoop } from "./loop.ts";

@@ -1,4 +1,4 @@
-/** What the pinning harness is started with. */
+/** The options of the pinning harness. */
 import type { WindowProtection } from "../../../src/engines/notify/pin/protection.ts";
 
 export interface PinHarnessOptions {

@@ -1,15 +1,15 @@
 /**
- * Another thread or process changes what a call's pointers point at, after each judgement. With the pin nothing that the
- * policy forbids is reached. The control, which lets the call pass as it is, loses about every second try.
+ * Another thread or process changes the memory behind a call's pointers after each judgement. With the pin, no forbidden
+ * object is reached. The control, which lets the call pass unpinned, loses about every second try.
  */
 
 import { appendFileSync, mkdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { isFull, pinningUsers, preparePinning, runPinned } from "./run.ts";
 
-/** Each of them is decisive, because the supervisor waits for the change. */
+/** Each try is decisive, because the supervisor waits for the change. */
 const tries = 300;
-/** The supervisor does not wait, so the race is won now and then. */
+/** The supervisor does not wait, so the attacker wins the race sometimes. */
 const plainTries = 30_000;
 
 beforeAll(preparePinning);
@@ -52,7 +52,7 @@ const counts = "build/races.jsonl";
 
 /** With PORTCULLIS_FULL=1: the races as another program would run them. */
 if (isFull) {
-  describe(`of ${plainTries} tries as they come`, () => {
+  describe(`in ${plainTries} tries without a wait`, () => {
     const run = (scenario: string, call: string, answer: "pin" | "continue", uid?: number) => {
       const ran = runPinned({ calls: [call], answer, uid }, scenario, plainTries);
       mkdirSync("build", { recursive: true });

@@ -1,4 +1,4 @@
-/** Starts the pinning harness with a victim, as root and as an ordinary user, and tells what came of it. */
+/** Starts the pinning harness with a victim, as root and as an ordinary user, and returns the outcome. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";

@@ -1,13 +1,13 @@
 /**
- * Signals in the midst of pinned calls, other threads and processes that get in the way, and what a call leaves of its
- * caller: every register, the flags, the red zone.
+ * Signals during pinned calls, interference by other threads and processes, and the caller's state after a call: every
+ * register, the flags, the red zone.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
 
 beforeAll(preparePinning);
 
-/** Microseconds between two signals at their densest; the handler itself opens a file. */
+/** The shortest time between two signals, in microseconds; the handler itself opens a file. */
 const densest = 150;
 
 for (const { name, uid } of pinningUsers) {
@@ -24,7 +24,7 @@ for (const { name, uid } of pinningUsers) {
       return ran;
     };
 
-    it("without signals leaves all registers as they were", () => {
+    it("does not change any register without signals", () => {
       expect(storm("-", tries, 0).victim["interrupted"]).toBe(0);
     });
 
@@ -38,7 +38,7 @@ for (const { name, uid } of pinningUsers) {
       expect(victim["interrupted"]! + victim["interrupted in handlers"]!).toBe(0);
     });
 
-    it("in a storm without SA_RESTART a call is made or returns EINTR", () => {
+    it("makes a call or returns EINTR in a storm of signals without SA_RESTART", () => {
       expect(storm("p", 4 * tries).victim["handled"]).toBeGreaterThan(0);
     });
   });
@@ -77,7 +77,7 @@ for (const { name, uid } of pinningUsers) {
       expect(beside("stops").victim["good"]).toBe(tries);
     });
 
-    it("a tracer: the call is refused, and served when the tracer has gone", () => {
+    it("a tracer: the call is refused, and served after the tracer's end", () => {
       const ran = beside("traced");
       expect(ran.victim["status"], ran.error).toBe(0);
       expect(ran.counts["untraceable 1"], ran.error).toBe(1);

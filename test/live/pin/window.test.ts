@@ -1,4 +1,4 @@
-/** A caller that attacks its own window, sealed by the kernel or protected by the filter; and callers that get none. */
+/** A caller that attacks its own window, sealed by the kernel or protected by the filter; and callers without a window. */
 import { release } from "node:os";
 import { beforeAll, describe, expect, it } from "vitest";
 import { windowRules } from "../../../src/engines/notify/pin/window-rules.ts";
@@ -30,13 +30,13 @@ for (const { name, uid } of pinningUsers) {
       expect(Object.keys(attacks)).toHaveLength(16);
     });
 
-    it("cannot change it while it makes calls", (context) => {
+    it("cannot change its window during its calls", (context) => {
       if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
       const { victim, error } = runPinned({ uid, calls, protection, before }, "replace", tries);
       expect(victim, error).toEqual({ good: tries, forbidden: 0, other: 0 });
     });
 
-    it("is refused where it can have none, and the event says why", (context) => {
+    it("is refused if it cannot have a window, and the event gives the reason", (context) => {
       if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
       const isRoot = uid === undefined && process.getuid?.() === 0;
       const { victim, counts, error } = runPinned({ uid, calls, protection, before }, "without");
@@ -63,7 +63,7 @@ for (const { name, uid } of pinningUsers) {
   });
 }
 
-it.for(pinningUsers)("an audit lets pass what it cannot pin, as $name, and each is an event", ({ uid }) => {
+it.for(pinningUsers)("an audit allows calls that cannot be pinned, with an event for each, as $name", ({ uid }) => {
   const protection = hasSeals ? "seal" : "rules";
   const { before } = protections.find((one) => one.protection === protection)!;
   const { victim, counts, error } = runPinned({ uid, calls, protection, before, audits: true }, "without");
@@ -77,7 +77,7 @@ it.for(pinningUsers)("an audit lets pass what it cannot pin, as $name, and each 
 });
 
 describe("the control", () => {
-  it("reaches what is forbidden where neither protects the window", () => {
+  it("reaches a forbidden file if nothing protects the window", () => {
     // Whether a try wins depends on the scheduler.
     let forbidden = 0;
     for (let round = 0; round < 30 && forbidden === 0; round++) {

@@ -60,7 +60,7 @@ ${differenceRows.join("\n")}
 | --- | --- | --- |
 ${familyRows.join("\n")}
 
-# What the kernel makes of arguments
+# Changes of arguments by the kernel
 
 A policy sees these arguments as the kernel changes them. The cited lines are in the kernel's source; the project's
 tests look for them there.

@@ -52,7 +52,7 @@ function low32(
     parameter,
     when: [{ parameter: selector, mask: everyBit, values }],
     clear: upperHalf,
-    does: `uses the low 32 bits where \`${selector}\` is ${values.join(", ")}`,
+    does: `uses the low 32 bits if \`${selector}\` is ${values.join(", ")}`,
     cited,
   };
 }
@@ -87,7 +87,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     ],
     clear: everyBit,
     set: "AF_PACKET",
-    does: "makes AF_PACKET of AF_INET where the type is SOCK_PACKET",
+    does: "replaces AF_INET by AF_PACKET if the type is SOCK_PACKET",
     cited: [
       { file: "net/socket.c", line: "if (family == PF_INET && type == SOCK_PACKET) {" },
       { file: "net/socket.c", line: "family = PF_PACKET;" },
@@ -98,7 +98,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "flags",
     when: [{ mask: "MS_MGC_MSK", values: ["MS_MGC_VAL"] }],
     clear: "0xffffffffffff0000",
-    does: "drops all but the low 16 bits where MS_MGC_VAL (0xC0ED0000) stands above them, MS_PRIVATE and MS_SHARED included",
+    does: "uses the low 16 bits if the high ones are those of MS_MGC_VAL (0xC0ED0000), so MS_PRIVATE and MS_SHARED are dropped, too",
     cited: [
       { file: "fs/namespace.c", line: "if ((flags & MS_MGC_MSK) == MS_MGC_VAL)" },
       { file: "fs/namespace.c", line: "flags &= ~MS_MGC_MSK;" },
@@ -111,7 +111,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "flags",
     when: [{ mask: "MS_REMOUNT|MS_BIND", values: ["MS_REMOUNT", "MS_BIND", "MS_REMOUNT|MS_BIND"] }],
     clear: "MS_SHARED|MS_PRIVATE|MS_SLAVE|MS_UNBINDABLE|MS_MOVE",
-    does: "ignores MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE and MS_MOVE beside MS_REMOUNT or MS_BIND",
+    does: "ignores MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE and MS_MOVE with MS_REMOUNT or MS_BIND",
     cited: [
       { file: "fs/namespace.c", line: "if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND))" },
       { file: "fs/namespace.c", line: "return do_loopback(path, dev_name, flags & MS_REC);" },
@@ -123,7 +123,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "flags",
     when: [{ mask: "MS_REMOUNT|MS_BIND", values: ["MS_BIND"] }],
     clear: mountProperties,
-    does: "ignores every other flag but MS_REC beside MS_BIND without MS_REMOUNT: the mount is as writable as its source, MS_RDONLY or not",
+    does: "ignores all other flags except MS_REC with MS_BIND and without MS_REMOUNT: the mount is as writable as its source, even with MS_RDONLY",
     cited: [namespaceSource("return do_loopback(path, dev_name, flags & MS_REC);")],
   },
   {
@@ -131,7 +131,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "flags",
     when: [{ mask: "MS_REMOUNT|MS_BIND|MS_SHARED|MS_PRIVATE|MS_SLAVE|MS_UNBINDABLE|MS_MOVE", values: ["MS_MOVE"] }],
     clear: `${mountProperties}|MS_REC`,
-    does: "ignores every other flag beside MS_MOVE",
+    does: "ignores all other flags with MS_MOVE",
     cited: [namespaceSource("return do_move_mount_old(path, dev_name);")],
   },
   {
@@ -143,7 +143,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     ],
     clear: "SOCK_TYPE_MASK",
     set: "SOCK_DGRAM",
-    does: "makes SOCK_DGRAM of SOCK_RAW with AF_UNIX",
+    does: "replaces SOCK_RAW by SOCK_DGRAM with AF_UNIX",
     cited: [unix("case SOCK_RAW:"), unix("sock->type = SOCK_DGRAM;")],
   },
   {
@@ -170,7 +170,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "flags",
     when: [{ mask: everyBit, values: ["0"] }],
     set: "CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWIPC|CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNET|CLONE_NEWCGROUP|CLONE_NEWTIME",
-    does: "joins with 0 a namespace of any type, so 0 reads as all of their flags",
+    does: "joins a namespace of any type with 0, so 0 reads as all of their flags",
     cited: [
       { file: "kernel/nsproxy.c", line: "if (flags && (ns->ops->type != flags))" },
       { file: "kernel/nsproxy.c", line: "flags = ns->ops->type;" },
@@ -180,7 +180,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     calls: ["io_uring_register"],
     parameter: "opcode",
     clear: "1<<31",
-    does: "drops IORING_REGISTER_USE_REGISTERED_RING (1 << 31), which says what `fd` is",
+    does: "drops IORING_REGISTER_USE_REGISTERED_RING (1 << 31), which only selects the meaning of `fd`",
     cited: [
       { file: "io_uring/register.c", line: "opcode &= ~IORING_REGISTER_USE_REGISTERED_RING;" },
       { file: "include/uapi/linux/io_uring.h", line: "IORING_REGISTER_USE_REGISTERED_RING	= 1U << 31" },
@@ -221,7 +221,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "arg",
     when: [{ parameter: "cmd", mask: everyBit, values: ["F_SETFD"] }],
     clear: "~1",
-    does: "uses FD_CLOEXEC alone where `cmd` is F_SETFD",
+    does: "uses only FD_CLOEXEC if `cmd` is F_SETFD",
     cited: [
       fcntl("set_close_on_exec(fd, argi & FD_CLOEXEC);"),
       {
@@ -236,7 +236,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     when: [{ parameter: "cmd", mask: everyBit, values: ["F_SETFL"] }],
     clear:
       "O_ACCMODE|O_CREAT|O_EXCL|O_NOCTTY|O_TRUNC|O_DSYNC|O_LARGEFILE|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC|__O_SYNC|O_PATH|__O_TMPFILE",
-    does: "drops the access mode and every flag but O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME and O_ASYNC where `cmd` is F_SETFL",
+    does: "drops the access mode and all flags except O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME and O_ASYNC if `cmd` is F_SETFL",
     cited: [
       fcntl("#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT | O_NOATIME)"),
       fcntl("filp->f_flags = (arg & SETFL_MASK) | (filp->f_flags & ~SETFL_MASK);"),
@@ -391,7 +391,7 @@ export const rewriteRules: readonly RewriteRule[] = [
       { mask: everyBit, values: [everyBit] },
     ],
     set: "0xffffffffffffffff",
-    does: "takes a low half of all ones for PR_SET_PTRACER_ANY, all 64 bits, where `option` is PR_SET_PTRACER",
+    does: "takes a low half of all ones as PR_SET_PTRACER_ANY, 64 ones, if `option` is PR_SET_PTRACER",
     cited: [{ file: "security/yama/yama_lsm.c", line: "} else if (arg2 == PR_SET_PTRACER_ANY || (int)arg2 == -1) {" }],
   },
   {
@@ -400,7 +400,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     when: [{ mask: "O_PATH", values: ["O_PATH"] }],
     clear:
       "O_ACCMODE|O_CREAT|O_EXCL|O_NOCTTY|O_TRUNC|O_APPEND|O_NONBLOCK|O_DSYNC|FASYNC|O_DIRECT|O_LARGEFILE|O_NOATIME|__O_SYNC|__O_TMPFILE",
-    does: "drops beside O_PATH the access mode and every flag but O_CLOEXEC, O_DIRECTORY and O_NOFOLLOW",
+    does: "drops with O_PATH the access mode and all flags except O_CLOEXEC, O_DIRECTORY and O_NOFOLLOW",
     cited: [...pathOpen, handleOpen],
   },
   {
@@ -408,7 +408,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "flags",
     when: [{ mask: "__O_SYNC", values: ["__O_SYNC"] }],
     set: "O_DSYNC",
-    does: "adds O_DSYNC to the other bit of O_SYNC, which so means O_SYNC alone too",
+    does: "adds O_DSYNC to the other bit of O_SYNC, so that bit alone also means O_SYNC",
     cited: [
       { file: "fs/open.c", line: "if (flags & __O_SYNC)" },
       { file: "fs/open.c", line: "flags |= O_DSYNC;" },
@@ -419,7 +419,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     calls: opens,
     parameter: "flags",
     clear: "O_LARGEFILE",
-    does: "sets O_LARGEFILE always, so the bit says nothing: it reads as 0",
+    does: "always sets O_LARGEFILE, so the bit has no information and reads as 0",
     cited: [
       { file: "fs/open.c", line: "if (force_o_largefile())" },
       { file: "fs/fhandle.c", line: "if (force_o_largefile())" },
@@ -434,7 +434,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "fd",
     when: [{ parameter: "flags", mask: "MAP_ANONYMOUS", values: ["MAP_ANONYMOUS"] }],
     set: everyBit,
-    does: "looks at no descriptor beside MAP_ANONYMOUS, so it reads as 0xffffffff (−1)",
+    does: "ignores the descriptor with MAP_ANONYMOUS, so it reads as 0xffffffff (−1)",
     cited: [{ file: "mm/mmap.c", line: "if (!(flags & MAP_ANONYMOUS)) {" }],
   },
   {
@@ -480,7 +480,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     parameter: "mode",
     when: [{ mask: "0170000", values: ["0"] }],
     set: "S_IFREG",
-    does: "makes S_IFREG of a type of 0",
+    does: "replaces a type of 0 by S_IFREG",
     cited: [
       { file: "fs/namei.c", line: "case 0: /* zero mode translates to S_IFREG */" },
       { file: "fs/namei.c", line: "case 0: case S_IFREG:" },
@@ -500,7 +500,7 @@ export const rewriteRules: readonly RewriteRule[] = [
     calls: ["preadv", "preadv2", "pwritev", "pwritev2"],
     parameter: "pos_h",
     clear: "0xffffffffffffffff",
-    does: "shifts all 64 bits out, so it reads as 0: `pos_l` is the whole position",
+    does: "shifts all 64 bits out, so it reads as 0, and `pos_l` is the whole position",
     cited: [
       {
         file: "fs/read_write.c",

@@ -30,15 +30,15 @@ export function killCaller(caller: Thread | undefined, killing: Killing): number
 function killUnknown(killing: Killing): number {
   const pidfd = openCaller(killing.memory.tid);
   if (pidfd < 0) return killWithoutDescriptor(killing);
-  // A pidfd never means another process. That the caller still waits shows that it is the caller's.
+  // A pidfd never changes its process. If the caller still waits, the pidfd is of the caller's process.
   const result = callerWaits(killing) ? signalProcess(pidfd, signals.SIGKILL) : -errno.ESRCH;
   close(pidfd);
   return result;
 }
 
 /**
- * Any process of the same user can set our RLIMIT_NOFILE to 0. A task that we trace is not reaped before we let it go,
- * so its id stays its own. Where it cannot be traced either, the id is checked at the last moment.
+ * Any process of the same user can set our RLIMIT_NOFILE to 0. A tracee is not reaped before we detach it, so its id stays
+ * its own. If the task cannot be traced either, its id is checked at the last moment.
  */
 function killWithoutDescriptor(killing: Killing): number {
   const { tracer, records, memory } = killing;

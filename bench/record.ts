@@ -9,7 +9,6 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { type SeenCall, TraceAssembler } from "../src/record/assembler.ts";
 import { CallCensus } from "../src/record/census.ts";
 import type { RecorderName } from "../src/record/recorder.ts";
@@ -17,6 +16,7 @@ import { recorderOf, recorders } from "../src/record/registry.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { requests, requestsPerSecond, type Server, start, stop } from "./support/nginx-server.ts";
 import { median, pairs, print, type Row } from "./support/pairs.ts";
+import { traceTexts } from "./support/trace-texts.ts";
 
 const bench = "record";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-record-"));
@@ -27,7 +27,8 @@ const plain = await start(18_491, []);
 
 /** The size of the file divided by the number of recorded calls. */
 function bytesPerCall(file: string): number {
-  const calls = gunzipSync(readFileSync(file)).toString("latin1").split('"kind":"call"').length - 1;
+  let calls = 0;
+  for (const text of traceTexts(file)) calls += text.split('"kind":"call"').length - 1;
   return statSync(file).size / calls;
 }
 
@@ -97,9 +98,12 @@ async function busy(recorder: string, processes: number): Promise<void> {
   const record = () => {
     const file = join(folder, `busy-${processes}-${shares.length}.trace`);
     const found = rate(["bin/portcullis", "record", "-q", "--recorder", recorder, "-o", file, "--"]);
-    const text = gunzipSync(readFileSync(file)).toString("latin1");
-    const seen = text.split('"call":"getppid"').length - 1;
-    const lost = [...text.matchAll(/"kind":"lost","count":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+    let seen = 0;
+    let lost = 0;
+    for (const text of traceTexts(file)) {
+      seen += text.split('"call":"getppid"').length - 1;
+      for (const [, count] of text.matchAll(/"kind":"lost","count":(\d+)/g)) lost += Number(count);
+    }
     if (seen > made * 2 || seen + lost < made) throw new Error(`${made} calls, ${seen} seen, ${lost} lost: ${file}`);
     shares.push((100 * lost) / (seen + lost));
     rmSync(file);

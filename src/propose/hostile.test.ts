@@ -100,6 +100,60 @@ describe("recordings", () => {
     expect(policyOf(lines, "paths").split("\n").length).toBeLessThan(400);
   });
 
+  /** Each program in a process of its own, of which it calls what its role shows. */
+  const executions = (paths: readonly string[], own: (index: number) => string) =>
+    paths.flatMap((path, index) => [
+      call(1, "clone", [0x1200011, 0, 0, 0, 0]),
+      { v: 1, kind: "fork", tid: 1, child: index + 2 },
+      call(index + 2, "execve", [7, 7, 7], { path }),
+      { v: 1, kind: "exec", tid: index + 2 },
+      call(index + 2, own(index), []),
+      { v: 1, kind: "exit", tid: index + 2 },
+    ]);
+
+  it("of thousands of programs of one name, in folders of their own", () => {
+    const paths = Array.from({ length: 3000 }, (_, number) =>
+      number === 9 ? "conf?*test" : `/opt/${number}/conf?*test`,
+    );
+    for (const detail of details) {
+      const policy = policyOf(
+        executions(paths, () => "getppid"),
+        detail,
+      );
+      expect(policy.split("\n").length).toBeLessThan(200);
+      if (detail === "calls") continue;
+      expect(policy).toMatch(/[eE]ndsWith(?: = \[|\()"\/conf\?\*test"/);
+      expect(policy).toMatch(/(?:Path = \[|\.is\()"conf\?\*test"/);
+    }
+  });
+
+  it("of programs with few paths are recognised by them, also beside one with thousands", () => {
+    const paths = Array.from({ length: 3000 }, (_, number) =>
+      number % 1000 === 7 ? `/bin/${number}/other` : `/opt/${number}/test`,
+    );
+    const policy = policyOf(
+      executions(paths, (index) => (index % 1000 === 7 ? "setsid" : "getppid")),
+      "arguments",
+    );
+    expect(policy).toContain('ProgramPathEndsWith = ["/test"]');
+    expect(policy).toContain('ProgramPath = ["/bin/1007/other", "/bin/2007/other", "/bin/7/other"]');
+  });
+
+  it("of programs whose names are long, or have every character", () => {
+    const paths = Array.from({ length: 60 }, (_, number) =>
+      number % 2 === 0
+        ? `/bin/${String(number).repeat(120)}`
+        : `/bin/${Array.from({ length: 100 }, (_, at) => String.fromCodePoint(0xa1 + 37 * number + at)).join("")}`,
+    );
+    const calls = ["getppid", "setsid", "sync", "pause"];
+    for (const detail of details) {
+      policyOf(
+        executions(paths, (index) => calls[index % calls.length]!),
+        detail,
+      );
+    }
+  });
+
   it("that contradict themselves are refused, and do not hang", () => {
     const history = new HistoryBuilder("x86_64", "arguments");
     const faults = new Faults("a.trace");

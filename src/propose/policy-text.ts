@@ -5,7 +5,8 @@ import type { AddressCase } from "./addresses.ts";
 import type { History } from "./history.ts";
 import { comment, conditional, identifier, list } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
-import type { Role, RoleBranch, Roles } from "./roles.ts";
+import { comparableLists, lastNames } from "./programs.ts";
+import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
 import { type ArgumentRules, conditionsOn, findRules, type Rule } from "./rules.ts";
 import type { Trigger } from "./triggers.ts";
 
@@ -414,12 +415,14 @@ class Printer {
     // The last role first: a process enters one role at a time.
     const order = (role: Role) => roles.list.indexOf(role);
     const entries = [...roles.executions, ...roles.branches].sort((a, b) => order(b.from) - order(a.from));
+    const executed = new Map(roles.executions.map((one) => [one, this.#pathsOf(one)] as const));
+    const compared = comparableLists([...executed.values()].flatMap((paths) => [...paths.values()]));
     const changes = [
       ...[...permissions.triggers].flatMap(([role, triggers]) =>
         triggers.flatMap((trigger) => this.#enterPhase(role, trigger)),
       ),
       ...entries.flatMap((entry) =>
-        "call" in entry ? enterBranch(entry) : this.#enterRole(entry.from, entry.to, entry.programs),
+        "call" in entry ? enterBranch(entry) : this.#enterRole(entry, executed.get(entry)!, compared),
       ),
     ];
     if (changes.length === 0) return ["export default policy(judge);"];
@@ -447,7 +450,8 @@ class Printer {
     return conditional(2, conditions, "&&", `${name}.enter("${phase}");`);
   }
 
-  #enterRole(from: Role, to: Role, programs: readonly string[]): string[] {
+  /** By the call that executes them; empty if every program is one of the role. */
+  #pathsOf({ from, programs }: Execution): ReadonlyMap<string, ReadonlySet<string>> {
     const { history } = this.#sources;
     const wanted = new Set(programs);
     const paths = new Map<string, Set<string>>();
@@ -461,16 +465,28 @@ class Printer {
         if (typeof path === "string" && wanted.has(path.slice(path.lastIndexOf("/") + 1))) list.add(path);
       }
     }
+    return paths;
+  }
+
+  #enterRole(
+    { from, to, programs }: Execution,
+    paths: ReadonlyMap<string, ReadonlySet<string>>,
+    compared: ReadonlySet<ReadonlySet<string>>,
+  ): string[] {
     return [...paths].flatMap(([call, list]) => {
       const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
-      if (programs.length > 0) {
-        if (list.size === 0) return [];
-        const values = [...list].sort().map((path) => jsonText(path));
-        conditions.push(
-          this.#test(`${to.name} program`, { is: "test", subject: "call.args.path.text", method: "is", values }, 70),
-        );
-      }
-      return conditional(2, conditions, "&&", `role.enter(${jsonText(to.name)});`);
+      const enter = (more: readonly string[]) =>
+        conditional(2, [...conditions, ...more], "&&", `role.enter(${jsonText(to.name)});`);
+      if (programs.length === 0) return enter([]);
+      const enterBy = (method: "is" | "endsWith", texts: ReadonlySet<string>) => {
+        if (texts.size === 0) return [];
+        const values = [...texts].sort().map((text) => jsonText(text));
+        const rule = { is: "test", subject: "call.args.path.text", method, values } as const;
+        return enter([this.#test(`${to.name} program`, rule, 70)]);
+      };
+      if (compared.has(list)) return enterBy("is", list);
+      const { inFolders, alone } = lastNames(list);
+      return [...enterBy("endsWith", inFolders), ...enterBy("is", alone)];
     });
   }
 }

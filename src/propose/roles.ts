@@ -4,6 +4,7 @@
  * that would need a return, and roles that make almost the same calls, are merged.
  */
 import type { History, Origin, Segment } from "./history.ts";
+import { areComparable } from "./programs.ts";
 
 export interface Role {
   readonly name: string;
@@ -45,8 +46,6 @@ const alike = 0.85;
 const negligible = 0.05;
 /** The number of roles that one role creates; beyond it they are merged. */
 const mostResults = 16;
-/** The number of programs that one role executes; beyond it the programs are merged with it. */
-const mostPrograms = 200;
 /** Characters of a role's name. */
 const longestName = 40;
 /** The number of generations of children that are distinguished. */
@@ -219,22 +218,29 @@ class Grouping {
   /** Merges the many programs of one role, so that the pairs below and the patterns of a policy remain few. */
   #crowds(): void {
     for (;;) {
-      const made = new Map<string, { results: Set<string>; programs: Set<string | undefined> }>();
-      for (const { from, to, by } of this.#edges.values()) {
+      const made = new Map<string, { results: Set<string>; programs: Set<string> }>();
+      const programs = new Set<string>();
+      for (const { from, to, is, by } of this.#edges.values()) {
         const [a, b] = [this.#find(from), this.#find(to)];
         if (a === b) continue;
         const entry = made.get(a) ?? { results: new Set(), programs: new Set() };
         made.set(a, entry);
         entry.results.add(b);
+        if (is !== "exec" || by === undefined) continue;
         entry.programs.add(by);
+        programs.add(by);
       }
-      const crowd = [...made].find(
-        ([, { results, programs }]) => results.size > mostResults || programs.size > mostPrograms,
-      );
-      if (crowd === undefined) return;
-      const [maker, { results, programs }] = crowd;
-      const [first, ...others] = programs.size > mostPrograms ? [maker, ...results] : results;
-      for (const other of others) this.#union(first!, other);
+      const makers = [...made];
+      const crowd = makers.find(([, { results }]) => results.size > mostResults);
+      if (crowd !== undefined) {
+        const [first, ...others] = crowd[1].results;
+        for (const other of others) this.#union(first!, other);
+      } else if (!areComparable(programs)) {
+        const [maker, { results }] = makers.reduce((most, one) =>
+          one[1].programs.size > most[1].programs.size ? one : most,
+        );
+        for (const other of results) this.#union(maker, other);
+      } else return;
       this.#settle();
     }
   }

@@ -2,7 +2,6 @@
 // Starts what `make build` made. CommonJS, as package.json beside it says: Node's loader of ES modules takes 15 ms.
 "use strict";
 const { closeSync, openSync, readFileSync, readSync } = require("node:fs");
-const { createRequire } = require("node:module");
 const { dirname, join } = require("node:path");
 const { Script } = require("node:vm");
 
@@ -10,7 +9,10 @@ const dist = join(__dirname, "../dist");
 /** Says which Node the code caches in dist/ are of. */
 const identityFile = join(dist, "code-cache-node");
 
-/** One file of dist/ as a module. `start` runs it and gives its exports; `script` has its code. */
+/**
+ * One file of dist/ as a module. `start` runs it and gives its exports; `script` has its code. `requireOf` gets the
+ * `require` of this file, which finds the same packages.
+ */
 function moduleOf(name, cachedData, requireOf) {
   const filename = join(dist, name);
   // One function, in ASCII: the build sees to it (tools/build.mjs).
@@ -20,7 +22,7 @@ function moduleOf(name, cachedData, requireOf) {
   });
   const start = () => {
     const module = { exports: {} };
-    const requireFrom = requireOf(createRequire(filename));
+    const requireFrom = requireOf(require);
     script.runInThisContext().call(module.exports, module.exports, requireFrom, module, filename, dirname(filename));
     return module.exports;
   };

@@ -67,6 +67,10 @@ writeFileSync("dist/report-licences.txt", licencesOf(page.metafile));
 const { version: parserVersion } = JSON.parse(readFileSync("node_modules/oxc-parser/package.json", "utf8"));
 const withoutBindingSearch = (text) =>
   text
+    .replace(
+      "import { createRequire } from 'module'\nconst require = createRequire(import.meta.url)\n",
+      "const require = parserRequire\n",
+    )
     .replace(/try \{\s*return require\('\.\/parser\.[\w.-]*'\)\s*\} catch \(e\) \{\s*loadErrors\.push\(e\)\s*\}/g, "")
     .replace(/require\('@oxc-parser\/[\w-]*\/package\.json'\)\.version/g, JSON.stringify(parserVersion));
 
@@ -81,23 +85,31 @@ const commandLine = {
   platform: "node",
   target: "node20",
   // Each file is the function that Node makes of a module: bin/portcullis.cjs compiles it without another copy.
-  // oxc-parser's JavaScript is bundled; its native part is resolved from the package's location.
+  // oxc-parser's JavaScript is bundled; its native part is resolved from the package's location, without node:module,
+  // which loads Node's loader of ES modules.
   banner: {
     js: [
       "(function (exports, require, module, __filename, __dirname) {",
-      'const bundleUrl = require("node:url").pathToFileURL(__filename).href;',
-      'const besideUs = require("node:path").join(__dirname, "../node_modules/oxc-parser/src-js/index.js");',
-      'const parserUrl = () => require("node:url").pathToFileURL(require("node:fs").existsSync(besideUs) ? besideUs : require.resolve("oxc-parser")).href;',
+      'const bundle = { get url() { return require("node:url").pathToFileURL(__filename).href; } };',
+      'const besideUs = require("node:path").join(__dirname, "../node_modules/oxc-parser");',
+      'const parserFolder = () => require("node:fs").existsSync(besideUs) ? besideUs : require("node:path").dirname(require.resolve("oxc-parser"));',
+      "const parserRequire = (id) => require(parserRequire.resolve(id));",
+      "parserRequire.resolve = (id) => require.resolve(id, { paths: [parserFolder()] });",
     ].join("\n"),
   },
   footer: { js: "})" },
   minifyWhitespace: true,
   minifySyntax: true,
   supported: { "dynamic-import": false }, // use `require`, which does not load the ES module loader
-  define: { "import.meta.url": "bundleUrl" },
+  define: { "import.meta.url": "bundle.url" },
   sourcemap: "linked",
   logLevel: "warning",
 };
+// oxc-parser's index also has visitors, which the compiler does not use.
+const parserIndex = `
+  import { parseSync as parse } from "./bindings.js";
+  import { wrap } from "./wrap.js";
+  export const parseSync = (name, text, options) => wrap(parse(name, text, options));`;
 /** `elsewhere` gives the file of dist/ that has this dynamic import; undefined if the bundle has it. */
 const bundled = (elsewhere) => ({
   plugins: [
@@ -105,7 +117,7 @@ const bundled = (elsewhere) => ({
       name: "the rest is another file",
       setup({ onLoad, onResolve }) {
         onLoad({ filter: /oxc-parser[/]src-js[/].*\.js$/ }, ({ path }) => ({
-          contents: withoutBindingSearch(readFileSync(path, "utf8").replaceAll("import.meta.url", "parserUrl()")),
+          contents: path.endsWith("/src-js/index.js") ? parserIndex : withoutBindingSearch(readFileSync(path, "utf8")),
           loader: "js",
         }));
         onResolve({ filter: /^\.\// }, ({ kind, path }) => {

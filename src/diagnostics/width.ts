@@ -85,14 +85,12 @@ export function isUnsafe(code: number): boolean {
   );
 }
 
-const combining = /^(?:\p{Mn}|\p{Me}|\p{Cf})$/u;
-const pictograph = /^\p{Emoji_Presentation}$/u;
-
 /** 0 for combining marks, 2 for wide characters (East Asian Width W and F, and emoji), else 1. */
 function cellsOf(code: number): number {
   if (code < 0x300) return 1;
   const character = String.fromCodePoint(code);
-  if (combining.test(character)) return 0;
+  // Literals in the function: their sets of characters take a millisecond to make, and most texts are ASCII.
+  if (/^(?:\p{Mn}|\p{Me}|\p{Cf})$/u.test(character)) return 0;
   const wide =
     (code >= 0x1100 && code <= 0x115f) ||
     (code >= 0x2e80 && code <= 0x303e) ||
@@ -104,6 +102,6 @@ function cellsOf(code: number): number {
     (code >= 0xff00 && code <= 0xff60) ||
     (code >= 0xffe0 && code <= 0xffe6) ||
     (code >= 0x20000 && code <= 0x3fffd) ||
-    pictograph.test(character);
+    /^\p{Emoji_Presentation}$/u.test(character);
   return wide ? 2 : 1;
 }

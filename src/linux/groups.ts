@@ -216,14 +216,19 @@ export const ungroupedCalls: readonly string[] = list(`
   io_uring_enter io_uring_register io_uring_setup
   cachestat lsm_set_self_attr memfd_secret mincore personality process_mrelease userfaultfd`);
 
+let expanded: ReadonlyMap<string, readonly string[]> | undefined;
+
 /** The calls of each group, with included groups expanded, sorted. */
-export const groups: ReadonlyMap<string, readonly string[]> = expand();
+export function groups(): ReadonlyMap<string, readonly string[]> {
+  expanded ??= expand();
+  return expanded;
+}
 
 function expand(): ReadonlyMap<string, readonly string[]> {
   const byName = new Map(callGroups.map((group) => [group.name as string, group]));
   const calls = (members: readonly string[]): string[] =>
     members.flatMap((member) => (member.startsWith("@") ? calls(byName.get(member)?.members ?? []) : [member]));
-  // A list of calls is sorted as it stands; every start evaluates this.
+  // A list of calls is sorted as it stands.
   const listed = (members: readonly string[]) =>
     members.some((member) => member.startsWith("@")) ? [...new Set(calls(members))].sort() : members;
   return new Map(callGroups.map(({ name, members }) => [name, listed(members)]));

@@ -4,7 +4,7 @@ import { numberOf } from "./calls.ts";
 import { groups } from "./groups.ts";
 
 /** They change the users, groups or capabilities of the thread that makes them. */
-const credentialCalls = [...groups.get("@setuid")!, "capset"];
+const credentialCalls = (): readonly string[] => [...groups().get("@setuid")!, "capset"];
 
 /** They change a root directory or namespaces, which other processes can share. */
 const rootCalls = ["chroot", "pivot_root", "unshare", "setns"];
@@ -12,7 +12,7 @@ const rootCalls = ["chroot", "pivot_root", "unshare", "setns"];
 const numbersOf = (names: readonly string[], architecture: ArchitectureName): readonly number[] =>
   names.map((name) => numberOf(name, architecture)).filter((number) => number !== undefined);
 
-export const credentialNumbers = (architecture: ArchitectureName) => numbersOf(credentialCalls, architecture);
+export const credentialNumbers = (architecture: ArchitectureName) => numbersOf(credentialCalls(), architecture);
 export const rootNumbers = (architecture: ArchitectureName) => numbersOf(rootCalls, architecture);
 
 /** Calls that can fail by their path alone, without an effect on anything (native/addon/failing.c). */

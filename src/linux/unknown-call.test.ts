@@ -50,7 +50,7 @@ test("explains any name, with a remedy", () => {
     "~",
     "a".repeat(100_000),
     "\u0000",
-    ...groups.keys(),
+    ...groups().keys(),
   ]) {
     expect(explainUnknownCall(name).help).not.toBe("");
   }

@@ -149,7 +149,7 @@ export function callsMeantBy(name: string): readonly string[] {
 
 /** Explains a name that is neither a system call nor a group, with a remedy. */
 export function explainUnknownCall(name: string): Explanation {
-  if (groups.has(name)) {
+  if (groups().has(name)) {
     return {
       message: `${quote(name)} is a group of calls, not a call`,
       help: `calls(${quote(name)}).has(call)`,
@@ -163,7 +163,7 @@ export function explainUnknownCall(name: string): Explanation {
     return { message: `${quote(name)} ${what}`, help: write(origin) };
   }
   const message = `no system call is named ${quote(name)}`;
-  if (groups.has(`@${name}`))
+  if (groups().has(`@${name}`))
     return { message, help: `the group is ${quote(`@${name}`)}: calls("@${name}").has(call)` };
   const prefixed = /^(?:__NR_|SYS_|sys_|__x64_sys_|__arm64_sys_|do_)(\w+)$/.exec(name)?.[1];
   if (prefixed !== undefined && callByName(prefixed) !== undefined)
@@ -219,7 +219,7 @@ const otherGroups: Readonly<Record<string, string>> = {
 };
 
 function explainUnknownGroup(name: string): Explanation {
-  const known = [...groups.keys()];
+  const known = [...groups().keys()];
   const word = name.slice(1).toLowerCase();
   const containing = word.length < 3 ? [] : known.filter((one) => one.includes(word));
   const near = nearestName(name, known);

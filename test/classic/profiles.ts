@@ -64,7 +64,7 @@ export function plain(
 }
 
 function members(...names: readonly string[]): string[] {
-  return names.flatMap((name) => [...groups.get(name)!]);
+  return names.flatMap((name) => [...groups().get(name)!]);
 }
 
 /** An allow list of services' calls with conditions on the dangerous ones. */

@@ -350,7 +350,7 @@ interface TableSettings {
 }
 
 function expand(names: readonly string[]): Set<string> {
-  return new Set(names.flatMap((name) => (name.startsWith("@") ? [...groups.get(name)!] : [name])));
+  return new Set(names.flatMap((name) => (name.startsWith("@") ? [...groups().get(name)!] : [name])));
 }
 
 function callSet(names: ReadonlySet<string>): unknown {

@@ -233,7 +233,7 @@ function union(names: readonly string[], indent = 1): string {
 /** Groups and families depend only on src/linux/{groups,families}.ts, so the header names no kernel. */
 export function emitGroupTypes(): string {
   const groupRows = callGroups.map(
-    ({ name, about }) => `  /** ${about}. */\n  readonly "${name}":\n${union(groups.get(name) ?? [], 4)};`,
+    ({ name, about }) => `  /** ${about}. */\n  readonly "${name}":\n${union(groups().get(name) ?? [], 4)};`,
   );
   const familyRows = callFamilies.map(
     ({ name, does, members }) => `  /** Calls that ${does}. */\n  readonly ${name}:${union(members, 0)};`,

@@ -150,10 +150,10 @@ export function readSystemdGroups(text: string): ReadonlyMap<string, readonly st
 /** @param text of systemd-257.txt. @throws {SourceError} if a difference has no reason, or a reason no difference. */
 export function groupDifferences(text: string): readonly GroupDifference[] {
   const systemd = readSystemdGroups(text);
-  const known = new Set([...[...groups.values()].flat(), ...ungroupedCalls]);
+  const known = new Set([...[...groups().values()].flat(), ...ungroupedCalls]);
   const members = (name: string): string[] =>
     (systemd.get(name) ?? []).flatMap((member) => (member.startsWith("@") ? members(member) : [member]));
-  const found = [...groups].flatMap(([group, ours]) => {
+  const found = [...groups()].flatMap(([group, ours]) => {
     if (!systemd.has(group)) {
       if ((ownGroups as readonly string[]).includes(group)) return [];
       throw new SourceError(`systemd has no group ${group} (systemd.ts)`);

@@ -19,7 +19,7 @@ export function compactCalls(
   if (names.length < 4) return [...names];
   const left = new Set(names);
   const found: string[] = [];
-  const bySize = [...groups]
+  const bySize = [...groups()]
     .map(([name, members]) => ({
       name: name.startsWith("@") ? name : `@${name}`,
       members: members.filter((member) => judged.has(member) && callByName(member)?.number[architecture] !== undefined),

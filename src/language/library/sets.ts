@@ -53,7 +53,7 @@ function collect(c: Compilation, call: BuiltinCall, method: string): CallSetValu
       failed = true;
       continue;
     }
-    const group = groups.get(name);
+    const group = groups().get(name);
     const bit = c.names.bit(name);
     if (group !== undefined) names |= c.names.maskOf(group);
     else if (bit !== undefined) {

@@ -57,15 +57,16 @@ export function lowerOciProfile(part: OciPart, target: OciTarget): readonly Stat
   if (part.newer !== undefined) {
     const at = part.file.location(part.defaultAction.at);
     const reason = "the call is newer than the profile";
-    arms.push({ intervals: [part.newer], body: target.give(target.verdict("deny", enosys, reason, at), at) });
+    arms.push({
+      intervals: [part.newer],
+      body: target.give(target.verdict("deny", errnoByName("ENOSYS")!, reason, at), at),
+    });
   }
   // Calls without an effective rule get the default action in the else arm.
   const decided = arms.filter((arm) => arm.body.length > 0);
   if (decided.length === 0) return ends;
   return [{ kind: "switch", value: { kind: "input", input: "number" }, arms: decided, otherwise: [] }, ...ends];
 }
-
-const enosys = errnoByName("ENOSYS")!;
 
 /**
  * Numbers above the newest call that a profile names, unless the default action lets them pass. Programs take ENOSYS

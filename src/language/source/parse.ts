@@ -3,8 +3,6 @@
  * renders the whole line for each error, so a file full of errors takes minutes and gigabytes. A large text is
  * therefore parsed in a child process first, with a timeout.
  */
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
 import type { Program as SyntaxTree } from "oxc-parser";
 import { parseSync } from "oxc-parser";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
@@ -82,6 +80,10 @@ function problemOf(error: ParserError, text: string): ParseProblem {
 
 /** Parses the text in a child process; undefined if it finds no fault. */
 function tryInChild(text: string): ParseProblem | undefined {
+  // Modules of Node that are loaded on demand: they take 8 ms, and most texts are small.
+  const { createRequire } = process.getBuiltinModule("node:module");
+  const { pathToFileURL } = process.getBuiltinModule("node:url");
+  const { spawnSync } = process.getBuiltinModule("node:child_process");
   const parser = pathToFileURL(createRequire(import.meta.url).resolve("oxc-parser")).href;
   const script = `
     import { parseSync } from ${JSON.stringify(parser)};
@@ -89,8 +91,6 @@ function tryInChild(text: string): ParseProblem | undefined {
     const { errors } = parseSync("policy.ts", readFileSync(0, "utf8"), ${JSON.stringify(options)});
     const error = errors.find((one) => one.severity === "Error") ?? errors[0];
     console.log(JSON.stringify(error === undefined ? null : { ...error, codeframe: null }));`;
-  // Loaded on demand: it takes 7 ms, and most texts are small.
-  const { spawnSync } = process.getBuiltinModule("node:child_process");
   const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
     input: text,
     encoding: "utf8",

@@ -2,6 +2,7 @@
  * Reads a file of which the policy's author or user gives the name. It never blocks and bounds the size: it opens
  * without blocking, because a plain read of a fifo without a writer would hang, and accepts only regular files.
  */
+import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 
@@ -55,12 +56,9 @@ export function readPolicyFile(path: string): ReadOutcome {
 /** Decodes strict UTF-8 and drops a byte order mark. */
 export function decodePolicyText(bytes: Uint8Array): ReadOutcome {
   if (bytes.length > maximumFileBytes) return tooLarge(bytes.length);
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return { text, bytes };
-  } catch {
-    return { code: "P0903", problem: "is not UTF-8 text" };
-  }
+  if (!isUtf8(bytes)) return { code: "P0903", problem: "is not UTF-8 text" };
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return { text: text.startsWith("\ufeff") ? text.slice(1) : text, bytes };
 }
 
 function tooLarge(bytes: number): ReadOutcome {

@@ -284,7 +284,7 @@ class Resolver {
       case "CallName":
         return { is: "string", name, holds: (text) => c.names.bit(text) !== undefined };
       case "GroupName":
-        return { is: "string", name, holds: (text) => groups.has(text) };
+        return { is: "string", name, holds: (text) => groups().has(text) };
       case "Errno":
         return { is: "string", name, holds: (text) => errnoNames().includes(text) };
       case "AbsolutePath":

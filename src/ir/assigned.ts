@@ -2,11 +2,12 @@
  * Finds locals that some path reads before it assigns them. The IR defines their value (0, false, allow), but a
  * compiler that emits such a program has lost an assignment, and a lost verdict would be an `allow`.
  */
-import type { Program, Statement } from "./program.ts";
-import { expressionsOf, forEachExpression } from "./traverse.ts";
+import type { Expression, Program, Statement } from "./program.ts";
+import { expressionsOf, operands } from "./traverse.ts";
 
 /** The unassigned locals, ascending. */
 export function unassignedLocals(program: Program): readonly number[] {
+  if (program.locals.length === 0) return [];
   const walk = new Walk();
   walk.statements(program.body, 0n);
   return [...walk.unassigned].sort((one, other) => one - other);
@@ -26,20 +27,24 @@ class Walk {
 
   statements(list: readonly Statement[], before: Assigned): Assigned {
     let assigned = before;
-    for (const statement of list) {
+    for (let at = 0; at < list.length; at++) {
       if (assigned === undefined) return undefined;
-      assigned = this.#statement(statement, assigned);
+      assigned = this.#statement(list[at]!, assigned);
     }
     return assigned;
   }
 
-  #statement(statement: Statement, assigned: bigint): Assigned {
-    for (const expression of expressionsOf(statement)) {
-      forEachExpression(expression, (one) => {
-        if (one.kind !== "local" && one.kind !== "boolean-local" && one.kind !== "verdict-local") return;
+  #expressions(list: readonly Expression[], assigned: bigint): void {
+    for (let at = 0; at < list.length; at++) {
+      const one = list[at]!;
+      if (one.kind === "local" || one.kind === "boolean-local" || one.kind === "verdict-local") {
         if (((assigned >> BigInt(one.local)) & 1n) === 0n) this.unassigned.add(one.local);
-      });
+      } else this.#expressions(operands(one), assigned);
     }
+  }
+
+  #statement(statement: Statement, assigned: bigint): Assigned {
+    this.#expressions(expressionsOf(statement), assigned);
     switch (statement.kind) {
       case "set-integer":
       case "set-boolean":

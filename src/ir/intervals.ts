@@ -19,7 +19,8 @@ export function normalise(intervals: readonly Interval[]): IntervalSet {
   const sorted = intervals.filter((interval) => interval.from <= interval.to);
   sorted.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: Interval[] = [];
-  for (const interval of sorted) {
+  for (let at = 0; at < sorted.length; at++) {
+    const interval = sorted[at]!;
     const last = merged.at(-1);
     if (last === undefined || interval.from > last.to + 1n) merged.push(interval);
     else if (interval.to > last.to) merged[merged.length - 1] = { from: last.from, to: interval.to };
@@ -67,7 +68,8 @@ export function union(left: IntervalSet, right: IntervalSet): IntervalSet {
 export function complement(set: IntervalSet, top: bigint = maximumWord): IntervalSet {
   const gaps: Interval[] = [];
   let next = 0n;
-  for (const { from, to } of set) {
+  for (let at = 0; at < set.length; at++) {
+    const { from, to } = set[at]!;
     if (from > top) break;
     if (from > next) gaps.push({ from: next, to: from - 1n });
     next = to + 1n;

@@ -270,9 +270,9 @@ class Survey {
         return;
       case "all": {
         let open = [path];
-        for (const part of condition.of) {
+        for (let part = 0; part < condition.of.length; part++) {
           const next: SurveyPath[] = [];
-          for (const each of open) this.#decide(part, each, next, otherwise);
+          for (let at = 0; at < open.length; at++) this.#decide(condition.of[part]!, open[at]!, next, otherwise);
           open = next;
         }
         then.push(...open);
@@ -280,9 +280,9 @@ class Survey {
       }
       case "any": {
         let open = [path];
-        for (const part of condition.of) {
+        for (let part = 0; part < condition.of.length; part++) {
           const next: SurveyPath[] = [];
-          for (const each of open) this.#decide(part, each, then, next);
+          for (let at = 0; at < open.length; at++) this.#decide(condition.of[part]!, open[at]!, then, next);
           open = next;
         }
         otherwise.push(...open);

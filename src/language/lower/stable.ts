@@ -27,23 +27,24 @@ export function inOrder<T extends SourceRange>(
   evaluate: (node: T) => Value,
 ): Value[] {
   if (nodes.length === 1) return [evaluate(nodes[0]!)];
-  const values: Value[] = [];
-  const ends: number[] = [];
+  // Of their final length: lists that grow take several times the memory.
+  const values = new Array<Value>(nodes.length);
+  const ends = new Array<number>(nodes.length);
   const { out } = c;
   for (let at = 0; at < nodes.length; at++) {
     const before = c.epoch;
-    values.push(evaluate(nodes[at]!));
+    values[at] = evaluate(nodes[at]!);
     if (c.epoch !== before) {
-      for (let index = values.length - 2; index >= 0; index--) {
+      for (let index = at - 1; index >= 0; index--) {
         const value = values[index]!;
         if (needsLocal(c, value, Number.POSITIVE_INFINITY)) {
           const length = out.length;
           values[index] = toLocal(c, value, out, ends[index]!);
-          for (let later = index + 1; later < ends.length; later++) ends[later]! += out.length - length;
+          for (let later = index + 1; later < at; later++) ends[later]! += out.length - length;
         } else values[index] = withLastingFacts(value);
       }
     }
-    ends.push(out.length);
+    ends[at] = out.length;
   }
   return values;
 }

@@ -33,7 +33,7 @@ function verb(name, use, line) {
   run().main(line);
 }
 
-const checks = ["check", "--strict", "tools/warm-up/policy.ts"];
+const checks = ["check", "--strict", "-p", "tools/warm-up/policy.ts"];
 
 const jobs = {
   check: () => verb("check.cjs", "check", checks),

@@ -7,12 +7,19 @@ const refused = perTree.counter();
 const quiet = perProcess.flag();
 const opened = perTree.table({ capacity: 64n, full: deny("EAGAIN", "too many") });
 const seen = perProcess.set({ capacity: 16n, full: kill("process") });
+const invalid = deny("EINVAL");
 const everyday = calls("@default", "@io-event").without("futex", "exit");
 const ports = [80n, 443n];
 const least = 3n;
 
 function outside(value: bigint, most: bigint): boolean {
   return value < least || value > most;
+}
+
+function portOf(uid: bigint): bigint {
+  let most = 10n;
+  for (const port of ports) if (uid === port) most = port;
+  return most;
 }
 
 function refuse(who: bigint): Verdict {
@@ -23,8 +30,7 @@ function refuse(who: bigint): Verdict {
 
 export default policy((call) => {
   if (everyday.has(call)) return allow;
-  let most = 10n;
-  for (const port of ports) if (call.caller.uid === port) most = port;
+  const most = portOf(call.caller.uid);
   if (call.name === "openat" && call.args.flags.hasAny("O_CREAT", "O_TRUNC") && !quiet.get()) return refuse(most);
   switch (call.name) {
     case "socket":
@@ -35,8 +41,7 @@ export default policy((call) => {
       opened.set(call.caller.pid, opened.get(call.caller.pid, 0n) & 0xffn);
       return allow;
     case "lseek":
-      if ((call.args.offset > 100n && call.args.offset < 2000n - most) || call.args.offset === 7777n)
-        return deny("EINVAL");
+      if ((call.args.offset > 100n && call.args.offset < 2000n - most) || call.args.offset === 7777n) return invalid;
       if (phase.is("ready", "closing") && call.args.fd === 7n) {
         refused.add();
         return deny("EBADF", "closed");

@@ -62,6 +62,16 @@ const sets: Readonly<Record<string, ClosedSet>> = {
     after: "export type IntegerExpression =",
     member: ' | { readonly kind: "added" }',
   },
+  "boolean-expression": {
+    file: "src/ir/program.ts",
+    after: "export type BooleanExpression =",
+    member: ' | { readonly kind: "added" }',
+  },
+  "verdict-expression": {
+    file: "src/ir/program.ts",
+    after: "export type VerdictExpression =",
+    member: ' | { readonly kind: "added" }',
+  },
   refusal: { file: "src/events/record.ts", after: "export type Refusal =", member: ' | "added"' },
 };
 

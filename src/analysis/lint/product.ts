@@ -267,7 +267,16 @@ class Run {
         return { kind: "local", local: this.#locals[expression.local]! };
       case "table-get":
         return mapInteger({ ...expression, table: this.#table(expression.table) }, this.#operands);
-      default:
+      // The same in both copies. Listed, so that a new kind does not compile until its copies are considered here.
+      case "constant":
+      case "input":
+      case "cell":
+      case "parameter":
+      case "observed":
+      case "binary":
+      case "extend":
+      case "select":
+      case "from-boolean":
         return mapInteger(expression, this.#operands);
     }
   }
@@ -278,7 +287,12 @@ class Run {
         return { kind: "boolean-local", local: this.#locals[expression.local]! };
       case "table-has":
         return mapBoolean({ ...expression, table: this.#table(expression.table) }, this.#operands);
-      default:
+      case "boolean":
+      case "compare":
+      case "within":
+      case "not":
+      case "all":
+      case "any":
         return mapBoolean(expression, this.#operands);
     }
   }

@@ -7,11 +7,11 @@ import {
   type IntegerExpression,
   noDeclarations,
   type Program,
-  type Room,
   type Statement,
   type Table,
 } from "./program.ts";
 import { programSize } from "./size.ts";
+import { room } from "./testing/parts.ts";
 
 const zero: IntegerExpression = { kind: "constant", value: 0n };
 const truth: BooleanExpression = { kind: "boolean", value: true };
@@ -24,15 +24,6 @@ const table: Table = {
   full: 1,
   onFork: "copy",
   holdsValues: false,
-  at: undefined,
-};
-const room: Room = {
-  name: "r",
-  scope: "tree",
-  sides: ["a", "b"],
-  exclusive: 0,
-  timeout: 1_000_000n,
-  late: 1,
   at: undefined,
 };
 const good: Program = {

@@ -1,16 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { enteringCalls, mayEnter } from "./entered.ts";
-import { type BooleanExpression, noDeclarations, type Program, type Room, type Statement } from "./program.ts";
+import { type BooleanExpression, noDeclarations, type Program, type Statement } from "./program.ts";
+import { room } from "./testing/parts.ts";
 
-const room: Room = {
-  name: "r",
-  scope: "tree",
-  sides: ["a", "b"],
-  exclusive: 0,
-  timeout: 1_000_000n,
-  late: 1,
-  at: undefined,
-};
 const enter = (which: number, side: number): Statement => ({ kind: "enter", room: which, side });
 const isCall = (number: bigint): BooleanExpression => ({
   kind: "compare",

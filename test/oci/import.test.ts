@@ -3,11 +3,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { checkProgram } from "../../src/ir/check.ts";
-import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
-import { freshState } from "../../src/ir/testing/parts.ts";
+import { firstVerdict } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
 
 const dockerLike = readFileSync(fileURLToPath(new URL("../fixtures/oci/docker-like.json", import.meta.url)), "utf8");
@@ -27,16 +25,8 @@ function errorsOf(loaded: ReturnType<typeof load>): string {
 }
 
 function verdictOf(program: Program, name: string, ...registers: bigint[]): string {
-  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = registers;
-  const event = {
-    number: callByName(name)!.number[program.architecture]!,
-    architecture: auditArchitecture[program.architecture],
-    instructionPointer: 0n,
-    arguments: [a, b, c, d, e, f] as const,
-  };
-  const state = freshState(program);
-  const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-  const { action, errno, at } = program.verdicts[evaluate(program, event, nobody, state).verdict]!;
+  const number = callByName(name)!.number[program.architecture]!;
+  const { action, errno, at } = firstVerdict(program, { number, arguments: registers });
   return `${action}${action === "deny" ? ` ${errno}` : ""} ${at === undefined ? "" : program.files[at.file]?.split("/").at(-1)}`;
 }
 

@@ -9,11 +9,10 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { admit } from "../../src/ir/admission.ts";
-import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { type Choices, chance, listOf, pick } from "../../src/ir/testing/choices.ts";
-import { freshState } from "../../src/ir/testing/parts.ts";
+import { firstVerdict } from "../../src/ir/testing/parts.ts";
 import { compileOciProfile } from "../../src/language/oci/compile.ts";
 import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
@@ -27,16 +26,7 @@ const fixtures = fileURLToPath(new URL("../fixtures/oci", import.meta.url));
 
 /** `SECCOMP_RET_… | data` of our program's verdict. */
 function wordOf(program: Program, input: ClassicInput): number {
-  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = input.arguments;
-  const event = {
-    number: input.number,
-    architecture: input.architecture,
-    instructionPointer: input.instructionPointer,
-    arguments: [a, b, c, d, e, f] as const,
-  };
-  const state = freshState(program);
-  const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-  const { action, errno } = program.verdicts[evaluate(program, event, nobody, state).verdict]!;
+  const { action, errno } = firstVerdict(program, input);
   const words = {
     allow: 0x7fff_0000,
     log: 0x7ffc_0000,

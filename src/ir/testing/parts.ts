@@ -1,10 +1,23 @@
 /** Parts of programs and evaluations that tests share. */
+
+import { auditArchitecture } from "../../linux/architecture.ts";
 import type { EvaluationState } from "../evaluation.ts";
-import { initialState } from "../interpreter.ts";
-import { noDeclarations, type Program } from "../program.ts";
+import { evaluate, initialState } from "../interpreter.ts";
+import { noDeclarations, type Program, type Room } from "../program.ts";
 
 /** The lists of a program without state, rooms, reports, parameters, observations and statements. */
 export const emptyLists = { ...noDeclarations, body: [] } as const satisfies Partial<Program>;
+
+/** A room of the tree with two sides, for programs whose verdict 1 is a denial. */
+export const room: Room = {
+  name: "r",
+  scope: "tree",
+  sides: ["a", "b"],
+  exclusive: 0,
+  timeout: 1_000_000n,
+  late: 1,
+  at: undefined,
+};
 
 /** The state of a command's first thread, before its first call. */
 export function freshState(program: Program): EvaluationState {
@@ -13,4 +26,25 @@ export function freshState(program: Program): EvaluationState {
     process: initialState(program, "process"),
     tree: initialState(program, "tree"),
   };
+}
+
+/** A call; without an architecture, of the program's own. */
+export interface FirstCall {
+  readonly number: number;
+  readonly arguments: readonly bigint[];
+  readonly architecture?: number;
+  readonly instructionPointer?: bigint;
+}
+
+/** The verdict on a command's first call, by process 1 of user 0. Omitted registers are 0. */
+export function firstVerdict(program: Program, call: FirstCall): Program["verdicts"][number] {
+  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = call.arguments;
+  const event = {
+    number: call.number,
+    architecture: call.architecture ?? auditArchitecture[program.architecture],
+    instructionPointer: call.instructionPointer ?? 0n,
+    arguments: [a, b, c, d, e, f] as const,
+  };
+  const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+  return program.verdicts[evaluate(program, event, circumstances, freshState(program)).verdict]!;
 }

@@ -1,10 +1,8 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { evaluate } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";
-import { freshState } from "../../ir/testing/parts.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
+import { firstVerdict } from "../../ir/testing/parts.ts";
 import { callByName } from "../../linux/calls.ts";
 import { compileOciProfile, type OciHost } from "./compile.ts";
 
@@ -16,16 +14,8 @@ function compile(profile: unknown, where: OciHost = host) {
 
 /** The verdict of a program on a call: "allow", "deny 1", "kill-thread". */
 function verdictOf(program: Program, name: string, ...registers: bigint[]): string {
-  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = registers;
-  const event = {
-    number: callByName(name)!.number[program.architecture]!,
-    architecture: auditArchitecture[program.architecture],
-    instructionPointer: 0n,
-    arguments: [a, b, c, d, e, f] as const,
-  };
-  const state = freshState(program);
-  const caller = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-  const { action, errno } = program.verdicts[evaluate(program, event, caller, state).verdict]!;
+  const number = callByName(name)!.number[program.architecture]!;
+  const { action, errno } = firstVerdict(program, { number, arguments: registers });
   return action === "deny" ? `deny ${errno}` : action;
 }
 

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { describe } from "./describe.ts";
 import { printLine } from "./line.ts";
 import type { JudgementRecord, PolicyDescription } from "./record.ts";
+import { judgement } from "./testing/judgement.ts";
 
 const policy: PolicyDescription = {
   architecture: "x86_64",
@@ -16,20 +17,7 @@ const policy: PolicyDescription = {
   reports: [{ text: "seen", values: [], at: undefined }],
   phases: [],
 };
-const record = (number: number, verdict: JudgementRecord["verdict"]): JudgementRecord => ({
-  kind: "judgement",
-  time: 0,
-  pid: 1,
-  tid: 1,
-  command: "c",
-  architecture: 0xc000_003e,
-  number,
-  arguments: [0n, 0n, 0n, 0n, 0n, 0n],
-  verdict,
-  phases: [],
-  reports: [],
-  audit: false,
-});
+const record = (number: number, verdict: JudgementRecord["verdict"]) => judgement({ number, verdict });
 const [clone3, openat2] = [435, 437];
 
 test("clone3 denied with ENOSYS is not an event, because C libraries fall back to clone", () => {

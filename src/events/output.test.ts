@@ -1,8 +1,9 @@
 /** Events as lines and as JSON, with limits, drops and write errors. */
 import { expect, test } from "vitest";
 import { eventOutput } from "./output.ts";
-import type { EventRecord, JudgementRecord, PolicyDescription } from "./record.ts";
+import type { EventRecord, PolicyDescription } from "./record.ts";
 import type { Channel } from "./sink.ts";
+import { judgement } from "./testing/judgement.ts";
 
 const policy: PolicyDescription = {
   architecture: "x86_64",
@@ -26,38 +27,41 @@ const policy: PolicyDescription = {
   phases: [{ cell: 0, name: "phase", names: ["starting", "serving"] }],
 };
 
-const record: JudgementRecord = {
-  kind: "judgement",
+const record = judgement({
   time: 1_700_000_000_123.456,
   pid: 42,
   tid: 43,
   command: "nginx\x1b[31m",
-  architecture: 0xc000_003e,
   number: 50,
   arguments: [9n, 511n, 0n, 0n, 0n, 0n],
   verdict: 2,
   phases: [1],
   reports: [{ report: 0, values: [7n, 1n] }],
-  audit: false,
-};
+});
 
-function collect(
-  form: "lines" | "json",
-  records: readonly EventRecord[],
-  limit?: { burst: number; perSecond: number; keys: number },
-) {
+/** A channel that collects all bytes. */
+function collecting(): Channel & { readonly text: () => string } {
   let text = "";
-  const channel: Channel = {
+  return {
     write(bytes) {
       text += Buffer.from(bytes).toString();
       return bytes.length;
     },
     retract() {},
     close() {},
+    text: () => text,
   };
+}
+
+function collect(
+  form: "lines" | "json",
+  records: readonly EventRecord[],
+  limit?: { burst: number; perSecond: number; keys: number },
+) {
+  const channel = collecting();
   const output = eventOutput(channel, { policy, form, ...(limit === undefined ? {} : { limit }) });
   for (const one of records) output.record(one);
-  return output.finish().then(() => text.trimEnd().split("\n"));
+  return output.finish().then(() => channel.text().trimEnd().split("\n"));
 }
 
 test("an event for programs", async () => {
@@ -163,19 +167,11 @@ test("a write error is reported once, and the lost lines are counted at the end"
 test("the remedy is never to change a file of the installed package", async () => {
   const file = "/usr/lib/node_modules/portcullis/policies/nginx.ts";
   const lineBy = async (path: string) => {
-    let text = "";
-    const channel: Channel = {
-      write(bytes) {
-        text += Buffer.from(bytes).toString();
-        return bytes.length;
-      },
-      retract() {},
-      close() {},
-    };
+    const channel = collecting();
     const output = eventOutput(channel, { policy: { ...policy, files: [path] }, form: "lines" });
     output.record({ ...record, verdict: 1, reports: [] });
     await output.finish();
-    return text.trim();
+    return channel.text().trim();
   };
   expect(await lineBy(file)).toMatch(
     /by \S*nginx\.ts:37:36; to permit it, copy the ready policy \(cp \/usr\/lib\/node_modules\/portcullis\/policies\/nginx\.ts \.\), and change that line of the copy$/,

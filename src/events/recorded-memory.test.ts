@@ -6,7 +6,8 @@ import { numberOf } from "../linux/calls.ts";
 import { describe } from "./describe.ts";
 import type { DecisionEvent } from "./event.ts";
 import { printLine } from "./line.ts";
-import { type JudgementRecord, type PolicyDescription, pinObstacles, type RecordedMemory } from "./record.ts";
+import { type PolicyDescription, pinObstacles, type RecordedMemory } from "./record.ts";
+import { judgement } from "./testing/judgement.ts";
 
 const policy: PolicyDescription = {
   architecture: "x86_64",
@@ -34,21 +35,8 @@ const address = (...bytes: number[]): RecordedMemory => ({
 });
 
 function eventOf(call: string, registers: readonly bigint[], memory: readonly RecordedMemory[]): DecisionEvent {
-  const record: JudgementRecord = {
-    kind: "judgement",
-    time: 0,
-    pid: 1,
-    tid: 1,
-    command: "c",
-    architecture: 0xc000_003e,
-    number: numberOf(call, "x86_64")!,
-    arguments: [...registers, 0n, 0n, 0n, 0n, 0n, 0n].slice(0, 6),
-    verdict: 0,
-    memory,
-    phases: [],
-    reports: [],
-    audit: false,
-  };
+  const padded = [...registers, 0n, 0n, 0n, 0n, 0n, 0n].slice(0, 6);
+  const record = judgement({ number: numberOf(call, "x86_64")!, arguments: padded, memory });
   return describe(policy, record)[0] as DecisionEvent;
 }
 const lineOf = (...given: Parameters<typeof eventOf>): string => {
@@ -152,22 +140,7 @@ group("the members for programs", () => {
 });
 
 test.each(pinObstacles)("the refusal of a call that cannot be pinned says why and what to do: %s", (why) => {
-  const record: JudgementRecord = {
-    kind: "judgement",
-    time: 0,
-    pid: 1,
-    tid: 1,
-    command: "c",
-    architecture: 0xc000_003e,
-    number: 2,
-    arguments: [],
-    verdict: "unpinned",
-    errno: 1,
-    pin: { why, errno: 12 },
-    phases: [],
-    reports: [],
-    audit: false,
-  };
+  const record = judgement({ number: 2, arguments: [], verdict: "unpinned", errno: 1, pin: { why, errno: 12 } });
   const [event] = describe(policy, record) as [DecisionEvent];
   expect(event.reason).toMatch(/^the memory behind its pointers could not be pinned: .+ \(ENOMEM\)$/);
   expect(event.advice).toMatch(/./);

@@ -1,6 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { statusWords } from "../engines/status.ts";
-import type { JudgementRecord, PolicyDescription } from "../events/record.ts";
+import type { PolicyDescription } from "../events/record.ts";
+import { judgement } from "../events/testing/judgement.ts";
 import { StatusReporter } from "./reporter.ts";
 
 const verdict = {
@@ -85,10 +86,7 @@ test("names the state of a snapshot, and says how old it is", () => {
 
 test("has the last refusals only", () => {
   const one = reporter();
-  const record = (tid: number): JudgementRecord => ({
-    ...{ kind: "judgement", time: 1, pid: tid, tid, command: "a", architecture: 0xc000_003e, number: 83 },
-    ...{ arguments: [0n, 0n, 0n, 0n, 0n, 0n], verdict: 1, phases: [0], reports: [], audit: false },
-  });
+  const record = (tid: number) => judgement({ pid: tid, tid, number: 83, verdict: 1, phases: [0] });
   for (let tid = 1; tid <= 50; tid++) one.record(record(tid));
   const { refusals } = one.status();
   expect(refusals).toHaveLength(20);

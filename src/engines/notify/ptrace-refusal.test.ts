@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { describe as describeEvent } from "../../events/describe.ts";
 import { printLine } from "../../events/line.ts";
 import { describeObstacle } from "../../events/obstacles.ts";
-import type { FollowObstacle, JudgementRecord } from "../../events/record.ts";
+import type { FollowObstacle } from "../../events/record.ts";
+import { judgement } from "../../events/testing/judgement.ts";
 import { explainRefusal, type PtraceCircumstances, parseStatus, type TaskStatus } from "./ptrace-refusal.ts";
 
 const task: TaskStatus = {
@@ -79,20 +80,7 @@ describe("the event of an action that failed", () => {
     reports: [],
     phases: [],
   } as const;
-  const record: JudgementRecord = {
-    kind: "judgement",
-    time: 0,
-    pid: 5,
-    tid: 5,
-    command: "victim",
-    architecture: 0xc000_003e,
-    number: 57,
-    arguments: [0n, 0n, 0n, 0n, 0n, 0n],
-    verdict: 0,
-    phases: [],
-    reports: [],
-    audit: false,
-  };
+  const record = judgement({ pid: 5, tid: 5, command: "victim", number: 57 });
 
   test("says denied if the kernel refused a kill, with the reason", () => {
     const [event] = describeEvent(policy, { ...record, notKilled: 1 });

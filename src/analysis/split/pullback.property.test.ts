@@ -1,14 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { evaluate } from "../../ir/interpreter.ts";
-import type {
-  BinaryOperator,
-  BooleanExpression,
-  CompareOperator,
-  IntegerExpression,
-  Program,
-} from "../../ir/program.ts";
+import type { BooleanExpression, IntegerExpression, Program } from "../../ir/program.ts";
 import { satisfying } from "../../ir/simplify/booleans.ts";
 import { boundaryValues, type Choices, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { binaryOperators, compareOperators } from "../../ir/testing/expressions.ts";
 import { emptyLists, freshState } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
@@ -17,29 +12,6 @@ import { splitPolicy } from "./split.ts";
 
 const conditions = 3000;
 
-const operators: readonly BinaryOperator[] = [
-  "and",
-  "or",
-  "xor",
-  "add",
-  "subtract",
-  "shift-left",
-  "shift-right-unsigned",
-  "shift-right-signed",
-  "divide-unsigned",
-  "divide-signed",
-  "multiply",
-  "remainder-unsigned",
-  "remainder-signed",
-];
-const comparisons: readonly CompareOperator[] = [
-  "equal",
-  "not-equal",
-  "less-unsigned",
-  "less-or-equal-unsigned",
-  "less-signed",
-  "less-or-equal-signed",
-];
 const pick = <T>(choices: Choices, list: readonly T[]): T => list[choices.below(list.length)]!;
 const smallValues = [0n, 1n, 2n, 3n, 5n, 8n, 10n, 16n, 63n, 100n, 255n, 4096n];
 
@@ -47,13 +19,13 @@ const smallValues = [0n, 1n, 2n, 3n, 5n, 8n, 10n, 16n, 63n, 100n, 255n, 4096n];
 function chain(choices: Choices, pool: readonly bigint[], depth: number): IntegerExpression {
   if (depth === 0) return { kind: "input", input: "argument0" };
   const value = chain(choices, pool, depth - 1);
-  const which = choices.below(operators.length + 4);
-  if (which >= operators.length + 1)
+  const which = choices.below(binaryOperators.length + 4);
+  if (which >= binaryOperators.length + 1)
     return { kind: "extend", width: pick(choices, [8, 16, 32] as const), signed: choices.below(2) === 1, value };
   const constant = { kind: "constant", value: pick(choices, pool) } as const;
-  if (which === operators.length) return { kind: "binary", operator: "subtract", left: constant, right: value };
+  if (which === binaryOperators.length) return { kind: "binary", operator: "subtract", left: constant, right: value };
   const right = choices.below(3) === 0 ? constant : ({ kind: "constant", value: pick(choices, smallValues) } as const);
-  return { kind: "binary", operator: operators[which]!, left: value, right };
+  return { kind: "binary", operator: binaryOperators[which]!, left: value, right };
 }
 
 function programOf(condition: BooleanExpression): Program {
@@ -92,7 +64,7 @@ describe("conditions on one register", () => {
       const pool = [...boundaryValues, ...smallValues];
       const parts = Array.from({ length: 1 + choices.below(2) }, (): BooleanExpression => {
         const value = chain(choices, pool, choices.below(4));
-        const operator = pick(choices, comparisons);
+        const operator = pick(choices, compareOperators);
         const limit = pick(choices, pool);
         return choices.below(4) === 0
           ? { kind: "within", value, intervals: satisfying(operator, limit) }

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * A caller without a C library, which makes no call but those written here: opens a file twice and prints the numbers, so
- * that a descriptor of somebody else shows. With a word it makes that call with the arguments of the supervisor's own.
+ * A caller without a C library, which makes only the calls written here: opens a file twice and prints the numbers, so
+ * that a descriptor of the supervisor shows. With a word it makes that call with the arguments of the supervisor's own.
  */
 #include <linux/fcntl.h>
 #include <sys/syscall.h>
 
-enum { WINDOW = 0x10000, DATA = 0x11000, SHARED_NOREPLACE = 0x100001, DONTFORK = 10, MSEAL = 462 };
+#include "../../../native/launcher/kernel.h"
 
-static long call(long number, long a, long b, long c, long d, long e, long f) {
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  register long r9 __asm__("r9") = f;
-  long result;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
-}
+enum { WINDOW = 0x10000, DATA = 0x11000, SHARED_NOREPLACE = 0x100001, DONTFORK = 10, MSEAL = 462 };
 
 static long length_of(const char *text) {
   long length = 0;
@@ -26,7 +16,7 @@ static long length_of(const char *text) {
   return length;
 }
 
-static void print(const char *text) { call(SYS_write, 1, (long)text, length_of(text), 0, 0, 0); }
+static void print(const char *text) { CALL(SYS_write, 1, text, length_of(text)); }
 
 static void print_number(long number) {
   char digits[24];
@@ -39,18 +29,18 @@ static void print_number(long number) {
   print(at);
 }
 
-static long open_file(void) { return call(SYS_openat, AT_FDCWD, (long)"/etc/passwd", O_RDONLY, 0, 0, 0); }
+static long open_file(void) { return CALL(SYS_openat, AT_FDCWD, "/etc/passwd", O_RDONLY, 0); }
 
 static long own_call(const char *name) {
   switch (name[0] == 'm' ? name[1] : name[0]) {
     case 'm':
-      return call(SYS_mmap, DATA, 0x1000, 1, SHARED_NOREPLACE, 3, 0);
+      return CALL(SYS_mmap, DATA, 0x1000, 1, SHARED_NOREPLACE, 3, 0);
     case 'a':
-      return call(SYS_madvise, DATA, 0x1000, DONTFORK, 0, 0, 0);
+      return CALL(SYS_madvise, DATA, 0x1000, DONTFORK);
     case 's':
-      return call(MSEAL, WINDOW, 0x1000, 0, 0, 0, 0);
+      return CALL(MSEAL, WINDOW, 0x1000, 0);
     default:
-      return call(SYS_close, (long)(0x70637573UL << 32) | 3, 0, 0, 0, 0, 0);
+      return CALL(SYS_close, 0x70637573UL << 32 | 3);
   }
 }
 
@@ -65,7 +55,7 @@ __attribute__((used)) static void start(long *stack) {
     print_number(own_call((const char *)stack[2]));
     print("\n");
   }
-  call(SYS_exit_group, 0, 0, 0, 0, 0, 0);
+  CALL(SYS_exit_group, 0);
 }
 
 __asm__(".globl _start\n_start:\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call start\n");

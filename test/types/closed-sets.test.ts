@@ -17,35 +17,26 @@ interface ClosedSet {
   readonly member: string;
 }
 
+/** A union of objects, which `tag` tells apart. */
+const union = (file: string, type: string, tag: "is" | "kind" = "is"): ClosedSet => ({
+  file,
+  after: `export type ${type} =`,
+  member: ` | { readonly ${tag}: "added" }`,
+});
+
 const sets: Readonly<Record<string, ClosedSet>> = {
   action: {
     file: "src/ir/verdicts.ts",
     after: "export const actions = {",
     member: ' added: { effect: "fails", text: "added", seccomp: "ADDED", oci: "SCMP_ACT_ADDED" },',
   },
-  "argument-kind": {
-    file: "src/linux/call.ts",
-    after: "export type ArgumentKind =",
-    member: ' | { readonly is: "added" }',
-  },
-  pointee: { file: "src/linux/pointees.ts", after: "export type Pointee =", member: ' | { readonly is: "added" }' },
+  "argument-kind": union("src/linux/call.ts", "ArgumentKind"),
+  pointee: union("src/linux/pointees.ts", "Pointee"),
   "call-word": { file: "src/ir/inputs.ts", after: "export const inputFacts = {", member: " added: callWord," },
   circumstance: { file: "src/ir/inputs.ts", after: "export const inputFacts = {", member: " added: id," },
-  "observation-shape": {
-    file: "src/ir/observation.ts",
-    after: "export type Shape =",
-    member: ' | { readonly is: "added" }',
-  },
-  "observed-reading": {
-    file: "src/ir/observation.ts",
-    after: "export type Reading =",
-    member: ' | { readonly is: "added" }',
-  },
-  "observed-text": {
-    file: "src/ir/observation.ts",
-    after: "export type TextPart =",
-    member: ' | { readonly is: "added" }',
-  },
+  "observation-shape": union("src/ir/observation.ts", "Shape"),
+  "observed-reading": union("src/ir/observation.ts", "Reading"),
+  "observed-text": union("src/ir/observation.ts", "TextPart"),
   "pattern-kind": { file: "src/patterns/pattern.ts", after: "export const patternKinds = [", member: '"added", ' },
   engine: {
     file: "src/engines/registry.ts",
@@ -53,25 +44,13 @@ const sets: Readonly<Record<string, ClosedSet>> = {
     member: '{ ...notifyEngine, name: "added" as const }, ',
   },
   recorder: { file: "src/record/recorder.ts", after: "export type RecorderName =", member: ' "added" |' },
-  "state-kind": { file: "src/ir/program.ts", after: "export type CellKind =", member: ' | { readonly is: "added" }' },
+  "state-kind": union("src/ir/program.ts", "CellKind"),
   "state-scope": { file: "src/ir/program.ts", after: "export type Scope =", member: ' "added" |' },
   "room-scope": { file: "src/ir/program.ts", after: "export type RoomScope =", member: ' "added" |' },
   statement: { file: "src/ir/program.ts", after: "export type Statement = (", member: ' | { readonly kind: "added" }' },
-  "integer-expression": {
-    file: "src/ir/program.ts",
-    after: "export type IntegerExpression =",
-    member: ' | { readonly kind: "added" }',
-  },
-  "boolean-expression": {
-    file: "src/ir/program.ts",
-    after: "export type BooleanExpression =",
-    member: ' | { readonly kind: "added" }',
-  },
-  "verdict-expression": {
-    file: "src/ir/program.ts",
-    after: "export type VerdictExpression =",
-    member: ' | { readonly kind: "added" }',
-  },
+  "integer-expression": union("src/ir/program.ts", "IntegerExpression", "kind"),
+  "boolean-expression": union("src/ir/program.ts", "BooleanExpression", "kind"),
+  "verdict-expression": union("src/ir/program.ts", "VerdictExpression", "kind"),
   refusal: { file: "src/events/record.ts", after: "export type Refusal =", member: ' | "added"' },
 };
 

@@ -199,7 +199,7 @@ static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call
 
 /*
  * The caller has stopped in its call. Prepares the pinned call, or makes the caller's call return the refusal. With
- * *stays_stopped the caller must stay stopped until a late write has ended.
+ * *stays_stopped the caller must stay stopped until a late write has ended, and then makes its call anew.
  */
 static enum outcome prepare(struct pins *own, struct thread *thread, const struct seccomp_data *call,
                             const struct image *image, const struct given *given, int refusal, int *error,
@@ -233,6 +233,8 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     if (outcome == PREPARED) return PREPARED;
     at = stopped;
     release_pinned(pinned);
+    /* On a busy machine the page is only late: once it is there, the call is made and judged anew. */
+    if (*stays_stopped) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
   }
   if (refusal == 0) return enter_anew(tid, &at, call) ? outcome : GONE;
   return_from_call(&at, -refusal);

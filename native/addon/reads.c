@@ -24,6 +24,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ enum {
 
 static const uint64_t moment = 1000 * 1000;                  /* ns; the loop's wait for a read */
 static const uint64_t frame_patience = 100 * 1000 * 1000;    /* ns; its wait for a frame, whose caller has stopped */
+static const uint64_t look_interval = 50 * 1000 * 1000;      /* ns between tests whether a stopped caller was killed */
 static const uint64_t deadline = UINT64_C(10) * 1000000000u; /* ns; a read that takes longer is refused */
 
 struct reads {
@@ -75,12 +77,12 @@ static struct read *next_to_run(const struct reads *own) {
   return NULL;
 }
 
-/* Lets the timer expire when a call must come back: now, or at the next deadline. */
+/* Lets the timer expire when a call must come back, now or at the next deadline, or when stopped callers are tested. */
 static void set_timer(struct reads *own) {
   uint64_t at = 0;
   for (const struct read *one = own->first; one != NULL; one = one->next) {
-    if (!one->is_parked || one->is_delivered || (one->stopped != 0 && one->state != OVER)) continue;
-    const uint64_t when = one->state == OVER ? 1 : one->deadline;
+    if (!one->is_parked || one->is_delivered) continue;
+    const uint64_t when = one->state == OVER ? 1 : one->stopped != 0 ? now() + look_interval : one->deadline;
     if (at == 0 || when < at) at = when;
   }
   const struct itimerspec setting = {.it_value = time_of(at)};
@@ -104,6 +106,16 @@ static void drop_stale(struct reads *own) {
     if (one->state != RUNS && one->stopped == 0 && ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0)
       drop(own, one);
   }
+}
+
+/*
+ * A stopped caller was killed. It is ours until it is waited for, and its parent waits as long; the write into it need not
+ * end with it.
+ */
+static bool was_killed(pid_t tid) {
+  int status;
+  const pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+  return found == tid ? !WIFSTOPPED(status) : found < 0 && errno != EINTR;
 }
 
 /* ── The threads ─────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -271,17 +283,19 @@ long write_apart(struct reads *own, struct read *frame) {
   long result = -ETIMEDOUT;
   pthread_mutex_lock(&own->lock);
   /* If the process already has a late read, a wait would only cost more of the loop's time. */
-  if (running_of(own, frame->process) > 0 || !submit(own, frame)) {
+  const bool is_late = running_of(own, frame->process) > 0;
+  if (!submit(own, frame)) {
     free_read(frame);
   } else {
-    await(own, frame, frame_patience);
-    if (frame->state == RUNS) {
+    if (!is_late) await(own, frame, frame_patience);
+    if (frame->state == OVER) {
+      result = frame->result;
+      drop(own, frame);
+    } else {
       frame->stopped = (pid_t)frame->call.pid;
       frame->is_parked = true;
+      set_timer(own);
       result = -EINPROGRESS;
-    } else {
-      if (frame->state == OVER) result = frame->result;
-      drop(own, frame);
     }
   }
   pthread_mutex_unlock(&own->lock);
@@ -297,7 +311,11 @@ enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *t
   for (struct read *one = own->first; one != NULL && found == NULL; one = one->next) {
     if (!one->is_parked || one->is_delivered) continue;
     if (one->state != OVER) {
-      if (one->stopped != 0 || time < one->deadline) continue;
+      if (one->stopped != 0 && was_killed(one->stopped)) {
+        one->stopped = 0; /* its id can mean another thread from now on */
+        one->is_delivered = true;
+      }
+      if (one->is_delivered || (one->stopped != 0 && one->state == RUNS) || time < one->deadline) continue;
       one->has_expired = true;
       one->result = -ETIMEDOUT;
     }

@@ -51,8 +51,8 @@ struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t
  */
 long read_apart(struct reads *own, struct read *read, unsigned char *into, uint32_t *starts);
 /*
- * The same for a write to a stopped caller. -ETIMEDOUT: the write has not begun. -EINPROGRESS: it may still happen, so
- * the caller must stay stopped until `next_read` returns CALLER_MAY_GO.
+ * The same for a write to a stopped caller, for which the loop waits longer. -ETIMEDOUT: too many writes wait.
+ * -EINPROGRESS: the write may still happen, so the caller must stay stopped until `next_read` returns CALLER_MAY_GO.
  */
 long write_apart(struct reads *own, struct read *frame);
 

@@ -1,0 +1,280 @@
+/*
+ * Attacks the supervisor of its own pinned calls with memory that never comes: a mapped file of a FUSE server that does
+ * not answer. The server speaks the kernel's protocol (linux/fuse.h) itself.
+ *
+ *   fuse inside DEVICE DIRECTORY               mounts on DIRECTORY, serves, and attacks: all under the policy
+ *   fuse around DEVICE DIRECTORY COMMAND...    mounts, and serves while COMMAND runs
+ *   fuse attack DIRECTORY                      attacks with what is mounted there
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PAGE = 4096, LATE = 2 /* seconds */, OVER = 9 /* a descriptor */ };
+
+static long open_path(const char *path) {
+  long result = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
+  return result < 0 ? -errno : result;
+}
+
+static void tell(const char *what, long result) {
+  printf("%s: %ld\n", what, result > 0 ? 0 : result);
+  fflush(stdout);
+}
+
+static void fail(const char *what) {
+  tell(what, -errno);
+  exit(3);
+}
+
+/* ── The server ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Two late files come after a while, with a path in them. */
+enum node { ROOT = FUSE_ROOT_ID, NEVER, NEVER_BELOW, LATE_ALLOWED, LATE_FORBIDDEN, NODES };
+static const char *const names[NODES] = {
+    [NEVER] = "never", [NEVER_BELOW] = "below", [LATE_ALLOWED] = "late-1", [LATE_FORBIDDEN] = "late-2"};
+static const char *const contents[NODES] = {[LATE_ALLOWED] = "allowed", [LATE_FORBIDDEN] = "forbidden"};
+
+static void reply(int device, const struct fuse_in_header *to, int error, const void *bytes, size_t size) {
+  unsigned char buffer[sizeof(struct fuse_out_header) + PAGE];
+  const struct fuse_out_header header = {(uint32_t)(sizeof header + size), error, to->unique};
+  memcpy(buffer, &header, sizeof header);
+  if (size > 0) memcpy(buffer + sizeof header, bytes, size);
+  if (write(device, buffer, header.len) < 0 && errno != ENOENT) exit(4);
+}
+
+static struct fuse_attr attributes_of(uint64_t node) {
+  const struct fuse_attr attributes = {.ino = node,
+                                       .size = node == ROOT ? 0 : PAGE,
+                                       .mode = node == ROOT ? S_IFDIR | 0755 : S_IFREG | 0644,
+                                       .nlink = 1,
+                                       .uid = getuid(),
+                                       .gid = getgid()};
+  return attributes;
+}
+
+static void look_up(int device, const struct fuse_in_header *request, const char *name) {
+  for (uint64_t node = NEVER; node < NODES; node++) {
+    if (strcmp(name, names[node]) != 0) continue;
+    const struct fuse_entry_out entry = {.nodeid = node, .attr = attributes_of(node)};
+    reply(device, request, 0, &entry, sizeof entry);
+    return;
+  }
+  reply(device, request, -ENOENT, NULL, 0);
+}
+
+static void serve_request(int device, const struct fuse_in_header *request) {
+  const struct fuse_init_out start = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE};
+  /* Else an open waits for the pages of earlier ones. */
+  const struct fuse_open_out opened = {.open_flags = FOPEN_KEEP_CACHE};
+  const struct fuse_attr_out attributes = {.attr = attributes_of(request->nodeid)};
+  char path[PAGE] = "";
+  switch (request->opcode) {
+    case FUSE_INIT:
+      reply(device, request, 0, &start, sizeof start);
+      break;
+    case FUSE_LOOKUP:
+      look_up(device, request, (const char *)(request + 1));
+      break;
+    case FUSE_GETATTR:
+      reply(device, request, 0, &attributes, sizeof attributes);
+      break;
+    case FUSE_OPEN:
+      reply(device, request, 0, &opened, sizeof opened);
+      break;
+    case FUSE_READ:
+      if (contents[request->nodeid] == NULL) break;
+      sleep(LATE);
+      snprintf(path, sizeof path, "%s", contents[request->nodeid]);
+      reply(device, request, 0, path, sizeof path);
+      break;
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET:
+    case FUSE_INTERRUPT:
+      break;
+    case FUSE_FLUSH:
+    case FUSE_RELEASE:
+      reply(device, request, 0, NULL, 0);
+      break;
+    default:
+      reply(device, request, -ENOSYS, NULL, 0);
+  }
+}
+
+/* Until the attack says that it is over: as long as a request is not answered, not even portcullis can end. */
+static void serve(int device, int over) {
+  static union {
+    struct fuse_in_header header;
+    char bytes[FUSE_MIN_READ_BUFFER + PAGE];
+  } request;
+  struct pollfd asked[] = {{.fd = device, .events = POLLIN}, {.fd = over, .events = POLLIN}};
+  for (;;) {
+    while (poll(asked, 2, -1) < 0) {
+    }
+    if (asked[1].revents != 0) return;
+    ssize_t length = read(device, &request, sizeof request);
+    if (length < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
+    if (length < (ssize_t)sizeof request.header) return; /* ENODEV: it is not mounted any more */
+    serve_request(device, &request.header);
+  }
+}
+
+static void write_file(const char *file, const char *text) {
+  int descriptor = open(file, O_WRONLY);
+  if (descriptor < 0 || write(descriptor, text, strlen(text)) < 0) fail(file);
+  close(descriptor);
+}
+
+/* In a mount namespace of its own, and in a user namespace where that is needed for it. */
+static int mount_server(const char *path, const char *directory) {
+  const unsigned user = getuid(), group = getgid();
+  char options[96], map[32];
+  if (user == 0 ? unshare(CLONE_NEWNS) != 0 : unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail("unshare");
+  if (user != 0) {
+    write_file("/proc/self/setgroups", "deny");
+    snprintf(map, sizeof map, "%u %u 1", user, user);
+    write_file("/proc/self/uid_map", map);
+    snprintf(map, sizeof map, "%u %u 1", group, group);
+    write_file("/proc/self/gid_map", map);
+  }
+  int device = open(path, O_RDWR | O_CLOEXEC); /* in the user namespace of the mount */
+  if (device < 0) fail("device");
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) fail("private");
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u", device, user, group);
+  if (mount("never", directory, "fuse", MS_NOSUID | MS_NODEV, options) != 0) fail("mount");
+  return device;
+}
+
+/* ── The attack ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static char *mapped(const char *directory, enum node node) {
+  char path[PAGE];
+  snprintf(path, sizeof path, "%s/%s", directory, names[node]);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail(path);
+  char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+  if (memory == MAP_FAILED) fail("mmap");
+  close(file);
+  return memory;
+}
+
+static long now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void *open_never(void *path) { return (void *)open_path(path); }
+
+/* A path that comes late is judged as it comes. */
+static void come_late(const char *directory) {
+  char *allowed = mapped(directory, LATE_ALLOWED), *forbidden = mapped(directory, LATE_FORBIDDEN);
+  long begin = now();
+  tell("late allowed", open_path(allowed));
+  tell("late forbidden", open_path(forbidden));
+  tell("both late", now() - begin < 2 * LATE * 1000 ? -1 : 0);
+}
+
+/* A path that never comes, in several threads of a child; the parent's calls go on meanwhile. */
+static void never_come(const char *directory) {
+  enum { CALLS = 100, STUCK = 12 };
+  pid_t child = fork();
+  if (child == 0) {
+    char *memory = mapped(directory, NEVER);
+    pthread_t threads[STUCK];
+    long results[STUCK];
+    for (int i = 0; i < STUCK; i++) pthread_create(&threads[i], NULL, open_never, memory);
+    for (int i = 0; i < STUCK; i++) pthread_join(threads[i], (void **)&results[i]);
+    for (int i = 1; i < STUCK; i++) results[0] = results[i] == results[0] ? results[0] : 0;
+    tell("stalled", results[0]);
+    _exit(0);
+  }
+  usleep(300000);
+  long begin = now(), served = 0;
+  for (int i = 0; i < CALLS; i++) served += open_path("allowed") >= 0;
+  tell("refused meanwhile", served - CALLS);
+  tell("forbidden meanwhile", open_path("forbidden"));
+  tell("late", now() - begin > 8000 ? -1 : 0);
+  waitpid(child, NULL, 0);
+  tell("after", open_path("allowed"));
+}
+
+/* A stack that never comes: the frame of a pinned call lies there. Its caller stays stopped until it is killed. */
+static void never_come_below(const char *directory) {
+#ifdef __x86_64__
+  int status;
+  pid_t child = fork();
+  if (child == 0) {
+    char *memory = mapped(directory, NEVER_BELOW);
+    register long none __asm__("r10") = 0;
+    long result = SYS_openat;
+    __asm__ volatile("mov %%rsp, %%r12; mov %[stack], %%rsp; syscall; mov %%r12, %%rsp"
+                     : "+a"(result)
+                     : "D"(AT_FDCWD), "S"("allowed"), "d"(O_RDONLY), "r"(none), [stack] "r"(memory + PAGE)
+                     : "rcx", "r11", "r12", "memory");
+    _exit(result < 0 ? 3 : 4);
+  }
+  usleep(500000);
+  tell("meanwhile", open_path("allowed"));
+  tell("ended", waitpid(child, &status, WNOHANG));
+  kill(child, SIGKILL);
+  if (waitpid(child, &status, 0) != child) exit(2);
+  tell("child", WIFSIGNALED(status) ? -WTERMSIG(status) : -100 - WEXITSTATUS(status));
+  tell("after the stack", open_path("allowed"));
+#else
+  (void)directory;
+#endif
+}
+
+static void attack(const char *directory) {
+  come_late(directory);
+  never_come(directory);
+  never_come_below(directory);
+  if (write(OVER, "", 1) != 1) fail("over");
+}
+
+int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "attack") == 0) {
+    attack(argv[2]);
+    return 0;
+  }
+  const bool is_around = argc > 4 && strcmp(argv[1], "around") == 0;
+  if (!is_around && (argc != 4 || strcmp(argv[1], "inside") != 0)) return 125;
+  int device = mount_server(argv[2], argv[3]), status, over[2];
+  if (pipe2(over, O_CLOEXEC) != 0 || dup2(over[1], OVER) != OVER) fail("pipe");
+  pid_t server = fork();
+  if (server == 0) {
+    close(OVER);
+    close(over[1]);
+    serve(device, over[0]);
+    _exit(0);
+  }
+  close(device);
+  pid_t child = fork();
+  if (child == 0) {
+    if (is_around) execvp(argv[4], argv + 4);
+    else attack(argv[3]);
+    _exit(is_around ? 127 : 0);
+  }
+  close(OVER);
+  close(over[1]);
+  waitpid(child, &status, 0);
+  waitpid(server, NULL, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}

@@ -142,7 +142,7 @@ export function reversePostorder(entry: Block): Block[] {
 }
 
 /** The number of edges into each reachable block; the entry has one more. */
-function countPredecessors(entry: Block): ReadonlyMap<Block, number> {
+export function countPredecessors(entry: Block): ReadonlyMap<Block, number> {
   const predecessors = new Map<Block, number>([[entry, 1]]);
   const pending = [entry];
   for (let block = pending.pop(); block !== undefined; block = pending.pop()) {

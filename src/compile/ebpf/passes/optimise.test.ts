@@ -248,3 +248,112 @@ describe("allocate", () => {
     expect(run(instructions, ...given).result).toBe(2 * 36 + 120);
   });
 });
+
+describe("joinMasks", () => {
+  const bits = 0x0f0fn;
+
+  /** Returns 1 if one of these masks meets the word, 2 if none does; some branches ask the other way round. */
+  function tested(masks: readonly number[], between?: (builder: BodyBuilder, index: number) => void): BodyBuilder {
+    const builder = new BodyBuilder();
+    const word = builder.load(8, "context", 0);
+    const [set, clear] = [exit(builder, 1), exit(builder, 2)];
+    masks.forEach((mask, index) => {
+      between?.(builder, index);
+      const masked = builder.arithmetic("and", word, { immediate: mask });
+      const next = index === masks.length - 1 ? clear : new Block();
+      if (index % 2 === 0) builder.branch("not-equal", masked, { immediate: 0 }, set, next);
+      else builder.branch("equal", masked, { immediate: 0 }, next, set);
+      builder.current = next;
+    });
+    return builder;
+  }
+
+  it("tests the bits of one word at once", () => {
+    const instructions = emitted(tested([0x0f, 0x100, 0x600, 0x800]));
+    expect(count(instructions, "jump")).toBe(1);
+    for (let bit = 0n; bit < 64n; bit += 1n)
+      expect(run(instructions, 1n << bit).result).toBe(((1n << bit) & bits) === 0n ? 2 : 1);
+  });
+
+  it("leaves tests with something between them, and masks of all upper bits", () => {
+    const store = (builder: BodyBuilder, index: number) => {
+      if (index === 1) builder.store(8, "context", 8, { immediate: 3 });
+    };
+    expect(count(emitted(tested([1, 2], store)), "jump")).toBe(2);
+    const upper = emitted(tested([1, -16]));
+    expect(count(upper, "jump")).toBe(2);
+    expect([0n, 1n, 2n, 16n, 1n << 63n].map((word) => run(upper, word).result)).toEqual([2, 1, 2, 1, 1]);
+  });
+
+  it("leaves tests of two words, and those that lead elsewhere", () => {
+    const builder = new BodyBuilder();
+    const [one, other] = [builder.load(8, "context", 0), builder.load(8, "context", 8)];
+    const [set, next, last] = [exit(builder, 1), new Block(), new Block()];
+    builder.branch("not-equal", builder.arithmetic("and", one, { immediate: 1 }), { immediate: 0 }, set, next);
+    builder.current = next;
+    builder.branch("not-equal", builder.arithmetic("and", other, { immediate: 2 }), { immediate: 0 }, set, last);
+    builder.current = last;
+    const third = builder.arithmetic("and", other, { immediate: 4 });
+    builder.branch("not-equal", third, { immediate: 0 }, exit(builder, 3), exit(builder, 2));
+    const instructions = emitted(builder);
+    const results = [
+      [1n, 0n],
+      [2n, 0n],
+      [0n, 2n],
+      [0n, 4n],
+      [0n, 6n],
+    ].map(([left, right]) => run(instructions, left!, right!).result);
+    expect(results).toEqual([1, 2, 1, 3, 1]);
+  });
+});
+
+describe("dropAnswered", () => {
+  const [parts, match] = ["bpf_seccomp_arg_parts", "bpf_seccomp_arg_match"];
+
+  /** Asks whether argument 1 may be seen, and searches argument `searched`. Returns 1 where it may not, 3 on other errors. */
+  function searching(searched: number, between: (builder: BodyBuilder, count: number) => void = () => {}): BodyBuilder {
+    const builder = new BodyBuilder();
+    const [seen, failed, found] = [new Block(), new Block(), new Block()];
+    const unseen = exit(builder, 1);
+    const asked = builder.callKernel(parts, { immediate: 1 });
+    builder.branch("equal", asked, { immediate: -1 }, unseen, seen);
+    builder.current = seen;
+    between(builder, asked);
+    const bits = builder.callKernel(match, { immediate: searched }, { immediate: 0 });
+    builder.branch("less-signed", bits, { immediate: 0 }, failed, found);
+    builder.current = failed;
+    builder.branch("equal", bits, { immediate: -2 }, exit(builder, 2), exit(builder, 3));
+    builder.current = found;
+    builder.exit({ value: bits });
+    return builder;
+  }
+
+  const called = (builder: BodyBuilder): readonly string[] => {
+    optimise(builder.entry);
+    const instructions = reversePostorder(builder.entry).flatMap((block) => block.instructions);
+    return instructions.flatMap((one) =>
+      one.kind === "call" && "kernelFunction" in one.callee ? [one.callee.kernelFunction] : [],
+    );
+  };
+
+  it("leaves the question to the search that follows it", () => {
+    const builder = searching(1);
+    expect(called(builder)).toEqual([match]);
+    // The error of an argument that may not be seen still leads to the refusal.
+    const [first] = reversePostorder(builder.entry).filter(({ terminator }) => terminator?.kind === "branch");
+    const after = first?.terminator?.kind === "branch" ? first.terminator.then.terminator : undefined;
+    expect(after).toMatchObject({ condition: "equal", right: { immediate: -1 } });
+    expect(after?.kind === "branch" && after.then.terminator).toMatchObject({ kind: "exit", result: { immediate: 1 } });
+  });
+
+  it("asks where another argument is searched, something happens before it, or the answer is read", () => {
+    expect(called(searching(2))).toEqual([parts, match]);
+    expect(called(searching(1, (builder) => builder.store(8, "context", 8, { immediate: 3 })))).toEqual([parts, match]);
+    const bounded = (builder: BodyBuilder, asked: number): void => {
+      const few = new Block();
+      builder.branch("greater-signed", asked, { immediate: 5 }, exit(builder, 4), few);
+      builder.current = few;
+    };
+    expect(called(searching(1, bounded))).toEqual([parts, match]);
+  });
+});

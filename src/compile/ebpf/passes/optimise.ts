@@ -13,9 +13,11 @@ import {
   written,
 } from "../graph/graph.ts";
 import { hoistContextLoads } from "./hoist.ts";
+import { joinMasks } from "./masks.ts";
 import { propagate } from "./propagate.ts";
 import { joinReturns, narrowReturned, setBeforeBranch } from "./returns.ts";
 import { compareBeforeSums } from "./sums.ts";
+import { dropAnswered } from "./unseen.ts";
 
 /** Each pass prepares for the next. */
 const passes: readonly ((entry: Block) => void)[] = [
@@ -29,6 +31,9 @@ const passes: readonly ((entry: Block) => void)[] = [
   dropDead,
   threadExits,
   skipEmpty,
+  // After `skipEmpty`, by which the tests that these join follow each other.
+  joinMasks,
+  dropAnswered,
   // After `threadExits`, which makes the exits that these merge.
   joinReturns,
   narrowReturned,

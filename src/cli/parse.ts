@@ -1,25 +1,30 @@
 /** Parses a verb's options: anywhere in the line, or only before the command of `run`. */
+import { parseArgs } from "node:util";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { type TokenOption, tokensOf } from "./tokens.ts";
 import { commonOptions, Failure, type Invocation, type OptionTable, type Verb } from "./verb.ts";
 
 /** @throws Failure naming every unknown option and every missing value */
 export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation {
   const table: OptionTable = { ...verb.options, ...commonOptions };
   const options = Object.fromEntries(
-    Object.entries(table).map(([name, { short, value }]): [string, TokenOption] => [
+    Object.entries(table).map(([name, { short, value }]) => [
       name,
-      { takesValue: value !== undefined, ...(short === undefined ? {} : { short }) },
+      {
+        type: value === undefined ? ("boolean" as const) : ("string" as const),
+        multiple: true,
+        ...(short === undefined ? {} : { short }),
+      },
     ]),
   );
   const ours = verb.takesCommand === true ? argv.slice(0, commandAt(argv, options)) : argv;
+  const { tokens } = parseArgs({ args: [...ours], options, strict: false, allowPositionals: true, tokens: true });
   const values = new Map<string, string[]>();
   const words: string[] = [];
   const wrong: Diagnostic[] = [];
-  for (const token of tokensOf(ours, options)) {
-    if (token.kind === "word") words.push(token.value);
+  for (const token of tokens) {
+    if (token.kind === "positional") words.push(token.value);
     if (token.kind !== "option") continue;
     const specification = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (specification === undefined) {
@@ -64,9 +69,12 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
   };
 }
 
+type ParserOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>["options"]>;
+
 /** The index of the command or of the `--` before it. */
-function commandAt(argv: readonly string[], options: Readonly<Record<string, TokenOption>>): number {
-  const end = tokensOf(argv, options).find((token) => token.kind !== "option");
+function commandAt(argv: readonly string[], options: ParserOptions): number {
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
+  const end = tokens.find((token) => token.kind !== "option");
   return end === undefined ? argv.length : end.index;
 }
 

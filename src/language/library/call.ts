@@ -112,7 +112,8 @@ function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: 
   if (first === undefined) return c.error("P0211", node, "no call can reach this place");
   const passings = passingsOf(c, calls, name);
   const other = calls.find(
-    (one) => !sameKind(parameterOf(one, name), first) || !samePointee(one.name, calls[0]!.name, name),
+    (one, index) =>
+      index > 0 && !(sameKind(parameterOf(one, name), first) && samePointee(one.name, calls[0]!.name, name)),
   );
   if (other !== undefined) {
     return c.error(
@@ -198,7 +199,7 @@ function makeArgument(
         set: kind.set,
         width: Math.max(...passings.map(({ argument }) => argument.width)),
         ask: (make) => ask(c, passings, make),
-        value: value(),
+        value,
       };
       return kind.is === "flags" ? flags(c, named) : choice(c, named);
     }

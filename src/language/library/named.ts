@@ -27,8 +27,8 @@ export interface NamedArgument {
   readonly width: number;
   /** Tests the bits that the kernel uses. */
   readonly ask: (make: (test: BitsTest) => BooleanExpression) => BooleanExpression;
-  /** The value as the kernel reads it. */
-  readonly value: IntegerValue;
+  /** The value as the kernel reads it; most policies ask for names only. */
+  readonly value: () => IntegerValue;
 }
 
 interface Meaning {

@@ -169,7 +169,9 @@ export interface Measure {
   readonly readsParameter: boolean;
 }
 
+/** Of expressions with more nodes than `smallest`: smaller ones are measured again faster than they are looked up. */
 const measures = new WeakMap<Expression, Measure>();
+const smallest = 8;
 const leafMeasure: Measure = { size: 1, depth: 1, readsState: false, readsParameter: false };
 const stateLeafMeasure: Measure = { ...leafMeasure, readsState: true };
 const parameterLeafMeasure: Measure = { ...leafMeasure, readsParameter: true };
@@ -190,12 +192,11 @@ export function measure(expression: Expression): Measure {
     case "cell":
       return stateLeafMeasure;
   }
-  let known = measures.get(expression);
-  if (known === undefined) {
-    known = sum(expression);
-    measures.set(expression, known);
-  }
-  return known;
+  const known = measures.get(expression);
+  if (known !== undefined) return known;
+  const made = sum(expression);
+  if (made.size > smallest) measures.set(expression, made);
+  return made;
 }
 
 function sum(expression: Expression): Measure {

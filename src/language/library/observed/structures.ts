@@ -42,7 +42,7 @@ function field(c: Compilation, argument: ObservedArgument, one: StructureField):
     set,
     width,
     ask: (make: (test: BitsTest) => ReturnType<BitsTest>) => make(test),
-    value,
+    value: () => value,
   };
   return one.flags === undefined ? choice(c, named) : flags(c, named);
 }

@@ -84,7 +84,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const nowhere = new SourceFile(absolute, path, "", -1);
   const globals = new LexicalScope<Value>(undefined, nowhere);
   const names = new CallNames(options.architecture);
-  const host: OciHost = { architecture: options.architecture, ...options.host };
+  const host = hostOf(options);
   const builder = new ProgramBuilder();
   const c = new Compilation({ reporter, host, names, builder, parameters, walker, scope: globals });
   const library = makeLibrary(c);
@@ -127,11 +127,22 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   };
 }
 
+/** Only a profile reads the kernel's version, which is found on demand. */
+function hostOf({ architecture, host }: LoadOptions): OciHost {
+  return {
+    architecture,
+    capabilities: host?.capabilities,
+    get kernelVersion() {
+      return host?.kernelVersion;
+    },
+  };
+}
+
 /** Compiles a profile without a TypeScript module. It has no parameters. */
 function loadProfile(path: string, store: FileStore, reporter: Reporter, options: LoadOptions): LoadedPolicy {
   new Parameters(options.set ?? new Map()).reportUnused(reporter, undefined);
   const file = store.read(path, undefined);
-  const host: OciHost = { architecture: options.architecture, ...options.host };
+  const host = hostOf(options);
   const compiled = file === undefined ? undefined : compileOciFile(file, host);
   const diagnostics = sortDiagnostics([...reporter.diagnostics, ...(compiled?.diagnostics ?? [])]);
   return {

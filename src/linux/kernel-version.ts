@@ -1,10 +1,11 @@
 /** The running kernel's release, and whether a release is new enough. */
-import { release } from "node:os";
 import { type ArchitectureName, hostArchitecture } from "./architecture.ts";
 
 /** The running kernel's release ("6.12.3-amd64"); undefined if this machine does not run code for the architecture. */
 export function runningKernel(architecture: ArchitectureName): string | undefined {
-  return process.platform === "linux" && hostArchitecture() === architecture ? release() : undefined;
+  if (process.platform !== "linux" || hostArchitecture() !== architecture) return undefined;
+  // Loaded on demand: most policies do not depend on the kernel.
+  return process.getBuiltinModule("node:os").release();
 }
 
 /** Whether a kernel's release ("6.18.44-amd64") is at least this. */

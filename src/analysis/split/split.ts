@@ -57,13 +57,19 @@ interface SupervisedCalls {
   readonly rights: readonly number[];
 }
 
-/** Calls that an engine may have to see. */
-const supervisedCalls: { readonly [A in ArchitectureName]: SupervisedCalls } = {
-  x86_64: supervisedCallsOf("x86_64"),
-  aarch64: supervisedCallsOf("aarch64"),
-};
+const supervisedCalls = new Map<ArchitectureName, SupervisedCalls>();
 
+/** Calls that an engine may have to see. Made on demand: most checks make no split (analysis/lint/survey.ts). */
 function supervisedCallsOf(architecture: ArchitectureName): SupervisedCalls {
+  let calls = supervisedCalls.get(architecture);
+  if (calls === undefined) {
+    calls = makeSupervisedCalls(architecture);
+    supervisedCalls.set(architecture, calls);
+  }
+  return calls;
+}
+
+function makeSupervisedCalls(architecture: ArchitectureName): SupervisedCalls {
   const clone = callNumber("clone", architecture);
   const creations = numbersOf(creatingCalls, architecture).filter((number) => number !== clone);
   return {
@@ -151,7 +157,7 @@ function supervised(
   decisions: Decisions,
   pool: TermPool,
 ): DecisionNode {
-  const { creations, clone, executions, restriction, rights } = supervisedCalls[program.architecture];
+  const { creations, clone, executions, restriction, rights } = supervisedCallsOf(program.architecture);
   const isCreation = options.superviseProcessCreation && (number === clone || creations.includes(number));
   const isExecution = options.superviseExecution === true && executions.includes(number);
   const isRestriction = options.superviseRestriction === true && number === restriction;

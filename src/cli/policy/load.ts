@@ -23,7 +23,9 @@ function hostOf(
 ): NonNullable<LoadOptions["host"]> {
   return {
     capabilities: capabilities === undefined ? undefined : new Set(capabilities),
-    kernelVersion: destination === "this-kernel" ? runningKernel(architecture) : undefined,
+    get kernelVersion() {
+      return destination === "this-kernel" ? runningKernel(architecture) : undefined;
+    },
   };
 }
 

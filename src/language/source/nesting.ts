@@ -67,28 +67,25 @@ const beforeExpression = new Set("return typeof void delete await new case in of
 /** One string for each ASCII character. */
 const singles = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
 
+const classes: readonly (readonly [kind: number, characters: string])[] = [
+  [blank, " \n\t\r"],
+  [opening, "([{"],
+  [closing, ")]}"],
+  [linking, "|&%^>"],
+  [prefixing, "!~+-?:<*"],
+  [quote, "'\""],
+  [semicolon, ";"],
+  [comma, ","],
+  [equalsSign, "="],
+  [slashSign, "/"],
+  [backtick, "`"],
+];
+
 /** By character code; all non-ASCII characters are letters. */
 const kinds = new Uint8Array(0x10000).fill(letter);
-singles.forEach((character, code) => {
-  kinds[code] = kindOf(character);
-});
-
-function kindOf(character: string): number {
-  if (/[\w$]/.test(character)) return letter;
-  if (" \n\t\r".includes(character)) return blank;
-  if ("([{".includes(character)) return opening;
-  if (")]}".includes(character)) return closing;
-  if ("|&%^>".includes(character)) return linking;
-  if ("!~+-?:<*".includes(character)) return prefixing;
-  if ("'\"".includes(character)) return quote;
-  const single = new Map([
-    [";", semicolon],
-    [",", comma],
-    ["=", equalsSign],
-    ["/", slashSign],
-    ["`", backtick],
-  ]);
-  return single.get(character) ?? other;
+for (let code = 0; code < 128; code++) if (!/[\w$]/.test(singles[code]!)) kinds[code] = other;
+for (const [kind, characters] of classes) {
+  for (let at = 0; at < characters.length; at++) kinds[characters.charCodeAt(at)] = kind;
 }
 
 /**

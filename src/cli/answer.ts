@@ -25,7 +25,7 @@ export interface PlacedAnswer {
 export interface MemoryReading {
   /** `args.path` */
   readonly argument: string;
-  /** What the policy asks and holds: `args.path.text.under("/etc")`, `args.addr.port = 443`. */
+  /** The policy's comparisons that hold: `args.path.text.under("/etc")`, `args.addr.port = 443`. */
   readonly holds: readonly string[];
   readonly fails: readonly string[];
 }
@@ -38,7 +38,7 @@ export interface Answer {
   readonly verdict: string;
   readonly admission: "always" | "unknown" | "judged";
   readonly cases: readonly Case[];
-  /** Of each argument whose memory the policy asks about. */
+  /** One for each argument whose memory the policy reads. */
   readonly memory: readonly MemoryReading[];
   /** Arguments whose memory the call does not give, `args.path`. */
   readonly lacking: readonly string[];
@@ -48,7 +48,7 @@ export interface Answer {
   readonly atFirst: PlacedAnswer;
 }
 
-/** Of verdicts under which the call is executed, as `why` gives them. */
+/** The verdicts under which the call is executed, as `why` prints them. */
 const passingTexts: ReadonlySet<string> = new Set(
   actionNames.filter((action) => passes({ action })).map((action) => actions[action].text),
 );
@@ -94,7 +94,7 @@ export function answer(program: Program, call: WrittenCall, profile: FilterProfi
   }
   const known = read.words.map((word, index) => (read.unknown[index] === 0n ? word : undefined));
   const answered = why(withWords(program, known), question, options).cases;
-  // The engine reads all of it before it judges, whatever the judgement then needs.
+  // The engine reads all observed memory before a judgement, also memory that the judgement then does not need.
   const cases = answered.map(
     (one): Case => ({ ...one, decided: "supervisor", reads: unique([...memoryReads, ...one.reads]) }),
   );
@@ -127,7 +127,7 @@ function summary(
   };
 }
 
-/** What the policy asks about each argument of the call, and what holds. */
+/** The policy's comparisons of each argument's memory, and those that hold. */
 function readings(program: Program, number: number, words: readonly (bigint | undefined)[]): MemoryReading[] {
   const asked = new AskedMemory(program, number);
   return observationsOf(program, number).map(({ index, observation }) => {

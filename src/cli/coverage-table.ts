@@ -1,4 +1,4 @@
-/** What `test --coverage` prints: tables of files, verdicts and phases, and the places that no case reaches. */
+/** The output of `test --coverage`: tables of files, verdicts and phases, and the places that no case reaches. */
 import type { Sources } from "../diagnostics/render.ts";
 import { safeText } from "../diagnostics/width.ts";
 import type { CountedArm, CountedPhase, CountedPlace, Coverage, FileCoverage } from "../traces/coverage.ts";

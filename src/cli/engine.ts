@@ -44,7 +44,7 @@ export interface Candidate {
   readonly variant: string;
 }
 
-/** What a start asks of its engine beside enforcement. */
+/** The features that a start needs of its engine beside enforcement. */
 export interface EngineDemands {
   readonly audit: boolean;
   readonly status: boolean;

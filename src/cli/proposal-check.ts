@@ -1,4 +1,4 @@
-/** What a proposed policy does: it must compile without warnings, and is replayed over traces. */
+/** Checks a proposed policy: it must compile without warnings, and is replayed over traces. */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { hasErrors } from "../diagnostics/catalogue.ts";

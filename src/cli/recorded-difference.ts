@@ -19,7 +19,7 @@ export interface RecordedDifference {
   readonly first: string;
   /** As people read it. */
   readonly example: string;
-  /** Where the process was: "phase running". */
+  /** The phase of the process: "phase running". */
   readonly phases: { readonly before: readonly string[]; readonly after: readonly string[] };
 }
 

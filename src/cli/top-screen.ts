@@ -106,7 +106,7 @@ function fill({ name, keys, capacity }: TableFill): string {
   return `${name} [${"#".repeat(full)}${".".repeat(10 - full)}] ${keys} of ${capacity}`;
 }
 
-/** What the process calls itself now; the server does not ask, because that would take time. */
+/** The process's present name. The server does not read it, because that would take time. */
 function nameOf(pid: ProcessStatus["pid"]): string {
   try {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trimEnd();

@@ -1,4 +1,4 @@
-/** What `doctor` says of BPF in this kernel: what the programs and objects of `portcullis compile` can use. */
+/** `doctor`'s findings about BPF in this kernel, for the programs and objects of `portcullis compile`. */
 
 import type { Finding } from "../../engines/finding.ts";
 import { type Features, probeFeatures } from "../../linux/bpf.ts";

@@ -1,4 +1,4 @@
-/** What `doctor --differences` prints: the engines' own words, an aspect after the other. */
+/** The output of `doctor --differences`: the engines' descriptions, one aspect after the other. */
 import { type Aspect, aspects } from "../../engines/description.ts";
 import { descriptions } from "../../engines/descriptions.ts";
 import { type EngineName, engineNames } from "../../engines/registry.ts";

@@ -1,4 +1,4 @@
-/** What `doctor` finds: the machine first, and then what each engine that works here finds when it tries itself, and the recorders. */
+/** The findings of `doctor`: the machine, then each working engine's examination of itself, then the recorders. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { descriptions } from "../../engines/descriptions.ts";

@@ -1,4 +1,4 @@
-/** What `doctor` says of `record`: which recorders work here, and why the others do not. */
+/** `doctor`'s findings about `record`: the recorders that work here, and the reasons why others do not. */
 import type { Finding } from "../../engines/finding.ts";
 import { recorders } from "../../record/registry.ts";
 

@@ -10,7 +10,7 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { RunRequest } from "../run-request.ts";
 
-/** What the examination sees of the file system. */
+/** The examination's view of the file system. */
 export interface FileTree {
   /** Undefined where there is no such name, or none that this user can see. */
   look(path: string): Found | undefined;
@@ -24,14 +24,14 @@ export interface Found {
   readonly is: "directory" | "link" | "other";
   readonly owner: number;
   readonly sticky: boolean;
-  /** Of a link. */
+  /** The target of a link. */
   readonly target: string;
 }
 
 /** MAXSYMLINKS (include/linux/namei.h). */
 const mostLinks = 40;
 
-/** What a `run` says of its policy, for people or as the reason not to start. */
+/** The findings of a `run` about its policy, as warnings or as the reason not to start. */
 export function examined(
   { policy }: CompiledPolicy,
   { strictPaths, quiet }: Pick<RunRequest, "strictPaths" | "quiet">,

@@ -148,7 +148,7 @@ function isEventOrTrace(source: ByteSource): boolean {
   return false;
 }
 
-/** Of a line of a trace or of events. */
+/** The kind of a file, by a line of it. */
 function kindOf(line: string): string | undefined {
   try {
     const value: unknown = JSON.parse(line);

@@ -15,10 +15,10 @@ export const top: Verb = {
   summary: "Show a running tree, live",
   synopsis: ["top [OPTIONS] [PID|SOCKET]"],
   about: [
-    "Shows a tree that `portcullis run --status auto` has started, again each second until it ends: the calls that the supervisor judges, for each rule in all and per second; the phases, counters and flags of each process and of the tree, and how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted. Where the kernel itself judges, only refused calls are, and top says what else it cannot know.",
-    "Without a word it is the only such tree of this user; otherwise PID is portcullis's process, and SOCKET the socket that `run --status SOCKET` names. Where standard output is not a terminal, and without --json, the status is printed once.",
-    "A judgement never waits for top: the supervisor counts in shared memory, and writes the state once a second while somebody looks, after a judgement; a state that is older than the last judgements is marked. A reader that stops costs nothing.",
-    "The socket has mode 0600. A process of the confined tree is turned away. A socket whose server is under more filters than top itself is not believed, so that a confined process cannot pass off its own (docs/engines.md).",
+    "Shows a tree that `portcullis run --status auto` has started, and renews the display each second until the tree ends: the calls that the supervisor judges, in total and per second for each rule; the phases, counters and flags of each process and of the tree; how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted. If the kernel itself judges, only refused calls are counted, and top lists the data that it cannot show.",
+    "Without a word, top shows the only such tree of this user. PID is portcullis's process, and SOCKET the socket of `run --status SOCKET`. If standard output is not a terminal, the status is printed once, unless --json is given.",
+    "A judgement never waits for top: the supervisor counts in shared memory, and while a reader is connected it copies the state once a second, after a judgement. A state that is older than the last judgements is marked. A reader that stops reading costs nothing.",
+    "The socket has mode 0600. It refuses processes of the confined tree. top refuses a socket whose server is under more filters than top itself, so that a confined process cannot make top read its own socket (docs/engines.md).",
   ],
   options: {
     json: { about: "Print one JSON object per line, each second (docs/events.md)." },

@@ -11,7 +11,7 @@ import { leavesOf } from "./explain/paths.ts";
 import { splitPolicy } from "./split/split.ts";
 
 export interface AllowedPath {
-  /** What every path that matches begins with. Not always absolute. */
+  /** The common beginning of all matching paths. Not always absolute. */
   readonly path: string;
   /** Only this object; or names in it, which is a directory and ends with "/"; or either of the two. */
   readonly names: "one" | "below" | "either";

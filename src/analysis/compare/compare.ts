@@ -183,7 +183,7 @@ function changesOf(
   return change(["some arguments"], left && leavesOf(left), right && leavesOf(right));
 }
 
-/** What is known of the words of a call, by word and mask. */
+/** The known facts about the words of a call, by word and mask. */
 type Facts = ReadonlyMap<string, ArgumentTest>;
 
 interface Pair {

@@ -25,7 +25,7 @@ export interface ExplainOptions
   > {
   /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
-  /** What the engine does otherwise than the policy says. */
+  /** The engine's differences from the policy. */
   readonly warnings?: EngineWarnings;
 }
 

@@ -102,7 +102,7 @@ export interface RoomDescription {
 export interface MemoryDescription {
   /** `args.path` */
   readonly argument: string;
-  /** Those of which the same is asked. */
+  /** The calls with the same comparisons. */
   readonly calls: readonly string[];
   /** In the policy's words: `args.path.text.under("/etc")`, `args.addr.port = 443`. */
   readonly asks: readonly string[];

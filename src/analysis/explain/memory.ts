@@ -1,4 +1,4 @@
-/** What a policy asks about the memory behind a call's pointers, in its own words, and what of that holds. */
+/** A policy's comparisons of the memory behind a call's pointers, as the policy writes them, and those that hold. */
 import {
   addressKinds,
   type Observation,
@@ -86,7 +86,7 @@ interface WordTest {
   readonly intervals: readonly Interval[] | undefined;
 }
 
-/** What a policy asks about the memory of one call. */
+/** A policy's comparisons of the memory of one call. */
 export class AskedMemory {
   /** By word: the bits that the call's judgement depends on. */
   readonly masks: ReadonlyMap<number, bigint>;
@@ -284,7 +284,7 @@ function unique(list: readonly string[]): string[] {
 
 // ── Words of the policy ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What the bits of a word tell apart, in their order; empty where it is an integer. */
+/** The meanings of a word's bits, in their order; empty for an integer. */
 function questionsOf(observation: Observation, { reads }: ObservedWord): readonly string[] {
   const name = argumentName(observation);
   switch (reads.is) {

@@ -12,7 +12,7 @@ import { callName } from "./names.ts";
 import { leavesOf } from "./paths.ts";
 import { cellLabel, rateOf } from "./texts.ts";
 
-/** Where an engine may differ from the policy's words, or cost something; the engine words the warning. */
+/** Rules for which an engine may differ from the policy, or has a cost; the engine has the warning's text. */
 export type EngineWarningKind = Extract<
   Warning["kind"],
   | "hot-call"
@@ -144,7 +144,7 @@ function reading(found: Warnings, wanted: (observation: number) => boolean): str
   return found.callsFor((reason) => reason.because === "reads-memory" && wanted(reason.observation));
 }
 
-/** Those of them whose verdict uses a word that satisfies the test. */
+/** The calls whose verdict uses a word that satisfies the test. */
 function asking(found: Warnings, wanted: (reads: Reading) => boolean): string[] {
   const { program } = found;
   const calls = [...found.split.keys()].filter((number) => {

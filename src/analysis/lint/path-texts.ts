@@ -30,7 +30,7 @@ function lastNames(patterns: readonly Pattern[]): ReadonlySet<string> {
   return new Set([...globs].filter((glob) => !/[/]|[*]{2}/.test(glob) && globs.has(`**/${glob}`)));
 }
 
-/** Those that no call can give to a symbolic link as its target. */
+/** The strings that no call can give to a symbolic link as its target. */
 function lastNamesWithoutLinks(view: View): ReadonlySet<string> {
   const { program } = view;
   const byLink = ["symlink", "symlinkat"].flatMap((name) => {

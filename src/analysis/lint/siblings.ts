@@ -86,7 +86,7 @@ function namespaceSiblings(
   });
 }
 
-/** What they ask for lies behind a pointer: the plainest remedy is to make the caller fall back. */
+/** Their relevant arguments are behind a pointer: the simplest remedy is to make the caller fall back. */
 const behindPointers: ReadonlySet<string> = new Set(["openat2", "clone3", "sendmmsg"]);
 
 /** CLONE_NEWTIME and CLONE_NEWNS … CLONE_NEWNET (include/uapi/linux/sched.h). */

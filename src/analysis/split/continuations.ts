@@ -1,4 +1,4 @@
-/** Where a path continues after a choice. */
+/** The continuations of a path after a choice. */
 import type { GraphNode } from "./graph.ts";
 import type { Formula, Term, VerdictTerm } from "./terms.ts";
 

@@ -43,7 +43,7 @@ export class VerdictResolver {
     return result;
   }
 
-  /** Of equally strict verdicts the first wins, so a known one decides all known ones after it. */
+  /** The first of equally strict verdicts wins, so a known one decides all known ones after it. */
   #strictest(parts: readonly VerdictTerm[]): VerdictTerm {
     const { verdicts } = this.#pool.program;
     const remaining: VerdictTerm[] = [];

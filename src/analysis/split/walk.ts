@@ -119,7 +119,7 @@ export class Walker {
     return { kind: "branch", formula: this.#verdicts.firstCondition(resolved), then: to, otherwise: to };
   }
 
-  /** Where the path goes on; it stops if the condition is undecided. */
+  /** The path's continuation; the path stops if the condition is undecided. */
   #branch(
     condition: Formula,
     then: Continuation,

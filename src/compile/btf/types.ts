@@ -27,7 +27,7 @@ export interface Member {
   readonly offset: number;
 }
 
-/** Of a map's or a section's variables. */
+/** The variables of a map or a section. */
 export interface SectionVariable {
   readonly type: number;
   readonly offset: number;

@@ -11,7 +11,7 @@ export function factorDecision(root: Decision, most: number): Decision | undefin
   return new Factoring(most).factor(root);
 }
 
-/** Of the whole graph, each once. */
+/** All nodes of the graph, each once. */
 export function countDecisions(root: Decision): number {
   const seen = new Set<Decision>([root]);
   for (const decision of seen) if (decision.kind === "test") seen.add(decision.then).add(decision.otherwise);

@@ -101,7 +101,7 @@ function describePlace(program: Program, at: Location | undefined): string {
   return at === undefined ? "" : `${program.files[at.file]}:${at.line}:${at.column}`;
 }
 
-/** Where the conditions of calls begin, and the calls that reach them. */
+/** The first instructions of conditions, and the calls that reach them. */
 function conditionEntries(
   program: Program,
   split: SplitPolicy,

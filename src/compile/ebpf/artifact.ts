@@ -45,7 +45,7 @@ export interface EbpfArtifact {
   readonly storage: TargetStorage;
   /** The calls that the kernel can prove to be always allowed (`SeccompProgram`); empty for a trial. */
   readonly constantAllow: readonly number[];
-  /** What the kernel copies before the program runs (`SeccompProgram`); empty for a trial. */
+  /** The arguments that the kernel copies before the program runs (`SeccompProgram`); empty for a trial. */
   readonly declared: readonly DeclaredArgument[];
 }
 

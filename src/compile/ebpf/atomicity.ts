@@ -11,7 +11,7 @@ import { type Block, reversePostorder, successors, type Value } from "./graph/gr
 import type { EbpfTarget } from "./targets/target.ts";
 import type { BodyUse } from "./uses.ts";
 
-/** Of bodies that are lowered without the lock, returns those that must hold it. */
+/** Returns the bodies that are lowered without the lock and must hold it. */
 export function lockedBodies(bodies: readonly LoweredBody[], target: EbpfTarget): ReadonlySet<LoweredBody> {
   const items = new Map(bodies.map((body) => [body, sharedItems(body.use, target)]));
   const guarded = new Set<string>();

@@ -29,7 +29,7 @@ export interface SeccompProgram {
   readonly locked: boolean;
   /** The calls of the policy's architecture that the kernel can prove to be always allowed, ascending. */
   readonly constantAllow: readonly number[];
-  /** What the kernel copies before the program runs (`args` of the attachment), by number and argument. */
+  /** The arguments that the kernel copies before the program runs (`args` of the attachment), by number and argument. */
   readonly declared: readonly DeclaredArgument[];
 }
 

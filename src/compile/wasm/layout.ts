@@ -22,7 +22,7 @@
 import type { OnFork, Program, Scope, Statement } from "../../ir/program.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
 
-/** Where `struct seccomp_notif` has its `struct seccomp_data`: behind id, pid and flags. */
+/** The offset of `struct seccomp_data` in `struct seccomp_notif`: behind id, pid and flags. */
 const data = 16;
 
 /** Addresses that do not depend on the program. */

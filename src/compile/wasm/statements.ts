@@ -130,7 +130,7 @@ export function clearEntered({ code, layout, program }: StatementContext): void 
   }
 }
 
-/** Where the place of the room does not hold this side: takes it if it is free and a place is left, else raises. */
+/** If the room's place does not have this side: takes it if it is free and the call may enter another room, else raises. */
 function compileEnter(context: StatementContext, { room, side }: Statement & { kind: "enter" }): void {
   const { code, layout } = context;
   const place = layout.entered + 4 + 4 * room;

@@ -35,7 +35,7 @@ describe("the table of an automaton", () => {
     expect(match(table)).toBe(enoent);
   });
 
-  it("is refused where it does not fit, or the first state is none", () => {
+  it("is refused if it does not fit, or if the first state does not exist", () => {
     const table = tableOf({ kind: "is", text: "/etc/passwd" });
     const changed = (offset: number, value: number): Uint8Array => {
       const copy = table.slice();

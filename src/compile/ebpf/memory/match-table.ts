@@ -14,7 +14,7 @@ import type { Automaton } from "../../../patterns/automaton.ts";
 
 const layout = { states: 0, classes: 4, start: 8, settled: 12, flags: 16, class: 24, accept: 280 } as const;
 
-/** What `bpf_seccomp_arg_match()` takes in the place of a part: all of them. */
+/** The argument of `bpf_seccomp_arg_match()` that selects all parts instead of one. */
 export const allParts = -1;
 
 /** In a map's value, it begins at a multiple of 8. */

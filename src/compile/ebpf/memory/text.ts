@@ -10,11 +10,11 @@ import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type Value } from "../graph/graph.ts";
 import type { MemorySize } from "../instructions/instruction.ts";
 
-/** Where a text ends. */
+/** The end of a string. */
 export type TextEnd =
   /** At its first zero, which is not part of it. */
   | { readonly is: "zero" }
-  /** Where it has as many bytes as this value says; a zero is a byte like others. */
+  /** After the number of bytes in this value; a zero is an ordinary byte. */
   | { readonly is: "length"; readonly length: Value };
 
 export interface TextPlan {
@@ -132,7 +132,7 @@ class TextMatch {
       }
   }
 
-  /** Where a text goes on of which `at` bytes have led to this state. */
+  /** The continuation of a string whose first `at` bytes lead to this state. */
   #target(one: number, at: number): Block {
     if (one < this.#automaton.settled || at === this.#longest) return this.#result(one);
     this.#waiting[at] ??= new Map();

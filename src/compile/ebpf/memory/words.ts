@@ -50,7 +50,7 @@ const kernelFunctions = {
 /** Blocks of one word's automaton in the program, of which there may be a copy for each register that passes a text. */
 export const mostBlocks = { seccomp: 256, unprivileged: 32 } as const;
 
-/** Of a list with a bound of bytes: the program asks for the length of each. */
+/** For a list with a bound of bytes: the program asks for the length of each string. */
 const mostSummedEntries = 128;
 
 /** `SECCOMP_EBPF_ARG_MSG`: part 0 is the header, part 1 the address. */
@@ -365,7 +365,7 @@ class WordLowering {
 
   // ── The kernel's copy ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The memory of a part; goes to `absent` where there is none. */
+  /** The memory of a part; jumps to `absent` if the part is missing. */
   #memory(part: number, absent: Block): Value {
     const memory = this.#builder.callKernel(
       kernelFunctions.memory,
@@ -388,7 +388,7 @@ class WordLowering {
     return this.#observation.shape.is === "message" ? messageAddress : 0;
   }
 
-  /** The length of the part in bytes; negative where there is none. */
+  /** The length of the part in bytes; negative if the part is missing. */
   #bytes(): Value {
     return this.#builder.callKernel(kernelFunctions.length, this.#argument, { immediate: this.#part });
   }

@@ -1,4 +1,4 @@
-/** Where an eBPF program finds the call: every target's context starts with `struct seccomp_data`. */
+/** The offsets of a call's words: every target's context starts with `struct seccomp_data`. */
 import { argumentInputs, type CallWord } from "../../../ir/inputs.ts";
 import { seccompData } from "../../../linux/seccomp-data.ts";
 

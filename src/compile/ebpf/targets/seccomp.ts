@@ -49,7 +49,7 @@ export interface SeccompTarget extends EbpfTarget {
   storage(): TargetStorage;
   /** Whether a phase is mapped at a fork, so that the program must see calls that create processes. */
   readonly followsForks: boolean;
-  /** What the kernel must copy for the bodies that have been lowered, by number and argument. */
+  /** The arguments that the kernel must copy for the lowered bodies, by number and argument. */
   declared(): readonly DeclaredArgument[];
 }
 
@@ -79,7 +79,7 @@ const kernelFunctions = {
 /** `args[0]` of `struct seccomp_data`: clone's flags, on all architectures here. */
 const firstArgument = 16;
 
-/** Of a list beyond the policy's bounds: the call fails as it would beyond the kernel's, so nothing is recorded. */
+/** For a list beyond the policy's bounds: the call fails as beyond the kernel's bounds, so no record is made. */
 const tooLong = word(0, returnWord("ERRNO", errno.E2BIG));
 
 /** Throws a TargetError if the state does not fit. */
@@ -465,7 +465,7 @@ class SeccompParts {
   }
 }
 
-/** What gives each circumstance: a helper, or one of the kernel's functions. `#countAlive` counts living processes. */
+/** The source of each circumstance: a helper, or a kernel function. `#countAlive` counts living processes. */
 const circumstanceSources: { readonly [I in CircumstanceInput]: "clock" | "who" | "owner" | "count" } = {
   now: "clock",
   pid: "who",

@@ -58,13 +58,13 @@ export function trialContextSize(program: Program): number {
   return trialWords(program) + 8 * program.words.length;
 }
 
-/** Where the words of observations stand in the context. */
+/** The offset of the words of observations in the context. */
 function trialWords(program: Program): number {
   const rooms = program.rooms.length;
   return trialRooms(program) + (rooms === 0 ? 0 : Math.ceil((4 + 4 * rooms) / 8) * 8);
 }
 
-/** Where the rooms stand in the context. */
+/** The offset of the rooms in the context. */
 export function trialRooms(program: Program): number {
   let statements = 0;
   forEachStatement(program.body, (statement) => {

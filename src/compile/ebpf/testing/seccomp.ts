@@ -29,7 +29,7 @@ export interface ModelledOutcome {
   readonly expectsChild: boolean;
 }
 
-/** The kernel's copy of an argument, of which the filter has declared `size` bytes; undefined where there is none. */
+/** The kernel's copy of an argument, of which the filter has declared `size` bytes; undefined without a copy. */
 export function modelledCopy({ shape }: Observation, memory: Memory, size: number): ModelledCopy | undefined {
   const header = new Uint8Array(messageHeader.size);
   const controlLength = memory.is === "bytes" ? (memory.controlLength ?? 0n) : 0n;

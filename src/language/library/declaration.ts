@@ -1,4 +1,4 @@
-/** What all declarations of state share: scope, name, and the child's initial state. */
+/** The common parts of all declarations of state: scope, name, and the child's initial state. */
 import type { Cell, OnFork, RoomScope, Scope } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { BuiltinCall, Value } from "../values/values.ts";

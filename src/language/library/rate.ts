@@ -17,9 +17,9 @@ import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";
 
 interface Bucket {
-  /** What a token costs: the period in ns. */
+  /** The cost of a token: the period in ns. */
   readonly per: bigint;
-  /** What each nanosecond adds. */
+  /** The amount that each nanosecond adds. */
   readonly limit: bigint;
   /** The highest level. */
   readonly full: bigint;

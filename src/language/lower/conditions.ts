@@ -174,7 +174,7 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   const stopping = c.branch(stops, () => undefined);
   if (going.flow.live !== "live" && stopping.flow.live === "live") {
     // Earlier facts decide the left side, so the right side is dead. Its facts are still used for types: in `flag &&
-    // call.name === "socket" && …` the rest is typed as in tsc, whatever the flag is.
+    // call.name === "socket" && …` the rest is typed as in tsc, for both values of the flag.
     const { names } = c.flow.facts;
     c.flow = c.merge([stopping]);
     // A test for calls that cannot be here excludes nothing; what it names must be known where the whole condition holds.

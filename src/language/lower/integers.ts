@@ -159,7 +159,7 @@ function shapeOf(
   }
 }
 
-/** `a - b` is not negative where `a >= b` is known, whatever the ranges are. */
+/** `a - b` is not negative if `a >= b` is known, for all ranges. */
 function difference(c: Compilation, left: IntegerValue, right: IntegerValue, a: Range, b: Range): Range {
   const range = ranges.subtract(a, b);
   if (range.from >= 0n || range.to < 0n) return range;

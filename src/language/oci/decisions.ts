@@ -176,7 +176,7 @@ function noteConflict(reader: OciReader, code: "P0705" | "P0709", name: string, 
     reader.report(
       code,
       first.action.at,
-      `this has no effect on ${name}: another rule matches every ${name}, whatever its arguments`,
+      `this has no effect on ${name}: another rule matches every ${name}, with any arguments`,
       "leave one of the two out",
       { at: second.action.at, message: "for every call" },
     );

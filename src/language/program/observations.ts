@@ -31,7 +31,7 @@ interface Entry {
 
 export class Observations {
   readonly words: ObservedWord[] = [];
-  /** Of all argument lists that the policy reads; to be set before the first of them is observed. */
+  /** The bounds of all argument lists that the policy reads; set them before the first list is observed. */
   listBounds: ListBounds = { entries: maximumEntries, bytes: maximumListBytes };
   readonly #entries: Entry[] = [];
   readonly #byName = new Map<string, number>();

@@ -61,9 +61,9 @@ export interface StringValue {
   readonly options: readonly string[];
   readonly codes: readonly (bigint | undefined)[];
   readonly subject: IntegerExpression;
-  /** Of a call's name: the reference that a comparison narrows. */
+  /** For a call's name: the reference that a comparison narrows. */
   readonly reference?: number;
-  /** Of a call's name: the options as bits. */
+  /** For a call's name: the options as bits. */
   readonly names?: bigint;
   readonly of?: "call" | "phase" | "architecture";
   readonly variable?: true;
@@ -115,7 +115,7 @@ export interface FunctionValue {
   readonly scope: LexicalScope<Value>;
   readonly file: SourceFile;
   readonly name: string;
-  /** Where the function is written: at the top of a module, in a policy function, or inside the step. */
+  /** The place of the function: at the top of a module, in a policy function, or inside the step. */
   readonly time: "constant" | "step";
 }
 

@@ -19,7 +19,7 @@ export class ObservedArgument {
   readonly #c: Compilation;
   readonly #shape: Shape;
   readonly #sources: readonly Source[];
-  /** Where the policy names the argument. */
+  /** The place in the policy that names the argument. */
   readonly node: SourceRange;
 
   constructor(
@@ -63,7 +63,7 @@ export class ObservedArgument {
     return builder.observations.observe(this.name, this.#shape, this.#sources, file.location(this.node));
   }
 
-  /** Where no call can come, nothing is read. */
+  /** At a place that no call reaches, nothing is read. */
   get #isReached(): boolean {
     return this.#c.flow.live === "live" && this.#sources.length > 0;
   }

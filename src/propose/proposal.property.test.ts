@@ -38,7 +38,7 @@ function historyOf(recordings: readonly string[], detail: Detail): HistoryBuilde
   return history;
 }
 
-/** Calls that a policy does not let pass whatever it says, and clone3 of which nothing is known. */
+/** Calls that no policy allows, and clone3, whose flags are unknown. */
 function isRefusedAlways(name: string, verdict: string): boolean {
   return name.startsWith("io_uring_") || (name === "clone3" && verdict === "deny ENOSYS");
 }

@@ -73,7 +73,7 @@ describe("roles", () => {
     [2, "execve", "/usr/bin/git"],
   ];
 
-  it("are programs by their last names, whatever the folders of PATH", () => {
+  it("are programs by their last names, independent of PATH", () => {
     const lines: Line[] = [...searched, [2, "uname", 0]];
     const { executions, list } = findRoles(historyOf([lines]));
     expect(list.map(({ name }) => name)).toEqual(["main", "child", "git"]);

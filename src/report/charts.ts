@@ -161,7 +161,7 @@ function surfaceOf(tally: RunTally, allowed: ReadonlyMap<string, number> | undef
   return series;
 }
 
-/** Of the living processes, the one that may make most different calls, and the one that may make fewest. */
+/** The living process that may make the most different calls, and the one that may make the fewest. */
 function allowedSeries(tally: RunTally, allowed: ReadonlyMap<string, number>): StepSeries[] {
   const changes: [time: number, value: number, delta: number][] = [];
   for (const process of tally.processes) {

@@ -24,7 +24,7 @@ export interface ReportContent {
   readonly runs: readonly RunView[];
   /** Runs that are counted in the rules and refusals, and have no charts. */
   readonly moreRuns: number;
-  /** Of all recordings. */
+  /** The roles in all recordings. */
   readonly roles: RolesView | undefined;
   readonly policies: readonly PolicyView[];
   readonly refusals: readonly RefusalGroup[];

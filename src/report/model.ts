@@ -47,7 +47,7 @@ export interface HeatMap {
 
 export interface StepSeries {
   readonly name: string;
-  /** What one point of it says, for people. */
+  /** The text of one point. */
   readonly about: string;
   /** The value from each time on. */
   readonly steps: readonly (readonly [time: number, value: number])[];

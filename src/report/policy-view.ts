@@ -68,7 +68,7 @@ export interface PolicyViewInput {
   readonly surface: Surface;
   readonly caseFiles: readonly string[];
   readonly failedCases: number;
-  /** Of the cases; undefined if there are none. */
+  /** The coverage by the cases; undefined without cases. */
   readonly coverage: Coverage | undefined;
   readonly traces: RuleHits;
   readonly events: RuleHits;

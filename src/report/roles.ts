@@ -22,7 +22,7 @@ export interface TriggerView {
   readonly processes: string;
   readonly recordings: string;
   readonly matches: number;
-  /** Of the role's life, 0 to 1. */
+  /** The share of the role's life, 0 to 1. */
   readonly share: number;
   /** Why it cannot be one. */
   readonly refusal: string | undefined;
@@ -38,7 +38,7 @@ export interface RoleView {
   readonly triggers: readonly TriggerView[];
 }
 
-/** Of all recordings together. */
+/** The roles of all recordings together. */
 export interface RolesView {
   readonly recordings: number;
   readonly roles: readonly RoleView[];

@@ -222,7 +222,7 @@ function begunText(begun: BegunCall | undefined): Given {
   }
 }
 
-/** What the line does not say would decide, whatever it decides: no verdict. */
+/** The line lacks memory on which the verdict depends, so the verdict is unknown. */
 function lackingMemory(lacking: readonly string[]): Given {
   const names = lacking.map((name) => `\`${name}\``).join(" and ");
   const verdict = `unknown: the policy asks about the memory behind ${names}, and the line does not give it`;

@@ -79,8 +79,8 @@ function nameAddress(kind: string, written: string): Uint8Array | undefined {
 }
 
 /**
- * As strace prints them: `{sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}`. "unknown" where a part
- * that counts is left out; undefined where it is none.
+ * Reads an address as strace prints it: `{sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}`.
+ * "unknown" if a necessary part is left out; undefined if the text is not an address.
  */
 export function readBracedAddress(text: string, architecture: ArchitectureName): Uint8Array | "unknown" | undefined {
   if (!text.startsWith("{")) return undefined;

@@ -35,7 +35,7 @@ export interface RunSummary {
 export interface CallSummary {
   readonly call: string;
   readonly count: number;
-  /** Of those whose result is known; undefined if that is none. */
+  /** The number of failed calls among those with a known result; undefined if no result is known. */
   readonly failed: number | undefined;
   /** Runs that make it. */
   readonly runs: number;

@@ -39,7 +39,7 @@ function lines(...calls: readonly Given[]): string[] {
 }
 
 describe("tasks of a recording", () => {
-  it("stand behind the call that made them, whoever calls in between", () => {
+  it("follow the call that made them, also with calls of others in between", () => {
     expect(
       lines(
         { name: "clone", registers: threadFlags },

@@ -1,4 +1,4 @@
-/** What the charts share: the phases' fills and names of axes. */
+/** Parts that all charts use: the phases' fills and names of axes. */
 import type { RunCharts } from "../model.ts";
 
 /** Fills, each with a pattern of its own, so that they differ without colour. They are in the page's style. */

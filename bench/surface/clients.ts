@@ -142,7 +142,7 @@ export class Dialogue {
     while (!this.#closed && Date.now() < deadline) await sleep(20);
   }
 
-  /** Closes the connection with a reset, whatever the server's state. */
+  /** Closes the connection with a reset, in every state of the server. */
   abort(): void {
     this.#socket.resetAndDestroy();
   }

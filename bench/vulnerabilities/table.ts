@@ -14,25 +14,27 @@ const head = [
 const integer = (value: number): string => Math.round(value).toLocaleString("en-US");
 const firstCell = (name: string): string => `| [\`against/${name}\`](../policies/against/${name}.ts) |`;
 
-/** What was not measured now stays as it was in `former`, if the row has not changed its number of rounds. */
+/** A figure that was not measured now is copied from `former`, if the row's number of rounds has not changed. */
 function row(
   name: string,
   { needed, attacks, legitimate, withoutRooms }: Measured,
   former: string | undefined,
 ): string {
   const formerCells = former?.split(" | ").slice(1) ?? [];
-  const kept = (index: number): string => {
+  const formerCell = (index: number): string => {
     const isSame = formerCells[0] === integer(median(needed));
     return (isSame ? formerCells[index]?.replace(/ \|$/, "") : undefined) ?? "not measured";
   };
   const attacked = (engine: Engine): string => {
     const attack = attacks[engine];
-    return attack === undefined ? kept(1 + engines.indexOf(engine)) : `${attack.wins} in ${integer(attack.rounds)}`;
+    return attack === undefined
+      ? formerCell(1 + engines.indexOf(engine))
+      : `${attack.wins} in ${integer(attack.rounds)}`;
   };
   const paid = (engine: Engine): string => {
     const [ours, plain] = [legitimate[engine], legitimate["no policy"]];
     return ours === undefined || plain === undefined
-      ? kept(3 + engines.indexOf(engine))
+      ? formerCell(3 + engines.indexOf(engine))
       : `× ${(ours / plain).toFixed(2)}`;
   };
   const cells = [attacked, paid].flatMap((cell) =>

@@ -36,7 +36,7 @@ export interface Bundle {
   readonly maps: readonly BundleMap[];
   readonly states: readonly BundleState[];
   readonly rooms: readonly BundleRoom[];
-  /** What the kernel copies before the program runs, by number and argument. At most 256. */
+  /** The arguments that the kernel copies before the program runs, by number and argument. At most 256. */
   readonly declared: readonly DeclaredArgument[];
   readonly launch: readonly LaunchWord[];
   /** The calls that are allowed with any arguments and any state. */

@@ -60,10 +60,10 @@ const colourOrLayout = new RegExp(String.raw`(${escapeCharacter}\[(?:\d{1,3}(?:;
 
 /** Formatted lines: as `safeText`, but line ends, tabs and, with `colour`, our own colours stay. */
 export function safeLines(text: string, colour: boolean): string {
-  const kept = colour ? colourOrLayout : /([\n\t])/;
-  // Every other part is a separator, which stays.
+  const separator = colour ? colourOrLayout : /([\n\t])/;
+  // Every other part is a separator, which is not escaped.
   return text
-    .split(kept)
+    .split(separator)
     .map((part, index) => (index % 2 === 1 ? part : safeText(part)))
     .join("");
 }

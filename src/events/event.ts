@@ -24,7 +24,7 @@ export interface DecisionEvent extends Common {
   readonly number: number;
   /** In the kernel's order. A pointer whose memory the policy asks about has that memory as its text. */
   readonly arguments: readonly { readonly name: string; readonly text: string }[];
-  /** What the judgement was made on, by the name of the argument that points to it. */
+  /** The judged memory, by the name of the argument that points to it. */
   readonly memory?: Readonly<Record<string, MemoryJson>>;
   /** Arguments of whose memory a part is left out here: it was judged as a whole. */
   readonly cut?: readonly string[];
@@ -59,7 +59,7 @@ export type AddressJson = (
   | { readonly kind: "none" | "unnamed" | "netlink" | "vsock" }
   | { readonly kind: "other"; readonly family: number }
 ) & {
-  /** Of a message: the bytes of its control data. */
+  /** The bytes of a message's control data. */
   readonly controllen?: number | string;
 };
 

@@ -65,7 +65,7 @@ function outcome(event: DecisionEvent): string {
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }
 
-/** What to do to permit the call; undefined if nothing is to be said. */
+/** The remedy that permits the call; undefined if there is no advice. */
 export function remedyFor(
   event: Pick<DecisionEvent, "verdict" | "call" | "advice" | "rule" | "audit">,
 ): string | undefined {

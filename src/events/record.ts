@@ -128,13 +128,13 @@ export type HoldObstacle = (typeof holdObstacles)[number];
 /** Why a room was not held for a call: it makes a process or executes a program; too many calls wait. */
 export type EnterObstacle = "creates" | "too-many";
 
-/** What was read behind one of the call's pointers. */
+/** The memory behind one of the call's pointers. */
 export interface RecordedMemory {
   /** The policy's name of the argument. */
   readonly name: string;
   readonly memory:
     | { readonly is: "text"; readonly bytes: Uint8Array }
-    /** Of a message with its `msg_controllen`. */
+    /** The `msg_controllen` of a message. */
     | { readonly is: "address"; readonly bytes: Uint8Array; readonly controlLength?: bigint }
     | { readonly is: "structure"; readonly bytes: Uint8Array }
     | { readonly is: "strings"; readonly entries: readonly Uint8Array[] };

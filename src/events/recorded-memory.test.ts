@@ -91,7 +91,7 @@ group("the line for people", () => {
     expect(lineOf(call, registers, memory)).toBe(line);
   });
 
-  test("has nothing that a terminal obeys, whatever the bytes are", () => {
+  test("has no control sequences, for any bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 130 }), (bytes) => {
         for (const is of ["text", "address", "structure"] as const) {

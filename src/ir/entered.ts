@@ -49,7 +49,7 @@ function walkOf(program: Program, number: number, inputs?: { readonly [I in Inpu
   return walk;
 }
 
-/** What may have been entered on the ways to a place. */
+/** The rooms that may have been entered on the paths to a place. */
 interface Entered {
   /** By room, a bit for each side that some way has entered. */
   readonly sides: ReadonlyMap<number, number>;

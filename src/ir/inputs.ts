@@ -1,4 +1,4 @@
-/** What an evaluation is given: the closed set of inputs, with what each is and the words that it can have. */
+/** The closed set of an evaluation's inputs, with the kind and the possible words of each. */
 import { maximumHalf, maximumSigned, maximumWord } from "../linux/word.ts";
 
 /**
@@ -31,7 +31,7 @@ export const inputFacts = {
   argument5: callWord,
   /** CLOCK_MONOTONIC in ns. */
   now: { kind: "circumstance", maximum: maximumSigned },
-  /** Of the thread group. */
+  /** The id of the thread group. */
   pid: id,
   tid: id,
   /** Effective, like `gid`. */

@@ -53,7 +53,7 @@ type Compute<T> = (frame: Frame) => T;
  */
 export interface Probes {
   statement(statement: Statement): (() => void) | undefined;
-  /** Of an `if`, arm 0 is `then` and 1 is `otherwise`; a switch's last arm is its `otherwise`. */
+  /** Arm 0 of an `if` is `then`, and 1 is `otherwise`; a switch's last arm is its `otherwise`. */
   arm(statement: Statement, arm: number): (() => void) | undefined;
   /** An index into `Program.verdicts`. */
   verdict(index: number): (() => void) | undefined;
@@ -65,8 +65,8 @@ const normal: Completion = -1;
 const returned: Completion = -2;
 
 /**
- * Judges one call. The caller must have checked with `admit` that the number is judged. Updates `state` in place,
- * whatever the verdict. `parameters` has one word for each of the program's parameters.
+ * Judges one call. The caller must have checked with `admit` that the number is judged. Updates `state` in place for every
+ * verdict. `parameters` has one word for each of the program's parameters.
  */
 export function evaluate(
   program: Program,

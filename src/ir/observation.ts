@@ -17,7 +17,7 @@ export interface Observation {
   readonly at: Location | undefined;
 }
 
-/** Where a call passes the argument. */
+/** The register with which a call passes the argument. */
 export interface Source {
   /** The call's number. */
   readonly number: number;
@@ -27,7 +27,7 @@ export interface Source {
   readonly length: number | undefined;
 }
 
-/** What lies behind the pointer. */
+/** The type of the memory behind the pointer. */
 export type Shape =
   /** A path: NUL-terminated, at most PATH_MAX bytes with the NUL (getname(), fs/namei.c). */
   | { readonly is: "path" }
@@ -77,9 +77,9 @@ export type Reading =
   | { readonly is: "any-entry"; readonly patterns: readonly Pattern[] }
   /** Bytes of a structure, little-endian, zero-extended. */
   | { readonly is: "field"; readonly offset: number; readonly bytes: 1 | 2 | 4 | 8 }
-  /** Of an address. `high` and `low` are the IPv6 address, an IPv4 one mapped (::ffff:0:0/96); 0 in other addresses. */
+  /** A part of an address. `high` and `low` are the IPv6 address, an IPv4 one mapped (::ffff:0:0/96); 0 in other addresses. */
   | { readonly is: "address"; readonly part: AddressPart }
-  /** Of a message: the bytes of its control data (`msg_controllen`, a size_t); 0 behind a null pointer. */
+  /** The bytes of a message's control data (`msg_controllen`, a size_t); 0 behind a null pointer. */
   | { readonly is: "control-length" }
   /** Bit k is set where the object that the path leads to is this one (`is`), or lies in or below it (`under`). */
   | { readonly is: "resolved"; readonly objects: readonly ResolvedObject[] };
@@ -119,7 +119,7 @@ export const maximumPatterns = 63;
 /** Bounds of a list. */
 export interface ListBounds {
   readonly entries: number;
-  /** Of all strings with their NULs. */
+  /** The bytes of all strings with their NULs. */
   readonly bytes: number;
 }
 
@@ -168,7 +168,7 @@ export function observationFaults({ shape, sources }: Observation): string[] {
     for (const register of [source.register, source.length ?? 0]) {
       if (!Number.isInteger(register) || register < 0 || register > 5) faults.push(`no register ${register}`);
     }
-    if (sized !== (source.length !== undefined)) faults.push("the length is read where there is none, or not read");
+    if (sized !== (source.length !== undefined)) faults.push("a missing length is read, or a length is not read");
   });
   if (shape.is === "strings" && !(shape.entries >= 1 && shape.entries <= maximumEntries)) faults.push("entries");
   if (shape.is === "strings" && !(shape.bytes >= 1 && shape.bytes <= maximumListBytes)) faults.push("bytes");

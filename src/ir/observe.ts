@@ -28,7 +28,7 @@ export type Memory =
       readonly is: "bytes";
       readonly bytes: Uint8Array;
       readonly resolved?: Resolution;
-      /** Of a message: its `msg_controllen`. */
+      /** The `msg_controllen` of a message. */
       readonly controlLength?: bigint;
     }
   | { readonly is: "strings"; readonly entries: readonly Uint8Array[] }
@@ -62,7 +62,7 @@ export function automataOf({ observations, words }: Pick<Program, "observations"
   });
 }
 
-/** What stays the same over all calls of a program. */
+/** Observes the memory of a program's calls, with the parts that are the same for all calls. */
 export class Observer {
   readonly #program: Pick<Program, "observations" | "words">;
   readonly #ofCall = new Map<number, ObservationOfCall[]>();
@@ -94,7 +94,7 @@ export class Observer {
     this.#zeros = program.words.map(() => 0n);
   }
 
-  /** What must be read for a call; empty for most. */
+  /** The observations of a call; empty for most calls. */
   of(number: number): readonly ObservationOfCall[] {
     return this.#ofCall.get(number) ?? nothing;
   }

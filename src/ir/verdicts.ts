@@ -77,7 +77,7 @@ export interface Verdict {
 /** The largest errno; the kernel answers a larger one as this (kernel/seccomp.c, MAX_ERRNO). */
 export const maximumErrno = 4095;
 
-/** What a denial with errno 0 does, for people: its number alone does not say it. */
+/** The effect of a denial with errno 0 in messages, because the number alone does not show it. */
 export const returnsZero = "returns 0 without being made";
 
 /** Whether the caller takes the call for done, although the kernel does not make it. */

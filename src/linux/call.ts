@@ -31,7 +31,7 @@ export interface CallParameter {
   readonly kind: ArgumentKind;
 }
 
-/** What a policy may ask of an argument; `flags` and `choice` name a set of `generated/flags.ts`. */
+/** The type of an argument in policies; `flags` and `choice` name a set of `generated/flags.ts`. */
 export type ArgumentKind =
   | { readonly is: "integer" }
   | { readonly is: "pointer" }

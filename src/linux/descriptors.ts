@@ -34,7 +34,7 @@ export function reservePolling(epoll?: number): void {
 export function pollFor(descriptors: readonly number[], milliseconds?: number): readonly number[] {
   const { length } = descriptors;
   // int fd; short events; short revents
-  const entries = length <= kept.length >> 1 ? kept : new Int32Array(2 * length);
+  const entries = length <= reused.length >> 1 ? reused : new Int32Array(2 * length);
   for (let index = 0; index < length; index++) {
     entries[2 * index] = descriptors[index]!;
     entries[2 * index + 1] = pollBits.in;
@@ -44,8 +44,8 @@ export function pollFor(descriptors: readonly number[], milliseconds?: number): 
   return descriptors.map((_, index) => (result > 0 ? (entries[2 * index + 1]! >>> 16) & 0xffff : 0));
 }
 
-/** Memory outside of JavaScript's heap, which the addon is given, takes longer to make than a poll that finds something. */
-const kept = new Int32Array(16);
+/** Reused, because allocating memory outside of JavaScript's heap takes longer than a poll with a ready descriptor. */
+const reused = new Int32Array(16);
 const keptTime = new BigInt64Array(2);
 
 function timespec(milliseconds: number | undefined): BigInt64Array | null {
@@ -87,7 +87,7 @@ export function hasRoom(descriptor: number): boolean {
 
 /** O_CLOEXEC, SOCK_CLOEXEC, EPOLL_CLOEXEC; not FD_CLOEXEC. */
 const closeOnExec = 0o2000000;
-/** Of fcntl(2): F_SETFD. */
+/** F_SETFD of fcntl(2). */
 export const setDescriptorFlags = 2;
 /** FD_CLOEXEC */
 export const closeOnExecFlag = 1;

@@ -3,7 +3,7 @@
  * `struct seccomp_notif`; results are 0 or more, or a negative errno, where nothing else is said.
  */
 
-/** What a notification looks like: its size, and where its fields are. */
+/** The layout of a notification: its size, and the offsets of its fields. */
 export const notificationLayout = { size: 80, id: 0, tid: 8, data: 16 } as const;
 /** `struct seccomp_data`. */
 export const dataLayout = { size: 64, number: 0, architecture: 4, instructionPointer: 8, arguments: 16 } as const;

@@ -153,7 +153,7 @@ export const servedByObject: ReadonlySet<string> = new Set(["open", "openat", "o
 
 const paths: ReadonlySet<string> = new Set(["path", "oldpath", "newpath"]);
 
-/** What lies behind the argument of this name; undefined where nothing can be asked about it. */
+/** The type of memory behind the argument of this name; undefined if policies cannot read it. */
 export function pointeeOf(call: string, parameter: string): Pointee | undefined {
   const own = exceptions[call];
   if (own !== undefined && Object.hasOwn(own, parameter)) return own[parameter];

@@ -25,7 +25,7 @@ export function exitCode(status: number): number {
   return (status >> 8) & 0xff;
 }
 
-/** What a shell exits with for a child that a signal ended. */
+/** The exit status of a shell for a child that a signal ended. */
 export function shellStatus(signal: number): number {
   return 128 + signal;
 }

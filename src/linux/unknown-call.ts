@@ -135,7 +135,7 @@ export function knownOrigins(): Iterable<readonly [name: string, calls: readonly
 export interface Explanation {
   /** A sentence without its full stop. */
   readonly message: string;
-  /** What to write instead. */
+  /** The name to write instead. */
   readonly help: string;
 }
 

@@ -214,7 +214,7 @@ export class CidrSet {
     const bounds: { from: bigint; to: bigint }[] = [];
     for (const { from, to } of sorted) {
       const last = bounds.at(-1);
-      // Next to an IPv4 block an IPv6 block may begin: one range of the space, whatever it stands for.
+      // An IPv6 block may begin directly behind an IPv4 block. They are one range of the space.
       if (last === undefined || from > last.to + 1n) bounds.push({ from, to });
       else if (to > last.to) last.to = to;
     }

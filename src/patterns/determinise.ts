@@ -29,7 +29,7 @@ export const mostRawStates = 32_768;
 interface PositionSet {
   readonly id: number;
   readonly positions: readonly number[];
-  /** Where each symbol leads; filled when it is asked for the first time. */
+  /** The next state for each symbol, computed at the first request. */
   steps: readonly PositionSet[] | undefined;
 }
 
@@ -124,13 +124,13 @@ class PositionSets {
         else if (at.mark) visit(to, false);
       }
     }
-    // What only leads on for free says nothing more.
-    const kept = found.filter((position) => {
+    // A position with free steps only is redundant, because their targets were found, too.
+    const relevant = found.filter((position) => {
       const { edges, accepts } = this.#positions[position]!;
       return edges.length > 0 || accepts.length > 0;
     });
-    this.#work.spend(kept.length);
-    const positions = Int32Array.from(kept).sort();
+    this.#work.spend(relevant.length);
+    const positions = Int32Array.from(relevant).sort();
     const key = positions.join();
     let set = this.#known.get(key);
     if (set === undefined) {
@@ -194,7 +194,7 @@ class States {
     return isAlike ? { set: end, partial: undefined } : { set, partial };
   }
 
-  /** Where all ends of a sequence lead: those that make it invalid, by the number of bytes, and those that complete it. */
+  /** The next states at all ends of a sequence: by the number of bytes if it is invalid, and if it is complete. */
   #ends(set: PositionSet, { bytes, missing, symbols }: Partial): PositionSet[] {
     const ends: PositionSet[] = [];
     let at = set;

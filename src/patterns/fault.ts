@@ -11,7 +11,7 @@ export type FaultKind =
 
 export interface Fault {
   readonly kind: FaultKind;
-  /** Where in the text, in UTF-16 units from 0; at most the text's length. */
+  /** The position in the text, in UTF-16 units from 0; at most the text's length. */
   readonly offset: number;
   /** How many UTF-16 units are at fault, at least 1. */
   readonly length: number;

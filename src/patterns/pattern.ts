@@ -22,7 +22,7 @@ export interface Pattern {
    * | `matches` | what the glob says (`glob.ts`) |
    */
   readonly kind: PatternKind;
-  /** Of `under`, without a `/` at the end unless it is `/`. */
+  /** The directory of `under`, without a `/` at the end unless it is `/`. */
   readonly text: string;
 }
 

@@ -41,7 +41,7 @@ class Builder implements Positions {
   readonly positions: Position[] = [];
   readonly sets: CharacterSet[] = [];
   readonly #setKeys = new Map<string, number>();
-  /** Where an item leads from a position. */
+  /** The targets of an item at a position. */
   readonly #known = new Map<string, number>();
 
   constructor() {
@@ -49,7 +49,7 @@ class Builder implements Positions {
     this.#position();
   }
 
-  /** Where the pattern ends. */
+  /** The positions at the end of the pattern. */
   pattern({ kind, text }: Pattern): readonly number[] {
     switch (kind) {
       case "is":

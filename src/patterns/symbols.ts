@@ -9,15 +9,15 @@ export interface Symbols {
   readonly count: number;
   /** The symbols in each set. */
   readonly members: readonly (readonly number[])[];
-  /** Of a byte that is in no valid sequence. */
+  /** The symbol of a byte outside valid sequences. */
   readonly invalid: number;
-  /** Of a code point. */
+  /** The symbol of a code point. */
   of(code: number): number;
-  /** Of all code points of this range, or undefined where they have several. */
+  /** The symbol of all code points of this range, or undefined if they have several. */
   ofRange(from: number, to: number): number | undefined;
 }
 
-/** What two code points must not share although no pattern says so: ASCII is one byte, the rest is several. */
+/** Boundaries of symbols for all patterns: ASCII characters are one byte, others are several. */
 const firstLong = 0x80;
 const lastCode = 0x10ffff;
 
@@ -28,7 +28,7 @@ export function symbolsOf(sets: readonly CharacterSet[], work: Work): Symbols {
       cuts.add(from);
       if (to < lastCode) cuts.add(to + 1);
     }
-  /** Where each stretch of alike code points starts. */
+  /** The first code point of each range with one symbol. */
   const starts = Uint32Array.from(cuts).sort();
   const inSets: number[][] = Array.from(starts, () => []);
   for (const [set, { intervals }] of sets.entries())

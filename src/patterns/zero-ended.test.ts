@@ -9,7 +9,7 @@ function bitsOf(automaton: Automaton, text: Uint8Array): bigint {
 }
 
 describe("the automaton of texts that end at a zero", () => {
-  it("gives what the other gives for the text before the zero, whatever follows", () => {
+  it("gives the other automaton's result for the bytes before the zero, for any bytes after it", () => {
     for (const seed of seeds(200)) {
       const choices = new PatternChoices(seed);
       const patterns = choices.patterns(3);

@@ -89,7 +89,7 @@ class World {
       const { exclusive } = this.rules[Number(key.split(" ")[0])]!;
       if ((exclusive >>> [...sides][0]!) & 1) assert.equal(list.length, 1);
     }
-    // No deadlock: somebody runs whose end lets others go on. No lost wake-up: a waiter without anybody before it runs.
+    // No deadlock: if calls wait, a call runs. No lost wake-up: a call waits only for calls before it.
     if (waiting > 0) assert.ok(running > 0);
     this.status.forEach((_, call) => {
       const wait = this.table.waitOf(call);

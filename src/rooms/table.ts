@@ -1,27 +1,27 @@
 /**
- * Who is in which room, and who waits: the definition of admission that every engine has. Pure: the caller gives the time.
+ * The calls in rooms, and the waiting calls: the definition of admission for all engines. Pure: the caller gives the time.
  *
  * - A call takes its rooms in ascending order, and holds those that it has while it waits for the next. So two calls never
  *   wait for each other.
  * - A room admits a call if no call waits before it, and the room is empty or held by calls of the same side that is not
  *   exclusive. So no waiter is overtaken, and each is admitted when those before it have ended.
  * - A wait that reaches the room's timeout ends: the call is late and releases what it holds. Each room has its own time.
- * - A call leaves when it has ended, when a signal interrupts its wait, and when its task dies, whatever it held or awaited.
+ * - A call leaves all rooms when it has ended, when a signal interrupts its wait, and when its task dies.
  */
 import type { Room } from "../ir/program.ts";
 
-/** What admission depends on. */
+/** The properties of a room on which admission depends. */
 export type RoomRule = Pick<Room, "exclusive" | "timeout">;
 
 export interface RoomRequest {
   /** An index into the rules. */
   readonly room: number;
   readonly side: number;
-  /** The process, the address space, or one value for the whole tree: each owner has a room of its own. */
+  /** The process, the address space, or one value for the whole tree: each owner has its own room. */
   readonly owner: unknown;
 }
 
-/** What became of a call: it may run now, or it has waited too long for this room and holds nothing. */
+/** The outcome of a call: it may run now, or it has waited too long for this room and holds no room. */
 export type Outcome<Call> =
   | { readonly is: "admitted"; readonly call: Call }
   | { readonly is: "late"; readonly call: Call; readonly room: number };
@@ -30,9 +30,9 @@ interface Entry<Call> {
   readonly call: Call;
   /** In ascending order of rooms. */
   readonly requests: readonly RoomRequest[];
-  /** Of the first requests: all that it holds, and last the one that it waits for, if it waits. */
+  /** The places of its first requests: all that it holds, and last the one that it waits for, if it waits. */
   readonly places: Place<Call>[];
-  /** When its wait ends. Of no meaning while it does not wait. */
+  /** The time at which its wait ends; valid only while it waits. */
   deadline: bigint;
 }
 

@@ -77,7 +77,7 @@ const sentences: Readonly<Record<string, string>> = {
   EAGAIN: "too many processes want to be let in",
 };
 
-/** Why the server is none of portcullis's; undefined if it may be. */
+/** Why the server is not portcullis's; undefined if it may be. */
 function doubtAbout(socket: Socket): string | undefined {
   const { fd } = (socket as unknown as { readonly _handle?: { readonly fd: number } })._handle ?? { fd: -1 };
   const peer = peerOf(fd);

@@ -1,8 +1,8 @@
-/** Where status sockets of generated names are: a folder that only their user can look into. */
+/** The folder of status sockets with generated names, which only their user can open. */
 import { lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
-/** The folder cannot be used: it belongs to somebody else, or cannot be made. */
+/** The folder cannot be used: it belongs to another user, or cannot be made. */
 export class StatusFolderError extends Error {
   override readonly name = "StatusFolderError";
 }

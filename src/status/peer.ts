@@ -15,7 +15,7 @@ export interface Peer {
   readonly uid: number;
 }
 
-/** Who connected, or who listens. Undefined if the socket has no peer. */
+/** The process that connected or that listens. Undefined if the socket has no peer. */
 export function peerOf(descriptor: number): Peer | undefined {
   const credentials = new Int32Array(3);
   const length = new Uint32Array([12]);

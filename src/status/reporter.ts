@@ -15,7 +15,7 @@ export interface ReportedRun {
   readonly command: readonly string[];
   readonly audit: boolean;
   readonly engine: string;
-  /** What the engine cannot show. */
+  /** The data that the engine cannot show. */
   readonly lacks: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export class StatusReporter {
   readonly words: Uint32Array;
   readonly #run: ReportedRun;
   readonly #start = Date.now();
-  /** What the words, which wrap, add up to. */
+  /** The sums of the words, which wrap. */
   readonly #totals: number[];
   readonly #last: number[];
   /** The totals when the calls per second were counted. */

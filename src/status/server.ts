@@ -1,6 +1,6 @@
 /**
  * Serves the status of a running tree on a Unix socket, from the thread that waits for the command. The supervisor's thread
- * has no part in it but for counts and a snapshot a second while somebody reads. Nothing is read from clients.
+ * only counts, and makes a snapshot each second while clients are connected. The server reads no data from clients.
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
@@ -15,7 +15,7 @@ const snapshotTime = 30;
 const mostReaders = 8;
 /** Bytes that a reader may leave unread before lines are left out for it. */
 const mostUnread = 1 << 18;
-/** Of sun_path without its NUL (include/uapi/linux/un.h). */
+/** The size of sun_path without its NUL (include/uapi/linux/un.h). */
 const mostPath = 107;
 
 /** The socket cannot be made. */

@@ -42,7 +42,7 @@ export interface Status {
   readonly command: readonly string[];
   readonly audit: boolean;
   readonly engine: string;
-  /** What the engine cannot show, as sentences without a full stop. */
+  /** The data that the engine cannot show, as sentences without a full stop. */
   readonly unknown: readonly string[];
   /**
    * Calls that the supervisor has judged, those that portcullis refused without a rule among them. Of `seccomp-ebpf`: those
@@ -51,7 +51,7 @@ export interface Status {
   readonly calls: number;
   readonly perSecond: number;
   readonly refusedByPortcullis: number;
-  /** Those with a call, the most frequent first. */
+  /** The verdicts with a call, the most frequent first. */
   readonly verdicts: readonly VerdictCount[];
   /** Undefined before the first judgement. */
   readonly state:

@@ -154,8 +154,8 @@ ${rows.join("\n")}
 
 /** An int of which the kernel uses 16 bits or fewer is a Uint16. */
 function narrowed(parameter: BuiltParameter, rewrite: Rewrite | undefined): BuiltParameter {
-  const kept = rewrite === undefined ? -1n : ~BigInt.asIntN(64, rewrite.clear);
-  return parameter.kind.is === "integer" && parameter.width === 32 && kept >= 0n && kept <= 0xffffn
+  const used = rewrite === undefined ? -1n : ~BigInt.asIntN(64, rewrite.clear);
+  return parameter.kind.is === "integer" && parameter.width === 32 && used >= 0n && used <= 0xffffn
     ? { ...parameter, width: 16, signed: false }
     : parameter;
 }

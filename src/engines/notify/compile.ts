@@ -90,7 +90,7 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
   return traits;
 }
 
-/** Those of the calls that the policy may let pass. */
+/** The calls of these that the policy may allow. */
 function passingOf(numbers: readonly number[], program: Program, split: SplitPolicy): readonly number[] {
   return numbers.filter((number) => {
     const decision = split.get(number);

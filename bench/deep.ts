@@ -2,16 +2,17 @@
  * Measures policies that read behind pointers: first one call, against supervisors in C with the same mechanisms
  * (bench/reference/pinning.c, serving.c), an openat with a pinned path and a served one; then the start, and whole
  * programs with every path pinned, against the same without a policy; last the engine in the kernel, in instructions.
+ * --only chooses: calls, threads, start, npm, kernel, make, and of its projects native, lua, zlib and the others.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { pinEverything } from "../test/live/pinned-policy.ts";
+import { isChosen, measureBuilds, measureNpm } from "./deep/programs.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { confined, duration, measured, processorTime } from "./support/confined.ts";
 import { instructions, opened } from "./support/machine.ts";
 import { manyPatterns } from "./support/many-patterns.ts";
-import { compare, median, pairs, print } from "./support/pairs.ts";
+import { compare, pairs, print } from "./support/pairs.ts";
 
 const bench = "deep";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
@@ -59,69 +60,22 @@ async function against(what: string, opener: Opener, reference: Opener, limit?: 
   print({ bench, case: `${what}: processor time`, unit, ...spent, informative: true });
 }
 
+const what = "openat and close";
+
+async function readsByThreads(): Promise<void> {
+  const apart = await pairs(5, processor(readByThreads), processor(ours("pinned")));
+  const threads = `${what}, the path pinned and read by a thread, against read by the loop: processor time`;
+  print({ bench, case: threads, unit: "ns/call", informative: true, ...apart });
+}
+
 async function oneCall(): Promise<void> {
-  const pinning = inC("build/bench/pinning");
-  const what = "openat and close";
+  const pinning = inC("build/bench/pinning", "--");
   await against(`${what}, the path pinned, against C that pins`, ours("pinned"), pinning, "≤ 1.3");
   await against(`${what}, served, against C that does the same`, ours("resolved"), inC("build/bench/serving"), "≤ 1.3");
   const unchecked = inC("build/bench/serving", "--unchecked");
   await against(`${what}, served, against C that opens for any caller`, ours("resolved"), unchecked);
-  const apart = await pairs(5, processor(readByThreads), processor(ours("pinned")));
-  const threads = `${what}, the path pinned and read by a thread, against read by the loop: processor time`;
-  print({ bench, case: threads, unit: "ns/call", informative: true, ...apart });
   const plain = await pairs(5, each(opens), each(pinning));
   print({ bench, case: `${what} without a filter, against C that pins`, unit: "ns/call", informative: true, ...plain });
-}
-
-// ── Programs ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const everyPath = join(folder, "every-path.ts");
-writeFileSync(everyPath, pinEverything("", new Set(["path"])));
-
-/** Compares the command with every path pinned with the same command without a policy; `prepare` runs before each. */
-async function program(what: string, limit: string, command: readonly string[], prepare: () => void): Promise<void> {
-  const row = { bench, case: `${what}, every path pinned, against no policy`, unit: "ms" };
-  const timed = (words: readonly string[], spent: number[]) => () => {
-    prepare();
-    let time = 0;
-    const processor = processorTime(() => {
-      time = duration(words);
-    });
-    spent.push(processor / 1e6);
-    return time;
-  };
-  const spent = { ours: [] as number[], reference: [] as number[] };
-  const result = await pairs(3, timed(confined(everyPath, command), spent.ours), timed(command, spent.reference));
-  print({ ...row, limit, ...result });
-  const [ours, reference] = [median(spent.ours), median(spent.reference)];
-  print({ ...row, case: `${row.case}: processor time`, ours, reference, ratio: ours / reference, informative: true });
-}
-
-/** Builds the launcher, the addon and a reference; with --smoke one small program. */
-async function makes(): Promise<void> {
-  const out = join(folder, "make");
-  const targets = isSmoke ? [`${out}/reference/callers`] : ["package", `${out}/reference/supervisor`];
-  for (const jobs of [1, 2]) {
-    const command = ["make", "-s", "-C", "native", `-j${jobs}`, `OUT=${out}`, `DIST=${out}/dist`, ...targets];
-    await program(`make -j${jobs} of native/`, "≤ 1.1", command, () => rmSync(out, { recursive: true, force: true }));
-  }
-}
-
-/** Installs this project's dependencies from npm's own cache, which a first run fills; with --smoke none. */
-async function npm(): Promise<void> {
-  const project = join(folder, "npm");
-  mkdirSync(project);
-  const { name, version, dependencies, devDependencies } = JSON.parse(readFileSync("package.json", "utf8"));
-  const needs = isSmoke ? {} : { dependencies, devDependencies };
-  writeFileSync(join(project, "package.json"), JSON.stringify({ name, version, ...needs }));
-  const empty = { name, version, lockfileVersion: 3, packages: { "": { name, version } } };
-  if (isSmoke) writeFileSync(join(project, "package-lock.json"), JSON.stringify(empty));
-  else cpSync("package-lock.json", join(project, "package-lock.json"));
-  const command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", project];
-  if (!isSmoke) duration([...command, "--prefer-offline"]);
-  await program("npm ci from the cache", "≤ 1.15", [...command, "--offline"], () =>
-    rmSync(join(project, "node_modules"), { recursive: true, force: true }),
-  );
 }
 
 // ── The start ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,11 +130,12 @@ function inKernel(): void {
 }
 
 try {
-  await oneCall();
-  await starts();
-  await makes();
-  await npm();
-  if (!isSmoke || process.env["PORTCULLIS_FULL"] === "1") inKernel();
+  if (isChosen("calls")) await oneCall();
+  if (isChosen("calls", "threads")) await readsByThreads();
+  if (isChosen("start")) await starts();
+  measureBuilds(folder, join(callersCache ?? join(homedir(), ".cache"), "portcullis/bench"));
+  if (isChosen("npm")) measureNpm(folder);
+  if (isChosen("kernel") && (!isSmoke || process.env["PORTCULLIS_FULL"] === "1")) inKernel();
 } finally {
   rmSync(folder, { recursive: true });
 }

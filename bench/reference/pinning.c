@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simplest supervisor in C that pins what it reads behind a pointer: pinning PROGRAM [ARGUMENT...]. It reads the
- * path of every openat, refuses those that begin with /forbidden/, and makes the caller open the others with the path
- * that it has read, by the mechanism of native/addon/pin.h for this one argument. It needs Linux 6.10 (mseal) and has
- * no fallbacks: any failure ends it.
+ * The simplest supervisor in C that pins what it reads behind pointers. It reads paths, refuses those that begin with
+ * /forbidden/, and makes the caller make its other calls with the paths that it has read, by the mechanism of
+ * native/addon/pin.h. It needs Linux 6.10 (mseal) and has no fallbacks: any failure ends it.
+ *
+ * pinning [NUMBER:ARGUMENTS...] -- PROGRAM [ARGUMENT...]: without numbers, of every openat; else of the calls that have
+ * these numbers, whose arguments with a path are the bits of ARGUMENTS. A call whose ARGUMENTS are 0 passes without a look,
+ * which is the least that a supervisor can do.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -31,7 +34,8 @@ enum {
   PAGE = 4096,
   WINDOW = 0x10000,
   SLOTS = 256, /* threads that are alive at the same time */
-  SLOT = PAGE,
+  PATHS = 2,   /* of a call */
+  SLOT = PATHS * PAGE,
   DATA = WINDOW + PAGE,
   SIZE = PAGE + SLOTS * SLOT,
   RED_ZONE = 128,
@@ -40,23 +44,32 @@ enum {
   ERESTARTNOINTR = 513,
 };
 
-/* Makes the call; then restores the path's register and the stack pointer, and continues behind the caller's call. */
+/* Makes the call; then restores the arguments and the stack pointer, and continues behind the caller's call. */
 __asm__(
     ".pushsection .rodata\n"
     "stub:\n"
     "  syscall\n"
-    "  mov 0(%rsp), %rsi\n"
-    "  mov 8(%rsp), %rcx\n"
-    "  lea 144(%rsp), %rsp\n"
+    "  mov 0(%rsp), %rdi\n"
+    "  mov 8(%rsp), %rsi\n"
+    "  mov 16(%rsp), %rdx\n"
+    "  mov 24(%rsp), %r10\n"
+    "  mov 32(%rsp), %r8\n"
+    "  mov 40(%rsp), %rcx\n"
+    "  lea 176(%rsp), %rsp\n"
     "  jmp *%rcx\n"
     "stub_end:\n"
     ".popsection\n");
 extern const char stub[], stub_end[];
 
+enum { ARGUMENTS = 5 };
 struct frame {
-  uint64_t path, instruction_pointer;
+  uint64_t arguments[ARGUMENTS], instruction_pointer;
 };
-_Static_assert(RED_ZONE + sizeof(struct frame) == 144, "the stub has this number");
+_Static_assert(RED_ZONE + sizeof(struct frame) == 176, "the stub has this number");
+
+/* By the call's number: which arguments are paths. */
+enum { NUMBERS = 1024 };
+static unsigned paths_of[NUMBERS];
 
 static struct slot {
   pid_t tid;
@@ -204,7 +217,29 @@ static int seize(const struct seccomp_notif *call) {
   return await_stop((pid_t)call->pid);
 }
 
-static void pin(const struct seccomp_notif *call, const char *path) {
+static void put_arguments(struct user_regs_struct *at, const uint64_t arguments[ARGUMENTS]) {
+  at->rdi = arguments[0];
+  at->rsi = arguments[1];
+  at->rdx = arguments[2];
+  at->r10 = arguments[3];
+  at->r8 = arguments[4];
+}
+
+/* Puts the paths into the slot, and says with which arguments the call arrives. */
+static void expect(struct slot *slot, const struct seccomp_data *call, char paths[PATHS][PAGE]) {
+  const int first = slot_number(slot) * SLOT;
+  slot->is_armed = 1;
+  slot->expected = *call;
+  slot->expected.instruction_pointer = WINDOW + CALL_INSTRUCTION;
+  for (int i = 0, path = 0; i < ARGUMENTS; i++) {
+    if ((paths_of[call->nr] & 1u << i) == 0 || call->args[i] == 0) continue;
+    strcpy((char *)window + PAGE + first + path * PAGE, paths[path]);
+    slot->expected.args[i] = (uint64_t)(DATA + first + path * PAGE);
+    path++;
+  }
+}
+
+static void pin(const struct seccomp_notif *call, char paths[PATHS][PAGE]) {
   const pid_t tid = (pid_t)call->pid;
   struct slot *slot = slot_of(tid);
   uint64_t bytes;
@@ -229,18 +264,15 @@ static void pin(const struct seccomp_notif *call, const char *path) {
   if (is_in_call(&at, &call->data)) {
     if (given >= 0) map_window(tid, &at, given);
     slot->has_window = 1;
-    struct frame frame = {call->data.args[1], call->data.instruction_pointer};
+    struct frame frame = {.instruction_pointer = call->data.instruction_pointer};
+    memcpy(frame.arguments, call->data.args, sizeof frame.arguments);
     at.rsp -= RED_ZONE + sizeof frame;
     struct iovec from = {&frame, sizeof frame}, to = {(void *)(uintptr_t)at.rsp, sizeof frame};
     if (process_vm_writev(tid, &from, 1, &to, 1, 0) != (ssize_t)sizeof frame) fail("no stack");
-    strcpy((char *)window + PAGE + (size_t)slot_number(slot) * SLOT, path);
-    slot->is_armed = 1;
-    slot->expected = call->data;
-    slot->expected.instruction_pointer = WINDOW + CALL_INSTRUCTION;
-    slot->expected.args[1] = (uint64_t)(DATA + slot_number(slot) * SLOT);
+    expect(slot, &call->data, paths);
     at.rip = WINDOW;
-    at.rsi = slot->expected.args[1];
-    at.rax = SYS_openat;
+    put_arguments(&at, (const uint64_t *)slot->expected.args);
+    at.rax = (uint64_t)call->data.nr;
     at.orig_rax = (uint64_t)-1;
     ptrace(PTRACE_SETREGS, tid, NULL, &at);
   }
@@ -256,10 +288,10 @@ static void give_back(const struct seccomp_notif *call) {
   ptrace(PTRACE_GETREGS, tid, NULL, &at);
   struct iovec local = {&frame, sizeof frame}, remote = {(void *)(uintptr_t)at.rsp, sizeof frame};
   if (is_in_call(&at, &call->data) && process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)sizeof frame) {
-    at.rsi = frame.path;
+    put_arguments(&at, frame.arguments);
     at.rip = frame.instruction_pointer - CALL_INSTRUCTION;
     at.rsp += RED_ZONE + sizeof frame;
-    at.rax = SYS_openat;
+    at.rax = (uint64_t)call->data.nr;
     at.orig_rax = (uint64_t)-1;
     ptrace(PTRACE_SETREGS, tid, NULL, &at);
   }
@@ -267,7 +299,7 @@ static void give_back(const struct seccomp_notif *call) {
 }
 
 static void serve(const struct seccomp_notif *call) {
-  static char path[PAGE];
+  static char paths[PATHS][PAGE];
   static const char forbidden[] = "/forbidden/";
   if (call->data.instruction_pointer == WINDOW + CALL_INSTRUCTION) {
     struct slot *slot = slot_of((pid_t)call->pid);
@@ -279,20 +311,40 @@ static void serve(const struct seccomp_notif *call) {
     answer(listener, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
     return;
   }
-  int error = read_path((pid_t)call->pid, call->data.args[1], path);
-  if (error == 0 && strncmp(path, forbidden, sizeof forbidden - 1) == 0) error = -EACCES;
+  int error = 0, count = 0;
+  for (int i = 0; i < ARGUMENTS && error == 0; i++) {
+    if ((paths_of[call->data.nr] & 1u << i) == 0 || call->data.args[i] == 0) continue;
+    error = read_path((pid_t)call->pid, call->data.args[i], paths[count]);
+    if (error == 0 && strncmp(paths[count], forbidden, sizeof forbidden - 1) == 0) error = -EACCES;
+    count++;
+  }
   if (error != 0) answer(listener, call, error, 0);
-  else pin(call, path);
+  else if (count == 0) answer(listener, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+  else pin(call, paths);
+}
+
+/* NUMBER:ARGUMENTS. False where it is none. */
+static bool read_rule(const char *text, unsigned *number) {
+  unsigned arguments;
+  if (sscanf(text, "%u:%u", number, &arguments) != 2 || *number >= NUMBERS || arguments >= 1u << ARGUMENTS ||
+      __builtin_popcount(arguments) > PATHS)
+    return false;
+  paths_of[*number] = arguments;
+  return true;
 }
 
 int main(int argc, char **argv) {
-  if (argc < 2) {
-    fprintf(stderr, "usage: %s PROGRAM [ARGUMENT...]\n", argv[0]);
+  unsigned numbers[MOST_CALLS] = {SYS_openat}, count = 0;
+  paths_of[SYS_openat] = 1u << 1;
+  int at = 1;
+  while (at < argc && count < MOST_CALLS && read_rule(argv[at], &numbers[count])) at++, count++;
+  if (at + 1 >= argc || strcmp(argv[at], "--") != 0) {
+    fprintf(stderr, "usage: %s [NUMBER:ARGUMENTS...] -- PROGRAM [ARGUMENT...]\n", argv[0]);
     return 125;
   }
   make_window();
   pid_t child;
-  listener = start(argv + 1, SYS_openat, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &child);
+  listener = start_for(argv + at + 1, numbers, count == 0 ? 1 : count, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &child);
   if (listener < 0 || ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul) != 0) return 124;
   struct seccomp_notif notification;
   while (receive(listener, &notification)) serve(&notification);

@@ -35,7 +35,8 @@ static void admit(int listener) {
 int main(int argc, char **argv) {
   if (argc < 2) return 125;
   pid_t child;
-  int listener = start_for(argv + 1, SYS_getppid, SYS_getpgrp, 0, &child);
+  const unsigned numbers[] = {SYS_getppid, SYS_getpgrp};
+  int listener = start_for(argv + 1, numbers, 2, 0, &child);
   if (listener < 0) return 125;
   if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul) != 0) return 124; /* the kernel lacks the flag */
   for (;;) {

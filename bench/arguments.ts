@@ -22,6 +22,7 @@ import {
   ratesUnder,
 } from "./arguments/rates.ts";
 import { amount, chosen, isSmoke } from "./support/amount.ts";
+import { removeWithUs } from "./support/end-with-us.ts";
 import { instructions } from "./support/machine.ts";
 import { median, print } from "./support/pairs.ts";
 import { record, runsIn } from "./surface/recording.ts";
@@ -131,6 +132,7 @@ if (guest !== undefined) {
   console.log(JSON.stringify(await ratesUnder(servers.find((one) => one.name === name)!, folder!, "seccomp-ebpf")));
 } else {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-arguments-"));
+  removeWithUs(folder);
   const checked: Checked[] = [];
   try {
     for (const server of measured) {

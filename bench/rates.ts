@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { amount, chosen, isSmoke } from "./support/amount.ts";
+import { removeWithUs } from "./support/end-with-us.ts";
 import { print } from "./support/pairs.ts";
 import { ratesOf } from "./surface/enforcement.ts";
 import { printRates } from "./surface/print-rates.ts";
@@ -26,6 +27,7 @@ if (unknown.length > 0) throw new Error(`no such server: ${unknown.join(", ")}`)
 const documentFile = "docs/surface.md";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-rates-"));
+removeWithUs(folder);
 const measured: ServerRates[] = [];
 try {
   for (const server of servers.filter(({ name }) => wanted.includes(name))) {

@@ -14,12 +14,14 @@ import { CallCensus } from "../src/record/census.ts";
 import type { RecorderName } from "../src/record/recorder.ts";
 import { recorderOf, recorders } from "../src/record/registry.ts";
 import { amount, isSmoke } from "./support/amount.ts";
+import { machineWithUs, removeWithUs } from "./support/end-with-us.ts";
 import { requests, requestsPerSecond, type Server, start, stop } from "./support/nginx-server.ts";
 import { median, pairs, print, type Row } from "./support/pairs.ts";
 import { traceTexts } from "./support/trace-texts.ts";
 
 const bench = "record";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-record-"));
+removeWithUs(folder);
 /** The machine measures this recorder only. */
 const only = process.env["PORTCULLIS_BENCH_RECORDER"];
 const strace = await start(18_490, ["strace", "-f", "-o", join(folder, "strace")]);
@@ -164,7 +166,8 @@ function inMachine(): void {
     ["an ordinary user", "65534"],
   ] as const) {
     const words = ["run", "--user", uid, "--timeout", "3600", ...given, "--", "node", "build/bench/record.mjs"];
-    const text = execFileSync("kernel/vm", words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+    const [vm, ...tied] = machineWithUs;
+    const text = execFileSync(vm, [...tied, ...words], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
     for (const line of text.split("\n").filter((one) => one.startsWith("{"))) {
       const found = JSON.parse(line) as Row;
       print({ ...found, case: `in the machine, as ${who}: ${found.case}` });

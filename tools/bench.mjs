@@ -43,7 +43,8 @@ await build({
 
 let failed = false;
 for (const name of names) {
-  const run = spawnSync(process.execPath, [`build/bench/${name}.mjs`], {
+  // A benchmark ends with this process, and its servers end with it.
+  const run = spawnSync("setpriv", ["--pdeathsig", "TERM", "--", process.execPath, `build/bench/${name}.mjs`], {
     stdio: ["ignore", asJson ? "inherit" : "pipe", "inherit"],
     encoding: "utf8",
     env: {

@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { amount } from "../support/amount.ts";
+import { machineWithUs } from "../support/end-with-us.ts";
 import { compareForms, type Rates } from "../surface/rounds.ts";
 import type { Server } from "../surface/server.ts";
 
@@ -52,7 +53,8 @@ export function ratesInMachine(server: Server, folder: string): FormRates {
   const environment = [`${guestVariable}=${server.name} ${folder}`];
   for (const name of ["PORTCULLIS_BENCH_SMOKE"]) environment.push(`${name}=${process.env[name] ?? ""}`);
   const given = environment.flatMap((one) => ["--env", one]);
-  const text = execFileSync("kernel/vm", [...words, ...given, "--", "node", "build/bench/arguments.mjs"], {
+  const [vm, ...tied] = machineWithUs;
+  const text = execFileSync(vm, [...tied, ...words, ...given, "--", "node", "build/bench/arguments.mjs"], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   });

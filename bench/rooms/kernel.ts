@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { amount } from "../support/amount.ts";
+import { machineWithUs } from "../support/end-with-us.ts";
 import { instructions } from "../support/machine.ts";
 import { median, print } from "../support/pairs.ts";
 
@@ -59,7 +60,8 @@ function measureContention(): void {
   });
   const script = ["sh", "bench/rooms/contending.sh", `${turns}`, `${amount(31, 1)}`, ...bundles];
   const words = ["run", "--kernel", "patched", "--timeout", "3600", "--", ...script];
-  const text = execFileSync("kernel/vm", words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const [vm, ...tied] = machineWithUs;
+  const text = execFileSync(vm, [...tied, ...words], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   const lines = text
     .trim()
     .split("\n")

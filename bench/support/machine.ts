@@ -1,5 +1,6 @@
 /** Runs commands under a kernel of kernel/, in a virtual machine whose clock counts instructions. */
 import { execFileSync } from "node:child_process";
+import { machineWithUs } from "./end-with-us.ts";
 
 /**
  * Runs commands sequentially in one machine with --icount; each prints a number. Throws an error with the output if one
@@ -19,7 +20,8 @@ export function instructions<Case extends string>(
   ].join("\n");
   const appended = append.flatMap((word) => ["--append", word]);
   const words = ["run", "--kernel", kernel, "--icount", "--timeout", "3600", ...appended, "--", "sh", "-c", script];
-  const text = execFileSync("kernel/vm", words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const [vm, ...tied] = machineWithUs;
+  const text = execFileSync(vm, [...tied, ...words], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   const values = new Map(text.split("\n").map((line) => line.split(" ") as [string, string]));
   const entries = names.map((name, index) => {
     const value = Number(values.get(`${index}`) ?? Number.NaN);

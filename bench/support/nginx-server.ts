@@ -1,9 +1,10 @@
 /** nginx with one worker, pinned to one core, as a server to measure, and wrk on the other core as its load. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { removeWithUs, startWithUs } from "./end-with-us.ts";
 
 if (availableParallelism() < 2) throw new Error("the server and its load need one core each");
 
@@ -20,6 +21,7 @@ export interface Server {
 export async function start(port: number, prefix: readonly string[]): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
   chmodSync(folder, 0o755);
+  removeWithUs(folder);
   mkdirSync(join(folder, "www"));
   writeFileSync(join(folder, "www", "index.html"), "x".repeat(1024));
   const user = process.getuid?.() === 0 ? "user www-data;" : "";
@@ -32,7 +34,7 @@ export async function start(port: number, prefix: readonly string[]): Promise<Se
        server { listen 127.0.0.1:${port}; root ${folder}/www; } }`,
   );
   const words = [...prefix, "nginx", "-c", join(folder, "nginx.conf"), "-g", "daemon off;"];
-  const child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
+  const child = startWithUs(words, { stdio: ["ignore", "inherit", "inherit"] });
   const page = `http://127.0.0.1:${port}/index.html`;
   for (let attempt = 0; ; attempt += 1) {
     // A server whose port is taken exits, and another server may respond there.

@@ -1,13 +1,14 @@
 /** One start of a server behind a prefix of words: its whole load in a shuffled order, and its end. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { readTrace } from "../../src/traces/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
 import { unpackTrace } from "../../src/traces/unpack.ts";
+import { startWithUs } from "../support/end-with-us.ts";
 import type { Instance, Server } from "./server.ts";
-import { endWithUs, eventually, Site } from "./site.ts";
+import { eventually, Site } from "./site.ts";
 
 /** Milliseconds for a server to end after SIGTERM. */
 const endPatience = 60_000;
@@ -50,10 +51,9 @@ export async function start(server: Server, { seed, prefix, nth = 1 }: StartOpti
     throw error;
   });
   const words = [...prefix, ...instance.command];
-  child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  child = startWithUs(words, { stdio: ["ignore", "pipe", "pipe"] });
   for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (data: Buffer) => output.push(data));
   const started = child;
-  endWithUs(started);
   try {
     await eventually(async () => {
       if (started.exitCode === null && started.signalCode === null) {

@@ -2,13 +2,14 @@
  * A folder, loopback ports, random values and helper processes for one start of a server. Its end removes and ends all
  * of them.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, createServer as createTcp } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { removeWithUs, startWithUs } from "../support/end-with-us.ts";
 import { onProcessor } from "./processors.ts";
 import { Random } from "./random.ts";
 
@@ -18,20 +19,8 @@ let base: string | undefined;
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-surface-"));
   chmodSync(folder, 0o755);
-  process.once("exit", () => {
-    for (const child of living) child.kill("SIGTERM");
-    rmSync(folder, { recursive: true, force: true });
-  });
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
+  removeWithUs(folder);
   return folder;
-}
-
-const living = new Set<ChildProcess>();
-
-/** Ends the child with this process, also if this process is interrupted. */
-export function endWithUs(child: ChildProcess): void {
-  living.add(child);
-  child.once("exit", () => living.delete(child));
 }
 
 export class Site {
@@ -90,10 +79,9 @@ export class Site {
 
   /** Starts a process of the load outside the recording, for example a FastCGI program. */
   helper(words: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
-    const child = spawn(words[0]!, words.slice(1), { stdio: "ignore", env: { ...process.env, ...environment } });
+    const child = startWithUs(words, { stdio: "ignore", env: { ...process.env, ...environment } });
     child.on("error", () => {});
     this.#helpers.push(child);
-    endWithUs(child);
     return child;
   }
 

@@ -41,7 +41,11 @@ static bool is_asked(struct pins *own, int milliseconds) {
   return epoll_wait(own->epoll, &event, 1, milliseconds) > 0 && (event.events & EPOLLIN) != 0;
 }
 
-bool pin_is_late(const struct pins *own, pid_t tid) { return is_stray(own->strays, tid); }
+/* Releases it where it has stopped: while calls wait for a room, this may be the only place that looks for its stop. */
+bool pin_is_late(struct pins *own, pid_t tid) {
+  release_strays(&own->strays);
+  return is_stray(own->strays, tid);
+}
 
 void await_strays(struct pins *own) {
   for (;;) {

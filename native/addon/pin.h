@@ -310,7 +310,7 @@ int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
  */
 int pin_interrupt(struct pins *own, pid_t tid);
 /* True if the thread is traced and has not stopped yet. */
-bool pin_is_late(const struct pins *own, pid_t tid);
+bool pin_is_late(struct pins *own, pid_t tid);
 /* The thread has ended. The caller must say so before another thread can have its id. */
 void pin_ended(struct pins *own, pid_t tid);
 /* The thread's execve(2) is about to pass, pinned or not. */

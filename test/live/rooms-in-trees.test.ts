@@ -57,7 +57,7 @@ describe.each(users)("as $name", ({ uid }) => {
     expect(said("rooms-followed", uid, victim("rooms_tree"), which)).toEqual({ status: 0, said: expected });
   });
 
-  it.each(["spin", "sleep", "end"])("ends the hold of a thread that does not come again: %s", (which) => {
+  it.each(["spin", "starved", "sleep", "end"])("ends the hold of a thread that does not come again: %s", (which) => {
     expect(said("rooms", uid, victim("rooms_expected"), which)).toEqual({ status: 0, said: disappointed });
   });
 

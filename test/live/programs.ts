@@ -259,6 +259,7 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "rooms-kill": () => rooms(100, verdicts.kill),
   "rooms-of-memory": () => rooms(100, verdicts.deny, "memory"),
   "rooms-of-process": () => rooms(100, verdicts.deny, "process"),
+  "rooms-of-patient-process": () => rooms(60_000, verdicts.deny, "process"),
   "rooms-pinned": () => roomsAbout({ is: "length" }),
   "rooms-served": () => roomsAbout({ is: "resolved", objects: [{ is: "under", path: "/proc" }] }),
   /**

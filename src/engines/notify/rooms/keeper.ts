@@ -80,7 +80,7 @@ export class RoomKeeper {
   readonly #table: RoomTable<Entry>;
   readonly #pinning: Pinning;
   readonly #listener: number;
-  /** By thread. */
+  /** By thread, in the order of the next looks. */
   readonly #entries = new Map<number, Entry>();
   /** In the order of the next looks. */
   readonly #waiting = new Set<Entry>();
@@ -263,7 +263,10 @@ export class RoomKeeper {
     if (time < this.#nextLook) return;
     this.#nextLook = time + times.look;
     this.#settle(this.#table.expire(now()));
-    for (const entry of this.#awaited().slice(0, mostLooks)) this.#look(entry, time);
+    for (const entry of this.#awaited().slice(0, mostLooks)) {
+      this.#look(entry, time);
+      this.#putLast(entry);
+    }
     for (const entry of [...this.#waiting].slice(0, mostLooks)) this.#lookAtWaiting(entry);
   }
 
@@ -274,6 +277,14 @@ export class RoomKeeper {
     return [...this.#entries.values()].filter(
       ({ isAdmitted, requests }) => isAdmitted && requests.some(({ room, owner }) => wanted[room]!.has(owner)),
     );
+  }
+
+  /** Many calls that last must not hide the end of another one, which may be of another room. */
+  #putLast(entry: Entry): void {
+    const { tid } = entry.call.thread;
+    if (this.#entries.get(tid) !== entry) return;
+    this.#entries.delete(tid);
+    this.#entries.set(tid, entry);
   }
 
   /** Finds whether the call of a holder has ended. */

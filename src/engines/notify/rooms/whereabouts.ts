@@ -56,16 +56,36 @@ export function whereabouts(tid: number, call: Uint8Array): Whereabouts {
     if (values[index] !== hex(dataLayout.arguments + 8 * index)) return "elsewhere";
   }
   if (values[7] !== hex(dataLayout.instructionPointer)) return "elsewhere";
-  // A thread that a signal has stopped has returned from its call, and makes it again.
-  return isStopped(tid) ? "elsewhere" : "in-call";
+  return hasReturned(tid) ? "elsewhere" : "in-call";
 }
 
-const hasEnded = (tid: number): boolean => native().syscall(callNumber("tkill"), tid, 0) === -errno.ESRCH;
+/** A process's first thread that ends before the others keeps its id, and the kernel hides its files from ordinary users. */
+const hasEnded = (tid: number): boolean =>
+  native().syscall(callNumber("tkill"), tid, 0) === -errno.ESRCH || /^[ZX]/.test(stateOf(tid));
 
-function isStopped(tid: number): boolean {
+/**
+ * Whether the thread sleeps behind its call, where its registers are still those of the call. A signal (T) stops a thread
+ * that then makes its call again. A tracer (t) stops it at the end of a call or when it dies, and within no call that can
+ * hold a room.
+ */
+function hasReturned(tid: number): boolean {
+  if (/^[Tt]/.test(stateOf(tid))) return true;
+  const place = read(`${tid}/wchan`);
+  return typeof place === "string" && behindCalls.test(place);
+}
+
+/** The letter of proc(5) first; "" where it cannot be read. */
+function stateOf(tid: number): string {
   const text = read(`${tid}/stat`);
-  return typeof text === "string" && text.slice(text.lastIndexOf(")") + 2).startsWith("T");
+  return typeof text === "string" ? text.slice(text.lastIndexOf(")") + 2) : "";
 }
+
+/**
+ * Functions in which such a thread sleeps (kernel/signal.c, kernel/exit.c): it is frozen by its cgroup, or killed while its
+ * process's memory is dumped. The compiler inlines two of them into get_signal() and do_exit(). Without CONFIG_KALLSYMS there
+ * are no names.
+ */
+const behindCalls = /^(?:do_freezer_trap|get_signal|coredump_task_exit|do_exit)\b/;
 
 /** Whether signals are pending that the thread does not block: `own` for this thread, `shared` for its process. */
 export function waitingSignals(tid: number): { readonly own: boolean; readonly shared: boolean } {

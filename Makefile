@@ -33,13 +33,16 @@ KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
 MACHINE_TESTS := test/kernel test/engines/replay.test.ts test/engines/without-jit.test.ts test/setup/bench.test.ts
 # What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
 SECONDS ?= 60
+# Of the stress of rooms.
+ROUNDS ?= 250000
+PARTS ?= 4
 # `make install PREFIX=/usr DESTDIR=/tmp/staging`
 PREFIX ?= /usr/local
 DESTDIR ?=
 DEB_CONFIG ?=
 WORDS ?=
 
-.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node coverage kernel vm-test series-check test-kernel-debug deb \
+.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -102,6 +105,10 @@ kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulne
 
 vm-test: setup-test build kernel ## The tests in a virtual machine with these kernels
 	@npm test --silent -- test/kernel
+
+# The host's time limit is that of the selftest, an hour for each part, and some for the machine.
+rooms-stress: kernel ## 64 threads contend for a room on the patched kernel: ROUNDS=250000 each, in each of PARTS=4 runs
+	@kernel/vm run --timeout $$(($(PARTS) * 4000)) --env SECCOMP_EBPF_ROUNDS=$(ROUNDS) -- sh -c 'for part in $$(seq $(PARTS)); do "$$0" -r rooms.stress || exit; done' $$(kernel/build --path patched)/selftests/seccomp_ebpf_rooms
 
 # Each prefix of the series must build and pass its tests.
 series-check: setup-test setup-kernel build ## Build and test the series patch by patch

@@ -19,11 +19,18 @@ import {
 import { amount, isSmoke } from "./support/amount.ts";
 import { median, print } from "./support/pairs.ts";
 import { type Engine, engines, keep, type Measured, measuredOf, type Under } from "./vulnerabilities/measured.ts";
+import { filesOf } from "./vulnerabilities/program-files.ts";
 import { writeRow } from "./vulnerabilities/table.ts";
 
 const bench = "vulnerabilities";
 const machine: MachineOptions = { kernel: "vulnerable", timeout: 4 * 3600 };
 const counting: MachineOptions = { ...machine, icount: true };
+/**
+ * For patterns of one thread: a supervised call is then no wake-up of another emulated processor, which takes
+ * milliseconds on a host with other work.
+ */
+const single: MachineOptions = { ...machine, smp: 1 };
+const isOfOneThread = ({ one }: Row): boolean => one.rule === "count";
 const only = process.env["PORTCULLIS_BENCH_ONLY"]?.split(",");
 const resume = process.env["PORTCULLIS_BENCH_RESUME"] === "1" && !isSmoke;
 const wanted = isSmoke
@@ -75,13 +82,19 @@ interface Row {
 
 /**
  * Makes the runs one after the other in one machine, as the user nobody. The machine's start takes longer than most
- * runs.
+ * runs. `files` are first copied to the machine's memory.
  */
-async function make(options: MachineOptions, runs: readonly Run[]): Promise<void> {
+async function make(options: MachineOptions, runs: readonly Run[], files: readonly string[] = []): Promise<void> {
   if (runs.length === 0) return;
+  // The root is an overlay in memory above the host's files: it copies what is changed, links as well.
+  const before: readonly Command[] = files.length > 0 ? [{ words: ["touch", "-c", "-h", "-m", ...files] }] : [];
   const commands = runs.map(({ words }): Command => ({ words, uid: 65_534, timeout: options.timeout! }));
-  await eachInMachine(options, commands, ({ stdout, stderr }, index) => {
-    const { row, words, onResult } = runs[index]!;
+  await eachInMachine(options, [...before, ...commands], ({ status, stdout, stderr }, index) => {
+    if (index < before.length) {
+      if (status !== 0) throw new Error(`the files cannot be copied: ${stderr}`);
+      return;
+    }
+    const { row, words, onResult } = runs[index - before.length]!;
     if (stdout === "" && !lacksRooms(stderr)) throw new Error(`${words.join(" ")}: ${stderr}`);
     onResult(stdout === "" ? undefined : (JSON.parse(stdout) as Result));
     keepAll(row);
@@ -158,10 +171,16 @@ const rows = wanted.map((one): Row => ({ one, measured: measuredOf(one.name, res
 await make(machine, rows.flatMap(runsUnconfined));
 // The longest runs come last.
 const byEffort = rows.toSorted((a, b) => median(a.measured.needed) - median(b.measured.needed));
-await make(counting, byEffort.flatMap(legitimateRuns));
-for (const engine of engines)
-  await make(
-    machine,
-    byEffort.flatMap((row) => runsUnder(engine, row)),
+await make(
+  counting,
+  byEffort.flatMap(legitimateRuns),
+  rows.flatMap(({ one: { executes } }) => (executes === undefined ? [] : filesOf(executes))),
+);
+for (const engine of engines) {
+  const [alone, racing] = [true, false].map((isAlone) =>
+    byEffort.filter((row) => isOfOneThread(row) === isAlone).flatMap((row) => runsUnder(engine, row)),
   );
+  await make(machine, racing!);
+  await make(single, alone!);
+}
 for (const row of rows) printAll(row);

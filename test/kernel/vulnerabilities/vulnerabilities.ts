@@ -17,6 +17,8 @@ export interface Vulnerability {
   readonly rounds: number;
   /** Whether it wins on every kernel, because the bug is in a program, or because the pattern only leads to bugs. */
   readonly anyKernel: boolean;
+  /** The system's program that the legitimate program executes. */
+  readonly executes?: string;
 }
 
 export const vulnerabilities: readonly Vulnerability[] = [
@@ -115,6 +117,7 @@ export const vulnerabilities: readonly Vulnerability[] = [
     rule: "order",
     rounds: 2,
     anyKernel: true,
+    executes: "/bin/true",
   },
 ];
 

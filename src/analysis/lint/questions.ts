@@ -19,7 +19,8 @@ export interface Images {
 }
 
 export class Questions {
-  readonly #sets = new Map<string, readonly Interval[]>();
+  /** By operator, with the side of the constant, and by the constant. */
+  readonly #sets = new Map<string, Map<bigint, readonly Interval[]>>();
   readonly #questions = new Map<BooleanExpression, Question | undefined>();
   readonly #images = new Map<readonly Interval[], Images>();
 
@@ -53,11 +54,16 @@ export class Questions {
 
   /** One object for each test, with its cached images: a policy repeats its tests of state. */
   #setOf(operator: CompareOperator, value: bigint, fromLeft: boolean): readonly Interval[] {
-    const key = `${fromLeft ? "<" : ">"}${operator}${value}`;
-    let set = this.#sets.get(key);
+    const test = fromLeft ? `constant ${operator}` : operator;
+    let sets = this.#sets.get(test);
+    if (sets === undefined) {
+      sets = new Map();
+      this.#sets.set(test, sets);
+    }
+    let set = sets.get(value);
     if (set === undefined) {
       set = fromLeft ? satisfyingFromLeft(operator, value) : satisfying(operator, value);
-      this.#sets.set(key, set);
+      sets.set(value, set);
     }
     return set;
   }

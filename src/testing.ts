@@ -2,7 +2,7 @@
  * `portcullis/testing`: evaluates policies in their authors' tests. The published types, with their documentation, are
  * in src/language/types/testing.d.ts.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hasErrors } from "./diagnostics/catalogue.ts";
@@ -21,10 +21,12 @@ import { callByName, callByNumber } from "./linux/calls.ts";
 import { runningKernel } from "./linux/kernel-version.ts";
 import { registersOf } from "./linux/registers.ts";
 import { callsMeantBy, explainUnknownCall } from "./linux/unknown-call.ts";
+import { sourceOfFile } from "./traces/blocks.ts";
+import { gzipFault, sourceLines } from "./traces/lines.ts";
 import { readTrace } from "./traces/read.ts";
 import { missingForReplay, replay } from "./traces/replay.ts";
 import { testedArguments } from "./traces/tested-memory.ts";
-import { unpackTrace } from "./traces/unpack.ts";
+import type { TraceReading } from "./traces/trace.ts";
 
 export { RefusedError } from "./engines/simulate/task.ts";
 
@@ -83,21 +85,39 @@ function pathOf(file: string | URL): string {
   return typeof file === "string" ? file : fileURLToPath(file);
 }
 
-/** Bytes of a trace; a text has a limit of its own in V8. */
-const mostText = 256 << 20;
-
 // ── Recordings ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function replayed(evaluator: Evaluator, path: string, options: Options): Simulation {
   const { program } = evaluator;
   const file = relative(process.cwd(), path);
-  const unpacked = unpackTrace(readFileSync(path), file, mostText);
-  const text = unpacked.text ?? "";
-  const refuse = (diagnostics: readonly Diagnostic[]) => {
-    if (hasErrors(diagnostics)) throw new PolicyError(diagnostics, new Map([[file, text]]));
-  };
-  refuse(unpacked.diagnostics);
-  const { runs, diagnostics } = readTrace(text, file, program.architecture);
+  const descriptor = openSync(path, "r");
+  try {
+    const source = sourceOfFile(descriptor, fstatSync(descriptor).size);
+    const refuse = (diagnostics: readonly Diagnostic[]) => {
+      if (hasErrors(diagnostics))
+        throw new PolicyError(diagnostics, new Map([[file, sourceLines(source, diagnostics)]]));
+    };
+    return simulationOf(evaluator, readTrace(source, file, program.architecture), { file, options, refuse });
+  } catch (error) {
+    const fault = gzipFault(error, file);
+    throw fault === undefined ? error : new PolicyError([fault], new Map());
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+interface Replaying {
+  readonly file: string;
+  readonly options: Options;
+  refuse(diagnostics: readonly Diagnostic[]): void;
+}
+
+function simulationOf(
+  evaluator: Evaluator,
+  { runs, diagnostics }: TraceReading,
+  { file, options, refuse }: Replaying,
+): Simulation {
+  const { program } = evaluator;
   refuse(diagnostics);
   const settings = { file, uid: numberOf(options.uid), gid: numberOf(options.gid) };
   const reports: SimulatedReport[] = [];

@@ -1,11 +1,11 @@
 /** One start of a server behind a prefix of words: its whole load in a shuffled order, and its end. */
 import type { ChildProcess } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import { sourceOfFile } from "../../src/traces/blocks.ts";
 import { readTrace } from "../../src/traces/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
-import { unpackTrace } from "../../src/traces/unpack.ts";
 import { startWithUs } from "../support/end-with-us.ts";
 import type { Instance, Server } from "./server.ts";
 import { eventually, Site } from "./site.ts";
@@ -121,12 +121,15 @@ export async function record(
   return running.instance.features.map(({ name }) => name);
 }
 
-/** Bytes of a trace's text. */
-const largest = 1 << 29;
-
+/** @throws Error if the trace cannot be read */
 export function runsIn(file: string, architecture: ArchitectureName): readonly Trace[] {
-  const { text, diagnostics } = unpackTrace(readFileSync(file), file, largest);
-  const reading = text === undefined ? { runs: [], diagnostics } : readTrace(text, file, architecture);
-  if (reading.runs.length === 0) throw new Error(reading.diagnostics.map(({ message }) => message).join("; "));
-  return reading.runs;
+  const descriptor = openSync(file, "r");
+  try {
+    // As one string, a long recording would be longer than Node permits.
+    const { runs, diagnostics } = readTrace(sourceOfFile(descriptor, fstatSync(descriptor).size), file, architecture);
+    if (runs.length === 0) throw new Error(diagnostics.map(({ message }) => message).join("; "));
+    return runs;
+  } finally {
+    closeSync(descriptor);
+  }
 }

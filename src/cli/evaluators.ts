@@ -2,12 +2,12 @@
 import type { Evaluator, EvaluatorName } from "../engines/simulate/evaluator.ts";
 import type { Program } from "../ir/program.ts";
 
-/** A policy in one form, with its initial state. */
-export async function makeEvaluator(form: EvaluatorName, program: Program): Promise<Evaluator> {
+/** Makes evaluators of the form, each with the initial state. */
+export async function loadForm(form: EvaluatorName): Promise<(program: Program) => Evaluator> {
   if (form === "interpreter") {
     const { InterpreterEvaluator } = await import("../engines/simulate/interpreter-evaluator.ts");
-    return new InterpreterEvaluator(program) as Evaluator;
+    return (program) => new InterpreterEvaluator(program) as Evaluator;
   }
   const { WasmEvaluator } = await import("../engines/simulate/wasm-evaluator.ts");
-  return new WasmEvaluator(program) as Evaluator;
+  return (program) => new WasmEvaluator(program) as Evaluator;
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { hasErrors } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { Program } from "../ir/program.ts";
@@ -13,7 +14,7 @@ import type { TraceEvent } from "../traces/trace.ts";
 import { printTraceCall } from "../traces/words.ts";
 import type { Context } from "./context.ts";
 import { printDiagnostics } from "./policy/load.ts";
-import { readEvents, shownName, type TraceFileName } from "./trace-events.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName } from "./trace-events.ts";
 import { Failure } from "./verb.ts";
 
 /**
@@ -50,19 +51,20 @@ export interface ReplayWatcher {
   end(): void;
 }
 
-/** The calls of the traces that the policy would not let pass. */
+/** The calls of the traces that the policy would not let pass. Adds what is to say about the traces to `warnings`. */
 export async function refusedBy(
   program: Program,
   traces: readonly TraceFileName[],
   architecture: ArchitectureName,
   watcher?: ReplayWatcher,
+  warnings: Diagnostic[] = [],
 ): Promise<RefusedCalls> {
   const refused: RefusedCalls = { calls: new Map(), judged: 0 };
   const { WasmEvaluator } = await import("../engines/simulate/wasm-evaluator.ts");
   for (const trace of traces) {
     const file = shownName(trace);
     let run: Replay | undefined;
-    readEvents(trace, architecture, {
+    const found = readEvents(trace, architecture, {
       event: (event, start) => {
         run ??= replay(new WasmEvaluator(program) as Evaluator, start, { file });
         const call = run.take(event);
@@ -94,11 +96,12 @@ export async function refusedBy(
       },
       end: () => {
         const faults = run?.diagnostics() ?? [];
-        if (hasErrors(faults)) throw new Failure(faults);
+        if (hasErrors(faults)) throw new Failure(faults, sourcesOf(trace.file, faults));
         run = undefined;
         watcher?.end();
       },
     });
+    warnings.push(...found);
   }
   return refused;
 }

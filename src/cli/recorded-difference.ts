@@ -1,5 +1,6 @@
 /** Which recorded calls two policies judge differently: both are replayed over a trace side by side. */
 import { hasErrors } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { Program } from "../ir/program.ts";
@@ -7,7 +8,7 @@ import type { ArchitectureName } from "../linux/architecture.ts";
 import { nameCall } from "../linux/decode.ts";
 import { type Replay, replay } from "../traces/replay.ts";
 import { printTraceCall } from "../traces/words.ts";
-import { readEvents, shownName, type TraceFileName } from "./trace-events.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName } from "./trace-events.ts";
 import { Failure } from "./verb.ts";
 
 export interface RecordedDifference {
@@ -28,19 +29,24 @@ export interface RecordedDifferences {
   readonly judged: number;
 }
 
+interface Found extends RecordedDifferences {
+  /** About the trace. */
+  readonly warnings: readonly Diagnostic[];
+}
+
 /** @throws Failure for a trace that cannot be read or contradicts itself */
 export async function recordedDifferences(
   before: Program,
   after: Program,
   trace: TraceFileName,
   architecture: ArchitectureName,
-): Promise<RecordedDifferences> {
+): Promise<Found> {
   const { WasmEvaluator } = await import("../engines/simulate/wasm-evaluator.ts");
   const file = shownName(trace);
   const found = new Map<string, RecordedDifference>();
   let judged = 0;
   let runs: readonly [Replay, Replay] | undefined;
-  readEvents(trace, architecture, {
+  const warnings = readEvents(trace, architecture, {
     event: (event, start) => {
       const replayOf = (program: Program) => replay(new WasmEvaluator(program) as Evaluator, start, { file });
       runs ??= [replayOf(before), replayOf(after)];
@@ -69,11 +75,11 @@ export async function recordedDifferences(
     },
     end: () => {
       const faults = runs?.[0].diagnostics() ?? [];
-      if (hasErrors(faults)) throw new Failure(faults);
+      if (hasErrors(faults)) throw new Failure(faults, sourcesOf(trace.file, faults));
       runs = undefined;
     },
   });
-  return { list: [...found.values()], judged };
+  return { list: [...found.values()], judged, warnings };
 }
 
 function phasesOf({ phases }: SimulatedDecision): string[] {

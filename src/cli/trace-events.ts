@@ -3,12 +3,12 @@ import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
-import type { ByteSource } from "../traces/blocks.ts";
-import { traceLines } from "../traces/lines.ts";
+import { sourceLines, traceLines } from "../traces/lines.ts";
+import { isJson, streamTrace } from "../traces/read.ts";
 import { streamStrace } from "../traces/strace.ts";
-import { type StreamedEvent, streamJsonTrace } from "../traces/stream.ts";
+import type { StreamedEvent } from "../traces/stream.ts";
 import type { TraceEvent, TraceHead } from "../traces/trace.ts";
-import { readTraceInput, withTraceSource } from "./input.ts";
+import { withTraceSource } from "./input.ts";
 import { Failure } from "./verb.ts";
 
 export interface TraceFileName {
@@ -31,7 +31,7 @@ export function shownName({ file }: Pick<TraceFileName, "file">): string {
 
 /** Whether the file has JSON lines, by its first character. */
 export function isJsonTrace(file: string): boolean {
-  return withTraceSource(file, (source) => firstCharacter(source) === "{");
+  return withTraceSource(file, isJson);
 }
 
 /**
@@ -46,26 +46,19 @@ export function readEvents(
 ): readonly Diagnostic[] {
   const { file, isStrace } = trace;
   const shown = shownName(trace);
-  const isJson = !isStrace && isJsonTrace(file);
   const diagnostics = withTraceSource(file, (source) => {
     const lines = () => traceLines(source);
-    return deliver(
-      isJson ? streamJsonTrace(lines(), shown, architecture) : streamStrace(lines, shown, architecture),
-      sink,
-    );
+    const events = isStrace ? streamStrace(lines, shown, architecture) : streamTrace(source, shown, architecture);
+    return deliver(events, sink);
   });
-  if (hasErrors(diagnostics)) throw new Failure(diagnostics, isJson ? undefined : sourcesOf(file));
+  if (hasErrors(diagnostics)) throw new Failure(diagnostics, sourcesOf(file, diagnostics));
   return diagnostics;
 }
 
-/** The text of a trace, for the lines of its errors; none if it is too large for that. */
-export function sourcesOf(file: string): Sources | undefined {
-  try {
-    return new Map([[shownName({ file }), readTraceInput(file).text]]);
-  } catch (error) {
-    if (error instanceof Failure) return undefined;
-    throw error;
-  }
+/** The lines of a trace that the diagnostics point at. */
+export function sourcesOf(file: string, diagnostics: readonly Diagnostic[]): Sources {
+  if (diagnostics.length === 0) return new Map();
+  return new Map([[shownName({ file }), withTraceSource(file, (source) => sourceLines(source, diagnostics))]]);
 }
 
 function deliver(events: Generator<StreamedEvent, readonly Diagnostic[]>, sink: TraceSink): readonly Diagnostic[] {
@@ -79,12 +72,4 @@ function deliver(events: Generator<StreamedEvent, readonly Diagnostic[]>, sink: 
   }
   if (current !== undefined) sink.end();
   return next.value;
-}
-
-function firstCharacter(source: ByteSource): string | undefined {
-  for (const reading of traceLines(source)) {
-    if (reading.kind === "line" && reading.text.trim() !== "") return reading.text.trim()[0];
-    if (reading.kind !== "line") return "{";
-  }
-  return undefined;
 }

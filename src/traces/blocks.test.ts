@@ -72,3 +72,23 @@ describe("a trace in blocks", () => {
     expect(found.map(({ kind }) => kind)).toContain("damage");
   });
 });
+
+describe("a trace without blocks", () => {
+  it.each([
+    ['{"a":1}\n{"b', ['{"a":1}', "truncated"]],
+    ['{"a":1}\n{"b":2}', ['{"a":1}', '{"b":2}']],
+    ['{"a":1}\n{"b\n', ['{"a":1}', '{"b']],
+    ['{"a', ["truncated"]],
+    ["7 getpid() = 7\n7 getp", ["7 getpid() = 7", "7 getp"]],
+    ["\ufeff{}\n", ["{}"]],
+    ["", []],
+  ])("%j has the lines %j, compressed or not", (text, expected) => {
+    expect(lines(Buffer.from(text))).toEqual(expected);
+    if (!text.startsWith("\ufeff")) expect(lines(gzipSync(text))).toEqual(expected);
+  });
+
+  it("says within which line it ends, also within a character", () => {
+    const cut = Buffer.from('{"a":1}\n\n{"b":"é').subarray(0, -1);
+    expect([...traceLines(sourceOf(cut))].at(-1)).toEqual({ kind: "truncated", line: 3 });
+  });
+});

@@ -4,12 +4,11 @@
  * anew.
  */
 
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { callByNumber } from "../linux/calls.ts";
-import { Faults } from "./faults.ts";
-import type { CallEvent, Trace } from "./trace.ts";
+import type { Faults } from "./faults.ts";
+import type { CallEvent, TraceEvent } from "./trace.ts";
 
 /** Calls that a policy never sees: always allowed, never named (docs/language.md). */
 const noEvents = new Set(["restart_syscall", "rt_sigreturn", "exit", "exit_group"]);
@@ -25,23 +24,25 @@ export class FlowGraphBuilder {
     return this.#calls;
   }
 
-  /** Calls by a foreign ABI and numbers without a name cannot be in a graph: an error each. */
-  add(trace: Trace, file: string): readonly Diagnostic[] {
-    const faults = new Faults(file);
-    const last = new Map<number, string | undefined>([[trace.command, undefined]]);
-    for (const event of trace.events) {
+  /**
+   * A recording, whose events come one by one. Calls by a foreign ABI and numbers without a name cannot be in a graph: an
+   * error each.
+   */
+  recording(architecture: ArchitectureName, faults: Faults): (event: TraceEvent) => void {
+    const last = new Map<number, string | undefined>();
+    return (event) => {
       switch (event.kind) {
         case "call": {
-          const name = nameOf(trace.architecture, event);
+          const name = nameOf(architecture, event);
           if (name === undefined) {
             faults.add(
               "P0802",
               event.place,
-              `call ${event.number} has no name on ${trace.architecture}: no policy lets it pass`,
+              `call ${event.number} has no name on ${architecture}: no policy lets it pass`,
             );
-            continue;
+            break;
           }
-          if (noEvents.has(name)) continue;
+          if (noEvents.has(name)) break;
           this.#calls++;
           this.#step(last.get(event.tid), name);
           last.set(event.tid, name);
@@ -66,8 +67,7 @@ export class FlowGraphBuilder {
         case "clock":
           break;
       }
-    }
-    return faults.list();
+    };
   }
 
   #step(from: string | undefined, to: string): void {

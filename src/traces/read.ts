@@ -1,10 +1,70 @@
-/** Reads a trace in either form, which its first line determines. */
+/** Reads a trace of any form as a whole. Its first character decides: JSON lines begin with an object. */
+import { hasErrors } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
-import { readJsonTrace } from "./json.ts";
-import { readStrace } from "./strace.ts";
-import type { TraceReading } from "./trace.ts";
+import type { ByteSource } from "./blocks.ts";
+import { traceLines } from "./lines.ts";
+import { straceHead, streamStrace } from "./strace.ts";
+import { type StreamedEvent, streamJsonTrace } from "./stream.ts";
+import type { Trace, TraceEvent, TraceHead, TraceReading } from "./trace.ts";
 
-/** @param file the displayed name */
-export function readTrace(text: string, file: string, architecture: ArchitectureName): TraceReading {
-  return /^\s*\{/.test(text) ? readJsonTrace(text, file, architecture) : readStrace(text, file, architecture);
+/**
+ * @param file the displayed name
+ * @throws Error of zlib if a file that is not in blocks is damaged or too large
+ */
+export function readTrace(source: ByteSource, file: string, architecture: ArchitectureName): TraceReading {
+  const { runs, diagnostics } = collected(streamTrace(source, file, architecture));
+  if (hasErrors(diagnostics)) return { runs: [], diagnostics };
+  const traces = [...runs].map(([head, events]): Trace => ({ ...headOf(head), architecture, events }));
+  if (isJson(source)) {
+    // A run without calls, of a command that was killed at once, says nothing.
+    return { runs: traces.filter(({ events }) => events.some(({ kind }) => kind === "call")), diagnostics };
+  }
+  if (traces.length > 0) return { runs: traces, diagnostics };
+  // The command's execve is not an event.
+  const head = straceHead(() => traceLines(source), file, architecture)!;
+  return { runs: [{ ...headOf(head), architecture, events: [] }], diagnostics };
+}
+
+/**
+ * The events of a trace of any size.
+ *
+ * @returns the diagnostics; with an error among them, events may be missing or wrong
+ */
+export function streamTrace(
+  source: ByteSource,
+  file: string,
+  architecture: ArchitectureName,
+): Generator<StreamedEvent, readonly Diagnostic[]> {
+  const lines = () => traceLines(source);
+  return isJson(source) ? streamJsonTrace(lines(), file, architecture) : streamStrace(lines, file, architecture);
+}
+
+/** Whether the lines are JSON. A file whose first line cannot be read is assumed to have such lines. */
+export function isJson(source: ByteSource): boolean {
+  for (const reading of traceLines(source)) {
+    if (reading.kind !== "line") return true;
+    const text = reading.text.trim();
+    if (text !== "") return text.startsWith("{");
+  }
+  return false;
+}
+
+function collected(stream: Generator<StreamedEvent, readonly Diagnostic[]>): {
+  readonly runs: ReadonlyMap<TraceHead, readonly TraceEvent[]>;
+  readonly diagnostics: readonly Diagnostic[];
+} {
+  const runs = new Map<TraceHead, TraceEvent[]>();
+  let next = stream.next();
+  for (; next.done !== true; next = stream.next()) {
+    const { run, event } = next.value;
+    const events = runs.get(run);
+    if (events === undefined) runs.set(run, [event]);
+    else events.push(event);
+  }
+  return { runs, diagnostics: next.value };
+}
+
+function headOf({ command, uid, gid, timed }: TraceHead) {
+  return { command: command!, uid, gid, timed };
 }

@@ -2,8 +2,9 @@
 import { expect, test } from "vitest";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import { loadPolicy } from "../language/load.ts";
+import { sourceOf } from "./blocks.ts";
 import { readTrace } from "./read.ts";
-import { replay } from "./replay.ts";
+import { CallsThatGoOn, type ReplayedCall, replay } from "./replay.ts";
 
 const policy = `
 import { allow, deny, perTree, policy } from "portcullis";
@@ -14,15 +15,25 @@ export default policy((call) => {
   return allow;
 });`;
 
+const shown = ({ event, decision: { waits } }: ReplayedCall) => [
+  event.tid,
+  waits === undefined ? undefined : `${waits.room} behind ${waits.behind.map(({ tid }) => tid)}`,
+];
+
 function waits(text: string) {
   const { program } = loadPolicy("/rooms.ts", { architecture: "x86_64", readFile: () => policy });
-  const { runs, diagnostics } = readTrace(text, "trace", "x86_64");
+  const { runs, diagnostics } = readTrace(sourceOf(Buffer.from(text)), "trace", "x86_64");
   expect(diagnostics).toEqual([]);
   const run = replay(new InterpreterEvaluator(program!), runs[0]!, { file: "trace", uid: 0, gid: 0 });
-  return [...run.calls()].map(({ event, decision: { waits: wait } }) => [
-    event.tid,
-    wait === undefined ? undefined : `${wait.room} behind ${wait.behind.map(({ tid }) => tid)}`,
-  ]);
+  const found = [...run.calls()].map(shown);
+  // The same, where the events come one by one.
+  const goingOn = new CallsThatGoOn();
+  for (const event of runs[0]!.events) goingOn.add(event);
+  const { events, ...head } = runs[0]!;
+  const streamed = replay(new InterpreterEvaluator(program!), head, { file: "trace", uid: 0, gid: 0, goingOn });
+  const calls = events.map((event) => streamed.take(event)).filter((call) => call !== undefined);
+  expect(calls.map(shown)).toEqual(found);
+  return found;
 }
 
 test("JSON: until their return, if that has a line of its own", () => {

@@ -19,7 +19,10 @@ export interface Replay {
   readonly tree: SimulatedTree;
   /** Evaluates the calls in order. The recorded actions happen regardless of the verdicts. */
   calls(): Generator<ReplayedCall>;
-  /** The same, event by event, for a trace of any size: undefined if the event is not a call. */
+  /**
+   * The same, event by event, for a trace of any size: undefined if the event is not a call. Without `goingOn` no call is
+   * known to go on while others are made.
+   */
   take(event: TraceEvent): ReplayedCall | undefined;
   /** The contradictions in the recording; complete when `calls` has ended. */
   diagnostics(): readonly Diagnostic[];
@@ -31,6 +34,8 @@ export interface ReplayOptions {
   /** Effective ids of the command, if the recording lacks them. */
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
+  /** Of all events of the trace. */
+  readonly goingOn?: CallsThatGoOn;
 }
 
 /** Inputs of the policy that the recording lacks; empty if the replay can begin. */
@@ -64,7 +69,7 @@ export function replay(
     gid: trace.gid ?? options.gid ?? 0,
   });
   const faults = new Faults(options.file);
-  const replayer = new Replayer(tree, faults);
+  const replayer = new Replayer(tree, faults, options.goingOn);
   return {
     tree,
     calls: () => replayer.run(trace.events ?? []),
@@ -79,16 +84,18 @@ class Replayer {
   /** Calls that may create a task, before the recording has shown whether they did. */
   readonly #births = new Map<number, Birth>();
 
-  /** Calls during which others were made; none where events come one by one, because their ends are not known then. */
-  #goOn: ReadonlySet<CallEvent> = new Set();
+  #goingOn: CallsThatGoOn | undefined;
+  #calls = 0;
 
-  constructor(tree: SimulatedTree, faults: Faults) {
+  constructor(tree: SimulatedTree, faults: Faults, goingOn: CallsThatGoOn | undefined) {
     this.#tree = tree;
     this.#faults = faults;
+    this.#goingOn = goingOn;
   }
 
   *run(events: readonly TraceEvent[]): Generator<ReplayedCall> {
-    this.#goOn = callsThatGoOn(events);
+    this.#goingOn = new CallsThatGoOn();
+    for (const event of events) this.#goingOn.add(event);
     for (const event of events) {
       const call = this.take(event);
       if (call !== undefined) yield call;
@@ -96,6 +103,7 @@ class Replayer {
   }
 
   take(event: TraceEvent): ReplayedCall | undefined {
+    if (event.kind === "call") this.#calls++;
     if (event.time !== undefined && event.time > this.#tree.now) this.#tree.advanceTo(event.time);
     if (event.kind === "clock") return undefined;
     if (event.kind === "exec") {
@@ -123,8 +131,7 @@ class Replayer {
 
   #call(task: SimulatedTask, event: CallEvent): ReplayedCall {
     const { pid } = task;
-    const goesOn = this.#goOn.has(event);
-    const decision = judge(task, event, goesOn ? "begin" : "call");
+    const decision = judge(task, event, this.#goingOn?.has(this.#calls - 1) ? "begin" : "call");
     // The recording's order is fixed: the call goes on without the room.
     if (task.begun?.is === "waits") task.interrupt();
     if (decision.birth !== undefined) this.#births.set(event.tid, decision.birth);
@@ -172,20 +179,36 @@ class Replayer {
   }
 }
 
-/** A call whose return has a line of its own goes on until then. */
-function callsThatGoOn(events: readonly TraceEvent[]): ReadonlySet<CallEvent> {
-  const last = new Map<number, CallEvent>();
-  const found = new Set<CallEvent>();
-  for (const event of events) {
-    if (event.kind === "call") last.set(event.tid, event);
-    else if (event.kind === "exit") last.delete(event.tid);
+/** The calls of a trace whose returns have lines of their own: they go on until then, and others are made meanwhile. */
+export class CallsThatGoOn {
+  /** The ordinal of the last call of each task. */
+  readonly #last = new Map<number, number>();
+  /** A bit for each call, by its ordinal from 0. */
+  #bits = new Uint8Array(1024);
+  #calls = 0;
+
+  add(event: TraceEvent): void {
+    if (event.kind === "call") this.#last.set(event.tid, this.#calls++);
+    else if (event.kind === "exit") this.#last.delete(event.tid);
     else if (event.kind === "return") {
-      const call = last.get(event.tid);
-      if (call !== undefined) found.add(call);
-      last.delete(event.tid);
+      const call = this.#last.get(event.tid);
+      if (call !== undefined) this.#set(call);
+      this.#last.delete(event.tid);
     }
   }
-  return found;
+
+  has(call: number): boolean {
+    return ((this.#bits[call >> 3] ?? 0) & (1 << (call & 7))) !== 0;
+  }
+
+  #set(call: number): void {
+    if (call >> 3 >= this.#bits.length) {
+      const larger = new Uint8Array(Math.max((call >> 3) + 1, 2 * this.#bits.length));
+      larger.set(this.#bits);
+      this.#bits = larger;
+    }
+    this.#bits[call >> 3]! |= 1 << (call & 7);
+  }
 }
 
 function judge(task: SimulatedTask, event: CallEvent, how: "call" | "begin"): SimulatedDecision {

@@ -17,7 +17,7 @@ import { errno } from "../linux/errno-numbers.ts";
 import { pointeeOf } from "../linux/pointees.ts";
 import { cloneFlag, creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { Faults, numberedLines } from "./faults.ts";
-import type { LineReading } from "./lines.ts";
+import { endsEarly, type LineReading } from "./lines.ts";
 import { type StraceCall, type StraceItem, StraceItems } from "./strace-items.ts";
 import { parseStraceLine } from "./strace-line.ts";
 import type { StreamedEvent } from "./stream.ts";
@@ -108,9 +108,9 @@ function surveyOf(lines: Lines, file: string, architecture: ArchitectureName, fa
   const seen = new Set<number>();
   let first: StraceCall | undefined;
   let timed = true;
-  let isCut = false;
+  let ending: Diagnostic | undefined;
   for (const reading of lines()) {
-    if (reading.kind === "truncated") isCut = true;
+    if (reading.kind === "truncated") ending = endsEarly(file, reading);
     const item = items.take(reading);
     if (item === undefined) continue;
     if (!seen.has(item.tid)) {
@@ -126,10 +126,7 @@ function surveyOf(lines: Lines, file: string, architecture: ArchitectureName, fa
     steps.push({ creation: item });
   }
   items.finish(file);
-  if (isCut) {
-    const what = `${file} ends within a block: its recorder was killed, or the disk was full`;
-    faults.add("P0825", undefined, what, "the calls up to there are read");
-  }
+  if (ending !== undefined) faults.add("P0825", undefined, ending.message, ending.help);
   if (first === undefined && !faults.failed) {
     faults.add(
       "P0810",

@@ -3,7 +3,7 @@ import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { JsonTraceReader } from "./json.ts";
-import type { LineReading } from "./lines.ts";
+import { endsEarly, type LineReading } from "./lines.ts";
 import type { TraceEvent, TraceHead } from "./trace.ts";
 
 export interface StreamedEvent {
@@ -13,7 +13,7 @@ export interface StreamedEvent {
 }
 
 /**
- * The events of JSON lines. Ends at the first line with an error.
+ * The events of JSON lines, up to the first line with an error.
  *
  * @returns the diagnostics
  */
@@ -32,8 +32,7 @@ export function* streamJsonTrace(
       return [...found, diagnostic("P0824", what, { help })];
     }
     if (reading.kind === "truncated") {
-      const what = `${file} ends within a block: its recorder was killed, or the disk was full`;
-      found.push(diagnostic("P0825", what, { help: "the calls up to there are read" }));
+      found.push(endsEarly(file, reading));
       continue;
     }
     number++;
@@ -44,9 +43,11 @@ export function* streamJsonTrace(
       return [...found, diagnostic("P0903", `line ${number} of ${file} is not UTF-8`, { span, help })];
     }
     reader.line(reading.text, number);
-    if (reader.failed) break;
     const { run } = reader;
-    for (const event of reader.take()) yield { run, event };
+    const events = reader.take();
+    // The further lines are read for their errors.
+    if (reader.failed) continue;
+    for (const event of events) yield { run, event };
   }
   return [...found, ...reader.finish().diagnostics];
 }

@@ -7,6 +7,7 @@ import { proposalOf } from "../../bench/surface/proposal.ts";
 import { Random } from "../../bench/surface/random.ts";
 import { withRates } from "../../bench/surface/rates-table.ts";
 import { servers } from "../../bench/surface/servers.ts";
+import { sourceOf } from "../../src/traces/blocks.ts";
 import { readTrace } from "../../src/traces/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
 
@@ -24,7 +25,11 @@ function recorded(...lines: readonly string[]): readonly Trace[] {
     else Object.assign(members, { kind: "call", call: word, arguments: rest });
     return JSON.stringify(members);
   });
-  const reading = readTrace(['{"v":1,"kind":"start","tid":1,"uid":0,"gid":0}', ...text].join("\n"), "short", "x86_64");
+  const reading = readTrace(
+    sourceOf(Buffer.from(['{"v":1,"kind":"start","tid":1,"uid":0,"gid":0}', ...text].join("\n"))),
+    "short",
+    "x86_64",
+  );
   expect(reading.diagnostics).toEqual([]);
   return reading.runs;
 }

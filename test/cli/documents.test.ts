@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
+import { sourceOf } from "../../src/traces/blocks.ts";
 import { readCases } from "../../src/traces/cases.ts";
 import { readTrace } from "../../src/traces/read.ts";
 
@@ -14,7 +15,7 @@ test("the trace of docs/traces.md", () => {
   const {
     runs: [trace],
     diagnostics,
-  } = readTrace(block("docs/traces.md", "json"), "t", "x86_64");
+  } = readTrace(sourceOf(Buffer.from(block("docs/traces.md", "json"))), "t", "x86_64");
   expect(diagnostics).toEqual([]);
   expect(trace!.events.map((event) => event.kind)).toEqual(["call", "call", "fork", "call", "exit", "clock"]);
 });

@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
 import { allCalls } from "../../src/linux/calls.ts";
+import { sourceOf } from "../../src/traces/blocks.ts";
 import { readCall, readCases } from "../../src/traces/cases.ts";
 import { readTrace } from "../../src/traces/read.ts";
 import { folderOf, portcullis } from "./harness.ts";
@@ -141,7 +142,7 @@ test("traces", () => {
       const {
         runs: [trace],
         diagnostics,
-      } = readTrace(text, "t", "x86_64");
+      } = readTrace(sourceOf(Buffer.from(text)), "t", "x86_64");
       checkDiagnostics(text, diagnostics);
       expect(trace === undefined).toBe(diagnostics.some((one) => one.severity === "error"));
       expect(diagnostics.length).toBeLessThanOrEqual(21);
@@ -247,7 +248,7 @@ test("mutated traces through a policy with state", async () => {
     fc.property(fc.oneof(mutated(seeds.strace), mutated(seeds.json)), (text) => {
       const {
         runs: [trace],
-      } = readTrace(text, "t", "x86_64");
+      } = readTrace(sourceOf(Buffer.from(text)), "t", "x86_64");
       if (trace === undefined) return;
       const run = replay(new InterpreterEvaluator(program!), trace, { file: "t" });
       let calls = 0;

@@ -107,7 +107,7 @@ const bad: readonly (readonly [name: string, content: string | Buffer, says: Reg
   ["blank.jsonl", "\n\n  \n", /P0810.*is empty/],
   ["foreign.txt", "root:x:0:0:root:/root:/bin/bash\n", /error P08/],
   ["other.jsonl", '{"level":"info","msg":"hello"}\n', /error P080[26]/],
-  ["damaged.jsonl", `${trace}{"v":1,"kind":"ca`, /error P0801/],
+  ["damaged.jsonl", `${trace}{"v":1,"kind":"ca\n${trace}`, /error P0801/],
   ["random.bin", Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 251)), /error P0/],
   ["random.gz", Buffer.concat([gzipSync(trace).subarray(0, 30), Buffer.alloc(200, 7)]), /error P0824/],
   ["bad.ts", "export default 1n;\n", /error P0312/],

@@ -12,6 +12,7 @@ const head = '{"v":1,"kind":"recording","recorder":"tracefs","command":["sh"],"u
 const run = `${head}{"v":1,"kind":"start","tid":7}\n${call(7, "brk", 1)}${call(7, "accept4", 2e9)}`;
 const blocks = (...texts: readonly string[]) => Buffer.concat(texts.map((text) => packBlock(Buffer.from(text))));
 const more = call(7, "close", 3e9);
+const policy = 'import { allow, policy } from "portcullis";\nexport default policy(() => allow);\n';
 const strace = '7 execve("/bin/true", ["true"], 0x0 /* 0 vars */) = 0\n7 getpid() = 7\n7 +++ exited with 0 +++\n';
 
 const folder = () =>
@@ -94,7 +95,7 @@ describe("portcullis trace", () => {
     ["cut.trace", 0, "P0825"],
     ["damaged.trace", 125, "P0824"],
     ["damaged.gz", 125, "P0824"],
-    ["huge.trace", 125, "P0904"],
+    ["huge.trace", 125, "P0810"],
     ["empty.trace", 125, "P0810"],
     ["other.bin", 125, "P0903"],
   ])("%s is read as far as is safe: status %i, %s", async (name, status, code) => {
@@ -106,6 +107,51 @@ describe("portcullis trace", () => {
       const shown = await portcullis("trace", operation, join(at, name));
       expect([0, 1, 125]).toContain(shown.status);
       expect(shown.err).not.toContain("internal error");
+    }
+  });
+
+  /** What a writer of plain lines leaves when it is killed. */
+  const ends = { "ended.jsonl": run + more.slice(0, -20), "ended.gz": gzipSync(run + more.slice(0, -20)) };
+
+  it.each(Object.keys(ends))("reads the whole lines of %s, which ends within a line, in every verb", async (name) => {
+    const at = folderOf({ ...ends, "p.ts": policy, "whole.jsonl": run + more });
+    const file = join(at, name);
+    for (const [words, status] of [
+      [["simulate", "-p", "exec-once", file], 0],
+      [["flow", file], 0],
+      [["propose", "-o", join(at, "new.ts"), file], 0],
+      [["propose", "-o", join(at, "other.ts"), join(at, "whole.jsonl"), "--validate", file], 0],
+      [["diff", "exec-once", "exec-once", file], 0],
+      [["report", "-o", join(at, "r.html"), file], 0],
+      [["report", "-o", join(at, "s.html"), "exec-once", file], 0],
+      [["trace", "print", file], 1],
+      [["trace", "merge", "-o", join(at, "merged.trace"), file], 1],
+      [["trace", "cut", "-o", join(at, "cut.trace"), file], 1],
+    ] as const) {
+      const found = await portcullis(...words);
+      expect(found, words.join(" ")).toMatchObject({ status });
+      expect(found.err, words.join(" ")).toContain(`${name}:5:1: warning P0825`);
+    }
+    const counted = await portcullis("trace", "stat", file);
+    expect(counted).toMatchObject({ status: 1, err: "" });
+    expect(counted.out).toMatch(/1 recording, 2 calls[\s\S]*ends within a block or a line/);
+    for (const written of ["merged.trace", "cut.trace"]) {
+      expect((await portcullis("trace", "print", join(at, written))).out).toBe(run);
+    }
+    const { simulate } = await import("../../src/testing.ts");
+    expect((await simulate(join(at, "p.ts"), file)).decisions).toHaveLength(2);
+  });
+
+  it.each([
+    ["within another line", run + more.slice(0, -20) + run, "P0801"],
+    ["at its only line", head.slice(0, -20), "P0810"],
+    ["with something else", `${run}something else`, "P0801"],
+  ])("refuses JSON lines that are cut %s", async (_, text, code) => {
+    const at = folderOf({ "bad.jsonl": text });
+    for (const words of [["simulate", "exec-once"], ["flow"], ["propose", "-o", join(at, "p.ts")]]) {
+      const found = await portcullis(...words, join(at, "bad.jsonl"));
+      expect(found, words[0]).toMatchObject({ status: 125 });
+      expect(found.err, words[0]).toContain(`error ${code}`);
     }
   });
 

@@ -2,8 +2,9 @@
 import type { Change, PolicyDifference } from "../../analysis/compare/compare.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { architectureOption, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
-import { loadRequested } from "../policy/load.ts";
+import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import type { RecordedDifference, RecordedDifferences } from "../recorded-difference.ts";
+import { sourcesOf } from "../trace-events.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const diff: Verb = {
@@ -42,10 +43,10 @@ export const diff: Verb = {
     for (const file of traces) {
       const { recordedDifferences } = await import("../recorded-difference.ts");
       const trace = { file, isStrace: false };
-      recorded.push({
-        file,
-        ...(await recordedDifferences(one.program, two.program, trace, one.program.architecture)),
-      });
+      const { architecture } = one.program;
+      const { warnings, ...found } = await recordedDifferences(one.program, two.program, trace, architecture);
+      if (!invocation.has("quiet")) await printDiagnostics(warnings, sourcesOf(file, warnings), context);
+      recorded.push({ file, ...found });
     }
     const differs =
       difference.calls.length + difference.state.length > 0 || recorded.some(({ list }) => list.length > 0);

@@ -1,12 +1,12 @@
 /** `portcullis flow`: from a trace (src/traces) to a module with a call-flow graph. */
 import { basename } from "node:path";
-import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
-import { readTraceInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
+import { readEvents, shownName, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const flow: Verb = {
@@ -41,18 +41,23 @@ export const flow: Verb = {
     if (files.length === 0) throw missing("a trace", "portcullis flow TRACE");
     const architecture = chosenArchitecture(invocation);
     const name = constantName(invocation, files[0]!);
-    const [{ readTrace }, { FlowGraphBuilder }] = await Promise.all([
-      import("../../traces/read.ts"),
+    const [{ Faults }, { FlowGraphBuilder }] = await Promise.all([
+      import("../../traces/faults.ts"),
       import("../../traces/flow.ts"),
     ]);
     const graph = new FlowGraphBuilder();
     for (const file of files) {
-      const { text, diagnostics: unpacking } = readTraceInput(file);
-      const { runs, diagnostics } = readTrace(text, file, architecture);
-      const sources = new Map([[file, text]]);
-      if (runs.length === 0) throw new Failure(diagnostics, sources);
-      const found = [...unpacking, ...diagnostics, ...runs.flatMap((trace) => graph.add(trace, file))];
-      if (hasErrors(found)) throw new Failure(found, sources);
+      const faults = new Faults(shownName({ file }));
+      let take = graph.recording(architecture, faults);
+      const diagnostics = readEvents({ file, isStrace: false }, architecture, {
+        event: (event) => take(event),
+        end: () => {
+          take = graph.recording(architecture, faults);
+        },
+      });
+      const found = [...diagnostics, ...faults.list()];
+      const sources = sourcesOf(file, found);
+      if (faults.failed) throw new Failure(found, sources);
       await printDiagnostics(found, sources, context);
     }
     const of = files.map((file) => (file === "-" ? "standard input" : basename(file))).join(", ");

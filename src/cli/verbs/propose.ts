@@ -14,7 +14,7 @@ import { Faults } from "../../traces/faults.ts";
 import { writeOutput } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
-import { readEvents, shownName, type TraceFileName } from "../trace-events.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const propose: Verb = {
@@ -106,7 +106,12 @@ export const propose: Verb = {
     const cases = new CaseFiles(architecture, proposal.counted);
     const own = await refusedBy(program, traces, architecture, cases);
     const validations = await Promise.all(
-      request.validate.map(async (trace) => ({ trace, refused: await refusedBy(program, [trace], architecture) })),
+      request.validate.map(async (trace) => {
+        const warnings: Diagnostic[] = [];
+        const refused = await refusedBy(program, [trace], architecture, undefined, warnings);
+        if (!quiet) await printDiagnostics(warnings, sourcesOf(trace.file, warnings), context);
+        return { trace, refused };
+      }),
     );
     if (request.output !== undefined) {
       writeOutput(request.output, proposal.policy);

@@ -141,7 +141,8 @@ function isPolicy(word: string, context: Context): boolean {
 
 function isEventOrTrace(source: ByteSource): boolean {
   for (const reading of traceLines(source)) {
-    if (reading.kind !== "line") return true;
+    // Of a profile, too, the end can be missing.
+    if (reading.kind !== "line") return reading.kind === "damage" || reading.line === undefined;
     if (reading.text.trim() === "") continue;
     return kindOf(reading.text) !== undefined;
   }
@@ -193,8 +194,8 @@ async function addFile(
   const shown = file === "-" ? "standard input" : file;
   const isQuiet = invocation.has("quiet");
   const print = async (diagnostics: readonly Diagnostic[]) => {
-    if (hasErrors(diagnostics)) throw new Failure(diagnostics, sourcesOf(file));
-    if (!isQuiet) await printDiagnostics(diagnostics, new Map(), context);
+    if (hasErrors(diagnostics)) throw new Failure(diagnostics, sourcesOf(file, diagnostics));
+    if (!isQuiet) await printDiagnostics(diagnostics, sourcesOf(file, diagnostics), context);
   };
   const architecture = chosenArchitecture(invocation);
   const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };

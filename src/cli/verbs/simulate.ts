@@ -5,12 +5,13 @@ import { shownVerdict } from "../../engines/simulate/decision.ts";
 import type { NeverEntered, SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
 import { nameCall } from "../../linux/decode.ts";
 import { jsonMemory } from "../../traces/json-memory.ts";
-import type { ReplayedCall } from "../../traces/replay.ts";
+import { CallsThatGoOn, missingForReplay, type Replay, type ReplayedCall, replay } from "../../traces/replay.ts";
+import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
 import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
-import { readTraceInput } from "../input.ts";
 import { wholeNumber } from "../numbers.ts";
 import {
   architectureOption,
@@ -21,6 +22,7 @@ import {
   policyRequest,
 } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
+import { readEvents, shownName, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const simulate: Verb = {
@@ -69,33 +71,72 @@ export const simulate: Verb = {
     const quiet = invocation.has("quiet");
     const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
     const { program } = await loadRequested(policyRequest(policy, invocation), context, { quiet });
-    const { text, diagnostics: unpacking } = readTraceInput(file);
-    const shown = file === "-" ? "standard input" : file;
-    const { readTrace } = await import("../../traces/read.ts");
-    const { missingForReplay, replay } = await import("../../traces/replay.ts");
-    const sources = new Map([[shown, text]]);
-    const { runs, diagnostics } = readTrace(text, shown, program.architecture);
-    if (runs.length === 0) throw new Failure(diagnostics, sources);
-    if (!quiet) await printDiagnostics([...unpacking, ...diagnostics], sources, context);
-    const lacking = runs.map((trace) => missingForReplay(program, trace, { file: shown, ...ids }));
-    for (const one of lacking) if (one.length > 0) throw new Failure(one, sources);
-    const { makeEvaluator } = await import("../evaluators.ts");
+    const shown = shownName({ file });
+    const { runs, diagnostics } = surveyed(file, program.architecture);
+    if (!quiet) await printDiagnostics(diagnostics, sourcesOf(file, diagnostics), context);
+    for (const { head } of runs) {
+      const lacking = missingForReplay(program, head, { file: shown, ...ids });
+      if (lacking.length > 0) throw new Failure(lacking);
+    }
+    const { loadForm } = await import("../evaluators.ts");
+    const evaluate = await loadForm(form);
     const summary = new Summary();
     const print = invocation.has("json") ? printJson : printLine;
-    for (const trace of runs) {
-      const run = replay(await makeEvaluator(form, program), trace, { file: shown, ...ids });
-      for (const call of run.calls()) {
+    let index = 0;
+    let current: Replay | undefined;
+    const begin = (head: TraceHead) => {
+      const { goingOn } = runs[index]!;
+      return replay(evaluate(program), head, { file: shown, goingOn, ...ids });
+    };
+    const sink = {
+      event: (event: TraceEvent, head: TraceHead) => {
+        if (runs[index]?.calls === 0) return;
+        current ??= begin(head);
+        const call = current.take(event);
+        if (call === undefined) return;
         summary.count(call.decision);
         if (invocation.has("all") || !isPlain(call.decision)) context.out(print(call, program, shown));
-      }
-      const contradictions = run.diagnostics();
-      if (hasErrors(contradictions)) throw new Failure(contradictions, sources);
-      summary.ended(run.tree.neverEntered);
-    }
+      },
+      end: () => {
+        index++;
+        if (current === undefined) return;
+        const contradictions = current.diagnostics();
+        if (hasErrors(contradictions)) throw new Failure(contradictions, sourcesOf(file, contradictions));
+        summary.ended(current.tree.neverEntered);
+        current = undefined;
+      },
+    };
+    readEvents({ file, isStrace: false }, program.architecture, sink);
     if (!quiet) printSummary(summary, program, context);
     return summary.passes ? 0 : 1;
   },
 };
+
+/** What is known of a run before it is evaluated. */
+interface Survey {
+  readonly head: TraceHead;
+  readonly goingOn: CallsThatGoOn;
+  calls: number;
+}
+
+/**
+ * A first reading, so that nothing is printed of a trace with errors. The diagnostics are warnings.
+ *
+ * @throws Failure
+ */
+function surveyed(file: string, architecture: ArchitectureName) {
+  const runs: Survey[] = [];
+  const diagnostics = readEvents({ file, isStrace: false }, architecture, {
+    event: (event, head) => {
+      if (runs.at(-1)?.head !== head) runs.push({ head, goingOn: new CallsThatGoOn(), calls: 0 });
+      const run = runs.at(-1)!;
+      run.goingOn.add(event);
+      if (event.kind === "call") run.calls++;
+    },
+    end: () => {},
+  });
+  return { runs, diagnostics };
+}
 
 type Form = "interpreter" | "wasm";
 

@@ -6,7 +6,7 @@ import { safeText } from "../../diagnostics/width.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type CutBounds, cutTrace } from "../../traces/cut.ts";
 import { eventLine, startLine } from "../../traces/json.ts";
-import { type LineReading, traceLines } from "../../traces/lines.ts";
+import { endsEarly, type LineReading, traceLines } from "../../traces/lines.ts";
 import { straceHead, streamStrace } from "../../traces/strace.ts";
 import type { StreamedEvent } from "../../traces/stream.ts";
 import { summarise, type TraceSummary } from "../../traces/summary.ts";
@@ -93,7 +93,7 @@ async function withLines<Result>(
     const strace = [() => traceLines(source), shownName({ file }), architecture] as const;
     return use(translated(streamStrace(...strace), () => straceHead(...strace), architecture, found));
   });
-  await printDiagnostics(found, sourcesOf(file) ?? new Map(), context);
+  await printDiagnostics(found, sourcesOf(file, found), context);
   return result;
 }
 
@@ -137,7 +137,7 @@ class Faults {
         const what = `${this.#file} is damaged: ${reading.size} bytes from byte ${reading.offset} on cannot be read`;
         this.found.push({ ...diagnostic("P0824", what), severity: "warning" });
       } else if (reading.kind === "truncated") {
-        this.found.push(diagnostic("P0825", `${this.#file} ends within a block: what was written up to there is read`));
+        this.found.push(endsEarly(this.#file, reading));
       }
       yield reading;
     }
@@ -272,7 +272,7 @@ function printSummary(file: string, { runs, calls, damage, truncated, malformed 
     for (const one of run.unknown) lines.push(`     unknown: ${one}`);
   });
   for (const { offset, size } of damage) lines.push(`  damaged: ${size} bytes from byte ${offset} on`);
-  if (truncated) lines.push("  ends within a block: its recorder was killed, or the disk was full");
+  if (truncated) lines.push("  ends within a block or a line: its writer was killed, or the disk was full");
   if (malformed > 0) lines.push(`  ${plural(malformed, "line")} of it are not a trace's`);
   const width = Math.max(4, ...calls.map(({ call }) => call.length));
   lines.push("", `  ${"call".padEnd(width)} ${"calls".padStart(10)} ${"failed".padStart(10)} recordings`);

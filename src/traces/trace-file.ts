@@ -91,6 +91,18 @@ export class TraceFile {
     return this.#fault;
   }
 
+  /** The calls that this recording has written; reads them from the file. */
+  countCalls(): number {
+    if (!this.#isRegular) return 0;
+    const whole = sourceOfFile(this.#descriptor, fstatSync(this.#descriptor).size);
+    const read = (offset: number, length: number) => whole.read(this.#before + offset, length);
+    let calls = 0;
+    for (const part of readBlocks({ size: Math.max(0, whole.size - this.#before), read })) {
+      if (part.kind === "block") calls += part.text.toString("latin1").split('"kind":"call"').length - 1;
+    }
+    return calls;
+  }
+
   /** Bytes that wait for `flush`. */
   get pending(): number {
     return this.#pending;

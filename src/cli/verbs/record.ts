@@ -82,12 +82,13 @@ export const record: Verb = {
         onProgress: progress && ((now) => progress.show(now)),
       });
       progress?.clear();
+      const written = file.fault === undefined ? "" : `the first ${file.countCalls()} of `;
       const changed = file.close();
       if (changed !== undefined) say(changed);
       const losses = count.isIncomplete ? "; more were lost" : "";
       if (!isQuiet)
         say(
-          `${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)${losses}`,
+          `${written}${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)${losses}`,
         );
       await messages.finish();
       return status;

@@ -17,6 +17,13 @@ static pid_t fork_in(long (*call)(void), long number) {
   return child;
 }
 
+/* A call that waits for the supervisor looks like one that was let in, which it was when a later one has its answer. */
+static pid_t fork_holder(void) {
+  pid_t child = fork_in(hold, SYS_clock_nanosleep);
+  nap();
+  return child;
+}
+
 static long await(pid_t child) {
   int status = 0;
   waitpid(child, &status, 0);
@@ -38,7 +45,7 @@ static void await_stop(pid_t child, int event) {
 
 /* Its tracer has a signal to give it, and does not. */
 static void traced_signal(void) {
-  pid_t child = fork_in(hold, SYS_clock_nanosleep);
+  pid_t child = fork_holder();
   if (ptrace(PTRACE_SEIZE, child, NULL, NULL) != 0) exit(3);
   kill(child, SIGUSR1);
   await_stop(child, 0);
@@ -72,7 +79,7 @@ static void traced_end(void) {
 
 /* It is killed, and its tracer does not let it die. */
 static void traced_death(void) {
-  pid_t child = fork_in(hold, SYS_clock_nanosleep);
+  pid_t child = fork_holder();
   if (ptrace(PTRACE_SEIZE, child, NULL, (void *)PTRACE_O_TRACEEXIT) != 0) exit(3);
   kill(child, SIGKILL);
   await_stop(child, PTRACE_EVENT_EXIT);
@@ -111,7 +118,7 @@ static void frozen(void) {
     say("no group", 1);
     return;
   }
-  pid_t child = fork_in(hold, SYS_clock_nanosleep);
+  pid_t child = fork_holder();
   snprintf(child_text, sizeof child_text, "%d", child);
   if (!put(folder, "cgroup.procs", child_text) || !put(folder, "cgroup.freeze", "1")) exit(3);
   while (strstr(events, "frozen 1") == NULL) {
@@ -288,7 +295,7 @@ static void bystanders(void) {
   }
   while (!shared[0]) pause_for(1);
   start_in(&holder, hold_once, SYS_clock_nanosleep);
-  pause_for(50);
+  nap();
   shared[1] = 1;
   while (!shared[2]) pause_for(1);
   start_in(&asker, ask, SYS_getppid);

@@ -16,6 +16,8 @@ const late = -33;
 function scenario(settings: RunSettings, ...command: readonly string[]) {
   // A victim that hangs ends with its test.
   const { status, out, events } = run({ dieWithParent: true, ...settings }, ...command);
+  const failure = events.find(({ kind, text }) => kind === "notice" && `${text}`.startsWith("the supervisor failed"));
+  if (failure !== undefined) throw new Error(`${failure["text"]}`);
   const said = [...out.matchAll(/^(.+): (-?\d+)$/gm)].map(([, name, value]) => [name, Number(value)] as const);
   return { status, said, events };
 }

@@ -29,7 +29,7 @@
 static void sides(int reported) {
   struct worker holder, asker;
   if (reported) start_reported(&holder, hold);
-  else start_in(&holder, hold, SYS_clock_nanosleep);
+  else start_holder(&holder, hold);
   say("same side", nap());
   say("reported", is_reported(holder.tid));
   say("holder is done", holder.done);
@@ -46,7 +46,7 @@ static void sides_reported(void) { sides(1); }
 /* None overtakes: a call of the holder's side waits behind one of the other. */
 static void order(void) {
   struct worker holder, asker, napper;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   start_in(&asker, ask, SYS_getppid);
   start_in(&napper, nap, SYS_clock_nanosleep);
   pause_for(50);
@@ -59,7 +59,7 @@ static void order(void) {
 /* The gate's time is short. */
 static void late(void) {
   struct worker holder;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   say("first", ask());
   say("second", ask());
   say("holder is done", holder.done);
@@ -81,7 +81,7 @@ static void interrupted_waiter(void) {
   struct worker holder, asker;
   for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
     handle(SIGUSR2, count_signal, flags);
-    start_in(&holder, hold, SYS_clock_nanosleep);
+    start_holder(&holder, hold);
     for (;;) {
       handled = 0;
       start_in(&asker, ask, SYS_getppid);
@@ -162,7 +162,7 @@ static void jumped(int reported) {
   handled = 0;
   handle(SIGUSR2, leave, 0);
   if (reported) start_reported(&holder, jump);
-  else start_in(&holder, jump, SYS_clock_nanosleep);
+  else start_holder(&holder, jump);
   pause_for(50);
   pthread_kill(holder.thread, SIGUSR2);
   while (handled == 0) pause_for(1);
@@ -177,7 +177,7 @@ static void jumped_reported(void) { jumped(1); }
 /* It ends by its time limit. */
 static void endless(void) {
   struct worker holder;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   ask();
 }
 
@@ -192,7 +192,7 @@ static void nested(void) {
   struct worker holder;
   handled = 0;
   handle(SIGUSR2, ask_inside, 0);
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pthread_kill(holder.thread, SIGUSR2);
   while (handled == 0) pause_for(1);
   /* A signal that comes before the call begins does not end it. */
@@ -228,7 +228,7 @@ static void killed_holder(void) {
 
 static void killed_waiter(void) {
   struct worker holder, asker;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pid_t child = fork_in(ask, SYS_getppid);
   start_in(&asker, nap, SYS_clock_nanosleep);
   say("done", asker.done);
@@ -243,7 +243,7 @@ static long end_holder(const char *program) {
   pid_t child = fork();
   if (child == 0) {
     struct worker holder;
-    start_in(&holder, hold, SYS_clock_nanosleep);
+    start_holder(&holder, hold);
     if (program == NULL) _exit(0);
     execl(program, program, "sleep", NULL);
     _exit(1);
@@ -273,7 +273,7 @@ static void forked(void) {
   struct worker holder;
   int ends[2];
   if (pipe(ends) != 0) exit(3);
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pid_t child = fork();
   if (child == 0) {
     char byte;
@@ -298,7 +298,7 @@ static void opened(void) {
   struct worker holder, opener;
   say("opened", open_null());
   handle(SIGUSR2, count_signal, SA_RESTART);
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pause_for(50);
   start_in(&opener, open_null, SYS_open);
   pause_for(50);
@@ -327,7 +327,7 @@ static int ask_in_child(void *unused) {
 static void scopes(void) {
   static char stack[1 << 16];
   struct worker holder;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pause_for(20);
   pid_t child = fork();
   if (child == 0) _exit(ask_in_child(NULL));

@@ -194,7 +194,7 @@ static void inherited_id(void) {
 /* One that waits ends because another thread of its process executes a program, or exits: the next is admitted. */
 static void end_waiter(int executes) {
   struct worker holder, napper;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pid_t child = fork();
   if (child == 0) {
     struct worker asker;
@@ -222,7 +222,7 @@ static void exited_waiter(void) { end_waiter(0); }
 /* One that is stopped does not wait, and the next is admitted. It asks again when it goes on. */
 static void stopped_waiter(void) {
   struct worker holder;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pid_t child = fork_in(ask, SYS_getppid);
   pause_for(20);
   kill(child, SIGSTOP);
@@ -243,7 +243,7 @@ static void count_signal(int signal) {
 static void storm(void) {
   struct worker holder, asker;
   handle(SIGUSR2, count_signal, SA_RESTART);
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   start_in(&asker, ask, SYS_getppid);
   while (handled < 20) {
     int before = handled;
@@ -294,7 +294,7 @@ static void bystanders(void) {
     for (;;) pause_for(-1);
   }
   while (!shared[0]) pause_for(1);
-  start_in(&holder, hold_once, SYS_clock_nanosleep);
+  start_holder(&holder, hold_once);
   nap();
   shared[1] = 1;
   while (!shared[2]) pause_for(1);
@@ -325,7 +325,7 @@ static void stale_report(void) {
   kill(child, SIGSTOP);
   waitpid(child, NULL, WUNTRACED);
   say("asked", ask());
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   kill(child, SIGCONT);
   shared[1] = 1;
   while (shared[2] == 0) pause_for(1);

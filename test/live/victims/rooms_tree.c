@@ -21,7 +21,7 @@ static void grow(void) {
   struct worker holder;
   pid_t children[CHILDREN];
   long failed = 0;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   for (int i = 0; i < CHILDREN; i++) {
     children[i] = fork();
     if (children[i] != 0) continue;
@@ -50,7 +50,7 @@ static void fork_inside(int signal) {
 static void fork_in_holder(void) {
   struct worker holder;
   handle(SIGUSR2, fork_inside, 0);
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pthread_kill(holder.thread, SIGUSR2);
   while (made == 0) pause_for(1);
   say("child", await(made));
@@ -80,7 +80,7 @@ static void make_children(int depth) {
 }
 static void bomb(void) {
   struct worker holder;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   make_children(3);
   while (shared[REFUSED] == 0) pause_for(1);
   pause_for(100);
@@ -101,7 +101,7 @@ static void bomb(void) {
 /* The parent of one that waits is killed. */
 static void orphan(void) {
   struct worker holder;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  start_holder(&holder, hold);
   pid_t parent = fork();
   if (parent == 0) {
     if (fork() == 0) {

@@ -225,7 +225,7 @@ export class Supervisor {
         continue;
       }
       if (deaths > 0) this.#reap(deaths);
-      answer = this.#pinning === undefined ? this.#judgeSafely() : this.#receive(this.#pinning);
+      answer = this.#pinning === undefined ? this.#safely(() => this.#judge(undefined)) : this.#receive(this.#pinning);
     }
     close(listener);
   }
@@ -257,9 +257,9 @@ export class Supervisor {
       case "again":
         return false;
       case "call":
-        return this.#judgeSafely(received.call);
+        return this.#safely(() => this.#judge(received.call));
       case "prepared":
-        return this.#passPrepared(received.call);
+        return this.#safely(() => this.#passPrepared(received.call));
       case "ended":
         received.answer();
         return false;
@@ -280,15 +280,15 @@ export class Supervisor {
         isWanted = true;
       },
     };
-    const answer = this.#judgeSafely(held);
+    const answer = this.#safely(() => this.#judge(held));
     if (!isWanted) objects.drop(id);
     return answer;
   }
 
-  /** If it fails, this call and every later one is denied. */
-  #judgeSafely(call?: PendingCall | HeldCall): boolean {
+  /** Denies the call if its judgement fails, and every later one. */
+  #safely(judge: () => boolean): boolean {
     try {
-      if (!this.#failed) return this.#judge(call);
+      if (!this.#failed) return judge();
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
     }
@@ -486,8 +486,9 @@ export class Supervisor {
   #passPrepared(call: PreparedCall): boolean {
     const { number, tid } = call;
     const traits = this.#options.policy.calls[number] ?? 0;
-    const caller = this.#identifies ? this.#registry.find(tid) : undefined;
-    if (this.#failed) return this.#refuse("supervisor-failed", errno.ENOSYS);
+    // It can have ended since it was judged.
+    const caller = this.#identifies ? (this.#registry.find(tid) ?? this.#discover(tid)) : undefined;
+    if (typeof caller === "string") return this.#refuseUnidentified(caller);
     if (call.rooms !== 0n) return this.#admission!.enterPrepared(call, caller!);
     if (traits === callTrait.judged) {
       call.pass();

@@ -81,24 +81,27 @@ static inline void start_in(struct worker *own, long (*call)(void), long number)
   while (!own->done && call_of(getpid(), own->tid) != number) pause_for(1);
 }
 
-/*
- * Whether the thread has been let into the call that it sleeps in. While it waits for the supervisor, /proc shows it in the
- * same call. Without CONFIG_KALLSYMS the kernel does not name the function ("0"), and every call counts.
- */
-static inline int is_let_in(pid_t pid, pid_t tid) {
-  char path[64], function[64] = "";
-  snprintf(path, sizeof path, "/proc/%d/task/%d/wchan", pid, tid);
+/* The kernel's function that the thread sleeps in; "0" if it runs, and always without CONFIG_KALLSYMS. */
+static inline void place_of(pid_t tid, char *function, size_t size) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/wchan", getpid(), tid);
+  memset(function, 0, size);
   int file = open(path, O_RDONLY);
-  if (file < 0) return 1;
-  if (read(file, function, sizeof function - 1) < 0) function[0] = 0;
+  if (file < 0) return;
+  if (read(file, function, size - 1) < 0) function[0] = 0;
   close(file);
-  return strstr(function, "nanosleep") != NULL || !strcmp(function, "0");
 }
 
-/* The thread is in its nap, and so holds its room. */
+/* The thread is in its nap, and so holds its room. While it waits for the supervisor, /proc shows it in the same call. */
 static inline void start_holder(struct worker *own, long (*call)(void)) {
+  enum { UNNAMED = 50 };
+  char function[64];
   start_in(own, call, SYS_clock_nanosleep);
-  while (!own->done && !is_let_in(getpid(), own->tid)) pause_for(1);
+  for (int unnamed = 0; !own->done && unnamed < UNNAMED; pause_for(1)) {
+    place_of(own->tid, function, sizeof function);
+    if (strstr(function, "nanosleep") != NULL) return;
+    unnamed = strcmp(function, "0") ? 0 : unnamed + 1;
+  }
 }
 
 static inline long finish(struct worker *own) {

@@ -38,7 +38,9 @@ for i in $(seq ${8 * times}); do (echo $i > f$i; mv f$i g$i; ln -s g$i l$i; cat 
 cat m* | sort -n; ls
 diff <(printf 'a\\nb\\n') <(printf 'a\\nc\\n')
 false | true; echo "\${PIPESTATUS[@]}"
-sleep 1000 & kill -STOP $!; kill -CONT $!; kill $!; wait $!; echo "killed $?"
+# A child that a signal ends before its exec runs the trap of its parent.
+sleep 1000 & while [ "$(cat /proc/$!/comm)" != sleep ]; do :; done
+kill -STOP $!; kill -CONT $!; kill $!; wait $!; echo "killed $?"
 coproc cat; echo co >&\${COPROC[1]}; read x <&\${COPROC[0]}; echo $x; kill $COPROC_PID; wait $COPROC_PID
 exec 2>&8
 (ulimit -n 20; ls /nonexistent; test -e /etc/passwd && echo there)

@@ -1,8 +1,8 @@
 /** Shared functions of tests that run the built command, which `make test` or `make build` builds. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { DecisionEvent, PolicyEvent, ReportEvent } from "../../src/events/event.ts";
 import { patience } from "./patience.ts";
 
@@ -73,7 +73,9 @@ export function compiled(source: string, flags: readonly string[] = []): string 
   const folder = "build/test";
   const program = join(process.cwd(), folder, basename(source, ".c") + flags.join("").replaceAll("-", "_"));
   mkdirSync(folder, { recursive: true });
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
+  const headers = readdirSync(dirname(source)).filter((name) => name.endsWith(".h"));
+  const inputs = [source, ...headers.map((name) => join(dirname(source), name))];
+  if (!existsSync(program) || inputs.some((input) => statSync(program).mtimeMs < statSync(input).mtimeMs)) {
     // Other test files may start it concurrently.
     const fresh = `${program}.${process.pid}`;
     execFileSync("cc", ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", fresh, source], {

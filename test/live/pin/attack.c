@@ -19,20 +19,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { STUB = 0x10000, PAGE = 4096, THREADS = 600, LONG_PATH = 4000 };
+#include "never.h"
 
-static long open_path(const char *path) {
-  long result = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
-  return result < 0 ? -errno : result;
-}
-
-static void tell(const char *what, long result) {
-  printf("%s: %ld\n", what, result > 0 ? 0 : result);
-  fflush(stdout);
-}
+enum { STUB = 0x10000, THREADS = 600, LONG_PATH = 4000 };
 
 /* Makes a call from the stub, with a frame of our own: the stub goes on behind this syscall, or at it after AGAIN. */
 static long from_stub(long number, long a, long b, long c) {
@@ -182,72 +173,11 @@ static char *page_that_never_comes(void) {
   return NULL;
 }
 
-static long now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
+static void block(void) { block_by_path(page_that_never_comes); }
 
-/* A path that never comes, in several threads of a child; the parent's calls go on meanwhile. */
-static void *open_never(void *path) { return (void *)open_path(path); }
-
-static void block(void) {
-  enum { CALLS = 100, STUCK = 12 };
-  int ready[2];
-  char byte;
-  if (pipe(ready) != 0) exit(2);
-  pid_t child = fork();
-  if (child == 0) {
-    char *memory = page_that_never_comes();
-    pthread_t threads[STUCK];
-    long results[STUCK];
-    if (write(ready[1], "", 1) != 1 || memory == NULL) _exit(1);
-    for (int i = 0; i < STUCK; i++) pthread_create(&threads[i], NULL, open_never, memory);
-    for (int i = 0; i < STUCK; i++) pthread_join(threads[i], (void **)&results[i]);
-    for (int i = 1; i < STUCK; i++) results[0] = results[i] == results[0] ? results[0] : 0;
-    tell("stalled", results[0]);
-    fflush(stdout);
-    _exit(0);
-  }
-  if (read(ready[0], &byte, 1) != 1) exit(2);
-  usleep(100000);
-  long begin = now(), served = 0;
-  for (int i = 0; i < CALLS; i++) served += open_path("allowed") >= 0;
-  tell("refused meanwhile", served - CALLS);
-  tell("forbidden meanwhile", open_path("forbidden"));
-  tell("late", now() - begin > 8000 ? -1 : 0);
-  fflush(stdout);
-  waitpid(child, NULL, 0);
-  tell("after", open_path("allowed"));
-}
-
-/* A stack whose page never comes: the frame of a pinned call lies there. Its caller stays stopped until it is killed. */
 static void block_stack(void) {
-#ifdef __x86_64__
-  int ready[2], status;
-  char byte;
-  if (pipe(ready) != 0) exit(2);
-  pid_t child = fork();
-  if (child == 0) {
-    char *memory = page_that_never_comes();
-    if (write(ready[1], "", 1) != 1 || memory == NULL) _exit(1);
-    register long none __asm__("r10") = 0;
-    long result = SYS_openat;
-    __asm__ volatile("mov %%rsp, %%r12; mov %[stack], %%rsp; syscall; mov %%r12, %%rsp"
-                     : "+a"(result)
-                     : "D"(AT_FDCWD), "S"("allowed"), "d"(O_RDONLY), "r"(none), [stack] "r"(memory + PAGE)
-                     : "rcx", "r11", "r12", "memory");
-    _exit(result < 0 ? 3 : 4);
-  }
-  if (read(ready[0], &byte, 1) != 1) exit(2);
-  usleep(300000);
-  tell("meanwhile", open_path("allowed"));
-  tell("ended", waitpid(child, &status, WNOHANG));
-  kill(child, SIGKILL);
-  if (waitpid(child, &status, 0) != child) exit(2);
-  tell("child", WIFSIGNALED(status) ? -WTERMSIG(status) : -100 - WEXITSTATUS(status));
+  block_by_stack(page_that_never_comes);
   tell("after", open_path("allowed"));
-#endif
 }
 
 /* Passes a descriptor in a message whose length of control data another thread changes all the time. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /*
  * Attacks the supervisor of its own pinned calls with memory that never comes: a mapped file of a FUSE server that does
  * not answer. The server speaks the kernel's protocol (linux/fuse.h) itself.
@@ -26,17 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, LATE = 2 /* seconds */, OVER = 9 /* a descriptor */ };
+#include "never.h"
 
-static long open_path(const char *path) {
-  long result = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
-  return result < 0 ? -errno : result;
-}
-
-static void tell(const char *what, long result) {
-  printf("%s: %ld\n", what, result > 0 ? 0 : result);
-  fflush(stdout);
-}
+static const char *directory;
+enum { LATE = 2 /* seconds */, OVER = 9 /* a descriptor */ };
 
 static void fail(const char *what) {
   tell(what, -errno);
@@ -142,7 +136,7 @@ static void write_file(const char *file, const char *text) {
 }
 
 /* In a mount namespace of its own, and in a user namespace where that is needed for it. */
-static int mount_server(const char *path, const char *directory) {
+static int mount_server(const char *path) {
   const unsigned user = getuid(), group = getgid();
   char options[96], map[32];
   if (user == 0 ? unshare(CLONE_NEWNS) != 0 : unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail("unshare");
@@ -163,7 +157,7 @@ static int mount_server(const char *path, const char *directory) {
 
 /* ── The attack ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static char *mapped(const char *directory, enum node node) {
+static char *mapped(enum node node) {
   char path[PAGE];
   snprintf(path, sizeof path, "%s/%s", directory, names[node]);
   int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -173,90 +167,36 @@ static char *mapped(const char *directory, enum node node) {
   close(file);
   return memory;
 }
-
-static long now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
-static void *open_never(void *path) { return (void *)open_path(path); }
+static char *never(void) { return mapped(NEVER); }
+static char *never_below(void) { return mapped(NEVER_BELOW); }
 
 /* A path that comes late is judged as it comes. */
-static void come_late(const char *directory) {
-  char *allowed = mapped(directory, LATE_ALLOWED), *forbidden = mapped(directory, LATE_FORBIDDEN);
+static void come_late(void) {
+  char *allowed = mapped(LATE_ALLOWED), *forbidden = mapped(LATE_FORBIDDEN);
   long begin = now();
   tell("late allowed", open_path(allowed));
   tell("late forbidden", open_path(forbidden));
   tell("both late", now() - begin < 2 * LATE * 1000 ? -1 : 0);
 }
 
-/* A path that never comes, in several threads of a child; the parent's calls go on meanwhile. */
-static void never_come(const char *directory) {
-  enum { CALLS = 100, STUCK = 12 };
-  pid_t child = fork();
-  if (child == 0) {
-    char *memory = mapped(directory, NEVER);
-    pthread_t threads[STUCK];
-    long results[STUCK];
-    for (int i = 0; i < STUCK; i++) pthread_create(&threads[i], NULL, open_never, memory);
-    for (int i = 0; i < STUCK; i++) pthread_join(threads[i], (void **)&results[i]);
-    for (int i = 1; i < STUCK; i++) results[0] = results[i] == results[0] ? results[0] : 0;
-    tell("stalled", results[0]);
-    _exit(0);
-  }
-  usleep(300000);
-  long begin = now(), served = 0;
-  for (int i = 0; i < CALLS; i++) served += open_path("allowed") >= 0;
-  tell("refused meanwhile", served - CALLS);
-  tell("forbidden meanwhile", open_path("forbidden"));
-  tell("late", now() - begin > 8000 ? -1 : 0);
-  waitpid(child, NULL, 0);
-  tell("after", open_path("allowed"));
-}
-
-/* A stack that never comes: the frame of a pinned call lies there. Its caller stays stopped until it is killed. */
-static void never_come_below(const char *directory) {
-#ifdef __x86_64__
-  int status;
-  pid_t child = fork();
-  if (child == 0) {
-    char *memory = mapped(directory, NEVER_BELOW);
-    register long none __asm__("r10") = 0;
-    long result = SYS_openat;
-    __asm__ volatile("mov %%rsp, %%r12; mov %[stack], %%rsp; syscall; mov %%r12, %%rsp"
-                     : "+a"(result)
-                     : "D"(AT_FDCWD), "S"("allowed"), "d"(O_RDONLY), "r"(none), [stack] "r"(memory + PAGE)
-                     : "rcx", "r11", "r12", "memory");
-    _exit(result < 0 ? 3 : 4);
-  }
-  usleep(500000);
-  tell("meanwhile", open_path("allowed"));
-  tell("ended", waitpid(child, &status, WNOHANG));
-  kill(child, SIGKILL);
-  if (waitpid(child, &status, 0) != child) exit(2);
-  tell("child", WIFSIGNALED(status) ? -WTERMSIG(status) : -100 - WEXITSTATUS(status));
+static void attack(void) {
+  come_late();
+  block_by_path(never);
+  block_by_stack(never_below);
   tell("after the stack", open_path("allowed"));
-#else
-  (void)directory;
-#endif
-}
-
-static void attack(const char *directory) {
-  come_late(directory);
-  never_come(directory);
-  never_come_below(directory);
   if (write(OVER, "", 1) != 1) fail("over");
 }
 
 int main(int argc, char **argv) {
   if (argc == 3 && strcmp(argv[1], "attack") == 0) {
-    attack(argv[2]);
+    directory = argv[2];
+    attack();
     return 0;
   }
   const bool is_around = argc > 4 && strcmp(argv[1], "around") == 0;
   if (!is_around && (argc != 4 || strcmp(argv[1], "inside") != 0)) return 125;
-  int device = mount_server(argv[2], argv[3]), status, over[2];
+  directory = argv[3];
+  int device = mount_server(argv[2]), status, over[2];
   if (pipe2(over, O_CLOEXEC) != 0 || dup2(over[1], OVER) != OVER) fail("pipe");
   pid_t server = fork();
   if (server == 0) {
@@ -269,7 +209,7 @@ int main(int argc, char **argv) {
   pid_t child = fork();
   if (child == 0) {
     if (is_around) execvp(argv[4], argv + 4);
-    else attack(argv[3]);
+    else attack();
     _exit(is_around ? 127 : 0);
   }
   close(OVER);

@@ -88,6 +88,18 @@ static void traced_death(void) {
   say("holder", await(child));
 }
 
+/* Until the beginning of the file has the text. */
+static void await_text(const char *path, const char *wanted) {
+  char text[256] = "";
+  while (strstr(text, wanted) == NULL) {
+    int file = open(path, O_RDONLY);
+    ssize_t length = read(file, text, sizeof text - 1);
+    text[length > 0 ? length : 0] = 0;
+    close(file);
+    pause_for(1);
+  }
+}
+
 /* Into a file; false where that fails. */
 static int put(const char *folder, const char *name, const char *text) {
   char path[512];
@@ -113,7 +125,7 @@ static int make_group(char *folder, size_t size) {
 
 /* Its process is frozen. */
 static void frozen(void) {
-  char folder[400], child_text[16], events[64] = "";
+  char folder[400], child_text[16], events[512];
   if (!make_group(folder, sizeof folder)) {
     say("no group", 1);
     return;
@@ -121,15 +133,8 @@ static void frozen(void) {
   pid_t child = fork_holder();
   snprintf(child_text, sizeof child_text, "%d", child);
   if (!put(folder, "cgroup.procs", child_text) || !put(folder, "cgroup.freeze", "1")) exit(3);
-  while (strstr(events, "frozen 1") == NULL) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/cgroup.events", folder);
-    int file = open(path, O_RDONLY);
-    ssize_t length = read(file, events, sizeof events - 1);
-    events[length > 0 ? length : 0] = 0;
-    close(file);
-    pause_for(1);
-  }
+  snprintf(events, sizeof events, "%s/cgroup.events", folder);
+  await_text(events, "frozen 1");
   say("asked", ask());
   put(folder, "cgroup.freeze", "0");
   end(child);
@@ -153,15 +158,9 @@ static void ended_leader(void) {
     nap();
     syscall(SYS_exit, 0);
   }
-  char path[64], text[256] = "";
+  char path[64];
   snprintf(path, sizeof path, "/proc/%d/stat", child);
-  while (strstr(text, ") Z") == NULL) {
-    int file = open(path, O_RDONLY);
-    ssize_t length = read(file, text, sizeof text - 1);
-    text[length > 0 ? length : 0] = 0;
-    close(file);
-    pause_for(1);
-  }
+  await_text(path, ") Z");
   say("asked", ask());
   end(child);
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /*
  * held ROUNDS: forks and vforks while another thread waits in a call whose argument the kernel has copied. The children are judged
  * by what they pass themselves, also after the memory of that argument has changed and after the thread was killed. Runs under
@@ -18,20 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
-      printf("Bail out! line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-      exit(1);                                                                      \
-    }                                                                               \
-  } while (0)
+#include "../tap.h"
 
 /* What `held.ts` refuses with. */
 enum { REFUSED = EXDEV };
 /* Exit statuses of a child. */
 enum { JUDGED = 10, MISJUDGED, NOT_EXECUTED };
 
-static int cases, failures;
 static char program[4096];
 /* The argument of each call; a child of vfork shares it with the thread that waits. */
 static char path[16];
@@ -43,10 +37,10 @@ static struct {
 
 static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 100 * 1000}, NULL); }
 
-static void expect(const char *how, const char *what, int holds) {
-  printf("%sok %d %s: %s\n", holds ? "" : "not ", ++cases, how, what);
-  fflush(stdout);
-  failures += !holds;
+static void expect_of(const char *how, const char *what, int holds) {
+  char name[256];
+  snprintf(name, sizeof name, "%s: %s", how, what);
+  expect(name, holds);
 }
 
 /* Without memory of the C library's, for children that share it. */
@@ -140,9 +134,9 @@ static void forks_while_held(const char *how, int by_vfork, long rounds) {
     parents &= judged();
     kept &= end_waiter(thread);
   }
-  expect(how, "the child is judged by its own paths", children);
-  expect(how, "so is the parent after it", parents);
-  expect(how, "the call of the other thread opens what was judged", kept);
+  expect_of(how, "the child is judged by its own paths", children);
+  expect_of(how, "so is the parent after it", parents);
+  expect_of(how, "the call of the other thread opens what was judged", kept);
 }
 
 static void executes_while_held(const char *how, int by_vfork, long rounds) {
@@ -154,8 +148,8 @@ static void executes_while_held(const char *how, int by_vfork, long rounds) {
     executed &= ended_with(pid, JUDGED);
     kept &= end_waiter(thread);
   }
-  expect(how, "a program that the child executes is judged by its own paths", executed);
-  expect(how, "the other thread's call outlives the execution", kept);
+  expect_of(how, "a program that the child executes is judged by its own paths", executed);
+  expect_of(how, "the other thread's call outlives the execution", kept);
 }
 
 /* The process is killed while one thread holds copies and another waits for the child of vfork. */
@@ -180,7 +174,7 @@ static void outlives_holder(const char *how, int by_vfork, long rounds) {
     judged_later &= board->result == JUDGED;
   }
   munmap(board, sizeof *board);
-  expect(how, "a child that outlives the holder is judged by its own paths", judged_later);
+  expect_of(how, "a child that outlives the holder is judged by its own paths", judged_later);
 }
 
 static void make_file(const char *name) {
@@ -205,6 +199,5 @@ int main(int argc, char **argv) {
     executes_while_held(names[by_vfork], by_vfork, rounds);
     outlives_holder(names[by_vfork], by_vfork, rounds);
   }
-  printf("1..%d\n", cases);
-  return failures != 0;
+  return reported();
 }

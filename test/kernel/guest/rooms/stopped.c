@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 /*
  * Calls that hold a room or wait for it while their process is frozen, or is killed in a request to a FUSE
  * server. Runs as root under stopped.ts, in a machine of its own, and reports in TAP. Its argument is an empty folder.
@@ -18,20 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
-      printf("Bail out! line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-      exit(1);                                                                      \
-    }                                                                               \
-  } while (0)
-
-static int cases, failures;
-
-static void expect(const char *what, int holds) {
-  printf("%sok %d %s\n", holds ? "" : "not ", ++cases, what);
-  failures += !holds;
-}
+#include "../tap.h"
 
 static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL); }
 
@@ -187,6 +175,5 @@ int main(int argc, char **argv) {
   frozen_waiter();
   frozen_holder();
   blocked_by_fuse();
-  printf("1..%d\n", cases);
-  return failures != 0;
+  return reported();
 }

@@ -65,14 +65,16 @@ writeFileSync("dist/report-licences.txt", licencesOf(page.metafile));
 // oxc-parser's native part is a separate package for each platform, never a file beside its JavaScript, and npm ensures
 // its version. Looking for the file and reading the version would take 2 ms of every start.
 const { version: parserVersion } = JSON.parse(readFileSync("node_modules/oxc-parser/package.json", "utf8"));
-const withoutBindingSearch = (text) =>
-  text
-    .replace(
-      "import { createRequire } from 'module'\nconst require = createRequire(import.meta.url)\n",
-      "const require = parserRequire\n",
-    )
+const nodeRequire = "import { createRequire } from 'module'\nconst require = createRequire(import.meta.url)\n";
+const withoutBindingSearch = (text, path) => {
+  // Else every start would load node:module, and only a benchmark would show it.
+  if (path.endsWith("/bindings.js") && !text.includes(nodeRequire))
+    throw new Error(`${path} gets its require in a new way`);
+  return text
+    .replace(nodeRequire, "const require = parserRequire\n")
     .replace(/try \{\s*return require\('\.\/parser\.[\w.-]*'\)\s*\} catch \(e\) \{\s*loadErrors\.push\(e\)\s*\}/g, "")
     .replace(/require\('@oxc-parser\/[\w-]*\/package\.json'\)\.version/g, JSON.stringify(parserVersion));
+};
 
 // The command line is CommonJS, because Node's loader of ES modules takes 15 ms. There are four files: `portcullis.cjs`
 // is `run`, `compiler.cjs` compiles a policy for it that the cache lacks, `check.cjs` is `check`, and `cli.cjs` has all
@@ -117,7 +119,9 @@ const bundled = (elsewhere) => ({
       name: "the rest is another file",
       setup({ onLoad, onResolve }) {
         onLoad({ filter: /oxc-parser[/]src-js[/].*\.js$/ }, ({ path }) => ({
-          contents: path.endsWith("/src-js/index.js") ? parserIndex : withoutBindingSearch(readFileSync(path, "utf8")),
+          contents: path.endsWith("/src-js/index.js")
+            ? parserIndex
+            : withoutBindingSearch(readFileSync(path, "utf8"), path),
           loader: "js",
         }));
         onResolve({ filter: /^\.\// }, ({ kind, path }) => {

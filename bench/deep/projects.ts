@@ -12,7 +12,7 @@ export interface Project {
   readonly archive: Archive;
   /** The folder in the archive. */
   readonly folder: string;
-  /** What of the archive is not needed. */
+  /** Patterns of files that the build does not need. */
   readonly without?: readonly string[];
   /** Once, after the archive has been unpacked. */
   readonly configure: readonly (readonly string[])[];

@@ -13,10 +13,11 @@ import type { Trace, TraceEvent, TraceHead, TraceReading } from "./trace.ts";
  * @throws Error of zlib if a file that is not in blocks is damaged or too large
  */
 export function readTrace(source: ByteSource, file: string, architecture: ArchitectureName): TraceReading {
-  const { runs, diagnostics } = collected(streamTrace(source, file, architecture));
+  const isOfJson = isJson(source);
+  const { runs, diagnostics } = collected(streamOf(isOfJson, source, file, architecture));
   if (hasErrors(diagnostics)) return { runs: [], diagnostics };
   const traces = [...runs].map(([head, events]): Trace => ({ ...headOf(head), architecture, events }));
-  if (isJson(source)) {
+  if (isOfJson) {
     // A run without calls, of a command that was killed at once, says nothing.
     return { runs: traces.filter(({ events }) => events.some(({ kind }) => kind === "call")), diagnostics };
   }
@@ -36,8 +37,17 @@ export function streamTrace(
   file: string,
   architecture: ArchitectureName,
 ): Generator<StreamedEvent, readonly Diagnostic[]> {
+  return streamOf(isJson(source), source, file, architecture);
+}
+
+function streamOf(
+  isOfJson: boolean,
+  source: ByteSource,
+  file: string,
+  architecture: ArchitectureName,
+): Generator<StreamedEvent, readonly Diagnostic[]> {
   const lines = () => traceLines(source);
-  return isJson(source) ? streamJsonTrace(lines(), file, architecture) : streamStrace(lines, file, architecture);
+  return isOfJson ? streamJsonTrace(lines(), file, architecture) : streamStrace(lines, file, architecture);
 }
 
 /** Whether the lines are JSON. A file whose first line cannot be read is assumed to have such lines. */

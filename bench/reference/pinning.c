@@ -323,7 +323,7 @@ static void serve(const struct seccomp_notif *call) {
   else pin(call, paths);
 }
 
-/* NUMBER:ARGUMENTS. False where it is none. */
+/* NUMBER:ARGUMENTS. False if the text has another form. */
 static bool read_rule(const char *text, unsigned *number) {
   unsigned arguments;
   if (sscanf(text, "%u:%u", number, &arguments) != 2 || *number >= NUMBERS || arguments >= 1u << ARGUMENTS ||

@@ -125,31 +125,31 @@ static void outlive(void) {
 }
 
 static void forks_while_held(const char *how, int by_vfork, long rounds) {
-  int children = 1, parents = 1, kept = 1;
+  int children = 1, parents = 1, held = 1;
   for (long i = 0; i < rounds; i++) {
     pthread_t thread = start_waiter();
     pid_t pid = start(by_vfork, end_judged);
     CHECK(pid > 0);
     children &= ended_with(pid, JUDGED);
     parents &= judged();
-    kept &= end_waiter(thread);
+    held &= end_waiter(thread);
   }
   expect_of(how, "the child is judged by its own paths", children);
   expect_of(how, "so is the parent after it", parents);
-  expect_of(how, "the call of the other thread opens what was judged", kept);
+  expect_of(how, "the call of the other thread opens what was judged", held);
 }
 
 static void executes_while_held(const char *how, int by_vfork, long rounds) {
-  int executed = 1, kept = 1;
+  int executed = 1, held = 1;
   for (long i = 0; i < rounds; i++) {
     pthread_t thread = start_waiter();
     pid_t pid = start(by_vfork, execute);
     CHECK(pid > 0);
     executed &= ended_with(pid, JUDGED);
-    kept &= end_waiter(thread);
+    held &= end_waiter(thread);
   }
   expect_of(how, "a program that the child executes is judged by its own paths", executed);
-  expect_of(how, "the other thread's call outlives the execution", kept);
+  expect_of(how, "the other thread's call outlives the execution", held);
 }
 
 /* The process is killed while one thread holds copies and another waits for the child of vfork. */

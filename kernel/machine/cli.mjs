@@ -27,7 +27,7 @@ machine ends. Processes that the command leaves are killed when it ends.
   --memory MIB         (default 2048)
   --icount             one instruction takes one nanosecond of the machine's time, on one processor without mitigations:
                        a clock then counts instructions, with the same result on every run
-  --timeout SECONDS    of the host's time (default 600); the machine is then ended
+  --timeout SECONDS    of the host's time (default 600); the machine then describes its tasks and is ended
   --console            show the kernel's messages in any case
 
 Exit status: that of the command; 128+n if signal n ended it; 127 not found; 126 cannot be run; 124 after the timeout;
@@ -145,7 +145,7 @@ let isTimedOut = false;
 const clock = setTimeout(
   () => {
     isTimedOut = true;
-    machine.end();
+    machine.endWithTasks();
   },
   count("timeout", options.timeout, 1) * 1000,
 );
@@ -183,6 +183,8 @@ const problem =
 if (problem !== undefined || isTimedOut || options.console) {
   process.stderr.write(result.console.replace(/\r/g, "").replace(/[^\n]$/, "$&\n"));
 }
+if (result.tasks !== "")
+  process.stderr.write(`vm: the tasks, as /proc/PID/task/TID/{stat,syscall,stack}:\n${result.tasks}`);
 if (problem !== undefined) process.stderr.write(`vm: ${problem}\n`);
 if (isTimedOut) process.stderr.write(`vm: not done after ${options.timeout} s (--timeout)\n`);
 // Flush pipes before the exit.

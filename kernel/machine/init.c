@@ -8,7 +8,9 @@
  * payload.
  *   host to guest: 'R' the request, strings "name=value" that each end in NUL (see struct request)
  *                  'I' bytes for standard input; 'E' its end
+ *                  'T' describe the tasks: the command has not ended in time
  *   guest to host: 'o', 'e' bytes of standard output and error
+ *                  't' the description of the tasks
  *                  'x' the end: wait status (4 bytes), /proc/sys/kernel/tainted (8 bytes)
  *                  'f' a message why the command could not be started
  */
@@ -379,12 +381,52 @@ static void feed(struct input *input)
 	}
 }
 
+static size_t append_file(char *text, size_t size, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size);
+
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? 0 : n;
+}
+
+/* What each task waits for: its status line, system call and kernel stack. Kernel threads only while they sleep in D. */
+static void describe_tasks(void)
+{
+	static char text[65536];
+	glob_t found;
+
+	if (glob("/proc/[0-9]*/task/[0-9]*", 0, NULL, &found) == 0) {
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			static const char *const files[] = { "stat", "syscall", "stack" };
+			char path[128], link;
+			const char *state;
+			size_t size = 0;
+
+			for (int k = 0; k < 3; k++) {
+				snprintf(path, sizeof(path), "%s/%s", found.gl_pathv[i], files[k]);
+				size += append_file(text + size, sizeof(text) - size - 1, path);
+			}
+			text[size] = '\0';
+			snprintf(path, sizeof(path), "%s/exe", found.gl_pathv[i]);
+			state = strstr(text, ") ");
+			if (readlink(path, &link, 1) > 0 || (state && state[2] == 'D'))
+				send_frame('t', text, size);
+		}
+		globfree(&found);
+	}
+	send_frame('t', "", 0);
+}
+
 static void receive(struct input *input)
 {
 	char type;
 	uint32_t size = read_head(&type);
 
-	if (type == 'E') {
+	if (type == 'T') {
+		describe_tasks();
+	} else if (type == 'E') {
 		input->ends = 1;
 	} else if (type == 'I') {
 		input->data = malloc(size + 1);
@@ -398,24 +440,22 @@ static void receive(struct input *input)
 	feed(input);
 }
 
-/* Reaps ended children. Returns whether the command has ended, with its wait status. */
+/* Reaps ended children, and notes the wait status of the command. Returns whether children are left. */
 static int reap(pid_t command, int *status)
 {
-	int ended = 0, one;
+	int one;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &one, WNOHANG)) > 0) {
-		if (pid == command) {
+	while ((pid = waitpid(-1, &one, WNOHANG)) > 0)
+		if (pid == command)
 			*status = one;
-			ended = 1;
-		}
-	}
-	return ended;
+	return pid == 0;
 }
 
 static int serve(pid_t command, int signals, struct input *input, int out, int err)
 {
-	int status = 0;
+	const int runs = -1; /* no wait status */
+	int status = runs, is_killed = 0;
 
 	for (;;) {
 		struct pollfd wait[] = {
@@ -423,7 +463,7 @@ static int serve(pid_t command, int signals, struct input *input, int out, int e
 			{ .fd = out, .events = POLLIN },
 			{ .fd = err, .events = POLLIN },
 			/* Input is read only when the buffer is empty. */
-			{ .fd = port, .events = input->size || input->ends ? 0 : POLLIN },
+			{ .fd = port, .events = input->size ? 0 : POLLIN },
 			{ .fd = input->size ? input->pipe : -1, .events = POLLOUT },
 		};
 
@@ -442,14 +482,15 @@ static int serve(pid_t command, int signals, struct input *input, int out, int e
 		if (wait[0].revents) {
 			struct signalfd_siginfo ignored;
 
-			if (read(signals, &ignored, sizeof(ignored)) > 0 && reap(command, &status))
+			if (read(signals, &ignored, sizeof(ignored)) <= 0)
+				continue;
+			if (!reap(command, &status))
 				break;
+			/* Kill the processes that the command left, so that the pipes have no writers. */
+			if (status != runs && !is_killed)
+				is_killed = !kill(-1, SIGKILL);
 		}
 	}
-	/* Kill the processes that the command left, so that the pipes have no writers. */
-	kill(-1, SIGKILL);
-	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-		;
 	while (out >= 0 && forward(out, 'o'))
 		;
 	while (err >= 0 && forward(err, 'e'))

@@ -69,7 +69,7 @@ export function start(options) {
     stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
   });
   const [, , errors, serial, link] = emulator.stdio;
-  const result = { status: undefined, tainted: false, refused: undefined, console: "", emulator: "" };
+  const result = { status: undefined, tainted: false, refused: undefined, console: "", emulator: "", tasks: "" };
   let out = () => {};
 
   errors.setEncoding("utf8").on("data", (text) => {
@@ -81,12 +81,13 @@ export function start(options) {
   const take = frames((type, payload) => {
     if (type === "o") out("out", payload);
     else if (type === "e") out("err", payload);
+    else if (type === "t" && payload.length > 0) result.tasks += payload.toString("latin1");
     else if (type === "f") result.refused = payload.toString("utf8");
     else if (type === "x") {
       result.status = statusOf(payload.readInt32LE(0));
       result.tainted = isTainted(payload.readBigUInt64LE(4));
-    } else result.refused = `the machine sent an unknown frame (${type})`;
-    if (type !== "o" && type !== "e") emulator.kill("SIGKILL");
+    } else if (type !== "t") result.refused = `the machine sent an unknown frame (${type})`;
+    if (!"oe".includes(type) && (type !== "t" || payload.length === 0)) emulator.kill("SIGKILL");
   });
   link.on("data", take);
   // `close` reports the end; ignore the errors of pipes that break with it.
@@ -106,6 +107,12 @@ export function start(options) {
     endOfInput: () => link.write(frame("E", Buffer.alloc(0))),
     onDrain: (then) => link.once("drain", then),
     end: () => emulator.kill("SIGKILL"),
+    /** Ends the machine after it has described its tasks, at the latest after 30 seconds. */
+    endWithTasks() {
+      link.write(frame("T", Buffer.alloc(0)));
+      const clock = setTimeout(() => emulator.kill("SIGKILL"), 30_000);
+      closed.then(() => clearTimeout(clock));
+    },
     /** Waits until QEMU has ended, passes the command's output to `write`, and returns the result. */
     async ended(write) {
       out = write;

@@ -132,7 +132,7 @@ export async function casesInMachine(
     for (const each of cases) {
       it(each.name, (context) => {
         if (each.skipped !== undefined) context.skip(each.skipped);
-        if (!each.passed) throw new Error(each.detail === "" ? "no detail" : each.detail);
+        if (!each.passed) throw new Error(`${each.detail || "no detail"}\n${ran.stderr.slice(-2000)}`);
       });
     }
     it("runs to its end with every case, and the kernel prints no warning", () => {

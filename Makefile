@@ -88,11 +88,11 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## Show a stateful policy that stops attacks on nginx
 	@node dist/demo.js
 
-test: setup-test build native-all $(KERNEL_TARGET) ## All tests
-	@npm test --silent
+test: setup-test build native-all $(KERNEL_TARGET) ## All tests; in CI also the coverage
+	@npm test --silent $(if $(CI),-- --coverage)
 
 coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)
-	@node tools/coverage.mjs $(WORDS)
+	@npm test --silent -- --coverage $(WORDS)
 
 # WORDS="test/cli test/live" runs the files whose path contains one of them.
 test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newest Node of each other release line (WORDS=PATHS for some)

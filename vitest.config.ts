@@ -11,12 +11,12 @@ export default defineConfig({
     maxWorkers: 2,
     setupFiles: ["./test/setup/fast-check.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
-    // `make coverage` prints the sums of each folder.
+    // With --coverage, test/setup/reporter.ts prints the sums of each folder.
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],
       exclude: ["src/**/*.test.ts", "src/**/testing/**", "src/linux/generated/**", "src/language/types/**"],
-      reporter: ["json-summary"],
+      reporter: [],
       reportsDirectory: "build/coverage",
       reportOnFailure: true,
     },

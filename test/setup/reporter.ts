@@ -1,4 +1,5 @@
 /** The reporter of vitest.config.ts, beside vitest's own. */
+import { dirname, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
 
@@ -30,22 +31,71 @@ export default class ClosingReporter implements Reporter {
         } else unable.push(`${module.relativeModuleId}: ${test.fullName}: ${reason(test)}`);
       }
     }
-    if (messages.length > 0) {
-      console.log(`\nFailed:`);
-      for (const message of messages) console.log(`  ${message}`);
-    }
+    const closing: string[] = [];
+    if (messages.length > 0) closing.push("", "Failed:", ...messages.map((message) => `  ${message}`));
     if (unable.length > 0) {
-      console.log(`\nNot run on this machine (${unable.length}):`);
-      for (const line of unable) console.log(`  ${line}`);
+      closing.push("", `Not run on this machine (${unable.length}):`, ...unable.map((line) => `  ${line}`));
       if (process.env["CI"]) {
-        console.log("In CI these count as failed.");
+        closing.push("In CI these count as failed.");
         failed += unable.length;
-        process.exitCode = 1;
       }
     }
-    console.log(`\n${passed} passed, ${failed} failed`);
     if (failed > 0) process.exitCode = 1;
+    closing.push("", `${passed} passed, ${failed} failed`);
+    // Printed after the table of the coverage, and also if the coverage fails.
+    process.once("exit", () => console.log(closing.join("\n")));
   }
+
+  onCoverage(coverage: unknown): void {
+    for (const line of shares(coverage as CoverageMap)) console.log(line);
+  }
+}
+
+/** The part of istanbul's CoverageMap that the table needs. */
+interface CoverageMap {
+  files(): readonly string[];
+  fileCoverageFor(file: string): { toSummary(): { readonly data: Readonly<Record<Kind, Share>> } };
+}
+type Kind = (typeof kinds)[number];
+interface Share {
+  readonly covered: number;
+  readonly total: number;
+}
+const kinds = ["lines", "branches", "functions"] as const;
+
+/** A table of the folders of src/: which share of their lines, branches and functions the tests execute. */
+function shares(coverage: CoverageMap): string[] {
+  const folders = new Map<string, Record<Kind, Share>>();
+  const none = { covered: 0, total: 0 };
+  for (const file of coverage.files()) {
+    const { data } = coverage.fileCoverageFor(file).toSummary();
+    for (const folder of [dirname(relative(".", file)), "all"]) {
+      const sums = folders.get(folder) ?? { lines: none, branches: none, functions: none };
+      for (const kind of kinds)
+        sums[kind] = { covered: sums[kind].covered + data[kind].covered, total: sums[kind].total + data[kind].total };
+      folders.set(folder, sums);
+    }
+  }
+  const width = Math.max(...[...folders.keys()].map((folder) => folder.length));
+  const text = ({ covered, total }: Share) => (total === 0 ? "" : `${((100 * covered) / total).toFixed(1)} %`);
+  const row = (name: string, cells: readonly string[]) =>
+    `  ${name.padEnd(width)}${cells.map((cell) => cell.padStart(11)).join("")}`;
+  // "all" comes last.
+  const all = folders.get("all");
+  folders.delete("all");
+  const rows = [...folders].sort(([a], [b]) => (a < b ? -1 : 1));
+  if (all !== undefined) rows.push(["all", all]);
+  return [
+    "",
+    "Executed by the tests in their own processes; the command line runs in processes of its own, which are not counted:",
+    row("", kinds),
+    ...rows.map(([name, sums]) =>
+      row(
+        name,
+        kinds.map((kind) => text(sums[kind])),
+      ),
+    ),
+  ];
 }
 
 const longest = 1_000;

@@ -33,6 +33,13 @@ test("another errno, another call, a refusal by portcullis and a report are even
   expect(describe(policy, { ...record(clone3, 0), reports })).toMatchObject([{ kind: "report" }]);
 });
 
+test("a refused call of io_uring has its own reason: the table has it", () => {
+  const [ring, missing] = [425, 2000].map((number) => describe(policy, record(number, "unknown-call"))[0]!);
+  expect(ring).toMatchObject({ call: "io_uring_setup", reason: "no filter sees the operations of io_uring" });
+  expect(printLine(ring!)).toContain('name "io_uring_setup" literally');
+  expect(missing).toMatchObject({ reason: "a call that the policy's table lacks" });
+});
+
 test("a denial with errno 0 says that the call is not made", () => {
   const lineOf = (audit: boolean) => {
     const [event] = describe(policy, { ...record(clone3, 2), audit });

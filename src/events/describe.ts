@@ -1,5 +1,6 @@
 /** Converts an engine's records to events for people and programs. */
 
+import { refusalReason } from "../ir/admission.ts";
 import type { Location } from "../ir/location.ts";
 import type { Report } from "../ir/program.ts";
 import { feignsSuccess, type Verdict } from "../ir/verdicts.ts";
@@ -18,9 +19,11 @@ import {
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 import { memoryMembers, withMemory } from "./recorded-memory.ts";
 
-const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
-  "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },
-  "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table lacks" },
+const refusals: {
+  readonly [R in Refusal]: { readonly errno: string; readonly reason: string | ((call: string) => string) };
+} = {
+  "foreign-abi": { errno: "ENOSYS", reason: (call) => refusalReason("foreign", call) },
+  "unknown-call": { errno: "ENOSYS", reason: (call) => refusalReason("unknown", call) },
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
   unpinned: { errno: "EPERM", reason: "the memory behind its pointers could not be pinned" },
   unheld: { errno: "EPERM", reason: "a room that the call enters could not be held for it" },
@@ -135,24 +138,25 @@ function decision(
   const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}) };
   if (typeof verdict === "string") {
     const refusal = refusals[verdict];
+    const why = typeof refusal.reason === "string" ? refusal.reason : refusal.reason(call);
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     const { obstacle } = record;
     if (record.hold !== undefined) {
       const { cause, advice } = describeHoldObstacle(record.hold);
-      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
+      return { ...common, verdict: "deny", errno, reason: `${why}: ${cause}`, advice, ...rest };
     }
     if (record.enter !== undefined) {
       const { cause, advice } = describeEnterObstacle(record.enter);
-      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
+      return { ...common, verdict: "deny", errno, reason: `${why}: ${cause}`, advice, ...rest };
     }
     if (record.pin !== undefined && obstacle === undefined) {
       const { cause, advice } = describePinObstacle(record.pin);
-      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
+      return { ...common, verdict: "deny", errno, reason: `${why}: ${cause}`, advice, ...rest };
     }
-    if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
+    if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: why, ...rest };
     const instead = record.pin === undefined ? undefined : verdict === "unheld" ? withoutRooms : withoutPinning;
     const { cause, advice } = describeObstacle(obstacle, instead);
-    return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
+    return { ...common, verdict: "deny", errno, reason: `${why}: ${cause}`, advice, ...rest };
   }
   if (record.notKilled !== undefined) {
     const reason = `the verdict kills the process, but the kernel refused the kill: ${printErrno(record.notKilled)}`;

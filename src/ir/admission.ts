@@ -17,6 +17,17 @@ import type { Program } from "./program.ts";
 export type AdmissionOutcome = "foreign" | "always" | "unknown" | "judged";
 
 /**
+ * Why a call named `call` is refused before the policy is asked. io_uring's calls are in the table; a policy must name them, because
+ * no filter sees the operations that they start.
+ */
+export function refusalReason(admission: "foreign" | "unknown", call: string): string {
+  if (admission === "foreign") return "a call by a foreign ABI";
+  return call.startsWith("io_uring_")
+    ? "no filter sees the operations of io_uring"
+    : "a call that the policy's table lacks";
+}
+
+/**
  * The number that a tracer writes to skip a call (ptrace(2), PTRACE_SYSEMU; seccomp(2), SECCOMP_RET_TRACE). It has the
  * x32 bit set, but `do_syscall_64` dispatches no call for it (`nr != -1`, arch/x86/entry/common.c in 6.12).
  */

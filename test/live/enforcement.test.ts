@@ -220,7 +220,8 @@ for (const { name, uid } of users) {
     test("is not needed if no call needs state: denials are enforced without events", () => {
       const { out, status, events } = nested("static-deny", [ask, "thrice"]);
       expect({ out, status }).toEqual({ out: "call errno 33\ncall errno 33\ncall errno 33\n", status: 0 });
-      expect(events).toEqual([]);
+      // Node 22 and later try io_uring, in the inner portcullis.
+      expect(verdicts(events).filter((verdict) => verdict !== "unknown-call")).toEqual([]);
     });
 
     test("prevents the start of a stateful policy", () => {

@@ -1,6 +1,6 @@
 /** Turns the possible verdicts of a simulated call into a ruling: verdict, reason and rule as text. */
 import { printLocation } from "../../events/describe.ts";
-import type { AdmissionOutcome } from "../../ir/admission.ts";
+import { type AdmissionOutcome, refusalReason } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
 import { explainedVerdict, passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
@@ -56,18 +56,13 @@ export function rulingOfFailure(errno: number, argument: string): Ruling {
   };
 }
 
-const refusedReasons = {
-  foreign: "a call by a foreign ABI",
-  unknown: "a call that the policy's table lacks",
-} as const;
-
 /** The ruling on a call that does not reach the policy. */
-export function rulingOfGate(admission: Exclude<AdmissionOutcome, "judged">): Ruling {
+export function rulingOfGate(admission: Exclude<AdmissionOutcome, "judged">, call: string): Ruling {
   const common = { rule: undefined, at: undefined, possible: [] };
   if (admission === "always") {
     return { ...common, verdict: "allow", action: "allow", errno: 0, passes: true, reason: undefined };
   }
   const errno = errnoByName("ENOSYS")!;
   const denial = { action: "deny", errno } as const;
-  return { ...common, ...denial, verdict: verdictText(denial), passes: false, reason: refusedReasons[admission] };
+  return { ...common, ...denial, verdict: verdictText(denial), passes: false, reason: refusalReason(admission, call) };
 }

@@ -11,6 +11,7 @@ import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
+import { nameCall } from "../../linux/decode.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { maximumSigned } from "../../linux/word.ts";
 import { birthCall, birthKind } from "./birth.ts";
@@ -146,7 +147,10 @@ export class SimulatedTree {
       phases: { before, after: before },
       birth: undefined,
     };
-    if (admission !== "judged") return { admission, ...rulingOfGate(admission), ...untouched };
+    if (admission !== "judged") {
+      const { name } = nameCall(program.architecture, event.architecture, event.number);
+      return { admission, ...rulingOfGate(admission, name), ...untouched };
+    }
     const observed = this.observe(event, unknown, call, options);
     if ("errno" in observed) {
       return { admission, ...rulingOfFailure(observed.errno, observed.argument), ...untouched };

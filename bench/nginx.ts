@@ -2,25 +2,21 @@
  * Measures requests per second of nginx (one worker, pinned to one core) under policies/nginx.ts and without a policy.
  * The load generator (wrk) has the other core. Two servers run at a time and are loaded alternately.
  */
-import { requestsPerSecond, start, stop } from "./support/nginx-server.ts";
+import { startNginx } from "./support/nginx-server.ts";
 import { pairs, print } from "./support/pairs.ts";
 
 async function row(name: string, count: number, prefix: readonly string[], limit?: string): Promise<void> {
-  const server = await start(18_481, prefix);
+  const server = await startNginx(18_481, prefix);
   try {
-    const result = await pairs(
-      count,
-      () => requestsPerSecond(server),
-      () => requestsPerSecond(plain),
-    );
+    const result = await pairs(count, server.requestsPerSecond, plain.requestsPerSecond);
     const context = limit === undefined ? { informative: true as const } : { limit };
     print({ bench: "nginx", case: name, unit: "requests/s", ...result, ...context });
   } finally {
-    await stop(server);
+    await server.stop();
   }
 }
 
-const plain = await start(18_480, []);
+const plain = await startNginx(18_480, []);
 try {
   // The limit leaves little room for noise, so this row takes more pairs.
   const guard = ["bin/portcullis", "run", "-q", "-p", "policies/nginx.ts", "--"];
@@ -29,5 +25,5 @@ try {
   await row("under a classic filter that allows everything, against none", 15, ["build/bench/allow_all"]);
   await row("none, against another with none", 15, []);
 } finally {
-  await stop(plain);
+  await plain.stop();
 }

@@ -1,7 +1,7 @@
 /**
- * Measures requests per second of nginx (one worker) while its calls are recorded, against `strace -f` in the same run; the
- * processor time that the recorder itself takes for a request; and the size of the recording. The load generator (wrk) has
- * the other core, which it shares with the recorders. Then busy processes make calls as fast as they can: how many more
+ * Measures requests per second of nginx (one worker) and of redis at a Unix socket while their calls are recorded, against
+ * `strace -f` in the same run; the processor time that the recorder itself takes for a request; and the size of the recording.
+ * The load generator has the other core, which it shares with the recorders. Then busy processes make calls as fast as they can: how many more
  * they would make without a recorder, and how many of their calls are lost; the count of these is checked. The recorder
  * `ring` is measured in a machine with the kernel's series, against strace there, as root and as an ordinary user.
  */
@@ -15,8 +15,10 @@ import type { RecorderName } from "../src/record/recorder.ts";
 import { recorderOf, recorders } from "../src/record/registry.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { machineWithUs, removeWithUs } from "./support/end-with-us.ts";
-import { requests, requestsPerSecond, type Server, start, stop } from "./support/nginx-server.ts";
+import { startNginx } from "./support/nginx-server.ts";
 import { median, pairs, print, type Row } from "./support/pairs.ts";
+import { startRedis } from "./support/redis-server.ts";
+import type { Server } from "./support/server.ts";
 import { traceTexts } from "./support/trace-texts.ts";
 
 const bench = "record";
@@ -24,8 +26,11 @@ const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-record-"));
 removeWithUs(folder);
 /** The machine measures this recorder only. */
 const only = process.env["PORTCULLIS_BENCH_RECORDER"];
-const strace = await start(18_490, ["strace", "-f", "-o", join(folder, "strace")]);
-const plain = await start(18_491, []);
+
+let port = 18_490;
+const starts = { nginx: (prefix: readonly string[]) => startNginx(port++, prefix), redis: startRedis };
+type Name = keyof typeof starts;
+const names = Object.keys(starts) as readonly Name[];
 
 /** The size of the file divided by the number of recorded calls. */
 function bytesPerCall(file: string): number {
@@ -34,35 +39,45 @@ function bytesPerCall(file: string): number {
   return statSync(file).size / calls;
 }
 
-async function row(recorder: string, port: number, limit: string, ...options: readonly string[]): Promise<void> {
-  const file = join(folder, `${port}.trace`);
-  const words = ["bin/portcullis", "record", "-q", "--recorder", recorder, ...options, "-o", file, "--"];
-  const server: Server = await start(port, words);
-  const name = [recorder, ...options].join(" ");
+/** The rows of one server, recorded in different ways, against one under strace and one without a recorder. */
+async function served(name: Name, wanted: readonly Way[]): Promise<void> {
+  const plain = await starts[name]([]);
   try {
-    const result = await pairs(
-      amount(7, 1),
-      () => requestsPerSecond(server),
-      () => requestsPerSecond(strace),
-    );
-    print({ bench, case: `${name}, against strace -f`, unit: "requests/s", ...result, limit });
-    const share = await pairs(
-      amount(5, 1),
-      () => requestsPerSecond(server),
-      () => requestsPerSecond(plain),
-    );
+    const strace = await starts[name](["strace", "-f", "-o", join(folder, "strace")]);
+    try {
+      for (const way of wanted) await row(name, way, strace, plain);
+    } finally {
+      await strace.stop();
+    }
+  } finally {
+    await plain.stop();
+  }
+}
+
+async function row(server: Name, { recorder, options, limits }: Way, strace: Server, plain: Server): Promise<void> {
+  const way = [recorder, ...options].join(" ");
+  const name = `${server}, ${way}`;
+  const file = join(folder, `${server} ${way}.trace`);
+  const words = ["bin/portcullis", "record", "-q", "--recorder", recorder, ...options, "-o", file, "--"];
+  const recorded = await starts[server](words);
+  try {
+    const result = await pairs(amount(7, 1), recorded.requestsPerSecond, strace.requestsPerSecond);
+    const limit = limits[server];
+    const context = limit === undefined ? { informative: true as const } : { limit };
+    print({ bench, case: `${name}, against strace -f`, unit: "requests/s", ...result, ...context });
+    const share = await pairs(amount(5, 1), recorded.requestsPerSecond, plain.requestsPerSecond);
     print({ bench, case: `${name}, against none`, unit: "requests/s", ...share, informative: true });
     if (hasProcessorTimes) {
       const spent = await pairs(
         amount(5, 1),
-        () => recorderTime(server),
+        () => recorderTime(recorded),
         () => recorderTime(strace),
       );
       const unit = "µs of the recorder/request";
       print({ bench, case: `${name}, against strace -f`, unit, ...spent, informative: true });
     }
   } finally {
-    await stop(server);
+    await recorded.stop();
   }
   print({ bench, case: `${name}, on disk`, unit: "bytes/call", ours: bytesPerCall(file), limit: "≤ 12" });
 }
@@ -76,7 +91,7 @@ function recorderTime(server: Server): number {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ");
   const node = children.find((child) => readFileSync(`/proc/${child}/cmdline`, "latin1").includes("portcullis.cjs"));
   const before = processorTime(node ?? String(pid));
-  const count = requests(server);
+  const count = server.requests();
   return (processorTime(node ?? String(pid)) - before) / count;
 }
 
@@ -175,27 +190,30 @@ function inMachine(): void {
   }
 }
 
-/** What is wanted of each against strace, and with which options it is measured. */
-const rows: Readonly<
-  Record<RecorderName, { readonly limit: string; readonly options: readonly (readonly string[])[] }>
-> = {
-  notifier: { limit: "≥ 3", options: [[]] },
-  tracefs: { limit: "≥ 10", options: [[], ["--no-memory"]] },
-  ring: { limit: "≥ 10", options: [[], ["--no-memory"]] },
-};
+/** One way to record, and what is wanted of it against strace. */
+interface Way {
+  readonly recorder: RecorderName;
+  readonly options: readonly string[];
+  readonly limits: Readonly<Partial<Record<Name, string>>>;
+}
 
-let port = 18_492;
+/** In the emulated machine nginx is without any recorder hardly ten times faster than under strace. */
+const ways: Readonly<Record<RecorderName, Pick<Way, "limits"> & { readonly options: readonly (readonly string[])[] }>> =
+  {
+    notifier: { limits: { nginx: "≥ 3", redis: "≥ 3" }, options: [[]] },
+    tracefs: { limits: { nginx: "≥ 10", redis: "≥ 10" }, options: [[], ["--no-memory"]] },
+    ring: { limits: { redis: "≥ 10" }, options: [[], ["--no-memory"]] },
+  };
+
 try {
   if (only === undefined) await lines();
-  for (const { name, probe } of recorders) {
-    if ((only !== undefined && only !== name) || !probe().works) continue;
-    const { limit, options } = rows[name];
-    for (const words of options) await row(name, port++, limit, ...words);
-    await contention(name);
-  }
+  const working = recorders.filter(({ name, probe }) => (only === undefined || only === name) && probe().works);
+  const wanted = working.flatMap(({ name: recorder }) =>
+    ways[recorder].options.map((options) => ({ recorder, options, limits: ways[recorder].limits })),
+  );
+  for (const name of names) await served(name, wanted);
+  for (const { name } of working) await contention(name);
 } finally {
-  await stop(strace);
-  await stop(plain);
-  if (existsSync(folder)) rmSync(folder, { recursive: true });
+  rmSync(folder, { recursive: true, force: true });
 }
 if (only === undefined && !recorderOf("ring").probe().works) inMachine();

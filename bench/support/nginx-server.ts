@@ -1,24 +1,15 @@
 /** nginx with one worker, pinned to one core, as a server to measure, and wrk on the other core as its load. */
-import { type ChildProcess, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { removeWithUs, startWithUs } from "./end-with-us.ts";
-
-if (availableParallelism() < 2) throw new Error("the server and its load need one core each");
-
-/** Attempts, one every 50 ms. In the machine a recorder takes 15 seconds to start. */
-const mostAttempts = 2400;
-
-export interface Server {
-  readonly page: string;
-  readonly folder: string;
-  readonly process: ChildProcess;
-}
+import { coreOfLoad, mostAttempts, type Server } from "./server.ts";
 
 /** `prefix`: the words before the server's own. */
-export async function start(port: number, prefix: readonly string[]): Promise<Server> {
+export async function startNginx(port: number, prefix: readonly string[]): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
   chmodSync(folder, 0o755);
   removeWithUs(folder);
@@ -43,26 +34,25 @@ export async function start(port: number, prefix: readonly string[]): Promise<Se
       throw new Error(`nginx does not serve ${page}: ${words.join(" ")}`);
     }
     const isUp = existsSync(join(folder, "nginx.pid")) && (await fetch(page).catch(() => undefined))?.ok === true;
-    if (isUp) return { page, folder, process: child };
+    if (isUp) break;
     await sleep(50);
   }
+  return {
+    process: child,
+    requestsPerSecond: () => loaded(page, /Requests\/sec:\s+([\d.]+)/),
+    requests: () => loaded(page, /(\d+) requests in/),
+    async stop() {
+      const ended = once(child, "exit");
+      process.kill(Number(readFileSync(join(folder, "nginx.pid"), "utf8")), "SIGTERM");
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
 }
 
-export const requestsPerSecond = (server: Server): number => loaded(server, /Requests\/sec:\s+([\d.]+)/);
-
-/** How many there are in a second. */
-export const requests = (server: Server): number => loaded(server, /(\d+) requests in/);
-
-function loaded(server: Server, figure: RegExp): number {
-  const words = ["-c", "1", "wrk", "-t1", "-c16", "-d1s", server.page];
+function loaded(page: string, figure: RegExp): number {
+  const words = [...coreOfLoad, "wrk", "-t1", "-c16", "-d1s", page];
   const text = execFileSync("taskset", words, { encoding: "utf8" });
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(`requests failed:\n${text}`);
   return Number(figure.exec(text)![1]);
-}
-
-export async function stop(server: Server): Promise<void> {
-  const ended = new Promise((resolve) => server.process.once("exit", resolve));
-  process.kill(Number(readFileSync(join(server.folder, "nginx.pid"), "utf8")), "SIGTERM");
-  await ended;
-  rmSync(server.folder, { recursive: true, force: true });
 }

@@ -84,7 +84,9 @@ describe("top", () => {
       join(runtime, name!),
       ({ state }) => state?.processes[0]?.phases["phase"] === "asking",
     );
-    expect(status).toMatchObject({ policy: "p", audit: false, refusedByPortcullis: 0 });
+    expect(status).toMatchObject({ policy: "p", audit: false });
+    // Node 22 and later try io_uring three times.
+    expect([0, 3]).toContain(status.refusedByPortcullis);
     expect(status.verdicts.find(({ rule }) => rule?.endsWith("p.ts:11:10"))?.calls).toBeGreaterThan(0);
     expect(status.state!.tree.tables).toEqual([{ name: "seen", keys: 1, capacity: 10 }]);
     expect(Number(status.state!.processes[0]!.values["count"])).toBeGreaterThan(0);

@@ -128,6 +128,32 @@ describe("compareBeforeSums", () => {
     expect(run(instructions, 9n).result).toBe(2);
   });
 
+  const wide = 0x1_0000_0000_0000n;
+  /** `readAgain`: whether the constant has a second reader. */
+  const comparedWide = (limit: bigint, readAgain: boolean) => {
+    const builder = new BodyBuilder();
+    const sum = builder.exactSum(builder.load(8, "context", 0), { immediate: 1 });
+    const constant = builder.wide({ is: "value", value: limit });
+    if (readAgain) builder.store(8, "context", 8, { value: constant });
+    builder.branch("at-least", sum, { value: constant }, exit(builder, 1), exit(builder, 2));
+    return emitted(builder);
+  };
+
+  it.each([wide, 0x8000_0000n])("compares the operand with a wide constant, less the amount: %d", (limit) => {
+    const instructions = comparedWide(limit, false);
+    expect(instructions.filter(({ kind }) => kind === "arithmetic")).toHaveLength(2);
+    expect(count(instructions, "wide")).toBe(limit === wide ? 1 : 0);
+    expect(run(instructions, limit - 1n).result).toBe(1);
+    expect(run(instructions, limit - 2n).result).toBe(2);
+  });
+
+  it("does not change a wide constant that has another reader", () => {
+    const instructions = comparedWide(wide, true);
+    expect(count(instructions, "wide")).toBe(1);
+    expect(run(instructions, wide - 1n).result).toBe(1);
+    expect(run(instructions, wide - 2n).result).toBe(2);
+  });
+
   it("does not change a sum that may wrap", () => {
     expect(run(compared(false), 0xffff_ffff_ffff_ffffn).result).toBe(2);
   });

@@ -140,10 +140,13 @@ describe("buildBitSearch", () => {
     );
   });
 
+  const frequencies = fc.array(fc.constantFrom(2 ** -8, 0.5, 1, 4, 100), { minLength: 1, maxLength: 20 });
+
   it("finds the segment of each value", () => {
     let choices = 0;
     fc.assert(
-      fc.property(fc.oneof(line, denseLine), fc.constantFrom(0.05, 0.3), (segments, price) => {
+      fc.property(fc.oneof(line, denseLine), frequencies, fc.constantFrom(0.05, 0.3), (even, weights, price) => {
+        const segments = even.map((segment, index) => ({ ...segment, weight: weights[index % weights.length]! }));
         const search = buildBitSearch(segments, price, bits);
         const targetOf = (value: number): number => {
           let node = search;
@@ -196,5 +199,43 @@ describe("buildBitSearch", () => {
     const ends = [3, 4, 7, 9, 10, 12, 14, 17, 20, 21, 25, 30, 33, 40, 44, 64];
     const targets = ends.map((_, index) => index % 2);
     expect(buildBitSearch(segmentsOf(ends, targets), 0.1, bits).kind).toBe("test");
+  });
+
+  const weighted = (ends: readonly number[], targets: readonly number[], weights: readonly number[]) =>
+    segmentsOf(ends, targets).map((segment, index) => ({ ...segment, weight: weights[index]! }));
+  const [likely, unlikely] = [4, 0.5];
+
+  it("tests likely single values before the ranges of others, the likeliest first", () => {
+    const ends = [109, 110, 289, 290, 336, 423, 424, 0xffff_ffff];
+    const targets = [0, 1, 0, 2, 0, 3, 0, 3];
+    const search = buildBitSearch(
+      weighted(ends, targets, [unlikely, likely, unlikely, 2 * likely, unlikely, unlikely, unlikely, unlikely]),
+      0.3,
+      bits,
+    );
+    expect(search).toMatchObject({ operator: "equal", value: 290, otherwise: { operator: "equal", value: 110 } });
+    expect([290, 110].map((value) => find(search as Search<number>, value))).toEqual([
+      { target: 2, tests: 1 },
+      { target: 1, tests: 2 },
+    ]);
+    // The two tests have moved, and no others are there.
+    expect(countTests(search)).toBe(
+      countTests(
+        buildBitSearch(
+          segmentsOf(ends, targets).map((segment) => ({ ...segment, weight: 1 })),
+          0.3,
+          bits,
+        ),
+      ),
+    );
+  });
+
+  it("leaves a single value behind a range that is as likely", () => {
+    const search = buildBitSearch(
+      weighted([9, 10, 19, 0xffff_ffff], [0, 1, 0, 2], [unlikely, likely, unlikely, likely]),
+      0.3,
+      bits,
+    );
+    expect(search).toMatchObject({ operator: "at-least", value: 20 });
   });
 });

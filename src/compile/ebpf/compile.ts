@@ -53,7 +53,7 @@ const longestJump = 32_767;
 
 /** Throws a TargetError if the target cannot express the policy. */
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
-  const into = emptyProgram();
+  const into = emptyProgram(target.always | 0);
   const kinds = new BodyKinds(program);
   const entry = lowerStaticPart(program, split, target, kinds);
   optimise(entry);

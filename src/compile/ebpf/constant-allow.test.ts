@@ -15,13 +15,12 @@ import {
 } from "../../ir/testing/arbitrary.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
 import { highestNumber } from "../../linux/calls.ts";
 import { isConstantAllow } from "./constant-allow.ts";
 import type { EbpfInstruction } from "./instructions/instruction.ts";
 import { compileForSeccomp } from "./seccomp.ts";
 
-/** Calls that are allowed independently of state and arguments. The launcher's execve needs a test first. */
+/** Calls that are allowed independently of state and arguments. */
 function wanted(program: Program): number[] {
   const followsForks = program.cells.some(({ onFork }) => typeof onFork === "object");
   const numbers = program.admission.always.flatMap(({ from, to }) =>
@@ -31,7 +30,7 @@ function wanted(program: Program): number[] {
     if (decision.kind !== "leaf" || decision.stateful.length > 0) continue;
     if (program.verdicts[decision.weakest]!.action === "allow") numbers.push(number);
   }
-  return numbers.filter((number) => number !== callNumber("execve", program.architecture)).sort((a, b) => a - b);
+  return numbers.sort((a, b) => a - b);
 }
 
 const paths = [

@@ -306,3 +306,34 @@ export default policy((call) => {
     expect(tree.dropped).toBe(2n);
   });
 });
+
+describe("the dispatch", () => {
+  const program = load(
+    `import { allow, deny, perProcess, policy } from "portcullis";
+const phase = perProcess.phases(["starting", "serving"]);
+export default policy((call) => {
+  if (call.name === "eventfd2") phase.enter("serving");
+  if (call.name === "getppid") return phase.is("starting") ? allow : deny("EPERM");
+  if (call.name === "getpid") return deny("EPERM");
+  return allow;
+});
+`,
+  );
+  const { object, constantAllow } = compile(program, { reportsVerdicts: false });
+  const number = (name: string) => callByName(name)!.number.x86_64!;
+
+  it("tests the call that state decides first, after the architecture", () => {
+    const jumps = object.instructions.filter((instruction) => instruction.kind === "jump");
+    expect(jumps[1]).toMatchObject({ condition: "equal", right: { immediate: number("getppid") } });
+  });
+
+  it("has an allow as the first exit, to which the JIT compiler makes the others jump", () => {
+    const first = object.instructions.findIndex(({ kind }) => kind === "exit");
+    expect(object.instructions[first - 1]).toMatchObject({ kind: "arithmetic", source: { immediate: allow } });
+  });
+
+  it("does not test an execve that is allowed in any case for the launcher's token", () => {
+    expect(constantAllow).toContain(number("execve"));
+    for (const name of ["eventfd2", "getppid", "getpid"]) expect(constantAllow).not.toContain(number(name));
+  });
+});

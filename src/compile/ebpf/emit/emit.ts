@@ -26,10 +26,16 @@ export interface Emitted {
   /** Jumps to returns of constants, which `placeReturns` resolves; and the existing returns, by their constant. */
   readonly returnJumps: { readonly index: number; readonly result: number; readonly at: Location | undefined }[];
   readonly returns: Map<number, number>;
+  /**
+   * The most frequent result. Only the first exit of a program becomes a return of the machine; the JIT compiler of x86
+   * makes a jump to it of each other one.
+   */
+  readonly usual: number | undefined;
 }
 
-export function emptyProgram(): Emitted {
+export function emptyProgram(usual?: number): Emitted {
   return {
+    usual,
     instructions: [],
     locations: [],
     inlinedOperations: new Set(),
@@ -149,7 +155,7 @@ class Emitter {
     let { condition } = terminator;
     let [then, otherwise] = [this.#settled(terminator.then), this.#settled(terminator.otherwise)];
     const inverse = opposite[condition];
-    const turned = then === next || (otherwise !== next && this.#isReturned(otherwise) && !this.#isReturned(then));
+    const turned = then === next || (otherwise !== next && this.#isBetterInPlace(then, otherwise));
     if (turned && inverse !== undefined) [condition, then, otherwise] = [inverse, otherwise, then];
     const left = this.#fetch(terminator.left, 0);
     const right = this.#operand(terminator.right, 1);
@@ -181,6 +187,13 @@ class Emitter {
     this.#put({ kind: "jump-always", target: 0 });
   }
 
+  /** Whether the first of two blocks, of which one must come next, should. */
+  #isBetterInPlace(one: Block, other: Block): boolean {
+    if (this.#isReturned(one)) return false;
+    const result = plainResult(other);
+    return this.#isReturned(other) || (result !== undefined && plainResult(one) === this.#out.usual);
+  }
+
   /** Whether the block only returns a constant for which a return exists. */
   #isReturned(block: Block): boolean {
     const result = plainResult(block);
@@ -200,7 +213,8 @@ class Emitter {
     this.#at = at;
     // A 32-bit move: the result is the low half.
     const source = this.#operand(result, 0);
-    if ("immediate" in source) this.#out.returns.set(source.immediate, this.#out.instructions.length);
+    const { returns, instructions } = this.#out;
+    if ("immediate" in source && !returns.has(source.immediate)) returns.set(source.immediate, instructions.length);
     this.#put({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source });
     this.#put({ kind: "exit" });
   }

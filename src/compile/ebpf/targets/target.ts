@@ -39,7 +39,7 @@ export interface EbpfTarget {
     wants(word: bigint): boolean;
     lower(builder: BodyBuilder, word: Value): void;
   };
-  /** Decides some calls before the policy, and continues for the others. */
+  /** Allows some calls before the policy, and continues for the others. Not for calls that the policy always allows. */
   before?(builder: BodyBuilder, program: Program, number: number): void;
 
   /**

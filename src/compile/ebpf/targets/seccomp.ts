@@ -410,34 +410,35 @@ class SeccompParts {
   /** Records a verdict that is not a plain allow, and returns it. */
   epilogue(builder: BodyBuilder, verdict: Value): void {
     const [recorded, exit] = [new Block(), new Block()];
-    const returned = builder.arithmetic("or", verdict, { immediate: 0 }, 32);
-    builder.branch("equal", returned, { immediate: returnAction.ALLOW }, exit, recorded, 32);
+    // The low half is what the program returns, and all that the instructions of 32 bits read.
+    builder.branch("equal", verdict, { immediate: returnAction.ALLOW }, exit, recorded, 32);
     builder.current = recorded;
-    const which = builder.arithmetic("shift-right", verdict, { immediate: 32 });
-    // The strictness may be above it.
-    const index = builder.arithmetic("and", which, { immediate: 0xff_ffff });
-    this.#tell(builder, recordKind.verdict, { value: index }, { value: returned }, []);
+    const index = (): GraphOperand => {
+      const which = builder.arithmetic("shift-right", verdict, { immediate: 32 });
+      // The strictness may be above it.
+      return { value: builder.arithmetic("and", which, { immediate: 0xff_ffff }) };
+    };
+    this.#tell(builder, recordKind.verdict, index, { value: verdict }, []);
     builder.goto(exit);
     builder.current = exit;
-    builder.exit({ value: returned });
+    builder.exit({ value: verdict });
   }
 
   report(builder: BodyBuilder, report: number, values: readonly GraphOperand[], at: Location | undefined): void {
     const back = builder.at;
     builder.at = at ?? back;
-    this.#tell(builder, recordKind.report, { immediate: report }, { immediate: 0 }, values);
+    this.#tell(builder, recordKind.report, () => ({ immediate: report }), { immediate: 0 }, values);
     builder.at = back;
   }
 
+  /** `which` is computed once there is room for the record. */
   #tell(
     builder: BodyBuilder,
     kind: number,
-    which: GraphOperand,
+    which: () => GraphOperand,
     returned: GraphOperand,
     values: readonly GraphOperand[],
   ): void {
-    const now = builder.inputs.get("now") ?? builder.callHelper(helpers.now);
-    const who = builder.callKernel(kernelFunctions.who);
     const size = { immediate: recordLayout.size + 8 * values.length };
     const ring = { wide: { is: "map", map: maps.events } } as const;
     const record = builder.callHelper(helpers.reserve, ring, size, { immediate: 0 });
@@ -449,9 +450,7 @@ class SeccompParts {
     builder.goto(after);
     builder.current = there;
     builder.store(4, record, recordLayout.kind, { immediate: kind });
-    builder.store(4, record, recordLayout.which, which);
-    builder.store(8, record, recordLayout.now, { value: now });
-    builder.store(8, record, recordLayout.tid, { value: who });
+    builder.store(4, record, recordLayout.which, which());
     builder.store(4, record, recordLayout.returned, returned);
     builder.store(4, record, recordLayout.values, { immediate: values.length });
     for (const { offset, size } of callFields)
@@ -459,6 +458,11 @@ class SeccompParts {
     values.forEach((value, index) => {
       builder.store(8, record, recordLayout.size + 8 * index, value);
     });
+    // At last, so that few values live across these calls: each callee-saved register that a program uses costs every call
+    // two instructions.
+    const now = builder.inputs.get("now") ?? builder.callHelper(helpers.now);
+    builder.store(8, record, recordLayout.now, { value: now });
+    builder.store(8, record, recordLayout.tid, { value: builder.callKernel(kernelFunctions.who) });
     builder.callVoidHelper(helpers.submit, { value: record }, { immediate: 0 });
     builder.goto(after);
     builder.current = after;

@@ -190,7 +190,7 @@ function makeArgument(
         ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
       ]);
       if (pointee !== undefined) return observed(c, { name, calls, pointee, node, pointer });
-      return { is: "object", type: "Pointer", described: `\`${name}\``, members: pointer };
+      return object("Pointer", pointer, `\`${name}\``);
     }
     case "flags":
     case "choice": {

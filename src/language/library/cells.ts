@@ -7,6 +7,7 @@ import { counterRange, printRange, type Range, unsigned64 } from "../values/rang
 import {
   type BuiltinCall,
   boolean,
+  builtin,
   describe,
   type IntegerValue,
   integer,
@@ -66,17 +67,13 @@ export function wordOf(
   return value;
 }
 
-function method(name: string, apply: (call: BuiltinCall) => Value): [string, Value] {
-  return [name, { is: "builtin", name, apply }];
-}
-
 export function flag(c: Compilation, cell: number): Value {
   const read = ir.compare("not-equal", { kind: "cell", cell }, ir.constant(0n));
   return object(
     "Flag",
     new Map([
-      method("get", (call) => (methodArguments(c, call, "get", 0) === undefined ? unknown : boolean(read))),
-      method("set", (call) => {
+      builtin("get", (call) => (methodArguments(c, call, "get", 0) === undefined ? unknown : boolean(read))),
+      builtin("set", (call) => {
         const given = methodArguments(c, call, "set", 1)?.[0];
         if (given === undefined) return unknown;
         if (given.value.is !== "boolean") {
@@ -93,10 +90,10 @@ export function cellValue(c: Compilation, cell: number): Value {
   return object(
     "Value",
     new Map([
-      method("get", (call) =>
+      builtin("get", (call) =>
         methodArguments(c, call, "get", 0) === undefined ? unknown : integer({ kind: "cell", cell }, unsigned64),
       ),
-      method("set", (call) => {
+      builtin("set", (call) => {
         const given = methodArguments(c, call, "set", 1)?.[0];
         const word = given === undefined ? undefined : wordOf(c, given, "the content of a value");
         if (word === undefined) return unknown;
@@ -110,7 +107,7 @@ export function cellValue(c: Compilation, cell: number): Value {
 /** Counts 0 … 2^63 − 1 and saturates at both ends. */
 export function counter(c: Compilation, cell: number): Value {
   const change = (name: "add" | "subtract") =>
-    method(name, (call) => {
+    builtin(name, (call) => {
       const given = methodArguments(c, call, name, 0, 1);
       if (given === undefined) return unknown;
       const amount = given[0] === undefined ? integerConstant(1n) : given[0].value;
@@ -131,7 +128,7 @@ export function counter(c: Compilation, cell: number): Value {
   return object(
     "Counter",
     new Map([
-      method("get", (call) =>
+      builtin("get", (call) =>
         methodArguments(c, call, "get", 0) === undefined ? unknown : integer({ kind: "cell", cell }, counterRange),
       ),
       change("add"),

@@ -7,7 +7,16 @@ import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
-import { type BuiltinCall, boolean, constantString, describe, object, unknown, type Value } from "../values/values.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  builtin,
+  constantString,
+  describe,
+  object,
+  unknown,
+  type Value,
+} from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
@@ -32,10 +41,7 @@ export function flow(declaration: Declaration): Value {
   const graph = readGraph(c, graphValue.value, graphValue.node);
   if (graph === undefined || options.failed) return unknown;
   const cell = makeCell(declaration, "", { is: "value" }, 0n, onFork);
-  return object(
-    "Flow",
-    new Map([["follow", { is: "builtin", name: "follow", apply: (following: BuiltinCall) => follow(following) }]]),
-  );
+  return object("Flow", new Map([builtin("follow", (following) => follow(following))]));
 
   function follow(following: BuiltinCall): Value {
     const one = methodArguments(c, following, "follow", 1)?.[0];

@@ -7,6 +7,7 @@ import * as ir from "../values/ir.ts";
 import { counterRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,
+  builtin,
   constantString,
   describe,
   integer,
@@ -28,10 +29,6 @@ import { strictestFunction, verdictExports } from "./verdicts.ts";
 
 /** The exports by name. */
 export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
-  const builtin = (name: string, apply: (call: BuiltinCall) => Value): [string, Value] => [
-    name,
-    { is: "builtin", name, apply },
-  ];
   return new Map<string, Value>([
     ...verdictExports(c),
     ["strictest", strictestFunction(c)],
@@ -55,10 +52,7 @@ export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
 
 /** Names that need no import (lib.d.ts). */
 export function makeGlobals(c: Compilation): ReadonlyMap<string, Value> {
-  const method = (name: string, signed: boolean): [string, Value] => [
-    name,
-    { is: "builtin", name, apply: (call) => wrap(c, call, name, signed) },
-  ];
+  const method = (name: string, signed: boolean) => builtin(name, (call) => wrap(c, call, name, signed));
   return new Map<string, Value>([
     ["BigInt", object("BigInt", new Map([method("asUintN", false), method("asIntN", true)]))],
   ]);

@@ -7,6 +7,7 @@ import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   boolean,
+  builtin,
   constantBoolean,
   constantString,
   describe,
@@ -114,19 +115,15 @@ function unknownPhase(
 
 function phasesObject(c: Compilation, cell: number, names: readonly string[]): Value {
   const subject = { kind: "cell", cell } as const;
-  const method = (name: string, apply: (call: BuiltinCall) => Value): [string, Value] => [
-    name,
-    { is: "builtin", name, apply },
-  ];
   return object(
     "Phases",
     new Map([
-      method("get", (call) =>
+      builtin("get", (call) =>
         methodArguments(c, call, "get", 0) === undefined
           ? unknown
           : { is: "string", options: names, codes: names.map((_, index) => BigInt(index)), subject, of: "phase" },
       ),
-      method("is", (call) => {
+      builtin("is", (call) => {
         const given = methodArguments(c, call, "is", 1, Number.POSITIVE_INFINITY);
         if (given === undefined) return unknown;
         const codes: bigint[] = [];
@@ -140,7 +137,7 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
         }
         return boolean(ir.oneOf(subject, codes));
       }),
-      method("enter", (call) => {
+      builtin("enter", (call) => {
         const given = methodArguments(c, call, "enter", 1)?.[0];
         if (given === undefined) return unknown;
         const name = constantString(given.value);

@@ -10,7 +10,7 @@ import { maximumSigned } from "../../linux/word.ts";
 import { durationForm, parseDuration } from "../values/durations.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
-import { type BuiltinCall, boolean, object, unknown, type Value } from "../values/values.ts";
+import { type BuiltinCall, boolean, builtin, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
@@ -35,7 +35,7 @@ export function rate(declaration: Declaration): Value {
     methodArguments(declaration.c, call, "take", 0) === undefined
       ? unknown
       : take(declaration.c, bucket, { level, last }, call);
-  return object("Rate", new Map([["take", { is: "builtin", name: "take", apply }]]));
+  return object("Rate", new Map([builtin("take", apply)]));
 }
 
 /** Undefined after an error. */

@@ -8,7 +8,16 @@ import { alwaysAllowed } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { durationForm, parseDuration } from "../values/durations.ts";
 import { event } from "../values/facts.ts";
-import { type BuiltinCall, constantString, describe, nothing, object, unknown, type Value } from "../values/values.ts";
+import {
+  type BuiltinCall,
+  builtin,
+  constantString,
+  describe,
+  nothing,
+  object,
+  unknown,
+  type Value,
+} from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import type { Declaration } from "./declaration.ts";
@@ -178,5 +187,5 @@ function roomsObject(c: Compilation, room: number, sides: readonly string[]): Va
     c.emit({ kind: "enter", room, side }, call.node);
     return nothing;
   };
-  return object("Rooms", new Map([["enter", { is: "builtin", name: "enter", apply }]]));
+  return object("Rooms", new Map([builtin("enter", apply)]));
 }

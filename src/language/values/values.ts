@@ -194,8 +194,17 @@ export function verdict(expression: VerdictExpression): VerdictValue {
   return { is: "verdict", expression };
 }
 
-export function object(type: string, members: ReadonlyMap<string, Value | (() => Value)>): ObjectValue {
-  return { is: "object", type, members };
+export function object(
+  type: string,
+  members: ReadonlyMap<string, Value | (() => Value)>,
+  described?: string,
+): ObjectValue {
+  return described === undefined ? { is: "object", type, members } : { is: "object", type, members, described };
+}
+
+/** A member of an object or a module: a function of the library under its name. */
+export function builtin(name: string, apply: (call: BuiltinCall) => Value): [string, Value] {
+  return [name, { is: "builtin", name, apply }];
 }
 
 /** The value of a constant; undefined if it depends on the call or on state. */

@@ -9,6 +9,7 @@ import { unsigned64 } from "../../values/ranges.ts";
 import {
   type BuiltinCall,
   boolean,
+  builtin,
   constantString,
   describe,
   integer,
@@ -45,7 +46,7 @@ export function socketAddress(c: Compilation, argument: ObservedArgument): Value
     ["family", () => integer(argument.address("family"), uint16, `the family of ${name} is 16 bits`)],
     ["version", () => version(argument.address("high"), argument.address("low"))],
   ];
-  return { is: "object", type: "SocketAddress", described: name, members: new Map(members) };
+  return object("SocketAddress", new Map(members), name);
 }
 
 export function messageHeader(
@@ -53,16 +54,15 @@ export function messageHeader(
   argument: ObservedArgument,
   pointer: ReadonlyMap<string, Value | (() => Value)>,
 ): Value {
-  return {
-    is: "object",
-    type: "MessageHeader",
-    described: `\`${argument.name}\``,
-    members: new Map<string, Value | (() => Value)>([
+  return object(
+    "MessageHeader",
+    new Map<string, Value | (() => Value)>([
       ["isNull", pointer.get("isNull")!],
       ["name", () => socketAddress(c, argument)],
       ["controllen", () => integer(argument.controlLength(), unsigned64, `\`${argument.name}.controllen\` is 64 bits`)],
     ]),
-  };
+    `\`${argument.name}\``,
+  );
 }
 
 /** Members that no policy can write: what `cidr(…).has` compares. */
@@ -107,10 +107,7 @@ export function cidr(c: Compilation, call: BuiltinCall): Value {
   }
   if (failed) return unknown;
   const { ranges } = new CidrSet(blocks);
-  return object(
-    "AddressSet",
-    new Map([["has", { is: "builtin", name: "has", apply: (asked) => has(c, asked, ranges) }]]),
-  );
+  return object("AddressSet", new Map([builtin("has", (asked) => has(c, asked, ranges))]));
 }
 
 function has(c: Compilation, call: BuiltinCall, ranges: readonly AddressRange[]): Value {

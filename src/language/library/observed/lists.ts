@@ -1,7 +1,17 @@
 /** `ArgumentList`: argv and envp of execve and execveat. */
 import type { Pattern } from "../../../patterns/pattern.ts";
 import * as ir from "../../values/ir.ts";
-import { boolean, constantInteger, constantString, describe, unknown, type Value } from "../../values/values.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  builtin,
+  constantInteger,
+  constantString,
+  describe,
+  object,
+  unknown,
+  type Value,
+} from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 import type { ObservedArgument } from "./argument.ts";
 import { patternArguments, textArguments, textObject, withVariable } from "./texts.ts";
@@ -13,18 +23,12 @@ export function argumentList(
   pointer: ReadonlyMap<string, Value | (() => Value)>,
 ): Value {
   const name = `\`${argument.name}\``;
-  const method = (is: string, apply: Extract<Value, { is: "builtin" }>["apply"]): [string, Value] => [
-    is,
-    { is: "builtin", name: is, apply },
-  ];
-  return {
-    is: "object",
-    type: "ArgumentList",
-    described: name,
-    members: new Map<string, Value | (() => Value)>([
+  return object(
+    "ArgumentList",
+    new Map<string, Value | (() => Value)>([
       ...pointer,
       ["length", () => argument.length(`${name} has at most ${entries} entries`)],
-      method("at", (call) => {
+      builtin("at", (call) => {
         const given = call.values();
         if (given === undefined) return unknown;
         const index = given.length === 1 ? constantInteger(given[0]!.value) : undefined;
@@ -36,15 +40,17 @@ export function argumentList(
         }
         return textObject(c, argument, { is: "entry", index: Number(index) }, "Text");
       }),
-      method("includes", (call) => anyEntry(c, argument, call, "includes", (text) => [{ kind: "is", text }])),
+      builtin("includes", (call) => anyEntry(c, argument, call, "includes", (text) => [{ kind: "is", text }])),
       // An entry of an environment is NAME=value; a name alone is legal, and getenv(3) does not find it.
-      method("has", (call) => anyEntry(c, argument, call, "has", (text) => [{ kind: "startsWith", text: `${text}=` }])),
-      method("some", (call) => {
+      builtin("has", (call) =>
+        anyEntry(c, argument, call, "has", (text) => [{ kind: "startsWith", text: `${text}=` }]),
+      ),
+      builtin("some", (call) => {
         const patterns = patternArguments(c, call, "matches");
         if (patterns === undefined) return unknown;
         return withVariable(boolean(argument.matches(undefined, patterns.list)), patterns.variable);
       }),
-      method("startsWith", (call) => {
+      builtin("startsWith", (call) => {
         const given = call.values();
         if (given === undefined) return unknown;
         const [list, ...rest] = given;
@@ -68,13 +74,14 @@ export function argumentList(
         return withVariable(boolean(ir.all(tests)), variable);
       }),
     ]),
-  };
+    name,
+  );
 }
 
 function anyEntry(
   c: Compilation,
   argument: ObservedArgument,
-  call: Parameters<Extract<Value, { is: "builtin" }>["apply"]>[0],
+  call: BuiltinCall,
   method: string,
   patterns: (text: string) => readonly Pattern[],
 ): Value {

@@ -1,7 +1,7 @@
 /** `Path`: the bytes of a path as the caller passed them, and the object that they lead to. */
 import type { ResolvedObject, TextPart } from "../../../ir/observation.ts";
 import { servedByObject } from "../../../linux/pointees.ts";
-import { boolean, object, unknown, type Value } from "../../values/values.ts";
+import { boolean, builtin, object, unknown, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 import type { ObservedArgument } from "./argument.ts";
 import { textArguments, textObject, withVariable } from "./texts.ts";
@@ -13,11 +13,9 @@ export function path(
   part: TextPart,
   pointer: ReadonlyMap<string, Value | (() => Value)>,
 ): Value {
-  return {
-    is: "object",
-    type: "Path",
-    described: `\`${argument.name}\``,
-    members: new Map<string, Value | (() => Value)>([
+  return object(
+    "Path",
+    new Map<string, Value | (() => Value)>([
       ...pointer,
       ["text", () => textObject(c, argument, part, "PathText")],
       [
@@ -25,40 +23,34 @@ export function path(
         () => object("ResolvedPath", new Map([resolved(c, argument, "is"), resolved(c, argument, "under")])),
       ],
     ]),
-  };
+    `\`${argument.name}\``,
+  );
 }
 
 function resolved(c: Compilation, argument: ObservedArgument, is: ResolvedObject["is"]): [string, Value] {
-  return [
-    is,
-    {
-      is: "builtin",
-      name: is,
-      apply: (call) => {
-        const unserved = argument.calls.find((name) => !servedByObject.has(name));
-        if (unserved !== undefined) {
-          return c.error(
-            "P0601",
-            call.callee,
-            `no engine can hold the object that ${unserved}'s \`${argument.name}\` leads to`,
-            `compare \`.text\`; \`.resolved\` is known of ${[...servedByObject].join(", ")}`,
-          );
-        }
-        const texts = textArguments(c, call, is);
-        if (texts === undefined) return unknown;
-        let failed = false;
-        const objects = texts.list.map(({ text, node }): ResolvedObject => {
-          const fault = pathFault(text);
-          if (fault !== undefined) {
-            failed = true;
-            c.error("P0214", node, `${JSON.stringify(text)} ${fault}`, 'an absolute path: "/srv/www"');
-          }
-          return { is, path: text };
-        });
-        return failed ? unknown : withVariable(boolean(argument.resolved(objects)), texts.variable);
-      },
-    },
-  ];
+  return builtin(is, (call) => {
+    const unserved = argument.calls.find((name) => !servedByObject.has(name));
+    if (unserved !== undefined) {
+      return c.error(
+        "P0601",
+        call.callee,
+        `no engine can hold the object that ${unserved}'s \`${argument.name}\` leads to`,
+        `compare \`.text\`; \`.resolved\` is known of ${[...servedByObject].join(", ")}`,
+      );
+    }
+    const texts = textArguments(c, call, is);
+    if (texts === undefined) return unknown;
+    let failed = false;
+    const objects = texts.list.map(({ text, node }): ResolvedObject => {
+      const fault = pathFault(text);
+      if (fault !== undefined) {
+        failed = true;
+        c.error("P0214", node, `${JSON.stringify(text)} ${fault}`, 'an absolute path: "/srv/www"');
+      }
+      return { is, path: text };
+    });
+    return failed ? unknown : withVariable(boolean(argument.resolved(objects)), texts.variable);
+  });
 }
 
 function pathFault(text: string): string | undefined {

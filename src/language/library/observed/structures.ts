@@ -2,7 +2,7 @@
 import { type StructureField, type StructureName, structures, structureTypes } from "../../../linux/pointees.ts";
 import * as ir from "../../values/ir.ts";
 import { widthRange } from "../../values/ranges.ts";
-import { integer, type Value } from "../../values/values.ts";
+import { integer, object, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 import type { BitsTest } from "../argument.ts";
 import { choice, flags } from "../named.ts";
@@ -14,15 +14,14 @@ export function structure(
   name: StructureName,
   pointer: ReadonlyMap<string, Value | (() => Value)>,
 ): Value {
-  return {
-    is: "object",
-    type: structureTypes[name],
-    described: `\`${argument.name}\``,
-    members: new Map<string, Value | (() => Value)>([
+  return object(
+    structureTypes[name],
+    new Map<string, Value | (() => Value)>([
       ...pointer,
       ...structures[name].fields.map((one): [string, () => Value] => [one.name, () => field(c, argument, one)]),
     ]),
-  };
+    `\`${argument.name}\``,
+  );
 }
 
 function field(c: Compilation, argument: ObservedArgument, one: StructureField): Value {

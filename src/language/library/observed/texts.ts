@@ -6,6 +6,7 @@ import {
   type BooleanValue,
   type BuiltinCall,
   boolean,
+  builtin,
   constantString,
   describe,
   object,
@@ -25,19 +26,14 @@ export function textMembers(
   isPath: boolean,
 ): ReadonlyMap<string, Value> {
   return new Map(
-    [...methods, ...(isPath ? (["under"] as const) : [])].map((is): [string, Value] => [
-      is,
-      {
-        is: "builtin",
-        name: is,
-        apply: (call) => {
-          const patterns = patternArguments(c, call, is);
-          if (patterns === undefined) return unknown;
-          const { list, variable } = patterns;
-          return withVariable(boolean(argument.matches(part, list)), variable);
-        },
-      },
-    ]),
+    [...methods, ...(isPath ? (["under"] as const) : [])].map((is) =>
+      builtin(is, (call) => {
+        const patterns = patternArguments(c, call, is);
+        if (patterns === undefined) return unknown;
+        const { list, variable } = patterns;
+        return withVariable(boolean(argument.matches(part, list)), variable);
+      }),
+    ),
   );
 }
 

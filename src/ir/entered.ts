@@ -1,4 +1,5 @@
 /** Which rooms the calls of a program enter, and where one evaluation may enter more than a call can take. */
+import { type ForwardAnalysis, walkForward } from "./forward.ts";
 import type { Input } from "./inputs.ts";
 import { maximumEnteredRooms } from "./limits.ts";
 import { specialise } from "./optimise/specialise.ts";
@@ -25,8 +26,8 @@ export function enteringCalls(program: Program): readonly EnteringCall[] {
   const found: EnteringCall[] = [];
   for (const { from, to } of program.admission.judged) {
     for (let number = Number(from); number <= Number(to); number++) {
-      const walk = walkOf(program, number);
-      if (walk.enters.length > 0) found.push({ number, ...walk });
+      const { enters, conflicts, surplus } = search(program, number);
+      if (enters.length > 0) found.push({ number, enters, conflicts, surplus });
     }
   }
   return found;
@@ -40,67 +41,36 @@ export function mayEnter(
   room: number,
   side: number,
 ): boolean {
-  return walkOf(program, number, inputs).enters.some((one) => one.room === room && one.side === side);
+  return search(program, number, inputs).enters.some((one) => one.room === room && one.side === side);
 }
 
-function walkOf(program: Program, number: number, inputs?: { readonly [I in Input]?: bigint }): Walk {
-  const walk = new Walk();
-  walk.statements(specialise(program, number, inputs).body, nothingEntered);
-  return walk;
+function search(program: Program, number: number, inputs?: { readonly [I in Input]?: bigint }): Search {
+  const found = new Search();
+  walkForward(found, specialise(program, number, inputs).body, nothingEntered);
+  return found;
 }
 
 /** The rooms that may have been entered on the paths to a place. */
 interface Entered {
-  /** By room, a bit for each side that some way has entered. */
+  /** By room, a bit for each side that some path has entered. */
   readonly sides: ReadonlyMap<number, number>;
-  /** The rooms that every way has entered. */
+  /** The rooms that every path has entered. */
   readonly always: ReadonlySet<number>;
-  /** The most rooms on one way, or more. */
+  /** The most rooms on one path, or more. */
   readonly most: number;
 }
 
 const nothingEntered: Entered = { sides: new Map(), always: new Set(), most: 0 };
 
-class Walk {
+class Search implements ForwardAnalysis<Entered> {
   readonly enters: Enter[] = [];
   readonly conflicts = new Map<Enter, number>();
   readonly surplus = new Set<Enter>();
-  private readonly leaving = new Map<number, Entered | undefined>();
 
-  /** After the statements; undefined if no way reaches their end. */
-  statements(statements: readonly Statement[], before: Entered): Entered | undefined {
-    let now: Entered | undefined = before;
-    for (const statement of statements) {
-      if (now === undefined) return undefined;
-      now = this.statement(statement, now);
-    }
-    return now;
-  }
+  readonly meet = meet;
 
-  private statement(statement: Statement, before: Entered): Entered | undefined {
-    switch (statement.kind) {
-      case "enter":
-        return this.enter(statement, before);
-      case "if":
-        return meet(this.statements(statement.then, before), this.statements(statement.otherwise, before));
-      case "switch":
-        return statement.arms
-          .map(({ body }) => this.statements(body, before))
-          .reduce(meet, this.statements(statement.otherwise, before));
-      case "block": {
-        const after = meet(this.statements(statement.body, before), this.leaving.get(statement.label));
-        this.leaving.delete(statement.label);
-        return after;
-      }
-      case "leave":
-        this.leaving.set(statement.label, meet(this.leaving.get(statement.label), before));
-        return undefined;
-      case "return":
-        return undefined;
-      default:
-        return before;
-    }
-  }
+  readonly after = (statement: Statement, before: Entered): Entered =>
+    statement.kind === "enter" ? this.enter(statement, before) : before;
 
   private enter(statement: Enter, { sides, always, most }: Entered): Entered {
     const { room, side } = statement;
@@ -117,8 +87,7 @@ class Walk {
   }
 }
 
-function meet(left: Entered | undefined, right: Entered | undefined): Entered | undefined {
-  if (left === undefined || right === undefined) return left ?? right;
+function meet(left: Entered, right: Entered): Entered {
   const sides = new Map(left.sides);
   for (const [room, mask] of right.sides) sides.set(room, ((sides.get(room) ?? 0) | mask) >>> 0);
   return {

@@ -3,6 +3,7 @@
  * be widened or narrowed to the values that occur, and one without any is empty.
  */
 
+import { firstEndingAt } from "../analysis/split/binary-search.ts";
 import { ceilingUnder, floorUnder } from "../analysis/split/intervals.ts";
 import { larger, smaller } from "../ir/arithmetic.ts";
 import type { Interval } from "../ir/program.ts";
@@ -40,12 +41,12 @@ export function overlayPieces<Target>(
   pieces: readonly Piece<Target>[],
 ): void {
   for (const { from, to } of intervals) {
-    const first = firstThatEndsFrom(base, from);
-    const last = firstThatEndsFrom(base, to);
+    const first = firstEndingAt(base, from);
+    const last = firstEndingAt(base, to);
     const [before, after] = [base[first]!, base[last]!];
     const replacement: Piece<Target>[] = [];
     if (before.from < from) replacement.push({ from: before.from, to: from - 1n, target: before.target });
-    for (let index = firstThatEndsFrom(pieces, from); index < pieces.length; index++) {
+    for (let index = firstEndingAt(pieces, from); index < pieces.length; index++) {
       const piece = pieces[index]!;
       if (piece.from > to) break;
       replacement.push({ from: larger(piece.from, from), to: smaller(piece.to, to), target: piece.target });
@@ -53,15 +54,4 @@ export function overlayPieces<Target>(
     if (after.to > to) replacement.push({ from: to + 1n, to: after.to, target: after.target });
     base.splice(first, last - first + 1, ...replacement);
   }
-}
-
-function firstThatEndsFrom<Target>(pieces: readonly Piece<Target>[], from: bigint): number {
-  let low = 0;
-  let high = pieces.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (pieces[middle]!.to < from) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

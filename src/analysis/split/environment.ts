@@ -3,6 +3,7 @@
  * terms. Environments are immutable, sorted by slot, and interned, so equal ones are one object and a place that is
  * reached twice with equal facts is explored once.
  */
+import { firstNotBelow } from "./binary-search.ts";
 import type { Graph } from "./graph.ts";
 import { type Knowledge, type KnowledgeBase, onlyPossible } from "./knowledge.ts";
 import type { Formula, Term, TermPool, Test, VerdictTerm } from "./terms.ts";
@@ -170,14 +171,8 @@ export class Environments {
 }
 
 function find({ slots, entries }: Environment, slot: number): Entry | undefined {
-  let low = 0;
-  let high = slots.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (slots[middle]! < slot) low = middle + 1;
-    else high = middle;
-  }
-  return slots[low] === slot ? entries[low] : undefined;
+  const at = firstNotBelow(slots, slot);
+  return slots[at] === slot ? entries[at] : undefined;
 }
 
 function put({ slots, entries }: Environment, slot: number, entry: Entry): Environment {

@@ -7,6 +7,7 @@ import { guardOf } from "../../ir/guard.ts";
 import type { Input } from "../../ir/inputs.ts";
 import type { Expression, Interval, Program, Statement } from "../../ir/program.ts";
 import { bodiesOf, expressionsOf, operands } from "../../ir/traverse.ts";
+import { firstNotBelow } from "./binary-search.ts";
 
 export interface GraphNode {
   readonly statement: Statement;
@@ -123,14 +124,7 @@ export class GuardChains {
     const { chain, index } = this.#places.get(node) ?? this.#lay(node);
     const concerned = chain.byNumber.get(number);
     if (concerned === undefined) return chain.end;
-    let low = 0;
-    let high = concerned.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (concerned[middle]! < index) low = middle + 1;
-      else high = middle;
-    }
-    const found = concerned[low];
+    const found = concerned[firstNotBelow(concerned, index)];
     return found === undefined ? chain.end : chain.nodes[found]!;
   }
 

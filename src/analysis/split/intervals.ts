@@ -9,6 +9,7 @@
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
 import { maximumWord } from "../../linux/word.ts";
+import { firstEndingAt } from "./binary-search.ts";
 
 export type Intervals = readonly Interval[];
 
@@ -102,18 +103,6 @@ export function intersect(left: Intervals, right: Intervals): Intervals {
     }
   }
   return result;
-}
-
-/** The index of the first interval whose end is at least `value`. */
-function firstEndingAt(intervals: Intervals, value: bigint): number {
-  let low = 0;
-  let high = intervals.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (intervals[middle]!.to < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 export function contains(intervals: Intervals, value: bigint): boolean {

@@ -5,6 +5,7 @@
  * still has all attributes that the command inherits. Otherwise this file starts it, and the command inherits Node's.
  */
 
+import { read } from "node:fs";
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, receiveWithDescriptors, socketPair } from "../linux/descriptors.ts";
 import { errnoName } from "../linux/errno.ts";
@@ -306,7 +307,23 @@ export function readMessage(socket: number): LauncherMessage {
   return count === orders.messageSize ? parseMessage(message) : { kind: "closed" };
 }
 
-export function parseMessage(message: DataView): LauncherMessage {
+/** Passes each further message to `heed` without blocking this thread, until `heed` returns false: the last message. */
+export function awaitMessages(socket: number, heed: (message: LauncherMessage) => boolean): Promise<LauncherMessage> {
+  return new Promise((resolve) => {
+    const buffer = new Uint8Array(orders.messageSize);
+    const next = (): void => {
+      read(socket, buffer, 0, buffer.length, null, (error, count) => {
+        const isWhole = error === null && count === buffer.length;
+        const message: LauncherMessage = isWhole ? parseMessage(new DataView(buffer.buffer)) : { kind: "closed" };
+        if (heed(message)) next();
+        else resolve(message);
+      });
+    };
+    next();
+  });
+}
+
+function parseMessage(message: DataView): LauncherMessage {
   const value = message.getInt32(4, true);
   switch (message.getUint32(0, true)) {
     case messageKind.ended:

@@ -2,10 +2,9 @@
  * Records a command: starts it, and moves events from its recorder to the file until its last task has ended. At most a
  * second of the recording is in memory only.
  */
-import { read } from "node:fs";
 import { release } from "node:os";
 import { CommandWatch } from "../engines/command-watch.ts";
-import { type LauncherMessage, parseMessage } from "../engines/launcher.ts";
+import { awaitMessages } from "../engines/launcher.ts";
 import { hideFromCommand, type RunResult } from "../engines/run.ts";
 import { StartError } from "../engines/start-error.ts";
 import { hostArchitecture } from "../linux/architecture.ts";
@@ -52,7 +51,11 @@ function chooseRecorder(choice: RecorderChoice): Recorder {
     if (availability.works) return recorder;
     found.push(`${recorder.name}: ${availability.why}`);
   }
-  throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, "--recorder auto takes what works");
+  throw new StartError(
+    125,
+    `this machine cannot record with ${found.join("; ")}`,
+    "--recorder auto takes what works",
+  );
 }
 
 /** @throws StartError or NativeUnavailableError if the command was not started */
@@ -122,8 +125,9 @@ class Session {
     );
     const timer = setInterval(() => this.#look(false), interval.look);
     try {
-      const treeHasEnded = await converse(this.#recording.started.socket, watch);
-      // The launcher was killed; the tree may continue.
+      const { kind } = await awaitMessages(this.#recording.started.socket, (message) => watch.heed(message));
+      // After any other last message the launcher was killed, and the tree may continue.
+      const treeHasEnded = kind === "tree-ended";
       const ended = this.#recording.ended(treeHasEnded);
       await (treeHasEnded ? atMost(endPatience, ended) : ended);
     } catch (error) {
@@ -161,20 +165,4 @@ class Session {
 
 function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
   return Promise.race([promise, new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref())]);
-}
-
-/** Resolves when the launcher closes its socket; false if it did not report the end of the tree. */
-function converse(socket: number, watch: CommandWatch): Promise<boolean> {
-  return new Promise((resolve) => {
-    const buffer = new Uint8Array(16);
-    const next = (): void => {
-      read(socket, buffer, 0, buffer.length, null, (error, count) => {
-        const isWhole = error === null && count === buffer.length;
-        const message: LauncherMessage = isWhole ? parseMessage(new DataView(buffer.buffer)) : { kind: "closed" };
-        if (watch.heed(message)) next();
-        else resolve(message.kind === "tree-ended");
-      });
-    };
-    next();
-  });
 }

@@ -8,14 +8,14 @@
  * notification, which is about a denial, so only an event is late.
  */
 
-import { read, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import { readProc } from "../../linux/proc.ts";
 import { CommandWatch } from "../command-watch.ts";
-import { type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
+import { awaitMessages, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
@@ -173,7 +173,7 @@ class Run {
   async #superviseUntilEnd(launched: Launched): Promise<void> {
     const { listener, socket } = launched;
     const finished = listener === undefined ? Promise.resolve() : this.#supervise(launched, listener);
-    await Promise.all([finished, this.#converse(socket)]);
+    await Promise.all([finished, awaitMessages(socket, (message) => this.#watch.heed(message))]);
   }
 
   /** Resolves when no task is left under the filter. */
@@ -210,22 +210,6 @@ class Run {
       };
       worker.on("error", (error) => failed(error.message));
       worker.on("exit", () => failed("its thread has ended"));
-    });
-  }
-
-  /** Resolves after the launcher's last message. */
-  #converse(socket: number): Promise<void> {
-    return new Promise((resolve) => {
-      const buffer = new Uint8Array(16);
-      const next = (): void => {
-        read(socket, buffer, 0, buffer.length, null, (error, count) => {
-          const complete = error === null && count === buffer.length;
-          const message: LauncherMessage = complete ? parseMessage(new DataView(buffer.buffer)) : { kind: "closed" };
-          if (this.#watch.heed(message)) next();
-          else resolve();
-        });
-      };
-      next();
     });
   }
 }

@@ -1,4 +1,5 @@
 /** The contents of a bundle as values. `write.ts` encodes it, `read.ts` decodes it. */
+import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
 import type { Report, RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -56,13 +57,8 @@ export interface Relocation {
   readonly index: number;
 }
 
-export interface BundleMap {
-  readonly name: string;
-  readonly type: "hash" | "array" | "ring-buffer";
-  readonly keySize: number;
-  readonly valueSize: number;
-  readonly capacity: number;
-  readonly holds: "state" | "launch" | "events" | "constants";
+export interface BundleMap
+  extends Pick<MapDescription, "name" | "type" | "keySize" | "valueSize" | "capacity" | "holds"> {
   readonly lock: number | undefined;
   /** Ids of types in `types`; 0 for none. */
   readonly keyType: number;

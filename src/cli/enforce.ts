@@ -57,9 +57,9 @@ async function openStatus(
   const state = policy.state ?? { cells: [], tables: [] };
   const { statusLacks = [] } = engineOf(engine);
   const isQuiet = mode === "quiet" && statusLacks.length > 0;
-  const lacks = isQuiet ? [...statusLacks, "refused calls, because --no-denial-events leaves them out"] : statusLacks;
+  const unknown = isQuiet ? [...statusLacks, "refused calls, because --no-denial-events leaves them out"] : statusLacks;
   const reporter = new Reporter({
-    ...{ policy: policy.description, state, command, audit: mode === "audit", engine, lacks },
+    ...{ policy: policy.description, state, command, audit: mode === "audit", engine, unknown },
   });
   try {
     return { reporter, server: await Server.open(place, reporter) };

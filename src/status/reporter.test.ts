@@ -23,7 +23,8 @@ const state = {
   ],
   tables: [{ name: "seen", scope: "tree", capacity: 10 }],
 } as const;
-const reporter = () => new StatusReporter({ policy, state, command: ["a"], audit: false, engine: "notify", lacks: [] });
+const reporter = () =>
+  new StatusReporter({ policy, state, command: ["a"], audit: false, engine: "notify", unknown: [] });
 const first = statusWords.verdicts;
 
 test("adds up words that wrap, and leaves out verdicts without a call", () => {

@@ -9,14 +9,9 @@ import type { NamedState, Status } from "./status.ts";
 const mostRefusals = 20;
 const wordRange = 2 ** 32;
 
-export interface ReportedRun {
+export interface ReportedRun extends Pick<Status, "command" | "audit" | "engine" | "unknown"> {
   readonly policy: PolicyDescription;
   readonly state: StateDescription;
-  readonly command: readonly string[];
-  readonly audit: boolean;
-  readonly engine: string;
-  /** The data that the engine cannot show. */
-  readonly lacks: readonly string[];
 }
 
 export class StatusReporter {
@@ -69,7 +64,7 @@ export class StatusReporter {
       this.#rated = [...this.#totals];
       this.#counted = now;
     }
-    const { policy, command, audit, engine, lacks } = this.#run;
+    const { policy, command, audit, engine, unknown } = this.#run;
     const rates = this.#perSecond;
     const verdicts = policy.verdicts.flatMap((verdict, index) => {
       const word = statusWords.verdicts + index;
@@ -80,7 +75,7 @@ export class StatusReporter {
     });
     return {
       ...({ v: 1, kind: "status", time: now / 1000, running: (now - this.#start) / 1000 } as const),
-      ...{ pid: process.pid, policy: policy.name, command, audit, engine, unknown: lacks, calls: this.#calls },
+      ...{ pid: process.pid, policy: policy.name, command, audit, engine, unknown, calls: this.#calls },
       perSecond: round(rates.reduce((sum, rate, word) => (word === statusWords.wanted ? sum : sum + rate), 0)),
       refusedByPortcullis: this.#totals[statusWords.refusals]!,
       verdicts: verdicts.sort((one, other) => other.calls - one.calls),

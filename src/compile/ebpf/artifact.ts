@@ -4,11 +4,10 @@ import { splitPolicy } from "../../analysis/split/split.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { programFlags, programTypes } from "../../linux/bpf/numbers.ts";
-import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
 import { seccompData, seccompDataSize } from "../../linux/seccomp-data.ts";
-import { compileEbpf, type EbpfProgram } from "./compile.ts";
-import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
-import type { MapField, TargetStorage } from "./targets/storage.ts";
+import { compileEbpf } from "./compile.ts";
+import { cannotExpress, compileForSeccomp, type SeccompProgram } from "./seccomp.ts";
+import type { MapField } from "./targets/storage.ts";
 import { TargetError } from "./targets/target.ts";
 import { circumstanceContext, trialContext, trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
 
@@ -37,16 +36,11 @@ export interface ProgramKind {
   readonly context: { readonly name: string; readonly size: number; readonly fields: readonly MapField[] };
 }
 
-export interface EbpfArtifact {
+/** Of a trial, `constantAllow` and `declared` are empty. */
+export interface EbpfArtifact extends Omit<SeccompProgram, "locked"> {
   readonly target: EbpfTargetName;
   readonly kind: ProgramKind;
   readonly program: Program;
-  readonly object: EbpfProgram;
-  readonly storage: TargetStorage;
-  /** The calls that the kernel can prove to be always allowed (`SeccompProgram`); empty for a trial. */
-  readonly constantAllow: readonly number[];
-  /** The arguments that the kernel copies before the program runs (`SeccompProgram`); empty for a trial. */
-  readonly declared: readonly DeclaredArgument[];
 }
 
 export interface ArtifactCompilation {

@@ -15,6 +15,7 @@ import {
   union,
 } from "../../ir/intervals.ts";
 import type { BooleanExpression, CompareOperator, IntegerExpression } from "../../ir/program.ts";
+import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
 import { maximumWord } from "../../linux/word.ts";
 import type { OciComparison, OperatorName } from "./profile.ts";
 
@@ -57,22 +58,9 @@ const mostIntervals = 64;
 
 /** The registers that satisfy the comparison; undefined if the set has too many intervals. */
 function setOf({ operator, mask, value }: OciComparison): IntervalSet | undefined {
-  switch (operator) {
-    case "SCMP_CMP_EQ":
-      return single(value);
-    case "SCMP_CMP_NE":
-      return complement(single(value));
-    case "SCMP_CMP_LT":
-      return span(0n, value - 1n);
-    case "SCMP_CMP_LE":
-      return span(0n, value);
-    case "SCMP_CMP_GT":
-      return span(value + 1n, maximumWord);
-    case "SCMP_CMP_GE":
-      return span(value, maximumWord);
-    case "SCMP_CMP_MASKED_EQ":
-      return preimageOfMask(single(value), mask, mostIntervals);
-  }
+  if (operator === "SCMP_CMP_MASKED_EQ") return preimageOfMask(single(value), mask, mostIntervals);
+  const { operator: compare, swapped } = operators[operator];
+  return swapped ? satisfyingFromLeft(compare, value) : satisfying(compare, value);
 }
 
 /** Whether one register can satisfy both. True if that is undecided. */

@@ -139,6 +139,14 @@ test("a file is appended to, and only its owner can access it", async () => {
   expect(statSync(file).mode & 0o777).toBe(0o600);
 });
 
+/** Writes until the channel takes no more. */
+function fill(channel: Channel, bytes: Uint8Array): void {
+  let outcome: WriteOutcome;
+  do outcome = channel.write(bytes);
+  while (typeof outcome === "number");
+  expect(outcome).toBe("full");
+}
+
 test("a full pipe never blocks a write, and does not change for its other holders", async () => {
   const fifo = join(folder, "fifo");
   execFileSync("mkfifo", [fifo]);
@@ -146,10 +154,7 @@ test("a full pipe never blocks a write, and does not change for its other holder
   const writer = openSync(fifo, constants.O_WRONLY);
   const channel = openChannel({ fd: writer });
   const bytes = Buffer.alloc(1 << 16, "x");
-  let outcome: WriteOutcome;
-  do outcome = channel.write(bytes);
-  while (typeof outcome === "number");
-  expect(outcome).toBe("full");
+  fill(channel, bytes);
   const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${writer}`, "utf8"))![1]!;
   expect(Number.parseInt(flags, 8) & constants.O_NONBLOCK).toBe(0);
   expect(readSync(reader, Buffer.alloc(8192))).toBe(8192);
@@ -218,10 +223,7 @@ test("a socket that is not read never blocks a write", () => {
   const [ours, theirs] = socketPair();
   const channel = openChannel({ fd: ours });
   const bytes = Buffer.alloc(1 << 16, "x");
-  let outcome: WriteOutcome;
-  do outcome = channel.write(bytes);
-  while (typeof outcome === "number");
-  expect(outcome).toBe("full");
+  fill(channel, bytes);
   closeSync(theirs);
   expect(channel.write(bytes)).toEqual({ code: "EPIPE", isFinal: true });
   closeSync(ours);

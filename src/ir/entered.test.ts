@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { enteringCalls, mayEnter } from "./entered.ts";
-import { type BooleanExpression, noDeclarations, type Program, type Statement } from "./program.ts";
-import { room } from "./testing/parts.ts";
+import type { BooleanExpression, Program, Statement } from "./program.ts";
+import { room, smallProgram } from "./testing/parts.ts";
 
 const enter = (which: number, side: number): Statement => ({ kind: "enter", room: which, side });
 const isCall = (number: bigint): BooleanExpression => ({
@@ -21,19 +21,11 @@ const when = (condition: BooleanExpression, then: readonly Statement[], otherwis
 const allow: Statement = { kind: "return", verdict: { kind: "verdict", verdict: 0 } };
 
 function programOf(...body: readonly Statement[]): Program {
-  return {
-    architecture: "x86_64",
-    name: "rooms",
-    files: [],
+  return smallProgram([{ action: "deny", errno: 35 }], {
     admission: { always: [], judged: [{ from: 0n, to: 3n }] },
-    verdicts: [
-      { action: "allow", errno: 0, reason: undefined, at: undefined },
-      { action: "deny", errno: 35, reason: undefined, at: undefined },
-    ],
-    ...noDeclarations,
     rooms: [0, 1, 2, 3, 4].map(() => room),
     body: [...body, allow],
-  };
+  });
 }
 
 const summary = (program: Program) =>

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Circumstances, SystemCallEvent } from "./evaluation.ts";
 import { evaluate, inheritState, initialState } from "./interpreter.ts";
 import type { Cell, IntegerExpression, Program, Room, Statement, Table, VerdictExpression } from "./program.ts";
-import { emptyLists, freshState } from "./testing/parts.ts";
+import { freshState, smallProgram } from "./testing/parts.ts";
 
 const constant = (value: bigint): IntegerExpression => ({ kind: "constant", value });
 const argument0: IntegerExpression = { kind: "input", input: "argument0" };
@@ -15,21 +15,12 @@ const enomem = 2;
 const kill = 3;
 
 function programOf(body: readonly Statement[], declarations: Partial<Program> = {}): Program {
-  return {
-    architecture: "x86_64",
-    name: "test",
-    files: [],
-    admission: { always: [], judged: [{ from: 0n, to: 100n }] },
-    verdicts: [
-      { action: "allow", errno: 0, reason: undefined, at: undefined },
-      { action: "deny", errno: 1, reason: undefined, at: undefined },
-      { action: "deny", errno: 12, reason: undefined, at: undefined },
-      { action: "kill-process", errno: 0, reason: undefined, at: undefined },
-    ],
-    ...emptyLists,
-    body,
-    ...declarations,
-  };
+  const refusals = [
+    { action: "deny", errno: 1 },
+    { action: "deny", errno: 12 },
+    { action: "kill-process", errno: 0 },
+  ] as const;
+  return smallProgram(refusals, { body, ...declarations });
 }
 
 function event(number: number, ...first: bigint[]): SystemCallEvent {

@@ -4,9 +4,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { bundleOptions } from "../support/bundle.ts";
-import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { asUser, copyFor, isReachable, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
+
+export { users } from "../support/ordinary-user.ts";
 
 /** Has the layout of the package: package.json, dist/native, and the programs of the tests. */
 const place = reachableFolder("live");
@@ -37,15 +39,6 @@ export async function prepare(): Promise<void> {
     define: { "import.meta.url": '"file:///"' },
   });
 }
-
-/** Root and an ordinary user, if the tests run as root; otherwise the current user. */
-export const users: readonly { readonly name: string; readonly uid: number | undefined }[] =
-  process.getuid?.() === 0
-    ? [
-        { name: "root", uid: undefined },
-        { name: "an ordinary user", uid: ordinaryUser },
-      ]
-    : [{ name: "an ordinary user", uid: undefined }];
 
 export interface Outcome {
   readonly status: number | null;

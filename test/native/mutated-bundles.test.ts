@@ -121,7 +121,7 @@ const onlyHere = /another architecture|another place than seccomp|too large|no p
 describe("the launcher's reader", () => {
   it("accepts the compiler's output", (context) => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
-    expect(read(originals)).toEqual(originals.map(() => "good"));
+    expect(read(originals)).toEqual(originals.map(() => "ok"));
   });
 
   it("rejects what the other reader rejects, and reads no other memory", (context) => {
@@ -129,13 +129,13 @@ describe("the launcher's reader", () => {
     const inputs = mutations(runs);
     const verdicts = read(inputs);
     expect(verdicts.length).toBe(inputs.length);
-    const good = inputs.filter((_, index) => verdicts[index] === "good");
+    const good = inputs.filter((_, index) => verdicts[index] === "ok");
     // Mutations that leave the bundle valid: other reasons, line numbers, constants.
     expect(good.length).toBeGreaterThan(runs / 100);
     const tooGood = good.flatMap((bytes) => refusal(bytes) ?? []).filter((why) => !unread.test(why));
     expect([...new Set(tooGood)]).toEqual([]);
     const tooBad = verdicts.filter(
-      (why, index) => why !== "good" && !onlyHere.test(why) && refusal(inputs[index]!) === undefined,
+      (why, index) => why !== "ok" && !onlyHere.test(why) && refusal(inputs[index]!) === undefined,
     );
     expect([...new Set(tooBad)]).toEqual([]);
     // Every check has rejected a bundle.
@@ -146,7 +146,7 @@ describe("the launcher's reader", () => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
     const inputs = mutations(2000);
     const verdicts = read(inputs);
-    const good = inputs.filter((_, index) => verdicts[index] === "good").slice(0, campaignSeconds > 0 ? 10_000 : 100);
+    const good = inputs.filter((_, index) => verdicts[index] === "ok").slice(0, campaignSeconds > 0 ? 10_000 : 100);
     const file = join(folder, "mutated.pcl");
     for (const bytes of good) {
       writeFileSync(file, bytes);
@@ -163,7 +163,7 @@ describe("the launcher's reader", () => {
 
 function read(inputs: readonly Uint8Array[]): string[] {
   const reader = join(folder, "bundle-reader");
-  const sources = ["test/native/bundle-reader.c", "native/launcher/bundle.c", "native/launcher/sha256.c"];
+  const sources = ["test/bundle/reader.c", "native/launcher/bundle.c", "native/launcher/sha256.c"];
   const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
   const flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", ...sanitizers];
   execFileSync("cc", [...flags, "-o", reader, ...sources], { stdio: "inherit" });

@@ -12,6 +12,15 @@ import { afterAll } from "vitest";
 /** Debian's nobody and nogroup. */
 export const ordinaryUser = 65534;
 
+/** Root and an ordinary user, if the tests run as root; otherwise the current user. */
+export const users: readonly { readonly name: string; readonly uid: number | undefined }[] =
+  process.getuid?.() === 0
+    ? [
+        { name: "root", uid: undefined },
+        { name: "an ordinary user", uid: ordinaryUser },
+      ]
+    : [{ name: "an ordinary user", uid: undefined }];
+
 /** A command line that runs these words as that user. setpriv executes the command in place. */
 export const asUser = (uid: number, ...command: readonly string[]): string[] => [
   "setpriv",

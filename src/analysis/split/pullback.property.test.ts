@@ -4,7 +4,7 @@ import type { BooleanExpression, IntegerExpression, Program } from "../../ir/pro
 import { satisfying } from "../../ir/simplify/booleans.ts";
 import { boundaryValues, type Choices, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { binaryOperators, compareOperators } from "../../ir/testing/expressions.ts";
-import { emptyLists, freshState } from "../../ir/testing/parts.ts";
+import { freshState, smallProgram } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision } from "../decision.ts";
@@ -29,21 +29,13 @@ function chain(choices: Choices, pool: readonly bigint[], depth: number): Intege
 }
 
 function programOf(condition: BooleanExpression): Program {
-  return {
-    architecture: "x86_64",
-    name: "condition",
-    files: [],
+  return smallProgram([{ action: "kill-process", errno: 0 }], {
     admission: { always: [], judged: [{ from: 0n, to: 0n }] },
-    verdicts: [
-      { action: "allow", errno: 0, reason: undefined, at: undefined },
-      { action: "kill-process", errno: 0, reason: undefined, at: undefined },
-    ],
-    ...emptyLists,
     body: [
       { kind: "if", condition, then: [{ kind: "return", verdict: { kind: "verdict", verdict: 1 } }], otherwise: [] },
       { kind: "return", verdict: { kind: "verdict", verdict: 0 } },
     ],
-  };
+  });
 }
 
 function follow(decision: Decision, register: bigint) {

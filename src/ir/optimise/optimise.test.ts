@@ -4,13 +4,7 @@ import { describe, expect, it } from "vitest";
 import { checkProgram } from "../check.ts";
 import { evaluate } from "../interpreter.ts";
 import { printProgram } from "../print.ts";
-import {
-  type BooleanExpression,
-  type IntegerExpression,
-  noDeclarations,
-  type Program,
-  type Statement,
-} from "../program.ts";
+import type { BooleanExpression, IntegerExpression, Program, Statement } from "../program.ts";
 import { programSize } from "../size.ts";
 import {
   arbitraryChoices,
@@ -22,7 +16,7 @@ import {
   runTrace,
   SeededChoices,
 } from "../testing/arbitrary.ts";
-import { freshState } from "../testing/parts.ts";
+import { freshState, smallProgram } from "../testing/parts.ts";
 import { optimise, passes } from "./optimise.ts";
 import { specialise } from "./specialise.ts";
 
@@ -136,20 +130,12 @@ describe("examples", () => {
     left: number,
     right: constant(value),
   });
-  const program = (...body: Statement[]): Program => ({
-    architecture: "x86_64",
-    name: "example",
-    files: [],
-    admission: { always: [], judged: [{ from: 0n, to: 100n }] },
-    verdicts: [
-      { action: "allow", errno: 0, reason: undefined, at: undefined },
-      { action: "deny", errno: 1, reason: undefined, at: undefined },
-    ],
-    ...noDeclarations,
-    cells: [{ name: "c", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined }],
-    locals: ["verdict", "integer", "boolean"],
-    body,
-  });
+  const program = (...body: Statement[]): Program =>
+    smallProgram([{ action: "deny", errno: 1 }], {
+      cells: [{ name: "c", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined }],
+      locals: ["verdict", "integer", "boolean"],
+      body,
+    });
   const bodyOf = (result: Program) => printProgram(result).split("\n\n")[1]!.trim().split("\n");
 
   it("an inlined function that returns early becomes one return for the call that takes it", () => {

@@ -4,9 +4,30 @@ import { auditArchitecture } from "../../linux/architecture.ts";
 import type { EvaluationState } from "../evaluation.ts";
 import { evaluate, initialState } from "../interpreter.ts";
 import { noDeclarations, type Program, type Room } from "../program.ts";
+import type { Verdict } from "../verdicts.ts";
 
 /** The lists of a program without state, rooms, reports, parameters, observations and statements. */
 export const emptyLists = { ...noDeclarations, body: [] } as const satisfies Partial<Program>;
+
+/** A program without state for calls 0 to 100: verdict 0 allows, the given verdicts follow. `parts` replaces any part. */
+export function smallProgram(
+  refusals: readonly Pick<Verdict, "action" | "errno">[],
+  parts: Partial<Program> & Pick<Program, "body">,
+): Program {
+  return {
+    architecture: "x86_64",
+    name: "test",
+    files: [],
+    admission: { always: [], judged: [{ from: 0n, to: 100n }] },
+    verdicts: [{ action: "allow", errno: 0 } as const, ...refusals].map((verdict) => ({
+      ...verdict,
+      reason: undefined,
+      at: undefined,
+    })),
+    ...noDeclarations,
+    ...parts,
+  };
+}
 
 /** A room of the tree with two sides, for programs whose verdict 1 is a denial. */
 export const room: Room = {

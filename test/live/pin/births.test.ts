@@ -3,7 +3,8 @@
  * continue with the registers of the call.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
+import { users } from "../../support/ordinary-user.ts";
+import { preparePinning, runPinned, tries } from "./run.ts";
 
 beforeAll(preparePinning);
 
@@ -19,7 +20,7 @@ const kinds = [
 const thread = kinds.length - 1;
 const calls = ["clone3", "openat"];
 
-for (const { name, uid } of pinningUsers) {
+for (const { name, uid } of users) {
   describe(`as ${name}, a child with`, () => {
     it.each(kinds.map((kind, index) => [kind, index] as const))("%s", (_, index) => {
       const ran = runPinned({ uid, calls, dawdlesIn: "clone3" }, "births", tries, index);

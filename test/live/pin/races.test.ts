@@ -5,7 +5,8 @@
 
 import { appendFileSync, mkdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { isFull, pinningUsers, preparePinning, runPinned } from "./run.ts";
+import { users } from "../../support/ordinary-user.ts";
+import { isFull, preparePinning, runPinned } from "./run.ts";
 
 /** Each try is decisive, because the supervisor waits for the change. */
 const tries = 300;
@@ -31,7 +32,7 @@ const races: readonly (readonly [scenario: string, call: string, what: string])[
   ["execve", "execve", "a program's path and its arguments, after vfork"],
 ];
 
-for (const { name, uid } of pinningUsers) {
+for (const { name, uid } of users) {
   describe(`pinned, as ${name}`, () => {
     it.each(races)("%s (%s): %s", (scenario, call) => {
       const ran = runPinned({ uid, calls: [call], dawdlesIn: call }, scenario, tries);
@@ -62,7 +63,7 @@ if (isFull) {
     };
 
     it.each(races)("%s (%s) wins none with the pin, and some without", (scenario, call) => {
-      for (const { uid } of pinningUsers) expect(run(scenario, call, "pin", uid)).toBe(0);
+      for (const { uid } of users) expect(run(scenario, call, "pin", uid)).toBe(0);
       expect(run(scenario, call, "continue")).toBeGreaterThan(0);
     });
   });

@@ -7,7 +7,7 @@ import { type ClassicInstruction, encodeInstructions, opcode } from "../../../sr
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
 import { numberOf } from "../../../src/linux/calls.ts";
 import { returnWord } from "../../../src/linux/return-word.ts";
-import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../../support/ordinary-user.ts";
+import { asUser, copyFor, isReachable, reachableFolder } from "../../support/ordinary-user.ts";
 import { patience } from "../../support/patience.ts";
 import type { PinCounts, PinHarnessOptions } from "./options.ts";
 
@@ -36,14 +36,6 @@ export async function preparePinning(): Promise<void> {
     format: "esm",
   });
 }
-
-export const pinningUsers: readonly { readonly name: string; readonly uid: number | undefined }[] =
-  process.getuid?.() === 0
-    ? [
-        { name: "root", uid: undefined },
-        { name: "an ordinary user", uid: ordinaryUser },
-      ]
-    : [{ name: "an ordinary user", uid: undefined }];
 
 /** A filter that asks about these calls and allows all others, behind the instructions of `before`. */
 function askAbout(calls: readonly string[], before: readonly ClassicInstruction[] = []): string {

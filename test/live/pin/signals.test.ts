@@ -3,14 +3,15 @@
  * register, the flags, the red zone.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
+import { users } from "../../support/ordinary-user.ts";
+import { preparePinning, runPinned, tries } from "./run.ts";
 
 beforeAll(preparePinning);
 
 /** The shortest time between two signals, in microseconds; the handler itself opens a file. */
 const densest = 150;
 
-for (const { name, uid } of pinningUsers) {
+for (const { name, uid } of users) {
   // Without the flag of Linux 5.19 a call can be interrupted after the supervisor has received it.
   describe.each([true, false])(`as ${name}, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: %s`, (killable) => {
     const storm = (flags: string, count: number, pause = densest) => {

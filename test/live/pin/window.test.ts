@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { windowRules } from "../../../src/engines/notify/pin/window-rules.ts";
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
 import { kernelAtLeast } from "../../../src/linux/kernel-version.ts";
-import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
+import { users } from "../../support/ordinary-user.ts";
+import { preparePinning, runPinned, tries } from "./run.ts";
 
 beforeAll(preparePinning);
 
@@ -16,7 +17,7 @@ const protections = [
   { protection: "rules", before: windowRules(hostArchitecture()!) },
 ] as const;
 
-for (const { name, uid } of pinningUsers) {
+for (const { name, uid } of users) {
   describe.each(protections)(`as ${name}, protected by $protection`, ({ protection, before }) => {
     it("cannot change its window", (context) => {
       if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
@@ -63,7 +64,7 @@ for (const { name, uid } of pinningUsers) {
   });
 }
 
-it.for(pinningUsers)("an audit allows calls that cannot be pinned, with an event for each, as $name", ({ uid }) => {
+it.for(users)("an audit allows calls that cannot be pinned, with an event for each, as $name", ({ uid }) => {
   const protection = hasSeals ? "seal" : "rules";
   const { before } = protections.find((one) => one.protection === protection)!;
   const { victim, counts, error } = runPinned({ uid, calls, protection, before, audits: true }, "without");

@@ -136,7 +136,7 @@ format: setup ## Format the sources, C and TypeScript
 fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better); findings in build/fuzz
 	@PORTCULLIS_FUZZ_SECONDS=$(SECONDS) npx vitest run fuzz differential property agreement
 
-build/bench/%: bench/reference/%.c bench/reference/listener.h
+build/bench/%: bench/reference/%.c bench/reference/listener.h bench/reference/under_filter.h
 	@mkdir -p build/bench
 	@$(CC) -O2 -Wall -Wextra -Werror -pthread -o $@ $< $(LDLIBS)
 LDLIBS :=

@@ -33,16 +33,19 @@ const { metafile } = await build({
   metafile: true,
 });
 
-// The threads of the supervisor and of the recorder are one file each, so that they are read completely before the command starts: a command of the same
-// user could change files that are read later.
-await build({
-  entryPoints: { supervisor: "src/engines/notify/worker.ts", recorder: "src/record/notify/worker.ts" },
+// The threads of the supervisor and of the recorder are one file each, so that they are read completely before the
+// command starts: a command of the same user could change files that are read later.
+const commonJs = {
   outdir: "dist",
   outExtension: { ".js": ".cjs" },
   bundle: true,
   format: "cjs",
   platform: "node",
   target: "node20",
+};
+await build({
+  ...commonJs,
+  entryPoints: { supervisor: "src/engines/notify/worker.ts", recorder: "src/record/notify/worker.ts" },
   define: { "import.meta.url": '"file:///"' },
   logLevel: "warning",
 });
@@ -80,12 +83,7 @@ const withoutBindingSearch = (text, path) => {
 // is `run`, `compiler.cjs` compiles a policy for it that the cache lacks, `check.cjs` is `check`, and `cli.cjs` has all
 // verbs, whose modules are evaluated on demand.
 const commandLine = {
-  outdir: "dist",
-  outExtension: { ".js": ".cjs" },
-  bundle: true,
-  format: "cjs",
-  platform: "node",
-  target: "node20",
+  ...commonJs,
   // Each file is the function that Node makes of a module: bin/portcullis.cjs compiles it without another copy.
   // oxc-parser's JavaScript is bundled; its native part is resolved from the package's location, without node:module,
   // which loads Node's loader of ES modules.

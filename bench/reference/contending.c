@@ -23,35 +23,31 @@ static double now(void) {
   return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static void *one(void *unused) {
-  (void)unused;
-  pthread_barrier_wait(&start);
-  for (long i = 0; i < count; i++) {
-    if (locks) pthread_rwlock_rdlock(&lock);
-    syscall(SYS_getppid);
-    if (locks) pthread_rwlock_unlock(&lock);
-  }
-  return NULL;
-}
+struct side {
+  long call;
+  int (*take)(pthread_rwlock_t *);
+};
 
-static void *other(void *unused) {
-  (void)unused;
+static void *make_calls(void *argument) {
+  const struct side *side = argument;
   pthread_barrier_wait(&start);
   for (long i = 0; i < count; i++) {
-    if (locks) pthread_rwlock_wrlock(&lock);
-    syscall(SYS_getpgrp);
+    if (locks) side->take(&lock);
+    syscall(side->call);
     if (locks) pthread_rwlock_unlock(&lock);
   }
   return NULL;
 }
 
 int main(int argc, char **argv) {
+  struct side reader = {SYS_getppid, pthread_rwlock_rdlock}, writer = {SYS_getpgrp, pthread_rwlock_wrlock};
   pthread_t first, second;
   count = argc > 1 ? atol(argv[1]) : 1000;
   locks = argc > 2;
   syscall(SYS_getppid); /* the supervisor has started */
   pthread_barrier_init(&start, NULL, 3);
-  if (pthread_create(&first, NULL, one, NULL) != 0 || pthread_create(&second, NULL, other, NULL) != 0) return 1;
+  if (pthread_create(&first, NULL, make_calls, &reader) != 0) return 1;
+  if (pthread_create(&second, NULL, make_calls, &writer) != 0) return 1;
   double begin = now();
   pthread_barrier_wait(&start);
   pthread_join(first, NULL);

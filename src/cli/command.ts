@@ -30,9 +30,10 @@ async function directoryMissing(): Promise<Failure> {
  * ours here, so each verb must remove it (`safeText`).
  */
 function safely(context: Context): Context {
-  const { colour, environment } = context;
+  const { colour, environment, answers } = context;
   return {
     colour,
+    ...(answers !== undefined && { answers }),
     environment,
     // Read on demand: it may not exist, and not every verb needs it.
     get workingDirectory() {
@@ -85,6 +86,7 @@ async function dispatch(argv: readonly string[], context: Context): Promise<numb
     context.out((await import("./pages/manual.ts")).printPage(verb, { colour: context.colour.out }));
     return 0;
   }
+  if (verb.exit.some(([status]) => status === "1")) context.answers?.();
   return await verb.execute(parseInvocation(verb, rest), context);
 }
 

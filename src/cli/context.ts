@@ -1,5 +1,6 @@
 /** The inputs and outputs of a verb, so that tests can replace them. */
 import { writeSync } from "node:fs";
+import { reasonOf } from "./file-fault.ts";
 
 export interface Context {
   /** Prints data on stdout. */
@@ -10,6 +11,11 @@ export interface Context {
   readonly colour: { readonly out: boolean; readonly err: boolean };
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
+  /**
+   * The verb's exit status is an answer: it continues without a reader of stdout. Other verbs end then, with status 0
+   * (`portcullis explain … | head`).
+   */
+  answers?(): void;
 }
 
 const unwritten = new Set<Promise<void>>();
@@ -32,28 +38,70 @@ function write(stream: NodeJS.WriteStream, text: string): void {
 /**
  * Writes the whole text before it returns. Node's own streams would make a pipe non-blocking for every process that
  * shares it, the confined command included. Text that cannot be written is lost.
+ *
+ * @returns the error that prevented it
  */
-export function writeNow(descriptor: number, text: string): void {
+export function writeNow(descriptor: number, text: string): NodeJS.ErrnoException | undefined {
   const bytes = Buffer.from(text);
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return error as NodeJS.ErrnoException;
       // Another process has made the descriptor non-blocking.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
+  return undefined;
+}
+
+/** The sentence for output that cannot be written. */
+export function unwrittenOutput(error: NodeJS.ErrnoException): string {
+  return `standard output cannot be written: ${reasonOf(error)}`;
 }
 
 export function processContext(): Context {
-  quietWhenClosed();
-  return contextOf(
-    (text) => write(process.stdout, text),
-    (text) => write(process.stderr, text),
-    // Computed on demand: opening the streams takes longer than starting most verbs.
-    { out: () => process.stdout.isTTY === true, err: () => process.stderr.isTTY === true },
+  reportInternalErrors();
+  let isAnswer = false;
+  // Opened on demand: opening the streams takes longer than starting most verbs.
+  const out = opened(
+    () => process.stdout,
+    (error) => {
+      if (error.code === "EPIPE") {
+        if (!isAnswer) process.exit(0);
+        return;
+      }
+      writeNow(2, `error P0901: ${unwrittenOutput(error)}\n`);
+      process.exit(125);
+    },
   );
+  // The messages are lost, and the exit status remains.
+  const err = opened(
+    () => process.stderr,
+    () => {},
+  );
+  const context = contextOf(
+    (text) => write(out(), text),
+    (text) => write(err(), text),
+    { out: () => out().isTTY === true, err: () => err().isTTY === true },
+  );
+  // Not a spread, which would ask for the working directory.
+  return Object.assign(context, {
+    answers() {
+      isAnswer = true;
+    },
+  });
+}
+
+function opened(
+  stream: () => NodeJS.WriteStream,
+  failed: (error: NodeJS.ErrnoException) => void,
+): () => NodeJS.WriteStream {
+  let open: NodeJS.WriteStream | undefined;
+  return () => {
+    open ??= stream().on("error", failed);
+    return open;
+  };
 }
 
 export function contextOf(
@@ -82,10 +130,8 @@ export function contextOf(
   };
 }
 
-/** A reader that stops early (`portcullis explain … | head`) is not an error. */
-export function quietWhenClosed(): void {
-  process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE" && error.syscall === "write") process.exit(0);
+export function reportInternalErrors(): void {
+  process.on("uncaughtException", (error) => {
     // One sentence that says how to report it, not a stack trace.
     writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
     process.exit(125);

@@ -1,19 +1,27 @@
 /** The context of `run`: as in `context.ts`, without changing the streams that the command gets. */
 import { isatty } from "node:tty";
+import { diagnostic } from "../diagnostics/catalogue.ts";
 import { callersDescriptor } from "../engines/launcher.ts";
-import { type Context, contextOf, quietWhenClosed, writeNow } from "./context.ts";
+import { type Context, contextOf, reportInternalErrors, unwrittenOutput, writeNow } from "./context.ts";
+import { Failure } from "./verb.ts";
 
 /** Does not change the standard streams, because the command of `run` shares them. */
 export function runContext(): Context {
-  quietWhenClosed();
+  reportInternalErrors();
   let out: number | undefined;
   const descriptor = () => {
     out ??= callersDescriptor(1);
     return out;
   };
   return contextOf(
-    (text) => writeNow(descriptor(), text),
-    (text) => writeNow(2, text),
+    (text) => {
+      const error = writeNow(descriptor(), text);
+      if (error === undefined || error.code === "EPIPE") return;
+      throw new Failure([diagnostic("P0901", unwrittenOutput(error))]);
+    },
+    (text) => {
+      writeNow(2, text);
+    },
     { out: () => isatty(descriptor()), err: () => isatty(2) },
   );
 }

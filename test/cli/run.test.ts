@@ -349,6 +349,28 @@ test("a closed standard output is not an error", () => {
   expect(result.stdout.split("\n")).toHaveLength(2);
 });
 
+test.each(["check absent.ts", "test absent.cases", "diff exec-once nginx", "check --strict-paths --nonsense"])(
+  "the status of `%s` does not depend on a reader of its output",
+  (words) => {
+    const statusOf = (redirection: string) =>
+      spawnSync("bash", ["-c", `"$1" ${words} ${redirection}; echo "\${PIPESTATUS[0]}"`, "bash", program], {
+        encoding: "utf8",
+      }).stdout.trim();
+    const status = spawnSync(program, words.split(" ")).status;
+    expect(status).not.toBe(0);
+    expect(statusOf("2>&1 | true")).toBe(String(status));
+  },
+);
+
+test.each(["check exec-once", "explain exec-once", "run --help", "help", "--version"])(
+  "`%s` reports that its output cannot be written",
+  (words) => {
+    const result = spawnSync("sh", ["-c", `"$1" ${words} >/dev/full`, "sh", program], { encoding: "utf8" });
+    expect(result.stderr).toBe("error P0901: standard output cannot be written: the disk is full\n");
+    expect(result.status).toBe(125);
+  },
+);
+
 test("doctor tries the engine", () => {
   const { status, out } = run(["doctor", "--json"]);
   const findings = out

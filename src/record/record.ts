@@ -51,11 +51,7 @@ function chooseRecorder(choice: RecorderChoice): Recorder {
     if (availability.works) return recorder;
     found.push(`${recorder.name}: ${availability.why}`);
   }
-  throw new StartError(
-    125,
-    `this machine cannot record with ${found.join("; ")}`,
-    "--recorder auto takes what works",
-  );
+  throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, "--recorder auto takes what works");
 }
 
 /** @throws StartError or NativeUnavailableError if the command was not started */

@@ -66,9 +66,9 @@ function partOf(checked: readonly Checked[]): string {
   ];
   return `${table(head, counted)}
 
-*Instructions*: the mean over the recorded calls, of classic filters and of the program behind the remembering policy's. *Of the kernel*: what a call takes more than without a filter, counted by QEMU, for the most frequent calls of the load.
+*Instructions*: the mean over the recorded calls, of the classic filters and, for the third form, of the program behind it. *Of the kernel*: the additional instructions of a call relative to no filter, counted by QEMU, for the most frequent calls of the load.
 
-Requests per second, and requests per second of a processor, against the same server without a filter; medians of rounds in which all four servers are loaded by turns. On this machine the policy that remembers runs under \`notify\`, in the other, an emulated one, under \`seccomp-ebpf\`. The kernel logs each call that the lists lack, which costs more than any of the filters; of the three servers, nginx makes such calls, with descriptors that its recording does not have:
+Requests per second, and requests per second of a processor, against the same server without a filter; medians of rounds in which the load alternates between all four servers. The policy that remembers runs under \`notify\` on this machine, and under \`seccomp-ebpf\` on the other, which is emulated. The kernel logs each call that the lists lack, which costs more than any of the filters; of the three servers, nginx makes such calls, with descriptors that its recording does not have:
 
 ${table(rateHead, rates)}`;
 }

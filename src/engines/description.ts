@@ -20,11 +20,11 @@ export const aspects = {
   interrupted: "EINTR",
   "in-its-stead": "the object that a path leads to (`resolved`)",
   "holds-room": "a call that enters a room",
-  "child-copy": "the state that a child's copy is made of",
+  "child-copy": "the state that a child inherits",
   "outer-filter": "an outer filter's ERRNO",
   nesting: "nesting",
-  "root-tree": "a tree of root's",
-  "portcullis-gone": "portcullis is stopped, or killed",
+  "root-tree": "a tree of root",
+  "portcullis-gone": "portcullis is stopped or killed",
 } as const;
 
 export type Aspect = keyof typeof aspects;

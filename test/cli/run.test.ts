@@ -377,7 +377,7 @@ test("doctor tries the engine", () => {
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as { state: string; what: string });
-  expect(findings.map((one) => one.what)).toContain("engine notify: a supervisor is asked, and reports denials");
+  expect(findings.map((one) => one.what)).toContain("engine notify: a supervisor answers calls, and reports denials");
   expect(status).toBe(0);
 });
 

@@ -137,7 +137,7 @@ const refusedToAnybody = () =>
   differs(run(asAnybody, ...anybodyRest, portcullis, ...engine, ...execOnce), {
     status: 125,
     stdout: "",
-    stderr: /not for us/,
+    stderr: /not for this process/,
   });
 
 setting("yama/ptrace_scope", 1);

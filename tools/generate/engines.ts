@@ -16,7 +16,7 @@ const row = (...cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 function enginesTable(): string {
   const auditing = engines.filter(({ audits }) => audits).map(({ name }) => code(name));
   return [
-    row("name", "what enforces", "needs"),
+    row("name", "enforced by", "needs"),
     row("---", "---", "---"),
     row(
       "`auto` (the default)",

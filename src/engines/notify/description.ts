@@ -3,7 +3,7 @@ import type { EngineDescription } from "../description.ts";
 import { examineNotify } from "./examine.ts";
 
 export const notifyDescription: EngineDescription = {
-  enforces: "a classic filter, and a supervisor for what depends on state",
+  enforces: "a classic filter, and a supervisor for calls that depend on state",
   needs: "Linux 5.9",
   differences: {
     "hot-call": {
@@ -17,12 +17,12 @@ export const notifyDescription: EngineDescription = {
       warning: "trap by state: notify refuses to start with this policy",
     },
     "static-kill": {
-      does: "an `end` event where the command itself is killed; with `--kill-events` the supervisor kills, status 137, and each kill is an event",
+      does: "an `end` event if the command itself is killed; with `--kill-events` the supervisor kills, status 137, and each kill is an event",
       warning:
         "on notify the kernel kills: status 159, and no event with the call; with run --kill-events the supervisor kills: status 137, an event, some microseconds more, and a denial instead if the supervisor is gone",
     },
     "reads-memory": {
-      does: "the supervisor reads it; an allowed call is made with a copy of what was judged",
+      does: "the supervisor reads it; an allowed call is made with the copy that was judged",
       warning:
         "read behind pointers: on notify an allowed call takes two round trips to the supervisor and is made with the copy that was judged; memory that cannot be copied fails the call (EFAULT) without a judgement",
     },
@@ -31,10 +31,10 @@ export const notifyDescription: EngineDescription = {
       warning: ".resolved needs the engine notify, which opens the object and judges it",
     },
     phases: { does: "as they were before the judgement" },
-    "caller-name": { does: "at the judgement" },
+    "caller-name": { does: "read at the judgement" },
     "no-denial-events": { does: "leaves static denials and logs to the filter" },
     interrupted: {
-      does: "a supervised call may return it when a signal comes first",
+      does: "a supervised call may return it if a signal arrives before the supervisor receives the call",
       warning:
         "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
     },
@@ -44,12 +44,12 @@ export const notifyDescription: EngineDescription = {
         "on notify, portcullis opens or connects to the judged object on the caller's behalf: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/engines.md, Objects)",
     },
     "holds-room": {
-      does: "portcullis lets it wait; its end is seen or reported, sometimes a little late ([Rooms](#rooms)); with `--audit` it enters none",
+      does: "portcullis makes it wait, and detects its end, sometimes a little late ([Rooms](#rooms)); with `--audit` it enters none",
     },
     "child-copy": { does: "as it was when the fork was judged" },
     "outer-filter": { does: "hides the call: no event, and no state changes" },
     nesting: { does: "a task has one listener at most" },
-    "root-tree": { does: "with CAP_SYS_PTRACE it can take the supervisor over" },
+    "root-tree": { does: "with CAP_SYS_PTRACE it can take control of the supervisor" },
     "portcullis-gone": { does: "supervised calls wait, or fail with ENOSYS" },
   },
   examine: examineNotify,

@@ -34,7 +34,7 @@ function* costs(kernel: string): Generator<Finding> {
   if (!kernelAtLeast(kernel, 6, 9)) {
     yield {
       state: "note",
-      what: "threads are identified anew at each supervised call",
+      what: "the supervisor identifies the thread again at each call",
       help: "PIDFD_THREAD came with Linux 6.9",
     };
   }
@@ -77,7 +77,7 @@ function* trials(start: Trial): Generator<Finding, boolean> {
 
   const denied = start("exec-once", "exec /bin/true");
   if (denied.status === 126 && hasDenial(denied)) {
-    yield { state: "fine", what: "a supervisor is asked, and reports denials" };
+    yield { state: "fine", what: "a supervisor answers calls, and reports denials" };
   } else if (denied.status === 126) {
     yield {
       state: "missing",
@@ -90,7 +90,7 @@ function* trials(start: Trial): Generator<Finding, boolean> {
 
   const forked = start("children", "/bin/true; /bin/true");
   if (forked.status === 0) {
-    yield { state: "fine", what: "new processes are followed, and their state with them" };
+    yield { state: "fine", what: "portcullis follows new processes and their state" };
   } else {
     yield {
       state: "missing",

@@ -59,7 +59,7 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
 }
 
 function cannotRead({ files }: Program, { name, at }: Observation): Diagnostic {
-  return diagnostic("P0606", `the filters of this kernel cannot see what \`${name}\` points to`, {
+  return diagnostic("P0606", `the filters of this kernel cannot read the memory behind \`${name}\``, {
     span: at && { file: files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) },
     help: "a kernel with all patches of kernel/patches; or run the policy under --engine notify",
   });

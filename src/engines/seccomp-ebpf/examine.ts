@@ -13,7 +13,7 @@ export function* examineSeccompEbpf(start: Trial, variant: string): Generator<Fi
   const how = unprivileged ? "without any privilege (programs of 4,096 instructions at most)" : "with CAP_BPF";
   yield { state: "fine", what: `the kernel enforces, ${how}` };
   if (!hasDenial(denied)) {
-    yield { state: "missing", what: "a denial was no event", help: firstLines(denied.stderr) };
+    yield { state: "missing", what: "a denial produced no event", help: firstLines(denied.stderr) };
   }
   yield memory
     ? { state: "fine", what: "policies judge the memory behind pointers" }

@@ -100,7 +100,7 @@ function forbidden(): Missing {
   ];
   const settings = ways.length === 0 ? "" : `, or sysctl ${ways.join(" ")}`;
   return {
-    what: "this kernel has BPF_PROG_TYPE_SECCOMP, but not for us",
+    what: "this kernel has BPF_PROG_TYPE_SECCOMP, but not for this process",
     help: `CAP_BPF in the first user namespace${settings}`,
   };
 }

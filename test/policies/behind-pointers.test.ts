@@ -98,7 +98,7 @@ describe("exec-only", () => {
     const program = join(scratch(), "program");
     const run = (...options: readonly string[]) =>
       portcullis(["run", "-p", "exec-only", "--set", `programs=${program}`, ...options, "--", "/bin/echo", "started"]);
-    const sentence = `P0609: the command's user can write \\S+, a directory on the way to what the policy permits: is "${program}"`;
+    const sentence = `P0609: the command's user can write \\S+, a directory on the way to paths that the policy permits: is "${program}"`;
     // The second start finds the compiled policy in the cache.
     for (const _ of [1, 2]) {
       const warned = run();

@@ -35,8 +35,8 @@ export function* bpfFindings(): Generator<Finding> {
   if (forbidden !== "") {
     yield {
       state: "note",
-      what: `eBPF is not for us: ${forbidden}`,
-      help: "CAP_BPF, or what kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf let others do",
+      what: `portcullis may not use eBPF: ${forbidden}`,
+      help: "grant CAP_BPF, or change kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf",
     };
   }
 }

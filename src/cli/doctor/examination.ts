@@ -85,6 +85,6 @@ function* engineFindings(context: Context): Generator<Finding> {
     someWorks ||= next.value;
   }
   if (!someWorks) {
-    yield { state: "broken", what: "no engine works here", help: "what each of them lacks stands above" };
+    yield { state: "broken", what: "no engine works here", help: "the lines above name the missing requirements" };
   }
 }

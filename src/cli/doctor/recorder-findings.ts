@@ -13,7 +13,7 @@ export function* recorderFindings(): Generator<Finding> {
     yield {
       state: works.length > 0 ? "note" : "missing",
       what: `recorder ${name}: ${availability.why}`,
-      help: "docs/traces.md says what each recorder needs",
+      help: "docs/traces.md lists the requirements of each recorder",
     };
   }
 }

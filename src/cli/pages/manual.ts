@@ -42,13 +42,13 @@ Check and query it first, then run a command under it:
     $ portcullis why exec-once.ts 'execve("/bin/sh")'
     $ portcullis run -p exec-once.ts -- sh -c ls
 
-Ready policies are known by name: -p exec-once, -p nginx, -p build-step.`,
+Select a ready policy by its name: -p exec-once, -p nginx, -p build-step.`,
     ],
     [
       "EXIT STATUS",
       `The command's own; 128 + n when signal n ended it (159: a policy's kill by
 SIGSYS, 137: by SIGKILL); 127: no such command; 126: it cannot be run; 125:
-portcullis itself failed, and nothing was run.`,
+portcullis itself failed, and the command did not run.`,
     ],
     [
       "MORE",

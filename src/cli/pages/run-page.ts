@@ -13,7 +13,7 @@ export const runPage: Omit<Verb, "execute"> = {
   about: [
     "Starts the command with the policy in force before its first instruction, for it and all its descendants, until the last of them has ended. A policy cannot be removed. The command has the terminal, signals, standard input and output of portcullis.",
     "The options of portcullis end at -- or at the first word that is not an option.",
-    "Each evaluation whose verdict is not a plain allow becomes an event: a line for people on standard error, or with --events a JSON object per line (docs/events.md). Repeated events are counted instead of printed. Neither the command nor the supervisor waits for the reader of events.",
+    "Each evaluation whose verdict is not a plain allow becomes an event: a readable line on standard error, or with --events a JSON object per line (docs/events.md). Repeated events are counted instead of printed. Neither the command nor the supervisor waits for the reader of events.",
     "If this machine cannot enforce the policy, portcullis does not start the command and prints a remedy; --best-effort starts it with the part that can be enforced. If portcullis is killed under the engine notify, calls that need its verdict fail with ENOSYS; if it is stopped, they wait. They never pass. Under seccomp-ebpf no call needs it: with -q, and without --timeout, --kill-tree and --die-with-parent, portcullis executes the command in its own process.",
     "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status. SIGINT, SIGTERM, SIGHUP and SIGQUIT end that wait: portcullis sends the signal to the whole tree, and SIGKILL two seconds later. Before the command ends, it passes signals to the command only; during the start, they end portcullis, and no command runs.",
     "The command inherits everything that portcullis was started with: file descriptors, ignored and blocked signals, limits, arguments and environment byte for byte, except for a descriptor above 2 that --events or -p names. It differs in its parent, in no_new_privs and in the filter.",
@@ -28,7 +28,7 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     events: {
       value: "FILE|fd:N",
-      about: "Append events to the destination as JSON lines, instead of lines for people on standard error.",
+      about: "Append events to the destination as JSON lines, instead of readable lines on standard error.",
       complete: "file",
     },
     audit: {
@@ -36,7 +36,7 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     "no-denial-events": {
       about:
-        "Let the kernel give denials and logs that need no state by itself: faster, but without events. Under seccomp-ebpf no verdict becomes an event then; reports still do.",
+        "Let the kernel give denials and logs that need no state by itself: faster, but without events. Under seccomp-ebpf, verdicts then do not become events; reports do.",
     },
     "kill-events": {
       about:
@@ -76,14 +76,14 @@ export const runPage: Omit<Verb, "execute"> = {
         "Let `portcullis top` show the running tree: phases and counters, calls by rule, refusals. auto makes a socket in $XDG_RUNTIME_DIR/portcullis, which top finds.",
       complete: "file",
     },
-    quiet: { short: "q", about: "Print no lines for people, neither events nor notices." },
+    quiet: { short: "q", about: "Print neither events nor notices on standard error." },
   },
   takesCommand: true,
   exit: [
     ["N", "The command's own status."],
     [
       "128+N",
-      "The command died of signal N: 159 (SIGSYS) when the kernel killed it (under seccomp-ebpf always, under notify for the policy's static part, with a message), 137 (SIGKILL) when the supervisor did.",
+      "Signal N ended the command: 159 (SIGSYS) when the kernel killed it (under seccomp-ebpf always, under notify for the policy's static part, with a message), 137 (SIGKILL) when the supervisor did.",
     ],
     ["127", "The command was not found."],
     ["126", "The command was found but cannot be executed."],
@@ -101,6 +101,9 @@ export const runPage: Omit<Verb, "execute"> = {
       "A compiled policy; portcullis executes the command in its own process",
     ],
     ["portcullis run -p children.pcl --set most=64 -- make", "A compiled policy with an open parameter"],
-    ["portcullis run -p build-step --audit -- npm ci", "Record what a policy would refuse, enforcing nothing"],
+    [
+      "portcullis run -p build-step --audit -- npm ci",
+      "Record the calls that a policy would refuse, and enforce nothing",
+    ],
   ],
 };

@@ -78,7 +78,7 @@ describe("directories on the way to an allowed path", () => {
   it("says it once for each directory, with all paths", () => {
     const [one, ...more] = examinePaths([allowed("/a/b"), allowed("/a/c")], tree({ "/a": writable }));
     expect(one!.message).toBe(
-      "the command's user can write /a, a directory on the way to what the policy permits: /a/b, /a/c",
+      "the command's user can write /a, a directory on the way to paths that the policy permits: /a/b, /a/c",
     );
     expect(more).toEqual([]);
   });

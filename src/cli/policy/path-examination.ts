@@ -59,7 +59,7 @@ export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = s
     found.push(
       diagnostic(
         "P0609",
-        `the command's user can write ${directory}, a directory on the way to what the policy permits: ${shown.join(", ")}`,
+        `the command's user can write ${directory}, a directory on the way to paths that the policy permits: ${shown.join(", ")}`,
         { help: "a directory that another user owns, with all above it; or run the command as another user" },
       ),
     );

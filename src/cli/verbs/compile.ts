@@ -30,8 +30,8 @@ export const compile: Verb = {
   synopsis: ["compile [OPTIONS] -p POLICY -o FILE"],
   about: [
     "Compiles the policy to eBPF and writes everything that its enforcement needs. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, and a digest (docs/bundle.md). `portcullis run` accepts it as a policy and does not load the compiler. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
-    "The target determines what runs the program: seccomp, a kernel with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches add; unprivileged, the same for users without CAP_BPF, if the administrator permits it; trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
-    "A parameter that is set here (--set) is a constant, which gives the best code. Other integers and flags that only rules read stay open: the start gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set) or uses their defaults; FILE.pcl and its digest do not depend on them. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are constants with their defaults, and a message says which and why.",
+    "The target determines the kernel that can run the program: for seccomp, one with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches add; for unprivileged, the same one, for users without CAP_BPF if the administrator permits it; for trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
+    "A parameter that is set here (--set) is a constant, which gives the best code. Other integers and flags that only rules read stay open: the start gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set) or uses their defaults; FILE.pcl and its digest do not depend on them. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are constants with their defaults, and a message lists them with the reasons.",
   ],
   options: {
     ...policyOptions,

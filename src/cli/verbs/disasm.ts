@@ -15,8 +15,8 @@ export const disasm: Verb = {
   synopsis: ["disasm [OPTIONS] POLICY", "disasm [OPTIONS] --target NAME POLICY", "disasm BUNDLE.pcl"],
   about: [
     "Prints the classic BPF program of the policy's static part, which the kernel enforces from before the command's first instruction until its end. A comment before each return lists the calls that reach it, the verdict and the policy's line.",
-    "USER_NOTIF means that the filter asks the supervisor: for verdicts that depend on state, and for static denials that become events. With --pure the filter gives static denials itself.",
-    "With --target, prints the eBPF program for that target instead: the part without state, a body for each kind of stateful call, the operations on tables. A bundle is listed as it is, with its requirements for the loader.",
+    "USER_NOTIF passes the call to the supervisor, for verdicts that depend on state and for static denials that become events. With --pure the filter gives static denials itself.",
+    "With --target, prints the eBPF program for that target instead: the part without state, a body for each kind of stateful call, the operations on tables. For a bundle, prints its contents and its requirements for the loader.",
   ],
   options: {
     ...policyOptions,
@@ -34,7 +34,7 @@ export const disasm: Verb = {
     raw: {
       value: "FILE",
       about:
-        "Write the program to FILE as struct sock_filter[], for example for Bubblewrap's --seccomp. Add --pure: without a supervisor, calls for which the filter asks fail with ENOSYS.",
+        "Write the program to FILE as struct sock_filter[], for example for Bubblewrap's --seccomp. Add --pure: without a supervisor, calls with USER_NOTIF fail with ENOSYS.",
       complete: "file",
     },
   },

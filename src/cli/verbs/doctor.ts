@@ -9,21 +9,21 @@ export const doctor: Verb = {
   summary: "Try each engine on this machine and report missing requirements",
   synopsis: ["doctor [--json]", "doctor --differences [--json]"],
   about: [
-    "Runs small commands under small policies, each in a child, and derives which engines work on this machine and what slows down or prevents the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type or without permission to use it, a native part that is not built.",
-    "It changes nothing else on the machine.",
+    "Runs small commands under small policies, each in a child, and derives which engines work on this machine and which conditions slow down or prevent the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type or without permission to use it, a native part that is not built.",
+    "It makes no other change on the machine.",
   ],
   options: {
     differences: { about: "Instead of trying the engines, print how they differ (docs/engines.md, What differs)." },
-    json: { about: "Print one JSON object a line, for each finding or difference." },
+    json: { about: "Print one JSON object per line, for each finding or difference." },
   },
   exit: [
-    ["0", "Everything works here."],
-    ["1", "Something is missing."],
+    ["0", "Everything works on this machine."],
+    ["1", "A requirement is missing."],
     [String(failed), "No engine works here."],
   ],
   examples: [
-    ["portcullis doctor", "What works here?"],
-    ["portcullis doctor --differences", "What changes with the engine?"],
+    ["portcullis doctor", "Which engines work on this machine?"],
+    ["portcullis doctor --differences", "How do the engines differ?"],
   ],
   async execute(invocation, context: Context) {
     noMoreWords(invocation.words);

@@ -18,7 +18,7 @@ export const explain: Verb = {
     ...policyOptions,
     ...architectureOption,
     ...describedEngineOption,
-    json: { about: "Print one JSON object with everything; later versions only add members." },
+    json: { about: "Print all of this as one JSON object; later versions only add members." },
     ir: {
       about: "Print the intermediate representation instead, to debug the compiler.",
     },
@@ -32,7 +32,7 @@ export const explain: Verb = {
     ["portcullis explain nginx.ts", "A table"],
     [
       "portcullis explain --json nginx.ts | jq '.rows[] | select(.cases[].decided == \"supervisor\") | .calls'",
-      "The calls that cost something",
+      "The calls that cost a round trip to the supervisor",
     ],
   ],
   async execute(invocation, context) {

@@ -14,9 +14,9 @@ export const flow: Verb = {
   summary: "Derive a call-flow graph from traces",
   synopsis: ["flow [OPTIONS] TRACE…"],
   about: [
-    "Reads recordings (as `portcullis simulate` does) and prints a module with a graph: which call may follow which in a thread. A policy imports it and permits no other order:",
+    "Reads recordings (as `portcullis simulate` does) and prints a module with a graph: for each call of a thread, the calls that may follow it. A policy imports it and permits no other order:",
     '    import { trueFlow } from "./true.flow.ts";\n    const flow = perThread.flow(trueFlow);\n    export default policy((call) => (flow.follow(call) ? allow : kill("process")));',
-    "A new process continues at its parent's position, and a new thread starts anew, as the state of a policy does. The graph permits only recorded orders, so record everything that the program may do; several traces give one graph. A signal handler can run at any position: add the calls of handlers to `anytime` by hand.",
+    "A new process continues at its parent's position, and a new thread at the beginning, like the state of a policy. The graph permits only recorded orders, so record everything that the program may do; several traces give one graph. A signal handler can run at any position: add the calls of handlers to `anytime` by hand.",
     "restart_syscall, rt_sigreturn, exit and exit_group are always allowed and not part of graphs.",
   ],
   options: {

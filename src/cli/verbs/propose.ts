@@ -22,10 +22,10 @@ export const propose: Verb = {
   summary: "Propose a policy from traces, with roles and phases",
   synopsis: ["propose [OPTIONS] TRACE…"],
   about: [
-    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows what they have and refuses the rest. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes how the policy is found.",
-    "Processes are grouped into roles by how they came to be. For each role propose looks for the event after which the most calls are never made again, which becomes the trigger of a phase. It prints the triggers that it chose, the runners-up, and which situations no recording shows.",
-    "The policy is checked, and replayed over its own traces: it refuses nothing of them. A policy knows only what was recorded, so record everything that the program may do, several times, and validate it with a trace that was held back.",
-    "With -o, a file with cases is written beside the policy (nginx.cases for nginx.ts).",
+    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
+    "propose groups processes into roles by their origin. For each role it searches for the event after which the largest number of calls is never made again; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
+    "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows recorded calls only, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
+    "With -o, propose also writes a file with cases beside the policy (nginx.cases for nginx.ts).",
   ],
   options: {
     output: {
@@ -42,13 +42,14 @@ export const propose: Verb = {
     },
     detail: {
       value: "LEVEL",
-      about: "What rules look at: calls, arguments (the default), or paths and addresses as well.",
+      about:
+        "Make rules on names only (calls), on arguments (the default), or also on paths and socket addresses (paths).",
       complete: details,
     },
     phases: {
       value: "MODE",
       about:
-        "none: no roles and phases. usual, the default: a later phase drops calls, but none that programs make often. strict: those as well. exact: an earlier phase also lacks what only the later one was seen to do.",
+        "none: no roles and phases. usual, the default: a later phase drops calls, except those that programs make often. strict: it drops these as well. exact: in addition, an earlier phase lacks the calls that only the later one made.",
       complete: phaseModes,
     },
     with: {
@@ -67,7 +68,7 @@ export const propose: Verb = {
     validate: {
       value: "FILE",
       multiple: true,
-      about: "List what the policy would refuse of this trace, which is not used to find it.",
+      about: "List the calls of this trace that the policy would refuse. The policy is not derived from it.",
       complete: "file",
     },
     json: { about: "Print one JSON object with the roles, triggers and figures to standard output." },

@@ -23,7 +23,7 @@ export const record: Verb = {
     "The file is compressed in blocks, which `zcat` prints. A block is written at least once a second, so that after a SIGKILL or a full disk the recording is readable up to the last second. Only its owner can read it, because it has the command's arguments, its environment and the names of its files.",
     "An existing file is never replaced: --append adds another recording to it, and `portcullis trace` merges and cuts files.",
     "On a terminal, a line shows the calls, the rate, the living tasks, and how many calls were seen for the first time in the last ten seconds: when it stays at 0, the command does nothing new.",
-    "If portcullis is killed, the calls that it was asked about fail with ENOSYS: with the recorder notifier all calls, with tracefs those with memory behind pointers (none with --no-memory), with ring none.",
+    "If portcullis is killed, calls that need its answer fail with ENOSYS: with the recorder notifier all calls, with tracefs those with memory behind pointers (none with --no-memory), with ring none.",
   ],
   options: {
     output: {
@@ -35,7 +35,7 @@ export const record: Verb = {
     append: { about: "Add to a file that has recordings." },
     recorder: {
       value: "NAME",
-      about: `How to record: ${recorders.map(({ name, summary }) => `${name} (${summary})`).join(", ")}, or auto, the default: the first of these that works here. The trace says which it was, and what it cannot know.`,
+      about: `How to record: ${recorders.map(({ name, summary }) => `${name} (${summary})`).join(", ")}, or auto, the default: the first of these that works here. The trace names the recorder and its limits.`,
       complete: recorderChoices,
     },
     "no-memory": { about: "Do not read behind pointers: calls have addresses in place of strings." },
@@ -44,7 +44,7 @@ export const record: Verb = {
   takesCommand: true,
   exit: [
     ["N", "The command's own status."],
-    ["128+N", "The command died of signal N."],
+    ["128+N", "Signal N ended the command."],
     ["127", "The command was not found."],
     ["126", "The command was found but cannot be executed."],
     [

@@ -31,11 +31,11 @@ export const report: Verb = {
   summary: "Show traces, events and policies in one HTML page",
   synopsis: ["report -o FILE [OPTIONS] TRACE|EVENTS|POLICY…"],
   about: [
-    "Writes a page that a browser opens without a network: everything is in the one file. The inputs may be of any kind and number, but of one policy at most:",
+    "Writes a page that a browser opens without a network: the file contains everything. The inputs are any number of traces and files of events, and at most one policy:",
     "A trace (of `record`, or strace's output): the tree of processes over time, how often each process made each call, and how many different calls were still made at each time. Each recording has its own charts.",
-    "A policy: its rules, with what its cases reach, and how many calls it may let pass in each phase. With traces the policy is evaluated on them: the bands of the processes show the phases, rules have the number of calls that they decide, and the calls that it would refuse are listed with the rule and what permits them; and what the processes do before and after they enter a phase is the evidence for its trigger.",
+    "A policy: its rules, the coverage of its cases, and the number of calls that it may let pass in each phase. With traces, report evaluates the policy on them: the bands of the processes show the phases, each rule has the number of calls that it decides, and a list has the calls that the policy would refuse, each with the rule and a remedy. The calls before and after a process enters a phase are the evidence for its trigger.",
     "Events (of `run --events`): the refused calls, reports and notices.",
-    "What the page shows is counted when it is written, so its size does not depend on the length of a recording. Each chart has a table, and its marks are read out with the arrow keys. Only the file's owner can read it, because it has arguments of the recorded command.",
+    "report counts when it writes the page, so the size of the page does not depend on the length of a recording. Each chart has a table, and the arrow keys select its marks, which a screen reader then reads. Only the file's owner can read it, because it has arguments of the recorded command.",
   ],
   options: {
     output: {
@@ -57,9 +57,9 @@ export const report: Verb = {
     [String(failed), "An input cannot be read, the policy does not compile, or the page cannot be written."],
   ],
   examples: [
-    ["portcullis report -o report.html nginx.trace", "What does it do, and when?"],
+    ["portcullis report -o report.html nginx.trace", "Which calls does nginx make, and when?"],
     ["portcullis report -o report.html nginx.ts nginx.trace", "The same under a policy"],
-    ["portcullis report -o report.html nginx.ts events.jsonl", "What was refused, and by which rule?"],
+    ["portcullis report -o report.html nginx.ts events.jsonl", "Which calls were refused, and by which rule?"],
   ],
   async execute(invocation, context) {
     const output = invocation.text("output");

@@ -33,7 +33,7 @@ export const simulate: Verb = {
     "Evaluates the policy on every call of a recording, with its processes, threads and clock, and prints the verdicts. Nothing is executed. The recorded actions happen regardless of the verdicts, so one run shows every refusal.",
     "A trace is a file of JSON lines (docs/traces.md) or the output of strace:",
     "    strace -f -n -ttt -e raw=all -o trace.strace -- COMMAND",
-    "strace does not record everything: registers beyond a call's parameters, the caller's uid and gid, and the instruction pointer (without -i) are unknown; without -e raw=all so are the upper halves of 32-bit arguments, and all values printed by name. A verdict that depends on unknown bits is printed as unknown, and so are later verdicts that depend on state that they decide.",
+    "strace does not record everything: registers beyond a call's parameters, the caller's uid and gid, and the instruction pointer (without -i) are unknown; without -e raw=all so are the upper halves of 32-bit arguments, and all values printed by name. A verdict that depends on unknown bits is printed as unknown, and so are later verdicts that depend on state which unknown bits have changed.",
     "Memory behind pointers is known if strace prints it: without raw=all, and in full with -v -s 65536. If the policy asks about memory that the trace lacks, or of which strace prints only the beginning, the verdict is unknown unless the known part decides.",
     "Standard output has one line for each call that is not plainly allowed; with --all, for every call. The name - means standard input.",
   ],

@@ -30,8 +30,8 @@ export const test: Verb = {
     "A case gives the expected verdict on a call: the task, the call with its arguments as strace prints them, and the verdict. Case files are beside the policy: nginx.cases and nginx.reload.cases belong to nginx.ts. docs/cases.md describes all forms of lines.",
     '    master    bind(4, 127.0.0.1:80)  allow\n    worker  = master.fork()\n    worker    execve("/bin/sh")      kill process  @ "hijacked"',
     "Each case runs on every form of the policy: the interpreter, which is the reference, WebAssembly, which `run` uses, and the classic filter, for calls that it decides by itself. A case fails if any of them gives another verdict.",
-    "A policy is tested with the case files beside it, a folder with all case files in it.",
-    "With --coverage, tables show how many of the rules, lines and branches the cases reach, in each file of the policies, how many calls got each verdict, and in which phases. A rule is a verdict at one place of the policy. Rules, changes of state and phases that no case reaches are listed with their places. What a parameter's value removes from the policy is not counted.",
+    "For a policy, test runs the case files beside it; for a folder, all case files in it.",
+    "With --coverage, tables show how many of the rules, lines and branches the cases reach, in each file of the policies, how many calls got each verdict, and in which phases. A rule is a verdict at one place of the policy. Rules, changes of state and phases that no case reaches are listed with their places. A part of the policy that a parameter's value removes is not counted.",
   ],
   options: {
     ...policyOptions,
@@ -39,7 +39,7 @@ export const test: Verb = {
     json: {
       about: "Print one JSON object per line on standard output: each failure, then each file; then the coverage.",
     },
-    coverage: { about: "Print what the cases reach, and what they do not reach." },
+    coverage: { about: "Print the coverage of the cases, and the parts of the policy that no case reaches." },
     lcov: {
       value: "FILE",
       about:

@@ -33,9 +33,9 @@ export const trace: Verb = {
     "trace cut -o FILE [OPTIONS] TRACE",
   ],
   about: [
-    "stat shows the recordings of a file, how each was made and what it cannot know, and how often each call was made and failed. print writes the trace as JSON lines.",
+    "stat shows the recordings of a file, the recorder and the limits of each, and how often each call was made and failed. print writes the trace as JSON lines.",
     "merge writes the recordings of several traces to a new file, one after the other; JSON lines and strace's output become compressed as well.",
-    "cut writes a part of the calls to a new file. The part is a time since the recording's start, or goes from the first of one call up to the first of another; lines about processes and threads stay, because the calls need them. Of a damaged file, cut without options writes what can be read.",
+    "cut writes a part of the calls to a new file. The part is a time since the recording's start, or goes from the first of one call up to the first of another; lines about processes and threads stay, because the calls need them. Without options, cut writes the readable part of a damaged file.",
     "The file that is written must not exist. The name - means standard input.",
   ],
   options: {

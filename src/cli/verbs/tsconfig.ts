@@ -11,7 +11,7 @@ export const tsconfig: Verb = {
   synopsis: ["tsconfig"],
   about: [
     'Prints the settings with which an editor and tsc check the policies in the working directory: only the names of the language, and the types of portcullis. They work with and without a package.json, for every value of its "type".',
-    "The settings extend policy.json of this portcullis: by the name portcullis/policy.json if node_modules has it, by a relative path inside of a checkout, else by its absolute path.",
+    "The settings extend policy.json of this portcullis: by the name portcullis/policy.json if node_modules has it, by a relative path inside a checkout, otherwise by its absolute path.",
     "portcullis itself reads no tsconfig.json.",
   ],
   options: {},

@@ -55,7 +55,7 @@ export function documentOf(report: Report): string {
     whyLower(measured),
     "## Where serving begins",
     cutsTable(measured),
-    "## What each phase refuses",
+    "## Refused calls by phase",
     sharesTable(report),
     intrusionsTable(measured),
     remarks(measured),
@@ -225,7 +225,7 @@ function intrusionsTable(measured: readonly Measured[]): string {
       return isRefused(byPhase, "init", name) ? "refused, always" : "refused";
     }),
   ]);
-  const head = ["what intruders use", ...measured.map(({ server }) => server.name)];
+  const head = ["calls of intruders", ...measured.map(({ server }) => server.name)];
   return `While a server serves (*always*: initialisation does not need the call either, so a filter without phases also refuses it):\n\n${table(head, rows)}`;
 }
 
@@ -304,7 +304,7 @@ function listed(counts: Counts, names: readonly string[], isShared: (name: strin
   return [...names].sort().map(one).join(", ");
 }
 
-const limits = `## What these figures cannot know
+const limits = `## Limits of these figures
 
 - A call that no part of the load causes is not in the table: running out of memory or descriptors, signals that no load sends, crash handlers, other modules and other configurations. A policy for production is proposed from recordings of that production.
 - The calls of a phase are counted by name. A policy also refuses by arguments; the table of intrusions shows that for \`mmap\` and \`mprotect\`.

@@ -104,7 +104,7 @@ export const catalogue = {
   P0509: warning("a rule against a call that no filter sees"),
 
   P0601: error("an argument that the engine cannot pin"),
-  P0602: warning("a hot call made stateful"),
+  P0602: warning("a frequent call made stateful"),
   P0603: warning("a rule on a call that a base already denies"),
   P0604: error("a verdict that the engine cannot give"),
   P0605: error("a native part that is missing or cannot be loaded"),

@@ -6,7 +6,7 @@ const capability = "run portcullis with CAP_SYS_PTRACE";
 const withoutFollowing = "use a policy that follows no processes: state per tree only, without tree.alive()";
 
 /** How to do without ptrace where a call could not be pinned. */
-export const withoutPinning = "use a policy that asks about no memory behind this call's pointers";
+export const withoutPinning = "use a policy without conditions on the memory behind this call's pointers";
 
 /** The same, where the end of a call could not be reported. */
 export const withoutRooms = "use a policy in which this call enters no room";
@@ -136,7 +136,7 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
   "no-memory": { cause: "portcullis has no memory left", advice: "give it more (a container's or cgroup's limit)" },
   dispatched: {
     cause: "the caller uses syscall user dispatch",
-    advice: `run the program without it (it is what Wine uses), or ${noMemoryRules}`,
+    advice: `run the program without it (Wine uses it), or ${noMemoryRules}`,
   },
   starved: {
     cause: "signals interrupted the caller each time",
@@ -144,7 +144,7 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
   },
   stalled: {
     cause: "the memory of its arguments, or its stack, does not come (a FUSE or file server, userfaultfd)",
-    advice: `copy what is mapped from a slow file system before it is passed to a call, or ${noMemoryRules}`,
+    advice: `copy memory that is mapped from a slow file system before passing it to a call, or ${noMemoryRules}`,
   },
 };
 

@@ -51,7 +51,11 @@ function chooseRecorder(choice: RecorderChoice): Recorder {
     if (availability.works) return recorder;
     found.push(`${recorder.name}: ${availability.why}`);
   }
-  throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, "--recorder auto takes what works");
+  throw new StartError(
+    125,
+    `this machine cannot record with ${found.join("; ")}`,
+    "--recorder auto chooses one that works",
+  );
 }
 
 /** @throws StartError or NativeUnavailableError if the command was not started */
@@ -155,7 +159,7 @@ class Session {
     const { file, onNotice } = this.#options;
     if (file.fault === undefined || this.#saidFault) return;
     this.#saidFault = true;
-    onNotice(`${file.name} cannot be written: ${file.fault}; the recording ends here, and the command goes on`);
+    onNotice(`${file.name} cannot be written: ${file.fault}; the recording ends here, and the command continues`);
   }
 }
 

@@ -320,7 +320,7 @@ ${
       )
 }
 ${when(ungrouped > 0, () => html`<p class="note">${ungrouped} more refused calls of other kinds are left out.</p>`)}
-${when(unknown > 0, () => html`<p class="note">The verdict on ${unknown} recorded calls depends on what the trace does not know.</p>`)}
+${when(unknown > 0, () => html`<p class="note">The verdict on ${unknown} recorded calls depends on information that the trace lacks.</p>`)}
 </section>`;
 }
 

@@ -30,7 +30,7 @@ export class Refusals {
   readonly #groups = new Map<string, RefusalGroup>();
   /** Refused calls that are in none of the groups. */
   ungrouped = 0;
-  /** Calls whose verdict depends on what the trace does not know. */
+  /** Calls whose verdict depends on information that the trace lacks. */
   unknown = 0;
 
   /** The most frequent first. */

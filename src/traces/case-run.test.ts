@@ -59,6 +59,6 @@ other  getpid()           allow
     `4 allow / waits ${forms}`,
     `5 the call waits / allow ${forms}`,
     `6 the call runs / waits ${forms}`,
-    `7 allow / its earlier call goes on ${forms}`,
+    `7 allow / its earlier call has not ended ${forms}`,
   ]);
 });

@@ -167,7 +167,7 @@ class Form {
     const expected = expectation(step);
     const { begun } = task;
     if (begun !== undefined && begun.is !== "late")
-      return { expected, verdict: "its earlier call goes on", ...noRule, repetition: undefined };
+      return { expected, verdict: "its earlier call has not ended", ...noRule, repetition: undefined };
     for (let repetition = 1; repetition <= step.times; repetition++) {
       const call = { number: step.number, arguments: step.registers, memory: step.memory };
       const decision = step.begins ? task.begin(call) : task.call(call);
@@ -218,7 +218,7 @@ function begunText(begun: BegunCall | undefined): Given {
     case "late":
       return begun.ruling;
     case undefined:
-      return { verdict: "no call goes on", ...noRule };
+      return { verdict: "no call is in progress", ...noRule };
   }
 }
 

@@ -141,13 +141,13 @@ test("an errno without a name is its number, and one with a name is not", () => 
   }
 });
 
-test("a call that goes on, until a line ends it", () => {
+test("a call that has not ended until a line ends it", () => {
   const { cases, diagnostics } = read(`
 main   begin mkdir("a", 0755)   allow
 other = main.fork()
 `);
   expect(cases).toBeUndefined();
-  expect(diagnostics.map(({ message }) => message)).toEqual(['the call that "main" has begun goes on']);
+  expect(diagnostics.map(({ message }) => message)).toEqual(['the call that "main" has begun has not ended']);
   const { cases: found, diagnostics: none } = read(`
 main   getpid()                 allow
 other = main.fork()

@@ -452,7 +452,7 @@ class Reader {
     this.#faults.add(
       "P0811",
       place,
-      `the call that ${quote(who)} has begun ${state === "runs" ? "goes on" : "waits"}`,
+      `the call that ${quote(who)} has begun ${state === "runs" ? "has not ended" : "waits"}`,
       state === "runs"
         ? `${who}.end() before its next call`
         : `${who} begun allow, and ${who}.end(); or ${who}.interrupt()`,

@@ -195,7 +195,7 @@ export class JsonTraceReader {
   /** What the call returned decides no verdict. */
   #result(result: unknown): boolean {
     if (readWord(result) !== undefined) return true;
-    this.#fault("result", result, 'what the call returned, such as 3, -2 or "0x7f0012345678"');
+    this.#fault("result", result, 'the return value, such as 3, -2 or "0x7f0012345678"');
     return false;
   }
 

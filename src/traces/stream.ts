@@ -28,7 +28,7 @@ export function* streamJsonTrace(
   for (const reading of lines) {
     if (reading.kind === "damage") {
       const what = `${file} is damaged: ${reading.size} bytes from byte ${reading.offset} on cannot be read`;
-      const help = "`portcullis trace cut -o NEW FILE` writes what can be read to a new file";
+      const help = "`portcullis trace cut -o NEW FILE` writes the readable part to a new file";
       return [...found, diagnostic("P0824", what, { help })];
     }
     if (reading.kind === "truncated") {

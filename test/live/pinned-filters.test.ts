@@ -66,7 +66,7 @@ describe("a tracer inside the tree", () => {
     expect(stdout).toBe("");
     expect(decisions[0]).toMatchObject({ call: "openat", verdict: "deny", errno: "EPERM" });
     expect(decisions[0]!.reason).toMatch(/could not be pinned: strace\[\d+\] traces the caller/);
-    expect(decisions[0]!.advice).toContain("asks about no memory behind this call's pointers");
+    expect(decisions[0]!.advice).toContain("without conditions on the memory behind this call's pointers");
   });
 });
 

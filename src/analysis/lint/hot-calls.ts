@@ -45,7 +45,7 @@ export function findHotCalls(view: View): Diagnostic[] {
       ),
       {
         span: spanOf(program, state.at),
-        help: "use a rarer call as the trigger: explain shows what each call costs",
+        help: "use a rarer call as the trigger: explain shows the cost of each call",
       },
     );
   });

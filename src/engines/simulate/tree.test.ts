@@ -114,7 +114,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       command.call({ number });
       const child = birth!.process(77);
       expect(child.call({ number }).reports[0]!.values).toMatchObject({ process: 2n, pid: 77n, tid: 77n });
-      expect(() => birth!.fail()).toThrow("already said");
+      expect(() => birth!.fail()).toThrow("already been given");
     });
 
     test("forks in flight count as alive until they happen or fail", () => {

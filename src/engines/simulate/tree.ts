@@ -255,7 +255,7 @@ export class SimulatedTree {
     const process = this.keeper.inherit(parent.record.process.state);
     const thread = this.keeper.inherit(parent.record.state);
     const settle = () => {
-      if (!births.delete(birth)) throw new Error("what became of this call was already said");
+      if (!births.delete(birth)) throw new Error("the outcome of this call has already been given");
       this.reservations.delete(reservation);
     };
     const drop = () => {
@@ -287,7 +287,7 @@ export class SimulatedTree {
   private threadBirth(parent: Task): Birth {
     const { births } = parent.record;
     const settle = () => {
-      if (!births.delete(birth)) throw new Error("what became of this call was already said");
+      if (!births.delete(birth)) throw new Error("the outcome of this call has already been given");
     };
     const birth: Birth = {
       kind: "thread",

@@ -178,7 +178,7 @@ function actionOf(
       "P0701",
       given.at,
       `with errno 0 the call ${returnsZero}: the program continues as if the call had succeeded`,
-      "name an error, EPERM is 1, unless the program is meant to believe that",
+      "use the number of an error (EPERM is 1), unless the program should continue like that",
     );
   }
   if (name === "SCMP_ACT_ERRNO" && given !== undefined && given.errno > maximumErrno) {

@@ -1,7 +1,7 @@
 /**
  * Answers every notification with CONTINUE, after it has been written to the ring. The addon does that
  * (native/addon/recording.c); this file prepares its plan, and follows the begin and end of tasks. A recording enforces
- * nothing, so the memory that it reads behind pointers needs no protection (docs/traces.md, "What a recording cannot know").
+ * nothing, so the memory that it reads behind pointers needs no protection (docs/traces.md, "The limits of a recording").
  */
 import { pathBytes } from "../../ir/observation.ts";
 import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";

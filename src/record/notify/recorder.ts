@@ -23,11 +23,11 @@ const sweepInterval = 1e9;
 
 export const notifierRecorder: Recorder<"notifier"> = {
   name: "notifier",
-  summary: "a filter that asks about every call; no privilege, Linux 5.9",
+  summary: "a filter that reports every call to portcullis; no privilege, Linux 5.9",
   probe: () =>
     kernelAtLeast(release(), 5, 9) ? { works: true } : { works: false, why: "the kernel is older than Linux 5.9" },
   unknown: ({ memory }) => [
-    "what calls returned",
+    "the results of calls",
     `calls that nothing may interrupt: ${unasked.join(", ")}`,
     "which of several creating calls in flight made a task, and tasks that made no call",
     "when a signal ended a task, to within a second",

@@ -36,7 +36,7 @@ export const ringRecorder: Recorder<"ring"> = {
     }
   },
   unknown: ({ memory }) => [
-    "what calls returned",
+    "the results of calls",
     "whether a call that executes a program succeeded: inferred from the next call, unless another thread than the first made it",
     "which of several calls of a process in flight made a thread, and tasks that made no call",
     "when a signal ended a task, to within a second",

@@ -11,13 +11,15 @@ function send(to: SocketAddress): Verdict {
 
 /**
  * The command can connect to only one Unix socket: `--set agent=$SSH_AUTH_SOCK`. The policy judges the socket that a path
- * leads to, with links followed, so a command cannot reach another socket that is moved to that path meanwhile. Abstract
- * sockets and datagrams to Unix sockets are refused; other families are not restricted. The agent sees portcullis as its
- * peer (SO_PEERCRED), of the same user.
+ * leads to, with links followed, and the command is connected to that one. Abstract sockets and datagrams to Unix sockets
+ * are refused; other families are not restricted. The agent sees portcullis as its peer (SO_PEERCRED), of the same user.
+ *
+ * The agent is the socket at the given path at that moment. A user who can write to a directory of the path can put another
+ * socket there, or a link to one: `run` reports this (P0609), and `--strict-paths` refuses to start. Give a path in a
+ * directory of another user, or run the command as another user.
  *
  * With `--set by-text=true` also the engine seccomp-ebpf enforces it, which cannot see the object of a path: the path must
- * be the given one, byte by byte, and mounts are refused. A user who can write to a directory of the path can then replace
- * the socket; `run` reports this (P0609), and `--strict-paths` refuses to start.
+ * be the given one, byte by byte, and mounts are refused.
  */
 export default policy({ extends: byText ? [steadyPaths] : [] }, (call) => {
   switch (call.name) {

@@ -41,6 +41,16 @@ describe("the paths that permit something", () => {
     expect(allowed(opened(body))).toEqual(expected);
   });
 
+  it("of objects, too: their paths are looked up at each judgement", () => {
+    const body = (condition: string) =>
+      step(`  if (call.name === "open") {\n const { resolved } = call.args.path;\n ${condition}\n  }`);
+    expect(allowed(body('return resolved.is("/run/a") || resolved.under("/srv") ? allow : deny("EPERM");'))).toEqual([
+      'resolved.is "/run/a": one /run/a',
+      'resolved.under "/srv": one /srv',
+    ]);
+    expect(allowed(body('return resolved.is("/run/a") ? deny("EPERM") : allow;'))).toEqual([]);
+  });
+
   it("of sockets, too, and none of a policy without paths", () => {
     const body =
       'if (call.name === "connect") return call.args.addr.kind === "unix" && call.args.addr.path.text.is("/run/a") ? allow : deny("EPERM");';

@@ -1,6 +1,7 @@
 /**
- * The constant paths whose text permits something: the patterns without whose match some call would not pass. Such an
- * allowance holds only as long as the confined tree cannot change what the text leads to; `run` examines the directories.
+ * The constant paths that permit something: the patterns and objects without whose match some call would not pass. Such an
+ * allowance holds only as long as the confined tree cannot change what the path leads to; `run` examines the directories.
+ * An object (`resolved`) is looked up by its path at each judgement.
  */
 import type { ObservedWord } from "../ir/observation.ts";
 import type { IntegerExpression, Program } from "../ir/program.ts";
@@ -19,18 +20,25 @@ export interface AllowedPath {
   readonly shown: string;
 }
 
+interface Comparison {
+  /** Undefined where it says nothing of how a path begins. */
+  readonly place: Pick<AllowedPath, "path" | "names"> | undefined;
+  readonly shown: string;
+}
+
 interface Bit {
   readonly word: number;
   readonly bit: bigint;
-  readonly pattern: Pattern;
+  readonly path: AllowedPath;
 }
 
 /** Each once, in the order of the program. */
 export function allowedPaths(program: Program): readonly AllowedPath[] {
-  const bits = program.words.flatMap((word, index) =>
-    pathPatterns(program, word).map((pattern, at): Bit => ({ word: index, bit: 1n << BigInt(at), pattern })),
+  const placed = program.words.flatMap((word, index) =>
+    comparisons(program, word).flatMap(({ place, shown }, at): Bit[] =>
+      place === undefined ? [] : [{ word: index, bit: 1n << BigInt(at), path: { ...place, shown } }],
+    ),
   );
-  const placed = bits.filter(({ pattern }) => placeOf(pattern) !== undefined);
   if (placed.length === 0) return [];
   const possible = passing(program, []);
   // Most policies that ask about paths refuse by them: one look at all patterns together says so.
@@ -41,18 +49,21 @@ export function allowedPaths(program: Program): readonly AllowedPath[] {
     const others = placed.filter((other) => other !== one);
     return !isSame(passing(program, others), passing(program, placed));
   });
-  const found = new Map(
-    permitting.map(({ pattern }) => [
-      describePattern(pattern),
-      { ...placeOf(pattern)!, shown: describePattern(pattern) },
-    ]),
-  );
-  return [...found.values()];
+  return [...new Map(permitting.map(({ path }) => [path.shown, path])).values()];
 }
 
-function pathPatterns({ observations }: Program, { observation, reads }: ObservedWord): readonly Pattern[] {
+/** In the order of the word's bits. */
+function comparisons({ observations }: Program, { observation, reads }: ObservedWord): readonly Comparison[] {
+  if (reads.is === "resolved") {
+    // Not what lies in the directory of `under`: that is judged by its own directories.
+    return reads.objects.map(({ is, path }) => ({
+      place: { path, names: "one" },
+      shown: `resolved.${is} ${JSON.stringify(path)}`,
+    }));
+  }
   if (reads.is !== "matches") return [];
-  return observations[observation]!.shape.is === "path" || reads.part.is === "socket-path" ? reads.patterns : [];
+  const isPath = observations[observation]!.shape.is === "path" || reads.part.is === "socket-path";
+  return isPath ? reads.patterns.map((one) => ({ place: placeOf(one), shown: describePattern(one) })) : [];
 }
 
 /** Undefined where a pattern says nothing of how a path begins. */

@@ -46,6 +46,17 @@ describe("agent-socket", () => {
     expect(ran.decisions).toEqual([]);
   });
 
+  it("says who can put another socket at the agent's path", () => {
+    const run = (...options: readonly string[]) =>
+      portcullis([
+        ...["run", "-p", "policies/agent-socket.ts", "--set", `agent=${join(folder, "agent.sock")}`, ...options],
+        ...["--", "true"],
+      ]);
+    expect(run().stderr).toContain("P0609");
+    expect(run().stderr).toContain(`resolved.is "${join(folder, "agent.sock")}"`);
+    expect(run("--strict-paths")).toMatchObject({ status: 125, stdout: "" });
+  });
+
   it("by text reaches it by its name only, and says who can put another socket there", () => {
     const run = (name: string, ...options: readonly string[]) =>
       portcullis(

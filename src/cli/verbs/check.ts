@@ -25,7 +25,7 @@ export const check: Verb = {
     strict: { about: "Treat warnings as errors." },
     "strict-paths": {
       about:
-        "Report an error (P0609), as `run --strict-paths` does, if the policy permits something by the text of a path and the current user can write a directory on the way to it.",
+        "Report an error (P0609), as `run --strict-paths` does, if the policy permits something by a path and the current user can write a directory on the way to it.",
     },
     quiet: { short: "q", about: "Print nothing for policies without errors and warnings." },
   },

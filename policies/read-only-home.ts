@@ -28,7 +28,22 @@ const young = calls("setxattrat", "removexattrat", "file_setattr");
 const never = calls("acct", "@swap", "quotactl", "quotactl_fd");
 
 const AT_FDCWD = -100n;
-const setsExtendedFlags = 0x401c_5820n; // include/uapi/linux/fs.h
+// Commands that change a file or a directory that was opened for reading (include/uapi/linux).
+const changing = [
+  0x401c_5820n, // FS_IOC_FSSETXATTR
+  0x4080_6685n, // FS_IOC_ENABLE_VERITY: nothing can write to the file any more
+  0x800c_6613n, // FS_IOC_SET_ENCRYPTION_POLICY
+  0x4004_7211n, // FAT_IOCTL_SET_ATTRIBUTES
+  // Btrfs makes and removes subvolumes in a directory: SNAP_CREATE, SUBVOL_CREATE, SNAP_DESTROY, and their second versions
+  0x5000_9401n,
+  0x5000_940en,
+  0x5000_940fn,
+  0x5000_9417n,
+  0x5000_9418n,
+  0x5000_943fn,
+  0x4008_941an, // BTRFS_IOC_SUBVOL_SETFLAGS
+  0xc0c8_9425n, // BTRFS_IOC_SET_RECEIVED_SUBVOL
+] as const;
 
 /** Only positive tests: a null pointer (utimensat changes the descriptor's file then) matches nothing. */
 function inside(text: PathText, isFromHere: boolean): boolean {
@@ -77,7 +92,8 @@ function isPlain(mode: bigint): boolean {
  * New symbolic links must have relative targets without "..", and new hard links must be to files below the directories.
  * Older links, and links of other processes, are followed: give existing directories that only this user can write. Files
  * that are open for writing when the command starts stay writable. A server on a Unix socket (docker, systemd) may write
- * for the command.
+ * for the command. Of the commands of ioctl that change what was opened for reading, the policy refuses those of the
+ * kernel's headers (attributes, verity, encryption, Btrfs's subvolumes); a file system may have others.
  */
 export default policy({ extends: [isolated, steadyPaths] }, (call) => {
   if (never.has(call)) return deny("EPERM", "writes somewhere else");
@@ -125,7 +141,7 @@ export default policy({ extends: [isolated, steadyPaths] }, (call) => {
     case "fchdir":
       return relative ? deny("EACCES", "does not say where it leads") : allow;
     case "ioctl":
-      return call.args.cmd.is("FS_IOC_SETFLAGS", "FS_IOC_SETVERSION") || call.args.cmd.value === setsExtendedFlags
+      return call.args.cmd.is("FS_IOC_SETFLAGS", "FS_IOC_SETVERSION") || changing.includes(call.args.cmd.value)
         ? deny("EPERM", "does not say which file it changes")
         : allow;
   }

@@ -174,6 +174,12 @@ static void die_without_node(void) {
   exit_process(FAILED);
 }
 
+static const char *help_without_process(long error) {
+  /* clone(2) has EPERM only for flags that are not ours. A supervisor cannot follow this process, which is not dumpable. */
+  if (error == -EPERM) return "an outer sandbox refuses it, such as another portcullis: supervisors do not nest";
+  return error == -EAGAIN ? "the limit of processes is reached (ulimit -u, or pids.max of the cgroup)" : NULL;
+}
+
 /* Exits when nothing is left to wait for, otherwise returns. */
 static void exit_when_done(char **words, uint32_t count, char **environment) {
   int has_children = reap();
@@ -234,7 +240,7 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   /* Orphans of Node and the launcher become our children: the launcher itself, and the command with its status. */
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   result = start_node(&node);
-  if (result < 0) die(FAILED, NULL, "a process cannot be created", NULL);
+  if (result < 0) die(FAILED, NULL, "a process cannot be created", help_without_process(result));
   supervisor.pid = (int)result;
   for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
   CALL(__NR_close, between_us[1]);

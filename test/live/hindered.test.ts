@@ -61,6 +61,18 @@ describe("inside another supervisor", () => {
     expect(ran.stderr).toContain("error P0911: another supervisor already listens here");
   });
 
+  it("names the cause if the other one cannot follow its processes", () => {
+    // As an ordinary user; root can trace what is not dumpable.
+    const plain = process.getuid?.() === 0 ? ["setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace"] : [];
+    const words = [...plain, program, "run", "-q", "-p", inner, "--", program, "run", "-p", inner, "--", "/bin/true"];
+    const { status, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: "utf8", timeout: patience.command });
+    expect({ status, stderr }).toEqual({
+      status: 125,
+      stderr:
+        "portcullis: a process cannot be created\n  help: an outer sandbox refuses it, such as another portcullis: supervisors do not nest\n",
+    });
+  });
+
   it("enforces the static part with --best-effort, and reports it", () => {
     const made = join(folder, "made");
     const command = ["/bin/sh", "-c", `mkdir ${made}; echo $?`];

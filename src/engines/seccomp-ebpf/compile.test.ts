@@ -23,7 +23,7 @@ describe("for a kernel whose filters do not copy arguments", () => {
     const { policy, diagnostics } = compile("no-secrets", variant);
     expect(policy).toBeUndefined();
     expect(diagnostics.map(({ code, message }) => `${code} ${message}`)).toEqual([
-      "P0606 the filters of this kernel cannot see what `path` points to",
+      "P0606 the filters of this kernel cannot read the memory behind `path`",
     ]);
     expect(compile("exec-once", variant).policy).toBeDefined();
   });

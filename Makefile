@@ -1,6 +1,8 @@
 # Builds, tests and packages portcullis. Each target installs its requirements on a Debian machine with Node.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+# Set by CI, empty otherwise.
+CI ?=
 
 # Debian packages. The demo and the benchmarks run nginx-light and load it with wrk; the live tests of policies run
 # nginx, Redis and memcached; zsh and fish test their completions, groff the manual pages; systemd checks and starts the

@@ -197,7 +197,7 @@ interface Way {
   readonly limits: Readonly<Partial<Record<Name, string>>>;
 }
 
-/** In the emulated machine nginx is without any recorder hardly ten times faster than under strace. */
+/** In the emulated machine nginx without a recorder is only about twelve times faster than under strace. */
 const ways: Readonly<Record<RecorderName, Pick<Way, "limits"> & { readonly options: readonly (readonly string[])[] }>> =
   {
     notifier: { limits: { nginx: "≥ 3", redis: "≥ 3" }, options: [[]] },

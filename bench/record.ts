@@ -1,9 +1,11 @@
 /**
  * Measures requests per second of nginx (one worker) and of redis at a Unix socket while their calls are recorded, against
- * `strace -f` in the same run; the processor time that the recorder itself takes for a request; and the size of the recording.
- * The load generator has the other core, which it shares with the recorders. Then busy processes make calls as fast as they can: how many more
- * they would make without a recorder, and how many of their calls are lost; the count of these is checked. The recorder
- * `ring` is measured in a machine with the kernel's series, against strace there, as root and as an ordinary user.
+ * `strace -f` in the same run; the processor time that the recorder itself takes for a request; and the size of the
+ * recording. The load generator has the other core, which it shares with the recorders.
+ *
+ * Then busy processes make calls as fast as they can: how many more they would make without a recorder, and how many of
+ * their calls are lost; the count of these is checked. The recorder `ring` is measured in a machine with the kernel's
+ * series, against strace there, as root and as an ordinary user.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";

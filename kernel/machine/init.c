@@ -455,7 +455,7 @@ static int reap(pid_t command, int *status)
 static int serve(pid_t command, int signals, struct input *input, int out, int err)
 {
 	const int runs = -1; /* no wait status */
-	int status = runs, is_killed = 0;
+	int status = runs;
 
 	for (;;) {
 		struct pollfd wait[] = {
@@ -487,8 +487,8 @@ static int serve(pid_t command, int signals, struct input *input, int out, int e
 			if (!reap(command, &status))
 				break;
 			/* Kill the processes that the command left, so that the pipes have no writers. */
-			if (status != runs && !is_killed)
-				is_killed = !kill(-1, SIGKILL);
+			if (status != runs)
+				kill(-1, SIGKILL);
 		}
 	}
 	while (out >= 0 && forward(out, 'o'))

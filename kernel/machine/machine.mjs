@@ -81,13 +81,15 @@ export function start(options) {
   const take = frames((type, payload) => {
     if (type === "o") out("out", payload);
     else if (type === "e") out("err", payload);
-    else if (type === "t" && payload.length > 0) result.tasks += payload.toString("latin1");
+    else if (type === "t") result.tasks += payload.toString("latin1");
     else if (type === "f") result.refused = payload.toString("utf8");
     else if (type === "x") {
       result.status = statusOf(payload.readInt32LE(0));
       result.tainted = isTainted(payload.readBigUInt64LE(4));
-    } else if (type !== "t") result.refused = `the machine sent an unknown frame (${type})`;
-    if (!"oe".includes(type) && (type !== "t" || payload.length === 0)) emulator.kill("SIGKILL");
+    } else result.refused = `the machine sent an unknown frame (${type})`;
+    // An empty frame ends the description of the tasks.
+    const continues = type === "o" || type === "e" || (type === "t" && payload.length > 0);
+    if (!continues) emulator.kill("SIGKILL");
   });
   link.on("data", take);
   // `close` reports the end; ignore the errors of pipes that break with it.

@@ -73,11 +73,35 @@ static inline int own_file(const char *content, int flags, mode_t mode) {
   return again;
 }
 
+static inline long long nanoseconds(void) {
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/*
+ * For less than 1 us to 8 ms, as chance has it. Two sides of a race that repeat in step would never meet where they must,
+ * and where a processor is shared, its time slices, some milliseconds, must end at each point of a round.
+ */
+static inline void pause_at_random(void) {
+  static _Thread_local unsigned seed;
+  long long most, until;
+
+  if (seed == 0) seed = (unsigned)nanoseconds() | 1;
+  most = 1000LL << rand_r(&seed) % 14;
+  until = nanoseconds() + rand_r(&seed) % most;
+  while (nanoseconds() < until) continue;
+}
+
 static _Atomic long repeated;
 
 /* The other side of a race: `repeat` runs again and again until the process ends. */
 static void *again_and_again(void *repeat) {
-  for (;; repeated++) ((void (*)(void))(uintptr_t)repeat)();
+  for (;; repeated++) {
+    ((void (*)(void))(uintptr_t)repeat)();
+    pause_at_random();
+  }
   return NULL;
 }
 
@@ -94,6 +118,7 @@ static inline void await_other_side(void) {
 
   while (repeated == before) sched_yield();
   before = repeated;
+  pause_at_random();
 }
 
 /* The status of a child that runs `part`. */
@@ -104,13 +129,6 @@ static inline int in_child(int (*part)(void)) {
   if (child == 0) _exit(part());
   require(child > 0 && waitpid(child, &status, 0) == child, "a child");
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-static inline long long nanoseconds(void) {
-  struct timespec now;
-
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
 int main(int argc, char **argv) {

@@ -64,7 +64,8 @@ interface Way {
 
 function words({ recorder, uid }: Way, file: string, options: readonly string[], command: readonly string[]): string[] {
   const own = [program, "record", "--recorder", recorder, "-o", file, ...options, "--", ...command];
-  if (uid !== undefined) execFileSync("chown", [String(uid), join(file, "..")]);
+  // A device's directory belongs to the system.
+  if (uid !== undefined && !file.startsWith("/dev/")) execFileSync("chown", [String(uid), join(file, "..")]);
   return uid === undefined ? own : asUser(uid, ...own);
 }
 

@@ -67,6 +67,7 @@ enum stage {
   FIND_COMMAND = 12,
   MAKE_CGROUP = 13,
   ENTER_DOMAIN = 14,
+  PASS_DESCRIPTORS = 15,
 };
 
 struct fault {

@@ -114,8 +114,12 @@ static void read_launcher(int signals) {
   }
   switch ((enum message_kind)message.kind) {
     case READY:
-      is_starting = 1;
-      send_byte(0);
+      /* Without the answer the launcher would wait for ever. */
+      is_starting = send_byte(0);
+      if (!is_starting) {
+        CALL(__NR_close, launcher);
+        launcher = -1;
+      }
       break;
     case CANCELLED:
       is_starting = 0;

@@ -72,7 +72,8 @@ static void send_descriptor(int descriptor) {
     return;
   }
   if (descriptor > 2) CALL(__NR_fcntl, descriptor, F_SETFD, FD_CLOEXEC);
-  send_message(own->node, &message, &descriptor, 1);
+  message.value = (int)-send_message(own->node, &message, &descriptor, 1);
+  if (message.value != 0) send_message(own->node, &message, 0, 0);
 }
 
 static int load_bundle(struct fault *fault) {
@@ -144,11 +145,18 @@ static void report_start(void) {
   close_all_except(open, sizeof open / sizeof *open);
 }
 
+/* Before the command runs: the receivers of STARTED would wait for it for ever. */
+static int can_report_start(struct fault *fault) {
+  fault->stage = PASS_DESCRIPTORS;
+  fault->error = try_passing(own->node);
+  return fault->error == 0;
+}
+
 /* Returns whether the command runs. */
 static int start_command(void) {
   struct fault fault = {0};
   extended.events = extended.dropped = extended.program = -1;
-  if (find_file(&fault) < 0 || (orders.bundle != NULL && load_bundle(&fault) < 0)) {
+  if (!can_report_start(&fault) || find_file(&fault) < 0 || (orders.bundle != NULL && load_bundle(&fault) < 0)) {
     report_fault(&fault);
     unload();
     return 0;

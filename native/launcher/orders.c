@@ -87,19 +87,26 @@ struct rights {
 };
 enum { RIGHTS_HEADER = 16, SOCKET_LEVEL = 1, RIGHTS = 1 };
 
-void send_message(int socket, const struct message *message, const int *descriptors, int count) {
+static long pass_descriptors(int socket, const void *bytes, size_t size, const int *descriptors, int count) {
   struct rights rights = {RIGHTS_HEADER + (size_t)count * sizeof(int), SOCKET_LEVEL, RIGHTS, {0}};
   for (int i = 0; i < count; i++) rights.descriptors[i] = descriptors[i];
-  struct vector vector = {(void *)message, sizeof *message};
-  struct envelope envelope = {.vector = &vector, .vectors = 1};
-  if (count > 0) {
-    envelope.control = &rights;
-    envelope.control_length = RIGHTS_HEADER + (((size_t)count * sizeof(int) + 7) & ~7ul);
-  }
+  struct vector vector = {(void *)bytes, size};
+  struct envelope envelope = {.vector = &vector, .vectors = 1, .control = &rights};
+  envelope.control_length = RIGHTS_HEADER + (((size_t)count * sizeof(int) + 7) & ~7ul);
   long result;
   do result = CALL(__NR_sendmsg, socket, &envelope, NO_SIGNAL);
   while (result == -EINTR);
+  return result >= 0 || result == -EPIPE || result == -ECONNRESET ? 0 : result;
 }
+
+long send_message(int socket, const struct message *message, const int *descriptors, int count) {
+  if (count > 0) return pass_descriptors(socket, message, sizeof *message, descriptors, count);
+  write_all(socket, message, sizeof *message);
+  return 0;
+}
+
+/* A stream takes no descriptors with an empty message (net/unix/af_unix.c). */
+long try_passing(int socket) { return pass_descriptors(socket, NULL, 0, &socket, 1); }
 
 long receive_message(int socket, struct message *message, int *descriptor) {
   struct rights rights = {0};

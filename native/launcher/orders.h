@@ -84,8 +84,13 @@ enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };
 
 enum { MAX_DESCRIPTORS = 8 };
 
-/* Sends a message with `count` descriptors, at most MAX_DESCRIPTORS. Errors are ignored: they mean that the receiver has exited. */
-void send_message(int socket, const struct message *message, const int *descriptors, int count);
+/*
+ * Sends a message with `count` descriptors, at most MAX_DESCRIPTORS. Without one it uses write(2), which no sandbox
+ * refuses. Returns 0, also if the receiver has exited, or a negative errno: an outer filter refuses sendmsg(2).
+ */
+long send_message(int socket, const struct message *message, const int *descriptors, int count);
+/* Whether descriptors can be passed: the same result, and the receiver gets nothing. */
+long try_passing(int socket);
 /* Waits for a message with at most one descriptor (or -1). Returns 0, or a negative errno: EPROTO at the end. */
 long receive_message(int socket, struct message *message, int *descriptor);
 

@@ -92,6 +92,7 @@ export const launcherStage = {
   findCommand: 12,
   makeCgroup: 13,
   enterDomain: 14,
+  passDescriptors: 15,
 } as const;
 
 export interface Started {
@@ -401,6 +402,12 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
         125,
         `the command's tree cannot be separated from other processes (${errnoText(errno)})`,
         "Landlock since Linux 6.12 is required; without --separate the policy is still enforced",
+      );
+    case launcherStage.passDescriptors:
+      return new StartError(
+        125,
+        `the launcher cannot pass descriptors to its parent (${errnoText(errno)})`,
+        "an outer sandbox refuses sendmsg, such as another portcullis: start this one outside of it",
       );
     case launcherStage.clone:
       return new StartError(125, `the launcher cannot make a process (${errnoText(errno)})`);

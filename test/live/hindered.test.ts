@@ -73,6 +73,22 @@ describe("inside another supervisor", () => {
     });
   });
 
+  it.each(["sendmsg", "sendto"])("ends with a message if the other one refuses %s", (refused) => {
+    const silent = join(folder, `${refused}.ts`);
+    const verdict = `call.name === "${refused}" ? deny("EPERM") : allow`;
+    writeFileSync(
+      silent,
+      `import { allow, deny, policy } from "portcullis";\nexport default policy((call) => (${verdict}));\n`,
+    );
+    const ran = portcullis(["run", "-q", "-p", silent, "--", program, "run", "-p", inner, "--", "/bin/true"]);
+    expect(ran.status).toBe(125);
+    expect(ran.stderr).toContain(
+      refused === "sendmsg"
+        ? "error P0911: the launcher cannot pass descriptors to its parent (EPERM)\n  help: an outer sandbox refuses sendmsg"
+        : "error P0911: the launcher ended before it had started the command",
+    );
+  });
+
   it("enforces the static part with --best-effort, and reports it", () => {
     const made = join(folder, "made");
     const command = ["/bin/sh", "-c", `mkdir ${made}; echo $?`];

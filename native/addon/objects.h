@@ -43,6 +43,7 @@ enum obstacle {
   TOO_MANY,    /* too many calls wait */
   OTHER_UMASK, /* the caller's umask is not ours, and our thread cannot set its own, because unshare(2) is refused */
   PATH_ONLY,   /* O_PATH: the kernel installs no such descriptor (seccomp_notify_addfd(), 6.12) */
+  RESTRICTED_WALK, /* openat2's `resolve` restricts the walk, which leads into procfs */
 };
 
 /* A failed step: `error` is a positive errno, the call's own if `why` is NO_OBSTACLE, else that of the refusal. */

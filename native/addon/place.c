@@ -108,6 +108,23 @@ static bool climb(int directory, struct levels *levels, uint64_t resolve, struct
   return unknown(failure);
 }
 
+static bool find_levels(const struct self *self, const struct target *target, const struct identity *object,
+                        struct levels *levels, uint64_t resolve, struct failure *failure) {
+  levels->count = 0;
+  if (target->object >= 0 && !S_ISDIR(object->mode)) {
+    const int parent = parent_of(self, target->object, resolve, failure);
+    return parent >= 0 ? climb(parent, levels, resolve, failure) : failure->why == NO_OBSTACLE;
+  }
+  const int directory = fcntl(target->object >= 0 ? target->object : target->parent, F_DUPFD_CLOEXEC, 0);
+  if (directory < 0) return unknown(failure);
+  if (climb(directory, levels, resolve, failure)) return true;
+  /* In a directory that may be read and not searched even ".." cannot be looked up. */
+  if (target->object < 0 || levels->count != 1) return false;
+  const int parent = parent_of(self, target->object, resolve, failure);
+  if (parent >= 0) return climb(parent, levels, resolve, failure);
+  return failure->why == NO_OBSTACLE ? unknown(failure) : false;
+}
+
 /* ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* 1: *found is its object; 0: it has no object; −1 with a failure. */
@@ -164,17 +181,9 @@ bool place_target(const struct self *self, const struct target *target, const st
   if (target->object >= 0 && !identify(target->object, &object)) return unknown(failure);
   struct levels levels;
   levels.count = 0;
-  bool result = true, asks = false;
+  bool asks = false;
   for (size_t i = 0; i < count; i++) asks = asks || constants[wanted[i]].is_directory;
-  if (asks) {
-    int directory = -1;
-    if (target->object < 0) directory = fcntl(target->parent, F_DUPFD_CLOEXEC, 0);
-    else if (S_ISDIR(object.mode)) directory = fcntl(target->object, F_DUPFD_CLOEXEC, 0);
-    else directory = parent_of(self, target->object, resolve, failure);
-    if (directory >= 0) result = climb(directory, &levels, resolve, failure);
-    else if (target->object < 0 || S_ISDIR(object.mode)) result = unknown(failure);
-    else result = failure->why == NO_OBSTACLE;
-  }
+  bool result = !asks || find_levels(self, target, &object, &levels, resolve, failure);
   for (size_t i = 0; result && i < count; i++) {
     int match = matches_one(&constants[wanted[i]], target, &object, &levels, resolve, failure);
     result = match >= 0;

@@ -148,7 +148,7 @@ static int open_target(const struct service *service, const struct target *targe
     }
   }
   if (target->object < 0) {
-    return open_at(target->parent, target->name, flags | O_EXCL | O_NOFOLLOW, service->mode, 0);
+    return open_at(target->parent, target->name, flags | O_EXCL, service->mode, 0);
   }
   if ((flags & O_PATH) != 0) {
     *failure = (struct failure){EACCES, PATH_ONLY};

@@ -111,15 +111,16 @@ static bool is_thread_of(const struct self *self, pid_t process, pid_t tid) {
 }
 
 /*
- * In the root of procfs: whose directory the component names, and the caller's own for "self". False if the walk may
- * not enter it.
+ * In the root of procfs: whose directory the component names, and the caller's own for "self", a link, which the walk
+ * `follows` or not. False if the walk may not enter it.
  */
-static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool *again) {
+static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool follows, bool *again) {
   const struct self *self = walk->lookup->self;
   const struct caller *caller = walk->lookup->caller;
   char text[48] = "";
-  if (strcmp(name, "self") == 0) snprintf(text, sizeof text, "%d", caller->process);
-  if (strcmp(name, "thread-self") == 0) snprintf(text, sizeof text, "%d/task/%d", caller->process, caller->tid);
+  if (follows && strcmp(name, "self") == 0) snprintf(text, sizeof text, "%d", caller->process);
+  if (follows && strcmp(name, "thread-self") == 0)
+    snprintf(text, sizeof text, "%d/task/%d", caller->process, caller->tid);
   *again = text[0] != 0;
   if (*again) {
     /* The number is from our pid namespace, which is also that of this /proc. */
@@ -193,13 +194,13 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
   if (*is_over) return true;
   if (!S_ISDIR(here.mode)) return fail(walk->failure, ENOTDIR);
   const struct self *self = walk->lookup->self;
-  bool in_proc = is_proc(walk->at);
+  bool in_proc = is_proc(walk->at), follows = !is_last || slash || !no_follow;
   if (in_proc) {
     walk->met_proc = true;
     if (here.device != self->proc_root.device || here.mount != self->proc_root.mount)
       return refuse(walk->failure, OTHER_PROC);
     bool again = false;
-    if (here.inode == PROC_ROOT && !enter_proc(walk, name, &again)) return false;
+    if (here.inode == PROC_ROOT && !enter_proc(walk, name, follows, &again)) return false;
     if (again) {
       /* The rest of the path follows the replacement. */
       return true;
@@ -213,7 +214,7 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
     close(next);
     return fail(walk->failure, error);
   }
-  if (S_ISLNK(found.mode) && !(is_last && !slash && no_follow)) {
+  if (S_ISLNK(found.mode) && follows) {
     bool result = follow(walk, next, name, in_proc);
     close(next);
     return result;
@@ -280,7 +281,7 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
   if (lookup->resolve != 0) {
     if (found >= 0) {
       close(found);
-      refuse(failure, OTHER_PROC);
+      refuse(failure, RESTRICTED_WALK);
     }
     return -1;
   }
@@ -299,8 +300,6 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
 
 /* The path without its last component; "." if it has only one. */
 static bool split(const char *path, char directory[PATH_MAX], char name[NAME_MAX + 1], struct failure *failure) {
-  size_t length = strlen(path);
-  if (length > 0 && path[length - 1] == '/') return fail(failure, EISDIR);
   const char *slash = strrchr(path, '/'), *last = slash == NULL ? path : slash + 1;
   if (strlen(last) > NAME_MAX) return fail(failure, ENAMETOOLONG);
   memcpy(name, last, strlen(last) + 1);
@@ -309,6 +308,30 @@ static bool split(const char *path, char directory[PATH_MAX], char name[NAME_MAX
   directory[before] = 0;
   if (before == 0) memcpy(directory, ".", 2);
   return true;
+}
+
+/* Whether slashes follow the last name, if the path ends with a name. */
+static bool ends_in_slash(const char *path, size_t *length) {
+  const size_t size = strlen(path);
+  *length = size;
+  while (*length > 0 && path[*length - 1] == '/') --*length;
+  size_t start = *length;
+  while (start > 0 && path[start - 1] != '/') start--;
+  const bool is_dots = (*length - start == 1 || *length - start == 2) && strspn(path + start, ".") >= *length - start;
+  return *length < size && *length > start && !is_dots;
+}
+
+/* An open that creates refuses such a path once it has found the name's directory (fs/namei.c, open_last_lookups()). */
+static bool refuse_slash(const struct lookup *lookup, int base, const char *path, size_t length,
+                         struct failure *failure) {
+  char text[PATH_MAX], directory[PATH_MAX], name[NAME_MAX + 1];
+  memcpy(text, path, length);
+  text[length] = 0;
+  if (!split(text, directory, name, failure)) return false;
+  const int parent = find_object(lookup, base, directory, O_DIRECTORY, failure);
+  if (parent < 0) return false;
+  close(parent);
+  return fail(failure, EISDIR);
 }
 
 /*
@@ -389,6 +412,11 @@ bool find_target(const struct lookup *lookup, struct target *target, struct fail
   if (creates && (lookup->flags & O_EXCL) != 0) flags |= O_NOFOLLOW;
   bool result = false;
   for (int links = 0;; links++) {
+    size_t length;
+    if (creates && ends_in_slash(path, &length)) {
+      result = refuse_slash(lookup, base, path, length, failure);
+      break;
+    }
     target->object = find_object(lookup, base, path, flags, failure);
     result = target->object >= 0;
     if (result || !creates || failure->error != ENOENT || failure->why != NO_OBSTACLE) break;

@@ -207,6 +207,10 @@ const holdObstacleTexts: { readonly [O in HoldObstacle]: ObstacleText } = {
     cause: "the kernel installs no descriptor that was opened with O_PATH",
     advice: `open it for reading, or ${byText}`,
   },
+  "restricted-walk": {
+    cause: "the path leads into /proc, and openat2's `resolve` restricts the way",
+    advice: "use RESOLVE_ flags for other paths only",
+  },
   landlock: {
     cause: "the caller, or a process that it comes from, has restricted itself by Landlock",
     advice: 'return deny("EOPNOTSUPP") for landlock_restrict_self, so that it works unrestricted, or compare `.text`',

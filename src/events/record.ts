@@ -120,6 +120,7 @@ export const holdObstacles = [
   "too-many",
   "other-umask",
   "path-only",
+  "restricted-walk",
   /** Not the addon's: the caller's process, or one that it comes from, has restricted itself by Landlock. */
   "landlock",
 ] as const;

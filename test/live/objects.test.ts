@@ -98,6 +98,11 @@ describe.each(users)("$name", ({ uid }) => {
         exclusive: "EEXIST",
         "create-directory": "EISDIR",
         slash: "EISDIR",
+        "slash-file": "EISDIR",
+        "slash-exclusive": "EISDIR",
+        "slash-missing-above": "ENOENT",
+        unsearchable: "0",
+        "unsearchable-forbidden": "EDOM",
         "dangling-forbidden": "EDOM",
         "still-missing": "ENOENT",
         mode: "640",
@@ -115,13 +120,15 @@ describe.each(users)("$name", ({ uid }) => {
         "own-directory": "a",
         "own-directory-up": "EDOM",
         "own-root": "o",
+        "own-link-itself": "ELOOP",
+        "restricted-walk": "EACCES",
         comm: "o",
         mounts: expect.stringMatching(/^.$/),
         "no-process": "ENOENT",
         "null-device": "a",
         pipe: "p",
       });
-      expect(reasons(outcome)).toEqual(["path-only"]);
+      expect(reasons(outcome)).toEqual(["path-only", "restricted-walk"]);
     });
   });
 

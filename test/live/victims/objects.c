@@ -90,6 +90,13 @@ static int paths(void) {
   tell("exclusive", open_file("allowed/file", O_CREAT | O_EXCL | O_WRONLY));
   tell("create-directory", open_file("allowed", O_CREAT | O_WRONLY));
   tell("slash", open_file("allowed/new/", O_CREAT | O_WRONLY));
+  tell("slash-file", open_file("allowed/file/", O_CREAT | O_WRONLY));
+  tell("slash-exclusive", open_file("outer/", O_CREAT | O_EXCL | O_WRONLY));
+  tell("slash-missing-above", open_file("allowed/missing/x/", O_CREAT | O_WRONLY));
+  /* These can be read and not searched. */
+  if (mkdir("allowed/unsearchable", 0444) != 0 || mkdir("forbidden/unsearchable", 0444) != 0) return 1;
+  tell("unsearchable", open_file("allowed/unsearchable", O_RDONLY | O_DIRECTORY) < 0);
+  tell("unsearchable-forbidden", open_file("forbidden/unsearchable", O_RDONLY | O_DIRECTORY));
   tell("dangling-forbidden", open_file("allowed/dangling-forbidden", O_CREAT | O_WRONLY));
   tell("still-missing", size_of("forbidden/by-link"));
 
@@ -97,7 +104,7 @@ static int paths(void) {
   struct stat found;
   int file = (int)open_file("allowed/new", O_CREAT | O_EXCL | O_RDWR);
   printf("mode %o\n", file >= 0 && fstat(file, &found) == 0 ? found.st_mode & 07777 : 0);
-  printf("flags %d %d\n", fcntl(file, F_GETFD), (fcntl(file, F_GETFL) & O_ACCMODE) == O_RDWR);
+  printf("flags %d %d\n", fcntl(file, F_GETFD), (fcntl(file, F_GETFL) & (O_ACCMODE | O_NOFOLLOW)) == O_RDWR);
   tell("written", write(file, "new", 3));
   close(file);
   tell("again", open_file("allowed/new", O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC) < 0);
@@ -120,6 +127,8 @@ static int paths(void) {
   show("own-directory", open_file("/proc/self/cwd/allowed/file", O_RDONLY));
   show("own-directory-up", open_file("/proc/self/cwd/forbidden/file", O_RDONLY));
   show("own-root", open_file("/proc/self/root/proc/self/comm", O_RDONLY));
+  tell("own-link-itself", open_file("/proc/self", O_RDONLY | O_NOFOLLOW));
+  tell("restricted-walk", open_how(AT_FDCWD, "/proc/self/comm", O_RDONLY, 0, RESOLVE_NO_MAGICLINKS));
   show("comm", open_file("/proc/self/comm", O_RDONLY));
   show("mounts", open_file("/proc/mounts", O_RDONLY));
   tell("no-process", open_file("/proc/self/fd/999", O_RDONLY));

@@ -2,6 +2,7 @@
  * Tests the initial state of processes and threads on the running kernel: forks before and after a change, reused ids.
  */
 import { beforeAll, describe, expect, test } from "vitest";
+import { firstReader } from "./programs.ts";
 import { prepare, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
@@ -55,6 +56,15 @@ for (const { name, uid } of users) {
       expect(events).toMatchObject([{ verdict: "unseen-child", obstacle: { why: "traced", command: "tally" } }]);
       const [{ obstacle, pid }] = events as [{ obstacle: { by: number }; pid: number }];
       expect(obstacle.by).not.toBe(pid);
+    });
+
+    test("audited, a fork that cannot be followed passes with an event, and its child starts fresh", () => {
+      const { out, events } = run({ program: "process-copied", mode: "audit", uid }, victim("tally"), "untraced");
+      expect(out).toBe("untraced: made\n");
+      expect(events).toMatchObject([
+        { verdict: "unseen-child", obstacle: { why: "untraced-flag" }, audit: true },
+        { kind: "judgement", number: 111, verdict: firstReader, audit: true },
+      ]);
     });
 
     test("a fork of a process that is not dumpable is denied without CAP_SYS_PTRACE, and an event gives the reason", () => {

@@ -145,7 +145,8 @@ export const when = (
  */
 const readable = 32;
 const readers = Array.from({ length: readable }, (_, value) => verdict("deny", 100 + value, 100 + value));
-const firstReader = verdictList.length;
+/** The verdict for a tally of 0. */
+export const firstReader = verdictList.length;
 
 function readCell(index: number): readonly Statement[] {
   const arms = readers.map((_, value) => ({

@@ -34,8 +34,10 @@ export interface FollowingOptions {
   readonly tracer: ForkTracer;
   /** Undefined where no call is pinned. */
   readonly pinning: Pinning | undefined;
-  /** Refuses the call, with an event. */
-  readonly refuse: (obstacle: FollowObstacle) => void;
+  /** Nothing is enforced. */
+  readonly audits: boolean;
+  /** Makes an event. Refuses the call, unless it `passes`. */
+  readonly refuse: (obstacle: FollowObstacle, how: { readonly passes: boolean }) => void;
   /** The registry may have moved the memory to a larger buffer. */
   readonly bind: () => void;
 }
@@ -80,9 +82,9 @@ export class Following {
     const { memory, registry, tracer, bind } = this.#options;
     const { tid } = memory;
     // With this flag the child would not stop. Only an attempt to escape uses it.
-    if ((flags & cloneFlag.untraced) !== 0n) return this.#refuse({ why: "untraced-flag" });
+    if ((flags & cloneFlag.untraced) !== 0n) return this.#cannotFollow(caller, call, { why: "untraced-flag" });
     const seized = tracer.seize(tid);
-    if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized));
+    if (seized < 0) return this.#cannotFollow(caller, call, whyPtraceRefused(tid, -seized));
     const reservation = registry.reserveChild(caller);
     bind();
     if (!this.#passSeized(tid, call)) {
@@ -101,8 +103,19 @@ export class Following {
     return false;
   }
 
+  /**
+   * In an audit the child enters the registry at its first judged call, with fresh state. Its parent's Landlock domain
+   * must not be lost: portcullis would open objects for the child that the domain forbids.
+   */
+  #cannotFollow(caller: Thread | undefined, call: FollowedCall, obstacle: FollowObstacle): boolean {
+    if (!this.#options.audits || caller?.process.isRestricted === true) return this.#refuse(obstacle);
+    this.#options.refuse(obstacle, { passes: true });
+    call.pass();
+    return false;
+  }
+
   #refuse(obstacle: FollowObstacle): true {
-    this.#options.refuse(obstacle);
+    this.#options.refuse(obstacle, { passes: false });
     return true;
   }
 }

@@ -140,6 +140,7 @@ export class Supervisor {
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),
       descriptorsIdentify: kernel === "present",
+      adoptsUnseen: policy.mode === "audit",
       ended: (tid) => {
         this.#pinning?.ended(tid);
         this.#admission?.keeper.ended(tid);
@@ -175,7 +176,11 @@ export class Supervisor {
       registry: this.#registry,
       tracer: this.#tracer,
       pinning: this.#pinning,
-      refuse: (obstacle) => this.#refuseToFollow(obstacle),
+      audits: policy.mode === "audit",
+      refuse: (obstacle, { passes }) => {
+        if (passes) this.#records.putRefusal("unseen-child", errno.EPERM, { obstacle, audit: true });
+        else this.#refuseToFollow(obstacle);
+      },
       bind: () => this.#bind(),
     });
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);

@@ -54,6 +54,8 @@ export interface TaskFeatures {
   readonly threadDescriptors: boolean;
   /** Use PIDFD_GET_INFO for the process and its credentials (Linux 6.13) before /proc. */
   readonly descriptorsIdentify: boolean;
+  /** Adds processes that were not followed since their fork, with fresh state. */
+  readonly adoptsUnseen?: boolean;
   /** Called when the registry drops a thread, which has ended or has got another id. */
   readonly ended?: (tid: number) => void;
 }
@@ -76,6 +78,7 @@ export class TaskRegistry {
 
   /** Whether PIDFD_GET_INFO gives the process and its credentials (Linux 6.13). */
   readonly #descriptorsIdentify: boolean;
+  readonly #adoptsUnseen: boolean;
   readonly #ended: (tid: number) => void;
 
   constructor(memory: JudgementMemory, needs: Needs, epoll: number, features: TaskFeatures) {
@@ -84,6 +87,7 @@ export class TaskRegistry {
     this.#epoll = epoll;
     this.#threadsMustBeAsked = !features.threadDescriptors;
     this.#descriptorsIdentify = features.descriptorsIdentify;
+    this.#adoptsUnseen = features.adoptsUnseen === true;
     this.#ended = features.ended ?? (() => {});
     this.#slots = new SlotAllocator(memory.instance.memory, memory.instance.layout);
   }
@@ -150,7 +154,7 @@ export class TaskRegistry {
   }
 
   #discoverProcess(pid: number): Process | Unidentified {
-    if (this.#needs.births) return "unseen";
+    if (this.#needs.births && !this.#adoptsUnseen) return "unseen";
     const slot = this.#slots.take("process");
     this.#memory.renew();
     const { memory, layout } = this.#memory.instance;

@@ -247,6 +247,18 @@ static void undumpable(void) {
   printf("undumpable: %s\n", pid > 0 ? "made" : strerror((int)-pid));
 }
 
+/* The supervisor cannot follow this fork either, which an audit lets pass. */
+static void untraced(void) {
+  add_one();
+  long pid = result_of(raw_clone(CLONE_UNTRACED | SIGCHLD));
+  if (pid == 0) {
+    tally();
+    _exit(0);
+  }
+  await(pid);
+  printf("untraced: %s\n", pid > 0 ? "made" : strerror((int)-pid));
+}
+
 /* Another process traces the child, so the supervisor cannot follow its fork. */
 static void traced(void) {
   long pid = make_fork();
@@ -317,6 +329,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(which, "many-in-turn")) many_in_turn(argc > 2 ? atoi(argv[2]) : 100);
   else if (!strcmp(which, "traced")) traced();
   else if (!strcmp(which, "undumpable")) undumpable();
+  else if (!strcmp(which, "untraced")) untraced();
   else if (!strcmp(which, "signal-storm")) signal_storm();
   else return 2;
   return 0;

@@ -36,6 +36,8 @@ interface ExportedName {
   /** The name in the module's scope; for a re-export, the variable itself. */
   readonly local: string;
   readonly from?: Module;
+  /** By `export *`, which an export by name precedes, or with the name's declaration, whose repetition is another error. */
+  readonly by?: "star" | "declaration";
 }
 
 /** The name of the default export in the module's scope. */
@@ -127,6 +129,7 @@ export class Modules {
       c.time = "constant";
       announce(c, body);
       for (const node of body) this.topLevel(module, node as Statement);
+      this.checkExports(module);
     } finally {
       c.file = saved.file;
       c.scope = saved.scope;
@@ -219,11 +222,32 @@ export class Modules {
 
   private collectExports(module: Module): void {
     for (const node of module.tree.body) {
-      if (node.type === "ExportDefaultDeclaration") module.exports.set("default", { local: defaultName });
+      if (node.type === "ExportDefaultDeclaration") this.export(module, "default", node, { local: defaultName });
       else if (node.type === "ExportAllDeclaration") this.exportAll(module, node);
       else if (node.type === "ExportNamedDeclaration") this.exportNamed(module, node);
       else if (node.type === "TSExportAssignment") {
         this.c.error("P0309", node, "a module exports by name", "export default policy(…)");
+      }
+    }
+  }
+
+  private export(module: Module, name: string, at: SourceRange, exported: ExportedName): void {
+    const former = module.exports.get(name);
+    if (former === undefined || former.by === "star") module.exports.set(name, exported);
+    else if (former.by === undefined || exported.by === undefined) {
+      const what = name === "default" ? "a module has one default export" : `\`${name}\` is exported twice`;
+      this.c.error("P0109", at, what, "leave one out");
+    }
+  }
+
+  /** An importer would get a name without a value. */
+  private checkExports(module: Module): void {
+    for (const node of module.tree.body) {
+      if (node.type !== "ExportNamedDeclaration" || node.source !== null) continue;
+      for (const { local } of node.specifiers) {
+        const name = nameOf(local);
+        if (module.scope.own(name) === undefined && module.scope.findType(name) === undefined)
+          this.c.error("P0105", local, `\`${name}\` is not declared in this module`, "export what is declared here");
       }
     }
   }
@@ -236,7 +260,8 @@ export class Modules {
     const target = this.target(module, node.source.value, node.source, node.exportKind === "type", undefined);
     if (target === undefined || target === "library" || target === "json") return;
     for (const name of target.exports.keys()) {
-      if (name !== "default" && !module.exports.has(name)) module.exports.set(name, { local: name, from: target });
+      if (name !== "default" && !module.exports.has(name))
+        module.exports.set(name, { local: name, from: target, by: "star" });
     }
   }
 
@@ -245,11 +270,12 @@ export class Modules {
     if (declaration !== null) {
       if (declaration.type === "VariableDeclaration") {
         for (const { id } of declaration.declarations) {
-          if (id.type === "Identifier") module.exports.set(id.name, { local: id.name });
+          if (id.type === "Identifier") this.export(module, id.name, id, { local: id.name, by: "declaration" });
           else this.c.error("P0309", id, "an export declares plain names", "export const name = …");
         }
       } else if ("id" in declaration && declaration.id?.type === "Identifier") {
-        module.exports.set(declaration.id.name, { local: declaration.id.name });
+        const { name } = declaration.id;
+        this.export(module, name, declaration.id, { local: name, by: "declaration" });
       }
       return;
     }
@@ -258,10 +284,10 @@ export class Modules {
         ? undefined
         : this.target(module, node.source.value, node.source, node.exportKind === "type", undefined);
     for (const { local, exported } of node.specifiers) {
-      if (node.source === null) module.exports.set(nameOf(exported), { local: nameOf(local) });
+      if (node.source === null) this.export(module, nameOf(exported), exported, { local: nameOf(local) });
       else if (typeof target === "object") {
         if (target.exports.has(nameOf(local)))
-          module.exports.set(nameOf(exported), { local: nameOf(local), from: target });
+          this.export(module, nameOf(exported), exported, { local: nameOf(local), from: target });
         else this.notExported(target, local, nameOf(local));
       } else if (target !== undefined) {
         this.c.error("P0309", node, "this cannot be re-exported", "import it where it is needed");

@@ -49,6 +49,30 @@ export default policy((call) => (call.number === 9n ? deny("EIO") : allow));`,
     expect(files.every((file) => /^[\da-f]{64}$/.test(file.hash))).toBe(true);
   });
 
+  it("export each name once, and only declared ones", () => {
+    const policyOf = (verdict: string) => `policy(() => ${verdict})`;
+    const twice = [
+      `export default ${policyOf("allow")};\nexport default ${policyOf('deny("EPERM")')};`,
+      `const p = ${policyOf("allow")};\nexport { p as default };\nexport default ${policyOf('deny("EPERM")')};`,
+      `export const a = 1n;\nexport { a };\nexport default ${policyOf("allow")};`,
+      `const a = 1n;\nconst b = 2n;\nexport { a as c };\nexport { b as c };\nexport default ${policyOf("allow")};`,
+      `export { limit };\nexport const limit = 1n;\nexport default ${policyOf("allow")};`,
+    ];
+    for (const text of twice) expect(load({ "main.ts": top + text }).codes, text).toEqual(["P0109"]);
+    const undeclared = load({
+      "main.ts": `${top}import { missing } from "./lib.ts";\nexport default policy(() => missing);`,
+      "lib.ts": "export { missing };\n",
+    });
+    expect(undeclared.codes).toEqual(["P0105"]);
+    const overridden = load({
+      "main.ts": `${top}import { limit } from "./lib.ts";\nexport default policy((call) => (call.number > limit ? allow : deny("EPERM")));`,
+      "lib.ts":
+        'import type { Policy } from "portcullis";\nexport * from "./other.ts";\nconst limit = 5n;\nexport { limit, type Policy };\n',
+      "other.ts": "export const limit = 7n;\n",
+    });
+    expect(overridden.codes).toEqual([]);
+  });
+
   it("import the package's own policies", () => {
     const { codes, program } = load({
       "main.ts": `${top}import once from "portcullis/policies/exec-once.ts";\nexport default policy({ extends: [once] }, () => allow);`,

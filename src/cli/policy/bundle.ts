@@ -4,6 +4,7 @@ import { SettingError } from "../../bundle/settings.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { bundledPolicy, bundleEngine } from "../../engines/bundled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
+import { StartError } from "../../engines/start-error.ts";
 import { type Candidate, candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
 import { demandsOf, type RunRequest } from "../run-request.ts";
@@ -19,13 +20,8 @@ export function policyOfBundle(file: string, possible: readonly Candidate[], req
     ]);
   }
   if (!possible.some(({ engine }) => engine === bundleEngine)) {
-    // Throws the reason if the kernel cannot enforce bundles.
-    candidates(bundleEngine, demandsOf(request));
-    throw new Failure([
-      diagnostic("P0907", `a bundle is for the engine ${bundleEngine}`, {
-        help: "run the policy that it was compiled from",
-      }),
-    ]);
+    requireEngine(request);
+    throw new Failure([diagnostic("P0907", `a bundle is for the engine ${bundleEngine}`, { help: withoutEngine })]);
   }
   try {
     return { engine: bundleEngine, policy: bundledPolicy(readBytes(file), request.parameters) };
@@ -34,5 +30,18 @@ export function policyOfBundle(file: string, possible: readonly Candidate[], req
     if (error instanceof SettingError)
       throw new Failure([diagnostic("P0909", `${file}: ${error.message}`, { help: error.help })]);
     throw error;
+  }
+}
+
+const withoutEngine =
+  "run the policy that it was compiled from; `launcher run --best-effort` enforces a bundle's static part on any kernel";
+
+/** @throws StartError if this kernel cannot enforce bundles; another engine cannot replace theirs */
+function requireEngine(request: RunRequest): void {
+  try {
+    candidates(bundleEngine, demandsOf(request));
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    throw new StartError(error.status, error.message, withoutEngine);
   }
 }

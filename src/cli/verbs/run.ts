@@ -27,7 +27,9 @@ export const run: Verb = {
       return await enforce(request, policy);
     } catch (error) {
       // A StartError with status 125 means that nothing was started, for a reason other than the command.
-      if (!request.bestEffort || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);
+      // A bundle's static part cannot be compiled, because the bundle has no source.
+      const isWeaker = request.bestEffort && !request.policy.endsWith(".pcl");
+      if (!isWeaker || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);
       const { staticPart } = await import("../policy/compile.ts");
       const weaker = await staticPart(request, context);
       context.err(

@@ -134,9 +134,18 @@ class CaseWriter {
       const word = event.arguments[registerOf(call, index, this.#architecture)] ?? unknownWord;
       return (word.known & used) === used;
     });
-    const text = printTraceCall(event, { architecture: this.#architecture });
+    const text = printTraceCall(withoutEnvironment(event), { architecture: this.#architecture });
     return isKnown && text.length <= longestCall ? text : undefined;
   }
+}
+
+/**
+ * No rule of a proposal reads the environment. It often has secrets, which a case file, unlike a recording, shows to
+ * everyone who can read the policy; and a long one would leave no room for the call in its line.
+ */
+function withoutEnvironment(event: CallEvent): CallEvent {
+  if (!event.memory.has("envp")) return event;
+  return { ...event, memory: new Map([...event.memory].filter(([name]) => name !== "envp")) };
 }
 
 /** Makes a case file for each recording. */

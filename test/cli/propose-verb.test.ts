@@ -67,6 +67,20 @@ describe("portcullis propose", () => {
     expect((await portcullis("simulate", "-q", policy, join(at, "server.trace"))).out).toBe("");
   });
 
+  it("leaves the environment out of the cases, which others may read", async () => {
+    const envp = ["TOKEN=a secret", `LONG=${"x".repeat(5000)}`];
+    const memory = { path: "/usr/bin/true", argv: ["true"], envp };
+    const at = folderOf({
+      "app.trace": block(`${server}${call(1, "execve", [0x7000, 0x7100, 0x7200], { memory })}`),
+    });
+    const policy = join(at, "app.ts");
+    expect(await portcullis("propose", "-q", "-o", policy, join(at, "app.trace"))).toMatchObject({ status: 0 });
+    const cases = readFileSync(join(at, "app.cases"), "utf8");
+    expect(cases).toContain('main execve("/usr/bin/true", ["true"], 0x7200)  allow\n');
+    expect(cases).not.toContain("a secret");
+    expect((await portcullis("test", policy)).status).toBe(0);
+  });
+
   it("validates with a trace that was held back", async () => {
     const at = folder();
     const ran = await portcullis("propose", "--validate", join(at, "attacked.jsonl"), join(at, "server.trace"));

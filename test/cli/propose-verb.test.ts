@@ -152,9 +152,12 @@ describe("portcullis propose", () => {
 
   it("reads a trace that is cut short, with a warning", async () => {
     const at = folder();
-    const ran = await portcullis("propose", join(at, "cut.trace"));
-    expect(ran.status).toBe(0);
-    expect(ran.err).toContain("warning P0825");
+    const [cut, whole] = [join(at, "cut.trace"), join(at, "server.trace")];
+    for (const words of [[cut], ["-q", cut], ["-q", whole, "--validate", cut]]) {
+      const ran = await portcullis("propose", ...words);
+      expect(ran.status).toBe(0);
+      expect(ran.err).toContain("warning P0825");
+    }
   });
 
   it.each([

@@ -99,7 +99,7 @@ export const propose: Verb = {
       ]);
     const history = new HistoryBuilder(architecture, request.detail);
     const warnings = traces.flatMap((trace) => collect(trace, architecture, history));
-    if (!quiet) await printDiagnostics(warnings, new Map(), context);
+    await printDiagnostics(warnings, new Map(), context);
     const origin = originOf(history, request);
     const proposal = propose(history, { phases: request.phases, with: request.with, origin });
     const { checkProposal, refusedBy } = await import("../proposal-check.ts");
@@ -110,7 +110,7 @@ export const propose: Verb = {
       request.validate.map(async (trace) => {
         const warnings: Diagnostic[] = [];
         const refused = await refusedBy(program, [trace], architecture, undefined, warnings);
-        if (!quiet) await printDiagnostics(warnings, sourcesOf(trace.file, warnings), context);
+        await printDiagnostics(warnings, sourcesOf(trace.file, warnings), context);
         return { trace, refused };
       }),
     );

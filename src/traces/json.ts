@@ -35,6 +35,7 @@ export function readJsonTrace(text: string, file: string, architecture: Architec
 
 /** Reads one line after the other. */
 export class JsonTraceReader {
+  readonly #file: string;
   readonly #faults: Faults;
   readonly #architecture: ArchitectureName;
   readonly #runs: Trace[] = [];
@@ -42,6 +43,7 @@ export class JsonTraceReader {
   #run = new Run();
 
   constructor(file: string, architecture: ArchitectureName) {
+    this.#file = file;
     this.#faults = new Faults(file);
     this.#architecture = architecture;
   }
@@ -49,7 +51,7 @@ export class JsonTraceReader {
   finish(): TraceReading {
     this.#endRun();
     if (this.#runs.length === 0 && !this.#faults.failed) {
-      this.#faults.add("P0810", undefined, "the trace has no calls", "docs/traces.md describes the lines");
+      this.#faults.add("P0810", undefined, `${this.#file} has no calls`, "docs/traces.md describes the lines");
     }
     return { runs: this.#faults.failed ? [] : this.#runs, diagnostics: this.#faults.list() };
   }

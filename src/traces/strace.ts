@@ -131,8 +131,8 @@ function surveyOf(lines: Lines, file: string, architecture: ArchitectureName, fa
     faults.add(
       "P0810",
       undefined,
-      "the trace has no calls",
-      "record with `strace -f -n -ttt -e raw=all -o FILE -- COMMAND`",
+      `${file} has no calls`,
+      "record with `portcullis record -o FILE -- COMMAND`, or with strace -f -n -ttt -e raw=all",
     );
   }
   if (first === undefined || faults.failed) return undefined;

@@ -175,6 +175,7 @@ describe("portcullis propose", () => {
     const ran = await portcullis("propose", "-o", output, join(at, "server.trace"), join(at, name));
     expect(ran.status).toBe(125);
     expect(ran.err).toContain(`error ${code}`);
+    expect(ran.err).toContain(join(at, name));
     expect(existsSync(output)).toBe(false);
   });
 

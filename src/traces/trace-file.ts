@@ -45,6 +45,12 @@ function fileFault(error: unknown): string {
   return sentences[code] ?? code;
 }
 
+/** To record into a new file, to add a recording to a file that has some, or to write lines of other traces. */
+type Purpose = "record" | "append" | "write";
+
+/** Only `record` has --append. */
+const remedies = { record: "--append adds to it; -o names another", write: "choose another file with -o" } as const;
+
 export class TraceFile {
   readonly name: string;
   readonly #descriptor: number;
@@ -65,16 +71,13 @@ export class TraceFile {
     this.#before = isRegular ? fstatSync(descriptor).size : 0;
   }
 
-  /**
-   * @param append add a recording to a file that has some
-   * @throws TraceFileError, NativeUnavailableError
-   */
-  static open(name: string, append: boolean): TraceFile {
+  /** @throws TraceFileError, NativeUnavailableError */
+  static open(name: string, purpose: Purpose): TraceFile {
     const descriptor = openFile(name);
     try {
       const stat = fstatSync(descriptor);
       if (!stat.isFile() && !stat.isCharacterDevice()) throw new TraceFileError(`${name} is not a regular file`);
-      if (stat.isFile()) prepareFile(name, descriptor, stat, append);
+      if (stat.isFile()) prepareFile(name, descriptor, stat, purpose);
       return new TraceFile(name, descriptor, stat.isFile());
     } catch (error) {
       closeSync(descriptor);
@@ -191,16 +194,13 @@ function openFile(name: string): number {
   }
 }
 
-function prepareFile(name: string, descriptor: number, { size }: Stats, append: boolean): void {
+function prepareFile(name: string, descriptor: number, { size }: Stats, purpose: Purpose): void {
   if (native().syscall(callNumber("flock"), descriptor, exclusively) !== 0) {
     throw new TraceFileError(`another process is recording into ${name}`, "choose another file with -o");
   }
   if (size === 0) return;
-  if (!append) {
-    throw new TraceFileError(
-      `${name} exists, and a recording replaces nothing`,
-      "--append adds to it; -o names another",
-    );
+  if (purpose !== "append") {
+    throw new TraceFileError(`${name} exists, and a recording replaces nothing`, remedies[purpose]);
   }
   const source = sourceOfFile(descriptor, size);
   if (!isInBlocks(source)) {

@@ -232,7 +232,7 @@ async function writing(
   const refuse = (message: string, help?: string) => new Failure([diagnostic("P0914", message, { help })]);
   let file: TraceFile;
   try {
-    file = TraceFile.open(name, false);
+    file = TraceFile.open(name, "write");
   } catch (error) {
     throw error instanceof TraceFileError ? refuse(error.message, error.help) : error;
   }

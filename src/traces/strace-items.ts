@@ -48,7 +48,7 @@ interface Broken {
 /** Broken lines that are held until it is known whether the file goes on. */
 const mostBroken = 20;
 
-const howToRecord = "record with `strace -f -n -ttt -e raw=all -o FILE -- COMMAND`";
+export const howToRecord = "record with `portcullis record -o FILE -- COMMAND`, or with strace -f -n -ttt -e raw=all";
 
 export class StraceItems {
   /** All arguments until now were printed as registers. */
@@ -98,7 +98,13 @@ export class StraceItems {
     if (this.#cut !== undefined) this.#malformed(this.#cut.start, this.#cut.number);
     const [first] = this.#broken;
     if (first === undefined) return;
-    if (this.calls === 0 || this.#faults.failed) {
+    if (this.calls === 0 && !this.#faults.failed) {
+      // A file of another kind: an error for each of its lines would hide the cause.
+      const message = `${file} is no trace: it has no call, and this line is neither JSON nor one of strace`;
+      this.#faults.add(first.code, first.place, message, howToRecord);
+      return;
+    }
+    if (this.#faults.failed) {
       this.#reportBroken();
       return;
     }

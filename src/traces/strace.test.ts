@@ -223,11 +223,21 @@ test("a million errors are reported as a few", () => {
   const {
     runs: [trace],
     diagnostics,
-  } = readStrace("nonsense\n".repeat(100_000), "t", "x86_64");
+  } = readStrace(`7 getpid() = 7\n${"nonsense\n".repeat(100_000)}7 getpid() = 7\n`, "t", "x86_64");
   expect(trace).toBeUndefined();
   expect(diagnostics).toHaveLength(21);
   expect(diagnostics.at(-1)!.code).toBe("P0808");
 });
+
+test.each(["root:x:0:0\n".repeat(30), "\u007fELF\u0002\n\0\0t\n", "7 getpid"])(
+  "a file of another kind is one error: %j",
+  (text) => {
+    const { diagnostics } = readStrace(text, "passwd", "x86_64");
+    expect(diagnostics).toMatchObject([
+      { code: "P0801", message: expect.stringContaining("passwd is no trace"), span: { line: 1 } },
+    ]);
+  },
+);
 
 test("a trace is the same when it is written as JSON lines and read again", () => {
   const text =

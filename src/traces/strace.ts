@@ -18,7 +18,7 @@ import { pointeeOf } from "../linux/pointees.ts";
 import { cloneFlag, creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { Faults, numberedLines } from "./faults.ts";
 import { endsEarly, type LineReading } from "./lines.ts";
-import { type StraceCall, type StraceItem, StraceItems } from "./strace-items.ts";
+import { howToRecord, type StraceCall, type StraceItem, StraceItems } from "./strace-items.ts";
 import { parseStraceLine } from "./strace-line.ts";
 import type { StreamedEvent } from "./stream.ts";
 import {
@@ -128,12 +128,7 @@ function surveyOf(lines: Lines, file: string, architecture: ArchitectureName, fa
   items.finish(file);
   if (ending !== undefined) faults.add("P0825", undefined, ending.message, ending.help);
   if (first === undefined && !faults.failed) {
-    faults.add(
-      "P0810",
-      undefined,
-      `${file} has no calls`,
-      "record with `portcullis record -o FILE -- COMMAND`, or with strace -f -n -ttt -e raw=all",
-    );
+    faults.add("P0810", undefined, `${file} has no calls`, howToRecord);
   }
   if (first === undefined || faults.failed) return undefined;
   return {

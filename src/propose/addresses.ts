@@ -12,7 +12,7 @@ export interface AddressCase {
   readonly conditions: readonly AddressCondition[];
 }
 
-/** `subject.method(...values)` */
+/** `subject.method(...values)`, or `subject >= value` */
 export interface AddressCondition {
   /** One of them holds. */
   readonly any: readonly { readonly subject: string; readonly method: string; readonly values: readonly string[] }[];
@@ -71,6 +71,8 @@ export function destinationsOf(bytes: string): readonly Destination[] {
 }
 
 const mostPorts = 8;
+/** From here on Linux assigns ports by itself (net.ipv4.ip_local_port_range): each run has others. */
+const firstAssigned = 32768n;
 const mostAddresses = 8;
 /** Larger networks make no useful rule. */
 const shortestPrefix = { v4: 8, v6: 16 };
@@ -106,11 +108,21 @@ function conditionsOf(kind: SocketAddress["kind"], list: readonly SocketAddress[
   }
 }
 
-function ports(list: readonly SocketAddress[]): AddressCondition[] {
-  const found = [...new Set(list.map(({ port }) => port))].sort((a, b) => (a < b ? -1 : 1));
-  if (found.length > mostPorts) return [];
+function ports(addresses: readonly SocketAddress[]): AddressCondition[] {
+  const found = [...new Set(addresses.map(({ port }) => port))].sort((a, b) => (a < b ? -1 : 1));
+  const assigned = found.filter((port) => port >= firstAssigned);
+  // One alone may be the fixed port of a service.
+  const isRange = assigned.length > 1;
+  const exact = isRange ? found.filter((port) => port < firstAssigned) : found;
+  if (exact.length > mostPorts) return [];
+  const list = `[${exact.map((port) => `${port}n`).join(", ")}]`;
   return [
-    { any: [{ subject: `[${found.map((port) => `${port}n`).join(", ")}]`, method: "includes", values: ["to.port"] }] },
+    {
+      any: [
+        ...(exact.length > 0 ? [{ subject: list, method: "includes", values: ["to.port"] }] : []),
+        ...(isRange ? [{ subject: "to.port", method: ">=", values: [`${firstAssigned}n`] }] : []),
+      ],
+    },
   ];
 }
 

@@ -387,6 +387,7 @@ class Printer {
       lines.push(`    case "${kind}":`);
       for (const { any } of conditions) {
         const tests = any.map(({ subject, method, values }) => {
+          if (method === ">=") return `${subject} < ${values[0]}`;
           if (subject.startsWith("cidr(")) {
             this.#imports.add("cidr");
             const text = this.#name(`${call} networks`);

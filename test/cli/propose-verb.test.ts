@@ -81,6 +81,28 @@ describe("portcullis propose", () => {
     expect((await portcullis("test", policy)).status).toBe(0);
   });
 
+  it("makes no rule of the ports that the kernel has assigned", async () => {
+    const connects = (...ports: readonly number[]) =>
+      block(
+        ports
+          .map((port) =>
+            call(1, "connect", [3, 0x7000, 16], { memory: { addr: { kind: "ip", address: "::1", port } } }),
+          )
+          .join(""),
+      );
+    const at = folderOf({
+      "two.trace": connects(443, 40_001, 50_002),
+      "one.trace": connects(443, 50_051),
+      "later.trace": connects(443, 43_941, 444),
+    });
+    const validate = ["--detail", "paths", "--validate", join(at, "later.trace")];
+    const two = await portcullis("propose", ...validate, join(at, "two.trace"));
+    expect(two.out).toContain("if (![443n].includes(to.port) && to.port < 32768n) return false;");
+    expect(two.err).toContain("1 of 3 calls would not pass:\n  1 × connect(3, [::1]:444, 16)");
+    const one = await portcullis("propose", ...validate, join(at, "one.trace"));
+    expect(one.out).toContain("if (![443n, 50051n].includes(to.port)) return false;");
+  });
+
   it("validates with a trace that was held back", async () => {
     const at = folder();
     const ran = await portcullis("propose", "--validate", join(at, "attacked.jsonl"), join(at, "server.trace"));

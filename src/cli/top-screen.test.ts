@@ -41,6 +41,13 @@ test("says what the engine cannot show, and that it counts reported calls", () =
   );
 });
 
+test("says that the state is not known yet", () => {
+  const line = "phases and state: not known before the next judged call";
+  expect(statusScreen({ ...status, state: undefined }, undefined)).toContain(line);
+  expect(statusScreen({ ...status, state: undefined, unknown: ["calls that pass"] }, undefined)).not.toContain(line);
+  expect(statusScreen(status, undefined)).not.toContain(line);
+});
+
 test("fits a terminal, and says what it leaves out", () => {
   const lines = statusScreen(status, { columns: 20, rows: 4 });
   expect(lines).toHaveLength(4);

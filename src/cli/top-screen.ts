@@ -47,7 +47,7 @@ export function statusScreen(status: Status, size: ScreenSize | undefined): read
   const parts = [
     head,
     rules,
-    ...stateParts(state),
+    ...stateParts(state, unknown.length > 0),
     tail.length === 0 ? [] : ["last refusals:", ...tail],
     unknown.length === 0 ? [] : ["not known under this engine:", ...unknown.map((what) => `  ${what}`)],
   ];
@@ -74,8 +74,9 @@ function callsLine(calls: number, perSecond: number, refused: number, isKernels:
     : "no call has needed the supervisor yet; the filter decides others by itself";
 }
 
-function stateParts(state: Status["state"]): readonly (readonly string[])[] {
-  if (state === undefined) return [];
+function stateParts(state: Status["state"], isKernels: boolean): readonly (readonly string[])[] {
+  // A tree that makes no supervised call would otherwise seem to have no processes.
+  if (state === undefined) return isKernels ? [] : [["phases and state: not known before the next judged call"]];
   const { tree, processes, more, callsSince } = state;
   const ofTree = describeState(tree);
   const age = callsSince === 0 ? [] : [`(the state is that before the last ${callsSince} calls)`];

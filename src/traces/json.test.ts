@@ -54,7 +54,19 @@ test.each([
   expect(codes(text)).toEqual(expected);
 });
 
+test("a trace of another architecture is one error", () => {
+  const of = (architecture: string) =>
+    readJsonTrace(
+      `${JSON.stringify({ v: 1, kind: "start", tid: 7, architecture })}\n${call({ call: "arch_prctl" })}\nnonsense`,
+      "t",
+      architecture === "x86_64" ? "aarch64" : "x86_64",
+    ).diagnostics;
+  expect(of("x86_64")).toMatchObject([{ code: "P0809", help: "--architecture x86_64" }]);
+  expect(of("riscv64")).toMatchObject([{ code: "P0809", help: "it can be x86_64 or aarch64" }]);
+});
+
 test("the nearest call is suggested", () => {
+  expect(readJsonTrace(call({ call: "vfork" }), "t", "aarch64").diagnostics[0]!.help).not.toBe('write "vfork"');
   expect(readJsonTrace(call({ call: "opnat" }), "t", "x86_64").diagnostics[0]!.help).toBe('write "openat"');
 });
 

@@ -39,6 +39,8 @@ export class JsonTraceReader {
   readonly #faults: Faults;
   readonly #architecture: ArchitectureName;
   readonly #runs: Trace[] = [];
+  /** The trace is of another architecture, whose calls have other names and numbers. */
+  #isForeign = false;
   #place: Place = { line: 1, column: 1, length: 1 };
   #run = new Run();
 
@@ -78,7 +80,7 @@ export class JsonTraceReader {
   }
 
   line(line: string, number: number): void {
-    if (line.trim() === "") return;
+    if (this.#isForeign || line.trim() === "") return;
     this.#place = { line: number, column: 1 + line.search(/\S/), length: line.trim().length };
     let value: unknown;
     try {
@@ -173,11 +175,13 @@ export class JsonTraceReader {
     run.command = this.#task("tid", members["tid"] ?? members["pid"]);
     const { architecture, uid, gid } = members as { architecture?: unknown; uid?: unknown; gid?: unknown };
     if (architecture !== undefined && architecture !== this.#architecture) {
+      this.#isForeign = true;
+      const names = Object.keys(auditArchitecture);
       this.#faults.add(
         "P0809",
         this.#place,
         `this trace was recorded on ${quote(String(architecture))}, and the policy is compiled for ${this.#architecture}`,
-        "give --architecture",
+        names.includes(String(architecture)) ? `--architecture ${architecture}` : `it can be ${names.join(" or ")}`,
       );
     }
     if (uid !== undefined) run.uid = this.#id("uid", uid);
@@ -276,7 +280,7 @@ export class JsonTraceReader {
         typeof call === "string"
           ? nearestName(
               call,
-              allCalls.map((one) => one.name),
+              allCalls.flatMap((one) => (one.number[this.#architecture] === undefined ? [] : [one.name])),
             )
           : undefined;
       this.#faults.add(

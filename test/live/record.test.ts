@@ -212,6 +212,16 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     if (status === 6) expect(trace.events.filter(({ kind }) => kind === "fork").length).toBe(150);
   });
 
+  if (way.recorder === "notifier") {
+    test("a recording within a recording is refused in words of record", () => {
+      const file = fresh();
+      const inner = [program, "record", "--recorder", "notifier", "-o", `${file}.inner`, "--", "true"];
+      const { status, error } = record(way, file, inner);
+      expect(status).toBe(125);
+      expect(error).toContain("the recorder notifier needs a listener of its own\n  help: record from outside");
+    });
+  }
+
   // root's kill(-1) would reach the tests.
   if (way.uid !== undefined) {
     test("a command that signals everything that it may does not end the recording", () => {

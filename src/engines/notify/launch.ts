@@ -24,7 +24,14 @@ export interface LaunchOptions {
   readonly tree: TreeOptions;
   /** Do not set no_new_privs. The kernel then accepts a filter only from a privileged process. */
   readonly keepsPrivileges?: boolean;
+  /** If another listener exists and there is no fallback; by default the sentences for a policy. */
+  readonly busy?: { readonly message: string; readonly help: string };
 }
+
+const busyForPolicy = {
+  message: "another supervisor already listens here, and this policy needs one of its own",
+  help: "supervisors do not nest; a policy without state works without one (`--no-denial-events`)",
+};
 
 export interface Launched {
   /** For `readMessage`. */
@@ -74,15 +81,11 @@ function arm({ instructions, tokenPositions }: ArmedFilter, token: Uint8Array): 
   return armed;
 }
 
-function whyNot({ stage, errno, message }: LauncherFault, { filter }: LaunchOptions): StartError {
+function whyNot({ stage, errno, message }: LauncherFault, { filter, busy = busyForPolicy }: LaunchOptions): StartError {
   if (stage !== launcherStage.install) return new StartError(125, `the launcher failed (${message})`);
   switch (errnoName(errno)) {
     case "EBUSY":
-      return new StartError(
-        125,
-        "another supervisor already listens here, and this policy needs one of its own",
-        "supervisors do not nest; a policy without state works without one (`--no-denial-events`)",
-      );
+      return new StartError(125, busy.message, busy.help);
     case "EINVAL":
       if (filter.asks) {
         return new StartError(125, "this kernel has no seccomp notifications", "Linux 5.9 is the oldest that will do");

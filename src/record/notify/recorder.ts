@@ -40,7 +40,7 @@ export const notifierRecorder: Recorder<"notifier"> = {
     const notifier = await Notifier.start(options.architecture, true);
     try {
       const filter = recordingFilter(options.architecture, "all");
-      const { listener, ...started } = launch(command, { filter, fallback: undefined, tree: {} });
+      const { listener, ...started } = launch(command, { filter, fallback: undefined, tree: {}, busy });
       notifier.listen(listener!);
       return new NotifierRecording(started, notifier, options);
     } catch (error) {
@@ -48,6 +48,11 @@ export const notifierRecorder: Recorder<"notifier"> = {
       throw error;
     }
   },
+};
+
+const busy = {
+  message: "another supervisor already listens here, and the recorder notifier needs a listener of its own",
+  help: "record from outside of portcullis, or as root with --recorder tracefs",
 };
 
 class NotifierRecording implements Recording {

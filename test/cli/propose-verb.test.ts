@@ -153,10 +153,12 @@ describe("portcullis propose", () => {
       [trace, "P0907"],
       [join(at, "missing"), "P0901"],
     ] as const) {
-      expect(await portcullis("propose", "--elf", file, trace)).toMatchObject({
+      const output = join(at, "none.ts");
+      expect(await portcullis("propose", "-o", output, "--elf", file, trace)).toMatchObject({
         status: 125,
         err: expect.stringContaining(code),
       });
+      expect(existsSync(output)).toBe(false);
     }
   });
 

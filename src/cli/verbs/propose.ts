@@ -114,11 +114,12 @@ export const propose: Verb = {
         return { trace, refused };
       }),
     );
+    // Before the files are written, because it can fail.
+    const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf, architecture);
     if (request.output !== undefined) {
       writeOutput(request.output, proposal.policy);
       for (const { file, text } of cases.of(request.output, history)) writeOutput(file, text);
     } else if (!request.json) context.out(proposal.policy);
-    const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf, architecture);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
     if (request.json)
       context.out(`${jsonText(figuresOf(history, proposal, { own, validations, bound: comparison }))}\n`);

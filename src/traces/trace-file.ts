@@ -73,6 +73,8 @@ export class TraceFile {
 
   /** @throws TraceFileError, NativeUnavailableError */
   static open(name: string, purpose: Purpose): TraceFile {
+    // Elsewhere this name means a standard stream, to which the command writes as well.
+    if (name === "-") throw new TraceFileError("a trace is not written to standard output", "name a file with -o");
     const descriptor = openFile(name);
     try {
       const stat = fstatSync(descriptor);

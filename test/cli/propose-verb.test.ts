@@ -108,6 +108,7 @@ describe("portcullis propose", () => {
     const ran = await portcullis("propose", "--validate", join(at, "attacked.jsonl"), join(at, "server.trace"));
     expect(ran.status).toBe(1);
     expect(ran.out).toContain("export default policy(");
+    expect(await portcullis("propose", "-q", "-o", "-", join(at, "server.trace"))).toMatchObject({ out: ran.out });
     expect(ran.err).toMatch(
       /attacked\.jsonl: 1 of 411 calls would not pass:\n {2}1 × execve\("\/bin\/sh", NULL, NULL\): deny EPERM \(role child, .*\), first at .*attacked\.jsonl:\d+\n/,
     );

@@ -68,6 +68,9 @@ describe("portcullis trace", () => {
     expect((await portcullis("trace", "print", part!)).out).toBe(run.replace(call(7, "brk", 1), ""));
     const again = await portcullis("trace", "cut", "-o", part!, whole!);
     expect(again.err).toContain("replaces nothing\n  help: choose another file with -o\n");
+    const stream = await portcullis("trace", "merge", "-o", "-", part!, whole!);
+    expect(stream).toMatchObject({ status: 125, err: expect.stringContaining("is not written to standard output") });
+    expect(existsSync("-")).toBe(false);
     const merged = await portcullis("trace", "merge", "-o", all!, part!, whole!, join(at, "strace.txt"));
     expect(merged.status).toBe(0);
     expect(merged.err).toContain("P0821");

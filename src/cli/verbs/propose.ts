@@ -31,7 +31,7 @@ export const propose: Verb = {
     output: {
       short: "o",
       value: "FILE",
-      about: "Write the policy there, and its cases beside it, instead of the policy to standard output.",
+      about: "Write the policy there, and its cases beside it, instead of the policy to standard output (-).",
       complete: "file",
     },
     strace: {
@@ -149,10 +149,11 @@ function requestOf(invocation: Invocation): Request {
   const named = (isStrace: boolean) => (file: string) => ({ file, isStrace });
   const traces = [...invocation.words.map(named(false)), ...invocation.texts("strace").map(named(true))];
   if (traces.length === 0) throw missing("a trace", "portcullis propose TRACE");
+  const output = invocation.text("output");
   return {
     traces,
     validate: invocation.texts("validate").map(named(false)),
-    output: invocation.text("output"),
+    output: output === "-" ? undefined : output,
     elf: invocation.texts("elf"),
     architecture: chosenArchitecture(invocation),
     detail: oneOf("detail", invocation.text("detail") ?? "arguments", details),

@@ -1,5 +1,6 @@
 /** Tests `portcullis propose`: what it writes, what it says, and traces that are damaged, cut short, foreign or empty. */
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
@@ -202,6 +203,31 @@ describe("portcullis propose", () => {
     expect(ran.err).toContain(`error ${code}`);
     expect(ran.err).toContain(join(at, name));
     expect(existsSync(output)).toBe(false);
+  });
+
+  it("leaves the policy that was there if the disk is full", async (context) => {
+    const at = folder();
+    const small = join(at, "small");
+    mkdirSync(small);
+    try {
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=4k", "tmpfs", small], { stdio: "ignore" });
+    } catch {
+      context.skip("needs root, and a file system without room");
+    }
+    try {
+      const policy = join(small, "server.ts");
+      writeFileSync(policy, "edited by hand", { mode: 0o640 });
+      const ran = await portcullis("propose", "-q", "-o", policy, join(at, "server.trace"));
+      expect(ran).toMatchObject({ status: 125, err: expect.stringContaining("cannot be written (ENOSPC)") });
+      expect(readFileSync(policy, "utf8")).toBe("edited by hand");
+      expect(readdirSync(small)).toEqual(["server.ts"]);
+    } finally {
+      execFileSync("umount", [small]);
+    }
+    const present = join(at, "present.ts");
+    writeFileSync(present, "", { mode: 0o640 });
+    expect((await portcullis("propose", "-q", "-o", present, join(at, "server.trace"))).status).toBe(0);
+    expect(statSync(present).mode & 0o777).toBe(0o640);
   });
 
   it("refuses unknown values of options, and no trace", async () => {

@@ -11,7 +11,7 @@ import type { HistoryBuilder } from "../../propose/history.ts";
 import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
 import { type SituationName, situationNames } from "../../propose/situations.ts";
 import { Faults } from "../../traces/faults.ts";
-import { writeOutput } from "../output.ts";
+import { replaceOutput } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
 import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
@@ -117,8 +117,8 @@ export const propose: Verb = {
     // Before the files are written, because it can fail.
     const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf, architecture);
     if (request.output !== undefined) {
-      writeOutput(request.output, proposal.policy);
-      for (const { file, text } of cases.of(request.output, history)) writeOutput(file, text);
+      replaceOutput(request.output, proposal.policy, "usual");
+      for (const { file, text } of cases.of(request.output, history)) replaceOutput(file, text, "usual");
     } else if (!request.json) context.out(proposal.policy);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
     if (request.json)

@@ -87,7 +87,7 @@ export const report: Verb = {
       { script: asset("report.js"), style: asset("report-style.css"), licences: asset("report-licences.txt") },
     );
     if (output === "-") context.out(page);
-    else replaceOutput(output, page);
+    else replaceOutput(output, page, "private");
     return 0;
   },
 };

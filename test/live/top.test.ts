@@ -23,6 +23,17 @@ export default policy((call) => {
 });
 `;
 
+/** Judges two calls; the second one changes the phase. */
+const startingPolicy = `import { allow, perProcess, policy } from "portcullis";
+const phase = perProcess.phases(["starting", "serving"]);
+const count = perProcess.counter();
+export default policy((call) => {
+  if (call.name === "getppid") count.add();
+  if (call.name === "chdir") phase.enter("serving");
+  return allow;
+});
+`;
+
 let folder = "";
 let socket = "";
 const started: ChildProcess[] = [];
@@ -106,6 +117,19 @@ describe("top", () => {
         .split("\n")
         .map((line) => (JSON.parse(line) as Status).policy),
     ).toEqual(["p", "p"]);
+  });
+
+  test("shows the phases of a tree that has made its last judged call before", async () => {
+    // sh asks for its parent's number when it starts.
+    const script = "cd /; echo ready; read line";
+    writeFileSync(join(folder, "p.ts"), startingPolicy);
+    const words = ["run", "-q", "--status", socket, "-p", join(folder, "p.ts"), "--", "sh", "-c", script];
+    const child = spawn("bin/portcullis", words, { stdio: ["pipe", "pipe", "inherit"], env: environment() });
+    started.push(child);
+    await new Promise((said) => child.stdout!.once("data", said));
+    const shown = top(socket);
+    expect(shown.out).toMatch(/\n\d+ +1 {2}sh {4}phase serving {2}count=1\n/);
+    expect(shown.out).not.toContain("not known before");
   });
 
   test("ends with the tree, whose socket is removed", async () => {

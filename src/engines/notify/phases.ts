@@ -28,4 +28,9 @@ export class PhaseReader {
     const bases = { thread: caller?.slot ?? 0, process: caller?.process.slot ?? 0, tree };
     return this.#cells.map(({ scope, offset }) => this.#memory.lowWord(bases[scope] + offset));
   }
+
+  /** Whether the caller's phases are no longer these. */
+  differ(before: readonly number[], caller: Thread | undefined): boolean {
+    return this.read(caller).some((phase, index) => phase !== before[index]);
+  }
 }

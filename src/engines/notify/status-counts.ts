@@ -10,8 +10,18 @@ export interface StatusSink {
   readonly put: (snapshot: StateSnapshot) => void;
 }
 
+/** Snapshots that no reader has asked for take at most this share of the time, beside what was saved up. */
+const share = 0.1;
+/** Milliseconds, for the start of a tree, in which most phases change. */
+const mostSaved = 100;
+
 export class StatusCounts {
   readonly #sink: StatusSink | undefined;
+  /** Since the last snapshot a phase has changed. At first there is no snapshot. */
+  #isOld = true;
+  /** Milliseconds that snapshots of changed phases may take, at the time `#counted`. */
+  #saved = mostSaved;
+  #counted = 0;
 
   /** Without a sink nothing is counted. */
   constructor(sink: StatusSink | undefined) {
@@ -22,8 +32,27 @@ export class StatusCounts {
     return this.#sink !== undefined && this.#sink.words[statusWords.wanted] !== 0;
   }
 
-  judged(verdict: number): void {
-    if (this.#sink !== undefined) this.#sink.words[statusWords.verdicts + verdict]!++;
+  get isServed(): boolean {
+    return this.#sink !== undefined;
+  }
+
+  /**
+   * A reader that comes later finds the phases of a tree whose calls the filter decides from then on.
+   *
+   * @param changed the judgement has changed a phase
+   */
+  judged(verdict: number, changed: boolean): void {
+    if (this.#sink === undefined) return;
+    this.#sink.words[statusWords.verdicts + verdict]!++;
+    this.#isOld ||= changed;
+    if (this.#isOld && this.#isAffordable()) this.#sink.words[statusWords.wanted] = 1;
+  }
+
+  #isAffordable(): boolean {
+    const now = performance.now();
+    this.#saved = Math.min(mostSaved, this.#saved + share * (now - this.#counted));
+    this.#counted = now;
+    return this.#saved > 0;
   }
 
   refused(): void {
@@ -33,6 +62,9 @@ export class StatusCounts {
   tell(memory: JudgementMemory, registry: TaskRegistry): void {
     if (this.#sink === undefined) return;
     this.#sink.words[statusWords.wanted] = 0;
+    this.#isOld = false;
+    const begin = performance.now();
     this.#sink.put(takeSnapshot(memory, registry));
+    this.#saved -= performance.now() - begin;
   }
 }

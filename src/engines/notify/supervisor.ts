@@ -382,7 +382,7 @@ export class Supervisor {
     const phases = this.#phases.read(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
-    this.#status.judged(verdict);
+    this.#status.judged(verdict, this.#status.isServed && this.#phases.differ(phases, caller));
     const answer = this.#audit ? "pass" : answers[action];
     const passes = answer === "pass";
     const kills = answer === "kill";

@@ -51,12 +51,21 @@ export function compareWithBound(bound: StaticBound, { permissions }: Proposal):
   };
 }
 
+/** The files of places. */
+const filesOf = (places: readonly string[]): string =>
+  [...new Set(places.map((place) => place.replace(/\+0x[0-9a-f]+$/, "")))].join(", ");
+
 function describeBound({ bound, seen, onlyPossible, onlySeen }: BoundComparison): string[] {
-  const { calls, files, sites, unresolved, missing, loadsLibraries } = bound;
+  const { calls, files, sites, unresolved, missing, loadsLibraries, executable } = bound;
   const notes = [
     `${unresolved.length} of ${plural(sites, "system call instruction")} have a number that is computed, or not followed`,
     ...(missing.length > 0 ? [`libraries that were not found: ${missing.join(", ")}`] : []),
     ...(loadsLibraries ? ["the program can load further libraries (dlopen)"] : []),
+    ...(executable.length > 0
+      ? [
+          `${plural(executable.length, "call")} of mmap or mprotect can make memory executable (${filesOf(executable)}): code that the program writes there is not in the bound`,
+        ]
+      : []),
   ];
   return [
     "",

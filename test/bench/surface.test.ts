@@ -213,6 +213,7 @@ it("the document says of each server that was not measured why, and explains a l
     unresolved: ["/usr/sbin/nginx+0x10"],
     missing: [],
     loadsLibraries: true,
+    executable: [],
   };
   const enforcement = { failed: [], refused: ["listen at p.ts:1:1"], fallbacks: 0, rates: undefined };
   const text = documentOf({

@@ -11,6 +11,7 @@ export const aarch64: Machine = {
   architecture: "aarch64",
   number: "x8",
   parameters: new Set(Array.from({ length: 8 }, (_, index) => `x${index}`)),
+  third: "x2",
   pushed: 0,
   // R_AARCH64_GLOB_DAT, R_AARCH64_JUMP_SLOT
   readByCode: new Set([1025, 1026]),

@@ -59,6 +59,14 @@ export class CallGraph {
     return this.#callers.get(image)!.get(start) ?? [];
   }
 
+  /** The calls that other files make of what one exports by this name; also its own, if there is only one file. */
+  callersOfExport(name: string): readonly Site[] {
+    const isAlone = this.#images.length === 1;
+    return (this.#exports.get(name) ?? []).flatMap(([image, start]) =>
+      this.callersOf(image, start).filter((site) => isAlone || site.image !== image),
+    );
+  }
+
   /** Whether it can be called by a pointer. */
   isTaken(image: ElfImage, start: number): boolean {
     return this.#taken.get(image)!.has(start);

@@ -41,6 +41,8 @@ export interface Machine {
   readonly number: string;
   /** Registers of a function's parameters. */
   readonly parameters: ReadonlySet<string>;
+  /** The register of the third one. */
+  readonly third: string;
   /** Bytes that a call pushes. */
   readonly pushed: number;
   /** R_… (elf.h): slots of the GOT that only code reads. */

@@ -120,6 +120,26 @@ describe("a static bound", () => {
     }
   });
 
+  it.for([
+    ["x86-64", "cc", reason],
+    ["arm64", crossCompiler, noCross],
+  ] as const)("counts the calls that make memory executable on %s", async ([name, compiler, missing], context) => {
+    if (missing !== undefined) context.skip(missing);
+    const text = (body: string) =>
+      `#define _GNU_SOURCE\n#include <sys/mman.h>\nint main(int argc, char **argv) { (void)argv; ${body} return 0; }\n`;
+    const counted = async (of: string, body: string) => {
+      const file = compiledBy(compiler, text(body), `${of}-${name}`, "", []);
+      const { executable } = await boundOf(file);
+      expect(executable.every((place) => place.startsWith(`${file}+0x`))).toBe(true);
+      return executable.length;
+    };
+    const map = (protection: string) => `mmap(0, 4096, ${protection}, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);`;
+    expect(await counted("data", map("PROT_READ | PROT_WRITE"))).toBe(0);
+    expect(await counted("code", map("PROT_READ | PROT_EXEC"))).toBe(1);
+    expect(await counted("later", "mprotect(&main, 4096, PROT_EXEC); mprotect(&main, 4096, PROT_READ);")).toBe(1);
+    expect(await counted("computed", map("argc"))).toBe(1);
+  });
+
   it("refuses a module for another architecture", async (context) => {
     if (reason !== undefined || noCross !== undefined) context.skip(reason ?? noCross!);
     const file = compiledBy(crossCompiler, armProgram, "foreign", "0", []);

@@ -6,7 +6,7 @@
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import { aarch64 } from "./aarch64.ts";
-import { CallGraph } from "./call-graph.ts";
+import { CallGraph, type Site } from "./call-graph.ts";
 import type { Disassembler, Instruction } from "./disassembler.ts";
 import type { ElfImage } from "./image.ts";
 import { readImages } from "./libraries.ts";
@@ -29,6 +29,8 @@ export interface StaticBound {
   readonly missing: readonly string[];
   /** Whether the program can load further libraries. */
   readonly loadsLibraries: boolean;
+  /** Calls of mmap, mprotect and pkey_mprotect that make memory executable, or whose protection is not a constant. */
+  readonly executable: readonly string[];
 }
 
 /**
@@ -69,7 +71,25 @@ export function findStaticBound(
     unresolved: [...unresolved].sort(),
     missing,
     loadsLibraries: graph.imported.has("dlopen") || graph.imported.has("__libc_dlopen_mode"),
+    executable: executableIn(graph, tracer, machine),
   };
+}
+
+/** The C library's functions whose third argument is a protection. */
+const protecting = ["mmap", "mmap64", "mprotect", "pkey_mprotect"];
+/** PROT_EXEC of asm-generic/mman-common.h. */
+const executes = 4;
+
+/** The loader's own calls are not among these: it maps files. */
+function executableIn(graph: CallGraph, tracer: Tracer, machine: Machine): readonly string[] {
+  const found = new Set<string>();
+  for (const site of protecting.flatMap((name) => graph.callersOfExport(name))) {
+    const protection = tracer.valueAtCall(site, { is: "register", name: machine.third });
+    if (protection === undefined) continue;
+    if (protection.isOpen || [...protection.values].some((value) => (value & executes) !== 0))
+      found.add(`${site.image.file}+0x${site.at.toString(16)}`);
+  }
+  return [...found].sort();
 }
 
 interface Found {
@@ -97,6 +117,14 @@ class Tracer {
     return this.#codeOf(image, start)
       .list.filter((instruction) => this.#machine.isKernelCall(instruction))
       .map(({ address }) => address);
+  }
+
+  /** What the location can have at a call. Undefined if no instruction is there, or nothing reaches it. */
+  valueAtCall({ image, caller, at }: Site, location: Location): Found | undefined {
+    if (!this.#graph.isReached(image, caller)) return undefined;
+    // Bytes that only looked like a call are in no list of instructions.
+    if (this.#codeOf(image, caller).indexOf.get(at) === undefined) return undefined;
+    return this.valuesAt(image, caller, at, location, 1);
   }
 
   /** What the location can have just before the instruction. */

@@ -16,6 +16,7 @@ export const x86_64: Machine = {
   architecture: "x86_64",
   number: "rax",
   parameters,
+  third: "rdx",
   pushed: 8,
   // R_X86_64_GLOB_DAT, R_X86_64_JUMP_SLOT
   readByCode: new Set([6, 7]),

@@ -110,11 +110,11 @@ describe("inside another supervisor", () => {
 });
 
 describe("a bundle on a kernel without the series", () => {
-  it.each([[], ["--engine", "notify"], ["--best-effort"]])("is refused with the reason: %s", (...options) => {
+  it.for([[], ["--engine", "notify"], ["--best-effort"]])("is refused with the reason: %s", (options, context) => {
     const bundle = join(folder, "inner.pcl");
     expect(portcullis(["compile", "-p", inner, "-o", bundle]).status).toBe(0);
     const { status, stderr } = portcullis(["run", "-q", ...options, "-p", bundle, "--", "/bin/true"]);
-    if (status === 0) return; // this kernel has the series
+    if (status === 0) context.skip("this kernel has the series, and runs the bundle");
     expect({ status, stderr }).toEqual({ status: 125, stderr: expect.stringContaining("error P0911: ") as string });
     expect(stderr).toContain("help: run the policy that it was compiled from; `launcher run --best-effort`");
   });

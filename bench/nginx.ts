@@ -6,7 +6,7 @@ import { startNginx } from "./support/nginx-server.ts";
 import { pairs, print } from "./support/pairs.ts";
 
 async function row(name: string, count: number, prefix: readonly string[], limit?: string): Promise<void> {
-  const server = await startNginx(18_481, prefix);
+  const server = await startNginx(prefix);
   try {
     const result = await pairs(count, server.requestsPerSecond, plain.requestsPerSecond);
     const context = limit === undefined ? { informative: true as const } : { limit };
@@ -16,7 +16,7 @@ async function row(name: string, count: number, prefix: readonly string[], limit
   }
 }
 
-const plain = await startNginx(18_480, []);
+const plain = await startNginx([]);
 try {
   // The limit leaves little room for noise, so this row takes more pairs.
   const guard = ["bin/portcullis", "run", "-q", "-p", "policies/nginx.ts", "--"];

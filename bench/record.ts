@@ -29,8 +29,7 @@ removeWithUs(folder);
 /** The machine measures this recorder only. */
 const only = process.env["PORTCULLIS_BENCH_RECORDER"];
 
-let port = 18_490;
-const starts = { nginx: (prefix: readonly string[]) => startNginx(port++, prefix), redis: startRedis };
+const starts = { nginx: startNginx, redis: startRedis };
 type Name = keyof typeof starts;
 const names = Object.keys(starts) as readonly Name[];
 

@@ -4,10 +4,10 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../bench/support/port.ts";
 import type { PolicyEvent } from "../src/events/event.ts";
 
 const portcullis = "bin/portcullis";
@@ -23,16 +23,6 @@ function heading(text: string): void {
 function check(what: string, holds: boolean, detail = ""): void {
   console.log(`  ${holds ? "ok  " : "FAIL"}  ${what}${detail ? `  (${detail})` : ""}`);
   if (!holds) failures.push(what);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(address)));
-    });
-    server.on("error", reject);
-  });
 }
 
 function eventsOf(file: string): PolicyEvent[] {

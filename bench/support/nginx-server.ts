@@ -6,10 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { removeWithUs, startWithUs } from "./end-with-us.ts";
+import { freePort } from "./port.ts";
 import { coreOfLoad, mostAttempts, type Server } from "./server.ts";
 
 /** `prefix`: the words before the server's own. */
-export async function startNginx(port: number, prefix: readonly string[]): Promise<Server> {
+export async function startNginx(prefix: readonly string[]): Promise<Server> {
+  const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
   chmodSync(folder, 0o755);
   removeWithUs(folder);

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server as HttpServer } from "node:http";
-import { type AddressInfo, createServer as createTcp } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -56,15 +56,6 @@ export class Site {
     mkdirSync(folder, { recursive: true });
     if (user !== undefined && this.isRoot) chownSync(folder, userId(user), -1);
     return folder;
-  }
-
-  /** A port of 127.0.0.1 that is free now, for TCP. */
-  async port(): Promise<number> {
-    const probe = createTcp();
-    await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-    const { port } = probe.address() as AddressInfo;
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
   }
 
   /** A self-signed certificate and its key. */

@@ -1,5 +1,6 @@
 /** Apache of Debian with its default worker model (event): a master, workers with threads, the CGI daemon and a piped log. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/port.ts";
 import { expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, type Site } from "../site.ts";
@@ -69,7 +70,7 @@ const modules = [
 ];
 
 async function configure(site: Site): Promise<Instance> {
-  const [port, tlsPort, downPort] = [await site.port(), await site.port(), await site.port()];
+  const [port, tlsPort, downPort] = [await freePort(), await freePort(), await freePort()];
   const [upstream, php] = [await site.upstream(), await phpUpstream(site)];
   const root = documents(site);
   for (const name of ["www/dav", "locks", "cache", "run"]) site.folderOf(name, "www-data");

@@ -6,6 +6,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import { freePort } from "../../support/port.ts";
 import { expectStatus } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, figure, type Site } from "../site.ts";
@@ -51,7 +52,7 @@ ${hosts.join("")}`.replace("* .wild", "*.wild");
 
 async function configure(site: Site): Promise<Instance> {
   const ports = { dns: 0, tls: 0, https: 0, control: 0, statistics: 0, other: 0 };
-  for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await site.port();
+  for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await freePort();
   const { certificate, key } = site.certificate();
   const data = site.folderOf("data", "bind");
   const keys = site.folderOf("data/keys", "bind");

@@ -1,5 +1,6 @@
 /** lighttpd of Debian: one process with an event loop, and PHP that the server starts, in Debian's configuration. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/port.ts";
 import { Dialogue, expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import type { Site } from "../site.ts";
@@ -38,7 +39,7 @@ const modules = [
 const laterModules = ["deflate", "ssi", "fastcgi", "proxy", "wstunnel", "openssl"];
 
 async function configure(site: Site): Promise<Instance> {
-  const [port, tlsPort, downPort] = [await site.port(), await site.port(), await site.port()];
+  const [port, tlsPort, downPort] = [await freePort(), await freePort(), await freePort()];
   const upstream = await site.upstream();
   const root = documents(site);
   for (const name of ["uploads", "cache", "run"]) site.folderOf(name, "www-data");

@@ -1,5 +1,6 @@
 /** memcached of Debian: TCP and TLS, items on disk (extstore, which excludes UDP), and all families of its three protocols. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/port.ts";
 import { Dialogue } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { figure, type Site } from "../site.ts";
@@ -29,7 +30,7 @@ const line = /\r\n$/;
 const end = /(?:END|RESET|OK|ERROR.*)\r\n$/;
 
 async function configure(site: Site): Promise<Instance> {
-  const [port, tlsPort] = [await site.port(), await site.port()];
+  const [port, tlsPort] = [await freePort(), await freePort()];
   const { certificate, key } = site.certificate();
   const pidFile = `${site.folderOf("run", "memcache")}/memcached.pid`;
   const disk = `${site.folderOf("disk", "memcache")}/items`;

@@ -1,5 +1,6 @@
 /** nginx of Debian (nginx-light): a master, two workers, a cache manager, and the modules that the package builds in. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/port.ts";
 import { expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, type Site } from "../site.ts";
@@ -19,7 +20,7 @@ export const nginx: Server = {
 };
 
 async function configure(site: Site): Promise<Instance> {
-  const [port, tlsPort, downPort] = [await site.port(), await site.port(), await site.port()];
+  const [port, tlsPort, downPort] = [await freePort(), await freePort(), await freePort()];
   const [upstream, php] = [await site.upstream(), await phpUpstream(site)];
   const root = documents(site);
   const socket = site.path("nginx.socket");

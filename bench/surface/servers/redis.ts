@@ -1,6 +1,7 @@
 /** Redis of Debian: both kinds of persistence, a replica, TLS and a Unix socket, and all families of commands. */
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../support/port.ts";
 import { Dialogue } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, figure, type Site } from "../site.ts";
@@ -260,7 +261,7 @@ const burst = 20_000;
 const reply = /^(?:[+\-:$*%~_,#(=>|][^\r]*\r\n)/;
 
 async function configure(site: Site): Promise<Instance> {
-  const [port, tlsPort, otherPort] = [await site.port(), await site.port(), await site.port()];
+  const [port, tlsPort, otherPort] = [await freePort(), await freePort(), await freePort()];
   const { certificate, key } = site.certificate();
   const folder = site.folderOf("data");
   const other = site.folderOf("other");

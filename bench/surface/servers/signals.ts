@@ -1,6 +1,7 @@
 /** Parts of configurations and loads that several servers share: signals, log rotation, PHP. */
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { connect } from "node:net";
+import { freePort } from "../../support/port.ts";
 import { eventually, type Site } from "../site.ts";
 
 export function signal(pidFile: string, name: NodeJS.Signals): void {
@@ -24,7 +25,7 @@ export async function rotated(
 
 /** Starts PHP behind a FastCGI port. */
 export async function phpUpstream(site: Site): Promise<number> {
-  const port = await site.port();
+  const port = await freePort();
   site.helper(["php-cgi", "-b", `127.0.0.1:${port}`], { PHP_FCGI_CHILDREN: "1", PHP_FCGI_MAX_REQUESTS: "500" });
   await eventually(
     () =>

@@ -13,7 +13,9 @@ const start = Buffer.from([0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 0xff, 8, 0, 0x50, 0x
 const headerSize = start.length + 4;
 /** CRC-32 and size of the text. */
 const trailerSize = 8;
-/** A writer ends a block long before; a larger size in a header is damage. */
+/** Bytes of text at which a writer ends a block. Only a longer line makes a larger one. */
+export const usualText = 4 << 20;
+/** No line is as long; a larger size in a header is damage. */
 const mostText = 64 << 20;
 /** How much is searched at once for the block behind damage. */
 const searchSize = 1 << 20;

@@ -15,7 +15,15 @@ import {
 } from "node:fs";
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
-import { type Compression, isInBlocks, nextCompression, packBlock, readBlocks, sourceOfFile } from "./blocks.ts";
+import {
+  type Compression,
+  isInBlocks,
+  nextCompression,
+  packBlock,
+  readBlocks,
+  sourceOfFile,
+  usualText,
+} from "./blocks.ts";
 
 /** The file cannot be recorded into; nothing in it was changed. */
 export class TraceFileError extends Error {
@@ -121,14 +129,21 @@ export class TraceFile {
     this.#pending += bytes.length;
   }
 
-  /** Writes what was added as a block, unless a write has failed before. */
+  /** Writes what was added in blocks, up to the first write that fails. */
   flush(): void {
-    if (this.#pending === 0) return;
     const text = Buffer.concat(this.#lines);
-    const block = packBlock(text, this.#compression);
-    this.#compression = nextCompression(this.#compression, text.length, block.length);
     this.#lines = [];
     this.#pending = 0;
+    for (let at = 0; at < text.length && this.#fault === undefined; ) {
+      const end = blockEnd(text, at);
+      this.#writeBlock(text.subarray(at, end));
+      at = end;
+    }
+  }
+
+  #writeBlock(text: Buffer): void {
+    const block = packBlock(text, this.#compression);
+    this.#compression = nextCompression(this.#compression, text.length, block.length);
     let done = 0;
     try {
       while (done < block.length) done += writeSync(this.#descriptor, block, done);
@@ -184,6 +199,14 @@ export class TraceFile {
       return `another process has removed or replaced ${this.name}, and ${copy} cannot be written: ${fileFault(error)}`;
     }
   }
+}
+
+/** The end of the last line that fits into a block, or of the first one if none does. */
+function blockEnd(text: Buffer, from: number): number {
+  if (text.length - from <= usualText) return text.length;
+  const last = text.lastIndexOf(10, from + usualText - 1);
+  const end = last >= from ? last : text.indexOf(10, from);
+  return end < 0 ? text.length : end + 1;
 }
 
 function openFile(name: string): number {

@@ -117,11 +117,12 @@ series-check: setup-test setup-kernel build ## Build and test the series patch b
 	@kernel/series-check
 
 # On the debug kernel a minute becomes most of an hour, so its tests have as few iterations as in `make test`.
-test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all iterations, then on the debug kernel
-	@kernel/build stock patched nojit debug vulnerable
+test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all iterations, then on the kernels that check themselves
+	@kernel/build stock patched nojit debug kcsan vulnerable
 	@$(MAKE) --no-print-directory -s -C kernel
 	@PORTCULLIS_FULL=1 npm test --silent -- $(MACHINE_TESTS)
 	@PORTCULLIS_KERNEL=debug npm test --silent -- $(MACHINE_TESTS)
+	@PORTCULLIS_KERNEL=kcsan npm test --silent -- test/kernel/ebpf-filters.test.ts
 
 deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's configuration)
 	@kernel/deb $(DEB_CONFIG)

@@ -15,7 +15,7 @@ const usage = `Usage: kernel/vm run [options] -- COMMAND [ARGS...]
 Runs a command under a kernel in QEMU. It sees the host's files through an overlay in memory, which is lost when the
 machine ends. Processes that the command leaves are killed when it ends.
 
-  --kernel NAME|FILE   patched (default), stock, debug, nojit, dynamic, vulnerable, upto-N (see kernel/build),
+  --kernel NAME|FILE   patched (default), stock, debug, kcsan, nojit, dynamic, vulnerable, upto-N (see kernel/build),
                        or a bzImage
   --user UID[:GID]     the command's user (default 0) and group (default: the same number)
   --cwd DIR            the working directory (default: the current one); every user can search its parent directories
@@ -91,10 +91,10 @@ function assignment(name, text) {
 
 /** The bzImage of a kernel's name, or the file itself. */
 function imageOf(kernel) {
-  if (!/^(patched|stock|debug|nojit|dynamic|vulnerable|upto-\d+)$/.test(kernel)) {
+  if (!/^(patched|stock|debug|kcsan|nojit|dynamic|vulnerable|upto-\d+)$/.test(kernel)) {
     if (!existsSync(kernel))
       fail(
-        `--kernel ${kernel}: no such file, and not one of patched, stock, debug, nojit, dynamic, vulnerable, upto-N`,
+        `--kernel ${kernel}: no such file, and not one of patched, stock, debug, kcsan, nojit, dynamic, vulnerable, upto-N`,
       );
     return kernel;
   }

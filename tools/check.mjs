@@ -6,10 +6,11 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 /** Our C. What kernel/patches adds to the kernel is checked by the kernel's own tools (kernel/series-check). */
-const ourC = ["native", "bench", "demo", "kernel/machine", "kernel/bpf-selftests", "test"].flatMap((folder) =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((file) => /\.[ch]$/.test(file))
-    .map((file) => join(folder, file)),
+const ourC = ["native", "bench", "demo", "kernel/machine", "kernel/bpf-selftests", "kernel/criu", "test"].flatMap(
+  (folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => /\.[ch]$/.test(file))
+      .map((file) => join(folder, file)),
 );
 const bin = (name) => join("node_modules/.bin", name);
 

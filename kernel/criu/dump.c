@@ -373,8 +373,8 @@ static int dump_thread(struct tree *tree, const struct task *task, pid_t root)
 			filter->older = older;
 			filter->depth = off;
 			filter->flags = info.flags;
-			if (info.flags & SECCOMP_FILTER_FLAG_EXTENDED ? dump_extended(filter, task->here, root, &info) :
-									dump_classic(filter, task->here))
+			if (info.flags & SECCOMP_FILTER_FLAG_EXTENDED ? dump_extended(filter, task->here, root, &info)
+								      : dump_classic(filter, task->here))
 				return -1;
 		}
 		if (!thread)

@@ -10,8 +10,8 @@
 
 #include "plugin.h"
 
-#define IMAGE "seccomp-ebpf.img"
-#define MAGIC 0x46424350 /* "PCBF" */
+#define IMAGE	"seccomp-ebpf.img"
+#define MAGIC	0x46424350 /* "PCBF" */
 #define VERSION 2
 /* No array of an image is longer, in bytes. */
 #define MAX_ARRAY (64 << 20)

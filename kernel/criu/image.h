@@ -77,9 +77,9 @@ struct filter {
 	/* Those that all processes share */
 	struct object *objects;
 	/* not in the image: */
-	__u32 depth; /* how many older ones there are */
+	__u32 depth;	    /* how many older ones there are */
 	__u32 alive, found; /* processes that have it, and those of the tree */
-	int fd; /* see PTRACE_SECCOMP_GET_FILTERS */
+	int fd;		    /* see PTRACE_SECCOMP_GET_FILTERS */
 };
 
 struct thread {

@@ -15,10 +15,10 @@
 void print_on_level(unsigned int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int seccomp_collect_entry(pid_t tid, unsigned int mode) __attribute__((weak));
 
-#define NAME "seccomp_ebpf"
+#define NAME		       "seccomp_ebpf"
 #define say_error(format, ...) print_on_level(1, NAME ": " format "\n", ##__VA_ARGS__)
 #define say_errno(format, ...) say_error(format ": %s", ##__VA_ARGS__, strerror(errno))
-#define say_info(format, ...) print_on_level(3, NAME ": " format "\n", ##__VA_ARGS__)
+#define say_info(format, ...)  print_on_level(3, NAME ": " format "\n", ##__VA_ARGS__)
 
 long bpf(int command, union bpf_attr *attr);
 

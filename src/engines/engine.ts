@@ -47,10 +47,21 @@ export interface EngineRunOptions extends RunOptions {
   readonly events: boolean;
 }
 
+/** Sentences about one engine on the page of `run`. */
+export interface RunHelp {
+  /** The role of portcullis while the command runs. */
+  readonly supervision: string;
+  readonly "no-denial-events"?: string;
+  readonly "kill-events": string;
+  /** The exit status after a verdict that kills, without a full stop. */
+  readonly killed: string;
+}
+
 export interface EngineRuntime<Name extends string, Policy extends EnginePolicy> {
   readonly name: Name;
   /** For help pages: a description and the requirements. */
   readonly summary: string;
+  readonly runHelp: RunHelp;
   /** `run --audit` works with it. */
   readonly audits: boolean;
   /** `run --status` works with it. */

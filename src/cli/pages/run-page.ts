@@ -1,8 +1,12 @@
 /** The manual page and the options of `run`. */
+import type { RunHelp } from "../../engines/engine.ts";
 import { engines } from "../../engines/registry.ts";
 import { engineChoices } from "../engine.ts";
 import { policyOptions } from "../policy/arguments.ts";
 import { failed, type Verb } from "../verb.ts";
+
+/** The engines' sentences for a part of the page. */
+const ofEngines = (part: keyof RunHelp): string => engines.flatMap(({ runHelp }) => runHelp[part] ?? []).join(" ");
 
 const auditing = engines.filter(({ audits }) => audits).map(({ name }) => name);
 
@@ -14,7 +18,7 @@ export const runPage: Omit<Verb, "execute"> = {
     "Starts the command with the policy in force before its first instruction, for it and all its descendants, until the last of them has ended. A policy cannot be removed. The command has the terminal, signals, standard input and output of portcullis.",
     "The options of portcullis end at -- or at the first word that is not an option.",
     "Each evaluation whose verdict is not a plain allow becomes an event: a readable line on standard error, or with --events a JSON object per line (docs/events.md). Repeated events are counted instead of printed. Neither the command nor the supervisor waits for the reader of events.",
-    "If this machine cannot enforce the policy, portcullis does not start the command and prints a remedy; --best-effort starts it with the part that can be enforced. If portcullis is killed under the engine notify, calls that need its verdict fail with ENOSYS; if it is stopped, they wait. They never pass. Under seccomp-ebpf no call needs it: with -q, and without --timeout, --kill-tree and --die-with-parent, portcullis executes the command in its own process.",
+    `If this machine cannot enforce the policy, portcullis does not start the command and prints a remedy; --best-effort starts it with the part that can be enforced. ${ofEngines("supervision")}`,
     "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status. SIGINT, SIGTERM, SIGHUP and SIGQUIT end that wait: portcullis sends the signal to the whole tree, and SIGKILL two seconds later. Before the command ends, it passes signals to the command only; during the start, they end portcullis, and no command runs.",
     "The command inherits everything that portcullis was started with: file descriptors, ignored and blocked signals, limits, arguments and environment byte for byte, except for a descriptor above 2 that --events or -p names. It differs in its parent, in no_new_privs and in the filter.",
     "Compiled policies are cached in $XDG_CACHE_HOME/portcullis (~/.cache/portcullis); an entry is valid while its source files have the same content.",
@@ -35,12 +39,10 @@ export const runPage: Omit<Verb, "execute"> = {
       about: `Enforce nothing: each verdict becomes an event, and the call passes. Only foreign ABIs and io_uring are still refused. Always uses ${auditing.join(" or ")}.`,
     },
     "no-denial-events": {
-      about:
-        "Let the kernel give denials and logs that need no state by itself: faster, but without events. Under seccomp-ebpf, verdicts then do not become events; reports do.",
+      about: `Let the kernel give denials and logs that need no state by itself: faster, but without events. ${ofEngines("no-denial-events")}`,
     },
     "kill-events": {
-      about:
-        "Under notify: the supervisor carries out static kills, with SIGKILL, so that each becomes an event with the call, the policy's line and the phases; the exit status is 137. Such a call costs a few microseconds more, kill thread kills the process, and if the supervisor has died the call fails (ENOSYS) and its caller survives. Under seccomp-ebpf kills are always events.",
+      about: `Make each static kill an event, with the call, the policy's line and the phases. ${ofEngines("kill-events")}`,
     },
     timeout: {
       value: "TIME",
@@ -83,7 +85,7 @@ export const runPage: Omit<Verb, "execute"> = {
     ["N", "The command's own status."],
     [
       "128+N",
-      "Signal N ended the command: 159 (SIGSYS) when the kernel killed it (under seccomp-ebpf always, under notify for the policy's static part, with a message), 137 (SIGKILL) when the supervisor did.",
+      `Signal N ended the command. If a verdict killed it: ${engines.map(({ runHelp }) => runHelp.killed).join("; ")}.`,
     ],
     ["127", "The command was not found."],
     ["126", "The command was found but cannot be executed."],

@@ -9,6 +9,13 @@ import { printVariant } from "./variant.ts";
 export const seccompEbpfEngine: EngineRuntime<"seccomp-ebpf", SeccompEbpfPolicy> = {
   name: "seccomp-ebpf",
   summary: "the kernel itself; needs one with portcullis's patches",
+  runHelp: {
+    supervision:
+      "Under seccomp-ebpf no call needs portcullis: with -q, and without --timeout, --kill-tree and --die-with-parent, it executes the command in its own process.",
+    "no-denial-events": "Under seccomp-ebpf, verdicts then do not become events; reports do.",
+    "kill-events": "Under seccomp-ebpf all kills are events without this option.",
+    killed: "under seccomp-ebpf 159 (SIGSYS)",
+  },
   audits: false,
   hasStatus: true,
   statusLacks,

@@ -5,7 +5,7 @@
  *
  * The types are those of language/types/index.d.ts; test/types checks that the names agree.
  */
-import { durationForm, parseDuration } from "./language/values/durations.ts";
+import { durationForm, parseDuration } from "./linux/durations.ts";
 
 /** The default export of a policy module. */
 export interface InertPolicy {

@@ -11,21 +11,24 @@ import type { Program } from "../../src/ir/program.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls, callByName } from "../../src/linux/calls.ts";
+import { durationUnits } from "../../src/linux/durations.ts";
+import { errno } from "../../src/linux/errno-numbers.ts";
+import { returnAction, returnWord } from "../../src/linux/return-word.ts";
 
 const architecture = "x86_64";
-const allowed = 0x7fff_0000;
-const killed = 0x8000_0000;
-const denied = (errno: number): number => 0x0005_0000 + errno;
+const allowed = returnAction.ALLOW;
+const killed = returnAction.KILL_PROCESS;
+const denied = (errno: number): number => returnWord("ERRNO", errno);
 
 /** The trial target with seccomp's return words as results: equal verdicts are equal words, as in the C programs. */
 export const benchTarget: EbpfTarget = {
   ...trialTarget,
   word(program, verdict) {
-    const { action, errno } = program.verdicts[verdict]!;
-    return BigInt(action === "allow" ? allowed : action === "deny" ? denied(errno) : killed);
+    const { action, errno: number } = program.verdicts[verdict]!;
+    return BigInt(action === "allow" ? allowed : action === "deny" ? denied(number) : killed);
   },
   always: allowed,
-  refused: BigInt(denied(38)),
+  refused: BigInt(denied(errno.ENOSYS)),
 };
 
 export function load(path: string): Program {
@@ -43,7 +46,7 @@ export interface Step {
   readonly circumstances: Circumstances;
 }
 
-const milliseconds = 1_000_000n;
+const milliseconds = durationUnits.ms;
 
 /** One call every 10 ms. */
 function steps(calls: readonly (readonly [name: string, ...values: bigint[]])[]): Step[] {

@@ -1,6 +1,6 @@
 /** Options whose value is an integer or a length of time. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { type DurationUnit, durationUnits } from "../language/values/durations.ts";
+import { type DurationUnit, durationUnits } from "../linux/durations.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /**

@@ -4,6 +4,7 @@
  * Byte counts are for the simplest layout: a word for each cell; for each table a word with the number of entries, then
  * keys, and values if the table holds values.
  */
+import { durationUnits } from "../linux/durations.ts";
 import { maximumSigned, maximumWord } from "../linux/word.ts";
 import type { Cell, Program, Scope, Table } from "./program.ts";
 
@@ -22,7 +23,7 @@ export const maximumRooms = 32;
 export const maximumSides = 32;
 
 /** The wait for admission, in nanoseconds: 1 ms to 60 s. */
-export const roomTimeout = { least: 1_000_000n, most: 60_000_000_000n } as const;
+export const roomTimeout = { least: durationUnits.ms, most: durationUnits.min } as const;
 
 /** The rooms that one evaluation may enter. */
 export const maximumEnteredRooms = 4;

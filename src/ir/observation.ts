@@ -4,7 +4,7 @@
  * were read. `observe.ts` is the reference meaning of the words.
  */
 import type { StructureName } from "../linux/pointees.ts";
-import { maximumWord } from "../linux/word.ts";
+import { maximumHalf, maximumWord } from "../linux/word.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
 
@@ -110,8 +110,6 @@ export const addressKinds = [
 ] as const;
 export type AddressKind = (typeof addressKinds)[number];
 
-/** PATH_MAX (include/uapi/linux/limits.h), with the NUL. */
-export const pathBytes = 4096;
 /** sizeof(struct sockaddr_storage). */
 export const addressBytes = 128;
 /** Patterns of one word. The kernel's matcher returns their bits, or a negative error (compile/ebpf/memory/). */
@@ -130,7 +128,7 @@ export const maximumListBytes = 128 * 1024;
 export function wordMaximum({ reads }: ObservedWord): bigint {
   switch (reads.is) {
     case "length":
-      return 0xffff_ffffn;
+      return maximumHalf;
     case "matches":
     case "any-entry":
       return (1n << BigInt(reads.patterns.length)) - 1n;

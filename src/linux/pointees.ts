@@ -108,8 +108,9 @@ export const structureTypes: { readonly [S in StructureName]: string } = {
 };
 
 const path: Pointee = { is: "path" };
-/** PATH_MAX, with the NUL. */
-const pathText: Pointee = { is: "string", bytes: 4096 };
+/** PATH_MAX (include/uapi/linux/limits.h), with the NUL. */
+export const pathBytes = 4096;
+const pathText: Pointee = { is: "string", bytes: pathBytes };
 const address = (length: string): Pointee => ({ is: "address", length });
 const structure = (name: StructureName, length?: string): Pointee => ({ is: "structure", structure: name, length });
 

@@ -7,6 +7,15 @@ export const creatingCalls = ["fork", "vfork", "clone", "clone3"] as const;
 export type CreatingCall = (typeof creatingCalls)[number];
 
 export const executingCalls = ["execve", "execveat"] as const;
+type ExecutingCall = (typeof executingCalls)[number];
+
+export function isCreatingCall(name: string): name is CreatingCall {
+  return (creatingCalls as readonly string[]).includes(name);
+}
+
+export function isExecutingCall(name: string): name is ExecutingCall {
+  return (executingCalls as readonly string[]).includes(name);
+}
 
 /** include/uapi/linux/sched.h */
 export const cloneFlag = {
@@ -20,7 +29,7 @@ export const cloneFlag = {
 
 /** The calls' numbers, without those that the architecture lacks. */
 export function numbersOf(
-  names: readonly (CreatingCall | (typeof executingCalls)[number])[],
+  names: readonly (CreatingCall | ExecutingCall)[],
   architecture: ArchitectureName,
 ): readonly number[] {
   return names.map((name) => callNumber(name, architecture)).filter((number) => number >= 0);

@@ -2,6 +2,7 @@
  * UTF-8 byte by byte (RFC 3629, section 4), down to symbols: facts about a character before its last byte. Sequences
  * that the symbols do not tell apart have the same state.
  */
+import { lastCode } from "./glob.ts";
 import type { Symbols } from "./symbols.ts";
 import type { Work } from "./work.ts";
 
@@ -26,7 +27,6 @@ export interface Decoder {
 
 /** By the number of bytes behind the first: the first code point that needs so many. */
 const smallest = [0, 0x80, 0x800, 0x10000];
-const lastCode = 0x10ffff;
 const surrogates = { from: 0xd800, to: 0xdfff };
 
 export function makeDecoder(symbols: Symbols, work: Work): Decoder {

@@ -26,7 +26,8 @@ export type GlobItem =
   | { readonly kind: "alternatives"; readonly alternatives: readonly (readonly GlobItem[])[] };
 
 export const slash = 0x2f;
-const lastCode = 0x10ffff;
+/** Of Unicode. */
+export const lastCode = 0x10ffff;
 
 /** Everything but the given ones and `/`. */
 function without(intervals: readonly Interval[]): CharacterSet {

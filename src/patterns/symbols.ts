@@ -2,7 +2,7 @@
  * The characters that a set of patterns tells apart, as a small alphabet of symbols: characters with the same symbol are in
  * the same sets. A byte that is in no valid UTF-8 sequence has a symbol too.
  */
-import type { CharacterSet } from "./glob.ts";
+import { type CharacterSet, lastCode } from "./glob.ts";
 import type { Work } from "./work.ts";
 
 export interface Symbols {
@@ -19,7 +19,6 @@ export interface Symbols {
 
 /** Boundaries of symbols for all patterns: ASCII characters are one byte, others are several. */
 const firstLong = 0x80;
-const lastCode = 0x10ffff;
 
 export function symbolsOf(sets: readonly CharacterSet[], work: Work): Symbols {
   const cuts = new Set([0, firstLong]);

@@ -4,12 +4,11 @@
  */
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { structureField } from "../engines/simulate/given-memory.ts";
-import { pathBytes } from "../ir/observation.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription, CallParameter, Rewrite } from "../linux/call.ts";
 import { registerOf } from "../linux/calls.ts";
-import { pointeeOf, structures } from "../linux/pointees.ts";
-import { executingCalls } from "../linux/process-calls.ts";
+import { pathBytes, pointeeOf, structures } from "../linux/pointees.ts";
+import { isExecutingCall } from "../linux/process-calls.ts";
 import { rewritesOf } from "../linux/rewrites.ts";
 import type { CallEvent, Word } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
@@ -63,7 +62,6 @@ const fieldsOfCalls: Readonly<Record<string, readonly { parameter: string; field
 };
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const executing: ReadonlySet<string> = new Set(executingCalls);
 
 export function aspectsOf(call: CallDescription, detail: Detail, architecture: ArchitectureName): readonly Aspect[] {
   const aspects = call.parameters.flatMap((parameter, position): Aspect[] => {
@@ -87,7 +85,7 @@ function aspectOfParameter(call: string, parameter: CallParameter, detail: Detai
       return meaningful.has(name) && !type.includes("char") ? [{ is: "integer", parameter: name, signed, index }] : [];
     case "pointer": {
       const pointee = pointeeOf(call, name);
-      if (detail !== "paths" && !executing.has(call)) return [];
+      if (detail !== "paths" && !isExecutingCall(call)) return [];
       switch (pointee?.is) {
         case "path":
         case "string":

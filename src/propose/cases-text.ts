@@ -8,7 +8,7 @@ import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByNumber, registerOf } from "../linux/calls.ts";
-import { creatingCalls } from "../linux/process-calls.ts";
+import { isCreatingCall } from "../linux/process-calls.ts";
 import type { CallEvent, TraceEvent } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
 import { printTraceCall } from "../traces/words.ts";
@@ -19,8 +19,6 @@ const mostProcesses = 40;
 const mostLines = 1000;
 /** With a name and a verdict, a line of a case file has at most 4,096 characters. */
 const longestCall = 4000;
-
-const creating = new Set<string>(creatingCalls);
 
 class CaseWriter {
   readonly #architecture: ArchitectureName;
@@ -113,7 +111,7 @@ class CaseWriter {
     const changes = before !== JSON.stringify(phases.after) || this.#counted.has(call.name);
     if (verdict !== "allow" && !changes) return;
     const key = `${call.name} ${rule} ${before}`;
-    const isCreating = creating.has(call.name); // A birth may follow; its line belongs here.
+    const isCreating = isCreatingCall(call.name); // A birth may follow; its line belongs here.
     if (!changes && (this.#lines.length >= mostLines || (this.#seen.has(key) && !isCreating))) return;
     const text = this.#written(event, call);
     if (isCreating && text !== undefined && verdict === "allow")

@@ -8,7 +8,7 @@ import type { CallDescription } from "../linux/call.ts";
 import { callByNumber } from "../linux/calls.ts";
 import { nameCall } from "../linux/decode.ts";
 import { exemptCalls } from "../linux/exempt-calls.ts";
-import { executingCalls } from "../linux/process-calls.ts";
+import { isExecutingCall } from "../linux/process-calls.ts";
 import { Faults } from "../traces/faults.ts";
 import type { CallEvent, TraceEvent, TraceHead } from "../traces/trace.ts";
 import { type Aspect, aspectsOf, type Detail, latin, type Value, valueIn } from "./aspects.ts";
@@ -89,7 +89,6 @@ export const unseenCalls: ReadonlySet<string> = new Set([
   ...["restart_syscall", "rt_sigreturn", "exit", "exit_group"],
   ...exemptCalls,
 ]);
-const executing: ReadonlySet<string> = new Set(executingCalls);
 /** The bound on different values of a call's texts; beyond it, the history distinguishes only their folders. */
 const mostSignatures = 20_000;
 
@@ -259,7 +258,7 @@ export class HistoryBuilder implements History {
       found.last = position;
       if (found.firsts.length < mostFirsts) found.firsts.push(position);
     }
-    if (executing.has(call.name)) this.#execute(process, signature, position);
+    if (isExecutingCall(call.name)) this.#execute(process, signature, position);
   }
 
   #executed({ segment: { origin } }: Process): void {

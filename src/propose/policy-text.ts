@@ -1,6 +1,9 @@
 /** Prints a proposal as a policy: a TypeScript module with a comment on the origin of each rule. */
+
 import { jsonText, safeText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import { fallbacks } from "../linux/fallbacks.ts";
+import { isExecutingCall } from "../linux/process-calls.ts";
 import type { AddressCase } from "./addresses.ts";
 import type { History } from "./history.ts";
 import { comment, conditional, identifier, list } from "./layout.ts";
@@ -25,15 +28,6 @@ interface Sources {
   /** Paragraphs for the head of the module. */
   readonly about: readonly string[];
 }
-
-/** Calls that the C library tries before an older one. If only the older one was recorded, they fail with ENOSYS. */
-const fallbacks: readonly { readonly call: string; readonly to: readonly string[] }[] = [
-  { call: "clone3", to: ["clone"] },
-  { call: "faccessat2", to: ["faccessat"] },
-  { call: "fchmodat2", to: ["fchmodat"] },
-  { call: "statx", to: ["newfstatat"] },
-  { call: "openat2", to: ["openat"] },
-];
 
 export function printPolicy(sources: Sources): PolicyText {
   return new Printer(sources).print();
@@ -248,9 +242,10 @@ class Printer {
         plain.set(test, group);
       } else cases.push(...this.#case(use, found.rules));
     }
-    for (const { call, to } of fallbacks) {
-      if (recorded.has(call) || everywhere.has(call) || !to.some((older) => recorded.has(older))) continue;
-      cases.push(...comment(4, "//", `The C library then takes ${to.join(" or ")}.`));
+    // If only the older call was recorded, the newer one fails with ENOSYS.
+    for (const [call, older] of Object.entries(fallbacks)) {
+      if (recorded.has(call) || everywhere.has(call) || !recorded.has(older)) continue;
+      cases.push(...comment(4, "//", `The C library then takes ${older}.`));
       cases.push(`    case "${call}":`, '      return deny("ENOSYS");');
     }
     const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
@@ -459,7 +454,7 @@ class Printer {
     for (const segment of from.segments) {
       for (const id of segment.occurrences.keys()) {
         const { call, aspects, values } = history.signatures[id]!;
-        if (call !== "execve" && call !== "execveat") continue;
+        if (!isExecutingCall(call)) continue;
         const list = paths.get(call) ?? new Set();
         paths.set(call, list);
         const path = values[aspects.findIndex(({ is }) => is === "text")];

@@ -3,7 +3,7 @@
  * one argument or to a socket address, or the second to fourth of such calls. It must be rare, because a supervisor
  * sees each matching call, and every recording must contain it.
  */
-import { creatingCalls } from "../linux/process-calls.ts";
+import { isCreatingCall } from "../linux/process-calls.ts";
 import { destinationsOf } from "./addresses.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
@@ -52,7 +52,6 @@ const fewTimes = 8;
 const fewestDropped = 3;
 const smallestShare = 0.2;
 /** Calls that a child follows, and that a case file writes twice. */
-const creating: ReadonlySet<string> = new Set(creatingCalls);
 /** The number of candidates that are examined in full. */
 const mostCandidates = 400;
 /** The number of the best candidates that are examined in pairs. */
@@ -182,7 +181,7 @@ class Search {
       // A later occurrence is a trigger only if all processes have as many. A child of the same role would inherit the
       // count.
       const { count } = sightings[0]!;
-      if (creating.has(predicate.call)) continue;
+      if (isCreatingCall(predicate.call)) continue;
       const isLast = count > 1 && count <= mostFirsts && sightings.every((one) => one.count === count);
       if (isLast && !this.#inherits) found.push({ key, predicate: { ...predicate, nth: count }, example, order });
     }

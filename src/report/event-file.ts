@@ -1,5 +1,7 @@
 /** Reads the lines of `run --events` (docs/events.md). Lines of other programs, and lines that are cut short, are counted. */
+
 import type { DecisionEvent } from "../events/event.ts";
+import { actionNames } from "../ir/verdicts.ts";
 import type { LineReading } from "../traces/lines.ts";
 
 export interface EventSummary {
@@ -74,7 +76,7 @@ function parse(text: string): Members | undefined {
   }
 }
 
-const verdicts: readonly unknown[] = ["log", "deny", "trap", "kill-thread", "kill-process"];
+const verdicts: readonly unknown[] = actionNames.filter((name) => name !== "allow");
 
 /** The members that a report shows, if they have the right types. */
 function decisionOf(event: Members): DecisionEvent | undefined {

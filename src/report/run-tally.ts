@@ -2,10 +2,12 @@
  * Counts one run of a trace while it is read: its tasks, and the calls of each process in each phase. Memory is bounded:
  * beyond a number of processes, further ones are counted together.
  */
+
 import { basename } from "node:path";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { nameCall } from "../linux/decode.ts";
+import { isExecutingCall } from "../linux/process-calls.ts";
 import type { CallEvent, TraceEvent } from "../traces/trace.ts";
 
 /** Processes with figures of their own. */
@@ -173,7 +175,7 @@ export class RunTally {
     this.calls++;
     const { process } = task;
     const { name } = nameCall(this.architecture, event.architecture, event.number);
-    if (name === "execve" || name === "execveat") task.executing = pathOf(event) ?? task.executing;
+    if (isExecutingCall(name)) task.executing = pathOf(event) ?? task.executing;
     const phase = decision === undefined ? "" : phaseOf(decision.phases.before);
     this.#phase(process, phase, undefined);
     process.calls++;

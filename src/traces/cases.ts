@@ -17,14 +17,14 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
-import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.ts";
-import { durationUnitNames, parseDuration } from "../language/values/durations.ts";
+import { type Action, actionNames, actions, maximumErrno, passes } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
+import { durationUnitNames, parseDuration } from "../linux/durations.ts";
 import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
 import { pointeeOf } from "../linux/pointees.ts";
-import { creatingCalls } from "../linux/process-calls.ts";
+import { creatingCalls, isCreatingCall } from "../linux/process-calls.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
 import { type ArgumentFault, readArgument } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
@@ -150,8 +150,6 @@ interface NumberedCall {
 
 /** The names of calls that the table lacks, in events and by strace. */
 const numberedName = /^(?:call_|syscall_)(0x[0-9a-f]+|\d+)$/;
-
-const creating = new Set<string>(creatingCalls);
 
 class Reader {
   readonly #file: string;
@@ -299,9 +297,9 @@ class Reader {
     const call = this.#callAt(line, at + callAt);
     if (call === undefined) return;
     const name = callByNumber(this.#architecture, call.number)?.name;
-    if (name === undefined || !creating.has(name)) {
+    if (name === undefined || !isCreatingCall(name)) {
       const what = quote(text.slice(callAt));
-      const help = `write ${[...creating].join(", ")}, or ${child} = ${who}.fork()`;
+      const help = `write ${creatingCalls.join(", ")}, or ${child} = ${who}.fork()`;
       this.#faults.add("P0811", this.#place(at + callAt, text.length - callAt), `${what} creates no task`, help);
       return;
     }
@@ -442,7 +440,7 @@ class Reader {
   /** What the next lines of this task can say of its call. */
   #expectBegun(who: string, { action }: ExpectedVerdict): void {
     if (action === "waits") this.#begun.set(who, "waits");
-    else if (action === "allow" || action === "log") this.#begun.set(who, "runs");
+    else if (action !== "fails" && passes({ action })) this.#begun.set(who, "runs");
     else this.#begun.delete(who);
   }
 
@@ -607,7 +605,7 @@ class Reader {
         "P0812",
         place,
         text === "" ? "the verdict is missing" : `${quote(text)} is not a verdict`,
-        "allow, log, deny ERRNO, trap, kill thread or kill process; fails ERRNO if the memory cannot be copied; waits if the call has to wait for a room",
+        `${actionNames.map((name) => (name === "deny" ? "deny ERRNO" : actions[name].text)).join(", ")}; fails ERRNO if the memory cannot be copied; waits if the call has to wait for a room`,
       );
       return undefined;
     }

@@ -15,7 +15,7 @@ import { type ArchitectureName, auditArchitecture } from "../linux/architecture.
 import { callByNumber, registerOf } from "../linux/calls.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { pointeeOf } from "../linux/pointees.ts";
-import { cloneFlag, creatingCalls, executingCalls } from "../linux/process-calls.ts";
+import { cloneFlag, isCreatingCall, isExecutingCall } from "../linux/process-calls.ts";
 import { Faults, numberedLines } from "./faults.ts";
 import { endsEarly, type LineReading } from "./lines.ts";
 import { howToRecord, type StraceCall, type StraceItem, StraceItems } from "./strace-items.ts";
@@ -32,9 +32,6 @@ import {
   type Word,
 } from "./trace.ts";
 import { readMemory } from "./written-memory.ts";
-
-const creations = new Set<string>(creatingCalls);
-const executions = new Set<string>(executingCalls);
 
 /** Each call of it gives all lines of the file. */
 type Lines = () => Iterable<LineReading>;
@@ -121,7 +118,7 @@ function surveyOf(lines: Lines, file: string, architecture: ArchitectureName, fa
     if (item.kind !== "call") continue;
     first ??= item;
     timed &&= item.time !== undefined;
-    if (!creations.has(item.name)) continue;
+    if (!isCreatingCall(item.name)) continue;
     created.set(item.ordinal, item);
     steps.push({ creation: item });
   }
@@ -157,7 +154,7 @@ function findCommand(lines: Iterable<LineReading>): number {
     if (isFirst && line.tid !== undefined) return line.tid;
     isFirst = false;
     if (line.tid !== undefined) named.add(line.tid);
-    if ((what.kind === "call" || what.kind === "resumed") && creations.has(what.name)) {
+    if ((what.kind === "call" || what.kind === "resumed") && isCreatingCall(what.name)) {
       const child = childOf(what.result);
       if (child !== undefined) made.add(child);
     }
@@ -221,7 +218,7 @@ class Linker {
     // The first pass has reported what it found.
     const items = new StraceItems(new Faults(""), this.#architecture, command);
     // The recording begins with the launcher's execve, which is not an event of a policy.
-    let skip = executions.has(first.name) && succeeded(first.result) ? 1 : 0;
+    let skip = isExecutingCall(first.name) && succeeded(first.result) ? 1 : 0;
     for (const reading of lines()) {
       const item = items.take(reading);
       if (item === undefined || skip-- > 0) continue;
@@ -251,7 +248,7 @@ class Linker {
     }
     if (item.kind === "call") {
       yield this.#event(item, time);
-      if (creations.has(item.name) && !item.foreign) yield* this.#birth(item, time);
+      if (isCreatingCall(item.name) && !item.foreign) yield* this.#birth(item, time);
     } else if (item.kind === "returned") {
       yield { kind: "return", tid, result: unknownWord, time, place };
     } else if (item.kind === "ended") {

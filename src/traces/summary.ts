@@ -1,4 +1,5 @@
 /** What a trace has, for people: its runs, and how often each call was made and failed. */
+import { maximumErrno } from "../ir/verdicts.ts";
 import type { LineReading } from "./lines.ts";
 
 /** The members of a line that are counted. Unknown ones are other programs'. */
@@ -52,8 +53,7 @@ export interface TraceSummary {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-/** An errno is below 4096 (include/linux/err.h). */
-const isError = (result: unknown): boolean => typeof result === "number" && result < 0 && result >= -4095;
+const isError = (result: unknown): boolean => typeof result === "number" && result < 0 && result >= -maximumErrno;
 
 export function summarise(lines: Iterable<LineReading>): TraceSummary {
   const summary = new Summary();

@@ -1,4 +1,5 @@
 /** A policy's comparisons of the memory behind a call's pointers, as the policy writes them, and those that hold. */
+
 import {
   addressKinds,
   type Observation,
@@ -13,6 +14,7 @@ import { replaceLeaves } from "../../ir/replace.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { fieldParameter, fieldsOf, isStructureName, noCall } from "../../linux/structure-text.ts";
+import { maximumWord } from "../../linux/word.ts";
 import { type CidrBlock, printBlock } from "../../patterns/cidr.ts";
 import { describePattern, type Pattern } from "../../patterns/pattern.ts";
 import type { Decision, SplitPolicy } from "../decision.ts";
@@ -252,9 +254,8 @@ function addressRange(
   if (low !== undefined && low.observation !== observation) return undefined;
   const parts = found.map(({ part }) => part);
   const join = (upper: bigint, lower: bigint) => (upper << 64n) | lower;
-  const most = 0xffff_ffff_ffff_ffffn;
   if (low === undefined) {
-    const ranges = high.intervals.map(({ from, to }) => ({ from: join(from, 0n), to: join(to, most) }));
+    const ranges = high.intervals.map(({ from, to }) => ({ from: join(from, 0n), to: join(to, maximumWord) }));
     return { observation, ranges, parts };
   }
   const [only] = high.intervals;

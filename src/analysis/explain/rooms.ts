@@ -1,6 +1,7 @@
 /** Describes the rooms of a policy: the calls of each side, and the calls that each side waits for. */
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
+import { durationUnits } from "../../linux/durations.ts";
 import type { SplitPolicy } from "../decision.ts";
 import type { RoomDescription } from "./explanation.ts";
 import { callName } from "./names.ts";
@@ -37,12 +38,6 @@ export function describeRooms(program: Program, split: SplitPolicy): RoomDescrip
 
 /** As the language writes it, in the largest unit that divides it. */
 function waitText(nanoseconds: bigint): string {
-  for (const [unit, size] of [
-    ["s", 1_000_000_000n],
-    ["ms", 1_000_000n],
-    ["us", 1000n],
-  ] as const) {
-    if (nanoseconds % size === 0n) return `${nanoseconds / size}${unit}`;
-  }
-  return `${nanoseconds}ns`;
+  const unit = (["s", "ms", "us"] as const).find((one) => nanoseconds % durationUnits[one] === 0n) ?? "ns";
+  return `${nanoseconds / durationUnits[unit]}${unit}`;
 }

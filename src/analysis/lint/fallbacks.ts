@@ -1,6 +1,6 @@
 /**
  * P0503: a call that the C library tries first is refused with an errno on which it does not fall back to an older,
- * allowed call. (glibc 2.34 and later test only for ENOSYS; musl and Go do the same where they fall back.)
+ * allowed call.
  */
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -8,29 +8,30 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { feignsSuccess, returnsZero } from "../../ir/verdicts.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { errno as numbers } from "../../linux/errno-numbers.ts";
+import { fallbacks } from "../../linux/fallbacks.ts";
 import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
 interface Fallback {
-  readonly call: string;
-  readonly to: string;
+  readonly call: keyof typeof fallbacks;
   readonly so: string;
   /** Also report a refusal by a default, without a rule that names the call. */
   readonly evenUnnamed: boolean;
 }
 
-const fallbacks: readonly Fallback[] = [
-  { call: "clone3", to: "clone", so: "threads will not start", evenUnnamed: true },
-  { call: "faccessat2", to: "faccessat", so: "access() fails", evenUnnamed: false },
-  { call: "fchmodat2", to: "fchmodat", so: "fchmodat() with flags fails", evenUnnamed: false },
-  { call: "statx", to: "newfstatat", so: "stat() fails", evenUnnamed: false },
+/** Without openat2: glibc does not call it. */
+const reported: readonly Fallback[] = [
+  { call: "clone3", so: "threads will not start", evenUnnamed: true },
+  { call: "faccessat2", so: "access() fails", evenUnnamed: false },
+  { call: "fchmodat2", so: "fchmodat() with flags fails", evenUnnamed: false },
+  { call: "statx", so: "stat() fails", evenUnnamed: false },
 ];
 
 /** False only if `findFallbacks` finds nothing. */
 export function mayHaveFallbacks(survey: SurveyView): boolean {
   const { program } = survey;
-  return fallbacks.some(({ call, to }) => {
-    const [tried, older] = [survey.call(call), survey.call(to)];
+  return reported.some(({ call }) => {
+    const [tried, older] = [survey.call(call), survey.call(fallbacks[call])];
     if (tried === undefined || older === undefined) return false;
     if (![...older.perhaps].some((verdict) => !survey.isDenial(verdict))) return false;
     const answers = (verdict: number) =>
@@ -42,7 +43,8 @@ export function mayHaveFallbacks(survey: SurveyView): boolean {
 
 export function findFallbacks(view: View): Diagnostic[] {
   const found: Diagnostic[] = [];
-  for (const { call, to, so, evenUnnamed } of fallbacks) {
+  for (const { call, so, evenUnnamed } of reported) {
+    const to = fallbacks[call];
     const decision = view.decisionOf(call);
     if (decision === undefined || (!evenUnnamed && decision === view.unnamed)) continue;
     if (!view.possible(to).some((verdict) => !view.isDenial(verdict))) continue;

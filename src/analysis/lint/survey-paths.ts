@@ -1,6 +1,8 @@
 /** Paths of the survey (survey.ts): the facts on each, and the call numbers that take it. */
+
 import { holds } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
+import { maximumHalf } from "../../linux/word.ts";
 import type { Facts, Value } from "./values.ts";
 
 /** The facts of one path and its call numbers. Immutable once shared. */
@@ -52,7 +54,7 @@ export function numbersIn(
 ): readonly [readonly number[], readonly number[]] {
   const inside: number[] = [];
   const outside: number[] = [];
-  const plain = value.signed === 0 && !value.negated && value.add === 0n && value.mask >= 0xffff_ffffn;
+  const plain = value.signed === 0 && !value.negated && value.add === 0n && value.mask >= maximumHalf;
   if (plain) {
     const bounds = intervals.map(({ from, to }) => [Number(from), Number(to)] as const);
     for (const number of numbers) {

@@ -4,7 +4,7 @@
  * `seccomp_check_filter()` (kernel/seccomp.c) would refuse before the first step, whether or not the instruction is
  * reached.
  */
-import type { ClassicInstruction } from "./instruction.ts";
+import { type ClassicInstruction, maximumInstructions } from "./instruction.ts";
 
 /** The filter's view of a call: `struct seccomp_data`. */
 export interface ClassicInput {
@@ -30,7 +30,7 @@ const dataSize = 64;
 /** Throws if the kernel would refuse the filter; the message names the instruction. */
 export function checkClassic(instructions: readonly ClassicInstruction[]): void {
   const length = instructions.length;
-  if (length < 1 || length > 4096) throw new Error(`a filter of ${length} instructions`);
+  if (length < 1 || length > maximumInstructions) throw new Error(`a filter of ${length} instructions`);
   instructions.forEach(({ code, jt, jf, k }, index) => {
     const refuse = (why: string) => {
       throw new Error(`instruction ${index} (code ${code}, jt ${jt}, jf ${jf}, k ${k}): ${why}`);

@@ -5,7 +5,7 @@ import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
-import type { CreatingCall } from "../../linux/process-calls.ts";
+import { creatingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { countsAlive, observationsIn, type ProcessMaking } from "./uses.ts";
 
 export interface BodyKind {
@@ -16,13 +16,13 @@ export interface BodyKind {
 }
 
 /**
- * clone3's flags are behind a pointer, so it counts as creating a process; seccomp.ts refuses policies for which that is
- * too many. Unless the policy counts living processes, it does not matter whether clone creates a thread, and clone can share a body with other calls.
+ * clone3's flags are behind a pointer, so it counts as creating a process; targets/seccomp.ts refuses policies for which
+ * that is wrong. Unless the policy counts living processes, it does not matter whether clone creates a thread, and clone
+ * can share a body with other calls.
  */
 function processMaking(number: number, architecture: ArchitectureName, countsAlive: boolean): ProcessMaking {
-  const isCall = (name: CreatingCall) => number >= 0 && number === callNumber(name, architecture);
-  if (isCall("clone")) return countsAlive ? "unless-thread" : "always";
-  return isCall("fork") || isCall("vfork") || isCall("clone3") ? "always" : "never";
+  if (!numbersOf(creatingCalls, architecture).includes(number)) return "never";
+  return countsAlive && number === callNumber("clone", architecture) ? "unless-thread" : "always";
 }
 
 export class BodyKinds {

@@ -2,17 +2,12 @@
  * The memory behind pointers in a simulation. Cases and recordings give it completely, in part, or not at all. This file
  * computes the observed words of a call from it, with a mask of the unknown bits. As under an engine, the copy can fail.
  */
-import {
-  addressBytes,
-  type ObservedWord,
-  pathBytes,
-  type ResolvedObject,
-  type Shape,
-  wordMaximum,
-} from "../../ir/observation.ts";
+
+import { addressBytes, type ObservedWord, type ResolvedObject, type Shape, wordMaximum } from "../../ir/observation.ts";
 import { type Memory, type ObservationOfCall, Observer, patternsOf, readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { pathBytes } from "../../linux/pointees.ts";
 import { type Automaton, compileMatcher } from "../../patterns/automaton.ts";
 import { type Bits, binaryBits, bits, known } from "./unknown/known-bits.ts";
 

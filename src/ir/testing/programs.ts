@@ -22,7 +22,7 @@ import type {
   Table,
   ValueType,
 } from "../program.ts";
-import { type Action, endsWaiting, type Verdict } from "../verdicts.ts";
+import { actionNames, endsWaiting, type Verdict } from "../verdicts.ts";
 import { type Choices, chance, listOf, pick, weighted } from "./choices.ts";
 import { ExpressionGenerator, indexes, type Vocabulary } from "./expressions.ts";
 import { arbitraryValue } from "./values.ts";
@@ -46,8 +46,6 @@ export interface ProgramOptions {
 const judgedNumbers = [0, 1, 3, 9, 41, 56, 57, 58, 59, 257, 334, 424, 435, 462];
 /** restart_syscall, rt_sigreturn, exit and exit_group of x86-64, for every architecture. */
 const alwaysNumbers = [15, 60, 219, 231];
-
-const actions: readonly Action[] = ["allow", "deny", "log", "trap", "kill-thread", "kill-process"];
 
 export function generateProgram(choices: Choices, options: ProgramOptions = {}): Program {
   return new ProgramGenerator(choices, options).program();
@@ -142,7 +140,7 @@ class ProgramGenerator {
   // ── Declarations ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   private verdict(index: number): Verdict {
-    const action = pick(this.choices, actions);
+    const action = pick(this.choices, actionNames);
     return {
       action,
       errno: action === "deny" ? pick(this.choices, [1, 38, 13, 4095, 0]) : 0,

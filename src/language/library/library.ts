@@ -1,8 +1,8 @@
 /** The exports of "portcullis" and the global names of a policy. */
 import type { Report } from "../../ir/program.ts";
+import { durationForm, parseDuration } from "../../linux/durations.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
-import { durationForm, parseDuration } from "../values/durations.ts";
 import * as ir from "../values/ir.ts";
 import { counterRange } from "../values/ranges.ts";
 import {

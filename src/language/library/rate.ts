@@ -6,8 +6,8 @@
  * 50 × 10^6 × 20 = 10^9, which is one token. In any span of w nanoseconds at most burst + limit × w / per are taken.
  */
 import type { IntegerExpression, OnFork } from "../../ir/program.ts";
+import { durationForm, parseDuration } from "../../linux/durations.ts";
 import { maximumSigned } from "../../linux/word.ts";
-import { durationForm, parseDuration } from "../values/durations.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
 import { type BuiltinCall, boolean, builtin, object, unknown, type Value } from "../values/values.ts";

@@ -4,9 +4,9 @@ import { namesInstead } from "../../diagnostics/suggest.ts";
 import { maximumRooms, maximumSides, roomTimeout } from "../../ir/limits.ts";
 import type { RoomScope } from "../../ir/program.ts";
 import { endsWaiting, passes } from "../../ir/verdicts.ts";
+import { durationForm, parseDuration } from "../../linux/durations.ts";
 import { alwaysAllowed } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { durationForm, parseDuration } from "../values/durations.ts";
 import { event } from "../values/facts.ts";
 import {
   type BuiltinCall,

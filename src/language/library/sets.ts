@@ -1,9 +1,11 @@
 /** Sets of calls: `calls("@network-io", "futex")`, `calls.open`, `.without`, `.has(call)`. */
+
 import { callFamilies } from "../../linux/families.ts";
 import { groups } from "../../linux/groups.ts";
+import { isCreatingCall } from "../../linux/process-calls.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import { nameTest } from "../lower/comparisons.ts";
-import { processCreation, uringCalls } from "../program/call-names.ts";
+import { uringCalls } from "../program/call-names.ts";
 import {
   type BuiltinCall,
   type CallSetValue,
@@ -103,7 +105,7 @@ function has(c: Compilation, set: CallSetValue, call: BuiltinCall): Value {
     );
   }
   for (const name of set.literal) {
-    if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
+    if (uringCalls.includes(name) || isCreatingCall(name)) c.findings.literalNames.add(name);
   }
   if (set.names !== 0n && (set.names & c.names.present) === 0n) {
     c.warn("P0505", call.node, `${c.names.architecture} has none of these calls: this is never true`);

@@ -1,6 +1,6 @@
 /** State: `perThread`, `perProcess`, `perMemory` and `perTree`, and the kinds of state in each. */
 
-import { maximumCapacity } from "../../ir/limits.ts";
+import { maximumCapacity, maximumScopeBytes } from "../../ir/limits.ts";
 import type { RoomScope, Scope } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import { maximumSigned, maximumWord } from "../../linux/word.ts";
@@ -84,7 +84,9 @@ function declaration<S extends Scope | RoomScope>(
       "P0407",
       call.node,
       `too much state for a ${scope}: ${c.builder.bytes(scope)} bytes`,
-      scope === "tree" ? "smaller tables" : "4096 bytes for each thread and each process; perTree has room for tables",
+      scope === "tree"
+        ? "smaller tables"
+        : `${maximumScopeBytes.thread} bytes for each thread and each process; perTree has room for tables`,
     );
     return unknown;
   }

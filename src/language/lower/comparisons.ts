@@ -7,8 +7,9 @@ import { namesInstead } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
 import { callFamilies } from "../../linux/families.ts";
+import { isCreatingCall } from "../../linux/process-calls.ts";
 import { comparisonOf } from "../mistakes/operands.ts";
-import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";
+import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { reportUnknownCall } from "../values/declared-types.ts";
 import { both, event, type Facts, integerKey, noFacts, orderKey, rangeFact } from "../values/facts.ts";
@@ -354,7 +355,7 @@ export function nameTest(c: Compilation, mask: bigint, reference: number): Boole
 
 /** Notes a call that the policy names itself, not through a group. */
 function nameLiterally(c: Compilation, name: string, node: SourceRange): void {
-  if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
+  if (uringCalls.includes(name) || isCreatingCall(name)) c.findings.literalNames.add(name);
   c.findings.namedCalls.push({ name, at: c.file.location(node) });
   if (alwaysAllowed.includes(name)) {
     c.warn(

@@ -3,8 +3,9 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Statement } from "../../ir/program.ts";
 import { forEachStatement } from "../../ir/traverse.ts";
+import { isCreatingCall } from "../../linux/process-calls.ts";
 import { Options } from "../library/options.ts";
-import { processCreation, uringCalls } from "../program/call-names.ts";
+import { uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { constantString, describe, type JsonValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
@@ -71,7 +72,7 @@ export function lowerImported(c: Compilation, part: OciPart, target: ReturnTarge
   for (const { name, alternatives } of part.calls) {
     // A rule for clone counts as a test of its flags only if it compares arguments.
     const byArguments = alternatives.some(({ comparisons }) => comparisons.length > 0);
-    if (uringCalls.includes(name) || (processCreation.includes(name) && byArguments)) c.findings.literalNames.add(name);
+    if (uringCalls.includes(name) || (isCreatingCall(name) && byArguments)) c.findings.literalNames.add(name);
   }
   const local = c.builder.local("verdict");
   const label = c.builder.label();

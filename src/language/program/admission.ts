@@ -1,12 +1,14 @@
 /** The admission of a program, before the policy, and the rule for clone3, which the front end adds after it. */
+
 import { normalise } from "../../ir/intervals.ts";
 import { isStructure } from "../../ir/observation.ts";
 import type { Admission, Program, Statement, VerdictExpression } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
+import { creatingCalls } from "../../linux/process-calls.ts";
 import * as ir from "../values/ir.ts";
 import type { ProgramBuilder } from "./builder.ts";
-import { alwaysAllowed, type CallNames, processCreation, uringCalls } from "./call-names.ts";
+import { alwaysAllowed, type CallNames, uringCalls } from "./call-names.ts";
 
 /** io_uring is judged only if the policy names its calls: no filter sees the operations of io_uring. */
 export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>): Admission {
@@ -30,7 +32,7 @@ export function refusesClone3(
   if (builder.observations.list.some(({ shape }) => isStructure(shape, "clone_args"))) return false;
   return (
     readsAlive ||
-    processCreation.some((name) => literalNames.has(name)) ||
+    creatingCalls.some((name) => literalNames.has(name)) ||
     [...builder.cells, ...builder.tables].some((one) => one.scope !== "tree" && one.onFork !== "fresh")
   );
 }

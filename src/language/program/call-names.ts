@@ -8,7 +8,6 @@ import type { BooleanExpression, Interval } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { CallDescription } from "../../linux/call.ts";
 import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
-import { creatingCalls } from "../../linux/process-calls.ts";
 import * as ir from "../values/ir.ts";
 
 /** Always allowed, never judged (docs/language.md, "Calls that the policy never sees"). */
@@ -16,8 +15,6 @@ export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigretur
 
 /** Judged only if the policy names one of them itself. */
 export const uringCalls: readonly string[] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
-
-export const processCreation: readonly string[] = creatingCalls;
 
 export class CallNames {
   readonly architecture: ArchitectureName;

@@ -10,7 +10,7 @@ import type { Location } from "../../ir/location.ts";
 import type { Program, Room, Statement } from "../../ir/program.ts";
 import { blockingCalls } from "../../linux/blocking-calls.ts";
 import { callByNumber } from "../../linux/calls.ts";
-import { creatingCalls, executingCalls } from "../../linux/process-calls.ts";
+import { isCreatingCall, isExecutingCall } from "../../linux/process-calls.ts";
 
 type Enter = Statement & { readonly kind: "enter" };
 
@@ -80,8 +80,8 @@ class Faults {
 
   #process(call: NamedCall, enter: Enter): void {
     const { name } = this.#room(enter);
-    const executes = isOneOf(executingCalls, call.name);
-    if (!executes && !isOneOf(creatingCalls, call.name)) return;
+    const executes = isExecutingCall(call.name);
+    if (!executes && !isCreatingCall(call.name)) return;
     this.#add(call, enter, {
       code: "P0415",
       message: (calls) =>
@@ -149,8 +149,6 @@ class Faults {
     }
   }
 }
-
-const isOneOf = (names: readonly string[], name: string): boolean => names.includes(name);
 
 function enumerate(names: readonly string[]): string {
   const shown = names.length > 6 ? [...names.slice(0, 5), `${names.length - 5} more calls`] : names;

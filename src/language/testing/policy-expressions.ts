@@ -6,8 +6,9 @@
 import type { Input } from "../../ir/inputs.ts";
 import type { BooleanExpression, IntegerExpression, Interval, Program, VerdictExpression } from "../../ir/program.ts";
 import { allCallNames, callByName } from "../../linux/calls.ts";
+import { isCreatingCall } from "../../linux/process-calls.ts";
 import { maximumSigned, maximumWord } from "../../linux/word.ts";
-import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";
+import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
 
 /** A piece of source; `whole` if it can be an operand without parentheses. */
 export interface Piece {
@@ -368,7 +369,7 @@ export class ExpressionWriter {
   }
 
   canName(name: string): boolean {
-    return !uringCalls.includes(name) && (this.#namesProcessCreation || !processCreation.includes(name));
+    return !uringCalls.includes(name) && (this.#namesProcessCreation || !isCreatingCall(name));
   }
 
   numberOf(name: string): number {

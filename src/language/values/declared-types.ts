@@ -4,13 +4,13 @@
  */
 import type { Node, TSType, TSTypeReference } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
+import { isDuration } from "../../linux/durations.ts";
 import { errnoNames } from "../../linux/errno.ts";
 import { nameSet, nameSetNames } from "../../linux/flags.ts";
 import { groups } from "../../linux/groups.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { Compilation } from "../walk/compilation.ts";
-import { isDuration } from "./durations.ts";
 import { type Range, widthRange } from "./ranges.ts";
 import type { LexicalScope, TypeSource } from "./scope.ts";
 import type { Value } from "./values.ts";

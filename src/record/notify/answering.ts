@@ -3,12 +3,12 @@
  * (native/addon/recording.c); this file prepares its plan, and follows the begin and end of tasks. A recording enforces
  * nothing, so the memory that it reads behind pointers needs no protection (docs/traces.md, "The limits of a recording").
  */
-import { pathBytes } from "../../ir/observation.ts";
+
 import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { native } from "../../linux/native.ts";
-import { structures } from "../../linux/pointees.ts";
+import { pathBytes, structures } from "../../linux/pointees.ts";
 import { readProc } from "../../linux/proc.ts";
 import { executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { useSynchronousWakeUp } from "../../linux/seccomp.ts";

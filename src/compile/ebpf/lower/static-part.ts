@@ -6,7 +6,7 @@
 import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
 import type { Program } from "../../../ir/program.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
-import { maximumWord } from "../../../linux/word.ts";
+import { maximumHalf, maximumWord } from "../../../linux/word.ts";
 import { type Choice, type Question, Questions, questionsBehind } from "../../questions.ts";
 import type { BodyKinds } from "../body-kinds.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
@@ -60,7 +60,7 @@ class StaticPart {
     builder.branch("equal", architecture, expected, native, refused, 32);
     builder.current = native;
     const number = builder.load(4, "context", target.context.number!.offset);
-    dispatch(builder, number, this.#ranges(split), refused, true, 0n, 0xffff_ffffn);
+    dispatch(builder, number, this.#ranges(split), refused, true, 0n, maximumHalf);
     return builder.entry;
   }
 

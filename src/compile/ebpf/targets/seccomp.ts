@@ -28,6 +28,7 @@ import { parameterOffset, withParameters } from "./parameters.ts";
 import { recordKind, recordLayout, refusals } from "./records.ts";
 import { architectureOffset, callContext, callFields } from "./seccomp-data.ts";
 import {
+  largestObject,
   type MappedPhases,
   ObjectTooLargeError,
   objectIndex,
@@ -149,7 +150,7 @@ function statePlaces(program: Program, needsAlive: boolean, name: string): State
     throw new TargetError(
       { name },
       "the policy's state",
-      `with the marks for the mapping of phases at a fork, it takes ${error.size} bytes, where the kernel has 4096`,
+      `with the marks for the mapping of phases at a fork, it takes ${error.size} bytes, where the kernel has ${largestObject}`,
     );
   }
 }

@@ -19,7 +19,7 @@ import type { MapField, StateObject } from "./storage.ts";
 import type { CellPlace, MemoryTable } from "./target.ts";
 
 /** SECCOMP_EBPF_STATE_MAX: the maximum size of an object in bytes. */
-const largestObject = 4096;
+export const largestObject = 4096;
 
 /** The region in the array map. */
 export const treeMapRegion = "tree map";

@@ -14,10 +14,11 @@
  * kernel also writes must not be read here, because the window is read-only (sendmmsg, recvmsg).
  */
 
-import { addressBytes, pathBytes } from "../../../ir/observation.ts";
+import { addressBytes } from "../../../ir/observation.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { pathBytes } from "../../../linux/pointees.ts";
 import { messageHeader } from "../../../linux/socket-address.ts";
 import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
 import { Scratch } from "./scratch.ts";

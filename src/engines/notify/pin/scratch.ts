@@ -2,8 +2,9 @@
  * Memory that all judged calls reuse. A dozen new buffers for each call would cost as much as the rest of its judgement,
  * most of it in the garbage collector.
  */
-import { pathBytes } from "../../../ir/observation.ts";
+
 import { judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { pathBytes } from "../../../linux/pointees.ts";
 
 /** Two paths, and structures and addresses beside them. */
 const size = 4 * pathBytes;

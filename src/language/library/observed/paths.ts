@@ -1,6 +1,6 @@
 /** `Path`: the bytes of a path as the caller passed them, and the object that they lead to. */
 import type { ResolvedObject, TextPart } from "../../../ir/observation.ts";
-import { servedByObject } from "../../../linux/pointees.ts";
+import { pathBytes, servedByObject } from "../../../linux/pointees.ts";
 import { boolean, builtin, object, unknown, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 import type { ObservedArgument } from "./argument.ts";
@@ -56,5 +56,5 @@ function resolved(c: Compilation, argument: ObservedArgument, is: ResolvedObject
 function pathFault(text: string): string | undefined {
   if (!text.startsWith("/")) return "is no absolute path";
   if (text.includes("\0")) return "contains a NUL";
-  return Buffer.byteLength(text) >= 4096 ? "is longer than any path can be" : undefined;
+  return Buffer.byteLength(text) >= pathBytes ? "is longer than any path can be" : undefined;
 }

@@ -1,5 +1,5 @@
 /** Durations as texts, "50ms": their units and their value, for the language, case files and the command line. */
-import { maximumSigned } from "../../linux/word.ts";
+import { maximumSigned } from "./word.ts";
 
 /** Nanoseconds. `Duration` of types/state.d.ts names the same units. */
 export const durationUnits = {

@@ -148,7 +148,7 @@ function lineTime(print: (call: SeenCall, index: number) => void): number {
   return (user + system) / count;
 }
 
-/** What the assembler takes to print a call with its result, against JSON.stringify of as much. */
+/** The assembler's time to print a call with its result, against JSON.stringify of equal data. */
 async function lines(): Promise<void> {
   const result = await pairs(
     amount(5, 1),

@@ -50,7 +50,7 @@ await build({
   logLevel: "warning",
 });
 
-// What `report` puts into its pages: a script with the charting library, a style, and the library's licences.
+// The assets of `report`: a script with the charting library, a style, and the library's licences.
 const page = await build({
   entryPoints: { report: "src/report/page/main.ts", "report-style": "src/report/page/style.css" },
   outdir: "dist",

@@ -14,7 +14,7 @@ const series = 1000;
 export interface Mix {
   /** For bench/reference/mixed.c. */
   readonly lines: string;
-  /** Which part of the calls it stands for. */
+  /** The part of the calls that it stands for. */
   readonly share: number;
 }
 

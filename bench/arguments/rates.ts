@@ -44,7 +44,7 @@ function commandsOf(folder: string, engine: "notify" | "seccomp-ebpf") {
 
 export const hasPatchedKernel = (): boolean => spawnSync("kernel/build", ["--path", "patched"]).status === 0;
 
-/** What this process measures if the environment says that it runs in the machine: a server's rates, for the host. */
+/** Measures a server's rates for the host, if the environment says that this process runs in the virtual machine. */
 export const guestVariable = "PORTCULLIS_BENCH_GUEST";
 
 /** Runs this benchmark's program again in the machine, which sees the folder. */

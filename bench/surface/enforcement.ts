@@ -28,7 +28,7 @@ export interface EnforcedRates {
   readonly allowAll: Rates;
   /** Without a filter as well: the noise of the measurement. */
   readonly none: Rates;
-  /** What the supervisor judges while the generator loads the server. */
+  /** The supervisor's judgements while the generator loads the server. */
   readonly judged: { readonly calls: number; readonly requests: number };
 }
 
@@ -89,7 +89,7 @@ async function judgedCalls(server: Server, policy: string): Promise<EnforcedRate
     return (JSON.parse(execFileSync("bin/portcullis", words, { encoding: "utf8" })) as { calls: number }).calls;
   };
   try {
-    // What a worker does for its first connections is not yet serving.
+    // A worker's work for its first connections is not serving yet.
     guarded.instance.burst();
     const before = await count();
     const requests = guarded.instance.burst();

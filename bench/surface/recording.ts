@@ -32,7 +32,7 @@ export interface StartOptions {
   readonly seed: number;
   /** The words before the server's own. */
   readonly prefix: readonly string[];
-  /** Which of several that run at the same time: the first, 1, has the folder that the recordings have. */
+  /** The number of this server among those that run at the same time; the first, 1, has the folder of the recordings. */
   readonly nth?: number;
 }
 

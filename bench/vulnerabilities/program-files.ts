@@ -16,7 +16,7 @@ function withLinks(path: string): readonly string[] {
   return [at];
 }
 
-/** What the kernel and the dynamic linker open when they start the program. */
+/** The files that the kernel and the dynamic linker open when they start the program. */
 export function filesOf(program: string): readonly string[] {
   const listed = execFileSync("ldd", [program], { encoding: "utf8" });
   const libraries = [...listed.matchAll(/(\/\S+) \(0x/g)].map(([, library]) => library!);

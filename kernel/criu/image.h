@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The filters and the state of a tree of processes, as an image holds them. Members behind "not in the image" are what
- * one run of CRIU knows of it.
+ * The filters and the state of a tree of processes, as in the image. Members behind "not in the image" are valid in one
+ * run of CRIU only.
  */
 #ifndef CRIU_SECCOMP_IMAGE_H
 #define CRIU_SECCOMP_IMAGE_H

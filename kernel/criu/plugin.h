@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the files of the plugin know of each other, and of CRIU. */
+/* Declarations that the plugin's files share, and functions of CRIU. */
 #ifndef CRIU_SECCOMP_PLUGIN_H
 #define CRIU_SECCOMP_PLUGIN_H
 

@@ -212,8 +212,8 @@ static int load(struct filter *filter)
 	__u32 i;
 
 	/*
-	 * The arrays of those who have CAP_PERFMON are not protected against speculation, and no filter can use them.
-	 * What an ordinary user has loaded must not see more than it did of processes that are not dumpable.
+	 * The arrays of a task with CAP_PERFMON are not protected against speculation, and no filter can use them.
+	 * A filter that an ordinary user has loaded must not see more of processes that are not dumpable than before.
 	 */
 	if (drop_capabilities(&saved, BIT(CAP_PERFMON) | BIT(CAP_SYS_ADMIN) |
 					      (filter->prog_cnt && filter->progs[0].uid ? BIT(CAP_SYS_PTRACE) : 0)))

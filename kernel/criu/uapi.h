@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the series adds to the kernel's interface, for headers that are older. */
+/* The series' additions to the kernel's interface, for older headers. */
 #ifndef CRIU_SECCOMP_UAPI_H
 #define CRIU_SECCOMP_UAPI_H
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * What differs between architectures: registers as ptrace(2) gives them, and the window's stubs.
+ * The parts of pinning that depend on the architecture: registers as ptrace(2) gives them, and the window's stubs.
  *
- * A stub makes one call and gives the caller back what it had: its argument registers, its stack pointer, its flags.
- * x86-64 loses nothing (rcx and r11 end as `syscall` leaves them). arm64 has no register to spare for the way back:
- * x17, a register of the linker's veneers, is lost. It does not return but jumps, because no shadow stack knows of it.
+ * A stub makes one call, and restores the caller's argument registers, stack pointer and flags. On x86-64 the caller loses
+ * nothing (rcx and r11 end as `syscall` leaves them). On arm64 no register is free for the return address, so the caller
+ * loses x17, which linkers use in veneers. A stub ends with a jump, because the shadow stack has no entry for a return.
  *
- * REPORTS_END makes a second call behind the first, and keeps the first's result meanwhile. A signal that comes before the
- * supervisor has received that call can end it (EINTR): it is made again.
+ * REPORTS_END makes a second call after the first, and saves the first's result meanwhile. A signal that arrives before
+ * the supervisor has received the second call can end it (EINTR); the stub then makes it again.
  *
- * The stubs of calls that make children are for clone3, which has two arguments: the kernel does not look at the other
- * four argument registers. The child begins where its parent goes on, with the same registers but for the stack pointer
- * and the result. One on the same stack, or a copy of it, takes its stack pointer from the frame.
+ * The stubs of calls that make children are for clone3, which has two arguments: the kernel ignores the other four
+ * argument registers. The child begins at the instruction at which its parent continues, with the same registers except
+ * the stack pointer and the result. A child on the same stack, or a copy of it, takes its stack pointer from the frame.
  */
 #define _GNU_SOURCE
 #include "pin.h"

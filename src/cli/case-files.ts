@@ -1,4 +1,4 @@
-/** Which case files belong to a policy: nginx.cases and nginx.reload.cases are beside nginx.ts (or nginx.json). */
+/** Finds the case files of a policy: nginx.cases and nginx.reload.cases are beside nginx.ts (or nginx.json). */
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";

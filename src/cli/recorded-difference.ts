@@ -1,4 +1,4 @@
-/** Which recorded calls two policies judge differently: both are replayed over a trace side by side. */
+/** Finds the recorded calls that two policies judge differently, by a replay of both over a trace. */
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";

@@ -2,8 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 
 /**
- * What V8 optimises meanwhile, and more threads to collect garbage, cost more than they give (a fifth of a check's time in
- * all threads). What runs for long is optimised all the same.
+ * V8's optimising compiler and its parallel garbage collector cost more than they save here (a fifth of a check's time in
+ * all threads). Code that runs for long is still optimised.
  */
 const forCompiler = "--interrupt-budget=1000000 --no-parallel-scavenge";
 const defaults = "--interrupt-budget=67584 --parallel-scavenge";

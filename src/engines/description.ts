@@ -18,7 +18,7 @@ export const aspects = {
   "reads-memory": "a call whose verdict depends on memory behind a pointer",
   resolved: "`.resolved` of a path",
   interrupted: "EINTR",
-  "in-its-stead": "the object that a path leads to (`resolved`)",
+  "in-its-stead": "the process that opens or connects to that object",
   "holds-room": "a call that enters a room",
   "child-copy": "the state that a child inherits",
   "outer-filter": "an outer filter's ERRNO",
@@ -30,7 +30,7 @@ export const aspects = {
 export type Aspect = keyof typeof aspects;
 
 export interface Difference {
-  /** What the engine does, without a full stop: a cell of the table in docs/engines.md. */
+  /** The engine's behaviour, without a full stop: a cell of the table in docs/engines.md. */
   readonly does: string;
   /** `explain`'s warning about calls that this concerns; absent if the engine does exactly what the policy says. */
   readonly warning?: string;
@@ -48,7 +48,7 @@ export interface TrialOutcome {
 export type Trial = (policy: string, script: string) => TrialOutcome;
 
 export interface EngineDescription {
-  /** What enforces the policy, and its requirements: Markdown, two cells of the table in docs/engines.md. */
+  /** The enforcing parts, and their requirements: Markdown, two cells of the table in docs/engines.md. */
   readonly enforces: string;
   readonly needs: string;
   readonly differences: { readonly [A in Aspect]: Difference };

@@ -394,8 +394,8 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
     case launcherStage.makeCgroup:
       return new StartError(
         125,
-        `no cgroup can be had for the command: ${text === "" ? errnoText(errno) : `${text} (${errnoText(errno)})`}`,
-        "the present cgroup must be this user's: `systemd-run --user --scope -p Delegate=yes portcullis run …`",
+        `the command cannot get a cgroup: ${text === "" ? errnoText(errno) : `${text} (${errnoText(errno)})`}`,
+        "this user must own the current cgroup: `systemd-run --user --scope -p Delegate=yes portcullis run …`",
       );
     case launcherStage.enterDomain:
       return new StartError(

@@ -152,7 +152,7 @@ function classicProgram(program: Program): BundledClassic | undefined {
   }
 }
 
-/** The fours of the calls, in the order of the filter; each gets the same insertion. */
+/** The token's positions, four for each call of the launcher, with the calls in the order of the filter. */
 function inOrder(positions: readonly number[]): readonly number[] {
   const calls: (readonly number[])[] = [];
   for (let at = 0; at < positions.length; at += 4) calls.push(positions.slice(at, at + 4));

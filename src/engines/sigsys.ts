@@ -53,6 +53,6 @@ export class SigsysWatch {
     if (kills)
       return `a static kill${traps ? " or trap" : ""} of the policy does that, and the kernel does not report the call; ${advice}`;
     if (traps) return "a static trap of the policy does that; `strace -f` shows the call (si_syscall)";
-    return "this policy never does that: another filter or a signal that was sent did";
+    return "this policy never does that; another filter did, or a process sent the signal";
   }
 }

@@ -1,4 +1,4 @@
-/** Which records become events, and their members. */
+/** The records that become events, and the events' members. */
 import { expect, test } from "vitest";
 import { describe } from "./describe.ts";
 import { printLine } from "./line.ts";

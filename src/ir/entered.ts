@@ -1,4 +1,4 @@
-/** Which rooms the calls of a program enter, and where one evaluation may enter more than a call can take. */
+/** Finds the rooms that each call of a program enters, and evaluations that may enter more rooms than a call can take. */
 import { type ForwardAnalysis, walkForward } from "./forward.ts";
 import type { Input } from "./inputs.ts";
 import { maximumEnteredRooms } from "./limits.ts";

@@ -1,6 +1,6 @@
 /**
- * What lies behind the pointer arguments of calls, where the kernel reads it once and a policy can ask about it. The
- * layouts are those of include/uapi/linux (6.12); all fields are little-endian on both architectures.
+ * The memory behind pointer arguments that the kernel reads once, and about which a policy can therefore ask. The layouts
+ * are those of include/uapi/linux (6.12); all fields are little-endian on both architectures.
  */
 
 export type Pointee =

@@ -58,7 +58,7 @@ export const anyButSlash: CharacterSet = without([]);
 /** Every character. */
 export const anything: CharacterSet = { intervals: [{ from: 0, to: lastCode }], invalid: true };
 
-// What a glob means. It speaks of the whole text: gitignore's `*.so` is `**/*.so` here.
+// The meaning of a glob. It matches the whole text: gitignore's `*.so` is `**/*.so` here.
 //
 // | | matches |
 // | --- | --- |

@@ -38,7 +38,7 @@ export function equivalentStates(
     }
     partition.splitMarked((old, added) => {
       for (let each = 0; each < classCount; each++) {
-        // What waits for the whole waits for both parts; else the smaller part is enough.
+        // A splitter that waits for the whole class waits for both parts; otherwise the smaller part suffices.
         const isWaiting = isPending[old * classCount + each] === 1;
         push(isWaiting || partition.size(added) <= partition.size(old) ? added : old, each);
       }

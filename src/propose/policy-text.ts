@@ -98,7 +98,7 @@ class Printer {
       this.#imports.add("perProcess");
       const names = roles.list.map(({ name }) => jsonText(name));
       const children = [...roles.children].map(([from, to]) => `${key(from.name)}: ${jsonText(to.name)}`);
-      lines.push("", "// How a process came to be: a child by its parent, a program by its path.");
+      lines.push("", "// The origin of a process: of a child its parent, of a program its path.");
       if (children.length === 0) {
         lines.push(...list(0, "const role = perProcess.phases(", names, ");", ["[", "]"]));
       } else {

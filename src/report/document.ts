@@ -202,7 +202,7 @@ function evidenceTable(evidence: readonly PhaseEvidence[], clock: RunCharts["clo
 
 function rolesSection({ recordings, roles }: RolesView): Markup {
   return html`<section aria-labelledby="roles"><h2 id="roles">Roles and triggers</h2>
-<p>What <code>portcullis propose</code> finds in ${recordings === 1 ? "the recording" : `the ${recordings} recordings`}: processes by how they came to be, and of each role the event that begins a phase, with the next best ones. A trigger is rare, is in every recording, and is followed by fewer different calls.</p>
+<p>What <code>portcullis propose</code> finds in ${recordings === 1 ? "the recording" : `the ${recordings} recordings`}: processes grouped by their origin, and for each role the event that begins a phase, with the next best ones. A trigger is rare, is in every recording, and is followed by fewer different calls.</p>
 ${roles.map(roleSection)}</section>`;
 }
 
@@ -211,7 +211,7 @@ function roleSection({ name, origin, processes, calls, names: made, triggers }: 
 <dl class="figures">${facts([
     ["processes", group(processes)],
     ["calls", group(calls)],
-    ...(origin === "" ? [] : [["came to be as", origin] as const]),
+    ...(origin === "" ? [] : [["origin", origin] as const]),
   ])}</dl>
 <p>Different calls: ${names(made)}</p>
 ${

@@ -1,6 +1,5 @@
 /**
- * What a report draws as charts: the data that is embedded in the page. Everything in it is bounded, however long the
- * recording is.
+ * The data of a report's charts, which is embedded in the page. Its size is bounded, however long the recording is.
  */
 
 /** A process over time. Times are in the unit of `RunCharts.clock` since the start of the run. */

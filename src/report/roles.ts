@@ -1,4 +1,4 @@
-/** The roles and triggers that `propose` finds in the recordings of a report, with the figures that it goes by. */
+/** The roles and triggers that `propose` finds in the recordings of a report, with the figures of its decisions. */
 
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { divideRoles } from "../propose/branches.ts";
@@ -57,7 +57,7 @@ export class RolesTally {
 
   /** A recording begins. */
   begin(file: string): void {
-    // What contradicts itself is reported by the replay.
+    // The replay reports contradictions in the trace.
     this.#history?.open(file, new Faults(file));
   }
 

@@ -1,4 +1,4 @@
-/** Reads the lines of a status socket. What is at the other end is examined before a byte of it is believed. */
+/** Reads the lines of a status socket, after a check that portcullis, and no confined process, serves it. */
 import { connect, type Socket } from "node:net";
 import { isConfinedMore, peerOf } from "./peer.ts";
 import { StatusError } from "./server.ts";
@@ -10,14 +10,14 @@ const mostLine = 1 << 24;
 /**
  * Calls `onStatus` with each line until the tree ends or `onStatus` returns false.
  *
- * @throws StatusError if nothing answers, or it is not to be believed
+ * @throws StatusError if there is no server, or it is not trusted
  */
 export async function readStatus(path: string, onStatus: (status: Status) => boolean): Promise<void> {
   const socket = await answered(path);
   const doubt = doubtAbout(socket);
   if (doubt !== undefined) {
     socket.destroy();
-    throw new StatusError(`${path} is not believed: ${doubt}`, "a confined process may have made it");
+    throw new StatusError(`${path} is not trusted: ${doubt}`, "a confined process may have made it");
   }
   let rest = "";
   socket.setEncoding("utf8");
@@ -40,7 +40,7 @@ export async function readStatus(path: string, onStatus: (status: Status) => boo
   }
 }
 
-/** Others may be waiting to be let in: a process that connects again and again, for example. */
+/** Milliseconds to wait for a place in the server's queue, which other clients can fill for a moment. */
 const patience = 10_000;
 
 async function answered(path: string): Promise<Socket> {
@@ -74,14 +74,14 @@ const sentences: Readonly<Record<string, string>> = {
   ECONNREFUSED: "no tree runs there",
   EACCES: "permission denied",
   ENOTSOCK: "it is not a socket",
-  EAGAIN: "too many processes want to be let in",
+  EAGAIN: "too many processes are connecting to it",
 };
 
 /** Why the server is not portcullis's; undefined if it may be. */
 function doubtAbout(socket: Socket): string | undefined {
   const { fd } = (socket as unknown as { readonly _handle?: { readonly fd: number } })._handle ?? { fd: -1 };
   const peer = peerOf(fd);
-  if (peer === undefined) return "its server is not known";
+  if (peer === undefined) return "its server cannot be identified";
   const uid = process.geteuid?.();
   // Root may look at the trees of all users.
   if (uid !== 0 && peer.uid !== uid) return `its server is user ${peer.uid}'s`;
@@ -103,7 +103,10 @@ function parsed(line: string, path: string): Status {
       return value as Status;
     }
   } catch {
-    // As below.
+    // The line is not JSON.
   }
-  throw new StatusError(`${path} writes no status that this portcullis knows`, "use the same version for run and top");
+  throw new StatusError(
+    `${path} writes lines that this version of portcullis cannot read`,
+    "use the same version for run and top",
+  );
 }

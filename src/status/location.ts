@@ -27,7 +27,7 @@ export function makeStatusFolder(): string {
   return folder;
 }
 
-/** In /tmp anybody can make a folder of this name before us. */
+/** Any user can create a folder of this name in /tmp first. */
 function isOwn(folder: string): boolean {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;

@@ -1,6 +1,6 @@
 /**
- * The other side of a Unix socket, as the kernel knows it. A confined process can connect to a status socket of its own
- * user, and can make a socket that looks like one: both sides look at each other first.
+ * Identifies the other side of a status socket by the kernel's data. A confined process can connect to a status socket of
+ * its own user, and can make a socket that looks like one, so server and client check each other first.
  */
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
@@ -30,7 +30,7 @@ export function peerOf(descriptor: number): Peer | undefined {
   return result < 0 ? undefined : { pid: credentials[0]!, uid: credentials[1]! >>> 0 };
 }
 
-/** The process is this one or descends from it. One that has ended, or that cannot be seen, counts as such. */
+/** Whether the process is this one or a descendant. A process that has ended, or is not visible, counts as one. */
 export function isOurs(pid: number): boolean {
   const seen = new Set<number>();
   for (let one = pid; one !== 1; ) {

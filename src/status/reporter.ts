@@ -53,7 +53,7 @@ export class StatusReporter {
     if (this.#refusals.length > mostRefusals) this.#refusals.shift();
   }
 
-  /** The calls per second are those since the time before. */
+  /** The calls per second are the mean since the previous status. */
   status(): Status {
     this.#add();
     const now = Date.now();

@@ -10,10 +10,10 @@ import { isOurs, peerOf } from "./peer.ts";
 import type { StatusReporter } from "./reporter.ts";
 
 const interval = 1000;
-/** Before each line, so that a busy tree's state is fresh in it. */
+/** Milliseconds between the request for a snapshot and the line, so that a busy tree's line has a new snapshot. */
 const snapshotTime = 30;
 const mostReaders = 8;
-/** Bytes that a reader may leave unread before lines are left out for it. */
+/** A reader with more unread bytes gets no further lines until it has read some. */
 const mostUnread = 1 << 18;
 /** The size of sun_path without its NUL (include/uapi/linux/un.h). */
 const mostPath = 107;
@@ -45,7 +45,7 @@ export class StatusServer {
   }
 
   /**
-   * @param place "auto", or a path at which nothing is
+   * @param place "auto", or a path that does not exist yet
    * @throws StatusError
    */
   static async open(place: "auto" | { readonly socket: string }, reporter: StatusReporter): Promise<StatusServer> {
@@ -75,7 +75,7 @@ export class StatusServer {
     return new StatusServer(path, reporter, server);
   }
 
-  /** Removes the socket and lets its readers go. */
+  /** Sends a last line, disconnects the readers, and removes the socket. */
   close(): void {
     clearInterval(this.#timer);
     for (const socket of this.#readers) socket.end(this.#line());
@@ -108,7 +108,7 @@ export class StatusServer {
       clearInterval(this.#timer);
       this.#timer = undefined;
     });
-    // What a reader writes is dropped; only its end is of interest.
+    // Reads, and drops, the client's data, because Node reports the end of a socket only if it is read.
     socket.resume();
     this.#reporter.ask();
     setTimeout(() => {

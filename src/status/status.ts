@@ -57,7 +57,7 @@ export interface Status {
   readonly state:
     | {
         readonly time: number;
-        /** Judgements since then, which the state here does not know. */
+        /** Judgements since then, whose effects this state lacks. */
         readonly callsSince: number;
         readonly tree: NamedState;
         readonly processes: readonly ProcessStatus[];

@@ -18,7 +18,7 @@ describe("a trace in blocks", () => {
     expect(nextCompression("fast", size, size / 20)).toBe("fast");
     expect(nextCompression("fast", size, size / 10)).toBe("small");
     expect(nextCompression("small", size, size / 10)).toBe("small");
-    // What the fast one makes a fifth larger does not change the decision back.
+    // Blocks that the fast level makes a fifth larger do not change the decision back.
     expect(nextCompression("small", size, size / 15.6)).toBe("small");
     expect(nextCompression("fast", size, size / 13.5)).toBe("fast");
   });

@@ -75,7 +75,7 @@ export type CaseStep =
   | { readonly kind: "exit"; readonly who: string; readonly place: Place }
   /** The call that was begun returns, or a signal interrupts its wait. */
   | { readonly kind: "end" | "interrupt"; readonly who: string; readonly place: Place }
-  /** What has become of the call that was begun. */
+  /** The state of the call that was begun. */
   | {
       readonly kind: "begun";
       readonly who: string;
@@ -437,7 +437,7 @@ class Reader {
     this.#steps.push({ kind: "begun", who, expected: tail.expected, place, verdictPlace: tail.verdictPlace });
   }
 
-  /** What the next lines of this task can say of its call. */
+  /** Records the state of the task's call, which the task's next lines must match. */
   #expectBegun(who: string, { action }: ExpectedVerdict): void {
     if (action === "waits") this.#begun.set(who, "waits");
     else if (action !== "fails" && passes({ action })) this.#begun.set(who, "runs");

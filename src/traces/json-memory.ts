@@ -177,7 +177,7 @@ function readStructure(value: Members, name: StructureName, architecture: Archit
 
 // ── The other way ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What `readJsonMemory` reads as the same. */
+/** The inverse of `readJsonMemory`. */
 export function jsonMemory(call: string, memory: GivenMemories): Members {
   const members: Record<string, unknown> = {};
   const cut: string[] = [];

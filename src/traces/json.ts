@@ -198,7 +198,7 @@ export class JsonTraceReader {
     );
   }
 
-  /** What the call returned decides no verdict. */
+  /** The result of a call decides no verdict. */
   #result(result: unknown): boolean {
     if (readWord(result) !== undefined) return true;
     this.#fault("result", result, 'the return value, such as 3, -2 or "0x7f0012345678"');
@@ -341,7 +341,7 @@ export class JsonTraceReader {
   }
 }
 
-/** What is known of a command while its lines are read. */
+/** The data of a command, while its lines are read. */
 class Run implements TraceHead {
   words: readonly string[] | undefined;
   command: number | undefined;

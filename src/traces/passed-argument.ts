@@ -1,4 +1,4 @@
-/** What an argument of a case file passes to its call: a register, and the memory behind it. */
+/** The value of an argument in a case file: a register, and the memory behind it. */
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { fitsWord } from "../linux/word.ts";
 import type { ArgumentFault } from "./argument.ts";

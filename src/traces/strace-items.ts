@@ -38,7 +38,7 @@ export interface StraceCall extends ItemCommon {
   finished: boolean;
 }
 
-/** What strace did not write, or not whole. */
+/** Lines that strace did not write, or wrote in part. */
 interface Broken {
   readonly place: Place;
   readonly code: DiagnosticCode;

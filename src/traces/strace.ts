@@ -287,7 +287,7 @@ class Linker {
     return words;
   }
 
-  /** What raw=all prints is the address. An address in place of a text is memory that strace could not read. */
+  /** raw=all prints the address. Without raw=all, an address in place of a text is memory that strace could not read. */
   #memory(call: StraceCall): GivenMemories {
     const memory = new Map<string, GivenMemory>();
     const description = call.foreign ? undefined : callByNumber(this.#architecture, call.number);

@@ -1,4 +1,4 @@
-/** What a trace has, for people: its runs, and how often each call was made and failed. */
+/** Summarises a trace for people: its runs, and how often each call was made and failed. */
 import { maximumErrno } from "../ir/verdicts.ts";
 import type { LineReading } from "./lines.ts";
 
@@ -22,7 +22,7 @@ export interface RunSummary {
   readonly recorder: string | undefined;
   readonly began: string | undefined;
   readonly command: readonly string[];
-  /** What the recorder cannot know. */
+  /** The limits of the recorder. */
   readonly unknown: readonly string[];
   readonly calls: number;
   readonly processes: number;

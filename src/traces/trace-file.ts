@@ -154,7 +154,7 @@ export class TraceFile {
     }
   }
 
-  /** Closes the file where nothing was recorded, and removes it if this object has made it. */
+  /** Closes the file of a recording without calls, and removes it if this object has created it. */
   discard(): void {
     try {
       if (this.#isRegular) ftruncateSync(this.#descriptor, this.#before);
@@ -165,7 +165,7 @@ export class TraceFile {
     closeSync(this.#descriptor);
   }
 
-  /** What another process did to the file meanwhile; undefined if nothing is known. */
+  /** Describes a change that another process has made to the file; undefined without one. */
   close(): string | undefined {
     const found = this.#isRegular ? this.#whatChanged() : undefined;
     closeSync(this.#descriptor);

@@ -91,7 +91,7 @@ export interface ClockEvent {
 
 export type TraceEvent = CallEvent | ReturnEvent | BirthEvent | ExitEvent | ExecEvent | ClockEvent;
 
-/** What is known of a run before its first call. */
+/** The data of a run before its first call. */
 export interface TraceHead {
   /** The words of the command, if the recording has them. */
   readonly words?: readonly string[] | undefined;

@@ -67,7 +67,7 @@ describe("an allow-list of arguments", () => {
   });
 
   it("remembers no call under the key of another", () => {
-    // What is remembered is shutdown(1, 1); the others would have its key if their values were not examined first.
+    // The cache has shutdown(1, 1); the others would have its key if their values were not examined first.
     const forms = formsOf(profileOf(recorded).profile);
     const remembered = [call("shutdown", 1n, 1n), call("shutdown", 2n, 0n), call("fcntl", 4n, 1n, 0n)];
     const forged = [-1n, 0n, 1n, 2n, 3n, 10n, 16n, 17n, 1n << 31n, (1n << 32n) + 1n, 1n << 54n].flatMap((fd) =>

@@ -114,7 +114,7 @@ describe("portcullis trace", () => {
     }
   });
 
-  /** What a writer of plain lines leaves when it is killed. */
+  /** The file of a writer of plain lines that was killed. */
   const ends = { "ended.jsonl": run + more.slice(0, -20), "ended.gz": gzipSync(run + more.slice(0, -20)) };
 
   it.each(Object.keys(ends))("reads the whole lines of %s, which ends within a line, in every verb", async (name) => {

@@ -20,7 +20,7 @@ export default policy((call) => {
 });
 `;
 
-/** What the guest needs is made here, where it is quick. */
+/** The host makes the guest's files, because it is faster. */
 function prepare(): void {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
   mkdirSync(folder, { recursive: true });

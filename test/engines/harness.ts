@@ -20,7 +20,7 @@ export interface Job {
   readonly interruptsForks: boolean;
 }
 
-/** What became of a job. Integers that JSON would round are texts. */
+/** The result of a job. Integers that JSON would round are texts. */
 export interface JobOutcome {
   readonly seed: number;
   readonly status: number;

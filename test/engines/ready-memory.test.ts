@@ -173,7 +173,7 @@ describe.each(Object.keys(users) as User[])("as %s", (who) => {
       "mount Operation not permitted",
       "namespace ok",
       "mount there Operation not permitted",
-      // Who can replace the socket at the path decides which it is (P0609).
+      // A user that can replace the socket at the path decides which socket it is (P0609).
       who === "root" ? "replaced reached other" : "replaced Permission denied",
     ]);
   });

@@ -41,7 +41,7 @@ async function prepare(): Promise<string[]> {
 /** The same with open parameters, if it has parameters. */
 function withOpenParameters(path: string, target: "seccomp" | "unprivileged"): string[] {
   const compile = (program: Program) => compileArtifact(program, target, { reportsVerdicts: true });
-  // What the target cannot express is a constant.
+  // A parameter that the target cannot express is a constant.
   const { program, sources } = loadOpenPolicy(path, { architecture: "x86_64" }, ({ program: attempt }) =>
     attempt === undefined ? [] : compile(attempt).diagnostics,
   ).loaded;

@@ -113,7 +113,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
       expect(ran.status).toBe(124);
       expect(ran.stderr).toContain(`vm: not done after ${timeout} s (--timeout)`);
       if (ran.stdout === "" && timeout < 1000) continue;
-      // What hangs: a task's name and state, and the functions of the kernel in which it waits.
+      // Of each hanging task: its name, its state, and the functions of the kernel in which it waits.
       expect(ran.stderr).toMatch(/ \(sleep\) S .*\n.*\n(.*\n)*.*hrtimer_nanosleep/);
       expect(ran.stdout).toBe("begun\n");
       break;

@@ -163,7 +163,7 @@ describe("a separate cgroup", () => {
     const { status, error } = run(settings, "true");
     expect(status).toBe(125);
     expect(error).toContain(
-      "no cgroup can be had for the command: a cgroup cannot be created below the current one (EACCES",
+      "the command cannot get a cgroup: a cgroup cannot be created below the current one (EACCES",
     );
   });
 });

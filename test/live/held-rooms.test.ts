@@ -22,7 +22,7 @@ function scenario(settings: RunSettings, ...command: readonly string[]) {
   return { status, said, events };
 }
 
-/** What each scenario prints; `reported`: the ends of its calls are reported. */
+/** The output of each scenario; `reported`: the ends of its calls are reported. */
 const scenarios: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
   order: [
     ["done", 0],

@@ -103,7 +103,7 @@ describe("inside another supervisor", () => {
     expect(ran.status).toBe(1);
     const missing = findingsOf(ran.stdout).filter((finding) => finding.state === "missing");
     expect(missing.map((finding) => finding.what)).toContain(
-      "engine notify: another supervisor listens around us already (EBUSY)",
+      "engine notify: an outer sandbox already has a supervisor (EBUSY)",
     );
     for (const finding of missing) expect(finding.help).toBeTruthy();
   });

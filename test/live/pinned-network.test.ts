@@ -185,7 +185,7 @@ fetch("/none").then((answer) => add("fetched:" + answer.status));
       frame: `<script>parent.postMessage(6 * 7, "*")</script>`,
       worker: `let sum = 0; for (let i = 0; i < 1000; i++) sum += i; postMessage(sum);`,
     },
-    // What it complains about depends on the machine.
+    // Its messages depend on the machine.
     { comparesErrors: false },
   );
   expect(stdout).toContain(`<p id="p">fetched:404 frame:42 stored:b worker:499500</p>`);

@@ -35,7 +35,7 @@ function question(argument: string, pointee: Pointee): string {
   }
 }
 
-/** What the calls of this architecture have behind pointers: call, then argument. Of these kinds, or of all. */
+/** The pointees of this architecture's calls, by call and argument: of these kinds, or all. */
 export function pinnedCalls(
   kinds?: ReadonlySet<Pointee["is"]>,
 ): readonly (readonly [call: CallDescription, questions: readonly string[]])[] {

@@ -40,7 +40,7 @@ const fresh = (): string => join(mkdtempSync(join(folder, "work-")), `${count++}
 /** In the machine, where all takes long, one recorder alone is tested. */
 const only = process.env["PORTCULLIS_TEST_RECORDER"];
 
-/** Who records with what. */
+/** The recorders, each with its users. */
 const ways = recorders
   .filter(({ name, probe }) => (only === undefined || name === only) && probe().works)
   .flatMap(({ name }) => [
@@ -297,7 +297,7 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     expect(record(way, file, ["uname"], ["--append"]).status).toBe(0);
     expect(readFileSync(file).subarray(0, before.length)).toEqual(before);
     expect(readJsonTrace(linesOf(file).join("\n"), "t", architecture).runs).toHaveLength(2);
-    // What was cut short is mended first.
+    // A block that was cut short is completed first.
     const whole = readFileSync(file);
     writeFileSync(file, whole.subarray(0, whole.length - 5));
     expect(record(way, file, ["uname"], ["--append"]).status).toBe(0);

@@ -200,7 +200,7 @@ describe("a confined process of the same user", () => {
     await start("forge", socket);
     const { status, out, err } = top("--json", "-n", "1", socket);
     expect({ status, out }).toEqual({ status: 125, out: "" });
-    expect(err).toMatch(/is not believed: its server, process \d+, is under a filter/);
+    expect(err).toMatch(/is not trusted: its server, process \d+, is under a filter/);
   });
 
   test("does not block other readers by connecting repeatedly", async () => {

@@ -1,6 +1,7 @@
 /**
- * The numbers that the C parts and TypeScript share, and those of the kernel's headers: a C compiler compares each with what
- * TypeScript has. Both languages keep their own, so that either can be read alone; this says that they are the same.
+ * The numbers that the C parts and TypeScript share, and those of the kernel's headers: a C compiler compares each with that
+ * of TypeScript. Each language has its own definitions, so that either can be read alone; this test shows that they are
+ * equal.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -31,7 +32,7 @@ import { signals } from "../../src/linux/signals.ts";
 
 type Facts = readonly (readonly [expression: string, value: number | bigint])[];
 
-/** What a C compiler says of a program in which each fact is an assertion: nothing where all of them hold. */
+/** A C compiler's errors about a program that asserts each fact; empty if all of them hold. */
 function faultsOf(includes: readonly string[], facts: Facts): string {
   const program = [
     ...includes.map((file) => `#include ${file}`),

@@ -8,7 +8,7 @@ const names = readdirSync("policies/against")
   .filter((file) => file.endsWith(".ts"))
   .map((file) => file.slice(0, -".ts".length));
 
-/** What `check` says of policies that mean it; their head comments say why. */
+/** Expected warnings of `check`; the policies' head comments explain them. */
 const meant: Readonly<Record<string, readonly string[]>> = {
   "cve-2016-5195": ["P0501"],
   "cve-2022-0847": ["P0501", "P0501", "P0501", "P0501", "P0502", "P0608"],

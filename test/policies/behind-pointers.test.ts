@@ -124,7 +124,7 @@ describe("exec-only", () => {
 });
 
 describe("no-secrets", () => {
-  /** What a connection gives before and after a statement of Python. */
+  /** The results of a connection before and after a statement of Python. */
   async function around(statement: string, folder: string): Promise<string[]> {
     const { port } = await serveElsewhere();
     const text = reachingAround(statement, port);

@@ -36,7 +36,7 @@ const killed = 128 + (engine === "notify" ? 9 : 31);
 const EPERM = 1;
 const EACCES = 13;
 
-/** What `check` says of policies that mean it. */
+/** Expected warnings of `check`. */
 const meant: Readonly<Record<string, readonly string[]>> = {
   // A descriptor to truncate by was opened for writing.
   "read-only-home.ts": ["P0501"],

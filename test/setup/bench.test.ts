@@ -38,7 +38,7 @@ it("a benchmark finds its programs where none was built before", () => {
   expect(programs.filter((program) => !existsSync(program))).toEqual([]);
 });
 
-/** What the others need `make setup-test` has installed. */
+/** `make setup-test` has installed the requirements of the others. */
 function skipUnlessPossible(name: string, { skip }: TestContext): void {
   const has = (program: string): boolean => spawnSync("which", [program]).status === 0;
   if (name === "ebpf" && process.getuid?.() !== 0) skip("loading programs needs root");

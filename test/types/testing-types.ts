@@ -1,4 +1,4 @@
-/** What the types of `portcullis/testing` take and refuse: `npm run check -- types` compiles it with all else. */
+/** The types of `portcullis/testing` accept and refuse these values; `npm run check -- types` compiles this file. */
 import { type Simulation, simulate } from "portcullis/testing";
 
 declare const run: Simulation;

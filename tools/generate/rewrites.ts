@@ -61,7 +61,7 @@ const fcntl = (line: string): Citation => ({ file: "fs/fcntl.c", line });
 const keyctl = (line: string): Citation => ({ file: "security/keys/keyctl.c", line });
 const namespaceSource = (line: string): Citation => ({ file: "fs/namespace.c", line });
 
-/** What mount keeps for a mount or a file system, and neither a bind mount nor a move looks at. */
+/** Flags of a mount or a file system, which a bind mount and a move ignore. */
 const mountProperties =
   "MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_SYNCHRONOUS|MS_MANDLOCK|MS_DIRSYNC|MS_NOSYMFOLLOW|MS_NOATIME|MS_NODIRATIME|" +
   "MS_SILENT|MS_POSIXACL|MS_RELATIME|MS_I_VERSION|MS_STRICTATIME|MS_LAZYTIME";

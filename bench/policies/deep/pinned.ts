@@ -1,6 +1,6 @@
 import { allow, deny, policy } from "portcullis";
 
-/** What bench/reference/pinning.c does. */
+/** The same checks as bench/reference/pinning.c. */
 export default policy((call) => {
   if (call.name === "openat" && call.args.path.text.startsWith("/forbidden/")) return deny("EACCES");
   return allow;

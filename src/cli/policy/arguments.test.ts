@@ -1,4 +1,4 @@
-/** Which file or ready policy a name on the command line means. */
+/** Finds the file or the ready policy of a name on the command line. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

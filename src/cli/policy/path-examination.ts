@@ -1,6 +1,6 @@
 /**
- * Whether the command's user can change what an allowed path leads to (P0609): every directory on the way is looked at,
- * as `run` starts. A directory that this user can write can get another object under the next name of the path.
+ * Finds allowed paths that the command's user can make lead to another object (P0609): `run` examines every directory on
+ * the way of each path. In a directory that this user can write, the next name of the path can get another object.
  */
 import { accessSync, constants, lstatSync, readlinkSync } from "node:fs";
 import { join } from "node:path";

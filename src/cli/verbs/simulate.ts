@@ -112,7 +112,7 @@ export const simulate: Verb = {
   },
 };
 
-/** What is known of a run before it is evaluated. */
+/** The data of a run before it is evaluated. */
 interface Survey {
   readonly head: TraceHead;
   readonly goingOn: CallsThatGoOn;

@@ -71,7 +71,7 @@ export const test: Verb = {
   },
 };
 
-/** What all case files together reach, and the sources of their policies. */
+/** The coverage by all case files together, and the sources of their policies. */
 interface Measurement {
   readonly coverage: Coverage;
   readonly sources: Sources[];

@@ -1,4 +1,4 @@
-/** `portcullis trace`: what one does with trace files of any size (src/traces): count, print, merge, cut. */
+/** `portcullis trace`: counts, prints, merges and cuts trace files of any size (src/traces). */
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";

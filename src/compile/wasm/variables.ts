@@ -9,7 +9,7 @@
  * block { b = …; use b }      b: place 0 again, set to 0 first
  * ```
  *
- * What does not fit the first places lies in memory.
+ * Variables beyond the places are in memory.
  */
 import type { Program, Statement, ValueType } from "../../ir/program.ts";
 import { bodiesOf, expressionsOf, forEachExpression } from "../../ir/traverse.ts";

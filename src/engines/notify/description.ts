@@ -39,7 +39,7 @@ export const notifyDescription: EngineDescription = {
         "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
     },
     "in-its-stead": {
-      does: "portcullis opens or connects to it on the caller's behalf: servers see portcullis's process (SO_PEERCRED)",
+      does: "portcullis, on the caller's behalf: servers see portcullis's process (SO_PEERCRED)",
       warning:
         "on notify, portcullis opens or connects to the judged object on the caller's behalf: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/engines.md, Objects)",
     },

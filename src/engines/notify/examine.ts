@@ -45,7 +45,7 @@ function* surroundings(status: string): Generator<Finding> {
   if (filters > 0) {
     yield {
       state: "note",
-      what: `${filters} seccomp filter${filters === 1 ? " is" : "s are"} in force around us already`,
+      what: `${filters} seccomp filter${filters === 1 ? " is" : "s are"} already in force on portcullis itself`,
       help: "a call that such a filter denies does not reach the policy, and is no event",
     };
   }
@@ -81,8 +81,8 @@ function* trials(start: Trial): Generator<Finding, boolean> {
   } else if (denied.status === 126) {
     yield {
       state: "missing",
-      what: "another supervisor listens around us already (EBUSY)",
-      help: "policies without state work, without events; those with state refuse to start. Leave the other sandbox (a container's, systemd's, portcullis's own)",
+      what: "an outer sandbox already has a supervisor (EBUSY)",
+      help: "policies without state work, without events; those with state refuse to start. Start portcullis outside the other sandbox (a container's, systemd's, another portcullis's)",
     };
   } else {
     yield { state: "missing", what: "a denial did not arrive", help: firstLines(denied.stderr) };

@@ -88,7 +88,7 @@ function whyNot({ stage, errno, message }: LauncherFault, { filter, busy = busyF
       return new StartError(125, busy.message, busy.help);
     case "EINVAL":
       if (filter.asks) {
-        return new StartError(125, "this kernel has no seccomp notifications", "Linux 5.9 is the oldest that will do");
+        return new StartError(125, "this kernel has no seccomp notifications", "portcullis needs Linux 5.9 or newer");
       }
       break;
     default:

@@ -5,7 +5,7 @@ import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/tra
 import { lookingNumbers } from "../../linux/rights-calls.ts";
 import type { Needs } from "./policy.ts";
 
-/** What the supervisor must follow to know an input; undefined if the notification or the clock contains it. */
+/** The facts that the supervisor must follow for an input; undefined if the notification or the clock contains it. */
 const needOf: { readonly [I in CircumstanceInput]: keyof Needs | undefined } = {
   now: undefined,
   pid: "processId",

@@ -10,7 +10,7 @@ export interface StatusSink {
   readonly put: (snapshot: StateSnapshot) => void;
 }
 
-/** Snapshots that no reader has asked for take at most this share of the time, beside what was saved up. */
+/** Snapshots that no reader has asked for take at most this share of the time, apart from saved time. */
 const share = 0.1;
 /** Milliseconds, for the start of a tree, in which most phases change. */
 const mostSaved = 100;
@@ -37,7 +37,8 @@ export class StatusCounts {
   }
 
   /**
-   * A reader that comes later finds the phases of a tree whose calls the filter decides from then on.
+   * Asks for a snapshot when a phase has changed, so that a later reader finds the phases of a tree whose calls then need
+   * no supervisor.
    *
    * @param changed the judgement has changed a phase
    */

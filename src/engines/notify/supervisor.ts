@@ -397,7 +397,7 @@ export class Supervisor {
     return { verdict, passes };
   }
 
-  /** What a call that does not pass returns. A killed caller sees nothing of it. */
+  /** The errno that a refused call returns. A killed caller does not see it. */
   #errnoOf(verdict: number): number {
     return this.#actions[verdict] === "deny" ? this.#options.policy.description.verdicts[verdict]!.errno : errno.EPERM;
   }

@@ -15,12 +15,12 @@ export const seccompEbpfDescription: EngineDescription = {
     "reads-memory": {
       does: "the kernel copies it once, before the filters run, and the call uses that copy",
     },
-    resolved: { does: "refused at start", warning: ".resolved needs the engine notify" },
+    resolved: { does: "refused when the policy is compiled (P0606)", warning: ".resolved needs the engine notify" },
     phases: { does: "absent" },
     "caller-name": { does: "read a moment later; empty if the caller has ended" },
     "no-denial-events": { does: "leaves out all verdicts; reports are events" },
     interrupted: { does: "never" },
-    "in-its-stead": { does: "refused when it is compiled (P0606)" },
+    "in-its-stead": { does: "none, because `.resolved` is refused" },
     "holds-room": { does: "the kernel makes it wait, and knows its end" },
     "child-copy": {
       does: "as it is when the kernel makes the child, a moment after the verdict: it includes changes by another thread of the parent in between",

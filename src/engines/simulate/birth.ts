@@ -10,7 +10,7 @@ import type { Bits } from "./unknown/known-bits.ts";
 const threadFlags = 0x003d_0f00n;
 const SIGCHLD = 17n;
 
-/** What a native call would make; undefined if it makes no task. `flags` are those of clone and clone3. */
+/** The kind of task that a native call would create; undefined for none. The bits are the flags of clone and clone3. */
 export function birthKind(
   architecture: ArchitectureName,
   number: number,

@@ -259,7 +259,7 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
   switch (shape.is) {
     case "path":
     case "string": {
-      if (given.is !== "text") throw new TypeError(`a ${shape.is}, and not ${given.is}, is wanted`);
+      if (given.is !== "text") throw new TypeError(`expected a ${shape.is}, not ${given.is}`);
       const text = untilNul(given);
       const most = shape.is === "path" ? pathBytes : shape.bytes;
       if (text.bytes.length >= most) return fails(shape.is === "path" ? errno.ENAMETOOLONG : errno.EINVAL);
@@ -267,21 +267,21 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
     }
     case "address":
     case "message": {
-      if (given.is !== "address") throw new TypeError(`an address, and not ${given.is}, is wanted`);
+      if (given.is !== "address") throw new TypeError(`expected an address, not ${given.is}`);
       if (given.bytes.length <= addressBytes) return given;
       // The kernel truncates a message's address (__copy_msghdr(), net/socket.c).
       if (shape.is === "address") return fails(errno.EINVAL);
       return { ...given, bytes: given.bytes.subarray(0, addressBytes) };
     }
     case "strings": {
-      if (given.is !== "strings") throw new TypeError(`a list, and not ${given.is}, is wanted`);
+      if (given.is !== "strings") throw new TypeError(`expected a list, not ${given.is}`);
       const entries = given.entries.map(untilNul);
       const size = entries.reduce((sum, { bytes }) => sum + bytes.length + 1, 0);
       const isTooLong = entries.length > shape.entries || size > shape.bytes;
       return isTooLong ? fails(errno.E2BIG) : { ...given, entries };
     }
     case "structure": {
-      if (given.is !== "structure") throw new TypeError(`a structure, and not ${given.is}, is wanted`);
+      if (given.is !== "structure") throw new TypeError(`expected a structure, not ${given.is}`);
       if (given.bytes.length < shape.minimum) return fails(errno.EINVAL);
       return given.bytes.length > pathBytes ? fails(errno.E2BIG) : given;
     }

@@ -52,10 +52,10 @@ export class RingBufferReader {
   }
 
   /**
-   * Hands over all records that are there, oldest first, by their offset in a view that has them during the call only.
-   * What an earlier call has taken is freed in the buffer from time to time, and all at the end.
+   * Passes all present records, the oldest first, by their offset in a view that is valid during the call only. The
+   * space of records that were passed is freed from time to time, and at the end.
    *
-   * @returns false if what stands in the buffer is no record: then all of it is freed
+   * @returns false if the buffer has malformed data: then all of it is freed
    */
   drain(take: (view: DataView, offset: number, length: number) => void): boolean {
     let position = Number(Atomics.load(this.#consumer, 0));

@@ -36,14 +36,14 @@ function field(word: number, low: number, width: number): number {
   return (word << (32 - low - width)) >> (32 - width);
 }
 
-/** What adr and adrp have at the place of their 21 bits. */
+/** The immediate of adr and adrp, 21 bits. */
 function pageOffset(word: number): number {
   return field(word, 5, 19) * 4 + ((word >>> 29) & 3);
 }
 
 function* edgesIn({ code, address, starts, slots }: CodeOfImage): Generator<Edge> {
   const stubs = stubsIn(code, address, slots);
-  /** What adrp put into each register last: a register that has changed since adds functions only. */
+  /** The last value that adrp gave each register. A register that has changed since only adds functions. */
   const pages = new Array<number | undefined>(32);
   const jump = (at: number, target: number, isCall: boolean): Edge | undefined => {
     const slot = stubs.get(target);
@@ -121,7 +121,7 @@ function effectOf(instruction: Instruction, location: Location): Effect {
   return valueOfOperand(second);
 }
 
-/** What a register has that is stored or copied. */
+/** The value of a register that is stored or copied. */
 function valueOfOperand(operand: string): Effect {
   if (/^#-?(?:0x[0-9a-f]+|\d+)$/.test(operand)) {
     const text = operand.slice(1);

@@ -106,7 +106,7 @@ export class CallGraph {
     }
   }
 
-  /** What a slot imports, or through a stub of the PLT. */
+  /** The name that a slot imports, directly or through a stub of the PLT. */
   #targets(image: ElfImage, { target, slot }: Edge): readonly (readonly [ElfImage, number])[] {
     if (slot === undefined) return target === undefined ? [] : [[image, target]];
     const name = this.#slots.get(image)!.get(slot);

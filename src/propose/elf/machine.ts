@@ -1,4 +1,4 @@
-/** What the static bound must know of an architecture: how calls and addresses look in code, and what instructions do. */
+/** The facts of an architecture for the static bound: the forms of calls and addresses, and the effects of instructions. */
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { Instruction } from "./disassembler.ts";
 
@@ -7,7 +7,7 @@ export type Location =
   /** Bytes above the stack pointer. */
   | { readonly is: "stack"; readonly offset: number };
 
-/** What an instruction does to a location: its value before, a constant, or unknown. */
+/** The effect of an instruction on a location: its value before, a constant, or unknown. */
 export type Effect =
   | { readonly is: "from"; readonly location: Location }
   | { readonly is: "constant"; readonly value: number }

@@ -119,7 +119,7 @@ class Tracer {
       .map(({ address }) => address);
   }
 
-  /** What the location can have at a call. Undefined if no instruction is there, or nothing reaches it. */
+  /** The possible values of the location at a call. Undefined if no instruction is there, or nothing reaches it. */
   valueAtCall({ image, caller, at }: Site, location: Location): Found | undefined {
     if (!this.#graph.isReached(image, caller)) return undefined;
     // Bytes that only looked like a call are in no list of instructions.
@@ -127,7 +127,7 @@ class Tracer {
     return this.valuesAt(image, caller, at, location, 1);
   }
 
-  /** What the location can have just before the instruction. */
+  /** The possible values of the location just before the instruction. */
   valuesAt(image: ElfImage, start: number, at: number, location: Location, depth = 0): Found {
     const code = this.#codeOf(image, start);
     const values = new Set<number>();
@@ -160,7 +160,7 @@ class Tracer {
     return { values, isOpen };
   }
 
-  /** What callers give in a parameter of the function. */
+  /** The values that callers pass in a parameter of the function. */
   #passed(image: ElfImage, start: number, location: Location, depth: number): Found {
     const { parameters, pushed } = this.#machine;
     const isParameter = location.is === "register" ? parameters.has(location.name) : location.offset >= pushed;

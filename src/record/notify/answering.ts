@@ -84,7 +84,7 @@ export function answerAll(options: AnsweringOptions, release: string): void {
 const readKinds = { path: 0, string: 0, strings: 1, address: 2, message: 3, structure: 4 } as const;
 const noRegister = 0xffff_ffff;
 
-/** What the addon reads: at a call's number where its reads are, and there how many and their five words each. */
+/** The addon's plan: at each call number the offset of its reads; there, their number, and five words for each. */
 function readingPlan(architecture: ArchitectureName): Uint32Array {
   const plan: number[] = new Array(mostCalls).fill(0);
   for (const [number, reads] of memoryReads(architecture)) {
@@ -118,7 +118,7 @@ class KnownThreads {
   }
 }
 
-/** Which process each thread is of, asked while its first call waits, and which programs are executed. */
+/** Finds the process of each thread, while its first call waits, and follows executions. */
 class Tasks {
   readonly #ring: RingWriter;
   readonly #gone: Int32Array;

@@ -37,7 +37,7 @@ function callBytes({ serial, number = getppid, abi = nativeAbi, memories = [] }:
   return bytes;
 }
 
-/** What comes of the records: serials of calls with the bytes of their memories, and "lost N". */
+/** The calls of the records: their serials with the bytes of their memories, and "lost N". */
 function replayed(records: readonly Uint8Array[], dropped = 0): string[] {
   const seen: string[] = [];
   const reader = new CallRecords(

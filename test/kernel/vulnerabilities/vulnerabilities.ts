@@ -11,7 +11,7 @@ export interface Vulnerability {
   readonly title: string;
   /** How a round is counted as won. */
   readonly oracle: string;
-  /** What the policy needs. */
+  /** The policy's requirements. */
   readonly rule: "stateless" | "count" | "order" | "serialisation";
   /** Within so many rounds the pattern wins without a policy; about a tenth is usual. */
   readonly rounds: number;

@@ -187,7 +187,7 @@ export class SuperviseLoop {
     return false;
   }
 
-  /** What the pinning does not allow: the call is judged by what was read, and passes as it is. */
+  /** A hole that the pinning must close: the call is judged by the memory that was read, and passes unpinned. */
   #continue(notification: Uint8Array, judge: Judge): void {
     const observer = new Observer(notification);
     const verdict = judge(observer);

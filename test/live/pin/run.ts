@@ -54,7 +54,7 @@ function askAbout(calls: readonly string[], before: readonly ClassicInstruction[
 
 export interface PinRun {
   readonly status: number | null;
-  /** What the victim printed, `name: number` each. */
+  /** The victim's output, `name: number` each. */
   readonly victim: Readonly<Record<string, number>>;
   readonly counts: PinCounts;
   readonly out: string;

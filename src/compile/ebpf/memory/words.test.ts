@@ -214,7 +214,7 @@ describe("lists", () => {
       returned: returnWord("ERRNO", 7),
       records: [],
     });
-    // What is settled is not read to its end.
+    // A text whose result is certain is not read to its end.
     const settled = reporting(shape, argv, [{ is: "any-entry", patterns: plain("startsWith", "a") }]);
     expect(run(settled).evaluate(59, entries(most + 1)).records).toHaveLength(1);
   });

@@ -2,7 +2,7 @@
  * Reads behind a waiting caller's pointers. All bytes that it reads become part of the image that the call is made with, so
  * a policy cannot judge memory that the kernel reads again.
  *
- * | read | for | what stays the caller's own |
+ * | read | for | not copied |
  * | --- | --- | --- |
  * | `text` | a path, a name, each of mount's four strings | |
  * | `address` | connect, bind, sendto | |

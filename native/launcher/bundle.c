@@ -24,7 +24,7 @@ static const struct {
 } shape[SECTIONS + 1] = {
     [STRINGS] = {1, 1, 1 << 22},
     [POLICY] = {40, 1, 1},
-    [CLASSIC] = {8, 0, 4096},
+    [CLASSIC] = {8, 0, BPF_MAXINSNS},
     [CLASSIC_TOKEN] = {4, 0, 8},
     [PROGRAM] = {8, 1, 65536},
     [RELOCATIONS] = {12, 0, 65536},

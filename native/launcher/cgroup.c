@@ -3,10 +3,11 @@
 #include "cgroup.h"
 
 #include <linux/fcntl.h>
+#include <linux/limits.h>
 
 #include "kernel.h"
 
-enum { BUFFER = 1 << 20, MAX_PATH = 4096, DIRECTORY_MODE = 0755 };
+enum { BUFFER = 1 << 20, DIRECTORY_MODE = 0755 };
 
 static long read_text(const char *path, char *text, size_t size) {
   long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -70,7 +71,7 @@ static size_t unescape(char *to, const char *from, size_t length, size_t size) {
 
 /* Opens the directory of this process's cgroup. Returns the descriptor, or a negative errno. */
 static long open_current(char *buffer) {
-  static char current[MAX_PATH], path[2 * MAX_PATH], root[MAX_PATH];
+  static char current[PATH_MAX], path[2 * PATH_MAX], root[PATH_MAX];
   long result = read_text("/proc/self/cgroup", buffer, BUFFER);
   if (result < 0) return result;
   char *line = buffer;
@@ -94,7 +95,7 @@ static long open_current(char *buffer) {
     /* Skip a mount of a part of the hierarchy that does not contain this process. */
     if (!starts_with(current, root, root_length)) continue;
     if (current[root_length] != 0 && current[root_length] != '/') continue;
-    size_t length = unescape(path, point, field_length(point), MAX_PATH);
+    size_t length = unescape(path, point, field_length(point), PATH_MAX);
     size_t below = current_length - root_length;
     memcpy(path + length, current + root_length, below + 1);
     result = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

@@ -16,8 +16,6 @@
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
-enum { STACK_SIZE = 16384 };
-
 /* The parent reads this after the child's execve or exit (CLONE_VFORK). */
 static struct {
   struct child *child;
@@ -27,7 +25,7 @@ static struct {
   volatile enum stage stage;
 } shared;
 
-static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));
+static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
 
 static void fail(enum stage stage, long error) __attribute__((noreturn));
 static void fail(enum stage stage, long error) {
@@ -102,7 +100,7 @@ long start_child(struct child *child, enum stage *stage) {
   shared.listener = -1;
   shared.detail = 0;
   shared.error = 0;
-  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | SIGCHLD, stack + STACK_SIZE,
+  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | SIGCHLD, stack + CHILD_STACK,
                          &child->pidfd, become_command, 0);
   *stage = CLONE;
   if (pid < 0) return pid;

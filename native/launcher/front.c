@@ -9,6 +9,7 @@
 #include "front.h"
 
 #include <linux/fcntl.h>
+#include <linux/limits.h>
 #include <linux/poll.h>
 #include <linux/prctl.h>
 #include <linux/resource.h>
@@ -25,7 +26,6 @@
 #include "search.h"
 #include "tree.h"
 
-enum { NO_SIGNAL = 0x4000 /* MSG_NOSIGNAL */ };
 enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, MIN_DESCRIPTORS = 64 };
 
 static struct inheritance *own;
@@ -67,7 +67,7 @@ static void forward(const struct signal_information *signal) {
 }
 
 static int send_byte(unsigned char byte) {
-  return launcher >= 0 && CALL(__NR_sendto, launcher, &byte, 1, NO_SIGNAL, 0, 0) == 1;
+  return launcher >= 0 && CALL(__NR_sendto, launcher, &byte, 1, MSG_NOSIGNAL, 0, 0) == 1;
 }
 
 static int ends_the_wait(int signal) {
@@ -204,7 +204,7 @@ static void exit_when_done(char **words, uint32_t count, char **environment) {
 
 /* Checks conditions on which Node fails without a clear message. */
 static void check_environment(void) {
-  static char folder[4096];
+  static char folder[PATH_MAX];
   if (CALL(__NR_getcwd, folder, sizeof folder) == -ENOENT)
     die(FAILED, NULL, "the working directory was deleted", "change to another directory");
   struct {

@@ -45,6 +45,8 @@ static inline long call6(long number, long a, long b, long c, long d, long e, lo
  * the child's frames would overwrite its parent's return addresses.)
  */
 long clone_child(unsigned long flags, void *stack_top, int *pidfd, void (*function)(void *), void *argument);
+/* Bytes of a child's stack. */
+enum { CHILD_STACK = 16384 };
 
 /* The compiler may call memset and memcpy for structure assignments. */
 void *memset(void *to, int byte, size_t size);

@@ -17,8 +17,9 @@
 #include "search.h"
 
 #include <linux/fcntl.h>
+#include <linux/limits.h>
 
-enum { SOCKET = 3, MAX_PATH = 4096, FOLDERS = 4 /* dist/native/ARCHITECTURE/launcher */ };
+enum { SOCKET = 3, FOLDERS = 4 /* dist/native/ARCHITECTURE/launcher */ };
 
 static const char *last_component(const char *path) {
   const char *last = path;
@@ -35,8 +36,8 @@ static void start_portcullis(char **argv, uint32_t count, char **environment, st
     __attribute__((noreturn));
 static void start_portcullis(char **argv, uint32_t count, char **environment, struct inheritance *inheritance) {
   static const char name[] = "/bin/portcullis.cjs";
-  static char script[MAX_PATH + sizeof name];
-  long length = CALL(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", script, MAX_PATH);
+  static char script[PATH_MAX + sizeof name];
+  long length = CALL(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", script, PATH_MAX);
   for (int above = 0; length > 0 && above < FOLDERS; length--)
     if (script[length - 1] == '/') above++;
   if (length < 0) die(FAILED, NULL, "/proc is not mounted", NULL);

@@ -11,12 +11,12 @@
 #include "print.h"
 #include "tree.h"
 
-enum { STACK_SIZE = 16384, SOCKET = 3 };
+enum { SOCKET = 3 };
 
 /* Gives Node the socket's number. The command's environment does not contain it. */
 static char variable[] = "PORTCULLIS_LAUNCHER=3";
 
-static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));
+static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
 static char **environment;
 static unsigned char *launcher_stack;
 
@@ -90,5 +90,5 @@ long start_node(struct node *node) {
   launcher_stack = allocate(TREE_STACK);
   if (environment == NULL || launcher_stack == NULL) return -ENOMEM;
   int unused;
-  return clone_child(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + STACK_SIZE, &unused, become_node, node);
+  return clone_child(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + CHILD_STACK, &unused, become_node, node);
 }

@@ -8,7 +8,7 @@
 #include "bundle.h"
 #include "kernel.h"
 
-enum { UNIX = 1, STREAM = 1, NO_SIGNAL = 0x4000, CLOSE_ON_EXEC = 0x40000000 };
+enum { UNIX = 1, STREAM = 1, CLOSE_ON_EXEC = 0x40000000 };
 
 /* ── Orders ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -94,7 +94,7 @@ static long pass_descriptors(int socket, const void *bytes, size_t size, const i
   struct envelope envelope = {.vector = &vector, .vectors = 1, .control = &rights};
   envelope.control_length = RIGHTS_HEADER + (((size_t)count * sizeof(int) + 7) & ~7ul);
   long result;
-  do result = CALL(__NR_sendmsg, socket, &envelope, NO_SIGNAL);
+  do result = CALL(__NR_sendmsg, socket, &envelope, MSG_NOSIGNAL);
   while (result == -EINTR);
   return result >= 0 || result == -EPIPE || result == -ECONNRESET ? 0 : result;
 }

@@ -12,6 +12,8 @@
 #include "parameters.h"
 
 enum { MAX_INSTRUCTIONS = 4096 };
+/* include/linux/socket.h; no header of the kernel's interface has it. */
+enum { MSG_NOSIGNAL = 0x4000 };
 
 struct orders_header {
   uint32_t magic;

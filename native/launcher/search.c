@@ -3,11 +3,10 @@
 #include "search.h"
 
 #include <linux/fcntl.h>
+#include <linux/limits.h>
 #include <linux/stat.h>
 
 #include "kernel.h"
-
-enum { MAX_PATH = 4096 };
 
 static const char *in_environment(char **environment, const char *name) {
   size_t length = string_length(name);
@@ -25,13 +24,13 @@ static long check_executable(const char *file) {
 }
 
 long find_command(const char *name, char **environment, const char **file) {
-  static char path[2 * MAX_PATH];
+  static char path[2 * PATH_MAX];
   size_t length = string_length(name);
   *file = name;
   if (length == 0) return -ENOENT;
   for (const char *c = name; *c != 0; c++)
     if (*c == '/') return check_executable(name);
-  if (length >= MAX_PATH) return -ENAMETOOLONG;
+  if (length >= PATH_MAX) return -ENAMETOOLONG;
 
   const char *folders = in_environment(environment, "PATH");
   if (folders == NULL) folders = "/bin:/usr/bin";
@@ -39,7 +38,7 @@ long find_command(const char *name, char **environment, const char **file) {
   for (;;) {
     size_t folder = 0;
     while (folders[folder] != 0 && folders[folder] != ':') folder++;
-    if (folder < MAX_PATH) {
+    if (folder < PATH_MAX) {
       size_t at = folder == 0 ? 1 : folder;
       memcpy(path, folder == 0 ? "." : folders, at);
       path[at] = '/';

@@ -1,6 +1,7 @@
 /**
  * The arguments that filters of the kernel's series can declare (`seccomp_arg_calls[]`, kernel/seccomp_args.c in
- * kernel/patches): what such an argument points to is copied once, before the filters, and used by the call.
+ * kernel/patches): the kernel copies the memory behind such an argument once, before the filters, and the call uses the
+ * copy.
  */
 import type { ArchitectureName } from "./architecture.ts";
 import { callByNumber } from "./calls.ts";
@@ -20,7 +21,7 @@ export interface DeclaredArgument {
   /** 0 … 5 */
   readonly argument: number;
   readonly kind: DeclarationKind;
-  /** The bytes of each part that the program may look at: a multiple of 8, at most 4096; 0: its length, and what the kernel matches. */
+  /** The bytes of each part that the program may read: a multiple of 8, at most 4096; with 0 only lengths and matches. */
   readonly size: number;
 }
 
@@ -54,7 +55,7 @@ export function declarableArguments(): ReadonlyMap<string, DeclarationKind> {
   return kinds;
 }
 
-/** As what the kernel can copy this argument; undefined if it cannot be declared. */
+/** The kind of the kernel's copy of this argument; undefined if it cannot be declared. */
 export function declarationKind(
   architecture: ArchitectureName,
   number: number,

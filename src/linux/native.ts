@@ -45,8 +45,8 @@ export interface Native extends PinnedCallFunctions, HeldObjectFunctions, Record
   /**
    * Sends the response in the memory if `answer` is true, waits for the next notification, stores the time, and
    * collects deaths. Returns the number of deaths, or a negative errno. ENOENT: no notification was received; poll the
-   * listener. EAGAIN: a prepared call has come and passed; or no notification is there, though poll(2) said so, and `waits`
-   * is false.
+   * listener. EAGAIN: a prepared call has passed; or `waits` is false and no notification is present, although poll(2)
+   * reported one.
    */
   next(answer: boolean, waits: boolean): number;
   /** Prepared calls whose number has a 1 here pass in `next`. */

@@ -1,4 +1,4 @@
-/** The package's own folder and version: where its ready policies, its native parts and its bundles lie. */
+/** The package's own folder, with its ready policies, native parts and bundles, and its version. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,11 +22,11 @@ function ownPackage(): Package {
         return found;
       }
     }
-    if (folder === dirname(folder)) throw new Error("portcullis does not lie in its package's folder");
+    if (folder === dirname(folder)) throw new Error("portcullis is not in its package's folder");
   }
 }
 
-/** The folder of package.json. Throws an Error where portcullis does not lie in its package. */
+/** The folder of package.json. Throws an Error if portcullis is outside of its package. */
 export function packageRoot(): string {
   return ownPackage().root;
 }

@@ -1,6 +1,6 @@
 /**
- * The addon's functions for pinned calls (native/addon/pin.h says what they do). A notification is a copy of
- * `struct seccomp_notif`; results are 0 or more, or a negative errno, where nothing else is said.
+ * The addon's functions for pinned calls, which native/addon/pin.h describes. A notification is a copy of
+ * `struct seccomp_notif`. Unless stated otherwise, a result is 0 or more, or a negative errno.
  */
 
 /** The layout of a notification: its size, and the offsets of its fields. */
@@ -12,10 +12,10 @@ export const judgedLayout = { size: 80, cloneFlags: 64, rooms: 72 } as const;
 
 export interface PinnedCallFunctions {
   /**
-   * Begins. `sealed`: windows are protected by mseal(2) (Linux 6.10), else by the filter's rules. `trustExecutions`:
-   * `pinExecutes` is called before each execve(2) is let through, so that a window need not be looked at for every call.
-   * `audits`: a refusal may be 0, with which the call passes as it is; else that throws. `answersFailures`: a call that
-   * fails by its path gets its errno without a pin; `pinChangesRights` is called then, too.
+   * Begins. `sealed`: mseal(2) protects windows (Linux 6.10), otherwise the filter's rules do. `trustExecutions`: the
+   * caller calls `pinExecutes` before each execve(2) passes, so that the addon need not examine a window at every call.
+   * `audits`: a refusal may be 0, with which the call passes unpinned; otherwise 0 throws. `answersFailures`: a call that
+   * fails by its path gets its errno without a pin; this requires calls of `pinChangesRights`.
    */
   startPins(
     listener: number,
@@ -24,7 +24,7 @@ export interface PinnedCallFunctions {
     audits: boolean,
     answersFailures: boolean,
   ): number;
-  /** An outcome in the low 8 bits, an errno above. `rooms`: given back by `pinArrival`; with some, the call's end is reported. */
+  /** An outcome in the low 8 bits, an errno above. `pinArrival` returns `rooms`; if not 0, the stub reports the call's end. */
   pinCall(
     notification: Uint8Array,
     bytes: Uint8Array,
@@ -35,21 +35,20 @@ export interface PinnedCallFunctions {
     rooms: bigint,
   ): number;
   /**
-   * 0: not from a stub; 1: not prepared; 2: the prepared call, of which `judged` gets a `struct judged`; 3: that call has
-   * ended.
+   * `enum arrival`. For a prepared call, `judged` gets a `struct judged`.
    */
   pinArrival(notification: Uint8Array, judged: Uint8Array): number;
-  /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted; it may come again. */
+  /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted, and may make the call again. */
   pinPass(notification: Uint8Array): number;
   pinRefuse(notification: Uint8Array, errno: number): number;
   /** Answers a call that cannot be pinned. */
   pinGiveUp(notification: Uint8Array, refusal: number): number;
   /**
-   * Stops the thread for a moment where it returns to its program: 0, it did. -EINPROGRESS: `pinIsLate` is false when it
-   * has. Other: it cannot be traced, or has ended.
+   * Stops the thread for a moment at its return to its program. 0: it stopped. -EINPROGRESS: it is in a call, at whose end
+   * `pinIsLate` becomes false. Other: it cannot be traced, or has ended.
    */
   pinInterrupt(tid: number): number;
-  /** A notification was received while a caller was being prepared: `next` gives it without a wait. */
+  /** Whether a notification arrived during the preparation of a caller: `next` returns it without a wait. */
   pinHasWaiting(): boolean;
   pinIsLate(tid: number): boolean;
   pinEnded(tid: number): void;
@@ -57,15 +56,15 @@ export interface PinnedCallFunctions {
   /** The thread's call changes its users, groups or capabilities; `ofOthers`: a root or a namespace, which others can share. */
   pinChangesRights(tid: number, ofOthers: boolean): void;
   /**
-   * From now on threads read callers' memory, because it may never come: the descriptor that can be read when a call
-   * comes back from `next`, to be observed once more. The functions below can then give -EINPROGRESS (the call comes
-   * back) and -ETIMEDOUT (the memory does not come).
+   * From now on threads read callers' memory, because a read may never end. Returns a descriptor that is readable when
+   * `next` returns a call that must be observed again. The functions below can then return -EINPROGRESS (the call comes
+   * back) and -ETIMEDOUT (the read did not end in time).
    */
   pinReadsApart(): number;
-  /** The length of the string, which `into` has with its end. */
+  /** Reads a string into `into`, with its NUL. Returns its length without the NUL. */
   observeText(notification: Uint8Array, address: bigint, into: Uint8Array): number;
-  /** 0: `into` is filled. */
+  /** Fills `into`. Returns 0. */
   observeBytes(notification: Uint8Array, address: bigint, into: Uint8Array): number;
-  /** How many strings: in `into` one after the other, with their ends; in `starts` where each begins. */
+  /** Reads an array of strings: into `into` with their NULs, and the start of each into `starts`. Returns their number. */
   observeVector(notification: Uint8Array, address: bigint, into: Uint8Array, starts: Uint32Array): number;
 }

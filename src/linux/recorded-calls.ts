@@ -1,9 +1,8 @@
-/** The addon's functions for recordings (native/addon/recording.c and lines.c say what they do). */
+/** The addon's functions for recordings, which native/addon/recording.c and lines.c describe. */
 export interface RecordedCallFunctions {
   /**
-   * Answers the notifications of `listener`, in this thread, until there is something to do here: the result says what, or
-   * is a negative errno. `control` and `bytes` are the ring; what the other buffers are is said where they are made
-   * (src/record/notify/answering.ts).
+   * Answers the notifications of `listener`, in this thread, until JavaScript has something to do. Returns `enum reason`, or
+   * a negative errno. `control` and `bytes` are the ring; src/record/notify/answering.ts describes the other buffers.
    */
   answerCalls(
     stage: number,

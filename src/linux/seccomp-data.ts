@@ -1,5 +1,5 @@
 /**
- * `struct seccomp_data` (include/uapi/linux/seccomp.h): what a filter sees of a call. Classic filters load it, eBPF programs
+ * `struct seccomp_data` (include/uapi/linux/seccomp.h): the data of a call that a filter sees. Classic filters load it, eBPF programs
  * have it as their context, and a notification carries it.
  */
 

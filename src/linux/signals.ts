@@ -1,4 +1,4 @@
-/** The signals that portcullis itself uses, and what a wait status says of one (signal(7), wait(2)). */
+/** The signals that portcullis itself uses, and the meaning of a wait status (signal(7), wait(2)). */
 export const signals = {
   SIGHUP: 1,
   SIGINT: 2,

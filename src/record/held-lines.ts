@@ -5,7 +5,7 @@
  */
 import { native } from "../linux/native.ts";
 
-const at = {
+export const lineLayout = {
   flags: 0,
   tid: 1,
   /** Microseconds since the start of the recording. */
@@ -21,8 +21,8 @@ const at = {
   registerCount: 14,
   registers: 16,
 } as const;
-const lineWords = 28;
-const flag = { call: 1, open: 2, result: 4, instructionPointer: 8 } as const;
+export const lineWords = 28;
+export const lineFlags = { call: 1, open: 2, result: 4, instructionPointer: 8 } as const;
 
 /** Bytes of texts after which those that no line needs are forgotten. */
 const mostTexts = 1 << 22;
@@ -55,25 +55,25 @@ export class HeldLines {
   call(line: CallLine): number {
     const start = this.#add(line.time);
     const words = this.#words;
-    words[start + at.flags] = flag.call | flag.open;
-    words[start + at.tid] = line.tid;
-    this.#refer(start + at.shape, line.shape);
-    words[start + at.registerCount] = line.registerCount;
-    for (let index = 0; index < 12; index++) words[start + at.registers + index] = line.registers[index]!;
+    words[start + lineLayout.flags] = lineFlags.call | lineFlags.open;
+    words[start + lineLayout.tid] = line.tid;
+    this.#refer(start + lineLayout.shape, line.shape);
+    words[start + lineLayout.registerCount] = line.registerCount;
+    for (let index = 0; index < 12; index++) words[start + lineLayout.registers + index] = line.registers[index]!;
     if (line.instructionPointer !== undefined) {
-      words[start + at.flags]! |= flag.instructionPointer;
-      words[start + at.instructionPointer] = line.instructionPointer[0];
-      words[start + at.instructionPointer + 1] = line.instructionPointer[1];
+      words[start + lineLayout.flags]! |= lineFlags.instructionPointer;
+      words[start + lineLayout.instructionPointer] = line.instructionPointer[0];
+      words[start + lineLayout.instructionPointer + 1] = line.instructionPointer[1];
     }
-    if (line.members !== undefined) this.#refer(start + at.members, line.members);
+    if (line.members !== undefined) this.#refer(start + lineLayout.members, line.members);
     return this.#printed + (this.#end - this.#first) - 1;
   }
 
   /** `line`: without its end; it is printed once, so it is not remembered. */
   text(line: string, time: number): void {
     const start = this.#add(time);
-    this.#words[start + at.flags] = 0;
-    this.#refer(start + at.shape, line, false);
+    this.#words[start + lineLayout.flags] = 0;
+    this.#refer(start + lineLayout.shape, line, false);
   }
 
   isPrinted(serial: number): boolean {
@@ -84,9 +84,9 @@ export class HeldLines {
   result(serial: number, low: number, high: number): void {
     const start = this.#startOf(serial);
     const words = this.#words;
-    words[start + at.flags] = (words[start + at.flags]! & ~flag.open) | flag.result;
-    words[start + at.result] = low;
-    words[start + at.result + 1] = high;
+    words[start + lineLayout.flags] = (words[start + lineLayout.flags]! & ~lineFlags.open) | lineFlags.result;
+    words[start + lineLayout.result] = low;
+    words[start + lineLayout.result + 1] = high;
   }
 
   /** A whole line, behind one that is not printed. */
@@ -100,12 +100,12 @@ export class HeldLines {
     let until = this.#first;
     for (; until < this.#end; until++) {
       const start = until * lineWords;
-      if ((words[start + at.flags]! & flag.open) === 0) continue;
-      if (words[start + at.time]! + words[start + at.time + 1]! * 2 ** 32 >= before) break;
+      if ((words[start + lineLayout.flags]! & lineFlags.open) === 0) continue;
+      if (words[start + lineLayout.time]! + words[start + lineLayout.time + 1]! * 2 ** 32 >= before) break;
     }
     for (const [serial, text] of this.#after) {
       if (serial >= this.#printed + until - this.#first) continue;
-      this.#refer(this.#startOf(serial) + at.after, text, false);
+      this.#refer(this.#startOf(serial) + lineLayout.after, text, false);
       this.#after.delete(serial);
     }
     const parts: Buffer[] = [];
@@ -126,10 +126,10 @@ export class HeldLines {
     if ((this.#end + 1) * lineWords > this.#words.length) this.#makeRoom();
     const start = this.#end++ * lineWords;
     const words = this.#words;
-    words[start + at.time] = time >>> 0;
-    words[start + at.time + 1] = Math.floor(time / 2 ** 32);
-    words[start + at.members + 1] = 0;
-    words[start + at.after + 1] = 0;
+    words[start + lineLayout.time] = time >>> 0;
+    words[start + lineLayout.time + 1] = Math.floor(time / 2 ** 32);
+    words[start + lineLayout.members + 1] = 0;
+    words[start + lineLayout.after + 1] = 0;
     return start;
   }
 
@@ -180,8 +180,8 @@ export class HeldLines {
     const words = this.#words;
     for (let line = this.#first; line < this.#end; line++) {
       const start = line * lineWords;
-      const isCall = (words[start + at.flags]! & flag.call) !== 0;
-      for (const word of [start + at.shape, start + at.members]) {
+      const isCall = (words[start + lineLayout.flags]! & lineFlags.call) !== 0;
+      for (const word of [start + lineLayout.shape, start + lineLayout.members]) {
         const length = words[word + 1]!;
         if (length > 0) this.#refer(word, former.toString("utf8", words[word]!, words[word]! + length), isCall);
       }

@@ -16,19 +16,38 @@ import {
   orders,
   startedDetail,
 } from "../../src/engines/launcher.ts";
+import { mostRemembered, orderKinds } from "../../src/engines/notify/objects/served-calls.ts";
+import { outcomeNumber } from "../../src/engines/notify/pin/outcome.ts";
+import { closeMark, dataStart, endMark } from "../../src/engines/notify/pin/own-calls.ts";
+import { again, arrivalNumber } from "../../src/engines/notify/pin/pinning.ts";
+import { windowRange } from "../../src/engines/notify/pin/window-rules.ts";
+import { holdObstacles, pinObstacles } from "../../src/events/record.ts";
 import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limits.ts";
-import { auditArchitecture, x32Bit } from "../../src/linux/architecture.ts";
+import { auditArchitecture, hostArchitecture, x32Bit } from "../../src/linux/architecture.ts";
 import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
 import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
 import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
 import { mostDeaths } from "../../src/linux/native.ts";
+import { judgedLayout } from "../../src/linux/pinned-calls.ts";
 import { cloneFlag } from "../../src/linux/process-calls.ts";
 import { traceEvent, traceOptions } from "../../src/linux/ptrace.ts";
 import { returnAction } from "../../src/linux/return-word.ts";
 import { continueFlag, notifyRequest } from "../../src/linux/seccomp.ts";
 import { seccompData, seccompDataSize } from "../../src/linux/seccomp-data.ts";
 import { signals } from "../../src/linux/signals.ts";
+import { lineFlags, lineLayout, lineWords } from "../../src/record/held-lines.ts";
+import {
+  mostCalls,
+  mostContent,
+  readKinds,
+  reason,
+  stage,
+  stateAt,
+  stateWords,
+} from "../../src/record/notify/answering.ts";
+import { callLayout, readState, recordKind } from "../../src/record/notify/notifications.ts";
+import { controlWords, headSize, skip } from "../../src/record/notify/ring.ts";
 
 type Facts = readonly (readonly [expression: string, value: number | bigint])[];
 
@@ -146,6 +165,78 @@ describe("numbers that TypeScript and C share", () => {
       ["offsetof(struct seccomp_notif, data.args)", addresses.arguments],
     ];
     expect(faultsOf(['"addon.c"'], facts)).toBe("");
+  });
+
+  it("in the pinning of calls", () => {
+    const obstacles = [
+      ...["NO_TRACE", "NO_SIGHT", "OCCUPIED", "NO_DESCRIPTOR", "NOT_MAPPED", "NOT_PROTECTED", "NO_STACK", "NO_ROOM"],
+      ...["NO_MEMORY", "DISPATCHED", "STARVED", "STALLED"],
+    ];
+    expect(obstacles).toHaveLength(pinObstacles.length);
+    const facts: Facts = [
+      ...named("", outcomeNumber),
+      ...obstacles.map((name, index) => [name, outcomeNumber.noTrace + index] as const),
+      ...named("", arrivalNumber),
+      ["AGAIN", again],
+      ["CLOSE_MARK >> 32", closeMark],
+      ["END_MARK >> 32", endMark],
+      ["WINDOW_START", windowRange.start],
+      ["WINDOW_DATA", dataStart[hostArchitecture()!]],
+      ["WINDOW_END", windowRange.end],
+      ["sizeof(struct judged)", judgedLayout.size],
+    ];
+    expect(faultsOf(['"pin.h"'], facts)).toBe("");
+  });
+
+  it("in the service of objects", () => {
+    const obstacles = holdObstacles.filter((name) => name !== "landlock");
+    const spelled = (name: string): string => (name === "no-memory" ? "NOT_ENOUGH_MEMORY" : upper(name));
+    const facts: Facts = [
+      ["OPENS", orderKinds.open],
+      ["OPENS_STRICTLY", orderKinds.openat2],
+      ["CONNECTS", orderKinds.connect],
+      ...obstacles.map((name, index) => [spelled(name), index + 1] as const),
+      ["2 * MOST_CALLS", mostRemembered],
+    ];
+    expect(faultsOf(['"objects.c"'], facts)).toBe("");
+  });
+
+  it("in recordings", () => {
+    const { path, strings, address, message, structure } = readKinds;
+    const facts: Facts = [
+      ...named("", stage),
+      ...named("", reason),
+      ...named("", stateAt),
+      ["STATE_WORDS", stateWords],
+      ["CALLS", mostCalls],
+      ["CONTENT", mostContent],
+      ["TIME", callLayout.time],
+      ["READS", callLayout.reads],
+      ["MEMORY", callLayout.memory],
+      ...named("", readState),
+      ["WRITTEN", controlWords.written],
+      ["READ", controlWords.read],
+      ["HEAD", headSize],
+      ["SKIP", skip],
+      ["CALL", recordKind.call],
+      ["TEXT", path],
+      ["LIST", strings],
+      ["ADDRESS", address],
+      ["MESSAGE", message],
+      ["STRUCTURE", structure],
+    ];
+    expect(faultsOf(['"recording.c"'], facts)).toBe("");
+    const { instructionPointer, registerCount, ...alike } = lineLayout;
+    const lines: Facts = [
+      ...named("", alike),
+      ["POINTER", instructionPointer],
+      ["COUNT", registerCount],
+      ["WORDS", lineWords],
+      ["IS_CALL", lineFlags.call],
+      ["HAS_RESULT", lineFlags.result],
+      ["HAS_POINTER", lineFlags.instructionPointer],
+    ];
+    expect(faultsOf(['"lines.c"'], lines)).toBe("");
   });
 });
 

@@ -17,15 +17,15 @@ import { callLayout, recordKind } from "./notifications.ts";
 import type { RingWriter } from "./ring.ts";
 
 /** A list of texts with the bounds of native/addon/recording.c, and every other read. */
-const mostContent = 1 << 18;
+export const mostContent = 1 << 18;
 /** Where the addon's answering begins, and why it returns. */
-const stage = { receive: 0, record: 1, send: 2 } as const;
-const reason = { task: 1, full: 2, made: 3 } as const;
+export const stage = { receive: 0, record: 1, send: 2 } as const;
+export const reason = { task: 1, full: 2, made: 3 } as const;
 /** Words of the state that both sides change: the notification's id, the room that a record needs, threads that are gone. */
-const stateAt = { room: 2, gone: 3 } as const;
-const stateWords = 4;
+export const stateAt = { room: 2, gone: 3 } as const;
+export const stateWords = 4;
 /** Numbers of calls below this one have a place in the plan. */
-const mostCalls = 1024;
+export const mostCalls = 1024;
 /** Of all threads that the kernel can have (PID_MAX_LIMIT). */
 const mostThreads = 1 << 22;
 
@@ -81,7 +81,7 @@ export function answerAll(options: AnsweringOptions, release: string): void {
 }
 
 /** `KIND` of native/addon/recording.c. */
-const readKinds = { path: 0, string: 0, strings: 1, address: 2, message: 3, structure: 4 } as const;
+export const readKinds = { path: 0, string: 0, strings: 1, address: 2, message: 3, structure: 4 } as const;
 const noRegister = 0xffff_ffff;
 
 /** The addon's plan: at each call number the offset of its reads; there, their number, and five words for each. */

@@ -19,7 +19,7 @@ export const callLayout = {
 } as const;
 
 /** The header before the entries of a read: its state, whether it is cut, the number of entries. */
-const readState = { absent: 0, failed: 1, texts: 2 } as const;
+export const readState = { absent: 0, failed: 1, texts: 2 } as const;
 
 export interface Notification {
   readonly tid: number;

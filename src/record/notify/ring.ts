@@ -4,8 +4,8 @@
  */
 
 /** Words of the control array: positions count bytes modulo 2^32, so the size is a power of two. */
-const at = { written: 0, read: 1 } as const;
-const headSize = 8;
+export const controlWords = { written: 0, read: 1 } as const;
+export const headSize = 8;
 
 export interface RingMemory {
   readonly control: Int32Array;
@@ -21,7 +21,7 @@ export function makeRing(size: number): RingMemory {
 }
 
 /** A record has two words before its content: its size with both, and its kind. */
-const skip = 0;
+export const skip = 0;
 
 export class RingWriter {
   readonly memory: RingMemory;
@@ -58,19 +58,19 @@ export class RingWriter {
   await(size: number): void {
     const { control, bytes } = this.memory;
     for (;;) {
-      const read = Atomics.load(control, at.read);
+      const read = Atomics.load(control, controlWords.read);
       if (((this.#written - read) >>> 0) + size <= bytes.length) return;
-      Atomics.wait(control, at.read, read);
+      Atomics.wait(control, controlWords.read, read);
     }
   }
 
   /** In the memory alone, because the addon writes records, too. */
   get #written(): number {
-    return Atomics.load(this.memory.control, at.written) >>> 0;
+    return Atomics.load(this.memory.control, controlWords.written) >>> 0;
   }
 
   #advance(size: number): void {
-    Atomics.store(this.memory.control, at.written, (this.#written + size) | 0);
+    Atomics.store(this.memory.control, controlWords.written, (this.#written + size) | 0);
   }
 }
 
@@ -84,12 +84,12 @@ export class RingReader {
     this.#control = control;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
-    this.#read = Atomics.load(control, at.read) >>> 0;
+    this.#read = Atomics.load(control, controlWords.read) >>> 0;
   }
 
   /** Passes the content of all present records to the consumer. The view is valid during the call only. */
   drain(take: (kind: number, view: DataView, offset: number, length: number) => void): void {
-    const written = Atomics.load(this.#control, at.written) >>> 0;
+    const written = Atomics.load(this.#control, controlWords.written) >>> 0;
     while (this.#read !== written) {
       const place = this.#read & (this.#bytes.length - 1);
       const size = this.#view.getUint32(place, true);
@@ -97,7 +97,7 @@ export class RingReader {
       if (kind !== skip) take(kind, this.#view, place + headSize, size - headSize);
       this.#read = (this.#read + size) >>> 0;
     }
-    Atomics.store(this.#control, at.read, this.#read | 0);
-    Atomics.notify(this.#control, at.read);
+    Atomics.store(this.#control, controlWords.read, this.#read | 0);
+    Atomics.notify(this.#control, controlWords.read);
   }
 }

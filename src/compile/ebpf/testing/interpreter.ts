@@ -53,7 +53,7 @@ export interface ModelledCopy {
 }
 
 export interface EbpfRun {
-  /** R0's maximumHalf 32 bits, unsigned. */
+  /** R0's low 32 bits, unsigned. */
   readonly result: number;
   readonly executed: number;
 }
@@ -194,7 +194,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     const copy = all?.get(Number(argument));
     if (copy === undefined || copy.hidden === true) return BigInt.asUintN(64, copy === undefined ? -2n : -1n);
     const table = machine.maps[Number((map >> regionShift) - firstMapRegion)]!.bytes.subarray(Number(at));
-    const isAll = BigInt.asUintN(32, index) === 0xffff_ffffn;
+    const isAll = BigInt.asUintN(32, index) === maximumHalf;
     const texts = (isAll ? copy.parts : copy.parts.slice(Number(index), Number(index) + 1))
       .filter(({ length }) => length >= Number(offset))
       .map((one) => one.subarray(Number(offset)));

@@ -15,7 +15,7 @@ import { ObservationFailure, type Observer } from "../pin/observer.ts";
 import { keyOf, objectsOf } from "./objects-of.ts";
 
 /** The addon's numbers (enum order_kind in native/addon/objects.h). */
-const kinds = { open: 0n, openat2: 1n, connect: 2n } as const;
+export const orderKinds = { open: 0n, openat2: 1n, connect: 2n } as const;
 /** AT_FDCWD (include/uapi/linux/fcntl.h). */
 const workingDirectory = -100n;
 /** O_CREAT | O_WRONLY | O_TRUNC, the same on both architectures. */
@@ -30,7 +30,7 @@ const directoryFlags = {
 const unixAddressBytes = 110;
 const openHow = { least: 24 } as const;
 /** With more entries, those of finished calls are dropped. The addon serves half as many calls at once. */
-const mostRemembered = 8192;
+export const mostRemembered = 8192;
 
 /** A request to hold the object of a call. */
 export interface Order {
@@ -150,7 +150,7 @@ export class ServedCalls {
     const open = (directory: bigint, argument: number): Order => {
       const flags = word(argument);
       const rewritten = this.#withoutPathOnly(flags);
-      const made = order(read.bytes, kinds.open, directory, rewritten ?? flags, word(argument + 1));
+      const made = order(read.bytes, orderKinds.open, directory, rewritten ?? flags, word(argument + 1));
       return rewritten === undefined ? made : { ...made, rewritten: { argument, flags: rewritten } };
     };
     const int = (index: number) => BigInt.asIntN(32, observer.argument(index));
@@ -160,7 +160,7 @@ export class ServedCalls {
       case calls.open:
         return open(workingDirectory, 1);
       case calls.creat:
-        return order(read.bytes, kinds.open, workingDirectory, creatFlags, word(1));
+        return order(read.bytes, orderKinds.open, workingDirectory, creatFlags, word(1));
       case calls.openat:
         return open(int(0), 2);
       case calls.openat2: {
@@ -168,13 +168,13 @@ export class ServedCalls {
         if (how instanceof ObservationFailure) return how;
         const view = new DataView(how.buffer, how.byteOffset, how.byteLength);
         const field = (offset: number) => view.getBigUint64(offset, true);
-        return order(read.bytes, kinds.openat2, int(0), field(0), field(8), field(16));
+        return order(read.bytes, orderKinds.openat2, int(0), field(0), field(8), field(16));
       }
       case calls.connect: {
         const address = readSocketAddress(read.bytes);
         if (address.kind !== "unix") return undefined;
         if (read.bytes.length > unixAddressBytes) return new ObservationFailure(errno.EINVAL);
-        return order(address.name, kinds.connect, workingDirectory, 0n, 0n, 0n, int(0));
+        return order(address.name, orderKinds.connect, workingDirectory, 0n, 0n, 0n, int(0));
       }
       default:
         return undefined;

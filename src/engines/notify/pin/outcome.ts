@@ -1,8 +1,10 @@
 /** The outcomes of a call whose arguments were read, and the reasons why a call cannot be pinned. */
 import type { FollowObstacle, PinObstacle } from "../../../events/record.ts";
 
-/** The addon's number of the first obstacle; the others follow in this order (enum outcome in native/addon/pin.h). */
-export const firstObstacle = 3;
+/**
+ * The addon's numbers (enum outcome in native/addon/pin.h). From `noTrace` on they are those of the obstacles, in the order
+ * of `pinObstacles`.
+ */
 export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, fails: 15 } as const;
 
 export type PinOutcome =

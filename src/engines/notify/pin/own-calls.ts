@@ -24,11 +24,11 @@ import { returnWord } from "../../../linux/return-word.ts";
 import { windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
-const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
+export const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
 /** CLOSE_MARK in native/addon/pin.h. */
-const closeMark = 0x7063_7573;
+export const closeMark = 0x7063_7573;
 /** END_MARK in native/addon/pin.h. */
-const endMark = 0x7063_6c65;
+export const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
 const doNotFork = 10;
 

@@ -17,7 +17,7 @@ import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pin
 import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict, ServeVerdict } from "./observer.ts";
-import { firstObstacle, outcomeNumber, type PinOutcome } from "./outcome.ts";
+import { outcomeNumber, type PinOutcome } from "./outcome.ts";
 import type { WindowProtection } from "./protection.ts";
 import { Scratch } from "./scratch.ts";
 
@@ -55,7 +55,9 @@ export type Received =
   | { readonly kind: "again" };
 
 /** AGAIN of native/addon/pin.h: the stub restores the caller's registers and makes its own call again. */
-const again = 4094;
+export const again = 4094;
+/** The addon's numbers (enum arrival in native/addon/pin.h). */
+export const arrivalNumber = { notFromStub: 0, unprepared: 1, arrived: 2, hasEnded: 3 } as const;
 
 const none = new Uint8Array(0);
 const noRelocations = new Uint32Array(0);
@@ -79,12 +81,12 @@ export class Pinning {
     const { notification: own, judged } = this.#scratch;
     own.set(notification.subarray(0, notificationLayout.size));
     switch (native().pinArrival(own, judged)) {
-      case 0:
+      case arrivalNumber.notFromStub:
         return { kind: "call", call: new PendingCall(this.#listener, own, this.#scratch) };
-      case 1:
+      case arrivalNumber.unprepared:
         native().pinRefuse(own, again);
         return { kind: "again" };
-      case 3:
+      case arrivalNumber.hasEnded:
         return { kind: "ended", answer: () => respond(this.#listener, own, 0) };
       default:
         return { kind: "prepared", call: new PreparedCall(own, judged) };
@@ -266,7 +268,7 @@ export class PendingCall {
         return { kind: "unpinnable", why: "untraceable", refusal, errno: kernelErrno, obstacle };
       }
       default: {
-        const why = pinObstacles[outcome - firstObstacle];
+        const why = pinObstacles[outcome - outcomeNumber.noTrace];
         if (why === undefined) throw new Error(`the addon has no outcome ${outcome}`);
         return {
           kind: "unpinnable",

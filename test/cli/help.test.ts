@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readyPolicies } from "../../src/cli/policy/arguments.ts";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
+import { engineNames } from "../../src/engines/registry.ts";
 import { updating } from "../support/golden.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
@@ -60,7 +61,7 @@ test.each([
   [["run", "-p", "exec-once"], "portcullis run -p POLICY -- COMMAND"],
   [["run", "true"], "portcullis run -p POLICY -- COMMAND"],
   [["run", "-p", "exec-onec", "true"], "write exec-once"],
-  [["run", "-p", "exec-once", "--engine", "ptrace", "true"], "--engine seccomp-ebpf or notify"],
+  [["run", "-p", "exec-once", "--engine", "ptrace", "true"], `--engine ${engineNames.join(" or ")}`],
   [["run", "-p", "exec-once", "--events", "fd:x", "true"], "fd:3"],
   [["run", "-p", "exec-once", "--events", "fd:977", "true"], "not open"],
   [["run", "-p", "exec-once", "--timeout", "soon", "true"], "30s"],
@@ -126,11 +127,11 @@ test("bash completes verbs, options, values, and then the command's words", asyn
       .split("\n");
   expect(complete("portcullis", "ex")).toEqual(["explain"]);
   expect(complete("portcullis", "run", "--eng")).toEqual(["--engine"]);
-  expect(complete("portcullis", "run", "--engine", "")).toEqual(["auto", "seccomp-ebpf", "notify"]);
+  expect(complete("portcullis", "run", "--engine", "")).toEqual(["auto", ...engineNames]);
   expect(complete("portcullis", "run", "-p", "x", "--", "mkfif")).toContain("mkfifo");
   expect(complete("portcullis", "run", "-p", "x", "ls", `${folder}/scr`)).toEqual([`${folder}/script`]);
   expect(complete("portcullis", "run", "--engine", "=", "no")).toEqual(["notify"]);
-  expect(complete("portcullis", "run", "--engine", "=")).toEqual(["auto", "seccomp-ebpf", "notify"]);
+  expect(complete("portcullis", "run", "--engine", "=")).toEqual(["auto", ...engineNames]);
   // A policy is a file or a ready one.
   writeFileSync(join(folder, "my own policy.ts"), "");
   for (const before of [

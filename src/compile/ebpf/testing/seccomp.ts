@@ -11,7 +11,8 @@ import type { SeccompProgram } from "../seccomp.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
 import { placeState, type StatePlaces, treeMapRegion } from "../targets/state-objects.ts";
-import { type EbpfMachine, type ModelledCopy, runEbpf, type SeccompKernel } from "./interpreter.ts";
+import { runEbpf } from "./interpreter.ts";
+import type { EbpfMachine, ModelledCopy, SeccompKernel } from "./machine.ts";
 
 export interface ModelledTask {
   /** The number of the thread group's first task. */

@@ -18,7 +18,8 @@ import { tableEntries, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
 import type { MapDescription } from "../targets/storage.ts";
 import { reportStride, trialContext, trialContextSize, trialMaps, trialRooms, trialStorage } from "../targets/trial.ts";
-import { type EbpfMachine, runEbpf } from "./interpreter.ts";
+import { runEbpf } from "./interpreter.ts";
+import type { EbpfMachine } from "./machine.ts";
 
 export interface Outcome {
   /** The program's result. */

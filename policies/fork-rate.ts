@@ -2,7 +2,7 @@ import { allow, calls, deny, perProcess, perTree, policy, report } from "portcul
 
 const births = calls("fork", "vfork", "clone", "clone3");
 const own = perProcess.rate({ limit: 20n, per: "1s" });
-const all = perTree.rate({ limit: 200n, per: "1s" }); // the rate of each process alone is no limit: every child may also fork 20 times
+const all = perTree.rate({ limit: 200n, per: "1s" }); // own alone is not a limit: each child may fork as often
 const refused = perTree.counter();
 
 /** At most 20 new processes or threads per second for each process, 200 for the tree. */

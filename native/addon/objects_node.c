@@ -48,7 +48,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
   for (size_t i = 0; i < kinds_size; i++) {
     if (texts >= end || texts[0] != '/') {
       free(constants);
-      return fail(env, "a constant is no absolute path");
+      return fail(env, "a constant is not an absolute path");
     }
     constants[i] = (struct constant){kinds[i] != 0, texts};
     texts += strlen(texts) + 1;

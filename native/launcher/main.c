@@ -29,7 +29,7 @@ static const char *last_component(const char *path) {
 }
 
 /*
- * Does what bin/portcullis does. A shell reorders the environment, drops entries that are no valid variables, and
+ * Does what bin/portcullis does. A shell reorders the environment, drops entries that are not valid variables, and
  * resets an ignored SIGCHLD; this does not.
  */
 static void start_portcullis(char **argv, uint32_t count, char **environment, struct inheritance *inheritance)

@@ -481,7 +481,10 @@ function readDeclared(bytes: Uint8Array, architecture: number): DeclaredArgument
   return [...new Entries(bytes, 24)].map(([audit, number, argument, kindNumber, size, flags]) => {
     const kind = names.find((name) => declarationKinds[name] === kindNumber);
     demand(kind !== undefined && flags === 0, "a declared argument is of an unknown kind");
-    demand(audit === architecture && number! <= mostCallNumber && argument! <= 5, "a declared argument is no call's");
+    demand(
+      audit === architecture && number! <= mostCallNumber && argument! <= 5,
+      "a declared argument belongs to no call",
+    );
     demand(size! % 8 === 0 && size! <= mostDeclaredBytes, "a declared argument's size is invalid");
     const place = 6 * number! + argument!;
     demand(place > last, "the declared arguments stand in no order");

@@ -47,7 +47,7 @@ export interface DecisionEvent extends Common {
 /** Memory behind a pointer: a path or another text, a list of texts, a socket address, a structure by its fields. */
 export type MemoryJson = TextJson | readonly TextJson[] | AddressJson | Readonly<Record<string, string>>;
 
-/** Bytes that are no UTF-8 are hexadecimal. */
+/** Bytes that are not UTF-8 are hexadecimal. */
 export type TextJson = string | { readonly hex: string };
 
 export type AddressJson = (

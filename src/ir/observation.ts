@@ -192,7 +192,7 @@ export function wordFault({ shape }: Observation, { reads }: ObservedWord): stri
         ? undefined
         : "no such field";
     case "address":
-      return shape.is === "address" || shape.is === "message" ? undefined : `${shape.is} is no address`;
+      return shape.is === "address" || shape.is === "message" ? undefined : `${shape.is} is not an address`;
     case "control-length":
       return shape.is === "message" ? undefined : `${shape.is} has no control data`;
     case "resolved": {

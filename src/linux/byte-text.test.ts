@@ -47,9 +47,9 @@ test("strace's escapes are read", () => {
 
 test.each([
   ['"abc', "the string has no closing quote", 0, 4],
-  [String.raw`"a\qb"`, String.raw`\q is no escape sequence of C`, 2, 2],
-  [String.raw`"\777"`, String.raw`\777 is no escape sequence of C`, 1, 4],
-  [String.raw`"a\x"`, String.raw`\x is no escape sequence of C`, 2, 2],
+  [String.raw`"a\qb"`, String.raw`\q is not an escape sequence of C`, 2, 2],
+  [String.raw`"\777"`, String.raw`\777 is not an escape sequence of C`, 1, 4],
+  [String.raw`"a\x"`, String.raw`\x is not an escape sequence of C`, 2, 2],
 ])("%s is refused", (text, fault, offset, length) => {
   expect(readQuoted(text, 0)).toEqual({ fault, offset, length });
 });

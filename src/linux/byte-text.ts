@@ -50,7 +50,7 @@ function characterAt(bytes: Uint8Array, index: number): number {
   if (length === 0 || index + length > bytes.length) return 0;
   const [character, ...more] = Buffer.from(bytes.buffer, bytes.byteOffset + index, length).toString("utf8");
   const code = character!.codePointAt(0)!;
-  // Bytes that are no UTF-8 become U+FFFD, one or more.
+  // Bytes that are not UTF-8 become U+FFFD, one or more.
   const isWhole = more.length === 0 && (code !== 0xfffd || length === 3);
   return isWhole && !isUnsafe(code) ? length : 0;
 }
@@ -98,7 +98,7 @@ export function readQuoted(text: string, from: number): QuotedReading {
           : Number.parseInt(hexadecimal, 16)
         : Number.parseInt(octal, 8);
     if (byte === undefined || byte > 0xff)
-      return { fault: `${whole} is no escape sequence of C`, offset: index, length: whole.length };
+      return { fault: `${whole} is not an escape sequence of C`, offset: index, length: whole.length };
     parts.push(byte);
     index += whole.length;
   }

@@ -6,7 +6,7 @@
 export type Pointee =
   /** A path that the kernel looks up (getname(), fs/namei.c). */
   | { readonly is: "path" }
-  /** A string that is no path to an object (strndup_user(), or the text of a symbolic link). */
+  /** A string that is not a path to an object (strndup_user(), or the text of a symbolic link). */
   | { readonly is: "string"; readonly bytes: number }
   /** `struct sockaddr`; `length` is the argument with its size in bytes. */
   | { readonly is: "address"; readonly length: string }

@@ -51,7 +51,7 @@ export function readBlock(text: string): BlockReading {
   const length = Number(prefixText);
   if (!/^(0|[1-9]\d{0,2})$/.test(prefixText) || length > width) {
     const help = `the length of the prefix is 0 … ${width}`;
-    const message = `${prefixText === "" ? "nothing" : prefixText} is no length of a prefix`;
+    const message = `${prefixText === "" ? "nothing" : prefixText} is not the length of a prefix`;
     return { fault: fault(message, help, bar + (prefixText === "" ? 0 : 1), prefixText.length) };
   }
   const prefix = length + 128 - width;
@@ -111,7 +111,7 @@ function readV4(text: string, offset: number): bigint | Fault {
   const parts = text.split(".");
   if (parts.length !== 4)
     return fault(
-      `${quoted(text)} is no IP address`,
+      `${quoted(text)} is not an IP address`,
       "write four numbers, as in 10.0.0.0/8, or IPv6",
       offset,
       text.length,
@@ -120,7 +120,7 @@ function readV4(text: string, offset: number): bigint | Fault {
   let at = offset;
   for (const part of parts) {
     if (!/^\d{1,3}$/.test(part) || Number(part) > 255)
-      return fault(`${quoted(part)} is no part of an IPv4 address`, "each part is 0 … 255", at, part.length);
+      return fault(`${quoted(part)} is not a part of an IPv4 address`, "each part is 0 … 255", at, part.length);
     if (part.length > 1 && part.startsWith("0"))
       return fault(
         `${part} begins with a zero, which some programs read as octal`,
@@ -166,7 +166,7 @@ function readV6(text: string): AddressReading {
       } else if (/^[0-9a-f]{1,4}$/i.test(word)) groups.push(BigInt(`0x${word}`));
       else
         return refuse(
-          `${quoted(word)} is no group of an IPv6 address`,
+          `${quoted(word)} is not a group of an IPv6 address`,
           "a group is 1 … 4 hexadecimal digits",
           offset,
           word.length,

@@ -109,7 +109,7 @@ describe("globs", () => {
     ["x{a}", "1+3 braces around a single alternative: write {a,b} for one of several, or \\{ and \\} for braces"],
     ["{}", "0+2 braces around a single alternative: write {a,b} for one of several, or \\{ and \\} for braces"],
     ["a\0b", "1+1 a NUL byte ends a text, so no pattern has one: leave it out"],
-    ["\ud83d", "0+1 half of a surrogate pair is no character: write the whole character"],
+    ["\ud83d", "0+1 half of a surrogate pair is not a character: write the whole character"],
     ["{".repeat(51), "50+1 alternatives in each other more than 50 times: write them side by side"],
   ])("refuse %j", (glob, fault) => {
     expect(faultsOf("matches", glob)).toContain(fault);
@@ -159,7 +159,7 @@ describe("plain patterns", () => {
     ["under", "../b", "0+2 a directory with .. in it: write the whole path"],
     ["under", ".", "0+1 a directory with . in it: write the whole path"],
     ["is", "a\0", "1+1 a NUL byte ends a text, so no pattern has one: leave it out"],
-    ["endsWith", "a\udc00b", "1+1 half of a surrogate pair is no character: write the whole character"],
+    ["endsWith", "a\udc00b", "1+1 half of a surrogate pair is not a character: write the whole character"],
   ] as const)("%s %j is refused", (kind, text, fault) => {
     expect(faultsOf(kind, text)).toEqual([fault]);
   });

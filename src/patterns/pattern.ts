@@ -64,7 +64,7 @@ function textFaults(text: string): Fault[] {
   for (let at = text.indexOf("\0"); at >= 0; at = text.indexOf("\0", at + 1))
     faults.push(fault("a NUL byte ends a text, so no pattern has one", "leave it out", at));
   for (const { index } of text.matchAll(/\p{Surrogate}/gu))
-    faults.push(fault("half of a surrogate pair is no character", "write the whole character", index));
+    faults.push(fault("half of a surrogate pair is not a character", "write the whole character", index));
   const bytes = new TextEncoder().encode(text).length;
   if (bytes >= longestText)
     faults.push(

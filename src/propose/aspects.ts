@@ -1,6 +1,6 @@
 /**
  * Aspects: the parts of a call's arguments that can become a rule. A value that does not show the purpose of a call (a
- * pid, a descriptor, an address in memory, a size, an offset) is no aspect.
+ * pid, a descriptor, an address in memory, a size, an offset) is not an aspect.
  */
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { structureField } from "../engines/simulate/given-memory.ts";

@@ -125,7 +125,7 @@ export class ReportBuilder {
       this.#refusals.addEvent(event);
     });
     this.#events.push({ name, summary });
-    const wrong = summary.malformed === 0 ? "" : `; ${summary.malformed} lines are no events`;
+    const wrong = summary.malformed === 0 ? "" : `; ${summary.malformed} lines are not events`;
     this.#inputs.push({ kind: "events", name, about: `${summary.decisions} decisions${wrong}` });
     return [];
   }

@@ -340,7 +340,7 @@ function eventSection({ name, summary }: ReportContent["events"][number], index:
     ["from", time(first)],
     ["to", time(last)],
     ...(dropped > 0 ? [["dropped", group(dropped)] as [string, string]] : []),
-    ...(malformed > 0 ? [["lines that are no events", group(malformed)] as [string, string]] : []),
+    ...(malformed > 0 ? [["lines that are not events", group(malformed)] as [string, string]] : []),
   ])}</dl>
 ${when(rows.length > 0, () =>
   table(

@@ -101,7 +101,7 @@ function readOne(
   }
 }
 
-/** Undefined where it is not given, null where it is no length. */
+/** Undefined where it is not given, null where it is not a length. */
 function readLength(value: unknown): bigint | null | undefined {
   if (value === undefined) return undefined;
   const text = typeof value === "number" && Number.isSafeInteger(value) ? String(value) : value;

@@ -21,7 +21,7 @@ interface Truncated {
 const windowSize = 1 << 20;
 /** Of a file that gzip has compressed as a whole. */
 const mostForeign = 1 << 30;
-/** Of a line. A longer one is no trace's: a text in it has at most some thousand bytes. */
+/** Of a line. A longer one is not from a recorder: a text in a trace has at most some thousand bytes. */
 const mostLine = 1 << 22;
 
 /** @throws Error of zlib if a file that is not in blocks is damaged or too large */

@@ -87,7 +87,7 @@ export class StraceItems {
     }
     if (reading.kind === "damage") {
       const place = { line: this.#number + 1, column: 1, length: 1 };
-      const message = `the ${reading.size} bytes from byte ${reading.offset} on are no lines of strace`;
+      const message = `the ${reading.size} bytes from byte ${reading.offset} on are not lines of strace`;
       this.#break({ place, code: "P0824", message });
     }
     return undefined;
@@ -100,7 +100,7 @@ export class StraceItems {
     if (first === undefined) return;
     if (this.calls === 0 && !this.#faults.failed) {
       // A file of another kind: an error for each of its lines would hide the cause.
-      const message = `${file} is no trace: it has no call, and this line is neither JSON nor one of strace`;
+      const message = `${file} is not a trace: it has no call, and this line is neither JSON nor one of strace`;
       this.#faults.add(first.code, first.place, message, howToRecord);
       return;
     }

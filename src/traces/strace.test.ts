@@ -234,7 +234,7 @@ test.each(["root:x:0:0\n".repeat(30), "\u007fELF\u0002\n\0\0t\n", "7 getpid"])(
   (text) => {
     const { diagnostics } = readStrace(text, "passwd", "x86_64");
     expect(diagnostics).toMatchObject([
-      { code: "P0801", message: expect.stringContaining("passwd is no trace"), span: { line: 1 } },
+      { code: "P0801", message: expect.stringContaining("passwd is not a trace"), span: { line: 1 } },
     ]);
   },
 );

@@ -48,7 +48,7 @@ export interface TraceSummary {
   readonly calls: readonly CallSummary[];
   readonly damage: readonly { readonly offset: number; readonly size: number }[];
   readonly truncated: boolean;
-  /** Lines that are no objects of a trace. */
+  /** Lines that are not objects of a trace. */
   readonly malformed: number;
 }
 

@@ -103,18 +103,18 @@ describe("a person writes", () => {
   });
 
   test.each<[Pointee, string, string, number, number]>([
-    [path, "/etc/hosts", '"/etc/hosts" is no text', 0, 10],
+    [path, "/etc/hosts", '"/etc/hosts" is not a text', 0, 10],
     [path, '"a', "the string has no closing quote", 0, 2],
-    [path, String.raw`"a\q"`, String.raw`\q is no escape sequence of C`, 2, 2],
+    [path, String.raw`"a\q"`, String.raw`\q is not an escape sequence of C`, 2, 2],
     [path, '"a" and more', '"and more" is too much', 3, 9],
     [path, '"a" resolved "b"', "an object is named by its absolute path", 3, 13],
-    [argv, '"git"', '"\\"git\\"" is no list', 0, 5],
-    [argv, '["git", log]', '"log" is no entry of a list', 8, 3],
-    [addr, "10.0.0.1", '"10.0.0.1" is no socket address', 0, 8],
-    [addr, "10.0.0.1:65536", '"10.0.0.1:65536" is no socket address', 0, 14],
-    [addr, "10.0.0.256:1", '"10.0.0.256:1" is no socket address', 0, 12],
-    [msg, "10.0.0.1:443", '"10.0.0.1:443" is no message', 0, 12],
-    [how, "{flag=0}", '"flag=0" is no field of open_how', 1, 6],
+    [argv, '"git"', '"\\"git\\"" is not a list', 0, 5],
+    [argv, '["git", log]', '"log" is not an entry of a list', 8, 3],
+    [addr, "10.0.0.1", '"10.0.0.1" is not a socket address', 0, 8],
+    [addr, "10.0.0.1:65536", '"10.0.0.1:65536" is not a socket address', 0, 14],
+    [addr, "10.0.0.256:1", '"10.0.0.256:1" is not a socket address', 0, 12],
+    [msg, "10.0.0.1:443", '"10.0.0.1:443" is not a message', 0, 12],
+    [how, "{flag=0}", '"flag=0" is not a field of open_how', 1, 6],
     [how, "{mode=0, mode=0}", "`mode` is given twice", 1, 6],
     [how, "{flags=O_CRAET}", '"O_CRAET" is not a value of `flags` (__u64)', 7, 7],
   ])("%o not %s", (pointee, written, fault, offset, length) => {

@@ -57,7 +57,7 @@ function fault(text: string, what: string, help: string, offset = 0, length = te
 /** `"a"`, `"a"...`, `"a" resolved "/srv/a"`. */
 function readText(text: string): GivenMemory | ArgumentFault {
   const help = 'a text in quotes: "/etc/hosts"; NULL, or EFAULT for memory that cannot be read; … for any address';
-  if (!text.startsWith('"')) return fault(text, `${JSON.stringify(text)} is no text`, help);
+  if (!text.startsWith('"')) return fault(text, `${JSON.stringify(text)} is not a text`, help);
   const reading = readQuoted(text, 0);
   if ("fault" in reading) return { ...reading, help };
   const { bytes, isCut, end } = reading;
@@ -89,7 +89,7 @@ function withObject(
 function readList(text: string): GivenMemory | ArgumentFault {
   const help = 'a list of texts: ["git", "log"], or ["git", ...] where more follow';
   const inner = text.startsWith("[") && text.endsWith("]") ? splitArguments(`${text.slice(1, -1)})`, 0) : undefined;
-  if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is no list`, help);
+  if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is not a list`, help);
   const entries: GivenText[] = [];
   const elements = inner.arguments;
   for (const [index, element] of elements.entries()) {
@@ -103,7 +103,7 @@ function readList(text: string): GivenMemory | ArgumentFault {
     const reading = element.startsWith('"') ? readQuoted(element, 0) : undefined;
     if (reading === undefined || "fault" in reading || reading.end !== element.length) {
       const at = Math.max(0, text.indexOf(element));
-      return fault(text, `${JSON.stringify(element)} is no entry of a list`, help, at, element.length);
+      return fault(text, `${JSON.stringify(element)} is not an entry of a list`, help, at, element.length);
     }
     entries.push({ bytes: reading.bytes, isCut: reading.isCut });
   }
@@ -123,7 +123,7 @@ function readSocket(text: string, architecture: ArchitectureName): GivenMemory |
     const isWhole = quoted !== undefined && !("fault" in quoted) && quoted.end === written.length;
     bytes = readPlainAddress(isWhole ? new TextDecoder().decode(quoted.bytes) : written);
   }
-  if (bytes === undefined) return fault(text, `${JSON.stringify(text)} is no socket address`, help);
+  if (bytes === undefined) return fault(text, `${JSON.stringify(text)} is not a socket address`, help);
   if (bytes === "unknown") return unknown;
   const given: GivenMemory = { is: "address", bytes };
   return object === null ? given : withObject(text, object.index, given);
@@ -136,13 +136,13 @@ function readSocket(text: string, architecture: ArchitectureName): GivenMemory |
 function readMessage(text: string, { architecture, by }: MemorySource): GivenMemory | ArgumentFault {
   const help = "{msg_name=10.0.0.1:443}, {msg_name=NULL, msg_controllen=24}";
   const inner = text.startsWith("{") && text.endsWith("}") ? splitArguments(`${text.slice(1, -1)})`, 0) : undefined;
-  if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is no message`, help);
+  if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is not a message`, help);
   const name = inner.arguments.find((one) => one.startsWith("msg_name="))?.slice("msg_name=".length);
   if (name === undefined || /^0x[0-9a-f]+$/.test(name)) return unknown;
   const given = inner.arguments.find((one) => one.startsWith("msg_controllen="))?.slice("msg_controllen=".length);
   const length = given === undefined ? undefined : readNumber(given);
   if (by === "person" && given !== undefined && (length === undefined || length < 0n))
-    return fault(text, `${JSON.stringify(given)} is no length`, help, text.indexOf(given), given.length);
+    return fault(text, `${JSON.stringify(given)} is not a length`, help, text.indexOf(given), given.length);
   const isOpen = by === "strace" || inner.arguments.some((one) => /^(?:\.\.\.|\u2026)$/.test(one));
   const controlLength = length ?? (isOpen ? undefined : 0n);
   if (name === "NULL") return { is: "address", bytes: new Uint8Array(0), controlLength };
@@ -165,7 +165,7 @@ function readStructure(
   const fields = fieldsOf(name);
   const help = `{${fields.map((field) => `${field.name}=…`).join(", ")}}`;
   const inner = text.startsWith("{") && text.endsWith("}") ? splitArguments(`${text.slice(1, -1)})`, 0) : undefined;
-  if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is no structure`, help);
+  if (inner?.closed !== true) return fault(text, `${JSON.stringify(text)} is not a structure`, help);
   const { size } = structures[name];
   const bytes = new Uint8Array(size);
   const given = new Set<string>();
@@ -181,7 +181,7 @@ function readStructure(
     const field = fields.find((one) => one.name === key);
     if (field === undefined) {
       if (by === "strace") continue;
-      return fault(text, `${JSON.stringify(element)} is no field of ${name}`, help, at, element.length);
+      return fault(text, `${JSON.stringify(element)} is not a field of ${name}`, help, at, element.length);
     }
     if (given.has(key)) return fault(text, `\`${key}\` is given twice`, help, at, element.length);
     given.add(key);

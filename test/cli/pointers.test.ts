@@ -98,7 +98,7 @@ main unlink(…)                                                         deny ER
   test("an invalid text is placed", async () => {
     const { status, text } = await runCases("main openat(AT_FDCWD, /etc/hosts) allow");
     expect(status).toBe(125);
-    expect(text).toContain('p.cases:1:23: error P0814: "/etc/hosts" is no text');
+    expect(text).toContain('p.cases:1:23: error P0814: "/etc/hosts" is not a text');
   });
 });
 

@@ -41,7 +41,7 @@ const refused: readonly (readonly [what: string, file: () => string, says: RegEx
   ["a file without an end", () => at("endless.ts"), /regular file|device/],
   ["a link to itself", () => at("loop.ts"), /loop\.ts/],
   ["nothing", () => at("absent.ts"), /does not exist/],
-  ["bytes that are no text", () => write("binary.ts", Uint8Array.of(0xff, 0xfe, 0x80, 0x00, 0xc3)), /UTF-8/],
+  ["bytes that are not text", () => write("binary.ts", Uint8Array.of(0xff, 0xfe, 0x80, 0x00, 0xc3)), /UTF-8/],
   ["an empty file", () => write("empty.ts", ""), /exports no policy/],
   ["modules that import each other", () => at("a.ts"), /import/],
   [

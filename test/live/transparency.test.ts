@@ -96,7 +96,7 @@ describe("a command inherits the same with an installed portcullis", () => {
     }
   });
 
-  // A shell reorders the environment, and drops entries that are no valid variables.
+  // A shell reorders the environment, and drops entries that are not valid variables.
   test("through bin/portcullis, except for the order of the environment", () => {
     const settings = ["ignore=1", "block=10", "pending=12", "open=5:20", "limit=7:777", "word=ff"];
     const sorted = (text: string) => text.split("\n").sort().join("\n");

@@ -22,7 +22,7 @@ run.advance("50ms");
 run.command.call("openat", { pathname: 0n });
 // @ts-expect-error no such flag
 run.command.call("openat", { flags: ["O_READ"] });
-// @ts-expect-error a list is no text
+// @ts-expect-error a list is not a text
 run.command.call("openat", { path: ["/etc"] });
 // @ts-expect-error no such field
 run.command.call("openat2", { how: { flag: 0n } });

@@ -1,6 +1,6 @@
 /**
  * P0502: a call is denied because the text of a path matches. The same object has other texts ("/etc/../etc/shadow", a
- * symbolic link, a path relative to a directory), so the denial can be bypassed. An allowance by text is no such case.
+ * symbolic link, a path relative to a directory), so the denial can be bypassed. An allowance by text is not such a case.
  * Neither is a denial of a last name in any directory ("mem" and "**\/mem"), if symbolic links to it are denied as well:
  * every text that leads to a file of this name without a link ends in it.
  */

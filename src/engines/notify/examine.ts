@@ -46,7 +46,7 @@ function* surroundings(status: string): Generator<Finding> {
     yield {
       state: "note",
       what: `${filters} seccomp filter${filters === 1 ? " is" : "s are"} already in force on portcullis itself`,
-      help: "a call that such a filter denies does not reach the policy, and is no event",
+      help: "a call that such a filter denies does not reach the policy, and is not an event",
     };
   }
   if (/^TracerPid:\s*[1-9]/m.test(status)) {

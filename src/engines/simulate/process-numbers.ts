@@ -30,7 +30,7 @@ export class ProcessNumbers {
   /** Takes this number, which must be free: recordings contain the numbers of tasks. */
   take(number: number): number {
     if (!(Number.isInteger(number) && number >= 1 && number < 2 ** 31)) {
-      throw new RangeError(`${number} is no process number: they are 1 … 2^31 − 1`);
+      throw new RangeError(`${number} is not a process number: they are 1 … 2^31 − 1`);
     }
     if (this.used.has(number)) throw new RangeError(`process number ${number} is in use`);
     this.used.add(number);

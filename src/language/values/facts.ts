@@ -162,7 +162,7 @@ const longestKey = 240;
 
 /**
  * A key for an integer's value: equal keys mean equal values, as long as the state in it does not change. "" if there
- * is no key.
+ * is not a key.
  */
 export function expressionKey(expression: IntegerExpression): string {
   const known = keys.get(expression);

@@ -59,7 +59,7 @@ export async function loadDisassembler(): Promise<Disassembler | undefined> {
           operands: operandsOf(op_str),
         }));
       } catch {
-        // Capstone throws where the first bytes are no instruction.
+        // Capstone throws where the first bytes are not an instruction.
         return [];
       }
     },

@@ -86,7 +86,7 @@ export class ElfImage {
     this.file = file;
     this.bytes = bytes;
     const isElf = bytes.length >= 64 && bytes.readUInt32BE(0) === 0x7f45_4c46;
-    if (!isElf) throw new ElfError(`${file} is no ELF file`);
+    if (!isElf) throw new ElfError(`${file} is not an ELF file`);
     const machine = bytes[4] === 2 && bytes[5] === 1 ? machines.get(bytes.readUInt16LE(18)) : undefined;
     if (machine === undefined) throw new ElfError(`${file} is not for x86-64 or arm64`);
     this.architecture = machine.architecture;

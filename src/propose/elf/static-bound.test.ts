@@ -175,7 +175,7 @@ describe("a static bound", () => {
     }
   });
 
-  it("refuses what is no ELF file, or is damaged", (context) => {
+  it("refuses what is not an ELF file, or is damaged", (context) => {
     if (reason !== undefined) context.skip(reason);
     expect(() => new ElfImage(Buffer.from("#!/bin/sh\n"), "a")).toThrow(ElfError);
     const arm = noCross === undefined ? compiledBy(crossCompiler, armProgram, "damaged-arm", "0", []) : undefined;

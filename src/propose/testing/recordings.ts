@@ -92,7 +92,7 @@ export function randomRecording(choices: Choices): string {
       tasks.splice(tasks.indexOf(task), 1);
     }
   }
-  // A recording without calls is no recording.
+  // A recording has at least one call.
   lines.push(JSON.stringify({ v: 1, kind: "call", tid: tasks[0]!.tid, time, call: "getpid", arguments: [] }));
   return lines.map((line) => `${line}\n`).join("");
 }

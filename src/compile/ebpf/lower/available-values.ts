@@ -16,7 +16,7 @@ export class AvailableValues {
 
   /**
    * The value that holds `key`; calls `compute` if no enclosing scope has one. `always`: even where loads are repeated,
-   * as computing it is no short sequence.
+   * because its computation is long.
    */
   reuse(key: string, compute: () => Value, always = false): Value {
     for (const scope of this.#scopes) {

@@ -38,7 +38,7 @@ export class ImageBuilder {
   /** `alignment` is a power of two, at most 256 (the window's granule). The bytes are not copied before `build`. */
   segment(bytes: Uint8Array, alignment = 1): SegmentId {
     if (alignment < 1 || alignment > 256 || (alignment & (alignment - 1)) !== 0) {
-      throw new RangeError(`${alignment} is no alignment of a segment`);
+      throw new RangeError(`${alignment} is not an alignment of a segment`);
     }
     return (this.#segments.push({ bytes, alignment }) - 1) as SegmentId;
   }

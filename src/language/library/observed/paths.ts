@@ -54,7 +54,7 @@ function resolved(c: Compilation, argument: ObservedArgument, is: ResolvedObject
 }
 
 function pathFault(text: string): string | undefined {
-  if (!text.startsWith("/")) return "is no absolute path";
+  if (!text.startsWith("/")) return "is not an absolute path";
   if (text.includes("\0")) return "contains a NUL";
   return Buffer.byteLength(text) >= pathBytes ? "is longer than any path can be" : undefined;
 }

@@ -21,7 +21,7 @@ export interface AllowedPath {
 }
 
 interface Comparison {
-  /** Undefined where it says nothing of how a path begins. */
+  /** Undefined if it does not determine the beginning of a path. */
   readonly place: Pick<AllowedPath, "path" | "names"> | undefined;
   readonly shown: string;
 }
@@ -41,7 +41,7 @@ export function allowedPaths(program: Program): readonly AllowedPath[] {
   );
   if (placed.length === 0) return [];
   const possible = passing(program, []);
-  // Most policies that ask about paths refuse by them: one look at all patterns together says so.
+  // Most policies about paths refuse by them. One split without all patterns together shows it.
   if (isSame(possible, passing(program, placed))) return [];
   const permitting = placed.filter((one) => {
     if (!isSame(possible, passing(program, [one]))) return true;
@@ -55,7 +55,7 @@ export function allowedPaths(program: Program): readonly AllowedPath[] {
 /** In the order of the word's bits. */
 function comparisons({ observations }: Program, { observation, reads }: ObservedWord): readonly Comparison[] {
   if (reads.is === "resolved") {
-    // Not what lies in the directory of `under`: that is judged by its own directories.
+    // Without the objects below the directory of `under`, which are judged by their own directories.
     return reads.objects.map(({ is, path }) => ({
       place: { path, names: "one" },
       shown: `resolved.${is} ${JSON.stringify(path)}`,
@@ -66,7 +66,7 @@ function comparisons({ observations }: Program, { observation, reads }: Observed
   return isPath ? reads.patterns.map((one) => ({ place: placeOf(one), shown: describePattern(one) })) : [];
 }
 
-/** Undefined where a pattern says nothing of how a path begins. */
+/** Undefined if the pattern does not determine the beginning of a path. */
 function placeOf({ kind, text }: Pattern): Pick<AllowedPath, "path" | "names"> | undefined {
   switch (kind) {
     case "is":

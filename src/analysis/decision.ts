@@ -46,7 +46,7 @@ export type StatefulReason =
   | { readonly because: "reads-table" | "changes-table"; readonly table: number }
   | { readonly because: "reads-input"; readonly input: CircumstanceInput }
   | { readonly because: "reads-parameter"; readonly parameter: number }
-  /** Reads what lies behind a pointer argument: an index into `Program.observations`. */
+  /** Reads the memory behind a pointer argument: an index into `Program.observations`. */
   | { readonly because: "reads-memory"; readonly observation: number }
   /** A side of a room, which only the engine can admit to. */
   | { readonly because: "enters-room"; readonly room: number; readonly side: number }

@@ -2,11 +2,11 @@
 import { maximumHalf, maximumSigned, maximumWord } from "../linux/word.ts";
 
 /**
- * | kind | which |
+ * | kind | inputs |
  * | --- | --- |
  * | number | the call's number, an int as the register's low 32 bits |
  * | call-word | a word of the call that a filter can test |
- * | circumstance | what only the engine knows when the call is made |
+ * | circumstance | a value that only the engine has when the call is made |
  */
 type InputKind = "number" | "call-word" | "circumstance";
 

@@ -48,8 +48,8 @@ interface Frame {
 type Compute<T> = (frame: Frame) => T;
 
 /**
- * Counts what evaluations of one program execute, for coverage. Each member is asked once for each place, and returns
- * what is called at each execution; undefined for nothing.
+ * Counts the executed parts of one program, for coverage. The interpreter calls a member once for each place; the
+ * function that it returns is called at each execution, if there is one.
  */
 export interface Probes {
   statement(statement: Statement): (() => void) | undefined;

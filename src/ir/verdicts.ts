@@ -8,7 +8,7 @@ import { errnoName } from "../linux/errno.ts";
 import type { Location } from "./location.ts";
 
 /**
- * | effect | what becomes of the call |
+ * | effect | the fate of the call |
  * | --- | --- |
  * | passes | the kernel executes it |
  * | fails | it returns an errno |
@@ -90,7 +90,7 @@ export function verdictText({ action, errno }: Pick<Verdict, "action" | "errno">
   return action === "deny" ? `deny ${errnoName(errno) ?? errno}` : actions[action].text;
 }
 
-/** The same, with what a denial with errno 0 does: "deny 0 (returns 0 without being made)". */
+/** The same, with the effect of a denial with errno 0: "deny 0 (returns 0 without being made)". */
 export function explainedVerdict(verdict: Pick<Verdict, "action" | "errno">): string {
   return feignsSuccess(verdict) ? `${verdictText(verdict)} (${returnsZero})` : verdictText(verdict);
 }

@@ -21,7 +21,7 @@ export interface Automaton {
   /** state × classCount + class gives the next state. */
   readonly transitions: Uint16Array;
   readonly start: number;
-  /** States below this one are settled: what follows changes nothing. State 0 is dead: it also matches nothing. */
+  /** States below this one are settled: further bytes change nothing. State 0 is dead: it also matches nothing. */
   readonly settled: number;
   /** For each state an index into `acceptSets`. */
   readonly accepts: Uint16Array;
@@ -56,8 +56,8 @@ export type Compilation =
   | { readonly automaton?: never; readonly tooLarge: TooLarge; readonly steps: number };
 
 /**
- * Makes the automaton of patterns that come from `readPattern`. The work is bounded: `steps` says how much there was, at
- * most `mostSteps` for each attempt; where patterns are too much, it takes more attempts to say which.
+ * Makes the automaton of patterns that come from `readPattern`. The work is bounded: `steps` counts it, at most `mostSteps`
+ * for each attempt. If the patterns exceed the bound, further attempts find those that do.
  */
 export function compileMatcher(patterns: readonly Pattern[]): Compilation {
   if (patterns.length > mostPatterns)
@@ -200,7 +200,7 @@ function walk(rows: readonly (readonly number[])[], start: number, columns: read
   return [...met];
 }
 
-/** The index of the accept set for this text: what each compiled form gives too. */
+/** The index of the accept set for this text, as each compiled form must give it. */
 export function run(automaton: Automaton, text: Uint8Array): number {
   const { classes, classCount, transitions, settled } = automaton;
   let state = automaton.start;

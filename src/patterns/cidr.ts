@@ -100,7 +100,7 @@ export type AddressReading =
   | { readonly address: bigint; readonly isV4: boolean; readonly fault?: never }
   | { readonly fault: Fault };
 
-/** Reads an address, and gives it in the common space. Only what inet_pton(3) takes: no octal, no zone. */
+/** Reads an address into the common space. It accepts the texts that inet_pton(3) does: no octal, no zone. */
 export function readAddress(text: string): AddressReading {
   if (text.includes(":")) return readV6(text);
   const address = readV4(text, 0);
@@ -205,7 +205,7 @@ export function wordsOf(address: bigint): Words {
 
 /** The addresses of some blocks. */
 export class CidrSet {
-  /** Sorted, disjoint, none next to another. What compiled forms compare with. */
+  /** Sorted, disjoint and not adjacent: compiled forms compare with them. */
   readonly ranges: readonly AddressRange[];
   readonly #bounds: readonly { readonly from: bigint; readonly to: bigint }[];
 

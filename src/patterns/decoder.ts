@@ -1,6 +1,6 @@
 /**
  * UTF-8 byte by byte (RFC 3629, section 4), down to symbols: facts about a character before its last byte. Sequences
- * that the symbols do not tell apart have the same state.
+ * that the symbols do not distinguish have the same state.
  */
 import { lastCode } from "./glob.ts";
 import type { Symbols } from "./symbols.ts";
@@ -20,7 +20,7 @@ export interface Partial {
 }
 
 export interface Decoder {
-  /** By the byte less 0x80: what begins with it; undefined where no character does. */
+  /** By the byte less 0x80: the sequences that begin with it; undefined if no character does. */
   readonly first: readonly (Partial | undefined)[];
   readonly partials: readonly Partial[];
 }
@@ -80,7 +80,7 @@ export function makeDecoder(symbols: Symbols, work: Work): Decoder {
 }
 
 /**
- * Bytes that no decoder state tells apart and that have the same symbol, as classes: the class of each byte, and a byte of
+ * Bytes that no decoder state distinguishes and that have the same symbol, as classes: the class of each byte, and a byte of
  * each class.
  */
 export function byteClasses(symbols: Symbols, { first, partials }: Decoder): { of: Uint8Array; byteOf: number[] } {

@@ -72,16 +72,16 @@ export const anything: CharacterSet = { intervals: [{ from: 0, to: lastCode }], 
 // | `\` | the next character, which loses its meaning |
 //
 // A character is a valid UTF-8 sequence. A byte that is in none is a character of its own, which only `*`, `**`, `?` and
-// `[!…]` match. A glob with braces matches what it matches with one alternative or another in their place; stars do not
+// `[!…]` match. A glob with braces matches the texts that it matches with one of the alternatives instead; stars do not
 // join across a brace.
 
-/** The items, of use only where there are no faults. */
+/** The items are valid only without faults. */
 export function parseGlob(text: string): { readonly items: readonly GlobItem[]; readonly faults: readonly Fault[] } {
   const parser = new Parser(text);
   return { items: parser.sequence(0), faults: parser.faults };
 }
 
-/** Deeper nesting says nothing that less could not, and would use up the stack. */
+/** Deeper nesting is never needed, and would exhaust the stack. */
 const deepest = 50;
 
 class Parser {

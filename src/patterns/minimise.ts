@@ -1,6 +1,6 @@
 /**
- * Which states of a deterministic automaton are equivalent (Hopcroft 1971): the partition into classes that no text tells
- * apart. Takes time in the order of classes of bytes × states × log states.
+ * Finds the equivalent states of a deterministic automaton (Hopcroft 1971): classes of states that no text distinguishes.
+ * Takes time in the order of classes of bytes × states × log states.
  */
 import type { RawAutomaton } from "./determinise.ts";
 import type { Work } from "./work.ts";

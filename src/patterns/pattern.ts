@@ -2,7 +2,7 @@
  * String patterns, as policies write them: the closed set, and how each is read from a text. The next stage,
  * `compileMatcher`, makes one automaton of all patterns on one argument.
  *
- * A pattern speaks of the whole byte string (a path without its NUL, a socket's name). A text stands for its UTF-8 bytes.
+ * A pattern applies to the whole byte string (a path without its NUL, a socket's name). A text means its UTF-8 bytes.
  */
 import { type Fault, fault } from "./fault.ts";
 import { parseGlob } from "./glob.ts";
@@ -17,9 +17,9 @@ export interface Pattern {
    * | kind | matches |
    * | --- | --- |
    * | `is` | exactly these bytes |
-   * | `startsWith`, `endsWith` | what begins or ends with them |
-   * | `under` | this directory, and what begins with it and a `/`; `/` is above every absolute path |
-   * | `matches` | what the glob says (`glob.ts`) |
+   * | `startsWith`, `endsWith` | texts that begin or end with them |
+   * | `under` | this directory, and texts that begin with it and a `/`; `/` is above every absolute path |
+   * | `matches` | the texts of the glob (`glob.ts`) |
    */
   readonly kind: PatternKind;
   /** The directory of `under`, without a `/` at the end unless it is `/`. */
@@ -82,7 +82,7 @@ function withoutSlashes(directory: string): string {
   return directory.replace(/\/+$/, "") || "/";
 }
 
-/** A name that no normal path has in it would make a directory that nothing is under, and a refusal that refuses nothing. */
+/** No normal path contains such a name, so nothing would be under the directory, and a refusal would refuse nothing. */
 function directoryFaults(text: string): Fault[] {
   if (text === "") return [fault("a directory without a name", 'write "/" for every absolute path', 0)];
   const faults: Fault[] = [];
@@ -101,7 +101,7 @@ function directoryFaults(text: string): Fault[] {
   return faults;
 }
 
-/** The same directory without empty names, `.` and `..`; undefined where it begins outside of what the text names. */
+/** The same directory without empty names, `.` and `..`; undefined if ".." leads out of the text. */
 function normalDirectory(text: string): string | undefined {
   const names: string[] = [];
   for (const name of text.split("/")) {

@@ -1,6 +1,6 @@
 /**
  * Patterns as a nondeterministic automaton over characters: positions, and edges between them. Patterns that begin alike
- * share their positions, so that a list of many is no larger than what differs. `determinise.ts` reads it.
+ * share their positions, so that a long list is only as large as the differences. `determinise.ts` reads it.
  */
 import { anyButSlash, anything, type CharacterSet, type GlobItem, parseGlob, slash } from "./glob.ts";
 import type { Pattern } from "./pattern.ts";

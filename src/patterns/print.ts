@@ -1,4 +1,4 @@
-/** An automaton as people read it: for goldens, and for what `explain` shows on request. */
+/** Prints an automaton for people: in goldens, and in `explain` on request. */
 import type { Automaton } from "./automaton.ts";
 import { describePattern, type Pattern } from "./pattern.ts";
 

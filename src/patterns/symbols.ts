@@ -1,5 +1,5 @@
 /**
- * The characters that a set of patterns tells apart, as a small alphabet of symbols: characters with the same symbol are in
+ * The characters that a set of patterns distinguishes, as a small alphabet of symbols: characters with the same symbol are in
  * the same sets. A byte that is in no valid UTF-8 sequence has a symbol too.
  */
 import { type CharacterSet, lastCode } from "./glob.ts";

@@ -44,7 +44,7 @@ export interface StateDifference {
 
 export interface PolicyDifference {
   readonly calls: readonly CallDifference[];
-  /** Declared phases, what changes them, tables, rooms, and what is asked of memory. */
+  /** Declared phases, the calls that change them, tables, rooms, and conditions on memory. */
   readonly state: readonly StateDifference[];
   /** The phases of both policies have too many combinations; all were compared at once. */
   readonly joined: boolean;
@@ -179,7 +179,7 @@ function changesOf(
     });
     return [...new Map(changes.map((each) => [JSON.stringify(each), each])).values()];
   }
-  // Too many: what is possible at all.
+  // Too many: all possible verdicts.
   return change(["some arguments"], left && leavesOf(left), right && leavesOf(right));
 }
 
@@ -275,7 +275,7 @@ function stateDifferences(before: Program, after: Program): StateDifference[] {
   });
 }
 
-/** Declarations of state and rooms, which calls change state, and the questions about memory, by what they are about. */
+/** Descriptions of declared state and rooms, of calls that change state, and of conditions on memory, by their subjects. */
 function describeStateOf(program: Program): Map<string, string> {
   const found = new Map<string, string>();
   const split = splitPolicy(program, { superviseProcessCreation: false });

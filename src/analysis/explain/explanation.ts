@@ -60,7 +60,7 @@ export interface Outcome {
 export interface PlacedVerdict {
   /** "allow", "deny EPERM", "kill process". */
   readonly verdict: string;
-  /** With "deny 0": what that does, "returns 0 without being made". */
+  /** With "deny 0": its effect, "returns 0 without being made". */
   readonly does?: string;
   readonly reason?: string;
   /** "nginx.ts:40:3". */

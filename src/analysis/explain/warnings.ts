@@ -28,7 +28,7 @@ export type EngineWarningKind = Extract<
 /** The engine's words for each; undefined if it gives no warning. */
 export type EngineWarnings = { readonly [K in EngineWarningKind]: string | undefined };
 
-/** `engine` words what an engine does with the policy; without it there are no warnings about that. */
+/** `engine` has an engine's sentences; without it there are no warnings about engines. */
 export function findWarnings(program: Program, split: SplitPolicy, engine?: EngineWarnings): Warning[] {
   const found = new Warnings(program, split, engine);
   const stateful = found.callsWith((leaf) => leaf.stateful.length > 0);

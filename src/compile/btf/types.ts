@@ -110,7 +110,7 @@ export class Btf {
     return this.struct("bpf_spin_lock", 4, [{ name: "val", type: this.integer(4), offset: 0 }]);
   }
 
-  /** A function's parameters and what it returns. */
+  /** A function's parameters and result. */
   prototype(returns: number, parameters: readonly { readonly name: string; readonly type: number }[]): number {
     const words = parameters.flatMap(({ name, type }) => [this.strings.offset(identifier(name)), type]);
     return this.#add("", kinds.prototype, parameters.length, returns, words);

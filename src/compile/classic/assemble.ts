@@ -1,5 +1,5 @@
 /**
- * Reads the text that `disassemble` writes, and what people write by hand in that form: a label may be a name, and an
+ * Reads the text that `disassemble` writes, or that people write by hand in that form: a label may be a name, and an
  * instruction need not have one.
  *
  *     ld [nr]

@@ -16,9 +16,9 @@ export interface BodyKind {
 }
 
 /**
- * clone3's flags are behind a pointer, so it counts as creating a process; targets/seccomp.ts refuses policies for which
- * that is wrong. Unless the policy counts living processes, it does not matter whether clone creates a thread, and clone
- * can share a body with other calls.
+ * clone3's flags are behind a pointer, so it counts as creating a process; seccomp.ts refuses a policy that counts
+ * processes and reads these flags. Unless the policy counts living processes, it does not matter whether clone creates a
+ * thread, and clone can share a body with other calls.
  */
 function processMaking(number: number, architecture: ArchitectureName, countsAlive: boolean): ProcessMaking {
   if (!numbersOf(creatingCalls, architecture).includes(number)) return "never";

@@ -55,7 +55,7 @@ export function compileForSeccomp(program: Program, options: SeccompTargetOption
   }
 }
 
-/** A program keeps a place for the child of a call before it knows whether that is a thread (body-kinds.ts). */
+/** A program reserves a place for the child of a call before it knows whether the child is a thread (body-kinds.ts). */
 function refuseCountedClone3(program: Program, target: EbpfTarget): void {
   const observed = program.observations.find(({ shape }) => isStructure(shape, "clone_args"));
   if (observed === undefined || !countsAlive(program)) return;

@@ -1,6 +1,6 @@
 /**
- * What patterns mean, said in another way than the compiler says it: string functions, and for globs the expansion of the
- * braces and backtracking over characters. Slow, and takes correct patterns only.
+ * The reference meaning of patterns, by other means than the compiler's: string functions, and for globs the expansion of
+ * braces and backtracking over characters. It is slow, and accepts correct patterns only.
  */
 import type { Pattern } from "../pattern.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What arithmetic and conditions of eBPF give (Documentation/bpf/standardization/instruction-set.rst): for passes that fold
- * constants, and for the interpreter of the tests. The tests compare that interpreter's results with those of the IR's.
+ * The results of arithmetic and conditions in eBPF (Documentation/bpf/standardization/instruction-set.rst): for passes that
+ * fold constants, and for the interpreter of the tests. The tests compare that interpreter's results with those of the IR's.
  */
 import type { ArithmeticOperator, JumpCondition } from "./instruction.ts";
 

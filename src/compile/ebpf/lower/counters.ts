@@ -1,9 +1,9 @@
 /**
- * Changes of state that are one access to memory, found in the IR's longer form of them.
+ * Recognises changes of state in the IR that are one access to memory in eBPF.
  *
  * ```
  * i0 = ((max − $c) in {0 to n − 1} ? max : ($c + n));  $c = i0      an addition that stays at the counter's end
- * if $phase in {0 to k − 1}: $phase = k, the last one                 a store of k, which changes nothing where it is k
+ * if $phase in {0 to k − 1}: $phase = k, the last one                 a store of k: if the phase is k already, no change
  * ```
  */
 import { cellMaximum } from "../../../ir/limits.ts";

@@ -502,7 +502,7 @@ export class Lowering {
       throw new TargetError(this.#target, "signed division", "it needs instruction set version 4", builder.at);
     // The immediate of a shift must lie in 0 … 63; a register's is masked by the machine, as in the IR.
     if (operator.startsWith("shift") && "immediate" in right) right = { immediate: right.immediate & 63 };
-    // An immediate divisor of 0 is refused by the verifier; in a register it means what the IR means.
+    // The verifier refuses an immediate divisor of 0; a divisor of 0 in a register has the IR's meaning.
     const divides = operator.startsWith("divide") || operator.startsWith("remainder");
     if (divides && "immediate" in right && right.immediate === 0) right = { value: builder.value(right) };
     return builder.arithmetic(operator, left, right);

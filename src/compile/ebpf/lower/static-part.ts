@@ -87,7 +87,7 @@ class StaticPart {
     return this.#isAllowed(decision) ? weights.allowed : weights.refused;
   }
 
-  /** Whether the program returns what lets the kernel answer the call from its bitmap. */
+  /** Whether the program returns a plain allow, so that the kernel can answer the call from its bitmap. */
   #isAllowed(decision: Decision): boolean {
     if (decision.kind === "test" || isStateful(decision)) return false;
     return this.#program.verdicts[decision.weakest]!.action === "allow";

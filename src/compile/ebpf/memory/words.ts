@@ -1,8 +1,8 @@
 /**
- * The words of observations in the kernel's seccomp programs: what src/ir/observe.ts says, computed from the copies that
- * the kernel made of the declared arguments (kernel/README.md, "Declared arguments"). A call whose memory could not be
- * copied is never judged. Each word is computed where it is read, from a pointer that is asked for there: a pointer that
- * is NULL on one of two ways cannot be used behind them where the verifier guards against speculation.
+ * The words of observations in the kernel's seccomp programs: the meaning of src/ir/observe.ts, computed from the kernel's
+ * copies of the declared arguments (kernel/README.md, "Declared arguments"). A call whose memory could not be copied is
+ * never judged. Each word is computed where it is read, from a pointer that the program requests there: behind a merge of
+ * two paths, one of which has NULL, the verifier's guards against speculation forbid the pointer's use.
  *
  * Texts are compared with an automaton. A small one that needs only a text's beginning becomes part of the program
  * (text.ts), which takes the fewest steps; the kernel runs all others from a table (match-table.ts).
@@ -225,7 +225,7 @@ export class MemoryWords {
     return search;
   }
 
-  /** Undefined where it would take too much of the program. */
+  /** Undefined if it would take too many instructions. */
   #inProgram(automaton: Automaton, part: TextPart | undefined, observation: Observation): Search | undefined {
     if (part === undefined) return undefined;
     const longest = longestText(part, observation);

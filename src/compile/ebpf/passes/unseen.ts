@@ -1,6 +1,7 @@
 /**
- * A body first asks the kernel whether the program may look at an argument, by `bpf_seccomp_arg_parts`. Where the next thing
- * that it does is to have the same argument searched, the search gives the same error: the first call goes.
+ * A body first asks the kernel whether the program may read an argument, by `bpf_seccomp_arg_parts`. If it then has the
+ * kernel match the same argument, without other effects in between, the match gives the same error: the pass removes the
+ * first call.
  */
 import {
   Block,

@@ -34,7 +34,7 @@ import { architectureOffset, type ContextField, callContext } from "./seccomp-da
 import type { MapDescription, MapField, TargetStorage } from "./storage.ts";
 import type { EbpfTarget } from "./target.ts";
 
-/** Results for what never reaches the policy. No policy has so many verdicts. */
+/** Results for calls that never reach the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;
 
 export const circumstanceContext: { readonly [I in CircumstanceInput]: ContextField } = {

@@ -34,7 +34,12 @@ export function flow(declaration: Declaration): Value {
   const { c, given, call } = declaration;
   const [graphValue, settings, ...rest] = given;
   if (graphValue === undefined || rest.length > 0) {
-    return c.error("P0212", call.node, "a flow takes its graph", "written by portcullis record --flow");
+    return c.error(
+      "P0212",
+      call.node,
+      "a flow takes its graph",
+      "portcullis flow writes one from traces: perThread.flow(trueFlow)",
+    );
   }
   const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a flow", ["onFork"]);
   const onFork = onForkOf(declaration, options);

@@ -29,7 +29,7 @@ const form = '{ sides: ["discard", "write"], timeout: "1s", late: deny("EDEADLK"
 function neverJudged(c: Compilation): readonly string[] {
   const { names } = c.flow.facts;
   const found = [...names].flatMap(([reference, mask]) =>
-    // Most of all calls are what an excluding test has left over: they are not meant one by one.
+    // More than half of all calls are the rest of an excluding test, which does not mean each of them.
     reference === event || 2 * c.names.count(mask) > c.names.names.length
       ? []
       : alwaysAllowed.filter((name) => (mask & c.names.bit(name)!) !== 0n),

@@ -32,7 +32,7 @@ export function member(c: Compilation, node: MemberExpression): Value {
   );
 }
 
-/** Headers that the kernel writes to, so none is pinned (src/engines/notify/pin/observer.ts); and what a policy can do. */
+/** Headers that the kernel writes to, so no engine pins them (src/engines/notify/pin/observer.ts), and the remedies. */
 const writtenMessages: ReadonlyMap<string, string> = new Map([
   ["`mmsg`", 'for sendmmsg return deny("ENOSYS"): it carries many messages, and sendmsg carries one, `call.args.msg`'],
   [

@@ -65,7 +65,7 @@ export function messageHeader(
   );
 }
 
-/** Members that no policy can write: what `cidr(…).has` compares. */
+/** Members that no policy can name, which `cidr(…).has` compares. */
 const highWord = "\0high";
 const lowWord = "\0low";
 

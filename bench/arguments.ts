@@ -1,6 +1,6 @@
 /**
  * "Checked arguments are cheap": an allow-list of the arguments that recordings of three servers have, hundreds of lists
- * of values, in three forms: libseccomp's filter, ours, and a policy that remembers what it has checked. Compares their
+ * of values, in three forms: libseccomp's filter, ours, and a policy that remembers checked values. Compares their
  * verdicts, counts the instructions of each recorded call, and measures the servers' rates. Writes a part of
  * docs/engines.md. With --only=counted it measures no rates, with --only=filters nothing in the machine either.
  */
@@ -49,7 +49,7 @@ async function measure(server: Server, folder: string): Promise<Checked> {
   const { name } = server;
   mkdirSync(folder, { recursive: true });
   const file = join(folder, "trace");
-  // The generator's load is what the rates are measured with.
+  // The generator's load determines the rates.
   await record(server, 1, file, isSmoke ? 2 : undefined, (instance) => void instance.burst());
   const runs = runsIn(file, architecture);
   const { profile, calls, total } = argumentProfile(runs, architecture, lists);

@@ -1,5 +1,5 @@
 /**
- * Measures what proposed policies cost servers that serve: requests per second under the engine `notify`, against the
+ * Measures the cost of proposed policies for servers: requests per second under the engine `notify`, against the
  * same server without a filter and under the smallest one. A part of `surface` that takes minutes on its own: by default
  * for three servers, with --only=NAME,NAME for those. Renews their rows in docs/surface.md.
  */

@@ -191,7 +191,7 @@ function inMachine(): void {
   }
 }
 
-/** One way to record, and what is wanted of it against strace. */
+/** One recorder, and its required ratio to strace. */
 interface Way {
   readonly recorder: RecorderName;
   readonly options: readonly string[];

@@ -86,7 +86,7 @@ interface Row {
  */
 async function make(options: MachineOptions, runs: readonly Run[], files: readonly string[] = []): Promise<void> {
   if (runs.length === 0) return;
-  // The root is an overlay in memory above the host's files: it copies what is changed, links as well.
+  // The root is an overlay in memory above the host's files: it copies changed files, and links.
   const before: readonly Command[] = files.length > 0 ? [{ words: ["touch", "-c", "-h", "-m", ...files] }] : [];
   const commands = runs.map(({ words }): Command => ({ words, uid: 65_534, timeout: options.timeout! }));
   await eachInMachine(options, [...before, ...commands], ({ status, stdout, stderr }, index) => {

@@ -1,6 +1,6 @@
 // npm run bench -- [NAME...] [--json] [--smoke] [--only=WORD,WORD]: runs bench/NAME.ts, or all of them, one after the
-// other; with --smoke as little of each as shows that it works. --only chooses what a benchmark measures, servers for
-// example, where it has such a choice.
+// other; with --smoke only enough of each to show that it works. --only selects a part of a benchmark that has parts,
+// such as servers.
 // Each prints JSON objects, one a line; without --json they are shown as a table.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";

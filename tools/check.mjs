@@ -1,11 +1,11 @@
 // npm run check -- [NAME...]: the static checks of the sources. The checks run side by side, as many
-// as there are processors; each says how long it took, and what it finds. None needs a network.
+// as there are processors; each prints its duration and its findings. None needs a network.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
-/** Our C. What kernel/patches adds to the kernel is checked by the kernel's own tools (kernel/series-check). */
+/** Our C. The kernel's own tools check the code of kernel/patches (kernel/series-check). */
 const ourC = ["native", "bench", "demo", "kernel/machine", "kernel/bpf-selftests", "kernel/criu", "test"].flatMap(
   (folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })

@@ -1,6 +1,6 @@
 /**
  * Three forms of one allow-list of arguments: libseccomp's filter, ours of a policy that searches the list at each call,
- * and a policy that remembers what it has found there. Their verdicts are compared, and their instructions counted.
+ * and a policy that remembers found values. Compares their verdicts, and counts their instructions.
  */
 import { writeFileSync } from "node:fs";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
@@ -55,7 +55,7 @@ function programOf(text: string, { architecture }: FlatProfile): Program {
   return program;
 }
 
-/** Writes what the forms are run from: libseccomp.filter, searching.ts and remembering.ts. */
+/** Writes the files of the forms: libseccomp.filter, searching.ts and remembering.ts. */
 export function writeForms({ libseccomp, texts }: Forms, folder: string): void {
   writeFileSync(`${folder}/libseccomp.filter`, encodeInstructions(libseccomp));
   writeFileSync(`${folder}/searching.ts`, texts.searching);
@@ -66,7 +66,7 @@ export function writeForms({ libseccomp, texts }: Forms, folder: string): void {
 export interface Steps {
   readonly libseccomp: readonly number[];
   readonly searching: readonly number[];
-  /** Of the classic filter and the program; what the kernel does around a lock is not in it. */
+  /** Of the classic filter and the program, without the kernel's work for a lock. */
   readonly remembering: readonly number[];
 }
 

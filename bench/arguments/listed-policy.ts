@@ -1,6 +1,6 @@
 /**
- * Writes an allow-list of arguments as a policy: one that searches it at each call, and one that remembers what it has
- * found there, in a set whose keys are the call and its values (the caching of the paper, and of Draco).
+ * Writes an allow-list of arguments as a policy: one that searches it at each call, and one that remembers found values in
+ * a set, whose keys are the call and its values (the caching of the paper, and of Draco).
  */
 import { callByName } from "../../src/linux/calls.ts";
 import type { FlatProfile, Rule } from "../../test/classic/profile.ts";
@@ -60,7 +60,7 @@ export function listedPolicy({ rules }: FlatProfile, remembers: boolean): string
   const state =
     keys === 0
       ? ""
-      : `\n/** Call and values of what was found. */\nconst checked = perTree.set({ capacity: ${keys}n, full: deny("ENOMEM") });\n`;
+      : `\n/** The call and its values that were found. */\nconst checked = perTree.set({ capacity: ${keys}n, full: deny("ENOMEM") });\n`;
   return `import { allow, ${keys === 0 ? "" : "deny, "}log, ${keys === 0 ? "" : "perTree, "}policy } from "portcullis";
 ${state}
 export default policy((call) => {
@@ -99,8 +99,8 @@ function argumentsOf(own: readonly Rule[]): readonly Listed[] {
 }
 
 /**
- * A key that no other call and values have: each value takes the bits that its lists need, and what lies outside of their
- * range has no key. Undefined if the ranges are too wide for 64 bits, or one list is all that there is to find.
+ * A key that no other call and values have: each value takes the bits that its lists need, and a value outside of their
+ * range has no key. Undefined if the ranges are too wide for 64 bits, or if there is only one list.
  */
 function keyOf(own: readonly Rule[]): Key | undefined {
   if (own.length === 1) return undefined;

@@ -1,4 +1,4 @@
-/** An allow-list of the arguments that recordings have, as a profile for libseccomp. What it does not list is allowed and logged. */
+/** Makes an allow-list of recorded arguments as a profile for libseccomp, which allows and logs all other calls. */
 import { alwaysAllowed, uringCalls } from "../../src/language/program/call-names.ts";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { callByNumber, registerOf } from "../../src/linux/calls.ts";
@@ -57,7 +57,7 @@ export function ruleFor(event: CallEvent, architecture: ArchitectureName): Rule 
     const word = event.arguments[registerOf(call, index, architecture)]!;
     if (type.endsWith("*") || unlisted.test(name) || !isKnown(word)) return [];
     if (name.endsWith("fd") && index !== descriptor) return [];
-    // A policy has what the kernel makes of these, a filter what the caller gave.
+    // A policy judges the value that the kernel uses, a filter the one that the caller passed.
     if (rewritesOf(call.name, name, architecture).length > 0) return [];
     const register = registerOf(call, index, architecture);
     if (width === 64) return [{ index: register, operator: "eq", a: word.value, b: 0n }];

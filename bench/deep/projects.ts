@@ -91,7 +91,7 @@ export const projects: readonly Project[] = [
     rounds: 3,
   },
   {
-    // Without what needs libraries that the other benchmarks do not.
+    // Without the parts that need further libraries.
     name: "git 2.47.3",
     archive: {
       path: "g/git/git_2.47.3.orig.tar.xz",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simplest supervisor in C that pins what it reads behind pointers. It reads paths, refuses those that begin with
- * /forbidden/, and makes the caller make its other calls with the paths that it has read, by the mechanism of
+ * The simplest supervisor in C that pins the memory that it reads behind pointers. It reads paths, refuses those that
+ * begin with /forbidden/, and makes the caller make its other calls with the paths that it has read, by the mechanism of
  * native/addon/pin.h. It needs Linux 6.10 (mseal) and has no fallbacks: any failure ends it.
  *
  * pinning [NUMBER:ARGUMENTS...] -- PROGRAM [ARGUMENT...]: without numbers, of every openat; else of the calls that have
@@ -151,7 +151,7 @@ static int read_path(pid_t tid, uint64_t address, char *into) {
   return -ENAMETOOLONG;
 }
 
-/* 0 at the stop that `interrupt` asks for. */
+/* Waits for the stop that `interrupt` requests; returns 0 then. */
 static int await_stop(pid_t tid) {
   int status;
   while (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) {
@@ -225,7 +225,7 @@ static void put_arguments(struct user_regs_struct *at, const uint64_t arguments[
   at->r8 = arguments[4];
 }
 
-/* Puts the paths into the slot, and says with which arguments the call arrives. */
+/* Puts the paths into the slot, and stores the arguments with which the call will arrive. */
 static void expect(struct slot *slot, const struct seccomp_data *call, char paths[PATHS][PAGE]) {
   const int first = slot_number(slot) * SLOT;
   slot->is_armed = 1;

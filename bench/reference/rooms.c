@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * rooms PROGRAM [ARGUMENT...]: the least that a supervisor in C can do so that getppid and getpgrp do not overlap. A call waits,
- * in the order of arrival, until those of the other side have ended, which their threads' next call says: one notification for
- * each call. Where none comes for 5 ms, a call counts as ended without a look at its thread, so this is a floor and enforces
- * nothing.
+ * in the order of arrival, until those of the other side have ended, which the next call of their threads shows: one
+ * notification for each call. After 5 ms without one, a call counts as ended, and its thread is not examined. So this is a
+ * lower bound of the cost, and enforces nothing.
  */
 #define _GNU_SOURCE
 #include "listener.h"

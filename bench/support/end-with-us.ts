@@ -49,7 +49,7 @@ function tell(line: string): void {
   shell.stdin!.write(`${line}\n`);
 }
 
-/** Signals of this process's group, as of a terminal, do not reach what it starts: it ends after this process. */
+/** Starts a program outside of this process's group, where a terminal's signals do not reach it. It ends after this process. */
 export function startWithUs([file, ...words]: readonly string[], options: SpawnOptions): ChildProcess {
   const child = spawn(file!, words, { ...options, detached: true });
   const { pid } = child;

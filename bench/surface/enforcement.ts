@@ -1,6 +1,6 @@
 /**
- * A server under a policy that was proposed from its recordings, with another order and other names of the load than the
- * recordings have: what the policy refuses, what the supervisor has to judge, and what it costs.
+ * Measures a server under a policy that was proposed from its recordings, under a load with another order and other names:
+ * the refused calls, the supervisor's judgements, and the cost.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -24,7 +24,7 @@ export interface Enforcement {
 /** Against a server without a filter. */
 export interface EnforcedRates {
   readonly policy: Rates;
-  /** Under the smallest filter, which allows every call: what the kernel takes for any filter. */
+  /** Under the smallest filter, which allows every call: the kernel's cost for any filter. */
   readonly allowAll: Rates;
   /** Without a filter as well: the noise of the measurement. */
   readonly none: Rates;

@@ -1,7 +1,8 @@
 /**
  * Compares the rates of a server under several prefixes of words. All of them run at the same time and have bursts by
  * turns, in an order that reverses from round to round, so that each comes as often before another as after it. Within a
- * round, what else the machine does is about the same for all; ratios are taken there, and their median is the result.
+ * round, the machine's other work is about the same for all. So ratios are computed for each round; the result is their
+ * median.
  */
 import { amount, isSmoke } from "../support/amount.ts";
 import { median, type Pairs } from "../support/pairs.ts";
@@ -10,7 +11,7 @@ import { onProcessor } from "./processors.ts";
 import { type Running, start } from "./recording.ts";
 import type { Server } from "./server.ts";
 
-/** A server against that of the first form: two measures of the same bursts. The second depends less on what else the machine does. */
+/** A server against that of the first form, by two measures. The second depends less on the machine's other work. */
 export interface Rates {
   readonly perSecond: Pairs;
   /** Of all processes of the server, and of the supervisor. */

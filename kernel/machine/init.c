@@ -104,7 +104,7 @@ static _Noreturn __attribute__((format(printf, 1, 2))) void die(const char *form
 		send_frame('f', text, length);
 		await_end();
 	}
-	/* The console is what is left; the host shows it. */
+	/* Only the console is left; the host shows it. */
 	dprintf(2, "vm-init: %s\n", text);
 	power_off();
 }
@@ -391,7 +391,7 @@ static size_t append_file(char *text, size_t size, const char *path)
 	return n < 0 ? 0 : n;
 }
 
-/* What each task waits for: its status line, system call and kernel stack. Kernel threads only while they sleep in D. */
+/* Prints the status line, the system call and the kernel stack of each task; of kernel threads only while they sleep in D. */
 static void describe_tasks(void)
 {
 	static char text[65536];

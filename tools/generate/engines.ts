@@ -1,4 +1,4 @@
-/** The two tables of docs/engines.md: the engines, and how they differ, from what the engines say of themselves. */
+/** Writes the two tables of docs/engines.md, the engines and their differences, from the engines' descriptions. */
 import { type Aspect, aspects } from "../../src/engines/description.ts";
 import { descriptions } from "../../src/engines/descriptions.ts";
 import { engineNames, engines } from "../../src/engines/registry.ts";

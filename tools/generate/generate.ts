@@ -92,10 +92,10 @@ function compareAll(root: string, version: string, files: ReadonlyMap<string, st
     written ??= headerVersion(present);
     const difference = firstDifference(withoutHeader(present), withoutHeader(text));
     if (difference === undefined) continue;
-    process.stderr.write(`generate: ${path} is not what Linux ${version} gives: ${difference}\n`);
+    process.stderr.write(`generate: ${path} differs from the table of Linux ${version}: ${difference}\n`);
     status = 1;
   }
-  if (status === 0) process.stdout.write(`the tables (Linux ${written}) are what Linux ${version} gives\n`);
+  if (status === 0) process.stdout.write(`the tables (Linux ${written}) are equal to those of Linux ${version}\n`);
   else process.stderr.write("generate: run npm run generate, read the changes, and commit them\n");
   return status;
 }

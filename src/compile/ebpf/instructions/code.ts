@@ -3,7 +3,7 @@ import type { EbpfInstruction, MemorySize, Operand, Register, Wide } from "./ins
 
 type Jump = EbpfInstruction & { readonly kind: "jump" | "jump-always" | "may-goto" };
 
-/** Instructions of a piece that is written by hand, all of 64 bits, with jumps to labels. */
+/** Hand-written instructions, all of 64 bits, with jumps to labels. */
 export class Code {
   readonly #instructions: EbpfInstruction[] = [];
   readonly #labels = new Map<string, number>();

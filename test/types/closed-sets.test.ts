@@ -51,6 +51,11 @@ const sets: Readonly<Record<string, ClosedSet>> = {
   "integer-expression": union("src/ir/program.ts", "IntegerExpression", "kind"),
   "boolean-expression": union("src/ir/program.ts", "BooleanExpression", "kind"),
   "verdict-expression": union("src/ir/program.ts", "VerdictExpression", "kind"),
+  "stateful-reason": {
+    file: "src/analysis/decision.ts",
+    after: "export type StatefulReason =",
+    member: ' | { readonly because: "added" }',
+  },
   refusal: { file: "src/events/record.ts", after: "export type Refusal =", member: ' | "added"' },
 };
 

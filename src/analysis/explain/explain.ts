@@ -13,7 +13,7 @@ import { callName, compactCalls } from "./names.ts";
 import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
 import { describeRooms } from "./rooms.ts";
 import { describeState } from "./state.ts";
-import { becauseText, changeName, enteredName, placedVerdict, readName } from "./texts.ts";
+import { describeReason, placedVerdict, type ReasonPart } from "./texts.ts";
 import { unnamedNumber } from "./unnamed.ts";
 import { type EngineWarnings, findWarnings } from "./warnings.ts";
 
@@ -137,19 +137,19 @@ export class Explainer {
     const { leaf } = path;
     const { architecture } = program;
     const said = path.steps.filter((step) => step.first);
+    const described = leaf.stateful.map((reason) => describeReason(program, reason));
+    const reasons = (part: ReasonPart): string[] => [
+      ...new Set(described.flatMap((one) => (one.part === part ? [one.text] : []))),
+    ];
     return {
       conditions: said.map((step) => describeTest(step.test, step.outcome, architecture, number)),
       outcomes: this.#outcomes(number, path, byPhase),
       decided: this.#whereDecided(number, leaf),
-      reads: unique(leaf.stateful.map((reason) => readName(program, reason))),
-      changes: unique(leaf.stateful.map((reason) => changeName(program, reason))),
-      enters: unique(leaf.stateful.map((reason) => enteredName(program, reason))),
-      reports: unique(
-        leaf.stateful.map((reason) =>
-          reason.because === "reports" ? program.reports[reason.report]!.text : undefined,
-        ),
-      ),
-      because: unique(leaf.stateful.map(becauseText)),
+      reads: reasons("reads"),
+      changes: reasons("changes"),
+      enters: reasons("enters"),
+      reports: reasons("reports"),
+      because: reasons("because"),
     };
   }
 
@@ -229,10 +229,6 @@ function joined(leaves: readonly DecisionLeaf[]): DecisionLeaf {
     possible: [...new Set(leaves.flatMap((leaf) => leaf.possible))],
     stateful: [...stateful.values()],
   };
-}
-
-function unique(list: readonly (string | undefined)[]): string[] {
-  return [...new Set(list.filter((each) => each !== undefined))];
 }
 
 /** Rows that state decides come first. */

@@ -36,52 +36,46 @@ const circumstanceNames: { readonly [I in CircumstanceInput]: string } = {
   gid: "caller.gid",
 };
 
-export function readName(program: Program, reason: StatefulReason): string | undefined {
+/** The member of a case that has a reason. */
+export type ReasonPart = "reads" | "changes" | "enters" | "reports" | "because";
+
+export function describeReason(
+  program: Program,
+  reason: StatefulReason,
+): { readonly part: ReasonPart; readonly text: string } {
   switch (reason.because) {
     case "reads-state":
-      return cellLabel(program, reason.cell);
+      return { part: "reads", text: cellLabel(program, reason.cell) };
     case "reads-table":
-      return program.tables[reason.table]!.name;
+      return { part: "reads", text: program.tables[reason.table]!.name };
     case "reads-input":
-      return circumstanceNames[reason.input];
+      return { part: "reads", text: circumstanceNames[reason.input] };
     case "reads-parameter":
-      return program.parameters[reason.parameter]!.name;
+      return { part: "reads", text: program.parameters[reason.parameter]!.name };
     case "reads-memory":
-      return `args.${program.observations[reason.observation]!.name}`;
-    default:
-      return undefined;
-  }
-}
-
-export function changeName(program: Program, reason: StatefulReason): string | undefined {
-  if (reason.because === "changes-state") return cellLabel(program, reason.cell);
-  if (reason.because === "changes-table") return program.tables[reason.table]!.name;
-  return undefined;
-}
-
-/** "mapping.write" */
-export function enteredName({ rooms }: Program, reason: StatefulReason): string | undefined {
-  if (reason.because !== "enters-room") return undefined;
-  const { name, sides } = rooms[reason.room]!;
-  return `${name}.${sides[reason.side]}`;
-}
-
-export function becauseText(reason: StatefulReason): string | undefined {
-  switch (reason.because) {
+      return { part: "reads", text: `args.${program.observations[reason.observation]!.name}` };
+    case "changes-state":
+      return { part: "changes", text: cellLabel(program, reason.cell) };
+    case "changes-table":
+      return { part: "changes", text: program.tables[reason.table]!.name };
+    case "enters-room": {
+      const { name, sides } = program.rooms[reason.room]!;
+      return { part: "enters", text: `${name}.${sides[reason.side]}` };
+    }
+    case "reports":
+      return { part: "reports", text: program.reports[reason.report]!.text };
     case "process-creation":
-      return "new processes are supervised";
+      return { part: "because", text: "new processes are supervised" };
     case "execution":
-      return "executions are supervised";
+      return { part: "because", text: "executions are supervised" };
     case "restriction":
-      return "Landlock domains are supervised";
+      return { part: "because", text: "Landlock domains are supervised" };
     case "rights":
-      return "changes of users, roots and namespaces are supervised";
+      return { part: "because", text: "changes of users, roots and namespaces are supervised" };
     case "not-expressible":
-      return "no classic filter can test it";
+      return { part: "because", text: "no classic filter can test it" };
     case "too-complex":
-      return "too many conditions";
-    default:
-      return undefined;
+      return { part: "because", text: "too many conditions" };
   }
 }
 

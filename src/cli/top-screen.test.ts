@@ -32,7 +32,7 @@ test("shows rates, rules, the state of the tree and of each process, and its age
   ]);
 });
 
-test("says what the engine cannot show, and that it counts reported calls", () => {
+test("lists the data that the engine cannot show, and that it counts reported calls", () => {
   const lines = statusScreen({ ...status, engine: "e", unknown: ["calls that pass"] }, undefined);
   expect(lines).toContain("reported: 2.5 calls/s, 10 in all, 1 of them refused without a rule");
   expect(lines.slice(-2)).toEqual(["not known under this engine:", "  calls that pass"]);
@@ -41,14 +41,14 @@ test("says what the engine cannot show, and that it counts reported calls", () =
   );
 });
 
-test("says that the state is not known yet", () => {
+test("reports that the state is not known yet", () => {
   const line = "phases and state: not known before the next judged call";
   expect(statusScreen({ ...status, state: undefined }, undefined)).toContain(line);
   expect(statusScreen({ ...status, state: undefined, unknown: ["calls that pass"] }, undefined)).not.toContain(line);
   expect(statusScreen(status, undefined)).not.toContain(line);
 });
 
-test("fits a terminal, and says what it leaves out", () => {
+test("fits a terminal, and counts the omitted lines", () => {
   const lines = statusScreen(status, { columns: 20, rows: 4 });
   expect(lines).toHaveLength(4);
   expect(lines.every((line) => line.length <= 20)).toBe(true);

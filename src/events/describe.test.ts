@@ -51,7 +51,7 @@ test("a denial with errno 0 says that the call is not made", () => {
   expect(describe(policy, record(openat2, 0))[0]).not.toHaveProperty("returns");
 });
 
-test("a late call's event says what it waited for, beside the verdict's reason", () => {
+test("a late call's event names the room and side that it waited for, beside the verdict's reason", () => {
   const late = { room: "mapping", side: "discard" };
   const [event] = describe(policy, { ...record(openat2, 1), late });
   expect(event).toMatchObject({ errno: "EPERM", reason: "it waited too long for the side discard of mapping" });
@@ -61,7 +61,7 @@ test("a late call's event says what it waited for, beside the verdict's reason",
   ]);
 });
 
-test("a call for which no room could be held says why, and what helps", () => {
+test("the event of a call for which no room could be held has the cause and a remedy", () => {
   const reason = "a room that the call enters could not be held for it";
   const refused = record(openat2, "unheld");
   expect(describe(policy, { ...refused, errno: 11, enter: "too-many" })).toMatchObject([

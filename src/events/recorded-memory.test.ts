@@ -139,7 +139,7 @@ group("the members for programs", () => {
   });
 });
 
-test.each(pinObstacles)("the refusal of a call that cannot be pinned says why and what to do: %s", (why) => {
+test.each(pinObstacles)("the refusal of a call that cannot be pinned has the cause and a remedy: %s", (why) => {
   const record = judgement({ number: 2, arguments: [], verdict: "unpinned", errno: 1, pin: { why, errno: 12 } });
   const [event] = describe(policy, record) as [DecisionEvent];
   expect(event.reason).toMatch(/^the memory behind its pointers could not be pinned: .+ \(ENOMEM\)$/);

@@ -94,7 +94,7 @@ describe("the automaton", () => {
     expect(automaton).toMatchObject({ stateCount: 1, classCount: 1, start: 0, settled: 1, acceptSets: [0n] });
   });
 
-  it("says which accept sets a pattern is in", () => {
+  it("finds the accept sets of a pattern", () => {
     const { automaton } = compileMatcher([pattern("startsWith", "a"), pattern("is", "ab"), pattern("is", "c")]);
     expect(automaton!.acceptSets.map(String)).toEqual(["0", "1", "4", "3"]);
     expect([0, 1, 2].map((index) => setsWith(automaton!, index))).toEqual([[1, 3], [3], [2]]);

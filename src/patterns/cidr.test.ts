@@ -111,7 +111,7 @@ describe("a set", () => {
     ]);
   });
 
-  it("joins what overlaps or touches", () => {
+  it("joins overlapping and adjacent blocks", () => {
     expect(setOf("10.128.0.0/9", "10.0.0.0/9", "10.1.0.0/16", "12.0.0.0/8").ranges).toEqual([
       { from: { high: 0n, low: 0xffff_0a00_0000n }, to: { high: 0n, low: 0xffff_0aff_ffffn } },
       { from: { high: 0n, low: 0xffff_0c00_0000n }, to: { high: 0n, low: 0xffff_0cff_ffffn } },
@@ -152,7 +152,7 @@ describe("random", () => {
     }
   });
 
-  it("sets have what a comparison of bits says", () => {
+  it("sets have the addresses that a comparison of bits finds", () => {
     const isMapped = (bits: bigint): boolean => bits >> 32n === 0xffffn;
     for (const seed of seeds(500)) {
       const choices = new SeededChoices(seed);

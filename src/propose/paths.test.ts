@@ -26,7 +26,7 @@ test("names that differ in their numbers become a glob, a process's number alway
   expect(of("/tmp/[a]1", "/tmp/[a]2", "/tmp/[a]3")?.matches).toEqual(["/tmp/\\[a\\]*"]);
 });
 
-test("what goes up stays whole, beside patterns that it must not enter", () => {
+test("paths with .. remain whole, beside patterns that they must not enter", () => {
   expect(of("/usr/lib/../lib/a")).toEqual({ is: ["/usr/lib/../lib/a"], under: [], matches: [] });
   expect(mayHideParents({ is: [], under: ["/usr"], matches: [] })).toBe(true);
   expect(mayHideParents({ is: [], under: [], matches: ["/proc/*/stat"] })).toBe(true);

@@ -269,7 +269,7 @@ describe("permissions", () => {
     expect(allowed("exact", "sendfile")).toEqual(["starting", "running"]);
   });
 
-  it("give the first phase what the last one needs, or not", () => {
+  it("give the first phase the calls that the last one needs, or not", () => {
     expect(allowed("usual", "sync")).toEqual(["starting", "running"]);
     expect(allowed("exact", "sync")).toEqual(["running"]);
     expect(allowed("usual", "bind")).toEqual(["starting"]);

@@ -79,7 +79,7 @@ it("registers are numbers while they are exact, results are signed", () => {
   expect(resultText(0, 0x8000_0000)).toBe('"0x8000000000000000"');
 });
 
-it("a census forgets after ten seconds what was new", () => {
+it("a census forgets new calls after ten seconds", () => {
   let now = 0;
   const census = new CallCensus(() => now);
   census.call("open");

@@ -29,7 +29,7 @@ function expected(seed: number): string {
   return `${parts.join(",")}}\n${after}${seed % 13 === 0 ? `{"text":${seed}}\n` : ""}`;
 }
 
-it("prints what was collected, in its order", () => {
+it("prints the collected lines in their order", () => {
   const lines = new HeldLines();
   const most = 12_000;
   let found = "";

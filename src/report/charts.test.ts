@@ -84,7 +84,7 @@ test("without times the axis counts calls", () => {
   ]);
 });
 
-test("what is drawn is bounded, and what is left out is counted", () => {
+test("charts are bounded, and omitted parts are counted", () => {
   const lines: object[] = [call(1, "clone", 0)];
   for (let child = 2; child < 5_000; child++) {
     lines.push({ kind: "fork", tid: 1, child, time: 0 }, call(child, "getpid", 0), {

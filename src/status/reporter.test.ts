@@ -55,7 +55,7 @@ test("rates are those of the time between, for each reader the same", () => {
   }
 });
 
-test("names the state of a snapshot, and says how old it is", () => {
+test("names the state of a snapshot, and its age", () => {
   const one = reporter();
   expect(one.status().state).toBe(undefined);
   one.ask();

@@ -87,7 +87,7 @@ describe("a trace without blocks", () => {
     if (!text.startsWith("\ufeff")) expect(lines(gzipSync(text))).toEqual(expected);
   });
 
-  it("says within which line it ends, also within a character", () => {
+  it("reports the line in which it ends, also within a character", () => {
     const cut = Buffer.from('{"a":1}\n\n{"b":"é').subarray(0, -1);
     expect([...traceLines(sourceOf(cut))].at(-1)).toEqual({ kind: "truncated", line: 3 });
   });

@@ -43,7 +43,7 @@ main   mkdir("a")         allow
   ).toEqual([]);
 });
 
-test("what a line expects in vain is a failure of both forms", () => {
+test("an expectation that is not met is a failure of both forms", () => {
   const forms = "(interpreter,wasm)";
   expect(
     failures(`main   getpid()           allow

@@ -81,7 +81,7 @@ test("counts a full table's verdict", () => {
   expect(reached(coverage)).toEqual(expect.arrayContaining(["p.ts:5 deny ENOSPC 1", "p.ts:16 allow 2"]));
 });
 
-test("counts effects, branches and phases; what the library makes of its calls is no branch", () => {
+test("counts effects, branches and phases; the conditions of library calls are not branches", () => {
   const coverage = covered("m listen(3, 1) allow\nw = m.fork()\nw listen(3, 1) allow\n");
   const [, file] = coverage.files;
   const effects = file!.statements.filter(({ hasEffect }) => hasEffect);

@@ -134,7 +134,7 @@ test("without -o, strace names the task only while there are several", () => {
   expect(outline(text)).toEqual(["57 10", "fork 10 11", "110 10", "39 11", "exit 10", "102 11", "exit 11"]);
 });
 
-test("raw=all shows whole registers; decoded arguments show what the kernel uses", () => {
+test("raw=all shows whole registers; decoded arguments show the bits that the kernel uses", () => {
   const read = (what: string): Trace => readStrace(line(10, "1", 257, what), "t", "x86_64").runs[0]!;
   const raw = read("openat(0xffffff9c, 0x7f00, 0x80000, 0) = 0x3").events[0]!;
   if (raw.kind !== "call") throw new Error("a call");

@@ -47,7 +47,7 @@ const recorded = [
 ];
 
 describe("an allow-list of arguments", () => {
-  it("leaves out what no policy decides, and what no list can name", () => {
+  it("leaves out calls that no policy decides, and calls that no list can name", () => {
     const { profile, calls, total } = profileOf(recorded);
     expect(total).toBe(recorded.length);
     expect(calls.length).toBe(recorded.length - 2);

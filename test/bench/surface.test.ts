@@ -150,7 +150,7 @@ describe("the columns", () => {
   });
 });
 
-describe("what intruders use", () => {
+describe("calls that intruders use", () => {
   it("is refused in a phase that never has it, also by an argument", () => {
     const lines = ["1 mprotect 0 0 5", "1 socket", "1 epoll_wait", "1 mprotect 0 0 3", "1 fork", "1 fork 2"];
     const byPhase = callsByPhase(recorded(...lines), byCommand);
@@ -199,7 +199,7 @@ it("a proposal has the calls of each phase, and its triggers as people read them
   });
 });
 
-it("the document says of each server that was not measured why, and explains a lower reduction", () => {
+it("the document has the reason for each server that was not measured, and explains a lower reduction", () => {
   const byPhase = callsByPhase(recorded("1 openat", "1 epoll_wait"), byCommand);
   const columns = columnsOf(byPhase);
   const [server, other] = [servers[1]!, servers[0]!];

@@ -22,7 +22,7 @@ export default policy({ extends: [base] }, (call) => {
   "p.other.cases": "m ptrace() deny EPERM\n",
 };
 
-test("a table of all case files, and what they do not reach", async () => {
+test("a table of all case files, and the places that they do not reach", async () => {
   const folder = folderOf(files);
   const { status, out, err } = await portcullis("test", "--coverage", join(folder, "p.ts"));
   expect({ status, err }).toEqual({ status: 0, err: "" });

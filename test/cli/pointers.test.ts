@@ -84,7 +84,7 @@ main unlink(…)                                                         deny ER
     expect(text).toContain(`unknown: the policy asks about the memory behind ${names}, and the line does not give it`);
   });
 
-  test("may leave out what does not decide", async () => {
+  test("may omit memory that does not decide", async () => {
     const cases = `main execve("/bin/git", …, ["LD_PRELOAD=x"]) kill process\nmain openat(AT_FDCWD, "/etc/"...) deny EACCES`;
     expect(await runCases(cases)).toMatchObject({ status: 0 });
   });
@@ -116,7 +116,7 @@ describe("why", () => {
     return { status, text: `${out}${err}` };
   };
 
-  test("says what of the policy's questions holds", async () => {
+  test("lists the policy's conditions that hold", async () => {
     const { status, text } = await why('openat(AT_FDCWD, "/etc/shadow", O_RDONLY)');
     expect(status).toBe(1);
     expect(text).toBe(`openat(AT_FDCWD, "/etc/shadow", O_RDONLY): deny EACCES  p.ts:7:53  "no configuration"
@@ -144,7 +144,7 @@ describe("why", () => {
     expect(status).toBe(wanted);
   });
 
-  test("says that the copy fails", async () => {
+  test("reports that the copy fails", async () => {
     expect(await why("openat(AT_FDCWD, EFAULT)")).toEqual({
       status: 1,
       text: "openat(AT_FDCWD, EFAULT): fails EFAULT\n  the memory behind path cannot be copied, so no rule is asked\n",
@@ -181,7 +181,7 @@ describe("explain", () => {
     return out;
   };
 
-  test("says which memory is read, the questions about it, and the cost", async () => {
+  test("lists the memory that is read, the conditions on it, and the cost", async () => {
     const out = await explain(policy);
     expect(out).toMatch(/^connect +allow or deny ENETUNREACH .*reads addr/m);
     const section = out.slice(out.indexOf("\nmemory\n")).replaceAll(/\n {4}/g, " ");
@@ -230,7 +230,7 @@ export default policy((call) => files.has(call) && !call.args.path.text.matches(
     ]);
   });
 
-  test("says nothing of memory where none is read", async () => {
+  test("omits memory if none is read", async () => {
     const source = 'import { allow, policy } from "portcullis";\nexport default policy(() => allow);';
     expect(await explain(source)).not.toContain("memory");
     expect(JSON.parse(await explain(source, "--json")).memory).toEqual([]);
@@ -296,7 +296,7 @@ describe("simulate", () => {
     expect(err).toContain("4 of them depend on memory that the trace lacks; strace -f -n -ttt -v -s 65536");
   });
 
-  test("judges JSON lines, and says what they lack", async () => {
+  test("judges JSON lines, and lists the missing data", async () => {
     const line = (members: object) => JSON.stringify({ v: 1, kind: "call", tid: 7, ...members });
     const call = (name: string, memory: object, more: object = {}) =>
       line({ call: name, arguments: ["3", "0x1000", "16"], memory, ...more });

@@ -49,7 +49,7 @@ const folder = () =>
   });
 
 describe("portcullis propose", () => {
-  it("writes a policy with roles and phases, its cases, and what it knows", async () => {
+  it("writes a policy with roles and phases, its cases, and a statement", async () => {
     const at = folder();
     const policy = join(at, "server.ts");
     const { status, out, err } = await portcullis("propose", "-o", policy, join(at, "server.trace"));
@@ -117,7 +117,7 @@ describe("portcullis propose", () => {
     expect(good).toMatchObject({ status: 0, err: expect.stringContaining("all of 410 calls pass") });
   });
 
-  it("says the same to programs", async () => {
+  it("prints the same as JSON", async () => {
     const at = folder();
     const { status, out, err } = await portcullis("propose", "-q", "--json", join(at, "server.trace"));
     expect({ status, err }).toEqual({ status: 0, err: "" });

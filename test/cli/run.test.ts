@@ -381,7 +381,7 @@ test("doctor tries the engine", () => {
   expect(status).toBe(0);
 });
 
-test("doctor --differences prints what each engine says of itself", () => {
+test("doctor --differences prints each engine's description", () => {
   const { status, out } = run(["doctor", "--differences"]);
   expect(status).toBe(0);
   expect(out).toContain(

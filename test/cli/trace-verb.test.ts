@@ -83,7 +83,7 @@ describe("portcullis trace", () => {
     expect((await portcullis("trace", "cut", "-o", "/dev/full", whole!)).err).toContain("the disk is full");
   });
 
-  it("writes what can be read of a damaged trace", async () => {
+  it("writes the readable part of a damaged trace", async () => {
     const at = folder();
     const mended = join(at, "mended.trace");
     const { status, err } = await portcullis("trace", "cut", "-o", mended, join(at, "damaged.trace"));

@@ -6,6 +6,6 @@ import { expectGolden } from "../support/golden.ts";
 
 const document = "docs/engines.md";
 
-test("the tables of docs/engines.md are the engines' own words", () => {
+test("the tables of docs/engines.md are those of the engines' descriptions", () => {
   expectGolden(document, renewEngineTables(readFileSync(document, "utf8")));
 });

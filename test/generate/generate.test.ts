@@ -40,7 +40,7 @@ describe("generate --verify", () => {
     expect(status).toBe(0);
   });
 
-  it("reports what to install if the source is missing", () => {
+  it("names the package to install if the source is missing", () => {
     const { status, output } = run("--verify", "--source", join(folder, "none.tar.xz"));
     expect(output).toContain("none.tar.xz is missing: install Debian's package linux-source-6.12");
     expect(status).toBe(2);

@@ -19,13 +19,13 @@ it("lists every prototype of the tables, and no other", () => {
   expect(lines.filter(({ note }) => note === "")).toEqual([]);
 });
 
-it("says of exactly the calls in the tables that they are there", () => {
+it("has exactly the calls of the tables", () => {
   const changed = new Set([...rewriteRules.flatMap(({ calls }) => calls), ...narrowings.map(({ call }) => call)]);
   const said = lines.filter(({ note }) => /^table\b|^as (?:open|mknod)$|; as msgctl$/.test(note));
   expect(said.map(({ name }) => name)).toEqual([...changed].sort());
 });
 
-it("calls pointers what takes pointers only", () => {
+it("declares pointers for arguments that take pointers only", () => {
   const pointers = new Set(lines.filter(({ note }) => note === "pointers only").map(({ name }) => name));
   for (const { name, parameters } of allCalls) {
     if (pointers.has(name))

@@ -216,7 +216,7 @@ describe.each(users)("as user %i", (uid) => {
     expect(text).toContain('"path":"/dev/null"');
   });
 
-  test("a recorder that is too slow counts what is missing", "slow", ({ status, said, text }) => {
+  test("a recorder that is too slow counts the missing events", "slow", ({ status, said, text }) => {
     expect(status).toBe(6);
     expect(said).toContain("; more were lost");
     const lost = [...text.matchAll(/"kind":"lost","count":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);

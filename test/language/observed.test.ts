@@ -125,7 +125,7 @@ describe("paths", () => {
     expect(ask("unlink", { path: text("/run/b") })).toBe("allow");
   });
 
-  it("resolved, are what the engine says of the object", () => {
+  it("resolved, have the engine's answer about the object", () => {
     const { ask } = compile(
       "",
       'return call.name === "openat" && call.args.path.resolved.under("/srv") ? allow : deny("EACCES");',

@@ -279,7 +279,7 @@ for (const { name, uid } of users) {
 
 describe("as an ordinary user", () => {
   const { uid } = users.at(-1)!;
-  it("refuses a call of a process that we may not look at, with the reason", () => {
+  it("refuses a call of a process that it may not examine, with the reason", () => {
     const { said, events } = scenario({ program: "rooms", uid }, rooms, "hidden");
     expect(said).toEqual([["asked", -1]]);
     expect(events).toMatchObject([

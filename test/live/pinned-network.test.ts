@@ -143,7 +143,7 @@ ssh-agent -k > out; kill $(cat pid); ask true 2> out; echo $?`;
     expect(stdout).toMatch(/^hello\n3\n1\nHI\n0\n(\d+\n)+255\n$/);
   });
 
-  it("has an agent that portcullis cannot read without CAP_SYS_PTRACE, and the event says so", (context) => {
+  it("has an agent that portcullis cannot read without CAP_SYS_PTRACE, with an event", (context) => {
     needs(context, "bash", "ssh-agent");
     if (!isReachable("bin/portcullis")) context.skip("an ordinary user cannot reach bin/portcullis");
     const { stdout, decisions } = inBashAsOrdinaryUser("ssh-agent -a $PWD/agent; echo $?; test -e agent; echo $?");

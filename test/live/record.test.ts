@@ -165,7 +165,7 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     expect(sequencesOf(traceOf(plain))).toEqual(sequencesOf(traceOf(file)));
   });
 
-  test("the file says how it was made, and only its owner can read it", () => {
+  test("the file names its recorder, and only its owner can read it", () => {
     const file = fresh();
     expect(record(way, file, ["true"]).error).toMatch(/^portcullis: \d+ calls of \d+ kinds are in /);
     const header = JSON.parse(linesOf(file)[0]!);

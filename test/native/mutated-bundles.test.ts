@@ -124,7 +124,7 @@ describe("the launcher's reader", () => {
     expect(read(originals)).toEqual(originals.map(() => "ok"));
   });
 
-  it("rejects what the other reader rejects, and reads no other memory", (context) => {
+  it("rejects each bundle that the other reader rejects, and reads no other memory", (context) => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
     const inputs = mutations(runs);
     const verdicts = read(inputs);

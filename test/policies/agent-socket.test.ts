@@ -46,7 +46,7 @@ describe("agent-socket", () => {
     expect(ran.decisions).toEqual([]);
   });
 
-  it("says who can put another socket at the agent's path", () => {
+  it("names the users that can put another socket at the agent's path", () => {
     const run = (...options: readonly string[]) =>
       portcullis([
         ...["run", "-p", "policies/agent-socket.ts", "--set", `agent=${join(folder, "agent.sock")}`, ...options],
@@ -57,7 +57,7 @@ describe("agent-socket", () => {
     expect(run("--strict-paths")).toMatchObject({ status: 125, stdout: "" });
   });
 
-  it("by text reaches it by its name only, and says who can put another socket there", () => {
+  it("by text reaches it by its name only, and names the users that can put another socket there", () => {
     const run = (name: string, ...options: readonly string[]) =>
       portcullis(
         [

@@ -94,7 +94,7 @@ describe("exec-only", () => {
     expect(existsSync(join(folder, "ran"))).toBe(true);
   });
 
-  it("says at the start that its user can lead an allowed path elsewhere, and is not started with --strict-paths", () => {
+  it("reports at the start that its user can lead an allowed path elsewhere, and does not start with --strict-paths", () => {
     const program = join(scratch(), "program");
     const run = (...options: readonly string[]) =>
       portcullis(["run", "-p", "exec-only", "--set", `programs=${program}`, ...options, "--", "/bin/echo", "started"]);

@@ -17,7 +17,7 @@ function verdictOf(program: Program, number: number, registers: readonly bigint[
   return tree.task(1)!.call({ number, arguments: registers }).verdict;
 }
 
-it("finds what random calls show", () => {
+it("finds the differences that random calls show", () => {
   let [different, alike] = [0, 0];
   for (const seed of seeds(pairs)) {
     const choices = new SeededChoices(seed);

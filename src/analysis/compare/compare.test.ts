@@ -61,7 +61,7 @@ it("finds phases, and leaves out those that do not matter", () => {
   expect(calls(one, two)).toEqual([["bind", "phase starting", ": allow → kill process"]]);
 });
 
-it("finds state, what changes it, and what is asked of memory", () => {
+it("finds state, the calls that change it, and the conditions on memory", () => {
   const state = 'const phase = perProcess.phases(["starting", "running"]);';
   const body = (trigger: string) =>
     `if (call.name === "${trigger}") phase.enter("running");\nreturn call.name === "bind" && phase.is("running") ? deny("EPERM") : allow;`;

@@ -75,7 +75,7 @@ describe("directories on the way to an allowed path", () => {
     expect(directories([allowed("/t/b")], tree({}, 0))).toEqual(["/"]);
   });
 
-  it("says it once for each directory, with all paths", () => {
+  it("reports each directory once, with all paths", () => {
     const [one, ...more] = examinePaths([allowed("/a/b"), allowed("/a/c")], tree({ "/a": writable }));
     expect(one!.message).toBe(
       "the command's user can write /a, a directory on the way to paths that the policy permits: /a/b, /a/c",
@@ -83,7 +83,7 @@ describe("directories on the way to an allowed path", () => {
     expect(more).toEqual([]);
   });
 
-  it("says that a relative path has no fixed place", () => {
+  it("reports that a relative path has no fixed place", () => {
     expect(examinePaths([allowed("b")], tree({})).map(({ code, message }) => `${code} ${message}`)).toEqual([
       "P0609 b permits paths that lead where the command's working directory is",
     ]);

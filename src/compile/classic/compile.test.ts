@@ -48,7 +48,7 @@ function when(word: "argument0" | "argument1", mask: bigint, from: bigint, to = 
 }
 
 describe("compileClassic", () => {
-  it("refuses foreign architectures before it looks at the number", () => {
+  it("refuses foreign architectures before it reads the number", () => {
     const { instructions } = compile(new Map([[5, leafOf(0)]]));
     for (const architecture of architectureWords) {
       const { word, steps } = runClassic(instructions, { ...call(5), architecture });

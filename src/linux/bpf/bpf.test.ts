@@ -291,7 +291,7 @@ describe("a ring buffer", () => {
     }
   });
 
-  it("says so if another reader has left it in the middle of a record, and goes on behind", (context) => {
+  it("reports that another reader has left it in the middle of a record, and continues behind", (context) => {
     needsRoot(context);
     const { map, write } = writer();
     const reader = new RingBufferReader(map);

@@ -51,7 +51,7 @@ describe("a page of the ring buffer", () => {
     expect(read(pageOf([...discarded, head(1, 1), 24, head(29, 0), 99, head(1, 1), 25]))).toEqual([[24, 105]]);
   });
 
-  it("says what the kernel has overwritten", () => {
+  it("reports overwritten events", () => {
     expect(read(pageOf([head(1, 0), 31], { flags: 1 << 31 }))).toEqual([
       ["lost", undefined, 100],
       [31, 100],

@@ -172,7 +172,7 @@ describe("paths", () => {
   });
 });
 
-it("strings are what the kernel copies of them", () => {
+it("strings are the kernel's copies of them", () => {
   const shape = { is: "string", bytes: 4096 } as const;
   const program = reporting(
     shape,
@@ -186,7 +186,7 @@ describe("lists", () => {
   const shape = { is: "strings", entries: 12, bytes: maximumListBytes } as const;
   const argv = [source("execve", 1), source("execveat", 2)];
 
-  it("match as the reference says", () => {
+  it("match as the reference does", () => {
     for (const seed of seeds(30)) {
       const [choices, numbers] = [new PatternChoices(seed), new SeededChoices(seed)];
       const patterns = choices.patterns(2);
@@ -283,7 +283,7 @@ describe("addresses", () => {
     yield Buffer.from(`\x01\0\0${"x.sock".padStart(125, "\0")}`, "latin1");
   }
 
-  it("are what the reference says, of every kind and length", () => {
+  it("are equal to the reference, for every kind and length", () => {
     const sources = [source("bind", 1, 2), source("connect", 1, 2), source("sendto", 4, 5)];
     compare(reporting({ is: "address" }, sources, readings), [absent, ...[...addresses()].map(text)]);
     for (const reading of looseReadings)
@@ -331,7 +331,7 @@ it("fields of structures are zero behind the structure's end", () => {
   compare(program, [absent, ...[0, 4, 17, 23, 24, 32, 100].map((length) => text(bytes(length)))]);
 });
 
-describe("what the kernel's programs cannot have is refused with the reason:", () => {
+describe("refuses conditions that the kernel's programs cannot have, with the reason:", () => {
   const messageOf = (program: Program): string => {
     const { diagnostics } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });
     return diagnostics.map(({ code, message }) => `${code} ${message}`).join("\n");

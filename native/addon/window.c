@@ -8,8 +8,9 @@
  * | WINDOW_DATA … WINDOW_END | the data, each address space its own | shared, r--, not inherited by a fork (MADV_DONTFORK) |
  *
  * Both are memfds, mapped from descriptors that were opened read-only, so the kernel clears VM_MAYWRITE: no mprotect(2), no
- * ptrace(2) and no /proc/TID/mem makes them writable. mseal(2) or the filter ensures that the mapping itself is not
- * replaced. A window is identified by its inode alone; memfds number theirs with a counter of 64 bits (Linux 5.9).
+ * ptrace(2) and no /proc/TID/mem makes them writable. A seal ensures that no other descriptor or mapping of the memfd does.
+ * mseal(2) or the filter ensures that the mapping itself is not replaced. A window is identified by its inode alone; memfds
+ * number theirs with a counter of 64 bits (Linux 5.9).
  *
  * A child inherits the stub, because the call that makes it returns there in both processes. It must not see the data,
  * because its parent may have other rights, and its arguments are there.
@@ -30,6 +31,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8U
 #endif
@@ -38,65 +42,58 @@ enum { FIRST_SWEEP = 32 };
 
 /* ── Memory ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Makes a memfd of this size, and opens it read-only, too. Returns 0 or a negative errno. */
-static int make_memory(size_t size, int *writable, int *read_only, struct stat *identity) {
+/*
+ * Makes a memfd of this size with our only writable mapping of it, and opens it read-only, too. While the descriptor is in
+ * the caller's table, another thread can open the memfd anew (/proc/self/fd), and root always can (/proc/PID/map_files). So
+ * the seal F_SEAL_FUTURE_WRITE (5.1) forbids all other writes. Returns 0 or a negative errno.
+ */
+static int make_memory(size_t size, unsigned char **bytes, int *read_only, struct stat *identity) {
+  enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL };
   /* With vm.memfd_noexec = 2 a memfd requires this flag (6.3), which does not forbid executable mappings. */
   int made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   if (made < 0 && errno == EINVAL) made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (made < 0) return -errno;
   char path[40];
   snprintf(path, sizeof path, "/proc/self/fd/%d", made);
-  int again = -1;
-  if (ftruncate(made, (off_t)size) != 0 || fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0 ||
-      stat_of_descriptor(made, identity) != 0 || (again = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-    int error = errno;
-    close(made);
-    return -error;
+  unsigned char *memory = MAP_FAILED;
+  int again = -1, result = 0;
+  if (ftruncate(made, (off_t)size) != 0 ||
+      (memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, made, 0)) == MAP_FAILED ||
+      fcntl(made, F_ADD_SEALS, SEALS) != 0 || stat_of_descriptor(made, identity) != 0 ||
+      (again = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
+    result = -errno;
+    if (memory != MAP_FAILED) munmap(memory, size);
   }
-  *writable = made;
+  close(made);
+  *bytes = memory;
   *read_only = again;
-  return 0;
+  return result;
 }
 
 int start_windows(struct windows *own, enum protection protection) {
   struct stat identity;
-  int writable, read_only;
-  int result = make_memory(CODE_SIZE, &writable, &read_only, &identity);
+  unsigned char *code;
+  int read_only;
+  int result = make_memory(CODE_SIZE, &code, &read_only, &identity);
   if (result < 0) return result;
-  unsigned char *code = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, writable, 0);
-  if (code == MAP_FAILED) {
-    result = -errno;
-    close(read_only);
-  } else {
-    write_stubs(code);
-    munmap(code, CODE_SIZE);
-    *own = (struct windows){.protection = protection,
-                            .code = read_only,
-                            .code_device = identity.st_dev,
-                            .code_inode = identity.st_ino,
-                            .sweep_at = FIRST_SWEEP};
-  }
-  close(writable);
-  return result;
+  write_stubs(code);
+  munmap(code, CODE_SIZE);
+  *own = (struct windows){.protection = protection,
+                          .code = read_only,
+                          .code_device = identity.st_dev,
+                          .code_inode = identity.st_ino,
+                          .sweep_at = FIRST_SWEEP};
+  return 0;
 }
 
 struct window *make_window(int *read_only) {
   struct window *window = calloc(1, sizeof *window);
   struct stat identity;
-  int writable;
   if (window == NULL) {
     errno = ENOMEM;
     return NULL;
   }
-  int result = make_memory(DATA_SIZE, &writable, read_only, &identity);
-  if (result == 0) {
-    window->bytes = mmap(NULL, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, writable, 0);
-    if (window->bytes == MAP_FAILED) {
-      result = -errno;
-      close(*read_only);
-    }
-    close(writable);
-  }
+  int result = make_memory(DATA_SIZE, &window->bytes, read_only, &identity);
   if (result < 0) {
     free(window);
     errno = -result;

@@ -33,6 +33,47 @@ static char *forged(void) {
   return memory;
 }
 
+static long in_child(long (*act)(void));
+
+static long write_to(int file) {
+  const long result = file < 0 ? -errno : result_of(pwrite(file, "./nk", 5, 0));
+  if (file >= 0) close(file);
+  return result;
+}
+
+/* The memory of the window as a file, for which root has a name. */
+static long write_to_mapped_file(void) { return write_to(open("/proc/self/map_files/11000-200000", O_RDWR)); }
+
+/* For a moment the caller has a descriptor of the memory, which another thread duplicates. */
+enum { NOT_TAKEN = -200 };
+static int lowest;
+static atomic_int taken = -1, has_window;
+static void *take_descriptor(void *unused) {
+  (void)unused;
+  struct stat found;
+  while (!has_window && taken < 0) {
+    int copy = fcntl(lowest, F_DUPFD, 100);
+    if (copy >= 0 && fstat(copy, &found) == 0 && found.st_size == (off_t)DATA_SIZE) taken = copy;
+    else if (copy >= 0) close(copy);
+  }
+  return NULL;
+}
+
+static long write_to_opened_anew(void) {
+  char path[40];
+  pthread_t thread;
+  lowest = dup(0);
+  close(lowest);
+  pthread_create(&thread, NULL, take_descriptor, NULL);
+  usleep(1000);
+  const long result = open_and_check();
+  has_window = 1;
+  pthread_join(thread, NULL);
+  if (result != 0 || taken < 0) return NOT_TAKEN;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", (int)taken);
+  return write_to(open(path, O_RDWR));
+}
+
 /* Each must fail, or leave the window as it is: said by errno, and by a call after all of them. */
 static int tamper_scenario(void) {
   enum { FIXED = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED };
@@ -75,6 +116,10 @@ static int tamper_scenario(void) {
   long moved = result_of(prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0));
   long end = moved == 0 ? syscall(SYS_brk, DATA) : 0;
   tell("brk", moved != 0 ? moved : end == (long)(uintptr_t)DATA ? 0 : -EPERM);
+  tell("map_files", write_to_mapped_file());
+  long anew = NOT_TAKEN;
+  for (int i = 0; i < 2000 && anew == NOT_TAKEN; i++) anew = in_child(write_to_opened_anew);
+  tell("opened anew", anew);
   tell("changed", strcmp(DATA, forbidden) == 0);
   tell("after", open_and_check());
   return 0;

@@ -3,6 +3,7 @@
  * integers (`ObservedWord`) that the program computes from it. An engine guarantees that the kernel uses the bytes that
  * were read. `observe.ts` is the reference meaning of the words.
  */
+import { errno } from "../linux/errno-numbers.ts";
 import type { StructureName } from "../linux/pointees.ts";
 import { maximumHalf, maximumWord } from "../linux/word.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -31,8 +32,8 @@ export interface Source {
 export type Shape =
   /** A path: NUL-terminated, at most PATH_MAX bytes with the NUL (getname(), fs/namei.c). */
   | { readonly is: "path" }
-  /** A NUL-terminated string that the kernel copies with strndup_user(), at most `bytes` with the NUL. */
-  | { readonly is: "string"; readonly bytes: number }
+  /** A NUL-terminated string, at most `bytes` with the NUL. The kernel copies it by strndup_user(), or by `getname()`. */
+  | { readonly is: "string"; readonly bytes: number; readonly by?: "getname" }
   /** `struct sockaddr`, at most 128 bytes (move_addr_to_kernel(), net/socket.c). */
   | { readonly is: "address" }
   /** `struct user_msghdr`: the address that its `msg_name` points to, and the length of its control data. */
@@ -45,6 +46,11 @@ export type Shape =
    * that the kernel takes.
    */
   | { readonly is: "structure"; readonly name: string; readonly minimum: number; readonly size: number };
+
+/** The errno of a text that is too long: strndup_user() (mm/util.c) gives another one than getname() (fs/namei.c). */
+export function errnoOfTooLong(shape: Extract<Shape, { is: "path" | "string" }>): number {
+  return shape.is === "string" && shape.by !== "getname" ? errno.EINVAL : errno.ENAMETOOLONG;
+}
 
 export function isStructure(shape: Shape, name: StructureName): boolean {
   return shape.is === "structure" && shape.name === name;

@@ -6,8 +6,8 @@
 export type Pointee =
   /** A path that the kernel looks up (getname(), fs/namei.c). */
   | { readonly is: "path" }
-  /** A string that is not a path to an object (strndup_user(), or the text of a symbolic link). */
-  | { readonly is: "string"; readonly bytes: number }
+  /** A string that is not a path to an object. The kernel copies it by strndup_user(), or by `getname()`. */
+  | { readonly is: "string"; readonly bytes: number; readonly by?: "getname" }
   /** `struct sockaddr`; `length` is the argument with its size in bytes. */
   | { readonly is: "address"; readonly length: string }
   /** `struct user_msghdr`, whose `msg_name` is an address; and the length of its control data. */
@@ -111,6 +111,8 @@ const path: Pointee = { is: "path" };
 /** PATH_MAX (include/uapi/linux/limits.h), with the NUL. */
 export const pathBytes = 4096;
 const pathText: Pointee = { is: "string", bytes: pathBytes };
+/** The text of a symbolic link, which is not looked up. */
+const target: Pointee = { is: "string", bytes: pathBytes, by: "getname" };
 const address = (length: string): Pointee => ({ is: "address", length });
 const structure = (name: StructureName, length?: string): Pointee => ({ is: "structure", structure: name, length });
 
@@ -122,7 +124,8 @@ const exceptions: { readonly [call: string]: { readonly [parameter: string]: Poi
   connect: { addr: address("addrlen") },
   execve: { argv: { is: "strings" }, envp: { is: "strings" } },
   execveat: { argv: { is: "strings" }, envp: { is: "strings" } },
-  // vfs_cmd strings: strndup_user(…, PAGE_SIZE or 256), fs/fsopen.c
+  // strndup_user(…, 256) and strndup_user(…, PAGE_SIZE), fs/fsopen.c
+  fsconfig: { key: { is: "string", bytes: 256 } },
   fsopen: { fs_name: { is: "string", bytes: 4096 } },
   fspick: { path },
   // copy_mount_string(): strndup_user(data, PATH_MAX), fs/namespace.c
@@ -132,14 +135,15 @@ const exceptions: { readonly [call: string]: { readonly [parameter: string]: Poi
   name_to_handle_at: { name: path },
   openat2: { how: structure("open_how", "usize") },
   pivot_root: { new_root: path, put_old: path },
+  // quotactl_block() looks up a block device, fs/quota/quota.c.
+  quotactl: { special: path },
   sched_setattr: { uattr: structure("sched_attr") },
   sendmsg: { msg: { is: "message" } },
   sendto: { addr: address("addr_len") },
   swapoff: { specialfile: path },
   swapon: { specialfile: path },
-  // The text of the link is not looked up.
-  symlink: { oldpath: pathText },
-  symlinkat: { oldpath: pathText },
+  symlink: { oldpath: target },
+  symlinkat: { oldpath: target },
   umount2: { name: path },
   // Not implemented by the kernel, or a name in another space.
   mq_open: {},

@@ -1,6 +1,6 @@
 /** Reads the memory that a program's observations name, and converts it to the form of the event's record. */
 import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "../../events/record.ts";
-import type { Shape } from "../../ir/observation.ts";
+import { errnoOfTooLong, type Shape } from "../../ir/observation.ts";
 import type { Memory, ObservationOfCall } from "../../ir/observe.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { ObservationFailure, type Observer } from "./pin/observer.ts";
@@ -17,9 +17,8 @@ export function readMemory(observer: Observer, { observation, source }: Observat
       return bytesOf(observer.text(register));
     case "string": {
       const read = observer.text(register, shape.bytes);
-      // strndup_user() (mm/util.c) gives EINVAL, not ENAMETOOLONG, for a string that is too long.
       const isTooLong = read instanceof ObservationFailure && read.errno === errno.ENAMETOOLONG;
-      return isTooLong ? { is: "failed", errno: errno.EINVAL } : bytesOf(read);
+      return isTooLong ? { is: "failed", errno: errnoOfTooLong(shape) } : bytesOf(read);
     }
     case "address":
       return bytesOf(observer.address(register, length!));

@@ -167,6 +167,7 @@ describe("the copy fails as the kernel's copy, for", () => {
   const match = { is: "matches", part: { is: "whole" }, patterns: [{ kind: "is", text: "a" }] } as const;
   const path = asking({ is: "path" }, match);
   const string = asking({ is: "string", bytes: 16 }, match);
+  const target = asking({ is: "string", bytes: 4096, by: "getname" }, match);
   const list = asking({ is: "strings", entries: 3, bytes: 12 }, { is: "length" });
   const address = asking({ is: "address" }, { is: "address", part: "family" });
   const how = asking(
@@ -183,6 +184,7 @@ describe("the copy fails as the kernel's copy, for", () => {
   test.each([
     ["a path that is too long", path({ is: "text", ...whole("x".repeat(4096)) }), errno.ENAMETOOLONG],
     ["a string that is too long", string({ is: "text", ...whole("x".repeat(16)) }), errno.EINVAL],
+    ["a target of a link that is too long", target({ is: "text", ...whole("x".repeat(4096)) }), errno.ENAMETOOLONG],
     ["a list of too many entries", list(strings("a", "b", "c", "d")), errno.E2BIG],
     ["a list of too many bytes", list(strings("abcdefgh", "ijk")), errno.E2BIG],
     ["an address that is too long", address({ is: "address", bytes: new Uint8Array(129) }), errno.EINVAL],

@@ -2,8 +2,14 @@
  * The memory behind pointers in a simulation. Cases and recordings give it completely, in part, or not at all. This file
  * computes the observed words of a call from it, with a mask of the unknown bits. As under an engine, the copy can fail.
  */
-
-import { addressBytes, type ObservedWord, type ResolvedObject, type Shape, wordMaximum } from "../../ir/observation.ts";
+import {
+  addressBytes,
+  errnoOfTooLong,
+  type ObservedWord,
+  type ResolvedObject,
+  type Shape,
+  wordMaximum,
+} from "../../ir/observation.ts";
 import { type Memory, type ObservationOfCall, Observer, patternsOf, readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { errno } from "../../linux/errno-numbers.ts";
@@ -262,7 +268,7 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
       if (given.is !== "text") throw new TypeError(`expected a ${shape.is}, not ${given.is}`);
       const text = untilNul(given);
       const most = shape.is === "path" ? pathBytes : shape.bytes;
-      if (text.bytes.length >= most) return fails(shape.is === "path" ? errno.ENAMETOOLONG : errno.EINVAL);
+      if (text.bytes.length >= most) return fails(errnoOfTooLong(shape));
       return { ...given, ...text };
     }
     case "address":

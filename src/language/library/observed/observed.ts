@@ -48,7 +48,7 @@ function shapeOf(pointee: Pointee, listBounds: ListBounds): Shape {
     case "message":
       return { is: pointee.is };
     case "string":
-      return { is: "string", bytes: pointee.bytes };
+      return pointee;
     case "strings":
       return { is: "strings", ...listBounds };
     case "structure": {

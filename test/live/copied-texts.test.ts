@@ -1,0 +1,97 @@
+/**
+ * Each argument of the table that is a path or another text, under `notify`: it is judged; and the call returns what it
+ * returns without portcullis, however the text lies in memory (victims/copies.c).
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, it } from "vitest";
+import { hostArchitecture } from "../../src/linux/architecture.ts";
+import { allCalls, registerOf } from "../../src/linux/calls.ts";
+import { errno } from "../../src/linux/errno-numbers.ts";
+import { pointeeOf } from "../../src/linux/pointees.ts";
+import { asUser, copyFor, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { patience } from "../support/patience.ts";
+import { compiled } from "../support/run.ts";
+
+const architecture = hostArchitecture()!;
+const exfull = 54;
+const copyErrors: ReadonlySet<number | undefined> = new Set([errno.EFAULT, errno.ENAMETOOLONG, errno.EINVAL]);
+const place = reachableFolder("copies");
+let program = "";
+
+/** Call, the argument's name, its register, and whether it is a path. */
+const texts = allCalls.flatMap((call) => {
+  if (call.number[architecture] === undefined) return [];
+  return call.parameters.flatMap(({ name }, index) => {
+    const pointee = pointeeOf(call.name, name)?.is;
+    if (pointee !== "path" && pointee !== "string") return [];
+    return [{ call: call.name, name, register: registerOf(call, index, architecture), isPath: pointee === "path" }];
+  });
+});
+
+beforeAll(() => {
+  program = copyFor(place, compiled("test/live/victims/copies.c"));
+});
+
+/** `CALL ARGUMENT TEXT` → errno. Root's calls would have effects. */
+function results(name: string, before: readonly string[] = []): ReadonlyMap<string, number> {
+  const folder = join(place, name);
+  mkdirSync(folder);
+  chmodSync(folder, 0o777);
+  const words = [...before, program];
+  const [file, ...rest] = process.getuid?.() === 0 ? asUser(ordinaryUser, ...words) : words;
+  const { stdout, stderr, status } = spawnSync(file!, rest, {
+    ...{ cwd: folder, encoding: "utf8", timeout: patience.command, killSignal: "SIGKILL" },
+    env: { ...process.env, HOME: folder },
+  });
+  if (process.getuid?.() === 0) execFileSync("chmod", ["-R", "u+rwX", folder]);
+  expect(status, stderr).toBe(0);
+  return new Map([...stdout.matchAll(/^(.+): (\d+)$/gm)].map(([, what = "", number]) => [what, Number(number)]));
+}
+
+/** The results under a policy that denies texts which are `denied`. */
+function resultsUnder(name: string, denied: string): ReadonlyMap<string, number> {
+  const cases = [...new Set(texts.map(({ call }) => call))].map((call) => {
+    const questions = texts
+      .filter((one) => one.call === call)
+      .map((one) => `call.args.${one.name}${one.isPath ? ".text" : ""}.is("${denied}")`);
+    return `    case "${call}":\n      return ${questions.join(" || ")} ? deny("EXFULL") : allow;`;
+  });
+  const policy = join(place, `${name}.ts`);
+  writeFileSync(
+    policy,
+    `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+  switch (call.name) {
+${cases.join("\n")}
+  }
+  return allow;
+});
+`,
+  );
+  const portcullis = join(process.cwd(), "bin/portcullis");
+  return results(name, [portcullis, "run", "--engine", "notify", "--no-denial-events", "-p", policy, "--"]);
+}
+
+it("every text of the table is judged", () => {
+  const found = resultsUnder("denied", "f");
+  const keys = new Set(texts.map(({ call, register }) => `${call} ${register} file`));
+  const tested = [...found.keys()].filter((key) => key.endsWith(" file"));
+  expect(new Set(tested)).toEqual(keys);
+  expect(tested.filter((key) => found.get(key) !== exfull)).toEqual([]);
+});
+
+it("every call returns what it returns without portcullis", () => {
+  const plain = results("plain");
+  const pinned = resultsUnder("pinned", "never");
+  expect([...pinned.keys()]).toEqual([...plain.keys()]);
+  const others = [...plain].filter(([key, wanted]) => {
+    const seen = pinned.get(key);
+    // The kernel can check other things before it copies: then only a text that cannot be copied may change the errno.
+    const isCopyError = wanted === errno.EFAULT || wanted === errno.ENAMETOOLONG;
+    const mayDiffer = wanted !== 0 && !isCopyError && /(?:endless|too long|unmapped|kernel)$/.test(key);
+    return seen !== wanted && !(mayDiffer && copyErrors.has(seen));
+  });
+  expect(others).toEqual([]);
+});

@@ -24,7 +24,25 @@
 #define SYS_mseal 462
 #endif
 
-/* The stop at a call's begin or end. False if the thread ends, stops for another reason, or does not stop in time. */
+/*
+ * Another filter can trap a call (SECCOMP_RET_TRAP): the call is not made, its end shows the caller's registers in place of
+ * a result, and SIGSYS follows. That signal is ours, and the program must not get it.
+ */
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1
+#endif
+static bool is_trap(const siginfo_t *signal) { return signal->si_signo == SIGSYS && signal->si_code == SYS_SECCOMP; }
+
+static bool is_trapped(pid_t tid) {
+  siginfo_t waiting[8];
+  struct __ptrace_peeksiginfo_args wanted = {.off = 0, .flags = 0, .nr = 8};
+  const long count = ptrace(PTRACE_PEEKSIGINFO, tid, &wanted, waiting);
+  for (long i = 0; i < count; i++)
+    if (is_trap(&waiting[i])) return true;
+  return false;
+}
+
+/* The stop at a call's begin or end, or for a trap. False if the thread ends, stops otherwise, or does not stop in time. */
 static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   const struct timespec moment = {0, 20000};
   for (int look = 0; look < 50000; look++) {
@@ -33,9 +51,11 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
     if (found == tid) {
       if (!WIFSTOPPED(status)) return false;
       if (status >> 8 == (SIGTRAP | 0x80)) return true;
+      siginfo_t signal;
+      if (status >> 16 == 0 && ptrace(PTRACE_GETSIGINFO, tid, NULL, &signal) == 0 && is_trap(&signal)) return true;
       /*
-       * All signals that can be blocked are blocked, so this is a stop of the whole process, which must not see it yet.
-       * Continuing it here also discards a delivery of the signal that is about to happen.
+       * All other signals that can be blocked are blocked, so this is a stop of the whole process, which must not see it
+       * yet. Continuing it here also discards a delivery of the signal that is about to happen.
        */
       if (status >> 16 == 0) own->stopping = WSTOPSIG(status);
       ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
@@ -65,7 +85,10 @@ static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uin
   if (!is_entering(&at, number, arguments)) return LOST;
   if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return LOST;
   if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return LOST;
-  return result_of(&at);
+  if (!is_trapped(tid)) return result_of(&at);
+  /* The next continuation from this stop discards the signal. */
+  if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0 || !await_call(own, tid, number, arguments)) return LOST;
+  return -EPERM;
 }
 
 /*
@@ -96,7 +119,7 @@ static bool still_has(pid_t tid, int number, ino_t inode) {
 
 #define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})
 
-/* All signals are blocked; other threads may make any call meanwhile. */
+/* All signals but SIGSYS are blocked; other threads may make any call meanwhile. */
 static enum outcome map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t at,
                                 const struct given *given, int *error) {
   pid_t tid = thread->id;
@@ -150,7 +173,8 @@ static bool is_to_continue(pid_t tid) {
 enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
                         const struct given *given, int *error) {
   pid_t tid = thread->id;
-  uint64_t all = ~(uint64_t)0, before = 0;
+  /* The kernel resets the handler of SIGSYS if a call is trapped while the signal is blocked. */
+  uint64_t all = ~((uint64_t)1 << (SIGSYS - 1)), before = 0;
   own->stopping = 0;
   ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);

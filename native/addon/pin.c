@@ -216,7 +216,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     if (outcome == PREPARED) {
       enum sight sight = look(own, thread);
       if (sight == UNREADABLE) *error = errno;
-      if (sight != WHOLE) outcome = sight == UNREADABLE ? NO_SIGHT : OCCUPIED;
+      if (sight != WHOLE) outcome = sight == UNREADABLE ? NO_SIGHT : sight == UNSEALED ? NOT_PROTECTED : OCCUPIED;
     }
   }
   /* Another thread has closed the descriptor. */
@@ -283,6 +283,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   enum sight sight = is_trusted(own, thread) ? WHOLE : look(own, thread);
   if (sight == UNREADABLE) *error = errno;
   if (sight == UNREADABLE) return refuse(own, call, of_errno(*error), refusal);
+  if (sight == UNSEALED) return refuse(own, call, NOT_PROTECTED, refusal);
   if (sight == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
 
   *error = seize(tid);

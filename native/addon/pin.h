@@ -200,7 +200,8 @@ enum sight {
   ABSENT,     /* nothing is mapped there */
   CODE_ONLY,  /* only the stub, which a child inherits from its parent */
   WHOLE,      /* the stub and the data of one of our windows, correctly protected */
-  FOREIGN,    /* other memory, or memory of ours without its protection */
+  UNSEALED,   /* the same, and an earlier mseal(2) of it has failed */
+  FOREIGN,    /* other memory, or memory of ours with other permissions */
   UNREADABLE, /* /proc/TID/maps cannot be opened: errno */
 };
 

@@ -303,7 +303,8 @@ enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
   if (seen.is_foreign) return FOREIGN;
   if (seen.reached == WINDOW_START) return ABSENT;
   if (seen.reached == WINDOW_DATA) return CODE_ONLY;
-  if (seen.reached != WINDOW_END || seen.window == NULL || seen.is_open) return FOREIGN;
+  if (seen.reached != WINDOW_END || seen.window == NULL) return FOREIGN;
+  if (seen.is_open) return UNSEALED;
   *found = seen.window;
   return WHOLE;
 }

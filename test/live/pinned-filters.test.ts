@@ -7,6 +7,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, type TestContext } from "vitest";
+import { hostArchitecture } from "../../src/linux/architecture.ts";
+import { numberOf } from "../../src/linux/calls.ts";
 import { compiled, engine, type Guarded, guarded, portcullis } from "../support/run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-filters-"));
@@ -45,6 +47,37 @@ for (const quiet of [true, false]) {
     }
   });
 }
+
+describe("a caller with a filter of its own", () => {
+  /** The filter gives this call that value, and a child of its process opens a file twice. */
+  const runWithFilter = (call: string, returned: number) => {
+    writeFileSync(join(folder, "allowed"), "allowed");
+    const policy = join(folder, "own.ts");
+    const step = `export default policy((call) => {\n${pins}\nreturn allow;\n});`;
+    writeFileSync(policy, `import { allow, deny, policy } from "portcullis";\n${step}\n`);
+    const number = numberOf(call, hostArchitecture()!)!;
+    const words = [compiled("test/live/victims/filters.c"), `${number}`, `${returned}`];
+    return guarded(policy, words, [], { cwd: folder });
+  };
+  const traps = 0x3_0000;
+  const refuses = 0x5_0026;
+
+  it.each([
+    ["mmap", traps, "cannot map memory"],
+    ["madvise", traps, "cannot protect the memory"],
+    ["mseal", traps, "cannot protect the memory"],
+    ["mseal", refuses, "cannot protect the memory"],
+  ])("is refused with the reason, and gets no signal: %s by %i", (call, returned, reason) => {
+    const { stdout, status, decisions } = runWithFilter(call, returned);
+    expect({ stdout, status }).toEqual({ stdout: `-1 -1, traps 0, ${returned === traps ? 1 : 0}\n`, status: 0 });
+    const wanted = expect.stringContaining(reason);
+    expect(decisions.map((one) => one.reason)).toEqual([wanted, wanted]);
+  });
+
+  it("which traps close is served", () => {
+    expect(runWithFilter("close", traps).stdout).toBe("0 0, traps 0, 1\n");
+  });
+});
 
 describe("a tracer inside the tree", () => {
   const strace = (context: TestContext, statements: string) => {

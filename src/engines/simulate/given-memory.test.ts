@@ -174,6 +174,10 @@ describe("the copy fails as the kernel's copy, for", () => {
     { is: "structure", name: "open_how", minimum: 24, size: 24 },
     { is: "field", offset: 0, bytes: 8 },
   );
+  const scheduling = asking(
+    { is: "structure", name: "sched_attr", minimum: 48, size: 56 },
+    { is: "field", offset: 8, bytes: 8 },
+  );
   const strings = (...texts: string[]): GivenMemory => ({ is: "strings", entries: texts.map(whole), isCut: false });
   const structure = (size: number): GivenMemory => ({
     is: "structure",
@@ -190,6 +194,7 @@ describe("the copy fails as the kernel's copy, for", () => {
     ["an address that is too long", address({ is: "address", bytes: new Uint8Array(129) }), errno.EINVAL],
     ["a structure that is too short", how(structure(23)), errno.EINVAL],
     ["a structure behind a null pointer", how(undefined, 0n), errno.EFAULT],
+    ["a structure that sched_setattr lacks", scheduling(undefined, 0n), errno.EINVAL],
     ["unmapped memory", path({ is: "failed", errno: errno.EFAULT }), errno.EFAULT],
   ])("%s", (_, found, wanted) => {
     expect(found).toEqual({ errno: wanted });

@@ -261,6 +261,8 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
   const fails = (number: number): GivenMemory => ({ is: "failed", errno: number });
   if (given.is === "failed" || given.is === "unknown") return given;
   const isStructure = shape.is === "structure" || shape.is === "message";
+  // sched_setattr() (kernel/sched/syscalls.c) looks at the pointer before it copies.
+  if (given.is === "absent" && shape.is === "structure" && shape.name === "sched_attr") return fails(errno.EINVAL);
   if (given.is === "absent") return isStructure ? fails(errno.EFAULT) : given;
   switch (shape.is) {
     case "path":

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls with one text each, which can be copied or not: NULL, empty, at the end of its memory, without an end, too long, not
- * mapped. Each call is made by a child, in a new directory with a file "f". Prints `CALL ARGUMENT TEXT: errno`.
+ * copies [MORE]: calls with one text each, which can be copied or not: NULL, empty, at the end of its memory, without an end,
+ * too long, not mapped. Each call is made by a child, in a new directory with a file "f". Prints `CALL ARGUMENT TEXT: errno`.
+ * Any word: then also calls with addresses and structures of odd sizes, `CALL DESCRIPTION: errno`.
  */
 #include "victim.h"
 #include <fcntl.h>
 #include <stdint.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 enum { PAGE = 4096, DIRECTORY = 50 };
 
@@ -125,6 +129,75 @@ static char *at_end(const char *text, size_t size) {
   return memcpy(memory + PAGE - size, text, size);
 }
 
+/* The call's errno, in a child. */
+static int try_call(long number, const long a[6]) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const long result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    _exit(result < 0 ? errno : 0);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + status;
+}
+
+static void try_addresses(void) {
+  static const struct sockaddr_in internet = {.sin_family = AF_INET, .sin_port = 0x0900, .sin_addr = {0x0100007f}};
+  static const struct sockaddr_un unnamed = {.sun_family = AF_UNIX}, local = {.sun_family = AF_UNIX, .sun_path = "none"};
+  static const struct sockaddr_storage unspecified;
+  static const int lengths[] = {-1, 0, 1, 2, 3, 15, 16, 110, 111, 128, 129};
+  static const char *const names[] = {"connect", "bind", "sendto", "sendmsg"};
+  const struct {
+    const char *name;
+    const void *address;
+  } addresses[] = {{"null", NULL},      {"internet", &internet},       {"local", &local},
+                   {"unnamed", &unnamed}, {"unspecified", &unspecified}, {"unmapped", (const void *)0x7000}};
+  for (int way = 0; way < 4; way++)
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+      for (size_t j = 0; j < 2 * (sizeof lengths / sizeof *lengths); j++) {
+        const int is_local = j % 2 == 1, length = lengths[j / 2];
+        const int socket_of = socket(is_local ? AF_UNIX : AF_INET, SOCK_DGRAM, 0);
+        char byte = 'x';
+        struct iovec data = {&byte, 1};
+        struct msghdr message = {.msg_name = (void *)(uintptr_t)addresses[i].address,
+                                 .msg_namelen = (socklen_t)length,
+                                 .msg_iov = &data,
+                                 .msg_iovlen = 1};
+        const long address = (long)(uintptr_t)addresses[i].address;
+        const long all[4][6] = {{socket_of, address, length},
+                                {socket_of, address, length},
+                                {socket_of, (long)(uintptr_t)&byte, 1, MSG_NOSIGNAL, address, length},
+                                {socket_of, (long)(uintptr_t)&message, MSG_NOSIGNAL}};
+        const long numbers[] = {SYS_connect, SYS_bind, SYS_sendto, SYS_sendmsg};
+        printf("%s %s %d %d: %d\n", names[way], addresses[i].name, length, is_local,
+               try_call(numbers[way], all[way]));
+        close(socket_of);
+        unlink("none");
+      }
+}
+
+static void try_structures(void) {
+  static const unsigned sizes[] = {0, 1, 8, 23, 24, 25, 47, 48, 55, 56, 57, 63, 64, 87, 88, 89, 96, 4095, 4096, 4097};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (int has_more = 0; has_more < 2; has_more++) {
+      char bytes[2 * PAGE] = "";
+      /* The last byte is one that no kernel knows. */
+      if (sizes[i] > 0) bytes[sizes[i] - 1] = (char)has_more;
+      const long at = (long)(uintptr_t)(sizes[i] <= PAGE ? at_end(bytes, sizes[i]) : bytes);
+      printf("openat2 size %u %d: %d\n", sizes[i], has_more,
+             try_call(SYS_openat2, (const long[6]){AT, (long)"/dev/null", at, sizes[i]}));
+      printf("mount_setattr size %u %d: %d\n", sizes[i], has_more,
+             try_call(SYS_mount_setattr, (const long[6]){AT, (long)"/", 0, at, sizes[i]}));
+      printf("clone3 size %u %d: %d\n", sizes[i], has_more, try_call(SYS_clone3, (const long[6]){at, sizes[i]}));
+      if (sizes[i] < 8) continue;
+      memcpy((void *)at, &sizes[i], sizeof *sizes);
+      printf("sched_setattr size %u %d: %d\n", sizes[i], has_more,
+             try_call(SYS_sched_setattr, (const long[6]){0, at, 0}));
+    }
+  printf("sched_setattr null: %d\n", try_call(SYS_sched_setattr, (const long[6]){0, 0, 0}));
+  printf("clone3 null: %d\n", try_call(SYS_clone3, (const long[6]){0, 88}));
+}
+
 static int try(size_t call, long text) {
   char directory[] = "XXXXXX";
   if (mkdtemp(directory) == NULL) return 255;
@@ -144,7 +217,8 @@ static int try(size_t call, long text) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + status;
 }
 
-int main(void) {
+int main(int count, char **words) {
+  (void)words;
   if (geteuid() == 0) return 2; /* swapon, acct and others must fail */
   static char longest[PAGE], too_long[PAGE + 1];
   memset(longest, '/', PAGE - 1);
@@ -169,5 +243,9 @@ int main(void) {
     for (size_t text = 0; text < sizeof texts / sizeof *texts; text++)
       printf("%s %d %s: %d\n", calls[call].name, calls[call].argument, texts[text].name,
              try(call, (long)(uintptr_t)texts[text].text));
+  if (count > 1) {
+    try_addresses();
+    try_structures();
+  }
   return 0;
 }

@@ -155,7 +155,10 @@ export class Observer {
 
   /** A structure whose first 32 bits are its size, 0 for `least` (sched_copy_attr(), kernel/sched/syscalls.c). */
   selfSized(argument: number, { least, most = pageSize }: StructureBounds): Uint8Array | ObservationFailure {
-    const head = this.#bytes(this.argument(argument), 4);
+    const address = this.argument(argument);
+    // sched_setattr() looks at the pointer before it copies.
+    if (address === 0n) return new ObservationFailure(errno.EINVAL);
+    const head = this.#bytes(address, 4);
     if (head instanceof ObservationFailure) return head;
     const size = new DataView(head.buffer).getUint32(0, true) || least;
     if (size < least || size > most) return new ObservationFailure(errno.E2BIG);
@@ -177,11 +180,10 @@ export class Observer {
     const header = this.#bytes(this.argument(argument), messageHeader.size);
     if (header instanceof ObservationFailure) return header;
     const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
-    const given = view.getInt32(messageHeader.nameLength, true);
-    if (given < 0) return new ObservationFailure(errno.EINVAL);
-    // The kernel truncates a longer address (net/socket.c, __copy_msghdr).
-    const length = Math.min(given, addressBytes);
-    const name = length === 0 ? null : this.#address(view.getBigUint64(messageHeader.name, true), length);
+    const address = view.getBigUint64(messageHeader.name, true);
+    // The kernel ignores the length without an address, and truncates a longer one (net/socket.c, __copy_msghdr).
+    const length = Math.min(view.getInt32(messageHeader.nameLength, true), addressBytes);
+    const name = length === 0 ? null : this.#address(address, length);
     if (name instanceof ObservationFailure) return name;
     const segment = this.#builder.segment(header, 8);
     this.#builder.point(argument, segment);

@@ -1,6 +1,7 @@
 /**
  * Each argument of the table that is a path or another text, under `notify`: it is judged; and the call returns what it
- * returns without portcullis, however the text lies in memory (victims/copies.c).
+ * returns without portcullis, however the text lies in memory (victims/copies.c). So do calls with addresses and structures
+ * of odd sizes.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
@@ -13,6 +14,7 @@ import { pointeeOf } from "../../src/linux/pointees.ts";
 import { asUser, copyFor, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
+import { pinEverything } from "./pinned-policy.ts";
 
 const architecture = hostArchitecture()!;
 const exfull = 54;
@@ -34,12 +36,16 @@ beforeAll(() => {
   program = copyFor(place, compiled("test/live/victims/copies.c"));
 });
 
-/** `CALL ARGUMENT TEXT` → errno. Root's calls would have effects. */
-function results(name: string, before: readonly string[] = []): ReadonlyMap<string, number> {
+/** Description of a call → errno. Root's calls would have effects. */
+function results(
+  name: string,
+  options: readonly string[],
+  before: readonly string[] = [],
+): ReadonlyMap<string, number> {
   const folder = join(place, name);
   mkdirSync(folder);
   chmodSync(folder, 0o777);
-  const words = [...before, program];
+  const words = [...before, program, ...options];
   const [file, ...rest] = process.getuid?.() === 0 ? asUser(ordinaryUser, ...words) : words;
   const { stdout, stderr, status } = spawnSync(file!, rest, {
     ...{ cwd: folder, encoding: "utf8", timeout: patience.command, killSignal: "SIGKILL" },
@@ -50,32 +56,33 @@ function results(name: string, before: readonly string[] = []): ReadonlyMap<stri
   return new Map([...stdout.matchAll(/^(.+): (\d+)$/gm)].map(([, what = "", number]) => [what, Number(number)]));
 }
 
-/** The results under a policy that denies texts which are `denied`. */
-function resultsUnder(name: string, denied: string): ReadonlyMap<string, number> {
+function resultsUnder(name: string, policyText: string, options: readonly string[]): ReadonlyMap<string, number> {
+  const policy = join(place, `${name}.ts`);
+  writeFileSync(policy, policyText);
+  const portcullis = join(process.cwd(), "bin/portcullis");
+  return results(name, options, [portcullis, "run", "--engine", "notify", "--no-denial-events", "-p", policy, "--"]);
+}
+
+/** A policy that denies every text which is this one. */
+function denying(denied: string): string {
   const cases = [...new Set(texts.map(({ call }) => call))].map((call) => {
     const questions = texts
       .filter((one) => one.call === call)
       .map((one) => `call.args.${one.name}${one.isPath ? ".text" : ""}.is("${denied}")`);
     return `    case "${call}":\n      return ${questions.join(" || ")} ? deny("EXFULL") : allow;`;
   });
-  const policy = join(place, `${name}.ts`);
-  writeFileSync(
-    policy,
-    `import { allow, deny, policy } from "portcullis";
+  return `import { allow, deny, policy } from "portcullis";
 export default policy((call) => {
   switch (call.name) {
 ${cases.join("\n")}
   }
   return allow;
 });
-`,
-  );
-  const portcullis = join(process.cwd(), "bin/portcullis");
-  return results(name, [portcullis, "run", "--engine", "notify", "--no-denial-events", "-p", policy, "--"]);
+`;
 }
 
 it("every text of the table is judged", () => {
-  const found = resultsUnder("denied", "f");
+  const found = resultsUnder("denied", denying("f"), []);
   const keys = new Set(texts.map(({ call, register }) => `${call} ${register} file`));
   const tested = [...found.keys()].filter((key) => key.endsWith(" file"));
   expect(new Set(tested)).toEqual(keys);
@@ -83,8 +90,8 @@ it("every text of the table is judged", () => {
 });
 
 it("every call returns what it returns without portcullis", () => {
-  const plain = results("plain");
-  const pinned = resultsUnder("pinned", "never");
+  const plain = results("plain", ["more"]);
+  const pinned = resultsUnder("pinned", pinEverything(), ["more"]);
   expect([...pinned.keys()]).toEqual([...plain.keys()]);
   const others = [...plain].filter(([key, wanted]) => {
     const seen = pinned.get(key);

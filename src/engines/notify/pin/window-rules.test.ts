@@ -68,11 +68,18 @@ describe("the rules that protect the window", () => {
     for (const call of ["munmap", "mprotect", "pkey_mprotect", "madvise", "remap_file_pages"]) {
       expect(refuses(call, from, length), call).toBe(isRefused);
     }
-    expect(refuses("mmap", from, length, 3, 0x32), "mmap").toBe(isRefused);
+    const isBelow = BigInt.asUintN(56, BigInt(from)) < BigInt(end);
+    expect(refuses("mmap", from, length, 3, 0x32), "mmap").toBe(isBelow);
     expect(refuses("mmap", from, length, 3, 0x10_0001), "mmap without MAP_FIXED").toBe(false);
     expect(refuses("mremap", from, length, page, 0), "mremap from").toBe(isRefused);
-    expect(refuses("mremap", 0x4000_0000, page, length, 3, from), "mremap to").toBe(isRefused);
+    expect(refuses("mremap", 0x4000_0000, page, length, 3, from), "mremap to").toBe(isBelow);
     expect(refuses("mremap", 0x4000_0000, page, length, 1, from), "mremap without MREMAP_FIXED").toBe(false);
+  });
+
+  it("refuses a huge page over the window", () => {
+    const [anonymous, mapHugePages] = [0x32, 0x4_0000];
+    expect(refuses("mmap", 0, 1, 3, anonymous | mapHugePages)).toBe(true);
+    expect(refuses("mremap", 0x4000_0000, end, 1, 3, 0)).toBe(true);
   });
 
   it("allows MADV_DONTFORK, which the supervisor needs", () => {

@@ -5,9 +5,13 @@
  * | refused (EPERM) | if |
  * | --- | --- |
  * | munmap, mprotect, pkey_mprotect, remap_file_pages, madvise but MADV_DONTFORK | the range overlaps the window |
- * | mmap with MAP_FIXED, mremap from, mremap to with MREMAP_FIXED | likewise |
- * | shmat, brk | the address is below the window's end: shmat's size is unknown, and only a moved heap has such a brk |
+ * | mremap from | likewise |
+ * | mmap with MAP_FIXED, mremap to with MREMAP_FIXED | the address is below the window's end (see below) |
+ * | shmat, brk | likewise: shmat's size is unknown, and only a moved heap has such a brk |
  * | prctl(PR_SET_MM) | always: it can move the heap, and brk then unmaps its end |
+ *
+ * The kernel rounds the length of a mapping of huge pages up to their size (ksys_mmap_pgoff(), mm/mmap.c): one byte at 0
+ * covers the window. The filter does not see whether a file has huge pages.
  *
  * Other calls only use unmapped addresses. That is harmless, because a window is identified by its inode. The kernel
  * ignores the top byte of addresses if the processor does (arm64, LAM on x86-64), so these rules do, too.
@@ -90,13 +94,13 @@ const rules: readonly Rule[] = [
   })),
   {
     call: "mmap",
-    alternatives: [[load(3, "low"), test(opcode.jumpAnyBit, mapFixed, "next", "pass"), ...overlaps(0, 1)]],
+    alternatives: [[load(3, "low"), test(opcode.jumpAnyBit, mapFixed, "next", "pass"), ...belowEnd(0)]],
   },
   {
     call: "mremap",
     alternatives: [
       overlaps(0, 1),
-      [load(3, "low"), test(opcode.jumpAnyBit, remapFixed, "next", "pass"), ...overlaps(4, 2)],
+      [load(3, "low"), test(opcode.jumpAnyBit, remapFixed, "next", "pass"), ...belowEnd(4)],
     ],
   },
   { call: "shmat", alternatives: [[...belowEnd(1), test(opcode.jumpEqual, 0, "pass", "refuse")]] },

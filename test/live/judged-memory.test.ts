@@ -1,5 +1,6 @@
 /** Policies about the memory behind pointers, enforced by `notify` on unmodified programs. */
 
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -119,6 +120,38 @@ describe("objects", () => {
     const { stdout, status } = run(step(), "/bin/sh", "-c", script);
     expect({ stdout, status }).toEqual({ stdout: "allowed\nmoved\n", status: 1 });
     expect(readdirSync(closed)).toEqual([]);
+  });
+});
+
+describe("objects in a Landlock domain", () => {
+  it("are served if portcullis and the command are in the same one", (context) => {
+    const help = spawnSync("setpriv", ["--help"], { encoding: "utf8" }).stdout;
+    if (!help.includes("--landlock-access")) return context.skip("setpriv is older than util-linux 2.40");
+    const [work, other] = [join(folder, "work"), join(folder, "other")];
+    mkdirSync(work);
+    mkdirSync(other);
+    const policy = join(folder, "landlock.ts");
+    const rule = `call.args.path.resolved.is(${JSON.stringify(join(folder, "refused"))}) ? deny("EXFULL") : allow`;
+    writeFileSync(
+      policy,
+      `import { allow, deny, policy } from "portcullis";
+export default policy((call) => call.name === "openat" ? ${rule} : allow);`,
+    );
+    const writes = "write-file,make-reg,make-dir,remove-file,remove-dir";
+    const rules = [`path-beneath:${writes}:${work}`, "path-beneath:write-file:/dev"];
+    const script = `echo a > ${work}/a; cat ${work}/a; echo b > ${other}/b; cat ${folder}/refused; true`;
+    const portcullis = [join(process.cwd(), "bin/portcullis"), "run", "-q", "--engine", "notify", "-p", policy];
+    const words = rules.flatMap((one) => ["--landlock-rule", one]);
+    const ran = spawnSync(
+      "setpriv",
+      ["--landlock-access", `fs:${writes}`, ...words, ...portcullis, "--", "/bin/sh", "-c", script],
+      { encoding: "utf8" },
+    );
+    if (ran.stderr.startsWith("setpriv:")) return context.skip("the kernel has no Landlock");
+    expect(ran.stdout, ran.stderr).toBe("a\n");
+    expect(ran.stderr).toContain(`cannot create ${other}/b: Permission denied`);
+    expect(ran.stderr).toContain("Exchange full");
+    expect(readdirSync(other)).toEqual([]);
   });
 });
 

@@ -15,8 +15,14 @@
 
 enum { PAGE = 4096, DIRECTORY = 50 };
 
-#define CALL(name, argument, ...) {#name, SYS_##name, argument, {__VA_ARGS__}}
-#define NEWER(name, number, argument, ...) {#name, number, argument, {__VA_ARGS__}}
+#define CALL(name, argument, ...)                \
+  {                                              \
+    #name, SYS_##name, argument, { __VA_ARGS__ } \
+  }
+#define NEWER(name, number, argument, ...)   \
+  {                                          \
+    #name, number, argument, { __VA_ARGS__ } \
+  }
 #define AT AT_FDCWD
 
 static unsigned long how[16], structure[16];
@@ -143,14 +149,15 @@ static int try_call(long number, const long a[6]) {
 
 static void try_addresses(void) {
   static const struct sockaddr_in internet = {.sin_family = AF_INET, .sin_port = 0x0900, .sin_addr = {0x0100007f}};
-  static const struct sockaddr_un unnamed = {.sun_family = AF_UNIX}, local = {.sun_family = AF_UNIX, .sun_path = "none"};
+  static const struct sockaddr_un unnamed = {.sun_family = AF_UNIX},
+                                  local = {.sun_family = AF_UNIX, .sun_path = "none"};
   static const struct sockaddr_storage unspecified;
   static const int lengths[] = {-1, 0, 1, 2, 3, 15, 16, 110, 111, 128, 129};
   static const char *const names[] = {"connect", "bind", "sendto", "sendmsg"};
   const struct {
     const char *name;
     const void *address;
-  } addresses[] = {{"null", NULL},      {"internet", &internet},       {"local", &local},
+  } addresses[] = {{"null", NULL},        {"internet", &internet},       {"local", &local},
                    {"unnamed", &unnamed}, {"unspecified", &unspecified}, {"unmapped", (const void *)0x7000}};
   for (int way = 0; way < 4; way++)
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
@@ -169,8 +176,7 @@ static void try_addresses(void) {
                                 {socket_of, (long)(uintptr_t)&byte, 1, MSG_NOSIGNAL, address, length},
                                 {socket_of, (long)(uintptr_t)&message, MSG_NOSIGNAL}};
         const long numbers[] = {SYS_connect, SYS_bind, SYS_sendto, SYS_sendmsg};
-        printf("%s %s %d %d: %d\n", names[way], addresses[i].name, length, is_local,
-               try_call(numbers[way], all[way]));
+        printf("%s %s %d %d: %d\n", names[way], addresses[i].name, length, is_local, try_call(numbers[way], all[way]));
         close(socket_of);
         unlink("none");
       }

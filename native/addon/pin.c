@@ -18,6 +18,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pins.h"
@@ -28,6 +29,15 @@ enum {
   PATIENCE = 256,
   ERESTARTNOINTR = 513,
 };
+
+/* Nanoseconds. A prepared call usually arrives within some microseconds, on a busy machine within milliseconds. */
+static const uint64_t longest_way = 100000000;
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
 
 /* Syscall user dispatch (5.11) intercepts each call outside its allowed range, which does not contain the stub. */
 static bool has_dispatch(struct pins *own, pid_t tid) {
@@ -143,7 +153,10 @@ static struct pinned *take_pinned(struct pins *own, struct thread *thread, const
                             .length = length,
                             .passage = passage,
                             .stub = stub,
-                            .order = ++own->order};
+                            .order = ++own->order,
+                            .state = own->state,
+                            .calls = thread->calls,
+                            .time = now()};
   return oldest;
 }
 
@@ -357,17 +370,34 @@ static bool is_from_stub(const struct seccomp_data *call) {
          call->instruction_pointer == notifies_at(PASSAGE) || call->instruction_pointer == notifies_at(REPORTS_END);
 }
 
+/*
+ * Its verdict depended on a state that has changed, and its thread has run a signal handler since. Without a handler the
+ * change is as one at the same time: the kernel may also delay a call that has passed.
+ */
+static bool is_outdated(const struct pins *own, const struct thread *thread, const struct pinned *pinned) {
+  return pinned->state != own->state && (pinned->calls != thread->calls || now() - pinned->time > longest_way);
+}
+
+void pin_changes_state(struct pins *own) { own->state++; }
+
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
   /* A thread at this instruction is in no other call, however it got there. */
   if (call->data.instruction_pointer == reports_end_at()) return HAS_ENDED;
-  if (!is_from_stub(&call->data)) return NOT_FROM_STUB;
   struct thread *thread = find_thread(own, (pid_t)call->pid);
+  if (!is_from_stub(&call->data)) {
+    if (thread != NULL) thread->calls++;
+    return NOT_FROM_STUB;
+  }
   if (thread == NULL) return UNPREPARED;
   has_executed(thread);
   /* `look` may release the prepared calls. */
   if (!is_trusted(own, thread) && look(own, thread) != WHOLE) return UNPREPARED;
   struct pinned *pinned = expected_by(thread, &call->data);
   if (pinned == NULL) return UNPREPARED;
+  if (is_outdated(own, thread, pinned)) {
+    release_pinned(pinned);
+    return UNPREPARED;
+  }
   *judged = pinned->judged;
   return ARRIVED;
 }

@@ -321,6 +321,12 @@ void pin_executes(struct pins *own, pid_t tid);
 void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
 
 /*
+ * The policy's state has changed. A call that was prepared before, and whose thread has made another call since or has taken
+ * long, is judged again: a signal handler can run between the two notifications of a call.
+ */
+void pin_changes_state(struct pins *own);
+
+/*
  * From now on the tree can have memory whose reads never end. Threads of a pool read it (reads.c), and `pin_comes_back`
  * returns calls that must be observed again.
  */

@@ -170,6 +170,14 @@ static napi_value changes_rights(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* pinChangesState() */
+static napi_value changes_state(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, 0, &call)) return fail(env, "pinChangesState takes nothing");
+  pin_changes_state(call.own);
+  return NULL;
+}
+
 /* pinHasWaiting(): boolean. */
 static napi_value waits(napi_env env, napi_callback_info info) {
   struct call call;
@@ -241,6 +249,7 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinEnded", ended),
       METHOD("pinExecutes", executes),
       METHOD("pinChangesRights", changes_rights),
+      METHOD("pinChangesState", changes_state),
       METHOD("pinReadsApart", reads_apart),
       METHOD("observeText", text),
       METHOD("observeBytes", bytes),

@@ -27,6 +27,8 @@ struct pinned {
   struct judged judged;
   struct seccomp_data expected;
   uint64_t order;
+  uint64_t state, calls; /* the counters of `struct pins` and `struct thread` when it was prepared */
+  uint64_t time;         /* likewise, in nanoseconds */
 };
 
 struct process {
@@ -47,6 +49,7 @@ struct thread {
   bool is_compared, is_as_we_are;
   unsigned compared_epoch;
   unsigned interrupted;
+  uint64_t calls; /* received calls that are not from the stub */
   enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */
   int given_up_error;
   struct pinned pinned[NESTING];
@@ -67,6 +70,7 @@ struct pins {
   int stopping;      /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
   uint64_t observed;
   uint64_t order;
+  uint64_t state; /* counts changes of the policy's state */
   struct windows windows;
   struct stray *strays;
   struct thread *threads[BUCKETS];

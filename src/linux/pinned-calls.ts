@@ -55,6 +55,8 @@ export interface PinnedCallFunctions {
   pinExecutes(tid: number): void;
   /** The thread's call changes its users, groups or capabilities; `ofOthers`: a root or a namespace, which others can share. */
   pinChangesRights(tid: number, ofOthers: boolean): void;
+  /** The policy's state has changed: calls that are prepared can have to be judged again. */
+  pinChangesState(): void;
   /**
    * From now on threads read callers' memory, because a read may never end. Returns a descriptor that is readable when
    * `next` returns a call that must be observed again. The functions below can then return -EINPROGRESS (the call comes

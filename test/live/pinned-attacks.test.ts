@@ -111,6 +111,25 @@ export default policy((call) => {
     expect(race("allow")["arrived in the race"]).toBeLessThan(0);
   });
 
+  it("that holds a judged call in a signal handler cannot make it once the state forbids it", () => {
+    const stateful = join(folder, "stateful.ts");
+    writeFileSync(
+      stateful,
+      `import { allow, deny, perTree, policy } from "portcullis";
+const isOver = perTree.flag();
+export default policy((call) => {
+  if (call.name === "getpgid") {
+    isOver.set(call.args.pid === 1n);
+    return allow;
+  }
+  return call.name === "openat" && call.args.path.text.is("allowed") && isOver.get() ? deny("EXFULL") : allow;
+});
+`,
+    );
+    const { stdout } = guarded(stateful, [program, "hold"], ["--no-denial-events"], { cwd: folder });
+    expect(stdout).toBe("after another thread's call: 0\nafter its own call: 0\n");
+  });
+
   it("whose stack cannot be written to the end stays stopped, and can be killed", (context) => {
     const { results, status } = attack("block-stack");
     if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");

@@ -40,6 +40,7 @@ import { type RecordSink, Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
 import type { JudgeLate } from "./rooms/entering.ts";
+import { StateWatch } from "./state-watch.ts";
 import { StatusCounts, type StatusSink } from "./status-counts.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
@@ -88,6 +89,8 @@ export class Supervisor {
   readonly #identifies: boolean;
   readonly #records: Records;
   readonly #phases: PhaseReader;
+  /** Undefined without `#pinning`. */
+  readonly #state: StateWatch | undefined;
   /** Undefined if the policy neither reads memory of its callers nor has rooms. */
   readonly #pinning: Pinning | undefined;
   /** Undefined if the policy has no rooms, and in an audit, which enforces nothing. */
@@ -132,6 +135,7 @@ export class Supervisor {
             audits: policy.mode === "audit",
           })
         : undefined;
+    this.#state = this.#pinning === undefined ? undefined : new StateWatch(this.#memory);
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     this.#objects = asksForObjects(policy.memory)
       ? new ServedCalls(listener, policy.memory, { architecture: description.architecture, isKillable })
@@ -380,7 +384,9 @@ export class Supervisor {
     const memory = this.#memory;
     const { number } = memory;
     const phases = this.#phases.read(caller);
+    this.#state?.remember(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
+    if (this.#state?.hasChanged(caller) === true) this.#pinning?.changesState();
     const action = this.#actions[verdict]!;
     this.#status.judged(verdict, this.#status.isServed && this.#phases.differ(phases, caller));
     const answer = this.#audit ? "pass" : answers[action];

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "never.h"
@@ -283,6 +285,62 @@ static void replace(void) {
   tell("own", own != NULL && own < end ? -1 : 0);
 }
 
+/* A signal handler holds a judged call before the stub makes it, while the state that allowed it changes. */
+static atomic_int calls_now, holds_now, may_continue, changes_itself;
+
+static unsigned long instruction_of(const void *context) {
+#if defined(__x86_64__)
+  return (unsigned long)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#else
+  return ((const ucontext_t *)context)->uc_mcontext.pc;
+#endif
+}
+
+static void on_hold(int signal, siginfo_t *information, void *context) {
+  (void)signal, (void)information;
+  const unsigned long at = instruction_of(context);
+  if (at < STUB || at >= STUB + PAGE || !calls_now) return;
+  holds_now = 1;
+  if (changes_itself) syscall(SYS_getpgid, 1);
+  while (!changes_itself && !may_continue) {
+  }
+}
+
+static void *interrupt_caller(void *caller) {
+  for (;;) {
+    usleep(30);
+    if (calls_now) pthread_kill(*(pthread_t *)caller, SIGUSR1);
+    if (holds_now && !changes_itself && !may_continue) {
+      syscall(SYS_getpgid, 1);
+      usleep(300000);
+      may_continue = 1;
+    }
+  }
+  return NULL;
+}
+
+/* getpgid(1) forbids openat of "allowed", getpgid(0) allows it. */
+static void hold(void) {
+  const struct sigaction action = {.sa_sigaction = on_hold, .sa_flags = SA_RESTART | SA_SIGINFO};
+  pthread_t self = pthread_self(), thread;
+  sigaction(SIGUSR1, &action, NULL);
+  pthread_create(&thread, NULL, interrupt_caller, &self);
+  for (int way = 0; way < 2; way++) {
+    changes_itself = way;
+    long held = 0, passed = 0;
+    while (held < 3) {
+      syscall(SYS_getpgid, 0);
+      holds_now = may_continue = 0;
+      calls_now = 1;
+      const long result = open_path("allowed");
+      calls_now = 0;
+      held += holds_now;
+      passed += holds_now && result == 0;
+    }
+    tell(way ? "after its own call" : "after another thread's call", passed);
+  }
+}
+
 int main(int count, char **words) {
   const char *attack = count > 1 ? words[1] : "";
   if (strcmp(attack, "stub") == 0) stub();
@@ -293,6 +351,7 @@ int main(int count, char **words) {
   else if (strcmp(attack, "block") == 0) block();
   else if (strcmp(attack, "block-stack") == 0) block_stack();
   else if (strcmp(attack, "replace") == 0) replace();
+  else if (strcmp(attack, "hold") == 0) hold();
   else return 2;
   return 0;
 }

@@ -138,6 +138,14 @@ export class Pinning {
     native().pinExecutes(tid);
   }
 
+  /**
+   * The policy's state has changed. A prepared call is judged again if its thread has made another call since it was judged
+   * (in a signal handler), or if it has taken long.
+   */
+  changesState(): void {
+    native().pinChangesState();
+  }
+
   /** The thread's call changes its users, groups or capabilities; `ofOthers`: its root or namespaces, which others can share. */
   changesRights(tid: number, ofOthers: boolean): void {
     native().pinChangesRights(tid, ofOthers);

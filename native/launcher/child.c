@@ -61,7 +61,7 @@ static void become_command(void *unused) {
   const struct child *child = shared.child;
   uint32_t flags = child->orders->header.flags;
   restore_inheritance(child->inheritance);
-  set_pid_variables();
+  set_pid_variables(child->pidfd);
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (child->group != 0) CALL(__NR_setpgid, 0, child->group);
   enum stage stage = EXECVE;

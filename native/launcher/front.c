@@ -26,12 +26,14 @@
 #include "search.h"
 #include "tree.h"
 
+enum { GET_MDWE = 66 /* PR_GET_MDWE, Linux 6.3 */ };
 enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, MIN_DESCRIPTORS = 64 };
 
 static struct inheritance *own;
 static struct node node;
 static struct orders orders;
-static int launcher; /* the socket, -1 once closed */
+static int launcher;          /* the socket, -1 once closed */
+static int polling, children; /* opened before the command runs, which can set RLIMIT_NOFILE to 0 */
 
 static struct {
   int pid; /* of Node; 0 once it is reaped */
@@ -48,7 +50,7 @@ static struct {
 
 /* Signals stay pending between the launcher's READY and its next message. */
 static int is_starting;
-static int is_replaced;
+static int is_replaced, launcher_pid;
 
 /* ── Signals ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -97,8 +99,8 @@ static void handle_start(const struct message *message, int pidfd, int signals) 
   command.pid = message->pid;
   command.is_tied = (message->detail & TIED) != 0;
   command.pidfd = pidfd;
-  int open[] = {launcher, pidfd, signals};
-  close_all_except(open, 3);
+  int open[] = {launcher, pidfd, signals, polling, children};
+  close_all_except(open, sizeof open / sizeof *open);
   /* The launcher has already delivered the signals that were pending when it was forked. */
   for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
 }
@@ -131,7 +133,11 @@ static void read_launcher(int signals) {
       command.has_ended = 1;
       command.status = message.value;
       break;
+    case TREE_ENDED:
+      command.is_tied = 0;
+      break;
     case REPLACED:
+      launcher_pid = message.value;
       is_replaced = read_orders(launcher, &orders) == 0;
       break;
     default:
@@ -141,11 +147,13 @@ static void read_launcher(int signals) {
 
 /* Reaps Node, and the processes that a killed launcher leaves to this subreaper. True while there are children. */
 static int reap(void) {
-  for (;;) {
+  while (command.pid != 0 || supervisor.pid != 0) {
     int status = 0;
-    long pid = CALL(__NR_wait4, -1, &status, WNOHANG | __WALL, 0);
+    /* The front may become the command, which can wait for its former children. */
+    long pid = CALL(__NR_wait4, command.pid == 0 ? supervisor.pid : -1, &status, WNOHANG | __WALL, 0);
     if (pid == -EINTR) continue;
     if (pid <= 0) return pid == 0;
+    include_again((int)pid);
     if (pid == supervisor.pid) {
       supervisor.pid = 0;
       supervisor.status = status;
@@ -154,6 +162,7 @@ static int reap(void) {
       command.status = status;
     }
   }
+  return 0;
 }
 
 /* ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -162,7 +171,8 @@ static int exit_status(int status) { return (status & 0x7f) != 0 ? 128 + (status
 
 static void replace(char **words, uint32_t count, char **environment) __attribute__((noreturn));
 static void replace(char **words, uint32_t count, char **environment) {
-  while (CALL(__NR_wait4, -1, 0, __WALL, 0) != -ECHILD) {
+  /* Node has ended, so the launcher is our child. */
+  while (CALL(__NR_wait4, launcher_pid, 0, __WALL, 0) == -EINTR) {
   }
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, own->is_subreaper, 0, 0, 0);
   become(words + (count - orders.header.words), environment, own, &orders);
@@ -173,15 +183,10 @@ static void die_without_node(void) {
   print("portcullis: Node was ended by signal ");
   print_number(supervisor.status & 0x7f);
   print(
-      " before the command was started\n  help: it needs memory and address space (ulimit -v unlimited); "
+      " before the command was started\n  help: it needs memory and address space (ulimit -v unlimited, ulimit -d "
+      "unlimited), some of it executable; "
       "`portcullis doctor` says more\n");
   exit_process(FAILED);
-}
-
-static const char *help_without_process(long error) {
-  /* clone(2) has EPERM only for flags that are not ours. A supervisor cannot follow this process, which is not dumpable. */
-  if (error == -EPERM) return "an outer sandbox refuses it, such as another portcullis: supervisors do not nest";
-  return error == -EAGAIN ? "the limit of processes is reached (ulimit -u, or pids.max of the cgroup)" : NULL;
 }
 
 /* Exits when nothing is left to wait for, otherwise returns. */
@@ -193,9 +198,11 @@ static void exit_when_done(char **words, uint32_t count, char **environment) {
     /* Node may have started the command just before it ended: read the launcher's messages first. */
     if (launcher >= 0) return;
     if ((supervisor.status & 0x7f) != 0) die_without_node();
-    exit_process(exit_status(supervisor.status));
+    int status = exit_status(supervisor.status);
+    /* Node has other statuses for its own errors (1 to 13), such as an exception that nothing catches. */
+    exit_process(status == 0 || status == CANNOT_RUN || status == NOT_FOUND ? status : FAILED);
   }
-  if (launcher < 0 && command.is_tied && has_children) return;
+  if (launcher < 0 && command.is_tied && has_children && has_other_children()) return;
   if (command.has_ended) exit_process(exit_status(command.status));
   if (launcher < 0 && !has_children) exit_process(FAILED);
 }
@@ -207,6 +214,9 @@ static void check_environment(void) {
   static char folder[PATH_MAX];
   if (CALL(__NR_getcwd, folder, sizeof folder) == -ENOENT)
     die(FAILED, NULL, "the working directory was deleted", "change to another directory");
+  if (CALL(__NR_prctl, GET_MDWE, 0, 0, 0, 0) > 0)
+    die(FAILED, NULL, "no memory may become executable here (PR_SET_MDWE), and Node compiles code",
+        "remove MemoryDenyWriteExecute= from the systemd unit, or run a bundle by the launcher (docs/bundle.md)");
   struct {
     uint64_t soft, hard;
   } limit = {0, 0};
@@ -243,13 +253,14 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   launcher = between_us[0];
   /* Orphans of Node and the launcher become our children: the launcher itself, and the command with its status. */
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  exclude_children();
   result = start_node(&node);
   if (result < 0) die(FAILED, NULL, "a process cannot be created", help_without_process(result));
   supervisor.pid = (int)result;
   for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
   CALL(__NR_close, between_us[1]);
-  prepare_polling();
-  prepare_tree();
+  polling = prepare_polling();
+  children = prepare_tree();
 
   for (;;) {
     struct pollfd sources[2] = {{launcher, POLLIN, 0}, {is_starting ? -1 : (int)signals, POLLIN, 0}};

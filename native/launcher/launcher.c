@@ -44,7 +44,7 @@ static int group;       /* the process group of the front, which the command joi
 static void report(uint32_t kind, int value) {
   struct message message = {kind, value, child.pid, 0};
   send_message(own->node, &message, 0, 0);
-  if (own->front >= 0 && kind != TREE_ENDED) send_message(own->front, &message, 0, 0);
+  if (own->front >= 0) send_message(own->front, &message, 0, 0);
 }
 
 /* ── Before the start ────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -198,7 +198,7 @@ static int start_command(void) {
 
 static void replace_front(void) __attribute__((noreturn));
 static void replace_front(void) {
-  struct message message = {REPLACED, 0, 0, 0};
+  struct message message = {REPLACED, processes.launcher, 0, 0};
   send_message(own->front, &message, 0, 0);
   write_orders(own->front, &orders);
   exit_process(0);

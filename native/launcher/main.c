@@ -48,7 +48,8 @@ static void start_portcullis(char **argv, uint32_t count, char **environment, st
   words[0] = (char *)"node";
   words[1] = script;
   for (uint32_t i = 1; i < count; i++) words[i + 1] = argv[i];
-  if (count > 1 && strings_equal(argv[1], "run")) supervise(words, count + 1, environment, inheritance);
+  if (count > 1 && (strings_equal(argv[1], "run") || strings_equal(argv[1], "record")))
+    supervise(words, count + 1, environment, inheritance);
   const char *file;
   if (find_command(words[0], environment, &file) < 0)
     die(FAILED, words[0], "command not found", "install Node 20.19 or newer");

@@ -20,14 +20,29 @@ static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
 static char **environment;
 static unsigned char *launcher_stack;
 
-static char **with_variable(char **original) {
+static int begins_with(const char *text, const char *beginning) {
+  for (; *beginning != 0; text++, beginning++)
+    if (*text != *beginning) return 0;
+  return 1;
+}
+
+/*
+ * Variables that change Node, or the dynamic linker, are for the command. In the supervisor they run other code, open a
+ * debugger's port that the command can reach (NODE_OPTIONS=--inspect), use its socket for another protocol
+ * (NODE_CHANNEL_FD=3), or turn off WebAssembly (--jitless). Node may need LD_LIBRARY_PATH to start.
+ */
+static int is_for_command(const char *entry) {
+  return begins_with(entry, "NODE_") || begins_with(entry, "PORTCULLIS_LAUNCHER=") ||
+         (begins_with(entry, "LD_") && !begins_with(entry, "LD_LIBRARY_PATH="));
+}
+
+static char **environment_of_node(char **original) {
   size_t count = 0, length = 0;
   while (original[count] != NULL) count++;
   char **result = allocate((count + 2) * sizeof *result);
   if (result == NULL) return NULL;
   for (size_t i = 0; i < count; i++)
-    if (string_length(original[i]) < sizeof variable - 2 || memcmp(original[i], variable, sizeof variable - 2) != 0)
-      result[length++] = original[i];
+    if (!is_for_command(original[i])) result[length++] = original[i];
   result[length++] = variable;
   return result;
 }
@@ -39,21 +54,32 @@ static void become_launcher(void *argument) {
   serve(&node->launch);
 }
 
-static void fail(const char *what, long error) __attribute__((noreturn));
-static void fail(const char *what, long error) {
+static void fail(const char *what, long error, const char *help) __attribute__((noreturn));
+static void fail(const char *what, long error, const char *help) {
   print("portcullis: ");
   print(what);
   print(" (");
   print_error(error);
   print(")\n");
+  if (help != NULL) {
+    print("  help: ");
+    print(help);
+    print("\n");
+  }
   exit_process(FAILED);
+}
+
+const char *help_without_process(long error) {
+  /* clone(2) has EPERM only for flags that are not ours. A supervisor cannot follow this process, which is not dumpable. */
+  if (error == -EPERM) return "an outer sandbox refuses it, such as another portcullis: supervisors do not nest";
+  return error == -EAGAIN ? "the limit of processes is reached (ulimit -u, or pids.max of the cgroup)" : NULL;
 }
 
 /* Node gets /dev/null as standard input and output, because those belong to the command, and no other descriptors. */
 static void arrange_descriptors(int socket) {
   long null = CALL(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
   long high = null < 0 ? null : CALL(__NR_fcntl, null, F_DUPFD_CLOEXEC, 3);
-  if (high < 0) fail("/dev/null cannot be opened", high);
+  if (high < 0) fail("/dev/null cannot be opened", high, NULL);
   for (int stream = 0; stream < 2; stream++) CALL(__NR_dup3, high, stream, 0);
   if (CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 || null == 2) CALL(__NR_dup3, high, 2, 0);
   if (socket == SOCKET) CALL(__NR_fcntl, socket, F_SETFD, 0);
@@ -77,16 +103,16 @@ static void reset_signals(void) {
 static void become_node(void *argument) {
   struct node *node = argument;
   long launcher = clone_child(SIGCHLD, launcher_stack + TREE_STACK, NULL, become_launcher, node);
-  if (launcher < 0) fail("a process cannot be created", launcher);
+  if (launcher < 0) fail("a process cannot be created", launcher, help_without_process(launcher));
   /* Node leaves the process group, so that the terminal's signals to the job go to the command only. */
   CALL(__NR_setpgid, 0, 0);
   arrange_descriptors(node->socket);
   reset_signals();
-  fail("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment));
+  fail("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment), NULL);
 }
 
 long start_node(struct node *node) {
-  environment = with_variable(node->launch.environment);
+  environment = environment_of_node(node->launch.environment);
   launcher_stack = allocate(TREE_STACK);
   if (environment == NULL || launcher_stack == NULL) return -ENOMEM;
   int unused;

@@ -18,4 +18,7 @@ struct node {
  */
 long start_node(struct node *node);
 
+/* A remedy for a failed clone(2), or NULL. */
+const char *help_without_process(long error);
+
 #endif

@@ -73,13 +73,13 @@ enum message_kind {
   NOT_STARTED = 2, /* value: errno; detail: enum stage; a string of `pid` bytes follows */
   TIMED_OUT = 3,   /* the time limit is reached: the launcher ends the command */
   ENDED = 4,       /* value: the wait(2) status */
-  TREE_ENDED = 5,  /* the whole tree has ended */
+  TREE_ENDED = 5,  /* the whole tree has ended: the front has nothing to kill */
   GIVEN = 6,       /* value: 0 with the descriptor, or errno; pid: the launcher's */
   FRONT_GONE = 7,  /* the front was killed */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */
   CANCELLED = 9, /* the start has failed */
-  REPLACED = 10, /* the front must execute the command: orders follow */
+  REPLACED = 10, /* value: the launcher's pid; the front must execute the command: orders follow */
 };
 /* `detail` of STARTED. TIED: the front ends the tree if the launcher is killed. */
 enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };

@@ -7,7 +7,7 @@
 #include "kernel.h"
 
 /* A frame of the recursion takes less than 4 KiB (TREE_STACK). */
-enum { MAX_DEPTH = 48 };
+enum { MAX_DEPTH = 48, MAX_EXCLUDED = 4096 };
 
 static size_t add_text(char *to, const char *text) {
   size_t length = string_length(text);
@@ -58,7 +58,14 @@ static void signal_child(long pid, long parent, int signal) {
   CALL(__NR_close, pidfd);
 }
 
-static int excluded_child;
+static int excluded[MAX_EXCLUDED], excluded_count, excluded_now;
+
+static int is_excluded(long pid) {
+  if (pid == excluded_now) return 1;
+  for (int i = 0; i < excluded_count; i++)
+    if (excluded[i] == pid) return 1;
+  return 0;
+}
 
 static void signal_children(long pid, int signal, int depth);
 
@@ -79,7 +86,7 @@ static void signal_listed(long pid, long threads, const char *thread, int signal
         child = child * 10 + (list[i] - '0');
       } else if (child > 0) {
         /* Its descendants first: once it has ended they have another parent. */
-        if (child != excluded_child) {
+        if (!is_excluded(child)) {
           if (depth < MAX_DEPTH) signal_children(child, signal, depth + 1);
           signal_child(child, pid, signal);
         }
@@ -114,35 +121,70 @@ static void signal_children(long pid, int signal, int depth) {
 
 static int own_children = -1;
 
+static long open_own_children(void) {
+  return CALL(__NR_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0);
+}
+
 int prepare_tree(void) {
-  own_children = (int)CALL(__NR_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0);
+  own_children = (int)open_own_children();
   return own_children;
 }
 
-/* Our children are not reaped meanwhile, so their pids stay valid. */
-static void signal_own_children(int signal) {
+/* Returns whether it stopped, because `use` returned 0 for a child. */
+static int each_own_child(int (*use)(long child)) {
   char list[1024];
   long child = 0;
   for (long from = 0;;) {
     long count = CALL(__NR_pread64, own_children, list, sizeof list, from);
-    if (count <= 0) return;
+    if (count <= 0) return 0;
     from += count;
     for (long i = 0; i < count; i++) {
       if (list[i] >= '0' && list[i] <= '9') {
         child = child * 10 + (list[i] - '0');
       } else {
-        if (child > 0 && child != excluded_child) CALL(__NR_kill, child, signal);
+        if (child > 0 && !use(child)) return 1;
         child = 0;
       }
     }
   }
 }
 
-void signal_tree(int signal, int excluded) {
-  excluded_child = excluded;
+static int exclude(long child) {
+  if (excluded_count == MAX_EXCLUDED) return 0;
+  excluded[excluded_count++] = (int)child;
+  return 1;
+}
+
+void exclude_children(void) {
+  long file = open_own_children();
+  if (file < 0) return;
+  own_children = (int)file;
+  each_own_child(exclude);
+  CALL(__NR_close, file);
+  own_children = -1;
+}
+
+void include_again(int pid) {
+  for (int i = 0; i < excluded_count; i++)
+    if (excluded[i] == pid) excluded[i] = excluded[--excluded_count];
+}
+
+int has_other_children(void) { return own_children < 0 || each_own_child(is_excluded); }
+
+/* Our children are not reaped meanwhile, so their pids stay valid. */
+static int signal_now;
+
+static int signal_own_child(long child) {
+  if (!is_excluded(child)) CALL(__NR_kill, child, signal_now);
+  return 1;
+}
+
+void signal_tree(int signal, int except) {
+  excluded_now = except;
+  signal_now = signal;
   long pid = CALL(__NR_getpid, 0), trial = open_threads(pid);
   if (trial < 0) {
-    signal_own_children(signal);
+    each_own_child(signal_own_child);
     return;
   }
   CALL(__NR_close, trial);

@@ -48,7 +48,8 @@ function started(words: readonly string[], options: SpawnOptions = {}) {
   const ended = new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((done) => {
     child.on("exit", (status, signal) => done({ status, signal }));
   });
-  return { child, ended, pid: child.pid!, says: (line: string) => until(line, () => text.split("\n").includes(line)) };
+  const says = (line: string) => until(line, () => text.split("\n").includes(line));
+  return { child, ended, pid: child.pid!, says, text: () => text };
 }
 
 const isAlive = (pid: number) => {
@@ -142,6 +143,87 @@ async function endedBy(one: ReturnType<typeof started>, signal: NodeJS.Signals):
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+describe("variables for Node and for the dynamic linker", () => {
+  // Node as the command's parent gives it a descriptor 3 that it announces in NODE_CHANNEL_FD.
+  const settings = {
+    NODE_OPTIONS: "--jitless --inspect=0 --require=/nonexistent.js",
+    NODE_CHANNEL_FD: "3",
+    NODE_V8_COVERAGE: "coverage",
+    LD_PRELOAD: "/nonexistent.so",
+  };
+
+  test("reach the command, and no process of portcullis", () => {
+    const script = `mkdir dir; rmdir dir; echo "$NODE_OPTIONS $NODE_CHANNEL_FD $NODE_V8_COVERAGE $LD_PRELOAD"`;
+    const ran = spawnSync(
+      launcher,
+      [...supervised.slice(1), "run", "-q", "-p", stateful, "--", "/bin/sh", "-c", script],
+      {
+        encoding: "utf8",
+        cwd: folder,
+        env: { ...process.env, ...settings },
+      },
+    );
+    expect(ran).toMatchObject({ status: 0, stdout: `${Object.values(settings).join(" ")}\n` });
+    const lines = ran.stderr.split("\n").filter((line) => !line.includes("/nonexistent.so"));
+    expect(lines).toEqual([""]);
+    // Only the command's own processes are linked with the library: sh, mkdir and rmdir.
+    expect(ran.stderr.split("\n")).toHaveLength(4);
+    expect(readdirSync(folder)).not.toContain("coverage");
+  });
+
+  test("a command that Node starts with a channel has this channel", async () => {
+    const words = ["-e", "process.send(process.argv[1]); process.disconnect()", "sent"];
+    const run = [...supervised.slice(1), "run", "-q", "-p", stateful, "--", process.execPath, ...words];
+    const child = spawn(launcher, run, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const said: unknown[] = [];
+    child.on("message", (message) => said.push(message));
+    expect(await new Promise((done) => child.on("exit", done))).toBe(0);
+    expect(said).toEqual(["sent"]);
+  });
+});
+
+/** The launcher, which is the command's parent. */
+const launcherOf = (pid: string | number) =>
+  Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]);
+
+test("without file descriptors, the front kills the tree if the launcher is killed", async (context) => {
+  if (spawnSync("prlimit", ["--version"]).error !== undefined) context.skip("prlimit is not installed");
+  const script = `sleep 3600 & echo "pids $$ $!"; wait`;
+  const one = started([...supervised, "run", "-q", "--die-with-parent", "-p", stateful, "--", "sh", "-c", script]);
+  const [, pid, child] = await until("the command's pids", () => /^pids (\d+) (\d+)$/m.exec(one.text()) ?? undefined);
+  const killer = launcherOf(pid!);
+  execFileSync("prlimit", ["--nofile=0:0", "--pid", String(one.pid)]);
+  process.kill(killer, "SIGKILL");
+  expect(await one.ended).toEqual({ status: 137, signal: null });
+  expect(isAlive(Number(child))).toBe(false);
+});
+
+describe("processes that the front's process had before it executed portcullis", () => {
+  // The front kills its children if the launcher has been killed and an option limits the tree's life.
+  test.each(["--kill-tree", "--die-with-parent", "--timeout=1h"])(
+    "are not killed with the tree (%s)",
+    async (option) => {
+      for (const isKilled of [false, true]) {
+        const command = `"$portcullis" run -q ${option} -p "$stateful" -- sh -c 'echo ready; echo $$; read line; exit 6'`;
+        const words = ["bash", "-c", `sleep 3600 >/dev/null & echo $! >former; exec ${command}`];
+        const one = started(words, { cwd: folder, env: { ...process.env, portcullis: program, stateful } });
+        await one.says("ready");
+        const pid = await until("the command's pid", () => /^\d+$/m.exec(one.text())?.[0]);
+        if (isKilled) process.kill(launcherOf(pid), "SIGKILL");
+        else one.child.stdin!.end("\n");
+        const { status } = await one.ended;
+        const former = Number(readFileSync(join(folder, "former"), "utf8"));
+        expect({ isKilled, status, alive: isAlive(former) }).toEqual({
+          isKilled,
+          status: isKilled ? 137 : 6,
+          alive: true,
+        });
+        process.kill(former, "SIGKILL");
+      }
+    },
+  );
+});
 
 describe("signals", () => {
   test("are not lost during the start", async () => {
@@ -245,6 +327,8 @@ describe("fails closed", () => {
     for (const [text, status, sentence] of [
       ['process.kill(process.pid, "SIGKILL")', 125, "Node was ended by signal 9"],
       ["process.exit(0)", 0, ""],
+      ['throw new Error("of Node")', 125, "Error: of Node"],
+      ["process.exit(9)", 125, ""],
       ['require("fs").writeSync(3, "nonsense that is long enough to be orders, of which there are 48 bytes")', 0, ""],
     ] as const) {
       writeFileSync(script, text);
@@ -254,6 +338,21 @@ describe("fails closed", () => {
       expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
       expect(ran.stderr).toContain(sentence);
     }
+  });
+
+  test("if no memory may become executable", (context) => {
+    if (spawnSync(victim("situation"), ["inexecutable=1", "--", "/bin/true"]).status !== 0)
+      context.skip("this kernel lacks PR_SET_MDWE (Linux 6.3)");
+    const ran = spawnSync(
+      victim("situation"),
+      ["inexecutable=1", "--", ...supervised, "run", "-p", stateful, "--", "echo"],
+      {
+        encoding: "utf8",
+      },
+    );
+    expect(ran).toMatchObject({ status: 125, stdout: "" });
+    expect(ran.stderr).toContain("no memory may become executable here (PR_SET_MDWE)");
+    expect(ran.stderr.split("\n")).toHaveLength(3);
   });
 
   test("without Node", () => {
@@ -316,6 +415,13 @@ describe("variables with a pid", () => {
   test("name the command if they named the front", () => {
     const { stdout } = shell(`export LISTEN_PID=$$ WATCHDOG_PID=$$; ${script}`, ...print);
     expect(stdout).toMatch(/^own\n\d+\n$/);
+  });
+
+  test("systemd's variables name the command in each form", () => {
+    const words = [...supervised, "run", "-q", "-p", "exec-only", "--", victim("identity")];
+    const ran = spawnSync(victim("identity"), words, { encoding: "utf8" });
+    const names = ["LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID", "LISTEN_PIDFDID"];
+    expect(ran).toMatchObject({ status: 0, stdout: names.map((name) => `${name} own\n`).join(""), stderr: "" });
   });
 
   test("are unchanged if they named another process", () => {

@@ -1,6 +1,6 @@
 /** Compares the attributes that the command inherits, byte for byte, with those of a start without portcullis. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { asUser, reachableFolder } from "../support/ordinary-user.ts";
@@ -83,6 +83,15 @@ describe("a command inherits the same with an installed portcullis", () => {
         facts: inherited(settings, []),
       });
     }
+  });
+
+  test("recorded under the launcher's other name", () => {
+    const record = [join(folder, "recorder", "portcullis"), "record", "-q", "--recorder", "notifier", "--append"];
+    mkdirSync(join(folder, "recorder"));
+    symlinkSync(launcher, record[0]!);
+    const settings = ["ignore=1", "ignore=17", "block=10", "pending=12", "open=5:20", "limit=7:777", "word=ff"];
+    const run = [...record, "-o", join(folder, "one.trace"), "--"];
+    expect(inherited(settings, run)).toBe(inherited(settings, []));
   });
 
   test("by the launcher alone, from a bundle", () => {

@@ -4,7 +4,8 @@
  *
  * SETTING is NAME=VALUE with an integer, or two with a colon between them:
  *   ignore, block, pending (queued with the value 7), close, open (FROM:TO), limit (RESOURCE:SOFT), alarm, profile,
- *   virtual (seconds), death, subreaper, slack, nice, umask, personality, processor, ioprio, oom, reset, securebits, clear
+ *   virtual (seconds), death, subreaper, slack, nice, umask, personality, processor, ioprio, oom, reset, securebits, clear,
+ *   inexecutable (no memory may become executable)
  * or word=HEX, environment=HEX: bytes that are added to the program's words or environment.
  */
 #define _GNU_SOURCE
@@ -90,6 +91,7 @@ static int apply(const char *name, int one, int other) {
   if (strcmp(name, "ioprio") == 0) return (int)syscall(SYS_ioprio_set, 1, 0, one);
   if (strcmp(name, "securebits") == 0) return prctl(PR_SET_SECUREBITS, one);
   if (strcmp(name, "clear") == 0) return clearenv();
+  if (strcmp(name, "inexecutable") == 0) return prctl(65 /* PR_SET_MDWE */, 1, 0, 0, 0);
   if (strcmp(name, "processor") == 0) {
     cpu_set_t processors;
     CPU_ZERO(&processors);

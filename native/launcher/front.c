@@ -33,6 +33,7 @@ static struct inheritance *own;
 static struct node node;
 static struct orders orders;
 static int launcher;          /* the socket, -1 once closed */
+static int standard_error;    /* for the end of Node, which also has it; -1 if this process was started without */
 static int polling, children; /* opened before the command runs, which can set RLIMIT_NOFILE to 0 */
 
 static struct {
@@ -99,7 +100,7 @@ static void handle_start(const struct message *message, int pidfd, int signals) 
   command.pid = message->pid;
   command.is_tied = (message->detail & TIED) != 0;
   command.pidfd = pidfd;
-  int open[] = {launcher, pidfd, signals, polling, children};
+  int open[] = {launcher, pidfd, signals, polling, children, standard_error};
   close_all_except(open, sizeof open / sizeof *open);
   /* The launcher has already delivered the signals that were pending when it was forked. */
   for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
@@ -145,6 +146,22 @@ static void read_launcher(int signals) {
   }
 }
 
+/*
+ * The command goes on without its supervisor. It, the kernel (out of memory) or any process of the user can have killed
+ * Node. Does not wait for the reader of standard error, nor send SIGPIPE to this process, which would forward it.
+ */
+static void report_end_of_node(void) {
+  struct pollfd error = {standard_error, POLLOUT, 0};
+  struct __kernel_timespec none = {0, 0};
+  int signal = supervisor.status & 0x7f;
+  if (signal != 0 && CALL(__NR_ppoll, &error, 1, &none, 0, 0) == 1 && error.revents == POLLOUT) {
+    print("portcullis: Node was ended by signal ");
+    print_number(signal);
+    print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
+  }
+  if (standard_error >= 0) CALL(__NR_close, standard_error);
+}
+
 /* Reaps Node, and the processes that a killed launcher leaves to this subreaper. True while there are children. */
 static int reap(void) {
   while (command.pid != 0 || supervisor.pid != 0) {
@@ -157,6 +174,7 @@ static int reap(void) {
     if (pid == supervisor.pid) {
       supervisor.pid = 0;
       supervisor.status = status;
+      if (command.pid != 0) report_end_of_node();
     } else if (command.pid != 0 && pid == command.pid && !command.has_ended) {
       command.has_ended = 1;
       command.status = status;
@@ -226,6 +244,7 @@ static void check_environment(void) {
 
 void supervise(char **words, uint32_t count, char **environment, struct inheritance *inheritance) {
   own = inheritance;
+  standard_error = CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 ? -1 : 2;
   if (count < 2) die(FAILED, NULL, "usage: portcullis-launcher supervise NODE SCRIPT [WORD...]", NULL);
   check_environment();
   long result = find_command(words[0], environment, &node.file);

@@ -65,6 +65,9 @@ const childrenOf = (pid: number): number[] =>
     readFileSync(`/proc/${pid}/task/${tid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number),
   );
 
+const parentOf = (pid: string | number) =>
+  Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]);
+
 describe("open descriptors", () => {
   test("a slow reader gets all output of the command", () => {
     const ran = shell('seq 200000 | "$portcullis" run -q -p "$stateful" -- cat | (sleep 0.3; wc -l)');
@@ -183,16 +186,48 @@ describe("variables for Node and for the dynamic linker", () => {
   });
 });
 
-/** The launcher, which is the command's parent. */
-const launcherOf = (pid: string | number) =>
-  Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]);
+describe("if Node is killed while the command runs", () => {
+  const script = 'echo "pid $$"; read line; mkdir without 2>/dev/null; echo "mkdir $?"';
+  const run = (...words: readonly string[]) => {
+    const start = [...words, ...supervised, "run", "-q", "-p", stateful, "--", "bash", "-c", script];
+    return started(start, { cwd: folder });
+  };
+  const killNode = async (one: ReturnType<typeof started>) => {
+    const pid = await until("the command's pid", () => /^pid (\d+)$/m.exec(one.text())?.[1]);
+    const node = parentOf(parentOf(pid));
+    process.kill(node, "SIGKILL");
+    await until("the end of Node", () => !childrenOf(one.pid).includes(node));
+  };
+
+  test("the front says so, and the command goes on without it", async () => {
+    const one = run();
+    let errors = "";
+    one.child.stderr!.on("data", (bytes) => {
+      errors += bytes;
+    });
+    await killNode(one);
+    one.child.stdin!.end("\n");
+    expect(await one.ended).toEqual({ status: 0, signal: null });
+    expect(one.text()).toContain("mkdir 1\n");
+    await until("the sentence", () => errors.includes("\n"));
+    expect(errors).toMatch(/^portcullis: Node was ended by signal 9 while the command ran: later events are lost/);
+  });
+
+  test("the front does not wait for the reader of standard error", async () => {
+    // Nothing reads the pipe until the end.
+    const one = run("bash", "-c", 'timeout 0.5 cat /dev/zero >&2; exec "$@"', "bash");
+    await killNode(one);
+    one.child.stdin!.end("\n");
+    expect((await one.ended).status).toBe(0);
+  });
+});
 
 test("without file descriptors, the front kills the tree if the launcher is killed", async (context) => {
   if (spawnSync("prlimit", ["--version"]).error !== undefined) context.skip("prlimit is not installed");
   const script = `sleep 3600 & echo "pids $$ $!"; wait`;
   const one = started([...supervised, "run", "-q", "--die-with-parent", "-p", stateful, "--", "sh", "-c", script]);
   const [, pid, child] = await until("the command's pids", () => /^pids (\d+) (\d+)$/m.exec(one.text()) ?? undefined);
-  const killer = launcherOf(pid!);
+  const killer = parentOf(pid!);
   execFileSync("prlimit", ["--nofile=0:0", "--pid", String(one.pid)]);
   process.kill(killer, "SIGKILL");
   expect(await one.ended).toEqual({ status: 137, signal: null });
@@ -210,7 +245,7 @@ describe("processes that the front's process had before it executed portcullis",
         const one = started(words, { cwd: folder, env: { ...process.env, portcullis: program, stateful } });
         await one.says("ready");
         const pid = await until("the command's pid", () => /^\d+$/m.exec(one.text())?.[0]);
-        if (isKilled) process.kill(launcherOf(pid), "SIGKILL");
+        if (isKilled) process.kill(parentOf(pid), "SIGKILL");
         else one.child.stdin!.end("\n");
         const { status } = await one.ended;
         const former = Number(readFileSync(join(folder, "former"), "utf8"));

@@ -23,21 +23,17 @@ export interface RunResult {
 }
 
 /**
- * Signals that must not end or stop the supervising process when they are sent to the command's process group or cgroup;
- * and SIGUSR1, at which Node opens its debugger's port.
+ * Signals that must not end or stop the supervising process when they are sent to the command's process group or cgroup
+ * (`systemctl kill`), or at a soft limit (SIGXCPU); and SIGUSR1, at which Node opens its debugger's port. Not SIGCHLD,
+ * the signals of a thread's own faults, and 32 and 33, which the C library uses. Threads that use another one install
+ * their handlers later.
  */
 const ignored = [
-  signals.SIGHUP,
-  signals.SIGINT,
-  signals.SIGQUIT,
-  signals.SIGUSR1,
-  signals.SIGUSR2,
-  signals.SIGALRM,
-  signals.SIGTERM,
-  signals.SIGTSTP,
-  signals.SIGTTIN,
-  signals.SIGTTOU,
-] as const;
+  ...[signals.SIGHUP, signals.SIGINT, signals.SIGQUIT, signals.SIGUSR1, signals.SIGUSR2, signals.SIGPIPE],
+  ...[signals.SIGALRM, signals.SIGTERM, signals.SIGSTKFLT, signals.SIGTSTP, signals.SIGTTIN, signals.SIGTTOU],
+  ...[signals.SIGXCPU, signals.SIGXFSZ, signals.SIGVTALRM, signals.SIGPROF, signals.SIGIO, signals.SIGPWR],
+  ...Array.from({ length: 31 }, (_, index) => 34 + index),
+];
 /** `struct sigaction` of the kernel with SIG_IGN. */
 const ignoring = new BigUint64Array([1n, 0n, 0n, 0n]);
 const signalSetSize = 8;

@@ -186,6 +186,26 @@ describe("variables for Node and for the dynamic linker", () => {
   });
 });
 
+test("Node survives every signal that is sent to the service's processes, except SIGKILL", async () => {
+  // The second policy asks the supervisor only for the event of a denial.
+  for (const [policy, use, status] of [
+    [stateful, "mkdir signalled && rmdir signalled", 0],
+    ["exec-only", "/bin/true", 126],
+  ] as const) {
+    const script = `echo "pid $$"; read line; ${use}`;
+    const one = started([...supervised, "run", "-q", "-p", policy, "--", "bash", "-c", script], { cwd: folder });
+    const pid = await until("the command's pid", () => /^pid (\d+)$/m.exec(one.text())?.[1]);
+    const node = parentOf(parentOf(pid));
+    // Not those of a fault, nor those of the C library; SIGSTOP, SIGCHLD, SIGCONT and SIGURG do not end a process.
+    const sent = Array.from({ length: 64 }, (_, index) => index + 1).filter(
+      (signal) => ![4, 5, 6, 7, 8, 9, 11, 17, 18, 19, 23, 28, 31, 32, 33].includes(signal),
+    );
+    for (const signal of sent) process.kill(node, signal);
+    one.child.stdin!.end("\n");
+    expect(await one.ended).toEqual({ status, signal: null });
+  }
+});
+
 describe("if Node is killed while the command runs", () => {
   const script = 'echo "pid $$"; read line; mkdir without 2>/dev/null; echo "mkdir $?"';
   const run = (...words: readonly string[]) => {

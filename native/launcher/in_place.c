@@ -60,7 +60,7 @@ static const char *const failures[] = {
 };
 
 static void print_fault(const char *about, const struct fault *fault) {
-  print(about);
+  print_text(about);
   print(": ");
   print(failures[fault->stage]);
   if (fault->what != NULL) {
@@ -122,7 +122,7 @@ static void print_open(const struct bundle *bundle) {
   print(count == 0 ? "the bundle has no open parameters: leave out --set" : "open parameters: ");
   for (uint32_t i = 0; i < count; i++) {
     if (i > 0) print(", ");
-    print(string_at(bundle, parameters[i].name));
+    print_text(string_at(bundle, parameters[i].name));
   }
 }
 
@@ -135,22 +135,22 @@ static void die_with_setting(const char *about, const struct bundle *bundle, con
   const char *given = settings->wrong < settings->count ? settings->given[settings->wrong] : "";
   size_t length = name_length(given);
   print("portcullis: ");
-  print(about);
+  print_text(about);
   print(": ");
   switch (fault) {
     case SETTING_MALFORMED:
       print("--set ");
-      print(given);
+      print_text(given);
       print(" has no NAME=VALUE\n  help: --set NAME=VALUE");
       break;
     case SETTING_TWICE:
       print("the parameter ");
-      write_all(2, given, length);
+      print_bytes(given, length);
       print(" is set twice");
       break;
     case SETTING_UNKNOWN:
       print("the bundle has no parameter ");
-      write_all(2, given, length);
+      print_bytes(given, length);
       print("\n  help: ");
       print_open(bundle);
       break;
@@ -159,29 +159,29 @@ static void die_with_setting(const char *about, const struct bundle *bundle, con
       size_t end = 0;
       while (value[end] != 0 && value[end] != '\n') end++;
       print("the parameter ");
-      write_all(2, given, length);
+      print_bytes(given, length);
       print(" is fixed in this bundle: it is ");
-      write_all(2, value, end);
+      print_bytes(value, end);
       print("\n  help: compile the policy again: portcullis compile -p ");
-      print(string_at(bundle, policy_of(bundle)->name));
+      print_text(string_at(bundle, policy_of(bundle)->name));
       print(".ts --set ");
-      write_all(2, given, length);
+      print_bytes(given, length);
       print("=... -o FILE.pcl");
       break;
     }
     case SETTING_IMPOSSIBLE:
       print("the parameter ");
-      write_all(2, given, length);
+      print_bytes(given, length);
       print(" must be ");
       print_values(parameter);
       print(", not ");
-      print(given + length + 1);
+      print_text(given + length + 1);
       break;
     default:
       print("the parameter ");
-      print(string_at(bundle, parameter->name));
+      print_text(string_at(bundle, parameter->name));
       print(" has no default, and is not given\n  help: --set ");
-      print(string_at(bundle, parameter->name));
+      print_text(string_at(bundle, parameter->name));
       print("=..., ");
       print_values(parameter);
   }

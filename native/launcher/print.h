@@ -3,10 +3,18 @@
 #ifndef PORTCULLIS_PRINT_H
 #define PORTCULLIS_PRINT_H
 
+#include <stddef.h>
+
 /* The exit statuses of portcullis itself (docs/language.md, "Exit status"). */
 enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 void print(const char *text);
+/*
+ * For text that is not ours (arguments, file names, a bundle's strings): bytes that are no UTF-8, and characters that
+ * control a terminal or reverse text, become U+FFFD.
+ */
+void print_text(const char *text);
+void print_bytes(const char *text, size_t size);
 void print_number(long number);
 /* The name of a negative errno. */
 void print_error(long error);

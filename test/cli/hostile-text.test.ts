@@ -2,8 +2,9 @@
  * No verb prints terminal control characters or forged lines from a policy, a profile, a trace, a case file or file
  * names. JSON output preserves texts.
  */
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { jsonText, safeLines, safeText } from "../../src/diagnostics/width.ts";
@@ -146,6 +147,35 @@ describe("every verb", () => {
     };
     expect(found.cases[0]!.outcomes[0]!.verdicts[0]!.reason).toBe(plain);
   });
+});
+
+describe("the launcher, which has no library,", () => {
+  const launcher = resolve("dist/native", process.arch, "launcher");
+  const printed = (name: Uint8Array) => {
+    // Node passes text as UTF-8: bash makes the bytes.
+    const quoted = [...name].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+    const ran = spawnSync("bash", ["-c", `exec "$0" run $'n${quoted}' true`, launcher]);
+    expect(ran.status).toBe(125);
+    return new TextDecoder("utf-8", { fatal: true }).decode(ran.stderr);
+  };
+
+  test.prop([fc.oneof(hostileText, fc.string({ unit: "binary" }))], { numRuns: 40 })("prints no such name", (text) => {
+    const name = text.replaceAll("\0", "").replaceAll(/\p{Cs}/gu, "");
+    const message = printed(new TextEncoder().encode(name));
+    expect(unsafeIn(message.slice(0, -1))).toBeUndefined();
+    expect(message.replaceAll("\ufffd", "")).toBe(
+      `portcullis: n${safeText(name).replaceAll("\ufffd", "")}: the bundle cannot be used (ENOENT)\n`,
+    );
+  });
+
+  test.prop([fc.uint8Array({ min: 1, minLength: 1, maxLength: 12 })], { numRuns: 40 })(
+    "prints no other bytes",
+    (name) => {
+      const message = printed(name.map((byte) => (byte === 0x2f ? 1 : byte)));
+      expect(message).not.toMatch(/\n./);
+      expect(unsafeIn(message.slice(0, -1))).toBeUndefined();
+    },
+  );
 });
 
 describe("the functions", () => {

@@ -49,7 +49,7 @@ struct thread {
   bool is_compared, is_as_we_are;
   unsigned compared_epoch;
   unsigned interrupted;
-  uint64_t calls; /* received calls that are not from the stub */
+  uint64_t calls;        /* received calls that are not from the stub */
   enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */
   int given_up_error;
   struct pinned pinned[NESTING];

@@ -19,11 +19,11 @@ export interface BodyUse {
   readonly locked: boolean;
   /** The calls that it judges. */
   readonly numbers: readonly number[];
-  /** For each observation that it reads and that its calls pass: where, which is the same for all of them. */
+  /** For each observation that it reads and that its calls pass: the register, which is the same for all of them. */
   readonly sources: ReadonlyMap<number, Source>;
 }
 
-/** How a body is entered. */
+/** The entry of a body. */
 export type BodyHow = Pick<BodyUse, "makesProcesses" | "locked"> & Partial<Pick<BodyUse, "numbers">>;
 
 export function bodyUse(

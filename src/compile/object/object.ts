@@ -1,12 +1,12 @@
 /**
  * A policy as an object file for libbpf, bpftool and skeletons:
  *
- * | section | what |
+ * | section | content |
  * | --- | --- |
- * | `seccomp`, `syscall` | the step; the section's name says the type of program |
+ * | `seccomp`, `syscall` | the step; the section's name identifies the type of program |
  * | `.text` | the operations on tables |
  * | `.maps` | maps that are looked up in, as BTF describes them |
- * | `.rodata` | what a start brings, frozen by libbpf when it loads: `token`, `secret` |
+ * | `.rodata` | the values of a start, frozen by libbpf when it loads: `token`, `secret` |
  * | `.data.NAME` | state that is accessed by address. No symbol in it is global, so libbpf does not map it into memory, where any process with the mapping could write it |
  * | `.BTF`, `.BTF.ext` | types, functions and the policy's lines |
  * | `license` | "GPL" |

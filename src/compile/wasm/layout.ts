@@ -15,7 +15,7 @@
  *       the host's: a slot for each thread and process
  * ```
  *
- * A scope's state is its cells, a word each, and then its tables. `tables.ts` says how a table lies.
+ * A scope's state is its cells, a word each, and then its tables. `tables.ts` describes a table.
  * A layout is plain JSON, so it can be cached beside the module.
  */
 

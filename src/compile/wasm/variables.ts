@@ -1,8 +1,8 @@
 /**
- * Where the program's locals live while it runs. V8's compilers keep a value for every WebAssembly local at every branch,
- * so that their time and memory grow with locals times branches: 50,000 of each took all the memory of a machine. Few
- * locals are needed at once, however. Control only goes forward, so two whose uses do not overlap in the order of the
- * text can share a place:
+ * Assigns the program's locals to places: WebAssembly locals, or memory. V8's compilers store a value for every
+ * WebAssembly local at every branch, so that their time and memory grow with locals times branches: 50,000 of each took
+ * all the memory of a machine. Few locals are needed at once, however. Control only goes forward, so two whose uses do not
+ * overlap in the order of the text can share a place:
  *
  * ```
  * block { a = …; use a }      a: place 0, from its first use to its last

@@ -115,7 +115,7 @@ function littleEndian(value: bigint, length: number): Uint8Array {
   return bytes;
 }
 
-/** [word: i64] → i32: whether it is at most `span` above `from`. The local gets how far above. */
+/** [word: i64] → i32: whether it is at most `span` above `from`. The local gets the distance. */
 function compileSpan(code: FunctionBuilder, local: number, from: bigint, span: bigint): void {
   if (from !== 0n) {
     code.i64(from);

@@ -377,7 +377,7 @@ class WordLowering {
     return memory;
   }
 
-  /** Goes to a block if the condition holds, and on if it does not. */
+  /** Goes to a block if the condition holds, else continues. */
   #unless(condition: "equal" | "not-equal" | "less" | "less-signed", left: Value, right: number, to: Block): void {
     const next = new Block();
     this.#builder.branch(condition, left, { immediate: right }, to, next);

@@ -1,11 +1,11 @@
 /**
- * How a table lies in its scope's memory. There are two forms, both in plain memory, so that an operation on a table is
+ * The layout of a table in its scope's memory. There are two forms, both in plain memory, so that an operation on a table is
  * part of its evaluation (under the same lock, where there is one: no helper may be called under bpf_spin_lock, which
  * rules out BPF's own hash maps), and so that the capacity is exact.
  *
  * ```
  * list    count (u64) | capacity keys (u64) | capacity values (u64), if it holds values
- *         The first `count` places are taken. Found by looking at each; a deletion moves the last into the hole.
+ *         The first `count` places are taken. A search compares each; a deletion moves the last into the hole.
  *         Takes exactly the bytes that `ir/limits.ts` counts, so 4 KiB are 4 KiB.
  * hashed  count (u64) | slots, each: taken (u64), key (u64), value (u64, if it holds values)
  *         Open addressing, linear probing; at least twice as many slots as entries, a power of two, so there is always

@@ -411,7 +411,7 @@ class SeccompParts {
   /** Records a verdict that is not a plain allow, and returns it. */
   epilogue(builder: BodyBuilder, verdict: Value): void {
     const [recorded, exit] = [new Block(), new Block()];
-    // The low half is what the program returns, and all that the instructions of 32 bits read.
+    // The low half is the program's result, and 32-bit instructions read only that.
     builder.branch("equal", verdict, { immediate: returnAction.ALLOW }, exit, recorded, 32);
     builder.current = recorded;
     const index = (): GraphOperand => {

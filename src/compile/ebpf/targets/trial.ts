@@ -14,10 +14,10 @@
  *
  * It returns the index of the verdict, or one of `refusals`.
  *
- * State lies in array maps, one for each scope; the values of threads and processes by slot. Behind the state of the tree,
- * or of each process where the tree has none, stands a `struct bpf_spin_lock`. An evaluation that needs its state for
- * itself holds it; no helper may be called meanwhile (tried on 6.18: "function calls are not allowed while holding a
- * lock"), so what helpers tell is asked before.
+ * State is in array maps, one for each scope; the values of threads and processes by slot. Behind the state of the tree,
+ * or of each process if the tree has none, is a `struct bpf_spin_lock`. An evaluation that needs exclusive state holds it;
+ * no helper may be called meanwhile (tried on 6.18: "function calls are not allowed while holding a lock"), so the program
+ * calls helpers before.
  */
 
 import type { CircumstanceInput } from "../../../ir/inputs.ts";
@@ -53,7 +53,7 @@ export function reportStride(program: Program): number {
   return 8 * (1 + Math.max(0, ...program.reports.map((report) => report.values.length)));
 }
 
-/** How large the context must be. */
+/** The size of the context. */
 export function trialContextSize(program: Program): number {
   return trialWords(program) + 8 * program.words.length;
 }
@@ -81,7 +81,7 @@ export const trialMaps = ["thread", "process", "tree", "secret"] as const;
 const secretSize = 24;
 
 /**
- * Those maps. With room for the state of so many threads and processes; all of it starts as it does in the first.
+ * Those maps, with room for the state of `slots` threads and processes, each in its initial state.
  */
 export function trialStorage(program: Program, slots = 1): TargetStorage {
   const { cells, tables, sizes } = stateOffsets(program);
@@ -124,7 +124,7 @@ export function trialStorage(program: Program, slots = 1): TargetStorage {
   return { maps: trialMaps.map((name) => (name === "secret" ? secret : map(name))), states: [] };
 }
 
-/** In which scope's value the lock stands, behind the state. */
+/** The scope whose value has the lock, behind the state. */
 function lockedScope(program: Program): Scope {
   return stateOffsets(program).sizes.tree > 0 ? "tree" : "process";
 }

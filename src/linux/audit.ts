@@ -2,13 +2,15 @@
  * Reads the kernel's audit records of kills by seccomp: type AUDIT_SECCOMP (kernel/auditsc.c, `audit_seccomp`). Holders
  * of CAP_AUDIT_READ receive them, with or without auditd.
  */
+
 import { statSync } from "node:fs";
 import { callNumber } from "./call-numbers.ts";
 import { close, pollFor } from "./descriptors.ts";
 import { native } from "./native.ts";
+import { closeOnExec } from "./open-numbers.ts";
 
 const netlink = { family: 16, audit: 9 } as const; // AF_NETLINK, NETLINK_AUDIT
-const rawSocket = 3 | 0o2000000 | 0o4000; // SOCK_RAW, and SOCK_CLOEXEC and SOCK_NONBLOCK (include/linux/net.h)
+const rawSocket = 3 | closeOnExec | 0o4000; // SOCK_RAW, and SOCK_CLOEXEC and SOCK_NONBLOCK (include/linux/net.h)
 const readLogGroup = 1; // AUDIT_NLGRP_READLOG
 const seccompRecord = 1326; // AUDIT_SECCOMP
 const headerSize = 16; // struct nlmsghdr

@@ -2,11 +2,13 @@
  * Prints a call's registers as strace does: flags by name, AT_FDCWD, hexadecimal addresses. It does not read the
  * caller's memory, so it shows pointers as addresses.
  */
+
 import type { ArchitectureName } from "./architecture.ts";
 import { auditArchitecture, x32Bit } from "./architecture.ts";
 import type { CallDescription, CallParameter, NameSet } from "./call.ts";
 import { callByNumber, registerOf } from "./calls.ts";
 import { namesFor } from "./flags.ts";
+import { atWorkingDirectory } from "./open-numbers.ts";
 
 type Name = NameSet["members"][number];
 
@@ -77,7 +79,7 @@ function integer(parameter: CallParameter, bits: bigint): string {
   const descriptor = /fd$/.test(parameter.name);
   // Many calls declare a descriptor as unsigned, but -1 is the usual notation.
   const value = parameter.signed || descriptor ? BigInt.asIntN(parameter.width, bits) : bits;
-  if (value === -100n && descriptor) return "AT_FDCWD";
+  if (value === BigInt(atWorkingDirectory) && descriptor) return "AT_FDCWD";
   if (parameter.type === "umode_t" || parameter.type === "mode_t") return bits === 0n ? "0" : `0${bits.toString(8)}`;
   return value >= 1n << 40n || value <= -(1n << 40n) ? hexadecimal(bits) : String(value);
 }

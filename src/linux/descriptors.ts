@@ -1,7 +1,9 @@
 /** Descriptors: poll, epoll, and passing descriptors over a socket. */
+
 import { callNumber } from "./call-numbers.ts";
 import { errno } from "./errno-numbers.ts";
 import { native, required } from "./native.ts";
+import { atWorkingDirectory, closeOnExec } from "./open-numbers.ts";
 
 /** include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h; the bits are the same in both. */
 export const pollBits = { in: 0x1, out: 0x4, error: 0x8, hangUp: 0x10 } as const;
@@ -85,13 +87,10 @@ export function hasRoom(descriptor: number): boolean {
   return native().syscall(callNumber("ppoll"), entry, 1, new BigInt64Array(2), null, 0) > 0;
 }
 
-/** O_CLOEXEC, SOCK_CLOEXEC, EPOLL_CLOEXEC; not FD_CLOEXEC. */
-const closeOnExec = 0o2000000;
 /** F_SETFD of fcntl(2). */
 export const setDescriptorFlags = 2;
 /** FD_CLOEXEC */
 export const closeOnExecFlag = 1;
-const atWorkingDirectory = -100; // AT_FDCWD
 
 export function createEpoll(): number {
   return required("epoll_create1", native().syscall(callNumber("epoll_create1"), closeOnExec));

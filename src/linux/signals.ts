@@ -11,6 +11,7 @@ export const signals = {
   SIGALRM: 14,
   SIGTERM: 15,
   SIGSTKFLT: 16,
+  SIGCHLD: 17,
   SIGTSTP: 20,
   SIGTTIN: 21,
   SIGTTOU: 22,

@@ -3,10 +3,12 @@
  * `SIGTERM`, `NULL`. The register does not show the memory behind a pointer, so `"/bin/sh"`, `{sa_family=AF_INET, …}`,
  * `[…]`, `127.0.0.1:80`, `EFAULT` and `…` all stand for some address; `written-memory.ts` reads the memory.
  */
+
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { ArgumentKind, CallParameter, NameSet } from "../linux/call.ts";
 import { nameSet } from "../linux/flags.ts";
+import { atWorkingDirectory } from "../linux/open-numbers.ts";
 import { fitsWord } from "../linux/word.ts";
 import { readNumber } from "./numbers.ts";
 
@@ -89,7 +91,7 @@ function readAddress(text: string): bigint | undefined {
 
 /** Sets of names that are accepted for plain integers. */
 const everywhere: ReadonlyMap<string, bigint> = new Map([
-  ["AT_FDCWD", -100n],
+  ["AT_FDCWD", BigInt(atWorkingDirectory)],
   ["NULL", 0n],
   ["true", 1n],
   ["false", 0n],

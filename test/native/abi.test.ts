@@ -29,6 +29,7 @@ import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-ar
 import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
 import { mostDeaths } from "../../src/linux/native.ts";
+import { atWorkingDirectory, closeOnExec } from "../../src/linux/open-numbers.ts";
 import { judgedLayout } from "../../src/linux/pinned-calls.ts";
 import { cloneFlag } from "../../src/linux/process-calls.ts";
 import { traceEvent, traceOptions } from "../../src/linux/ptrace.ts";
@@ -297,6 +298,8 @@ describe("numbers of the kernel", () => {
       ["EPOLLHUP", pollBits.hangUp],
       ["F_SETFD", setDescriptorFlags],
       ["FD_CLOEXEC", closeOnExecFlag],
+      ["AT_FDCWD", atWorkingDirectory],
+      ["O_CLOEXEC", closeOnExec],
     ];
     const headers = ["errno", "ptrace", "eventpoll", "fcntl", "sched"].map((name) => `<linux/${name}.h>`);
     expect(faultsOf([...headers, "<asm/signal.h>"], facts)).toBe("");

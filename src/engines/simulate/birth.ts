@@ -3,12 +3,12 @@
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
+import { signals } from "../../linux/signals.ts";
 import type { Birth, SimulatedCall } from "./model.ts";
 import type { Bits } from "./unknown/known-bits.ts";
 
 /** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID: glibc's pthread_create. */
 const threadFlags = 0x003d_0f00n;
-const SIGCHLD = 17n;
 
 /** The kind of task that a native call would create; undefined for none. The bits are the flags of clone and clone3. */
 export function birthKind(
@@ -37,5 +37,5 @@ export function birthCall(architecture: ArchitectureName, by: BirthCall): Simula
   const clone = callNumber("clone", architecture);
   if (by === "thread") return { number: clone, arguments: [threadFlags] };
   const number = callNumber(by, architecture);
-  return number < 0 || by === "clone" ? { number: clone, arguments: [SIGCHLD] } : { number };
+  return number < 0 || by === "clone" ? { number: clone, arguments: [BigInt(signals.SIGCHLD)] } : { number };
 }

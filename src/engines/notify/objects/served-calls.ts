@@ -3,6 +3,7 @@
  * supervisor judges it, and the addon opens or connects to it on the caller's behalf. Such a call reaches the loop twice:
  * when it is made, and when its object is held.
  */
+
 import { type HoldObstacle, holdObstacles } from "../../../events/record.ts";
 import type { ResolvedObject } from "../../../ir/observation.ts";
 import { type Memory, type ObservationOfCall, readSocketAddress } from "../../../ir/observe.ts";
@@ -11,17 +12,17 @@ import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native, required } from "../../../linux/native.ts";
+import { atWorkingDirectory, closeOnExec } from "../../../linux/open-numbers.ts";
 import { ObservationFailure, type Observer } from "../pin/observer.ts";
 import { keyOf, objectsOf } from "./objects-of.ts";
 
 /** The addon's numbers (enum order_kind in native/addon/objects.h). */
 export const orderKinds = { open: 0n, openat2: 1n, connect: 2n } as const;
-/** AT_FDCWD (include/uapi/linux/fcntl.h). */
-const workingDirectory = -100n;
+const workingDirectory = BigInt(atWorkingDirectory);
 /** O_CREAT | O_WRONLY | O_TRUNC, the same on both architectures. */
 const creatFlags = 0o1101n;
-/** O_PATH, O_CLOEXEC, and flags whose numbers differ between architectures (arch/arm64/include/uapi/asm/fcntl.h). */
-const [pathOnly, closeOnExec] = [0x20_0000n, 0x8_0000n];
+/** O_PATH, and flags whose numbers differ between architectures (arch/arm64/include/uapi/asm/fcntl.h). */
+const pathOnly = 0x20_0000n;
 const directoryFlags = {
   x86_64: { directory: 0x1_0000n, noFollow: 0x2_0000n },
   aarch64: { directory: 0x4000n, noFollow: 0x8000n },
@@ -188,7 +189,7 @@ export class ServedCalls {
   #withoutPathOnly(flags: bigint): bigint | undefined {
     const { directory, noFollow } = this.#directoryFlags;
     if ((flags & pathOnly) === 0n || (flags & directory) === 0n) return undefined;
-    return flags & (directory | noFollow | closeOnExec);
+    return flags & (directory | noFollow | BigInt(closeOnExec));
   }
 
   /** openat2's structure. If the policy asks about it, the bytes are those that it judges: they are read once. */

@@ -21,7 +21,7 @@ import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
-import { windowRange } from "./window-rules.ts";
+import { doNotFork, windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
 export const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
@@ -30,7 +30,6 @@ export const closeMark = 0x7063_7573;
 /** END_MARK in native/addon/pin.h. */
 export const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
-const doNotFork = 10;
 
 /** A test that the word at `at` is one of these values. */
 interface Condition {

@@ -31,7 +31,7 @@ const more = { copyToX: 0x07, addX: 0x0c } as const;
 
 const mapFixed = 0x10;
 const remapFixed = 2;
-const doNotFork = 10; // MADV_DONTFORK
+export const doNotFork = 10; // MADV_DONTFORK
 const setMemoryMap = 35; // PR_SET_MM
 /** The bits of the high half that belong to an address. */
 const addressBits = 0x00ff_ffff;

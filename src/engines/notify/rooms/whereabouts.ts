@@ -4,9 +4,11 @@
  * `/proc/TID/syscall` shows the call of a sleeping thread, and "running" for any other (lib/syscall.c). If number,
  * registers and instruction are equal, it is the same call, because the filter asks about each new one.
  */
+
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native } from "../../../linux/native.ts";
+import { atWorkingDirectory, closeOnExec } from "../../../linux/open-numbers.ts";
 import { dataLayout } from "../../../linux/pinned-calls.ts";
 
 export type Whereabouts =
@@ -19,8 +21,6 @@ export type Whereabouts =
   /** We may not look at it (ptrace(2), hidepid of proc(5)), or our table of descriptors is full. */
   | "hidden";
 
-const readOnly = 0o2000000; // O_CLOEXEC
-const workingDirectory = -100; // AT_FDCWD
 const buffer = new Uint8Array(512);
 const latin1 = new TextDecoder("latin1");
 
@@ -28,7 +28,7 @@ const latin1 = new TextDecoder("latin1");
 function read(path: string): string | number {
   const { syscall } = native();
   const name = Buffer.from(`/proc/${path}\0`);
-  const file = syscall(callNumber("openat"), workingDirectory, name, readOnly, 0);
+  const file = syscall(callNumber("openat"), atWorkingDirectory, name, closeOnExec, 0);
   if (file < 0) return file;
   const length = syscall(callNumber("read"), file, buffer, buffer.length);
   syscall(callNumber("close"), file);
@@ -99,7 +99,7 @@ export function waitingSignals(tid: number): { readonly own: boolean; readonly s
 const statusBuffer = new Uint8Array(8192);
 function status(tid: number): string {
   const { syscall } = native();
-  const file = syscall(callNumber("openat"), workingDirectory, Buffer.from(`/proc/${tid}/status\0`), readOnly, 0);
+  const file = syscall(callNumber("openat"), atWorkingDirectory, Buffer.from(`/proc/${tid}/status\0`), closeOnExec, 0);
   if (file < 0) return "";
   const length = syscall(callNumber("read"), file, statusBuffer, statusBuffer.length);
   syscall(callNumber("close"), file);

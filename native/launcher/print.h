@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* The exit statuses of portcullis itself (docs/language.md, "Exit status"). */
+/* The exit statuses of portcullis itself (docs/cli.md, "Exit status"). */
 enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 void print(const char *text);

@@ -1,4 +1,4 @@
-/** The command was not started. `status` is the exit status: 125, 126 or 127 (docs/language.md, "Exit status"). */
+/** The command was not started. `status` is the exit status: 125, 126 or 127 (docs/cli.md, "Exit status"). */
 export class StartError extends Error {
   override readonly name = "StartError";
   readonly status: 125 | 126 | 127;

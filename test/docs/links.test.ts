@@ -1,4 +1,4 @@
-/** Every relative link of the documents leads to a file, and every anchor to a heading. */
+/** Every relative link of the documents leads to a file, every anchor and every section that a comment cites to a heading. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -37,4 +37,31 @@ describe("the links of", () => {
     }
     expect(broken).toEqual([]);
   });
+});
+
+/** Headings, and the words in bold that begin a paragraph. */
+function sectionsOf(file: string): ReadonlySet<string> {
+  const text = readFileSync(file, "utf8").replaceAll("`", "");
+  const found = [...text.matchAll(/^#{1,6} (.*)$|\*\*([^*]+?)\.?\*\*/gm)];
+  return new Set(found.map(([, heading, bold]) => (heading ?? bold)!.toLowerCase()));
+}
+
+const cited = new RegExp(`(${documents.join("|").replaceAll(".", "\\.")}), "([^"]+)"`, "g");
+
+it("the sections that comments cite exist", () => {
+  const folders = ["src", "native", "bench", "tools", "test", "kernel/machine", "kernel/criu"];
+  const sources = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => /\.(?:ts|mjs|c|h)$/.test(file))
+      .map((file) => join(folder, file)),
+  );
+  const missing: string[] = [];
+  for (const source of sources) {
+    // A citation may be broken between the lines of a comment.
+    const text = readFileSync(source, "utf8").replace(/\n\s*(?:\*|\/\/) ?/g, " ");
+    for (const [citation, file = "", section = ""] of text.matchAll(cited)) {
+      if (!sectionsOf(file).has(section.toLowerCase())) missing.push(`${source}: ${citation}`);
+    }
+  }
+  expect(missing).toEqual([]);
 });

@@ -28,6 +28,7 @@
 
 /* Milliseconds between the signal that ends a tree and SIGKILL (docs/engines.md). */
 enum { GRACE = 2000, NO_TIMEOUT = -1 };
+enum { MAX_GIVEN = 64 };
 
 static const struct launch *own;
 static struct orders orders;
@@ -62,12 +63,30 @@ static void report_fault(const struct fault *fault) {
   }
 }
 
+/* Requested descriptors, which have become close-on-exec. */
+static int given[MAX_GIVEN], given_count;
+
+/*
+ * Of the descriptors of this process, only those that it was started with are not close-on-exec. All others, also those
+ * of the front, are ours.
+ */
+static long check_inherited(int descriptor) {
+  for (int i = 0; i < given_count; i++)
+    if (given[i] == descriptor) return 0;
+  long flags = CALL(__NR_fcntl, descriptor, F_GETFD, 0);
+  if (flags < 0) return flags;
+  if (flags & FD_CLOEXEC) return -EBADF;
+  if (descriptor <= 2) return 0;
+  if (given_count == MAX_GIVEN) return -EMFILE;
+  given[given_count++] = descriptor;
+  return 0;
+}
+
 static void send_descriptor(int descriptor) {
   struct message message = {GIVEN, 0, processes.launcher, 0};
-  int is_ours = descriptor < 0 || descriptor == own->node || descriptor == own->front;
-  long flags = is_ours ? -EBADF : CALL(__NR_fcntl, descriptor, F_GETFD, 0);
-  if (flags < 0) {
-    message.value = (int)-flags;
+  long error = check_inherited(descriptor);
+  if (error < 0) {
+    message.value = (int)-error;
     send_message(own->node, &message, 0, 0);
     return;
   }

@@ -92,7 +92,13 @@ function openOutput(
 
 /** The same destination, if this process lacks the descriptors that portcullis was started with. */
 function reachable(destination: Destination): Destination {
-  if ("file" in destination) return { file: callersFile(destination.file) };
+  if ("file" in destination) {
+    try {
+      return { file: callersFile(destination.file) };
+    } catch (error) {
+      throw error instanceof StartError ? new DestinationError(error.message, error.help) : error;
+    }
+  }
   const own = destination.fd === 2 ? 2 : callersDescriptor(destination.fd);
   if (own >= 0) return { fd: own };
   throw notOpen(destination.fd, errnoText(-own));

@@ -5,7 +5,8 @@
  * still has all attributes that the command inherits. Otherwise this file starts it, and the command inherits Node's.
  */
 
-import { read } from "node:fs";
+import { read, readlinkSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, receiveWithDescriptors, socketPair } from "../linux/descriptors.ts";
 import { errnoName } from "../linux/errno.ts";
@@ -218,17 +219,36 @@ export function launcherProcess(): number | undefined {
 }
 
 /**
- * The same file under a name that this process can open. Names like /dev/fd/63 (`>(…)` of a shell) or /dev/stdin mean
- * descriptors with which portcullis was started, and Node does not have them.
+ * The same file under a name that this process can open. Names like /dev/fd/63 (`>(…)` of a shell), /dev/stdin, or links
+ * to them mean descriptors with which portcullis was started, and Node has others of these numbers.
+ *
+ * @throws StartError if portcullis was started without the descriptor
  */
 export function callersFile(file: string): string {
   if (frontSocket() === undefined) return file;
-  const numbered = /^\/(?:dev\/fd|proc\/(?:self|thread-self)\/fd)\/(\d{1,6})$/.exec(file)?.[1];
-  const standard = ["/dev/stdin", "/dev/stdout", "/dev/stderr"].indexOf(file);
-  const descriptor = numbered !== undefined ? Number(numbered) : standard;
-  if (descriptor < 0 || descriptor === 2) return file;
+  const descriptor = ownDescriptor(file);
+  if (descriptor === undefined || descriptor === 2) return file;
   const own = callersDescriptor(descriptor);
-  return own < 0 ? file : `/dev/fd/${own}`;
+  if (own >= 0) return `/dev/fd/${own}`;
+  const name = errnoName(-own) ?? `errno ${-own}`;
+  throw new StartError(125, `${file}: file descriptor ${descriptor} is not open (${name})`, "open it in the shell");
+}
+
+/** The descriptor of this process that the file's name leads to. */
+function ownDescriptor(file: string): number | undefined {
+  const folder = new RegExp(`^/proc/${process.pid}/(?:task/\\d+/)?fd$`);
+  let name = file;
+  try {
+    for (let links = 0; links < 40; links++) {
+      const parent = realpathSync.native(dirname(name));
+      const last = basename(name);
+      if (folder.test(parent) && /^\d{1,6}$/.test(last)) return Number(last);
+      name = resolve(parent, readlinkSync(join(parent, last)));
+    }
+  } catch {
+    // The name leads to no link.
+  }
+  return undefined;
 }
 
 /** Starts the launcher, if the front has not started this process. Returns our end of the socket. */

@@ -118,6 +118,36 @@ describe("open descriptors", () => {
     expect(ran.stdout).toContain('"verdict":"deny"');
   });
 
+  // Node has files of its own under these numbers: the code of its threads, and the memory that they share.
+  test("a name that leads to a closed descriptor is an error, and no file of Node", () => {
+    const script = `ln -sf /dev/fd/12 twelve
+for name in /dev/fd/3 /dev/fd/11 /proc/self/fd/12 /dev/../dev/fd/15 /proc/thread-self/fd/16 twelve; do
+  "$portcullis" run -p exec-once --events "$name" -- echo ran
+  "$portcullis" run -p "$name" -- echo ran
+  "$portcullis" record -q -o "$name" -- echo ran
+done 3<&- 11<&- 12<&- 15<&- 16<&-`;
+    const { stdout, stderr } = shell(script);
+    expect(stdout).toBe("");
+    const lines = stderr.split("\n").filter((line) => line.startsWith("error"));
+    expect(lines).toHaveLength(18);
+    for (const line of lines) expect(line).toMatch(/^error P09\d\d: .*file descriptor \d+ is not open \(EBADF\)$/);
+  });
+
+  test("a link to an open descriptor names that descriptor", () => {
+    const script = `ln -sf /dev/fd/12 twelve
+"$portcullis" run -p exec-once --events twelve -- bash -c /bin/true 12>events; grep -c execve events`;
+    expect(shell(script).stdout).toBe("1\n");
+  });
+
+  test("a descriptor of the launcher's own is none that the caller passed", () => {
+    const script = `for fd in 3 4 5 6 7 8 9; do "$portcullis" run -p exec-once --events fd:$fd -- echo ran; done`;
+    const { stdout, stderr } = shell(`exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; ${script}`);
+    expect({ stdout, errors: stderr.match(/^error P0910: file descriptor \d is not open \(EBADF\)$/gm) }).toEqual({
+      stdout: "",
+      errors: [3, 4, 5, 6, 7, 8, 9].map((fd) => `error P0910: file descriptor ${fd} is not open (EBADF)`),
+    });
+  });
+
   test("a closed descriptor is an error", () => {
     const ran = shell('"$portcullis" run -p exec-once --events fd:77 -- echo ran');
     expect(ran).toMatchObject({ status: 125, stdout: "" });

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { callersFile } from "../../engines/launcher.ts";
+import { StartError } from "../../engines/start-error.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { capabilityNames } from "../../linux/capability-names.ts";
@@ -85,6 +86,15 @@ export function noMoreWords(words: readonly string[]): void {
  */
 const packagePrefix = "portcullis/policies/";
 
+function reachable(file: string): string {
+  try {
+    return callersFile(file);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    throw new Failure([diagnostic("P0901", error.message, { help: error.help })]);
+  }
+}
+
 /**
  * The file of a named policy. A bare name that is not a file, also one of against/, means one of the package's policies.
  * If a file has that name with a suffix, the bare name is ambiguous and refused.
@@ -95,12 +105,12 @@ export function policyFile(named: string, workingDirectory: string): string {
   const isBare = /^(?:against\/)?[A-Za-z0-9_-]+$/.test(named);
   const path = resolve(workingDirectory, named);
   // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
-  if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return callersFile(named);
+  if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return reachable(named);
   if (named.startsWith(packagePrefix)) {
     const inPackage = packageFile(join("policies", join("/", named.slice(packagePrefix.length))));
-    return existsSync(inPackage) ? inPackage : callersFile(named);
+    return existsSync(inPackage) ? inPackage : reachable(named);
   }
-  if (!isBare) return callersFile(named);
+  if (!isBare) return reachable(named);
   const ready = packageFile(`policies/${named}.ts`);
   const beside = [".ts", ".json", ".pcl"].map((ending) => `${named}${ending}`);
   const file = beside.find((one) => existsSync(resolve(workingDirectory, one)));

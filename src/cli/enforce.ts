@@ -1,6 +1,6 @@
 /** Runs a command under a compiled policy and sends its events to their destination. Loads no compiler. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { callersDescriptor, callersFile, errnoText } from "../engines/launcher.ts";
+import { callersDescriptor, callersOpenFile, errnoText } from "../engines/launcher.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../engines/registry.ts";
 import { StartError } from "../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen } from "../events/channel.ts";
@@ -94,7 +94,9 @@ function openOutput(
 function reachable(destination: Destination): Destination {
   if ("file" in destination) {
     try {
-      return { file: callersFile(destination.file) };
+      // Not opened again: the command may write to the same file, at the offset that both share.
+      const fd = callersOpenFile(destination.file);
+      return fd === undefined ? destination : { fd };
     } catch (error) {
       throw error instanceof StartError ? new DestinationError(error.message, error.help) : error;
     }

@@ -225,11 +225,21 @@ export function launcherProcess(): number | undefined {
  * @throws StartError if portcullis was started without the descriptor
  */
 export function callersFile(file: string): string {
-  if (frontSocket() === undefined) return file;
+  const own = callersOpenFile(file);
+  return own === undefined ? file : `/dev/fd/${own}`;
+}
+
+/**
+ * The descriptor in this process, if the file's name leads to one with which portcullis was started.
+ *
+ * @throws StartError if portcullis was started without the descriptor
+ */
+export function callersOpenFile(file: string): number | undefined {
+  if (frontSocket() === undefined) return undefined;
   const descriptor = ownDescriptor(file);
-  if (descriptor === undefined || descriptor === 2) return file;
+  if (descriptor === undefined || descriptor === 2) return descriptor;
   const own = callersDescriptor(descriptor);
-  if (own >= 0) return `/dev/fd/${own}`;
+  if (own >= 0) return own;
   const name = errnoName(-own) ?? `errno ${-own}`;
   throw new StartError(125, `${file}: file descriptor ${descriptor} is not open (${name})`, "open it in the shell");
 }

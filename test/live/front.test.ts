@@ -133,6 +133,15 @@ done 3<&- 11<&- 12<&- 15<&- 16<&-`;
     for (const line of lines) expect(line).toMatch(/^error P09\d\d: .*file descriptor \d+ is not open \(EBADF\)$/);
   });
 
+  test("events in the file of the command's output neither overwrite it nor are overwritten", () => {
+    const script = "echo before; /bin/true; until [[ $(<both) == *execve* ]]; do :; done; echo after";
+    const run = `"$portcullis" run -p exec-once --events /dev/stdout -- bash -c '${script}' >both; cat both`;
+    const lines = shell(run).stdout.split("\n");
+    expect(lines.filter((line) => !line.startsWith("{"))).toEqual(["before", "after", ""]);
+    const events = lines.filter((line) => line.startsWith("{"));
+    expect(events.map((line) => (JSON.parse(line) as { call: string }).call)).toEqual(["execve"]);
+  });
+
   test("a link to an open descriptor names that descriptor", () => {
     const script = `ln -sf /dev/fd/12 twelve
 "$portcullis" run -p exec-once --events twelve -- bash -c /bin/true 12>events; grep -c execve events`;

@@ -66,6 +66,11 @@ check("with -q the command replaces the started process, and no other process re
   const outcome = run(portcullis, ...engine, "-q", "-p", "children", "--", "/bin/sh", "-c", "echo $$");
   return differs(outcome, { status: 0, stdout: `${outcome.pid}\n` });
 });
+check("with -q the command does not wait for processes that the caller had before", () => {
+  const former = 'sleep 300 >/dev/null 2>&1 & exec "$@" -- /bin/sh -c \'kill "$0" && echo alive\' $!';
+  const words = [portcullis, ...engine, "-q", "-p", "children"];
+  return differs(run("sh", "-c", former, "sh", ...words), { status: 0, stdout: "alive\n" });
+});
 check(
   "the command's own status, and its signals, are portcullis's",
   () =>

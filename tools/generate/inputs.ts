@@ -212,6 +212,7 @@ export const allInputs: readonly string[] = [
     ...architectureHeaders.aarch64,
     ...commonHeaders,
     ...errnoHeaders,
+    "arch/x86/include/asm/processor.h",
     "include/linux/fcntl.h",
     "include/linux/file.h",
     "include/linux/iocontext.h",

@@ -70,6 +70,13 @@ const packetProtocol: Citation = {
   file: "net/packet/af_packet.c",
   line: "__be16 proto = (__force __be16)protocol; /* weird, but documented */",
 };
+const coreScheduling: readonly Citation[] = [
+  { file: "kernel/sys.c", line: "error = sched_core_share_pid(arg2, arg3, arg4, arg5);" },
+  {
+    file: "include/linux/sched.h",
+    line: "extern int sched_core_share_pid(unsigned int cmd, pid_t pid, enum pid_type type,",
+  },
+];
 const opens = ["open", "openat", "open_by_handle_at"];
 const pathOpen = [
   { file: "fs/open.c", line: "#define O_PATH_FLAGS		(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)" },
@@ -376,13 +383,28 @@ export const rewriteRules: readonly RewriteRule[] = [
     "prctl",
     "arg2",
     "option",
-    ["PR_SET_MM", "PR_SET_PTRACER"],
+    ["PR_SET_MM", "PR_SET_PTRACER", "PR_SET_TSC", "PR_SCHED_CORE"],
     [
       { file: "kernel/sys.c", line: "error = prctl_set_mm(arg2, arg3, arg4, arg5);" },
       { file: "kernel/sys.c", line: "static int prctl_set_mm(int opt, unsigned long addr," },
       { file: "security/yama/yama_lsm.c", line: "tracer = find_get_task_by_vpid(arg2);" },
+      { file: "kernel/sys.c", line: "error = SET_TSC_CTL(arg2);" },
+      { file: "arch/x86/include/asm/processor.h", line: "extern int set_tsc_mode(unsigned int val);" },
+      ...coreScheduling,
     ],
   ),
+  ...["arg3", "arg4"].map((parameter) => low32("prctl", parameter, "option", ["PR_SCHED_CORE"], coreScheduling)),
+  {
+    calls: ["prctl"],
+    parameter: "arg3",
+    when: [
+      { parameter: "option", mask: everyBit, values: ["PR_SET_MM"] },
+      { parameter: "arg2", mask: everyBit, values: ["PR_SET_MM_EXE_FILE"] },
+    ],
+    clear: upperHalf,
+    does: "uses the low 32 bits if `option` is PR_SET_MM and `arg2` is PR_SET_MM_EXE_FILE",
+    cited: [{ file: "kernel/sys.c", line: "return prctl_set_mm_exe_file(mm, (unsigned int)addr);" }],
+  },
   {
     calls: ["prctl"],
     parameter: "arg2",

@@ -413,6 +413,29 @@ static long prctl_memory(word option) {
 
 static long prctl_tracer(word tracer) { return CALL(SYS_prctl, PR_SET_PTRACER, tracer, 0L, 0L, 0L); }
 
+static long prctl_counter(word mode) {
+  long value = CALL(SYS_prctl, PR_SET_TSC, mode, 0L, 0L, 0L);
+
+  prctl(PR_SET_TSC, PR_TSC_ENABLE, 0L, 0L, 0L);
+  return value;
+}
+
+/* A kernel without core scheduling answers EINVAL, one on a machine whose cores have one thread each ENODEV. */
+static long core(word command, word process, word scope) {
+  unsigned long cookie;
+  long value = CALL(SYS_prctl, PR_SCHED_CORE, command, process, scope, &cookie);
+
+  return value == -ENODEV ? -EINVAL : value;
+}
+
+static long core_command(word command) { return core(command, 0, 0); }
+
+static long core_process(word process) { return core(PR_SCHED_CORE_GET, process, 0); }
+
+static long core_scope(word scope) { return core(PR_SCHED_CORE_GET, 0, scope); }
+
+static long prctl_program(word fd) { return CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_EXE_FILE, fd, 0L, 0L); }
+
 /* Of a child that stops for its parent. */
 static long ptrace_registers(word type) {
   char registers[1024];
@@ -512,6 +535,11 @@ int main(void) {
   try("ptrace.addr", ptrace_registers, 1UL << 32 | 1, 1, 999, "request=16900");
   try("prctl.arg2", prctl_memory, 1UL << 32 | 15, 15, 99, "option=35 newer=1");
   try("prctl.arg2", prctl_tracer, 0xffffffff, -1UL, 1UL << 22 | 1, "option=1499557217 newer=22");
+  try("prctl.arg2", prctl_counter, 1UL << 32 | PR_TSC_ENABLE, PR_TSC_ENABLE, 99, "option=26 newer=22");
+  try("prctl.arg2", core_command, 1UL << 32 | PR_SCHED_CORE_GET, PR_SCHED_CORE_GET, 99, "option=62 newer=22");
+  try("prctl.arg3", core_process, 1UL << 32, 0, 0x7fffffff, "option=62 newer=22");
+  try("prctl.arg4", core_scope, 1UL << 32, 0, 99, "option=62 newer=22");
+  try("prctl.arg3", prctl_program, 1UL << 32 | 1000, 1000, 999, "option=35 arg2=13 newer=1");
   try("unshare.flags", unshare_flags, 1 << 20, 1 << 20 | 1 << 17, 0, "newer=22");
   return 0;
 }

@@ -8,7 +8,9 @@ import { type SplitOptions, splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { opcode } from "../compile/classic/instruction.ts";
 import { verdictWord } from "../compile/classic/verdict-word.ts";
+import { isExpectedRefusal } from "../events/expected.ts";
 import type { Program } from "../ir/program.ts";
+import { callNumber } from "../linux/call-numbers.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { type ReturnAction, returnWord, splitReturnWord } from "../linux/return-word.ts";
 
@@ -34,6 +36,8 @@ export interface StaticFilter {
   readonly split: SplitPolicy;
   readonly target: ClassicTarget;
   readonly classic: ClassicProgram;
+  /** The verdict that is never an event, and the positions of its returns. */
+  readonly expected: { readonly verdict: number | undefined; readonly returns: ReadonlySet<number> };
 }
 
 export interface StaticFilterOptions {
@@ -46,41 +50,77 @@ export interface StaticFilterOptions {
 }
 
 const ask = returnWord("USER_NOTIF");
+/** Not an errno. It gives the expected refusal returns of its own, which other refusals with ENOSYS do not share. */
+const mark = returnWord("ERRNO", 0xffff);
 
 /** Throws a FilterTooLargeError where the filter would have more than 4096 instructions. */
 export function staticFilter(profile: FilterProfile, program: Program, options: StaticFilterOptions): StaticFilter {
   const split = splitPolicy(program, profile.supervision(program));
   const word = options.word ?? ((verdict) => verdictWord(program.verdicts[verdict]!));
   const asks = profile.asks && options.alone !== true;
+  const verdict = asks ? expectedVerdict(program, split) : undefined;
+  const wordOf = (leaf: DecisionLeaf, expected: number) => {
+    if (asks && isStateful(leaf)) return ask;
+    return leaf.weakest === verdict ? expected : word(leaf.weakest);
+  };
+  const plain = verdict === undefined ? 0 : word(verdict);
   const target: ClassicTarget = {
-    leaf: (leaf) => (asks && isStateful(leaf) ? ask : word(leaf.weakest)),
+    leaf: (leaf) => wordOf(leaf, plain),
     unknown: returnWord("ERRNO", errno.ENOSYS),
     foreign: returnWord("ERRNO", errno.ENOSYS),
     always: returnWord("ALLOW"),
     launcherToken: options.armed ? [0, 0, 0, 0] : undefined,
     launcherInstalls: profile.launcherCalls.includes("seccomp"),
   };
-  return { split, target, classic: compileClassic(program, split, target) };
+  const classic = compileClassic(program, split, { ...target, leaf: (leaf) => wordOf(leaf, mark) });
+  const returns = new Set<number>();
+  const instructions = classic.instructions.map((instruction, position) => {
+    if (instruction.code !== opcode.return || instruction.k !== mark) return instruction;
+    returns.add(position);
+    return { ...instruction, k: plain };
+  });
+  return { split, target, classic: { ...classic, instructions }, expected: { verdict, returns } };
+}
+
+/**
+ * The verdict of clone3 if it is refused as C libraries expect, and no other call has this verdict. The kernel gives it
+ * itself: no supervisor has to answer, and no signal can make it EINTR, after which C libraries do not try clone.
+ */
+function expectedVerdict(program: Program, split: SplitPolicy): number | undefined {
+  const clone3 = callNumber("clone3", program.architecture);
+  const decision = split.get(clone3);
+  if (decision?.kind !== "leaf" || isStateful(decision)) return undefined;
+  const verdict = decision.weakest;
+  if (!isExpectedRefusal("clone3", program.verdicts[verdict]!)) return undefined;
+  const others = new Map([...split].filter(([number]) => number !== clone3));
+  return [...leavesOf(others)].some(({ weakest }) => weakest === verdict) ? undefined : verdict;
 }
 
 /** The same filter, but it asks the engine instead of giving one of these actions. Cheaper than a second compilation. */
-export function askingOf({ split, target, classic }: StaticFilter, actions: ReadonlySet<ReturnAction>): StaticFilter {
+export function askingOf(
+  { split, target, classic, expected }: StaticFilter,
+  actions: ReadonlySet<ReturnAction>,
+): StaticFilter {
   const changed = (word: number): number => {
     const { action } = splitReturnWord(word);
     return action !== undefined && actions.has(action) ? ask : word;
   };
-  const instructions = classic.instructions.map((instruction) =>
-    instruction.code === opcode.return ? { ...instruction, k: changed(instruction.k) } : instruction,
+  const instructions = classic.instructions.map((instruction, position) =>
+    instruction.code === opcode.return && !expected.returns.has(position)
+      ? { ...instruction, k: changed(instruction.k) }
+      : instruction,
   );
   return {
     split,
     target: {
       ...target,
-      leaf: (leaf) => changed(target.leaf(leaf)),
+      leaf: (leaf) =>
+        leaf.weakest === expected.verdict && !isStateful(leaf) ? target.leaf(leaf) : changed(target.leaf(leaf)),
       unknown: changed(target.unknown),
       foreign: changed(target.foreign),
     },
     classic: { ...classic, instructions },
+    expected,
   };
 }
 

@@ -13,8 +13,12 @@ import {
   when,
 } from "../../../test/live/programs.ts";
 import { decodeInstructions } from "../../compile/classic/instruction.ts";
+import { runClassic } from "../../compile/classic/interpreter.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
 import { Observer } from "../../ir/observe.ts";
+import type { Program } from "../../ir/program.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import type { Mode } from "../engine.ts";
 import { compileForNotify } from "./compile.ts";
 import { notifyFilter } from "./filter.ts";
 import { needsOf } from "./needs.ts";
@@ -54,6 +58,32 @@ describe("a policy without state", () => {
     expect(fallback).toMatchObject({ asks: false, kills: true, traps: false });
     const trapping = compileForNotify(programs["static-trap"]!(), "reported", { killEvents: true }).policy!.filter;
     expect(trapping).toMatchObject({ asks: true, kills: false, traps: true });
+  });
+});
+
+describe("clone3 with ENOSYS", () => {
+  const word = (program: Program, mode: Mode, call: number = number.clone3) =>
+    runClassic(notifyFilter(program, { mode, armed: false }).classic.instructions, {
+      architecture: auditArchitecture.x86_64,
+      number: call,
+      instructionPointer: 0n,
+      arguments: [],
+    }).word;
+  const missing = give(verdicts.missing);
+  const refusing = (...calls: readonly number[]) =>
+    programOf("refusing", { body: [...calls.map((call) => onCall(call, [missing])), give(verdicts.allow)] });
+
+  test("is refused by the kernel, where no signal interrupts it, except in an audit", () => {
+    for (const program of [programs["most-20"]!(), refusing(number.clone3)]) {
+      expect(word(program, "reported")).toBe(errno(38));
+      expect(word(program, "quiet")).toBe(errno(38));
+      expect(word(program, "audit")).toBe(ask);
+    }
+  });
+
+  test("does not make refusals of other calls silent", () => {
+    expect(word(refusing(number.clone3), "reported", 425)).toBe(ask);
+    expect(word(refusing(number.clone3, number.getppid), "reported", number.getppid)).toBe(ask);
   });
 });
 

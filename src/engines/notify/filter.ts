@@ -36,7 +36,10 @@ export function hearing(
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
 ): StaticFilter {
   const isHeard = (action: Action) => heard[mode][action] || (killEvents && kills({ action }));
-  return askingOf(quiet, new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp)));
+  const asked = new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp));
+  // An audit lets also these calls pass.
+  const expected = mode === "audit" ? { verdict: undefined, returns: new Set<number>() } : quiet.expected;
+  return askingOf({ ...quiet, expected }, asked);
 }
 
 /** Whether the filter asks the supervisor about a static verdict, for the sake of the event. */

@@ -378,7 +378,36 @@ export const rewriteRules: readonly RewriteRule[] = [
       },
     ],
   ),
-  low32("ioctl", "arg", "cmd", ["FICLONE"], [{ file: "fs/ioctl.c", line: "CLASS(fd, src_file)(srcfd);" }]),
+  low32(
+    "ioctl",
+    "arg",
+    "cmd",
+    ["FICLONE", "TIOCSCTTY", "TIOCGPTPEER", "TIOCSIG", "TUNSETOWNER", "TUNSETGROUP"],
+    [
+      { file: "fs/ioctl.c", line: "CLASS(fd, src_file)(srcfd);" },
+      {
+        file: "drivers/tty/tty_jobctrl.c",
+        line: "static int tiocsctty(struct tty_struct *tty, struct file *file, int arg)",
+      },
+      { file: "drivers/tty/tty_io.c", line: "return ptm_open_peer(file, tty, (int)arg);" },
+      { file: "drivers/tty/pty.c", line: "return pty_signal(tty, (int) arg);" },
+      { file: "drivers/net/tun.c", line: "owner = make_kuid(current_user_ns(), arg);" },
+      { file: "drivers/net/tun.c", line: "group = make_kgid(current_user_ns(), arg);" },
+      { file: "include/linux/uidgid.h", line: "extern kuid_t make_kuid(struct user_namespace *from, uid_t uid);" },
+      { file: "include/linux/uidgid.h", line: "extern kgid_t make_kgid(struct user_namespace *from, gid_t gid);" },
+    ],
+  ),
+  {
+    calls: ["ioctl"],
+    parameter: "arg",
+    when: [{ parameter: "cmd", mask: everyBit, values: ["TUNSETLINK"] }],
+    clear: "~0xffff",
+    does: "uses the low 16 bits if `cmd` is TUNSETLINK",
+    cited: [
+      { file: "drivers/net/tun.c", line: "tun->dev->type = (int) arg;" },
+      { file: "include/linux/netdevice.h", line: "unsigned short		type;" },
+    ],
+  },
   low32(
     "prctl",
     "arg2",

@@ -11,8 +11,10 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -22,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -383,6 +386,40 @@ static long ficlone(word source) {
   return value;
 }
 
+static long terminal(unsigned int command, word value) {
+  int fd = posix_openpt(O_RDWR | O_NOCTTY);
+  long got;
+
+  unlockpt(fd);
+  got = CALL(SYS_ioctl, fd, command, value);
+  close(fd);
+  return got;
+}
+
+static long peer_flags(word flags) {
+  long fd = terminal(TIOCGPTPEER, flags | O_NOCTTY);
+  long value = fd < 0 ? fd : fcntl(fd, F_GETFL) & O_ACCMODE;
+
+  dispose(fd);
+  return value;
+}
+
+static long terminal_signal(word number) { return terminal(TIOCSIG, number); }
+
+/* A machine without /dev/net/tun answers like a kernel without the rewrite. */
+static long tunnel(unsigned int command, word value) {
+  struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+  int fd = open("/dev/net/tun", O_RDWR);
+  long got = fd < 0 || ioctl(fd, TUNSETIFF, &request) ? -EINVAL : CALL(SYS_ioctl, fd, command, value);
+
+  dispose(fd);
+  return got;
+}
+
+static long tunnel_owner(word owner) { return tunnel(TUNSETOWNER, owner); }
+
+static long tunnel_group(word group) { return tunnel(TUNSETGROUP, group); }
+
 static long set_semaphore(word value) {
   int id = semget(IPC_PRIVATE, 1, 0600);
   long set = CALL(SYS_semctl, id, 0, SETVAL, value);
@@ -522,6 +559,10 @@ int main(void) {
   try("fcntl.arg", fcntl_setfd, 2, 0, 1, "cmd=2");
   try("fcntl.arg", fcntl_setfl, 1UL << 32 | O_WRONLY | O_TRUNC | O_PATH | O_NONBLOCK, O_NONBLOCK, O_APPEND, "cmd=4");
   try("ioctl.arg", ficlone, 1UL << 32 | 1000, 1000, 999, "cmd=1074041865");
+  try("ioctl.arg", peer_flags, 1UL << 32 | O_RDWR, O_RDWR, O_RDONLY, "cmd=21569");
+  try("ioctl.arg", terminal_signal, 1UL << 32 | SIGINT, SIGINT, SIGKILL, "cmd=1074025526");
+  try("ioctl.arg", tunnel_owner, 1UL << 32, 0, 99, "cmd=1074025676 newer=22");
+  try("ioctl.arg", tunnel_group, 1UL << 32, 0, 99, "cmd=1074025678 newer=22");
   try("semctl.arg", set_semaphore, 1UL << 32 | 7, 7, 8, "cmd=16");
   key = CALL(SYS_add_key, "user", "portcullis", "x", 1L, (long)KEY_SPEC_PROCESS_KEYRING);
   if (key > 0) {

@@ -14,19 +14,31 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { aspects } from "../../src/engines/description.ts";
 import { openChannel } from "../../src/events/channel.ts";
 import { socketPair } from "../../src/linux/descriptors.ts";
+import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf } from "./harness.ts";
 
 const program = resolve("bin/portcullis");
+const place = reachableFolder("run");
 
 function built(): string {
   if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
   return program;
+}
+
+/** The command for another user, and copies of the checkout and Node if that user cannot reach them. */
+function builtForOthers(): string[] {
+  const isOwnReachable = isReachable(built());
+  const parts = ["bin", "dist", "policies", "package.json", "node_modules/oxc-parser", "node_modules/@oxc-parser"];
+  if (!isOwnReachable) for (const part of parts) copyFor(place, part, part);
+  const node = isReachable(process.execPath) ? process.execPath : copyFor(place, process.execPath);
+  const command = isOwnReachable ? program : join(place, "bin/portcullis");
+  return asUser(ordinaryUser, "env", `PATH=${dirname(node)}:${process.env["PATH"]}`, command);
 }
 
 interface Options {
@@ -184,9 +196,9 @@ test.for(["the same user", "another user"])(
     expect(() => {
       for (;;) writeSync(filler, Buffer.alloc(4096, "x"));
     }).toThrow("EAGAIN");
-    const words = [built(), "run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true; exit 9"];
-    const setpriv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    const [file, ...rest] = owner === "the same user" ? words : [...setpriv, ...words];
+    const start = owner === "the same user" ? [built()] : builtForOthers();
+    const words = [...start, "run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true; exit 9"];
+    const [file, ...rest] = words;
     const { status } = spawnSync(file!, rest, { stdio: ["ignore", "ignore", writer], timeout: patience.command });
     expect(status).toBe(9);
     for (const fd of [reader, filler, writer]) closeSync(fd);

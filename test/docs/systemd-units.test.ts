@@ -1,7 +1,7 @@
 /** Tests examples/systemd: systemd accepts the units, and starts the example's server at its first connection. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -9,14 +9,16 @@ import { freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
 
 const examples = join(process.cwd(), "examples/systemd");
-const portcullis = join(process.cwd(), "bin/portcullis");
 
-/** The example with the paths of this checkout. */
+/** The example with the paths of this checkout, by links, because a unit must quote spaces and other characters. */
 function here(text: string): string {
+  const links = folder();
+  symlinkSync(process.cwd(), join(links, "checkout"));
+  symlinkSync(process.execPath, join(links, "node"));
   return text
-    .replaceAll("/usr/bin/portcullis", portcullis)
-    .replaceAll("/usr/bin/node", process.execPath)
-    .replaceAll("/usr/local/lib/hello", examples);
+    .replaceAll("/usr/bin/portcullis", join(links, "checkout/bin/portcullis"))
+    .replaceAll("/usr/bin/node", join(links, "node"))
+    .replaceAll("/usr/local/lib/hello", join(links, "checkout/examples/systemd"));
 }
 
 function folder(): string {

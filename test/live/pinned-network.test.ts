@@ -107,6 +107,7 @@ describe("OpenSSH", () => {
   };
   /** In front: keys, a server at $H:$P, and `ask`, which is ssh to it. */
   const setUp = async () => `${await address()}
+ln -s '${server}' server
 ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f user; cp user.pub authorized
 cat > config <<X
 ListenAddress $H:$P
@@ -115,11 +116,11 @@ PidFile $PWD/pid
 AuthorizedKeysFile $PWD/authorized
 StrictModes no
 UsePAM no
-SshdSessionPath ${server}/usr/lib/openssh/sshd-session
-SshdAuthPath ${server}/usr/lib/openssh/sshd-auth
+SshdSessionPath $PWD/server/usr/lib/openssh/sshd-session
+SshdAuthPath $PWD/server/usr/lib/openssh/sshd-auth
 X
 ask() { ssh -F none -o UserKnownHostsFile=$PWD/known -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes -p $P $H "$@"; }
-${server}/usr/sbin/sshd -f $PWD/config -E $PWD/log || exit; await_server
+$PWD/server/usr/sbin/sshd -f $PWD/config -E $PWD/log || exit; await_server
 `;
   /** As root it needs a user and a folder of its own, here in a mount namespace. */
   const namespace = `

@@ -6,7 +6,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { afterAll } from "vitest";
 
 /** Debian's nobody and nogroup. */
@@ -31,7 +31,9 @@ export const asUser = (uid: number, ...command: readonly string[]): string[] => 
 /** Whether an ordinary user can read the file, and execute the file or search the folder. */
 export function isReachable(path: string): boolean {
   if (process.getuid?.() !== 0) return true;
-  const [file, ...words] = asUser(ordinaryUser, "sh", "-c", 'test -r "$1" && test -x "$1"', "sh", path);
+  // A relative path would be searched from the working directory, which a process has even if its user cannot reach it.
+  const whole = resolve(path);
+  const [file, ...words] = asUser(ordinaryUser, "sh", "-c", 'test -r "$1" && test -x "$1"', "sh", whole);
   return spawnSync(file!, words).status === 0;
 }
 

@@ -137,8 +137,11 @@ struct stray {
   struct stray *next;
 };
 
-/* Returns 0, or the positive errno with which the kernel refuses it. */
+/* Returns 0, or the positive errno with which the kernel refuses it. EINTR: another thread of the process executes a program,
+   and that takes long. */
 int seize(pid_t tid);
+/* The same with these options, and EINTR after two milliseconds (seize.c). */
+int seize_promptly(pid_t tid, unsigned long options);
 void interrupt(pid_t tid);
 enum stop await_stop(struct stray **strays, pid_t tid);
 /* The same, with a shorter wait. */

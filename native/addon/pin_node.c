@@ -147,6 +147,19 @@ static napi_value interrupt_thread(napi_env env, napi_callback_info info) {
   return number_of(env, pin_interrupt(call.own, tid));
 }
 
+/* seize(tid, options): 0 or a negative errno; -EINTR after two milliseconds. */
+static napi_value seize_task(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2;
+  int32_t tid;
+  uint32_t options;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+      napi_get_value_int32(env, arguments[0], &tid) != napi_ok ||
+      napi_get_value_uint32(env, arguments[1], &options) != napi_ok)
+    return fail(env, "seize takes (tid, options)");
+  return number_of(env, -seize_promptly(tid, options));
+}
+
 static napi_value of_thread(napi_env env, napi_callback_info info, void (*function)(struct pins *, pid_t)) {
   struct call call;
   int32_t tid;
@@ -244,6 +257,7 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinRefuse", refuse),
       METHOD("pinGiveUp", give_up),
       METHOD("pinInterrupt", interrupt_thread),
+      METHOD("seize", seize_task),
       METHOD("pinHasWaiting", waits),
       METHOD("pinIsLate", is_late),
       METHOD("pinEnded", ended),

@@ -21,7 +21,15 @@
 /* It usually stops within some microseconds: the wait first yields the processor, then sleeps. */
 enum { EAGER_LOOKS = 100, SLEEP = 50000 /* ns */, PATIENT_LOOKS = 20000 /* a second */ };
 
-int seize(pid_t tid) { return ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD) == 0 ? 0 : errno; }
+/* Of the moments that a seizure lasts, while another thread of the process executes a program. */
+enum { MOST_MOMENTS = 50 };
+
+int seize(pid_t tid) {
+  for (int moment = 1;; moment++) {
+    const int error = seize_promptly(tid, PTRACE_O_TRACESYSGOOD);
+    if (error != EINTR || moment == MOST_MOMENTS) return error;
+  }
+}
 
 void interrupt(pid_t tid) { ptrace(PTRACE_INTERRUPT, tid, NULL, NULL); }
 

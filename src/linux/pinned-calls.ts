@@ -48,6 +48,8 @@ export interface PinnedCallFunctions {
    * `pinIsLate` becomes false. Other: it cannot be traced, or has ended.
    */
   pinInterrupt(tid: number): number;
+  /** PTRACE_SEIZE: 0 or a negative errno; -EINTR after two milliseconds. */
+  seize(tid: number, options: number): number;
   /** Whether a notification arrived during the preparation of a caller: `next` returns it without a wait. */
   pinHasWaiting(): boolean;
   pinIsLate(tid: number): boolean;

@@ -12,7 +12,6 @@ const request = {
   cont: 7,
   detach: 17,
   eventMessage: 0x4201,
-  seize: 0x4206,
   interrupt: 0x4207,
   listen: 0x4208,
 } as const;
@@ -24,10 +23,11 @@ export const traceOptions = { creation: 0x2 | 0x4 | 0x8, exec: 0x10 } as const;
 export const traceEvent = { fork: 1, vfork: 2, clone: 3, exec: 4, stop: 128 } as const;
 
 /**
- * Returns 0 or a negative errno: EPERM if another tracer has it, or Yama or credentials forbid it; ESRCH if it is gone.
+ * Returns 0 or a negative errno: EPERM if another tracer has it, or Yama or credentials forbid it; ESRCH if it is gone;
+ * EINTR after two milliseconds, while another thread of its process executes a program.
  */
 export function seize(tid: number, options: number): number {
-  return native().syscall(callNumber("ptrace"), request.seize, tid, 0, options);
+  return native().seize(tid, options);
 }
 
 /** Stops a seized task as soon as possible. */
@@ -96,14 +96,14 @@ const withoutWaiting = 1; // WNOHANG
 
 /** A tracee of this thread that has stopped or ended; "none yet" if all are running; "no tracees" if there are none. */
 export function nextStop(): TraceStop | "none yet" | "no tracees" {
-  const tid = native().syscall(callNumber("wait4"), -1, status, waitAll | onlyOwn | withoutWaiting, null);
-  if (tid > 0) return { tid, status: status[0]! };
-  return tid === -errno.ECHILD ? "no tracees" : "none yet";
+  return stopOfOne(-1);
 }
 
-/** Whether a tracee that is ending has been reaped; reaps it if it has ended. */
-export function isReaped(tid: number): boolean {
-  return native().syscall(callNumber("wait4"), tid, status, waitAll | onlyOwn | withoutWaiting, null) !== 0;
+/** As nextStop, for the tracee with this id only. */
+export function stopOfOne(id: number): TraceStop | "none yet" | "no tracees" {
+  const tid = native().syscall(callNumber("wait4"), id, status, waitAll | onlyOwn | withoutWaiting, null);
+  if (tid > 0) return { tid, status: status[0]! };
+  return tid === -errno.ECHILD ? "no tracees" : "none yet";
 }
 
 /** Yields the processor. */

@@ -26,6 +26,13 @@ for (const { name, uid } of users) {
     expect(out.split("\n").filter((line) => line.startsWith("clone-wrong: -22"))).toHaveLength(25);
   });
 
+  test(`threads that fork while others execute programs do not stop the supervisor, as ${name}`, () => {
+    const rounds = 500;
+    // The former follows forks only, the latter also executions.
+    for (const program of ["most-20", "thread-copied"])
+      expect(run({ program, uid }, victim("crowd"), String(rounds)).out).toBe(`crowd: ${rounds} ended\n`);
+  });
+
   describe(`a fork that the kernel refuses is uncounted before the next call, as ${name}`, () => {
     const failing = (...words: readonly string[]) => run({ program: "most-20", uid }, victim("failing"), ...words).out;
 

@@ -21,7 +21,7 @@
  * | its end | it may have made a child without naming it: the next unknown tracee is that child, if a tracee is left |
  */
 
-import { kernelErrno } from "../../linux/errno-numbers.ts";
+import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
 import { signals } from "../../linux/signals.ts";
@@ -30,9 +30,9 @@ import type { Reservation, TaskRegistry } from "./tasks.ts";
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
  * call that such a stop has interrupted before. `child`: the time until the first stop of a child whose parent has ended
- * without naming it.
+ * without naming it. `seizure`: the time for which another thread of the process, which executes a program, can delay it.
  */
-const patience = { creation: 5, execution: 100, restarted: 100, child: 500 } as const;
+const patience = { creation: 5, execution: 100, restarted: 100, child: 500, seizure: 100 } as const;
 
 /** The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. */
 const eagerLooks = 200;
@@ -84,6 +84,8 @@ export class ForkTracer {
   readonly #early = new Set<number>();
   /** Tracees that were killed before they could be detached. Their parents wait for them until this class has reaped them. */
   readonly #dying = new Set<number>();
+  /** A tracee can exist: wait(2) has not said otherwise since the last one was seized. */
+  #hasTracees = false;
   /** Reservations of parents that ended before they could name the child. */
   readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
   /** The time at which the tracees in `early` are killed. */
@@ -95,9 +97,9 @@ export class ForkTracer {
     this.#options = options;
   }
 
-  /** Whether any task is being traced. */
+  /** Whether any task may be traced, or a reservation waits for its child. */
   get busy(): boolean {
-    return this.#inFlight.size + this.#expected.size + this.#early.size + this.#unnamed.length + this.#dying.size > 0;
+    return this.#hasTracees || this.#unnamed.length > 0;
   }
 
   /** Whether an allowed fork exists whose outcome is not known yet. */
@@ -120,7 +122,7 @@ export class ForkTracer {
       former.until = performance.now() + patience.restarted;
       return "judged";
     }
-    if (former.kind === "creation") this.#registry.cancel(former.reservation);
+    this.#hasFailed(former);
     this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
     if (ptrace.interrupt(tid) === 0) return "stops";
     // The id belongs to another thread by now.
@@ -130,7 +132,16 @@ export class ForkTracer {
 
   /** Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno. */
   seize(tid: number): number {
-    return ptrace.seize(tid, ptrace.traceOptions.creation | ptrace.traceOptions.exec);
+    const options = ptrace.traceOptions.creation | ptrace.traceOptions.exec;
+    const until = performance.now() + patience.seizure;
+    let result = ptrace.seize(tid, options);
+    // The execution that delays it can wait until another thread of the process, a tracee, is reaped (seize.c).
+    while (result === -errno.EINTR && performance.now() < until) {
+      this.advance({ interrupts: false });
+      result = ptrace.seize(tid, options);
+    }
+    if (result === 0) this.#hasTracees = true;
+    return result;
   }
 
   /** The seized thread's fork passes. `call` is its `struct seccomp_data`, unless the call is pinned. */
@@ -142,6 +153,7 @@ export class ForkTracer {
 
   awaitExecution(tid: number, call: Uint8Array | undefined): void {
     const until = performance.now() + patience.execution;
+    this.#registry.executes(tid);
     this.#inFlight.set(tid, { kind: "execution", tid, call, until, isRestarted: false });
   }
 
@@ -171,12 +183,20 @@ export class ForkTracer {
         return count;
       }
       if (stop === "none yet") {
-        for (const tid of this.#dying) if (ptrace.isReaped(tid)) this.#dying.delete(tid);
+        for (const tid of this.#dying) this.#reap(tid);
         if (interrupts) this.#interruptLate();
         return count;
       }
       this.#handle(stop.tid, ptrace.stopOf(stop.status));
     }
+  }
+
+  /** Another thread that executes a program can have got the id meanwhile: its stop is handled, too. */
+  #reap(tid: number): void {
+    const stop = ptrace.stopOfOne(tid);
+    if (stop === "none yet") return;
+    this.#dying.delete(tid);
+    if (stop !== "no tracees") this.#handle(tid, ptrace.stopOf(stop.status));
   }
 
   #handle(tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
@@ -217,7 +237,7 @@ export class ForkTracer {
       this.#detach(one.tid, 0);
       return;
     }
-    if (one.kind === "creation") this.#registry.cancel(one.reservation);
+    this.#hasFailed(one);
     // A stop for a signal holds the signal back, so the detach delivers it. All other stops are our own.
     this.#detach(one.tid, event === 0 ? signal : 0);
   }
@@ -247,6 +267,8 @@ export class ForkTracer {
     this.#inFlight.delete(former);
     // The thread executes a program, so its earlier fork has failed.
     if (caller?.kind === "creation") this.#registry.cancel(caller.reservation);
+    // The former leader has ended without a wait status.
+    this.#dying.delete(pid);
     const leader = this.#inFlight.get(pid);
     if (leader !== undefined) {
       this.#inFlight.delete(pid);
@@ -256,8 +278,14 @@ export class ForkTracer {
     this.#detach(pid, 0);
   }
 
+  /** The call has made nothing. */
+  #hasFailed(one: InFlight): void {
+    if (one.kind === "creation") this.#registry.cancel(one.reservation);
+    else if (one.kind === "execution") this.#registry.notExecuted(one.tid);
+  }
+
   #callerEnded(one: InFlight): void {
-    if (one.kind !== "creation") return;
+    if (one.kind !== "creation") return this.#hasFailed(one);
     if (one.isRestarted) return this.#registry.cancel(one.reservation);
     this.#addUnnamed(one.reservation);
     this.#adoptUnnamed();
@@ -320,8 +348,9 @@ export class ForkTracer {
 
   #forgetAll(): void {
     for (const { reservation } of this.#unnamed.splice(0)) this.#registry.cancel(reservation);
-    for (const one of this.#inFlight.values()) if (one.kind === "creation") this.#registry.cancel(one.reservation);
+    for (const one of this.#inFlight.values()) this.#hasFailed(one);
     this.#inFlight.clear();
+    this.#hasTracees = false;
     this.#expected.clear();
     this.#early.clear();
     this.#dying.clear();
@@ -333,6 +362,8 @@ export class ForkTracer {
       if (now < one.until) continue;
       one.until = now + patience.execution;
       if (ptrace.interrupt(one.tid) === 0) continue;
+      // It may have got its leader's id already, and be about to stop for the event.
+      if (one.kind === "execution" && this.#registry.isExecuting(one.tid)) continue;
       // It is no longer a tracee. (A leader disappears without a wait status when another thread executes.)
       this.#inFlight.delete(one.tid);
       this.#callerEnded(one);

@@ -226,7 +226,8 @@ export class Supervisor {
         answer = false;
         if (!this.#awaitQuestion(rooms.patience)) continue;
       }
-      const deaths = this.#native.next(answer, rooms?.isBusy !== true);
+      // The notification can be gone: its thread has been killed. A wait for the next one would leave tracees stopped.
+      const deaths = this.#native.next(answer, rooms?.isBusy !== true && !this.#tracer.busy);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
       if (deaths < 0) {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
+import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { programs } from "../../../test/live/programs.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
@@ -75,6 +76,31 @@ describe.skipIf(!isBuilt())("the registry of tasks", () => {
       tasks.cancel(reservation);
     }
     expect(memory.instance.memory.buffer.byteLength).toBe(size);
+    close(epoll);
+  });
+
+  test("a thread that executes a program keeps its state after its descriptor has ended", async () => {
+    const { tasks, memory, epoll } = registry("thread-copied");
+    expect(adoptSelf(tasks)).toBe(true);
+    const before = new Set(readdirSync("/proc/self/task"));
+    const worker = new Worker("setInterval(() => {}, 1000)", { eval: true });
+    await once(worker, "online");
+    const started = readdirSync("/proc/self/task").filter((one) => !before.has(one));
+    const tid = Number(started[0]);
+    const thread = tasks.discover(tid, () => true);
+    if (typeof thread === "string") throw new Error(thread);
+    const { slot } = thread;
+    tasks.executes(tid);
+    await worker.terminate();
+    expect(pollFor([epoll], 60_000)[0]).not.toBe(0);
+    tasks.reap(1); // the second that was watched
+    expect(tasks.find(tid)).toBeUndefined();
+    expect(tasks.isExecuting(tid)).toBe(true);
+    tasks.executed(tid, process.pid);
+    expect(tasks.find(process.pid)?.slot).toBe(slot);
+    expect(tasks.isExecuting(tid)).toBe(false);
+    expect(tasks.knownThreads).toBe(1);
+    expect(memory.instance.layout.scopes.thread.size).toBeGreaterThan(0);
     close(epoll);
   });
 

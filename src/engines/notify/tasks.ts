@@ -36,6 +36,8 @@ export interface Thread {
   /** A pidfd of the thread, or before Linux 6.9 its folder in /proc; -1 for a leader. */
   descriptor: number;
   word: number;
+  /** It is not the leader and executes a program, so it may get the leader's id before `executed` is called. */
+  isExecuting: boolean;
 }
 
 /** The state with which a process starts, reserved when its parent's fork was judged. */
@@ -69,6 +71,8 @@ export class TaskRegistry {
   readonly #epoll: number;
   readonly #threads = new Map<number, Thread>();
   readonly #processes = new Map<number, Process>();
+  /** By its former id: a thread whose descriptor has ended because the thread has got the leader's id, or has ended. */
+  readonly #executing = new Map<number, Thread>();
   readonly #watched: (Thread | Process | undefined)[] = [];
   readonly #freeWords: number[] = [];
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
@@ -143,7 +147,8 @@ export class TaskRegistry {
     this.#memory.renew();
     const { memory, layout } = this.#memory.instance;
     initialise(memory, layout, "thread", slot);
-    const thread: Thread = { tid, process, slot, descriptor: isLeader ? -1 : descriptor, word: noWord };
+    const own = isLeader ? -1 : descriptor;
+    const thread: Thread = { tid, process, slot, descriptor: own, word: noWord, isExecuting: false };
     if (!isLeader && !this.#threadsMustBeAsked && !this.#watch(thread, descriptor)) {
       this.#slots.giveBack("thread", slot);
       close(descriptor);
@@ -216,8 +221,32 @@ export class TaskRegistry {
       return false;
     }
     process.isRestricted = reservation.isRestricted;
-    this.#enter({ tid: pid, process, slot: reservation.threadSlot, descriptor: -1, word: noWord });
+    const slot = reservation.threadSlot;
+    this.#enter({ tid: pid, process, slot, descriptor: -1, word: noWord, isExecuting: false });
     return true;
+  }
+
+  /**
+   * A thread other than the leader is about to execute a program. If its descriptor ends, its state stays until `executed` or
+   * `notExecuted`: the kernel changes the id, and so ends the descriptor, before it reports the execution
+   * (fs/exec.c, de_thread(), Linux 6.12).
+   */
+  executes(tid: number): void {
+    const thread = this.#threads.get(tid);
+    if (thread !== undefined) thread.isExecuting = true;
+  }
+
+  /** The execution has failed, or its thread has ended. */
+  notExecuted(tid: number): void {
+    const ended = this.#executing.get(tid);
+    if (ended !== undefined) return this.#endThread(ended);
+    const thread = this.#threads.get(tid);
+    if (thread !== undefined) thread.isExecuting = false;
+  }
+
+  /** Whether the thread may still execute its program. */
+  isExecuting(tid: number): boolean {
+    return this.#executing.has(tid) || this.#threads.get(tid)?.isExecuting === true;
   }
 
   /**
@@ -225,12 +254,12 @@ export class TaskRegistry {
    * other threads of its process have ended.
    */
   executed(formerTid: number, pid: number): void {
-    const thread = this.#threads.get(formerTid);
+    const thread = this.#executing.get(formerTid) ?? this.#threads.get(formerTid);
     if (thread === undefined || formerTid === pid) return;
     for (const other of [...thread.process.threads]) if (other !== thread) this.#endThread(other);
-    this.#threads.delete(formerTid);
-    this.#ended(formerTid);
+    this.#forget(thread);
     this.#unwatch(thread);
+    thread.isExecuting = false;
     thread.tid = pid;
     this.#threads.set(pid, thread);
   }
@@ -242,7 +271,11 @@ export class TaskRegistry {
     const one = this.#watched[word];
     if (one === undefined) return;
     if ("pid" in one) this.#endProcess(one);
-    else this.#endThread(one);
+    else if (one.isExecuting) {
+      this.#forget(one);
+      this.#unwatch(one);
+      this.#executing.set(one.tid, one);
+    } else this.#endThread(one);
   }
 
   #endProcess(process: Process): void {
@@ -254,11 +287,16 @@ export class TaskRegistry {
     else close(process.pidfd);
   }
 
+  /** The thread no longer has its id. */
+  #forget(thread: Thread): void {
+    if (this.#executing.get(thread.tid) === thread) this.#executing.delete(thread.tid);
+    if (this.#threads.get(thread.tid) !== thread) return;
+    this.#threads.delete(thread.tid);
+    this.#ended(thread.tid);
+  }
+
   #endThread(thread: Thread): void {
-    if (this.#threads.get(thread.tid) === thread) {
-      this.#threads.delete(thread.tid);
-      this.#ended(thread.tid);
-    }
+    this.#forget(thread);
     thread.process.threads.delete(thread);
     this.#slots.giveBack("thread", thread.slot);
     this.#unwatch(thread);

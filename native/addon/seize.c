@@ -26,19 +26,21 @@ long seize_call(long request, long tid, long address, long data);
 extern const char seize_entered[], seize_left[];
 
 #ifdef __x86_64__
-__asm__(".text\n"
-        ".globl seize_call, seize_entered, seize_left\n"
-        ".hidden seize_call, seize_entered, seize_left\n"
-        "seize_call:\n mov %rcx, %r10\n mov $101, %eax\n"
-        "seize_entered:\n syscall\n"
-        "seize_left:\n ret\n");
+__asm__(
+    ".text\n"
+    ".globl seize_call, seize_entered, seize_left\n"
+    ".hidden seize_call, seize_entered, seize_left\n"
+    "seize_call:\n mov %rcx, %r10\n mov $101, %eax\n"
+    "seize_entered:\n syscall\n"
+    "seize_left:\n ret\n");
 #else
-__asm__(".text\n"
-        ".globl seize_call, seize_entered, seize_left\n"
-        ".hidden seize_call, seize_entered, seize_left\n"
-        "seize_call:\n mov x8, #117\n"
-        "seize_entered:\n svc #0\n"
-        "seize_left:\n ret\n");
+__asm__(
+    ".text\n"
+    ".globl seize_call, seize_entered, seize_left\n"
+    ".hidden seize_call, seize_entered, seize_left\n"
+    "seize_call:\n mov x8, #117\n"
+    "seize_entered:\n svc #0\n"
+    "seize_left:\n ret\n");
 #endif
 
 static void leave(int signal, siginfo_t *information, void *context) {

@@ -37,8 +37,8 @@ const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf_cache", count: 25 },
   { program: "seccomp_ebpf_state", count: 36 },
   { program: "seccomp_ebpf_seal", count: 51 },
-  { program: "seccomp_ebpf_args", count: 43 },
-  { program: "seccomp_ebpf_match", count: 19 },
+  { program: "seccomp_ebpf_args", count: 45 },
+  { program: "seccomp_ebpf_match", count: 20 },
   // Only the debug kernel has fault injection (kernel/config.debug).
   ...(isDebug ? [{ program: "seccomp_ebpf_fail", count: 15 }] : []),
   { program: "seccomp_ebpf_ckpt", count: 21 },
@@ -77,8 +77,8 @@ const asNobody: readonly Run[] = [
     count: 38,
   },
   { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
-  { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable"), count: 42 },
-  { program: "seccomp_ebpf_match", count: 19 },
+  { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable"), count: 44 },
+  { program: "seccomp_ebpf_match", count: 20 },
   { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info"), count: 39 },
 ];
 

@@ -39,7 +39,7 @@ static struct {
 static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
 static unsigned char starter_stack[CHILD_STACK] __attribute__((aligned(16)));
 static int launcher;
-static long starter; /* a pid, or a negative errno; 0 before the first start */
+static long starter; /* a pid, or a negative errno */
 
 static void fail(enum stage stage, long error) __attribute__((noreturn));
 static void fail(enum stage stage, long error) {
@@ -139,8 +139,7 @@ static void serve_launcher(void *unused) {
   exit_process(0);
 }
 
-/* As late as possible: a recorder makes the kernel trace the tasks that the launcher forks from then on. */
-static void make_starter(void) {
+void prepare_starter(void) {
   launcher = (int)CALL(__NR_getpid, 0);
   starter = clone_child(CLONE_VM | CLONE_FILES | SIGCHLD, starter_stack + CHILD_STACK, NULL, serve_launcher, NULL);
   /* A program may also kill its whole process group. */
@@ -171,7 +170,6 @@ long start_child(struct child *child, enum stage *stage) {
   shared.error = 0;
   child->pidfd = -1;
   *stage = CLONE;
-  if (starter == 0) make_starter();
   if (starter < 0) return starter;
   long result = ask_starter(child);
   if (result < 0) return result;

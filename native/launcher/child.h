@@ -33,9 +33,11 @@ struct child {
 };
 
 /*
- * Starts the child and waits for its execve. Returns 0, or a negative errno and the stage that failed. The caller leaves its
- * session at the first call.
+ * Makes the process that clones the child in the present session and process group. The caller leaves both.
  */
+void prepare_starter(void);
+
+/* Starts the child and waits for its execve. Returns 0, or a negative errno and the stage that failed. */
 long start_child(struct child *child, enum stage *stage);
 
 #endif

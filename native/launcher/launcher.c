@@ -417,6 +417,7 @@ static void find_own_processes(void) {
 void serve(const struct launch *launch) {
   own = launch;
   find_own_processes();
+  prepare_starter();
   uint64_t child_signal = 1ull << (SIGCHLD - 1);
   child_signals = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
   polling = prepare_polling();

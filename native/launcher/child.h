@@ -2,7 +2,7 @@
 /*
  * The child that executes the command.
  *
- * It shares the launcher's memory and descriptors until its execve (CLONE_VM, CLONE_FILES). The launcher
+ * It shares the launcher's memory and descriptors until its execve (CLONE_VM, CLONE_VFORK, CLONE_FILES). The launcher
  * therefore has the listener that the child's seccomp(2) creates, and reads its number from memory: the child makes no
  * system call between seccomp and execve that a policy could judge. The execve carries a random token in the argument
  * registers that it does not use; the filter allows the call with that token.
@@ -23,6 +23,7 @@ struct child {
   char **environment;
   const struct inheritance *inheritance;
   const struct orders *orders; /* flags; with WANT_LISTENER also the filters */
+  int group;                   /* the process group to join, 0: the parent's */
   const struct cgroup *cgroup; /* NULL: the parent's */
   const struct own_processes *own;
   const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
@@ -31,11 +32,6 @@ struct child {
   int listener;    /* or -1 */
   uint32_t detail; /* of STARTED */
 };
-
-/*
- * Makes the process that clones the child in the present session and process group. The caller leaves both.
- */
-void prepare_starter(void);
 
 /* Starts the child and waits for its execve. Returns 0, or a negative errno and the stage that failed. */
 long start_child(struct child *child, enum stage *stage);

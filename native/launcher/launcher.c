@@ -40,6 +40,7 @@ static struct own_processes processes;
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
 static int front_pidfd; /* or -1 */
+static int group;       /* the process group of the front, which the command joins */
 
 static void report(uint32_t kind, int value) {
   struct message message = {kind, value, child.pid, 0};
@@ -188,6 +189,7 @@ static int start_command(void) {
   child.orders = &orders;
   child.confinement = &confinement;
   child.own = &processes;
+  child.group = group;
   child.cgroup = NULL;
   if (orders.header.flags & OWN_CGROUP) {
     fault.stage = MAKE_CGROUP;
@@ -397,7 +399,10 @@ static void wait_for_tree(void) {
   report(TREE_ENDED, 0);
 }
 
-/* Finds the processes that the command must not end. */
+/*
+ * Finds the processes that the command must not end. This process leaves the front's process group, because a program
+ * may kill its whole group; the command joins that group again (child.c).
+ */
 static void find_own_processes(void) {
   struct {
     int pid;
@@ -412,12 +417,13 @@ static void find_own_processes(void) {
     /* The pid is valid: the front is our parent's parent and waits for us. */
     front_pidfd = (int)CALL(__NR_pidfd_open, creator.pid, 0);
   }
+  group = (int)CALL(__NR_getpgid, 0);
+  CALL(__NR_setpgid, 0, 0);
 }
 
 void serve(const struct launch *launch) {
   own = launch;
   find_own_processes();
-  prepare_starter();
   uint64_t child_signal = 1ull << (SIGCHLD - 1);
   child_signals = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
   polling = prepare_polling();

@@ -320,26 +320,6 @@ describe("processes that the front's process had before it executed portcullis",
 });
 
 describe("signals", () => {
-  test.each([
-    ["a supervisor", () => ["run", "-q", "-p", stateful]],
-    ["a classic filter only", () => ["run", "-q", "--no-denial-events", "-p", "exec-once"]],
-    ["a recorder", () => ["record", "-o", join(folder, "hangup.trace")]],
-  ])("the end of a command with %s sends none to the caller's process group", (_, words) => {
-    // The kernel sends SIGHUP to a group that becomes orphaned while one of its processes is stopped: kill_orphaned_pgrp().
-    const script = `sleep 1000 & stopped=$!
-kill -STOP $stopped
-until grep -q '^State:.T' /proc/$stopped/status; do sleep 0.02; done
-"$@" 2>/dev/null
-echo "status $?"
-kill -KILL $stopped`;
-    const ran = spawnSync("setsid", ["-w", "bash", "-c", script, "bash", program, ...words(), "--", "true"], {
-      encoding: "utf8",
-      timeout: patience.command,
-      cwd: folder,
-    });
-    expect(ran).toMatchObject({ status: 0, signal: null, stdout: "status 0\n" });
-  });
-
   test("are not lost during the start", async () => {
     // Send more of them early in the start.
     for (let wait = 0; wait < 400; wait += wait < 100 ? 5 : 25) {

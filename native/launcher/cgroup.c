@@ -24,12 +24,6 @@ static long read_text(const char *path, char *text, size_t size) {
   return (long)length;
 }
 
-static int starts_with(const char *text, const char *start, size_t length) {
-  for (size_t i = 0; i < length; i++)
-    if (text[i] != start[i]) return 0; /* also at the end of `text` */
-  return 1;
-}
-
 /* The next line, or NULL. */
 static char *next_line(char *line) {
   while (*line != 0 && *line != '\n') line++;

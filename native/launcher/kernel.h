@@ -54,6 +54,8 @@ void *memcpy(void *to, const void *from, size_t size);
 int memcmp(const void *one, const void *other, size_t size);
 size_t string_length(const char *string);
 int strings_equal(const char *one, const char *other);
+/* Whether `text` begins with the first `length` bytes of `start`. */
+int starts_with(const char *text, const char *start, size_t length);
 
 void exit_process(int status) __attribute__((noreturn));
 

@@ -20,20 +20,14 @@ static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
 static char **environment;
 static unsigned char *launcher_stack;
 
-static int begins_with(const char *text, const char *beginning) {
-  for (; *beginning != 0; text++, beginning++)
-    if (*text != *beginning) return 0;
-  return 1;
-}
-
 /*
  * Variables that change Node, or the dynamic linker, are for the command. In the supervisor they run other code, open a
  * debugger's port that the command can reach (NODE_OPTIONS=--inspect), use its socket for another protocol
  * (NODE_CHANNEL_FD=3), or turn off WebAssembly (--jitless). Node may need LD_LIBRARY_PATH to start.
  */
 static int is_for_command(const char *entry) {
-  return begins_with(entry, "NODE_") || begins_with(entry, "PORTCULLIS_LAUNCHER=") ||
-         (begins_with(entry, "LD_") && !begins_with(entry, "LD_LIBRARY_PATH="));
+  return starts_with(entry, "NODE_", 5) || starts_with(entry, variable, sizeof variable - 2) ||
+         (starts_with(entry, "LD_", 3) && !starts_with(entry, "LD_LIBRARY_PATH=", 16));
 }
 
 static char **environment_of_node(char **original) {

@@ -10,7 +10,7 @@ enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 void print(const char *text);
 /*
- * For text that is not ours (arguments, file names, a bundle's strings): bytes that are no UTF-8, and characters that
+ * For text that is not ours (arguments, file names, a bundle's strings): bytes that are not UTF-8, and characters that
  * control a terminal or reverse text, become U+FFFD.
  */
 void print_text(const char *text);

@@ -81,6 +81,12 @@ size_t string_length(const char *string) {
   return length;
 }
 
+int starts_with(const char *text, const char *start, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (text[i] != start[i]) return 0; /* also at the end of `text` */
+  return 1;
+}
+
 int strings_equal(const char *one, const char *other) {
   size_t length = string_length(other);
   return string_length(one) == length && memcmp(one, other, length) == 0;

@@ -1,16 +1,15 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 import { readBlocks, sourceOf, usualText } from "./blocks.ts";
 import { TraceFile } from "./trace-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-trace-file-"));
-let count = 0;
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it("writes what a busy second adds in blocks that a reader accepts", () => {
-  const name = join(folder, `${count++}.trace`);
+  const name = join(folder, "busy.trace");
   const file = TraceFile.open(name, "record");
   const long = `${"l".repeat(usualText + 10)}\n`;
   // More than the largest block of a reader, with a line at each place that a block could end at.

@@ -148,7 +148,7 @@ done 3<&- 11<&- 12<&- 15<&- 16<&-`;
     expect(shell(script).stdout).toBe("1\n");
   });
 
-  test("a descriptor of the launcher's own is none that the caller passed", () => {
+  test("a descriptor that only the launcher has is refused", () => {
     const script = `for fd in 3 4 5 6 7 8 9; do "$portcullis" run -p exec-once --events fd:$fd -- echo ran; done`;
     const { stdout, stderr } = shell(`exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; ${script}`);
     expect({ stdout, errors: stderr.match(/^error P0910: file descriptor \d is not open \(EBADF\)$/gm) }).toEqual({

@@ -11,6 +11,7 @@ export class StateWatch {
   readonly #memory: JudgementMemory;
   readonly #sizes: { readonly [S in (typeof scopes)[number]]: number };
   readonly #before: Uint8Array;
+  readonly #hasState: boolean;
 
   constructor(memory: JudgementMemory) {
     this.#memory = memory;
@@ -18,10 +19,7 @@ export class StateWatch {
     this.#sizes = { thread: thread.size, process: process.size, tree: tree.size };
     const size = thread.size + process.size + tree.size;
     this.#before = new Uint8Array(size <= mostCompared ? size : 0);
-  }
-
-  get #hasState(): boolean {
-    return scopes.some((scope) => this.#sizes[scope] > 0);
+    this.#hasState = size > 0;
   }
 
   /** Call this before the evaluation. */

@@ -124,7 +124,7 @@ export class MachineMemory {
     return this.#nextRecord++ << regionShift;
   }
 
-  /** The record at this address, which is reserved no more; undefined if there is none. */
+  /** The record at this address, which is no longer reserved; undefined if there is none. */
   takeRecord(address: bigint): Uint8Array | undefined {
     const region = address >> regionShift;
     const record = (address & offsetMask) === 0n ? this.#reserved.get(region) : undefined;

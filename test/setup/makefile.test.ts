@@ -14,3 +14,15 @@ describe("the Makefile", () => {
     expect(ran.status).toBe(0);
   });
 });
+
+describe("tools/busy.sh", () => {
+  it("ends its processes with the command, and has its status", () => {
+    const list = "ps --ppid $PPID -o pid=,args= | grep -c 'while'; echo $PPID; exit 3";
+    const ran = spawnSync("tools/busy.sh", ["2", "sh", "-c", list], { encoding: "utf8" });
+    expect({ status: ran.status, stderr: ran.stderr }).toEqual({ status: 3, stderr: "" });
+    const [count, parent] = ran.stdout.trim().split("\n");
+    // The shell that lists them has the word in its arguments, too.
+    expect(count).toBe("3");
+    expect(spawnSync("ps", ["--ppid", parent!]).status).toBe(1);
+  });
+});

@@ -207,7 +207,7 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
  * Makes the step in the loop's own thread, which saves two switches between threads. True if the object is held, or if
  * the caller is refused; the pool makes all other steps.
  */
-static bool hold_at_once(struct objects *own, struct call *call) {
+static bool hold_at_once(struct objects *own, struct call *call, bool has_our_rights) {
   const pid_t tid = (pid_t)call->notification.pid;
   struct identity object;
   call->caller = (struct caller){.tid = tid};
@@ -218,7 +218,9 @@ static bool hold_at_once(struct objects *own, struct call *call) {
   pthread_mutex_unlock(&own->lock);
   const bool is_file = S_ISREG(object.mode) || S_ISDIR(object.mode);
   goes_on = goes_on && (call->order.kind == CONNECTS ? S_ISSOCK(object.mode) : is_file);
-  if (goes_on && !know_caller(&own->self, tid, &call->caller, &call->failure)) {
+  /* A connect also needs the caller's process. */
+  const bool compares = !has_our_rights || call->order.kind == CONNECTS;
+  if (goes_on && compares && !know_caller(&own->self, tid, &call->caller, &call->failure)) {
     release(&call->target);
     return true;
   }
@@ -385,8 +387,8 @@ static struct order strict(struct order order) {
   return order;
 }
 
-int hold_object(struct objects *own, const struct seccomp_notif *notification, const struct order *order,
-                const char *path, size_t length, const uint32_t *wanted, size_t count) {
+int hold_object(struct objects *own, const struct seccomp_notif *notification, bool has_our_rights,
+                const struct order *order, const char *path, size_t length, const uint32_t *wanted, size_t count) {
   if (length >= PATH_MAX) return -ENAMETOOLONG;
   for (size_t i = 0; i < count; i++)
     if (wanted[i] >= own->constant_count) return -EINVAL;
@@ -400,7 +402,7 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, c
   int result = call->wanted == NULL || call->matches == NULL ? -ENOMEM : 0;
   if (result == 0) {
     memcpy(call->wanted, wanted, count * sizeof *wanted);
-    const bool is_held = hold_at_once(own, call);
+    const bool is_held = hold_at_once(own, call, has_our_rights);
     pthread_mutex_lock(&own->lock);
     if (own->count >= MOST_CALLS) {
       result = -EAGAIN;

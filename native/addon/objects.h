@@ -188,10 +188,11 @@ void end_objects(struct objects *own);
 int event_of(const struct objects *own);
 /*
  * Returns 0, or a negative errno without an effect. `path` has `length` bytes without a NUL. If the object can be held
- * without a wait, this function holds it, and `next_held` returns the call.
+ * without a wait, this function holds it, and `next_held` returns the call. `has_our_rights`: the caller's rights are known
+ * to be ours, otherwise they are compared.
  */
-int hold_object(struct objects *own, const struct seccomp_notif *call, const struct order *order, const char *path,
-                size_t length, const uint32_t *wanted, size_t count);
+int hold_object(struct objects *own, const struct seccomp_notif *call, bool has_our_rights, const struct order *order,
+                const char *path, size_t length, const uint32_t *wanted, size_t count);
 /* The notification of a call whose object is held, or which has failed. */
 bool next_held(struct objects *own, struct seccomp_notif *into);
 /* The result of the first step: 0 with *failure and a byte in `matches` for each wanted constant, at most `size`; or −1

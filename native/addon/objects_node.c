@@ -6,6 +6,7 @@
 
 #include "addon.h"
 #include "objects.h"
+#include "pin.h"
 
 enum { MOST_ARGUMENTS = 5, FIELDS = 6 };
 
@@ -83,7 +84,9 @@ static napi_value hold(napi_env env, napi_callback_info info) {
       .resolve = (uint64_t)field[4],
       .socket = (int)field[5],
   };
-  return number_of(env, hold_object(given.own, &notification, &order, (const char *)path, length,
+  struct pins **pins = pins_of(env);
+  const bool has_our_rights = pins != NULL && *pins != NULL && pin_knows_rights(*pins, (pid_t)notification.pid);
+  return number_of(env, hold_object(given.own, &notification, has_our_rights, &order, (const char *)path, length,
                                     (const uint32_t *)(const void *)wanted, wanted_size / sizeof(uint32_t)));
 }
 

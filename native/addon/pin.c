@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -474,6 +475,14 @@ bool pin_awaits_question(struct pins *own, int milliseconds) {
 
 /* ── Start and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* Callers stop for each pin, and each stop would send SIGCHLD. */
+static void ignore_stops(void) {
+  struct sigaction action;
+  if (sigaction(SIGCHLD, NULL, &action) != 0) return;
+  action.sa_flags |= SA_NOCLDSTOP;
+  sigaction(SIGCHLD, &action, NULL);
+}
+
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
                         bool answers_failures) {
   struct pins *own = calloc(1, sizeof *own);
@@ -491,6 +500,7 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   if (result == 0) result = start_windows(&own->windows, protection);
   if (result == 0) {
     if (answers_failures && trust_executions) start_walking(own);
+    ignore_stops();
     return own;
   }
   if (own->reads != NULL) end_reads(own->reads);

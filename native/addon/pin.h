@@ -140,8 +140,10 @@ struct stray {
 /* Returns 0, or the positive errno with which the kernel refuses it. EINTR: another thread of the process executes a program,
    and that takes long. */
 int seize(pid_t tid);
-/* The same with these options, and EINTR after two milliseconds (seize.c). */
+/* The same with these options, and EINTR after two to four milliseconds (moment.c). */
 int seize_promptly(pid_t tid, unsigned long options);
+/* waitpid(2) for a tracee: its id, or a negative errno; -EINTR as above, and -EAGAIN if no timer can be had. */
+int wait_promptly(pid_t tid, int *status);
 void interrupt(pid_t tid);
 enum stop await_stop(struct stray **strays, pid_t tid);
 /* The same, with a shorter wait. */
@@ -322,6 +324,8 @@ void pin_executes(struct pins *own, pid_t tid);
 /* The thread is about to change its users, groups or capabilities; `of_others`: its root or a namespace, which other
    threads can share. */
 void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
+/* True if the waiting caller certainly has our users, groups, capabilities, root and namespaces, and labels do not exist. */
+bool pin_knows_rights(struct pins *own, pid_t tid);
 
 /*
  * The policy's state has changed. A call that was prepared before, and whose thread has made another call since or has taken

@@ -48,6 +48,7 @@ struct thread {
   bool has_changed; /* it has made a call that changes its rights */
   bool is_compared, is_as_we_are;
   unsigned compared_epoch;
+  unsigned finds; /* of walks since the last one that found no object */
   unsigned interrupted;
   uint64_t calls;        /* received calls that are not from the stub */
   enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */

@@ -18,7 +18,7 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 
-/* It usually stops within some microseconds: the wait first yields the processor, then sleeps. */
+/* Looks for a stop that takes long. */
 enum { EAGER_LOOKS = 100, SLEEP = 50000 /* ns */, PATIENT_LOOKS = 20000 /* a second */ };
 
 /* Of the moments that a seizure lasts, while another thread of the process executes a program. */
@@ -67,27 +67,28 @@ void detach(struct stray **strays, pid_t tid, int signal) {
 /* A stop other than the requested one belongs to a signal; the thread gets that signal. */
 static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
 
+/* It usually stops within some microseconds. */
 static enum stop await(struct stray **strays, pid_t tid, int looks) {
   const struct timespec moment = {0, SLEEP};
-  for (int look = 0; look < looks; look++) {
-    int status;
-    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-    if (found < 0 && errno != EINTR) return ENDED;
-    if (found == tid) {
-      if (!WIFSTOPPED(status)) return ENDED;
-      if (is_own_stop(status)) return STOPPED;
-      detach(strays, tid, WSTOPSIG(status));
-      return ELSEWHERE;
+  int status, found = wait_promptly(tid, &status);
+  for (int look = 0; found != tid; look++) {
+    if (found < 0 && found != -EINTR && found != -EAGAIN) return ENDED;
+    if (look == looks) {
+      add_stray(strays, tid);
+      return LATE;
     }
-    if (look < EAGER_LOOKS) sched_yield();
-    else nanosleep(&moment, NULL);
+    nanosleep(&moment, NULL);
+    found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (found < 0) found = -errno;
   }
-  add_stray(strays, tid);
-  return LATE;
+  if (!WIFSTOPPED(status)) return ENDED;
+  if (is_own_stop(status)) return STOPPED;
+  detach(strays, tid, WSTOPSIG(status));
+  return ELSEWHERE;
 }
 
-enum stop await_stop(struct stray **strays, pid_t tid) { return await(strays, tid, EAGER_LOOKS + PATIENT_LOOKS); }
-enum stop await_prompt_stop(struct stray **strays, pid_t tid) { return await(strays, tid, EAGER_LOOKS); }
+enum stop await_stop(struct stray **strays, pid_t tid) { return await(strays, tid, PATIENT_LOOKS); }
+enum stop await_prompt_stop(struct stray **strays, pid_t tid) { return await(strays, tid, 0); }
 
 void release_strays(struct stray **strays) {
   for (struct stray **at = strays; *at != NULL;) {

@@ -33,7 +33,7 @@ const none = new Uint32Array(0);
 export class ImageBuilder {
   readonly #segments: Segment[] = [];
   readonly #links: Link[] = [];
-  readonly #registers = new Map<number, { readonly to: SegmentId; readonly delta: number }>();
+  readonly #pointers: { readonly argument: number; readonly to: SegmentId; readonly delta: number }[] = [];
 
   /** `alignment` is a power of two, at most 256 (the window's granule). The bytes are not copied before `build`. */
   segment(bytes: Uint8Array, alignment = 1): SegmentId {
@@ -54,9 +54,10 @@ export class ImageBuilder {
   /** The argument register, 0 … 5, is the address of `to` plus `delta`. */
   point(argument: number, to: SegmentId, delta = 0): void {
     if (!Number.isInteger(argument) || argument < 0 || argument > 5) throw new RangeError(`no argument ${argument}`);
-    if (this.#registers.has(argument)) throw new RangeError(`argument ${argument} points somewhere already`);
+    if (this.#pointers.some((one) => one.argument === argument))
+      throw new RangeError(`argument ${argument} points somewhere already`);
     this.#checkTarget(to, delta);
-    this.#registers.set(argument, { to, delta });
+    this.#pointers.push({ argument, to, delta });
   }
 
   #checkTarget(to: SegmentId, delta: number): void {
@@ -93,6 +94,6 @@ export class ImageBuilder {
 
   #place(registers: Int32Array, places: readonly number[]): void {
     registers.fill(-1);
-    for (const [argument, { to, delta }] of this.#registers) registers[argument] = places[to]! + delta;
+    for (const { argument, to, delta } of this.#pointers) registers[argument] = places[to]! + delta;
   }
 }

@@ -103,7 +103,8 @@ export class Observer {
   constructor(notification: Uint8Array, scratch = new Scratch()) {
     this.#notification = notification;
     this.#scratch = scratch;
-    this.#view = new DataView(notification.buffer, notification.byteOffset, notification.byteLength);
+    const { buffer, byteOffset, byteLength } = notification;
+    this.#view = notification === scratch.notification ? scratch.view : new DataView(buffer, byteOffset, byteLength);
   }
 
   get number(): number {

@@ -82,7 +82,7 @@ export class Pinning {
     own.set(notification.subarray(0, notificationLayout.size));
     switch (native().pinArrival(own, judged)) {
       case arrivalNumber.notFromStub:
-        return { kind: "call", call: new PendingCall(this.#listener, own, this.#scratch) };
+        return { kind: "call", call: new PendingCall(this.#listener, this.#scratch) };
       case arrivalNumber.unprepared:
         native().pinRefuse(own, again);
         return { kind: "again" };
@@ -160,11 +160,11 @@ export class PendingCall {
   readonly #scratch: Scratch;
   #isAnswered = false;
 
-  constructor(listener: number, notification: Uint8Array, scratch: Scratch) {
+  constructor(listener: number, scratch: Scratch) {
     this.#listener = listener;
     this.#scratch = scratch;
-    this.#notification = notification;
-    this.#view = new DataView(notification.buffer);
+    this.#notification = scratch.notification;
+    this.#view = scratch.view;
   }
 
   get tid(): number {

@@ -11,6 +11,7 @@ const size = 4 * pathBytes;
 
 export class Scratch {
   readonly notification = new Uint8Array(notificationLayout.size);
+  readonly view = new DataView(this.notification.buffer);
   readonly judged = new Uint8Array(judgedLayout.size);
   readonly registers = new Int32Array(6);
   readonly #bytes = new Uint8Array(size);

@@ -120,6 +120,20 @@ static unsigned setting(int proc, const char *path) {
   return read_text(proc, path, text, sizeof text) > 0 ? (unsigned)strtoul(text, NULL, 10) : 0;
 }
 
+/* fs/open.c, access_override_creds(): root has its permitted capabilities as effective ones, others have none. */
+static bool is_real(const char *status) {
+  size_t length;
+  const char *users = line_of(status, "Uid", &length), *groups = line_of(status, "Gid", &length);
+  const char *permitted = line_of(status, "CapPrm", &length), *effective = line_of(status, "CapEff", &length);
+  unsigned user, effective_user, group, effective_group;
+  if (users == NULL || groups == NULL || permitted == NULL || effective == NULL) return false;
+  if (sscanf(users, "%u %*u %*u %u", &user, &effective_user) != 2) return false;
+  if (sscanf(groups, "%u %*u %*u %u", &group, &effective_group) != 2) return false;
+  if (user != effective_user || group != effective_group) return false;
+  const unsigned long long has = strtoull(effective, NULL, 16);
+  return user == 0 ? has == strtoull(permitted, NULL, 16) : has == 0;
+}
+
 static int open_self(struct self *self) {
   struct statfs system;
   char *status = malloc(STATUS_BYTES);
@@ -139,6 +153,7 @@ static int open_self(struct self *self) {
                : !credentials_of(status, self->credentials)           ? -E2BIG
                                                                       : 0;
   if (result == 0) self->umask = (mode_t)number_in(status, "Umask", 8);
+  if (result == 0) self->is_real = is_real(status);
   if (root >= 0) close(root);
   free(status);
   return result;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Gives the errno of calls that fail by their path: the path leads to no object, or readlink(2) finds a file or a
- * directory. Most calls with a path that compilers and interpreters make are such calls. They reach no object, so an
- * errno can replace the pin.
+ * Gives the errno of calls that fail by their path: the path leads to no object, readlink(2) finds a file or a directory,
+ * or mkdir(2) finds an object. Most calls with a path that compilers and interpreters make are such calls. They have no
+ * effect, so an errno can replace the pin.
  *
  * The errno is that of the caller's own walk. The path is walked here only for a caller with our rights, root and
  * mounts (caller.c), and only within one mount, neither procfs nor behind a magic link. A call whose result is
@@ -35,10 +35,14 @@ enum { NO_DIRECTORY = -1, TEMPORARY_FILE = O_TMPFILE & ~O_DIRECTORY };
 /* A walk that finds an object was in vain. After so many of a thread in a row, only each eighth call is walked. */
 enum { FINDS = 8, INTERVAL = 8 };
 
+enum purpose { USES_OBJECT, READS_LINK, MAKES_DIRECTORY };
+
 /* The way in which a call looks up its path. */
 struct way {
   int path, directory; /* arguments */
-  bool no_follow, reads_link;
+  enum purpose purpose;
+  bool no_follow;
+  bool is_real; /* with the real users and groups */
 };
 
 static bool stats(struct way *way, uint64_t flags, unsigned allowed) {
@@ -52,8 +56,22 @@ static bool opens(struct way *way, uint64_t flags) {
 }
 
 static bool reads_link(struct way *way, uint64_t size) {
-  way->no_follow = way->reads_link = true;
+  way->purpose = READS_LINK;
+  way->no_follow = true;
   return (int)size > 0;
+}
+
+static bool makes_directory(struct way *way) {
+  way->purpose = MAKES_DIRECTORY;
+  way->no_follow = true;
+  return true;
+}
+
+static bool accesses(struct way *way, uint64_t mode, uint64_t flags) {
+  way->no_follow = (flags & AT_SYMLINK_NOFOLLOW) != 0;
+  way->is_real = (flags & AT_EACCESS) == 0;
+  return ((unsigned)mode & ~(unsigned)(R_OK | W_OK | X_OK)) == 0 &&
+         ((unsigned)flags & ~(unsigned)(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) == 0;
 }
 
 /* False for another call, or if the call could fail by a check that the kernel makes before the path. */
@@ -69,6 +87,12 @@ static bool way_of(const struct seccomp_data *call, struct way *way) {
       return (arguments[3] & STATX__RESERVED) == 0 && stats(way, arguments[2], AT_STATX_DONT_SYNC);
     case SYS_readlinkat:
       return reads_link(way, arguments[3]);
+    case SYS_faccessat:
+      return accesses(way, arguments[2], 0);
+    case SYS_faccessat2:
+      return accesses(way, arguments[2], arguments[3]);
+    case SYS_mkdirat:
+      return makes_directory(way);
 #ifdef SYS_open
     case SYS_open:
       *way = (struct way){.path = 0, .directory = NO_DIRECTORY};
@@ -80,6 +104,12 @@ static bool way_of(const struct seccomp_data *call, struct way *way) {
     case SYS_readlink:
       *way = (struct way){.path = 0, .directory = NO_DIRECTORY};
       return reads_link(way, arguments[2]);
+    case SYS_access:
+      *way = (struct way){.path = 0, .directory = NO_DIRECTORY};
+      return accesses(way, arguments[1], 0);
+    case SYS_mkdir:
+      *way = (struct way){.path = 0, .directory = NO_DIRECTORY};
+      return makes_directory(way);
 #endif
     default:
       return false;
@@ -111,12 +141,26 @@ static int walk(const struct pins *own, pid_t tid, const struct way *way, const 
       RESOLVE_CACHED | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | (is_absolute ? 0 : RESOLVE_BENEATH);
   int found = open_at(base, path, O_PATH | (way->no_follow ? O_NOFOLLOW : 0), 0, resolve);
   if (base != AT_FDCWD) close(base);
-  if (found < 0) return found == -ENOENT || found == -ENOTDIR ? -found : 0;
+  if (found < 0) {
+    /* mkdir(2) needs all but the last name. */
+    if (way->purpose == MAKES_DIRECTORY) return 0;
+    return found == -ENOENT || found == -ENOTDIR ? -found : 0;
+  }
   struct stat object;
-  const bool is_no_link = way->reads_link && stat_of_descriptor(found, &object) == 0 &&
-                          (S_ISDIR(object.st_mode) || S_ISREG(object.st_mode));
+  int error = 0;
+  switch (way->purpose) {
+    case USES_OBJECT:
+      break;
+    case READS_LINK:
+      if (stat_of_descriptor(found, &object) == 0 && (S_ISDIR(object.st_mode) || S_ISREG(object.st_mode)))
+        error = EINVAL;
+      break;
+    case MAKES_DIRECTORY:
+      error = EEXIST;
+      break;
+  }
   close(found);
-  return is_no_link ? EINVAL : 0;
+  return error;
 }
 
 int failure_by_path(struct pins *own, struct thread *thread, const struct seccomp_data *call,
@@ -128,6 +172,7 @@ int failure_by_path(struct pins *own, struct thread *thread, const struct seccom
   const char *path = (const char *)image->bytes + at;
   if (path[0] == 0 || memchr(path, 0, image->length - (uint32_t)at) == NULL) return 0;
   if (path[0] != '/' && way.directory != NO_DIRECTORY && (int)call->args[way.directory] != AT_FDCWD) return 0;
+  if (way.is_real && !own->self->is_real) return 0;
   if (thread->finds >= FINDS && ++thread->finds % INTERVAL != 0) return 0;
   if (!has_our_rights(own, thread)) return 0;
   const int error = walk(own, thread->id, &way, path);

@@ -70,6 +70,7 @@ struct self {
   char credentials[CREDENTIAL_BYTES], namespaces[NAMESPACES][LINK_BYTES], labels[LABELS][TEXT_BYTES],
       cgroup[TEXT_BYTES];
   bool has_label[LABELS];
+  bool is_real; /* access(2), which takes the real users and groups, looks up a path as open(2) does */
   mode_t umask;
   unsigned protects_links, protects_files, protects_fifos; /* fs.protected_… */
 };

@@ -16,5 +16,8 @@ export const credentialNumbers = (architecture: ArchitectureName) => numbersOf(c
 export const rootNumbers = (architecture: ArchitectureName) => numbersOf(rootCalls, architecture);
 
 /** Calls that can fail by their path alone, without an effect on anything (native/addon/failing.c). */
-const lookingCalls = ["open", "openat", "stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat"];
+const lookingCalls = [
+  ...["open", "openat", "stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat"],
+  ...["access", "faccessat", "faccessat2", "mkdir", "mkdirat"],
+];
 export const lookingNumbers = (architecture: ArchitectureName) => numbersOf(lookingCalls, architecture);

@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 
 const shared = ["none", "mounts", "child-mounts"] as const;
-const ofRoot = ["user", "file-user", "capabilities", "thread", "root", "shared-root"] as const;
+const ofRoot = ["user", "real-user", "file-user", "capabilities", "thread", "root", "shared-root"] as const;
 
 describe.each(users)("$name", ({ name, uid }) => {
   it.each(name === "root" ? [...shared, ...ofRoot] : shared)("gives every errno of the kernel: %s", (scenario) => {

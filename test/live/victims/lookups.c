@@ -64,6 +64,17 @@ static void look_at(const char *path) {
     print("readlink", path, result_of(syscall(SYS_readlink, path, buffer, sizeof buffer)), 0);
     print("readlink none", path, result_of(syscall(SYS_readlink, path, buffer, 0)), 0);
     print("readlinkat", path, result_of(syscall(SYS_readlinkat, AT_FDCWD, path, buffer, sizeof buffer)), 0);
+    print("access", path, result_of(syscall(SYS_access, path, R_OK)), 0);
+    print("access mode", path, result_of(syscall(SYS_access, path, 8)), 0);
+    print("faccessat", path, result_of(syscall(SYS_faccessat, AT_FDCWD, path, F_OK)), 0);
+    print("faccessat2", path, result_of(syscall(SYS_faccessat2, AT_FDCWD, path, W_OK, AT_EACCESS)), 0);
+    print("faccessat2 link", path, result_of(syscall(SYS_faccessat2, AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW)), 0);
+    print("faccessat2 bits", path, result_of(syscall(SYS_faccessat2, AT_FDCWD, path, F_OK, 0x40000)), 0);
+    if (result_of(syscall(SYS_lstat, path, buffer)) == 0) {
+      print("mkdir", path, result_of(syscall(SYS_mkdir, path, 0700)), 0);
+      print("mkdirat", path, result_of(syscall(SYS_mkdirat, AT_FDCWD, path, 0700)), 0);
+    }
+    print("mkdir below", path, result_of(syscall(SYS_mkdir, "missing/below/all", 0700)), 0);
   }
 }
 
@@ -98,6 +109,9 @@ static int wait_for(pid_t child) {
   return WEXITSTATUS(status);
 }
 
+/* access(2) takes the real users, and no effective capabilities if they are not root's. */
+static void become_half(void) { printf("setresuid %ld\n", result_of(syscall(SYS_setresuid, 65534, 0, 0))); }
+
 static void drop_override(void) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2];
@@ -112,6 +126,7 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOFBF, 1 << 20);
   look(folder);
   if (!strcmp(scenario, "user")) printf("setuid %ld\n", result_of(syscall(SYS_setresuid, 65534, 65534, 65534)));
+  if (!strcmp(scenario, "real-user")) become_half();
   if (!strcmp(scenario, "file-user")) printf("setfsuid %ld\n", syscall(SYS_setfsuid, 65534));
   if (!strcmp(scenario, "capabilities")) drop_override();
   if (!strcmp(scenario, "thread")) run_thread(folder);

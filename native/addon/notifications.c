@@ -63,12 +63,15 @@ bool has_strays(struct pins *own) {
  * A call of ours that the policy's filter asks about: it passes without a judgement. Notifications of other callers
  * wait for their turn. Without a notification there is nothing to do.
  */
-void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
-  if (own->waiting_count == WAITING || !is_asked(own, 0)) return;
+bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
+  if (own->waiting_count == WAITING || !is_asked(own, 0)) return false;
   struct seccomp_notif call = {0};
-  if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return;
+  if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
   if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
-      memcmp(call.data.args, arguments, sizeof call.data.args) == 0)
+      memcmp(call.data.args, arguments, sizeof call.data.args) == 0) {
     answer(own, &call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-  else own->waiting[(own->waiting_first + own->waiting_count++) % WAITING] = call;
+    return true;
+  }
+  own->waiting[(own->waiting_first + own->waiting_count++) % WAITING] = call;
+  return false;
 }

@@ -42,12 +42,22 @@ static bool is_trapped(pid_t tid) {
   return false;
 }
 
-/* The stop at a call's begin or end, or for a trap. False if the thread ends, stops otherwise, or does not stop in time. */
+/*
+ * The stop at a call's begin or end, or for a trap. False if the thread ends, stops otherwise, or does not stop in time. The
+ * first look waits for the stop, unless a call of this number has been asked about: then it waits for us.
+ */
 static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   const struct timespec moment = {0, 20000};
+  /* The calls that are made here differ in these bits of their numbers. */
+  const uint64_t call = UINT64_C(1) << (number % 64);
   for (int look = 0; look < 50000; look++) {
     int status;
-    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    const bool waits = look == 0 && (own->asked & call) == 0;
+    pid_t found = waits ? wait_promptly(tid, &status) : waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (waits && found < 0) {
+      errno = -found;
+      if (errno == EAGAIN) continue;
+    }
     if (found == tid) {
       if (!WIFSTOPPED(status)) return false;
       if (status >> 8 == (SIGTRAP | 0x80)) return true;
@@ -62,12 +72,9 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
     } else if (found < 0 && errno != EINTR) {
       return false;
     }
-    if (look >= 20) {
-      pass_own_call(own, tid, number, arguments);
-      nanosleep(&moment, NULL);
-    } else {
-      sched_yield();
-    }
+    if (pass_own_call(own, tid, number, arguments)) own->asked |= call;
+    else if (look < 20) sched_yield();
+    else nanosleep(&moment, NULL);
   }
   return false;
 }

@@ -69,6 +69,7 @@ struct pins {
   bool asks_for_dispatch;
   struct self *self; /* NULL: no call fails without a pin */
   int stopping;      /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
+  uint64_t asked;    /* bits of the calls that callers make for us and the policy's filter has reported */
   uint64_t observed;
   uint64_t order;
   uint64_t state; /* counts changes of the policy's state */
@@ -102,8 +103,8 @@ bool still_waits(struct pins *own, const struct seccomp_notif *call);
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal);
 /* From now on this notification's call can be refused or pinned, but not continued. */
 void mark_observed(struct pins *own, uint64_t id);
-/* Lets a call pass that the thread makes for us and the policy's filter reports. Other notifications wait. */
-void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
+/* Lets a call pass that the thread makes for us and the policy's filter reports; true if it did. Other notifications wait. */
+bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
 
 /* ── Calls that fail by their path (failing.c) ───────────────────────────────────────────────────────────────────── */
 

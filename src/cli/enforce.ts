@@ -96,13 +96,13 @@ function reachable(destination: Destination): Destination {
     try {
       // Not opened again: the command may write to the same file, at the offset that both share.
       const fd = callersOpenFile(destination.file);
-      return fd === undefined ? destination : { fd };
+      return fd === undefined ? destination : { fd, name: destination.file };
     } catch (error) {
       throw error instanceof StartError ? new DestinationError(error.message, error.help) : error;
     }
   }
   const own = destination.fd === 2 ? 2 : callersDescriptor(destination.fd);
-  if (own >= 0) return { fd: own };
+  if (own >= 0) return { fd: own, name: `file descriptor ${destination.fd}` };
   throw notOpen(destination.fd, errnoText(-own));
 }
 

@@ -60,18 +60,19 @@ function bytesOf(file: string): Uint8Array {
 /**
  * As `readInput`, for binary files.
  *
+ * @param openedAs the name by which this process opens it, where messages have another
  * @throws Failure
  */
-export function readBytes(file: string): Uint8Array {
-  return readFile(file);
+export function readBytes(file: string, openedAs = file): Uint8Array {
+  return readFile(file, openedAs);
 }
 
 function name(file: string): string {
   return file === "-" ? "standard input" : file;
 }
 
-function readFile(file: string): Uint8Array {
-  const fd = openRegular(file);
+function readFile(file: string, openedAs = file): Uint8Array {
+  const fd = openRegular(file, openedAs);
   try {
     if (fstatSync(fd).size > mostBytes) throw tooLarge(file);
     return readFileSync(fd);
@@ -83,11 +84,11 @@ function readFile(file: string): Uint8Array {
   }
 }
 
-function openRegular(file: string): number {
+function openRegular(file: string, openedAs = file): number {
   let fd: number;
   try {
     // O_NONBLOCK: opening a fifo without a writer would block for ever.
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    fd = openSync(openedAs, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
     throw new Failure([diagnostic("P0901", `${file} cannot be read: ${reasonOf(error)}`)]);
   }

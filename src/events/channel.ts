@@ -6,7 +6,10 @@ import { errnoByName, errnoName } from "../linux/errno.ts";
 import { native } from "../linux/native.ts";
 import type { Channel, WriteOutcome } from "./sink.ts";
 
-export type Destination = { readonly file: string } | { readonly fd: number };
+export type Destination =
+  | { readonly file: string }
+  /** `name`: the user's word for it, if its number in this process is another. */
+  | { readonly fd: number; readonly name?: string };
 
 /** The destination cannot be opened; the message and the remedy are for people. */
 export class DestinationError extends Error {
@@ -24,7 +27,7 @@ export class DestinationError extends Error {
  * @throws DestinationError
  */
 export function openChannel(destination: Destination): Channel {
-  return "file" in destination ? openFile(destination.file) : borrow(destination.fd);
+  return "file" in destination ? openFile(destination.file) : borrow(destination);
 }
 
 function openFile(file: string): Channel {
@@ -48,14 +51,14 @@ export function notOpen(fd: number, why: string): DestinationError {
   );
 }
 
-function borrow(fd: number): Channel {
+function borrow({ fd, name = `file descriptor ${fd}` }: Extract<Destination, { fd: number }>): Channel {
   let stat: ReturnType<typeof fstatSync>;
   try {
     stat = fstatSync(fd);
   } catch (error) {
     throw notOpen(fd, errnoCode(error));
   }
-  if (stat.isDirectory()) throw new DestinationError(`file descriptor ${fd} is a directory`, undefined);
+  if (stat.isDirectory()) throw new DestinationError(`${name} is a directory`, undefined);
   if (stat.isSocket()) return new FdChannel(fd, { isOwn: false, writeTo: sendWithoutWaiting, isRegular: false });
   // Writes to a regular file do not wait for a reader.
   if (stat.isFile()) return new FdChannel(fd, { isOwn: false, writeTo: writePlainly, isRegular: true });

@@ -47,6 +47,8 @@ export interface LoadOptions {
    * supports.
    */
   readonly host?: Omit<OciHost, "architecture"> | undefined;
+  /** The name by which this process opens the policy's own file, where messages have another. Default: the path. */
+  readonly openedAs?: string | undefined;
   /** Reads the file at an absolute path, or throws; tests replace it. Default: the file system. */
   readonly readFile?: ((path: string) => Uint8Array | string) | undefined;
 }
@@ -77,7 +79,8 @@ const walker = (c: Compilation): Walker => ({
 export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const absolute = resolve(path);
   const reporter = new Reporter();
-  const store = new FileStore(reporter, options.readFile);
+  const openedAs = new Map(options.openedAs === undefined ? [] : [[absolute, options.openedAs]]);
+  const store = new FileStore(reporter, options.readFile, openedAs);
   if (absolute.endsWith(".json")) return loadProfile(absolute, store, reporter, options);
   const parameters = new Parameters(options.set ?? new Map(), options.open);
   // A placeholder file for the declarations that precede every module.

@@ -61,6 +61,7 @@ const remedies = { record: "--append adds to it; -o names another", write: "choo
 
 export class TraceFile {
   readonly name: string;
+  readonly #openedAs: string;
   readonly #descriptor: number;
   readonly #isRegular: boolean;
   /** The size before this recording; 0 if the file was empty or new. */
@@ -72,23 +73,31 @@ export class TraceFile {
   #pending = 0;
   #compression: Compression = "small";
 
-  private constructor(name: string, descriptor: number, isRegular: boolean) {
+  private constructor(
+    { name, openedAs }: { readonly name: string; readonly openedAs: string },
+    descriptor: number,
+    isRegular: boolean,
+  ) {
     this.name = name;
+    this.#openedAs = openedAs;
     this.#descriptor = descriptor;
     this.#isRegular = isRegular;
     this.#before = isRegular ? fstatSync(descriptor).size : 0;
   }
 
-  /** @throws TraceFileError, NativeUnavailableError */
-  static open(name: string, purpose: Purpose): TraceFile {
+  /**
+   * @param openedAs the name by which this process opens it, where messages have another
+   * @throws TraceFileError, NativeUnavailableError
+   */
+  static open(name: string, purpose: Purpose, openedAs = name): TraceFile {
     // Elsewhere this name means a standard stream, to which the command writes as well.
     if (name === "-") throw new TraceFileError("a trace is not written to standard output", "name a file with -o");
-    const descriptor = openFile(name);
+    const descriptor = openFile(name, openedAs);
     try {
       const stat = fstatSync(descriptor);
       if (!stat.isFile() && !stat.isCharacterDevice()) throw new TraceFileError(`${name} is not a regular file`);
       if (stat.isFile()) prepareFile(name, descriptor, stat, purpose);
-      return new TraceFile(name, descriptor, stat.isFile());
+      return new TraceFile({ name, openedAs }, descriptor, stat.isFile());
     } catch (error) {
       closeSync(descriptor);
       throw error;
@@ -158,7 +167,7 @@ export class TraceFile {
   discard(): void {
     try {
       if (this.#isRegular) ftruncateSync(this.#descriptor, this.#before);
-      if (this.#isRegular && this.#before === 0) unlinkSync(this.name);
+      if (this.#isRegular && this.#before === 0) unlinkSync(this.#openedAs);
     } catch {
       // It stays with a header that has no calls.
     }
@@ -186,7 +195,7 @@ export class TraceFile {
     if (own.size < this.#written) return `another process has shortened ${this.name}: a part of the recording is lost`;
     let named: Stats | undefined;
     try {
-      named = statSync(this.name);
+      named = statSync(this.#openedAs);
     } catch {
       named = undefined;
     }
@@ -209,11 +218,11 @@ function blockEnd(text: Buffer, from: number): number {
   return end < 0 ? text.length : end + 1;
 }
 
-function openFile(name: string): number {
+function openFile(name: string, openedAs: string): number {
   const { O_RDWR, O_CREAT, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants;
   try {
     // Readable by its owner alone, because arguments and environments can be secret.
-    return openSync(name, O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o600);
+    return openSync(openedAs, O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o600);
   } catch (error) {
     throw new TraceFileError(`${name} cannot be written: ${fileFault(error)}`);
   }

@@ -142,6 +142,32 @@ done 3<&- 11<&- 12<&- 15<&- 16<&-`;
     expect(events.map((line) => (JSON.parse(line) as { call: string }).call)).toEqual(["execve"]);
   });
 
+  test("messages have the names of descriptors that the user wrote", () => {
+    const good = `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "mkdir" ? deny("EPERM", "no") : allow));`;
+    writeFileSync(join(folder, "named.ts"), good);
+    writeFileSync(join(folder, "faulty.ts"), "export default policy(() => nothing);");
+    const script = `ln -sf /dev/fd/77 linked.json; rm -f named.trace
+run() { "$portcullis" run "$@" -- mkdir made 2>&1 | grep -v '^mkdir:'; }
+for name in /dev/fd/77 /dev/stdin linked.json; do
+  run -p "$name" 77<faulty.ts <faulty.ts
+  run -p "$name" 77<named.ts <named.ts
+  run -p "$name" 77</ </
+done
+run -p named.ts --events /dev/fd/77 77</
+run -p named.ts --events fd:77 77</
+run -p named.ts --events /dev/fd/77 77>/dev/full
+run -p /dev/fd/77 --events /dev/stdout 77<named.ts
+"$portcullis" record -o /dev/fd/77 -- true 77</ 2>&1
+"$portcullis" record -o /dev/fd/77 -- true 77<>named.trace 2>&1`;
+    const { stdout } = shell(script);
+    expect(stdout).toContain("/dev/fd/77:1:16: error P0105");
+    expect(stdout).toContain("linked.json:1:1: error P0702");
+    expect(stdout).toContain('"rule":"/dev/fd/77:2:58"');
+    expect(stdout).not.toMatch(/\/dev\/fd\/(?!77\b)/);
+    expect(stdout).not.toMatch(/file descriptor (?!77\b)/);
+  });
+
   test("a link to an open descriptor names that descriptor", () => {
     const script = `ln -sf /dev/fd/12 twelve
 "$portcullis" run -p exec-once --events twelve -- bash -c /bin/true 12>events; grep -c execve events`;

@@ -86,9 +86,18 @@ export function noMoreWords(words: readonly string[]): void {
  */
 const packagePrefix = "portcullis/policies/";
 
-function reachable(file: string): string {
+export interface PolicyFile {
+  /** For messages; its ending shows the kind of the file. */
+  readonly name: string;
+  /** For this process, to which the name can mean another file. */
+  readonly openedAs: string;
+}
+
+const inPlace = (name: string): PolicyFile => ({ name, openedAs: name });
+
+function reachable(name: string): PolicyFile {
   try {
-    return callersFile(file);
+    return { name, openedAs: callersFile(name) };
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     throw new Failure([diagnostic("P0901", error.message, { help: error.help })]);
@@ -101,21 +110,21 @@ function reachable(file: string): string {
  *
  * @throws Failure that suggests the nearest file or ready policy
  */
-export function policyFile(named: string, workingDirectory: string): string {
+export function policyFile(named: string, workingDirectory: string): PolicyFile {
   const isBare = /^(?:against\/)?[A-Za-z0-9_-]+$/.test(named);
   const path = resolve(workingDirectory, named);
   // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
   if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return reachable(named);
   if (named.startsWith(packagePrefix)) {
     const inPackage = packageFile(join("policies", join("/", named.slice(packagePrefix.length))));
-    return existsSync(inPackage) ? inPackage : reachable(named);
+    return existsSync(inPackage) ? inPlace(inPackage) : reachable(named);
   }
   if (!isBare) return reachable(named);
   const ready = packageFile(`policies/${named}.ts`);
   const beside = [".ts", ".json", ".pcl"].map((ending) => `${named}${ending}`);
   const file = beside.find((one) => existsSync(resolve(workingDirectory, one)));
   if (existsSync(ready)) {
-    if (file === undefined || resolve(workingDirectory, file) === ready) return ready;
+    if (file === undefined || resolve(workingDirectory, file) === ready) return inPlace(ready);
     throw new Failure([
       diagnostic("P0901", `${named} is a ready policy, and ${file} is here`, {
         help: `-p ./${file} is the file; -p ${packagePrefix}${named}.ts is the ready policy`,

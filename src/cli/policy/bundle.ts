@@ -9,9 +9,14 @@ import { type Candidate, candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
 import { demandsOf, type RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
+import type { PolicyFile } from "./arguments.ts";
 
 /** @throws Failure; StartError if this kernel cannot enforce bundles */
-export function policyOfBundle(file: string, possible: readonly Candidate[], request: RunRequest): CompiledPolicy {
+export function policyOfBundle(
+  { name, openedAs }: PolicyFile,
+  possible: readonly Candidate[],
+  request: RunRequest,
+): CompiledPolicy {
   if (request.capabilities !== undefined) {
     throw new Failure([
       diagnostic("P0909", "--cap cannot be used with a bundle, which is already compiled", {
@@ -24,11 +29,11 @@ export function policyOfBundle(file: string, possible: readonly Candidate[], req
     throw new Failure([diagnostic("P0907", `a bundle is for the engine ${bundleEngine}`, { help: withoutEngine })]);
   }
   try {
-    return { engine: bundleEngine, policy: bundledPolicy(readBytes(file), request.parameters) };
+    return { engine: bundleEngine, policy: bundledPolicy(readBytes(name, openedAs), request.parameters) };
   } catch (error) {
-    if (error instanceof BundleError) throw new Failure([diagnostic("P0912", `${file}: ${error.message}`)]);
+    if (error instanceof BundleError) throw new Failure([diagnostic("P0912", `${name}: ${error.message}`)]);
     if (error instanceof SettingError)
-      throw new Failure([diagnostic("P0909", `${file}: ${error.message}`, { help: error.help })]);
+      throw new Failure([diagnostic("P0909", `${name}: ${error.message}`, { help: error.help })]);
     throw error;
   }
 }

@@ -6,13 +6,13 @@ import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { type Candidate, candidates } from "../engine.ts";
 import { demandsOf, hasEvents, type RunRequest } from "../run-request.ts";
-import { policyFile } from "./arguments.ts";
+import { type PolicyFile, policyFile } from "./arguments.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
 
 export interface CacheAnswer {
   readonly cache: CompiledCache | undefined;
   readonly question: CacheQuestion;
-  readonly file: string;
+  readonly file: PolicyFile;
   readonly candidates: readonly Candidate[];
   /** Undefined if the cache lacks it. */
   readonly policy: CompiledPolicy | undefined;
@@ -23,7 +23,8 @@ export function askCache(request: RunRequest, context: Context): CacheAnswer {
   const file = policyFile(request.policy, context.workingDirectory);
   const engines = candidates(request.engine, demandsOf(request));
   const question: CacheQuestion = {
-    path: resolve(context.workingDirectory, file),
+    path: resolve(context.workingDirectory, file.name),
+    openedAs: resolve(context.workingDirectory, file.openedAs),
     // Events show paths relative to the working directory.
     from: context.workingDirectory,
     architecture: request.architecture,

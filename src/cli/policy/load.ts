@@ -52,7 +52,9 @@ export async function loadRequested(
   options: { readonly set?: ReadonlyMap<string, string>; readonly quiet?: boolean } = {},
 ): Promise<LoadedPolicy> {
   const { loadPolicy } = await import("../../language/load.ts");
-  const loaded = loadPolicy(policyFile(request.policy, context.workingDirectory), {
+  const { name, openedAs } = policyFile(request.policy, context.workingDirectory);
+  const loaded = loadPolicy(name, {
+    openedAs,
     architecture: request.architecture,
     set: new Map([...(options.set ?? []), ...request.parameters]),
     host: hostOf(request, "this-kernel"),
@@ -101,9 +103,10 @@ export async function loadOpen(
     import("../../language/open.ts"),
     import("../../analysis/lint/tightening.ts"),
   ]);
+  const { name, openedAs } = policyFile(request.policy, context.workingDirectory);
   const { loaded, fixed } = loadOpenPolicy(
-    policyFile(request.policy, context.workingDirectory),
-    { architecture: request.architecture, set: request.parameters, host: hostOf(request, "any-kernel") },
+    name,
+    { openedAs, architecture: request.architecture, set: request.parameters, host: hostOf(request, "any-kernel") },
     // A promise must hold for every value.
     ({ program, promises }) =>
       program === undefined

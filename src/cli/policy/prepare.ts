@@ -16,7 +16,7 @@ import { askCache } from "./cached.ts";
 export async function preparePolicy(request: RunRequest, context: Context): Promise<CompiledPolicy> {
   const { cache, question, file, candidates, policy } = askCache(request, context);
   if (policy !== undefined) return policy;
-  if (file.endsWith(".pcl")) return (await import("./bundle.ts")).policyOfBundle(file, candidates, request);
+  if (file.name.endsWith(".pcl")) return (await import("./bundle.ts")).policyOfBundle(file, candidates, request);
   const { compileRequested } = await import("./compile.ts");
   const { compiled, files } = await withCompilerFlags(() => compileRequested(request, candidates, context));
   cache?.keep(question, files, encodeCompiled(compiled));

@@ -112,7 +112,7 @@ function chosenRecorder(invocation: Invocation): RecorderChoice {
 
 function openFile(name: string, append: boolean): TraceFile {
   try {
-    return TraceFile.open(callersFile(name), append ? "append" : "record");
+    return TraceFile.open(name, append ? "append" : "record", callersFile(name));
   } catch (error) {
     if (error instanceof TraceFileError) throw new Failure([diagnostic("P0914", error.message, { help: error.help })]);
     throw error instanceof StartError ? failureOf(error) : error;

@@ -129,7 +129,7 @@ function isPolicy(word: string, context: Context): boolean {
   if (/\.ts$/.test(word)) return true;
   if (/^[A-Za-z0-9_-]+$/.test(word)) {
     try {
-      return /\.(?:ts|json)$/.test(policyFile(word, context.workingDirectory));
+      return /\.(?:ts|json)$/.test(policyFile(word, context.workingDirectory).name);
     } catch {
       return false;
     }
@@ -169,7 +169,7 @@ async function addPolicy(
   context: Context,
 ): Promise<void> {
   const quiet = invocation.has("quiet");
-  const file = policyFile(policy, context.workingDirectory);
+  const { name: file } = policyFile(policy, context.workingDirectory);
   const { program, sources } = await loadRequested(policyRequest(file, invocation), context, { quiet });
   builder.setPolicy(policy, program, sources);
   const { readCases } = await import("../../traces/cases.ts");

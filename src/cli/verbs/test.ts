@@ -157,7 +157,7 @@ function findCases(invocation: Invocation, workingDirectory: string): readonly P
   const policy = invocation.text("policy");
   const { words } = invocation;
   if (policy !== undefined) {
-    const file = policyFile(policy, workingDirectory);
+    const { name: file } = policyFile(policy, workingDirectory);
     return words.length > 0 ? words.map((cases) => ({ policy: file, cases })) : besides(file);
   }
   if (words.length === 0) throw missing("a policy, a folder or a case file", "portcullis test POLICY");
@@ -165,7 +165,7 @@ function findCases(invocation: Invocation, workingDirectory: string): readonly P
     if (word.endsWith(".cases")) return [{ policy: policyOf(word), cases: word }];
     if (statSync(resolve(workingDirectory, word), { throwIfNoEntry: false })?.isDirectory() === true)
       return inFolder(word);
-    return besides(policyFile(word, workingDirectory));
+    return besides(policyFile(word, workingDirectory).name);
   });
 }
 

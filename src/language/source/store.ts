@@ -6,7 +6,7 @@ import { SourceFile } from "./file.ts";
 import { decodePolicyText, type ReadOutcome, readPolicyFile } from "./read.ts";
 
 export interface ReadFile {
-  /** Absolute. */
+  /** Absolute; the name by which this process opens it. */
   readonly path: string;
   /** SHA-256 of its bytes, in hexadecimal. */
   readonly hash: string;
@@ -18,10 +18,17 @@ export class FileStore {
   private readonly known = new Map<string, SourceFile | undefined>();
   private readonly reporter: Reporter;
   private readonly readBytes: ((path: string) => Uint8Array | string) | undefined;
+  private readonly openedAs: ReadonlyMap<string, string>;
 
-  constructor(reporter: Reporter, readBytes: ((path: string) => Uint8Array | string) | undefined) {
+  /** @param openedAs the names by which this process opens files whose paths mean others to it */
+  constructor(
+    reporter: Reporter,
+    readBytes: ((path: string) => Uint8Array | string) | undefined,
+    openedAs: ReadonlyMap<string, string>,
+  ) {
     this.reporter = reporter;
     this.readBytes = readBytes;
+    this.openedAs = openedAs;
   }
 
   /** Undefined, after a report at the naming place, if the file cannot be read. */
@@ -44,11 +51,14 @@ export class FileStore {
 
   /** Computed on demand: only the cache needs them. */
   get hashes(): readonly ReadFile[] {
-    return this.bytes.map(({ path, content }) => ({ path, hash: sha256(content).toString("hex") }));
+    return this.bytes.map(({ path, content }) => ({
+      path: this.openedAs.get(path) ?? path,
+      hash: sha256(content).toString("hex"),
+    }));
   }
 
   private outcome(path: string): ReadOutcome {
-    if (this.readBytes === undefined) return readPolicyFile(path);
+    if (this.readBytes === undefined) return readPolicyFile(this.openedAs.get(path) ?? path);
     try {
       const content = this.readBytes(path);
       return decodePolicyText(typeof content === "string" ? new TextEncoder().encode(content) : content);

@@ -154,6 +154,7 @@ const gates = {
 const places: { readonly [D in Case["decided"]]: string } = {
   bitmap: "in the kernel, by its number alone",
   filter: "in the kernel, by the filter",
+  event: "by the supervisor, for the event; with `run --no-denial-events` in the kernel, by the filter",
   supervisor: "by the engine, which knows the state",
 };
 

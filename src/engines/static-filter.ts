@@ -10,6 +10,7 @@ import { opcode } from "../compile/classic/instruction.ts";
 import { verdictWord } from "../compile/classic/verdict-word.ts";
 import { isExpectedRefusal } from "../events/expected.ts";
 import type { Program } from "../ir/program.ts";
+import type { Action } from "../ir/verdicts.ts";
 import { callNumber } from "../linux/call-numbers.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { type ReturnAction, returnWord, splitReturnWord } from "../linux/return-word.ts";
@@ -28,6 +29,11 @@ export interface FilterProfile {
    * ask returns the weakest verdict that any state could give, because a second filter has the state.
    */
   readonly asks: boolean;
+  /**
+   * Whether the filter of a plain `run` asks the engine about an action although the classic filter knows the verdict, so
+   * that it becomes an event. Absent: it asks about none.
+   */
+  readonly hears?: (action: Action) => boolean;
   /** The calls that the launcher makes under the filter, with its token in their unused arguments. */
   readonly launcherCalls: readonly ("execve" | "seccomp")[];
 }
@@ -145,6 +151,16 @@ export function* leavesOf(split: SplitPolicy): Generator<DecisionLeaf> {
 export function explainOptions(
   profile: FilterProfile,
   program: Program,
-): Supervision & Pick<FilterProfile, "launcherCalls"> {
-  return { ...profile.supervision(program), launcherCalls: profile.launcherCalls };
+): Supervision & Pick<FilterProfile, "launcherCalls"> & { readonly isHeard: (verdict: number) => boolean } {
+  const supervision = profile.supervision(program);
+  // Splitting the whole policy takes long, and few policies have such a verdict.
+  let expected: { readonly verdict: number | undefined } | undefined;
+  const isHeard = (index: number): boolean => {
+    const verdict = program.verdicts[index]!;
+    if (profile.hears?.(verdict.action) !== true) return false;
+    if (!isExpectedRefusal("clone3", verdict)) return true;
+    expected ??= { verdict: expectedVerdict(program, splitPolicy(program, supervision)) };
+    return expected.verdict !== index;
+  };
+  return { ...supervision, launcherCalls: profile.launcherCalls, isHeard };
 }

@@ -46,9 +46,10 @@ export interface Case {
  * | --- | --- |
  * | bitmap      | the kernel, from its table of always allowed calls (Linux 5.11, kernel/seccomp.c) |
  * | filter      | the kernel, by running the classic filter |
+ * | event       | the supervisor, although the filter knows the verdict: so it becomes an event. With `run --no-denial-events`, the filter |
  * | supervisor  | the stateful part: the supervisor, or the extended filter in a kernel that has it |
  */
-export type WhereDecided = "bitmap" | "filter" | "supervisor";
+export type WhereDecided = "bitmap" | "filter" | "event" | "supervisor";
 
 export interface Outcome {
   /** The phases of this outcome, if a single set of phases decides. */

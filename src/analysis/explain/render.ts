@@ -17,6 +17,7 @@ interface Line {
 const places: { readonly [D in Case["decided"]]: string } = {
   bitmap: "kernel, bitmap",
   filter: "kernel, filter",
+  event: "supervisor, event",
   supervisor: "by state",
 };
 

@@ -22,6 +22,7 @@ export const notifyProfile = {
     };
   },
   asks: true,
+  hears: (action) => heard.reported[action],
   launcherCalls: ["execve"],
 } as const satisfies FilterProfile;
 

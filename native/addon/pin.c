@@ -242,6 +242,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     place(pinned, image, call);
     pinned->judged.clone_flags = clone_flags(image, call);
     pinned->judged.rooms = image->rooms;
+    pinned->judged.credentials = image->credentials;
     registers stopped = at;
     outcome = enter(own, thread, &at, pinned, call, stays_stopped);
     if (outcome == PREPARED) return PREPARED;
@@ -376,10 +377,12 @@ static bool is_from_stub(const struct seccomp_data *call) {
  * change is as one at the same time: the kernel may also delay a call that has passed.
  */
 static bool is_outdated(const struct pins *own, const struct thread *thread, const struct pinned *pinned) {
-  return pinned->state != own->state && (pinned->calls != thread->calls || now() - pinned->time > longest_way);
+  const bool has_changed = own->always_changes || pinned->state != own->state;
+  return has_changed && (pinned->calls != thread->calls || now() - pinned->time > longest_way);
 }
 
 void pin_changes_state(struct pins *own) { own->state++; }
+void pin_state_always_changes(struct pins *own) { own->always_changes = true; }
 
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
   /* A thread at this instruction is in no other call, however it got there. */

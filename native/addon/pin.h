@@ -235,6 +235,7 @@ struct image {
   uint32_t relocation_count;
   const int32_t *registers; /* six: the offset that each argument points at; negative: the argument stays */
   uint64_t rooms;           /* a bit for each room that the call enters; not 0: the stub reports the call's end */
+  uint64_t credentials;     /* the caller's when the call was judged, in any form */
 };
 
 /*
@@ -304,6 +305,7 @@ struct judged {
   struct seccomp_data registers;
   uint64_t clone_flags; /* of clone3's structure; else 0 */
   uint64_t rooms;       /* the image's */
+  uint64_t credentials; /* likewise */
 };
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged);
 /* Returns 0, or −ENOENT if the caller was interrupted; it may make the call again. */
@@ -332,6 +334,8 @@ bool pin_knows_rights(struct pins *own, pid_t tid);
  * long, is judged again: a signal handler can run between the two notifications of a call.
  */
 void pin_changes_state(struct pins *own);
+/* The policy reads what changes without a judgement, such as the time: to prepared calls, its state has always changed. */
+void pin_state_always_changes(struct pins *own);
 
 /*
  * From now on the tree can have memory whose reads never end. Threads of a pool read it (reads.c), and `pin_comes_back`

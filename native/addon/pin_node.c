@@ -6,7 +6,7 @@
 #include "addon.h"
 #include "pin.h"
 
-enum { MOST_ARGUMENTS = 7 };
+enum { MOST_ARGUMENTS = 8 };
 
 struct call {
   struct pins *own;
@@ -55,8 +55,9 @@ static bool is_refusal(const struct pins *own, int32_t refusal) {
 }
 
 /*
- * pinCall(notification, bytes, length, relocations, registers, refusal, rooms): enum outcome, with an errno in the bits
- * above the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array; `rooms`: a bigint.
+ * pinCall(notification, bytes, length, relocations, registers, refusal, rooms, credentials): enum outcome, with an errno
+ * in the bits above the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array; `rooms` and
+ * `credentials`: bigints.
  */
 static napi_value call_pinned(napi_env env, napi_callback_info info) {
   struct call call;
@@ -64,22 +65,24 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
   unsigned char *bytes, *relocations, *registers;
   size_t size, relocations_size, registers_size;
   uint32_t length;
-  uint64_t rooms;
+  uint64_t rooms, credentials;
   int32_t refusal;
-  if (!begin(env, info, 7, &call) || !notification_of(env, call.arguments[0], &notification) ||
+  if (!begin(env, info, 8, &call) || !notification_of(env, call.arguments[0], &notification) ||
       !bytes_of(env, call.arguments[1], &bytes, &size) ||
       napi_get_value_uint32(env, call.arguments[2], &length) != napi_ok || length > size ||
       !bytes_of(env, call.arguments[3], &relocations, &relocations_size) ||
       !bytes_of(env, call.arguments[4], &registers, &registers_size) || registers_size != 6 * sizeof(int32_t) ||
       napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.own, refusal) ||
-      !unsigned_of(env, call.arguments[6], &rooms))
-    return fail(env, "pinCall takes (notification, bytes, length, relocations, registers, refusal, rooms)");
+      !unsigned_of(env, call.arguments[6], &rooms) || !unsigned_of(env, call.arguments[7], &credentials))
+    return fail(env,
+                "pinCall takes (notification, bytes, length, relocations, registers, refusal, rooms, credentials)");
   struct image image = {bytes,
                         length,
                         (const uint32_t *)(void *)relocations,
                         (uint32_t)(relocations_size / (2 * sizeof(uint32_t))),
                         (const int32_t *)(void *)registers,
-                        rooms};
+                        rooms,
+                        credentials};
   for (uint32_t i = 0; i < image.relocation_count; i++)
     if ((uint64_t)image.relocations[2 * i] + 8 > length || image.relocations[2 * i + 1] > length)
       return fail(env, "a relocation lies outside of the image");
@@ -191,6 +194,14 @@ static napi_value changes_state(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* pinStateAlwaysChanges() */
+static napi_value always_changes(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, 0, &call)) return fail(env, "pinStateAlwaysChanges takes nothing");
+  pin_state_always_changes(call.own);
+  return NULL;
+}
+
 /* pinHasWaiting(): boolean. */
 static napi_value waits(napi_env env, napi_callback_info info) {
   struct call call;
@@ -264,6 +275,7 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinExecutes", executes),
       METHOD("pinChangesRights", changes_rights),
       METHOD("pinChangesState", changes_state),
+      METHOD("pinStateAlwaysChanges", always_changes),
       METHOD("pinReadsApart", reads_apart),
       METHOD("observeText", text),
       METHOD("observeBytes", bytes),

@@ -73,6 +73,7 @@ struct pins {
   uint64_t observed;
   uint64_t order;
   uint64_t state; /* counts changes of the policy's state */
+  bool always_changes;
   struct windows windows;
   struct stray *strays;
   struct thread *threads[BUCKETS];

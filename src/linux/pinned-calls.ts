@@ -7,8 +7,8 @@
 export const notificationLayout = { size: 80, id: 0, tid: 8, data: 16 } as const;
 /** `struct seccomp_data`. */
 export const dataLayout = { size: 64, number: 0, architecture: 4, instructionPointer: 8, arguments: 16 } as const;
-/** `struct judged` (native/addon/pin.h): a `struct seccomp_data`, the flags of clone3's structure, the rooms. */
-export const judgedLayout = { size: 80, cloneFlags: 64, rooms: 72 } as const;
+/** `struct judged` (native/addon/pin.h): a `struct seccomp_data`, the flags of clone3's structure, the rooms, the credentials. */
+export const judgedLayout = { size: 88, cloneFlags: 64, rooms: 72, credentials: 80 } as const;
 
 export interface PinnedCallFunctions {
   /**
@@ -24,7 +24,10 @@ export interface PinnedCallFunctions {
     audits: boolean,
     answersFailures: boolean,
   ): number;
-  /** An outcome in the low 8 bits, an errno above. `pinArrival` returns `rooms`; if not 0, the stub reports the call's end. */
+  /**
+   * An outcome in the low 8 bits, an errno above. `pinArrival` returns `rooms` and `credentials`. If `rooms` is not 0, the stub
+   * reports the call's end.
+   */
   pinCall(
     notification: Uint8Array,
     bytes: Uint8Array,
@@ -33,6 +36,7 @@ export interface PinnedCallFunctions {
     registers: Int32Array,
     refusal: number,
     rooms: bigint,
+    credentials: bigint,
   ): number;
   /**
    * `enum arrival`. For a prepared call, `judged` gets a `struct judged`.
@@ -59,6 +63,8 @@ export interface PinnedCallFunctions {
   pinChangesRights(tid: number, ofOthers: boolean): void;
   /** The policy's state has changed: calls that are prepared can have to be judged again. */
   pinChangesState(): void;
+  /** The policy reads what changes without a judgement: to prepared calls, its state has always changed. */
+  pinStateAlwaysChanges(): void;
   /**
    * From now on threads read callers' memory, because a read may never end. Returns a descriptor that is readable when
    * `next` returns a call that must be observed again. The functions below can then return -EINPROGRESS (the call comes

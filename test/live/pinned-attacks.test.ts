@@ -25,8 +25,10 @@ export default policy((call) => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function attack(name: string, ...options: readonly string[]) {
-  const ran = guarded(policy, [program, name], options, { cwd: folder });
+const attack = (name: string, ...options: readonly string[]) => attackUnder(policy, name, ...options);
+
+function attackUnder(rules: string, name: string, ...options: readonly string[]) {
+  const ran = guarded(rules, [program, name], options, { cwd: folder });
   const results = Object.fromEntries(
     [...ran.stdout.matchAll(/^(.+): (-?\d+)$/gm)].map(([, what, result]) => [what, Number(result)]),
   );
@@ -111,23 +113,49 @@ export default policy((call) => {
     expect(race("allow")["arrived in the race"]).toBeLessThan(0);
   });
 
-  it("that holds a judged call in a signal handler cannot make it once the state forbids it", () => {
-    const stateful = join(folder, "stateful.ts");
-    writeFileSync(
-      stateful,
-      `import { allow, deny, perTree, policy } from "portcullis";
-const isOver = perTree.flag();
+  describe("that holds a judged call in a signal handler cannot make it if it is forbidden by now, because of", () => {
+    const flag = ["const isOver = perTree.flag();", "isOver.set(call.args.pid === 1n);", "isOver.get()"] as const;
+    const since = ["const begun = perTree.value(0n);", "begun.set(now());"] as const;
+    const late = 'now() >= begun.get() && now() - begun.get() > duration("200ms")';
+    it.for<readonly [string, string, string, string]>([
+      ["another thread's call", ...flag],
+      ["its own call", ...flag],
+      ["its own user", "", "", "call.caller.uid === 1n"],
+      ["time", ...since, late],
+      ["a birth", "", "", "tree.alive() > 1n"],
+    ])("%s", ([change, state, atGetpgid, isForbidden], context) => {
+      if (change === "its own user" && process.getuid?.() !== 0) context.skip("needs root, to change the user");
+      const changing = join(folder, "changing.ts");
+      writeFileSync(
+        changing,
+        `import { allow, deny, duration, now, perTree, policy, tree } from "portcullis";
+${state}
 export default policy((call) => {
   if (call.name === "getpgid") {
-    isOver.set(call.args.pid === 1n);
+    ${atGetpgid}
     return allow;
   }
-  return call.name === "openat" && call.args.path.text.is("allowed") && isOver.get() ? deny("EXFULL") : allow;
+  return call.name === "mkdirat" && call.args.path.text.is("allowed") && ${isForbidden} ? deny("EXFULL") : allow;
+});
+`,
+      );
+      const { stdout, stderr } = guarded(changing, [program, "hold", change], ["--no-denial-events"], { cwd: folder });
+      expect({ stdout, stderr }).toEqual({ stdout: "passed: 0\n", stderr: "" });
+    });
+  });
+
+  it("that makes processes by clone3 at the same moment does not exceed a limit of living ones", () => {
+    const limited = join(folder, "limited.ts");
+    writeFileSync(
+      limited,
+      `import { allow, deny, policy, tree } from "portcullis";
+export default policy((call) => {
+  if (call.name !== "clone3" || call.args.uargs.flags.has("CLONE_THREAD")) return allow;
+  return tree.alive() < 5n ? allow : deny("EXFULL");
 });
 `,
     );
-    const { stdout } = guarded(stateful, [program, "hold"], ["--no-denial-events"], { cwd: folder });
-    expect(stdout).toBe("after another thread's call: 0\nafter its own call: 0\n");
+    expect(attackUnder(limited, "crowd").results).toEqual({ most: -4 });
   });
 
   it("whose stack cannot be written to the end stays stopped, and can be killed", (context) => {

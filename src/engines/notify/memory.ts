@@ -20,6 +20,11 @@ const at = {
   reportCount: word(addresses.reportCount),
 } as const;
 
+/** In one number, to compare them. */
+export function packCredentials({ uid, gid }: { readonly uid: number; readonly gid: number }): bigint {
+  return (BigInt(gid) << 32n) | BigInt(uid);
+}
+
 export class JudgementMemory {
   readonly instance: PolicyInstance;
   #words!: Uint32Array;
@@ -113,6 +118,11 @@ export class JudgementMemory {
   setCredentials(uid: number, gid: number): void {
     this.#words[at.uid] = uid;
     this.#words[at.gid] = gid;
+  }
+
+  /** As `setCredentials` was given them; 0 if it was not called. */
+  get credentials(): bigint {
+    return packCredentials({ uid: this.#words[at.uid]!, gid: this.#words[at.gid]! });
   }
 
   /** Writes the answer "continue". */

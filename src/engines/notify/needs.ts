@@ -5,9 +5,9 @@ import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/tra
 import { lookingNumbers } from "../../linux/rights-calls.ts";
 import type { Needs } from "./policy.ts";
 
-/** The facts that the supervisor must follow for an input; undefined if the notification or the clock contains it. */
+/** The facts that the supervisor must follow for an input; undefined if the notification contains it. */
 const needOf: { readonly [I in CircumstanceInput]: keyof Needs | undefined } = {
-  now: undefined,
+  now: "clock",
   pid: "processId",
   tid: undefined,
   uid: "credentials",
@@ -36,6 +36,7 @@ export function needsOf(program: Program): Needs {
     alive,
     processId: asked.has("processId"),
     credentials: asked.has("credentials"),
+    clock: asked.has("clock"),
   };
 }
 

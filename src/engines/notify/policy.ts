@@ -62,6 +62,8 @@ export interface Needs {
   readonly processId: boolean;
   /** Effective user and group. */
   readonly credentials: boolean;
+  /** The time. */
+  readonly clock: boolean;
 }
 
 export const callTrait = {

@@ -9,7 +9,7 @@ import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
 import type { FollowObstacle, HoldObstacle, RecordedMemory, Refusal } from "../../events/record.ts";
-import { Observer as MemoryObserver } from "../../ir/observe.ts";
+import { type Memory, Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -18,6 +18,7 @@ import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { mostDeaths, native } from "../../linux/native.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
@@ -26,7 +27,7 @@ import type { SupervisorDescriptors } from "./descriptors.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { killCaller } from "./killing.ts";
-import { JudgementMemory } from "./memory.ts";
+import { JudgementMemory, packCredentials } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { type HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { PhaseReader } from "./phases.ts";
@@ -71,6 +72,13 @@ export interface SupervisorOptions {
 /** Use the features of this kernel, or only those of Linux 5.9. */
 export type KernelFeatures = "present" | "oldest";
 
+/** The flags in clone3's structure. */
+function cloneFlagsIn([structure]: readonly Memory[]): bigint {
+  if (structure?.is !== "bytes") return 0n;
+  const { buffer, byteOffset, byteLength } = structure.bytes;
+  return new DataView(buffer, byteOffset, byteLength).getBigUint64(0, true);
+}
+
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #native = native();
@@ -107,6 +115,8 @@ export class Supervisor {
   #isRestricted = false;
   readonly #clone3: number;
   readonly #following: Following;
+  /** Threads with a prepared clone3 that makes a process. Their forks count as alive since their judgement. */
+  readonly #preparedForks = new Set<number>();
   readonly #status: StatusCounts;
   #failed = false;
 
@@ -146,6 +156,7 @@ export class Supervisor {
       descriptorsIdentify: kernel === "present",
       adoptsUnseen: policy.mode === "audit",
       ended: (tid) => {
+        this.#preparedForks.delete(tid);
         this.#pinning?.ended(tid);
         this.#admission?.keeper.ended(tid);
       },
@@ -191,7 +202,11 @@ export class Supervisor {
     this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
     if (observes && mayStallAtStart()) this.#readApart();
-    if (observes && !holdsRooms) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
+    // They change without a judgement.
+    if (needs.clock || needs.alive) this.#pinning?.stateAlwaysChanges();
+    // #passPrepared compares the caller's credentials.
+    if (observes && !holdsRooms && !needs.credentials)
+      this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (kernel === "present") useSynchronousWakeUp(listener);
     const { pid, pidfd } = options.command;
     if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
@@ -260,6 +275,7 @@ export class Supervisor {
   /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
   #receive(pinning: Pinning): boolean {
     if (this.#objects?.has(this.#memory.id)) return this.#receiveHeld(this.#objects, this.#memory.id);
+    this.#preparedForks.delete(this.#memory.tid);
     // A thread is in one call at a time, so its earlier calls have ended.
     this.#admission?.keeper.ended(this.#memory.tid);
     const received = pinning.receive(this.#memory.bytes());
@@ -346,7 +362,7 @@ export class Supervisor {
     }
     if (needs.alive) {
       if (this.#tracer.hasReservations) this.#settle();
-      memory.setAlive(this.#registry.alive);
+      memory.setAlive(this.#registry.alive + this.#preparedForks.size);
     }
 
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
@@ -413,25 +429,32 @@ export class Supervisor {
 
   /** Reads the caller's memory, judges the copy, and lets the caller make its call with that copy. */
   #judgeObserved(call: PendingCall, caller: Thread | undefined, observations: ReturnType<MemoryObserver["of"]>): void {
-    const { number } = this.#memory;
-    const outcome = call.observe((observer) => {
-      const memory = observations.map((one) => readMemory(observer, one));
-      const observed = this.#observer.observe(number, memory);
-      // The kernel's own copy would fail with this errno, so the call returns it without a judgement.
-      if ("errno" in observed) return new ObservationFailure(observed.errno);
-      const order = this.#objects?.orderOf(number, observer, observations, memory);
-      if (order instanceof ObservationFailure) return order;
-      if (order !== undefined) {
-        const { id } = this.#memory;
-        return observer.serve((notification) => this.#objects!.begin(id, notification, order, observations, memory));
-      }
-      this.#memory.setObserved(observed.words);
-      const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
-      if (!passes) return observer.refuse(this.#errnoOf(verdict));
-      const entered = this.#admission?.entered ?? [];
-      if (entered.length > 0 && !this.#admission!.canHold(entered)) return observer.refuse(errno.EPERM);
-      return observer.pin(packEntered(entered));
-    }, this.#unpinned(caller));
+    const { number, tid } = this.#memory;
+    let makesProcess = false;
+    const outcome = call.observe(
+      (observer) => {
+        const memory = observations.map((one) => readMemory(observer, one));
+        const observed = this.#observer.observe(number, memory);
+        // The kernel's own copy would fail with this errno, so the call returns it without a judgement.
+        if ("errno" in observed) return new ObservationFailure(observed.errno);
+        const order = this.#objects?.orderOf(number, observer, observations, memory);
+        if (order instanceof ObservationFailure) return order;
+        if (order !== undefined) {
+          const { id } = this.#memory;
+          return observer.serve((notification) => this.#objects!.begin(id, notification, order, observations, memory));
+        }
+        this.#memory.setObserved(observed.words);
+        const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
+        if (!passes) return observer.refuse(this.#errnoOf(verdict));
+        const entered = this.#admission?.entered ?? [];
+        if (entered.length > 0 && !this.#admission!.canHold(entered)) return observer.refuse(errno.EPERM);
+        makesProcess = number === this.#clone3 && (cloneFlagsIn(memory) & cloneFlag.thread) === 0n;
+        return observer.pin(packEntered(entered));
+      },
+      this.#unpinned(caller),
+      this.#memory.credentials,
+    );
+    if (outcome.kind === "prepared" && makesProcess) this.#preparedForks.add(tid);
     if (outcome.kind === "unserved") this.#records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
     if (outcome.kind !== "unpinnable") return;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;
@@ -501,6 +524,10 @@ export class Supervisor {
     // It can have ended since it was judged.
     const caller = this.#identifies ? (this.#registry.find(tid) ?? this.#discover(tid)) : undefined;
     if (typeof caller === "string") return this.#refuseUnidentified(caller);
+    if (this.#hasOtherCredentials(call, caller)) {
+      call.restart();
+      return false;
+    }
     if (call.rooms !== 0n) return this.#admission!.enterPrepared(call, caller!);
     if (traits === callTrait.judged) {
       call.pass();
@@ -508,6 +535,13 @@ export class Supervisor {
     }
     const cloneFlags = number === this.#clone3 ? call.cloneFlags : call.argument(0);
     return this.#following.pass(traits, caller, { cloneFlags, pass: () => call.pass() });
+  }
+
+  /** Whether the caller has changed its user or group since the call was judged: in a signal handler. */
+  #hasOtherCredentials({ credentials }: PreparedCall, caller: Thread | undefined): boolean {
+    if (caller === undefined || !this.#options.policy.needs.credentials) return false;
+    const present = this.#registry.credentials(caller);
+    return present === undefined || packCredentials(present) !== credentials;
   }
 
   // ── Rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────

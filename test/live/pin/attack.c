@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,8 +287,11 @@ static void replace(void) {
   tell("own", own != NULL && own < end ? -1 : 0);
 }
 
-/* A signal handler holds a judged call before the stub makes it, while the state that allowed it changes. */
-static atomic_int calls_now, holds_now, may_continue, changes_itself;
+/* A signal handler holds a judged call before the stub makes it, while what has allowed it changes. */
+static const char *const changes[] = {"another thread's call", "its own call", "its own user", "time", "a birth"};
+enum change { OTHERS_CALL, OWN_CALL, OWN_USER, TIME, BIRTH };
+static enum change change;
+static atomic_int calls_now, holds_now, may_continue, child;
 
 static unsigned long instruction_of(const void *context) {
 #if defined(__x86_64__)
@@ -296,13 +301,16 @@ static unsigned long instruction_of(const void *context) {
 #endif
 }
 
+static bool changes_itself(void) { return change == OWN_CALL || change == OWN_USER; }
+
 static void on_hold(int signal, siginfo_t *information, void *context) {
   (void)signal, (void)information;
   const unsigned long at = instruction_of(context);
-  if (at < STUB || at >= STUB + PAGE || !calls_now) return;
+  if (at < STUB || at >= STUB + PAGE || !calls_now || holds_now) return;
   holds_now = 1;
-  if (changes_itself) syscall(SYS_getpgid, 1);
-  while (!changes_itself && !may_continue) {
+  if (change == OWN_CALL) syscall(SYS_getpgid, 1);
+  if (change == OWN_USER) syscall(SYS_setresuid, -1, 1, -1);
+  while (!changes_itself() && !may_continue) {
   }
 }
 
@@ -310,35 +318,82 @@ static void *interrupt_caller(void *caller) {
   for (;;) {
     usleep(30);
     if (calls_now) pthread_kill(*(pthread_t *)caller, SIGUSR1);
-    if (holds_now && !changes_itself && !may_continue) {
-      syscall(SYS_getpgid, 1);
-      usleep(300000);
-      may_continue = 1;
-    }
+    if (!holds_now || changes_itself() || may_continue) continue;
+    if (change == OTHERS_CALL) syscall(SYS_getpgid, 1);
+    if (change == BIRTH && (child = (int)syscall(SYS_fork)) == 0)
+      for (;;) pause();
+    usleep(300000);
+    may_continue = 1;
   }
   return NULL;
 }
 
-/* getpgid(1) forbids openat of "allowed", getpgid(0) allows it. */
-static void hold(void) {
+/* Counts the calls that pass although the change forbids them (EXFULL). getpgid(0) allows them again. */
+static void hold(const char *which) {
   const struct sigaction action = {.sa_sigaction = on_hold, .sa_flags = SA_RESTART | SA_SIGINFO};
   pthread_t self = pthread_self(), thread;
+  while (strcmp(changes[change], which) != 0)
+    if (++change == sizeof changes / sizeof *changes) exit(2);
   sigaction(SIGUSR1, &action, NULL);
   pthread_create(&thread, NULL, interrupt_caller, &self);
-  for (int way = 0; way < 2; way++) {
-    changes_itself = way;
-    long held = 0, passed = 0;
-    while (held < 3) {
-      syscall(SYS_getpgid, 0);
-      holds_now = may_continue = 0;
-      calls_now = 1;
-      const long result = open_path("allowed");
-      calls_now = 0;
-      held += holds_now;
-      passed += holds_now && result == 0;
+  long held = 0, passed = 0;
+  while (held < 3) {
+    syscall(SYS_getpgid, 0);
+    holds_now = may_continue = 0;
+    calls_now = 1;
+    const long result = syscall(SYS_mkdirat, AT_FDCWD, "allowed", 0) < 0 ? -errno : 0;
+    calls_now = 0;
+    if (!holds_now) continue;
+    held++;
+    passed += result != -EXFULL;
+    syscall(SYS_setresuid, -1, getuid(), -1);
+    if (change == BIRTH) {
+      kill(child, SIGKILL);
+      waitpid(child, NULL, 0);
     }
-    tell(way ? "after its own call" : "after another thread's call", passed);
   }
+  tell("passed", -passed);
+}
+
+/* Threads make processes by clone3 at the same moment. The policy limits the living processes. */
+enum { MAKERS = 16 };
+static pthread_barrier_t together;
+static int until_end[2];
+
+static void *make_process(void *unused) {
+  struct clone_args {
+    uint64_t words[11];
+  } arguments = {{[4] = SIGCHLD}};
+  (void)unused;
+  pthread_barrier_wait(&together);
+  const long result = syscall(SYS_clone3, &arguments, sizeof arguments);
+  char byte;
+  if (result == 0) {
+    close(until_end[1]);
+    _exit(read(until_end[0], &byte, 1) == 0 ? 0 : 1);
+  }
+  return (void *)(long)(result > 0);
+}
+
+static void crowd(void) {
+  long most = 0;
+  for (int round = 0; round < 20; round++) {
+    pthread_t makers[MAKERS];
+    long made = 0;
+    if (pipe(until_end) != 0) exit(2);
+    pthread_barrier_init(&together, NULL, MAKERS);
+    for (int i = 0; i < MAKERS; i++) pthread_create(&makers[i], NULL, make_process, NULL);
+    for (int i = 0; i < MAKERS; i++) {
+      void *has_made;
+      pthread_join(makers[i], &has_made);
+      made += (long)has_made;
+    }
+    close(until_end[1]);
+    close(until_end[0]);
+    for (long i = 0; i < made; i++) wait(NULL);
+    if (made > most) most = made;
+  }
+  tell("most", -most);
 }
 
 int main(int count, char **words) {
@@ -351,7 +406,8 @@ int main(int count, char **words) {
   else if (strcmp(attack, "block") == 0) block();
   else if (strcmp(attack, "block-stack") == 0) block_stack();
   else if (strcmp(attack, "replace") == 0) replace();
-  else if (strcmp(attack, "hold") == 0) hold();
+  else if (strcmp(attack, "hold") == 0) hold(words[2]);
+  else if (strcmp(attack, "crowd") == 0) crowd();
   else return 2;
   return 0;
 }

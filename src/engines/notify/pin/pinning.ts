@@ -146,6 +146,11 @@ export class Pinning {
     native().pinChangesState();
   }
 
+  /** The policy reads what changes without a judgement, such as the time: to prepared calls, its state has always changed. */
+  stateAlwaysChanges(): void {
+    native().pinStateAlwaysChanges();
+  }
+
   /** The thread's call changes its users, groups or capabilities; `ofOthers`: its root or namespaces, which others can share. */
   changesRights(tid: number, ofOthers: boolean): void {
     native().pinChangesRights(tid, ofOthers);
@@ -187,7 +192,7 @@ export class PendingCall {
    * The caller makes its call unchanged, and the stub reports its end. With "untraceable" the call has no answer yet; after
    * any other failure it has been refused with EPERM.
    */
-  pinEnd(rooms: bigint): PinOutcome {
+  pinEnd(rooms: bigint, credentials = 0n): PinOutcome {
     this.#scratch.registers.fill(-1);
     const result = native().pinCall(
       this.#notification,
@@ -197,6 +202,7 @@ export class PendingCall {
       this.#scratch.registers,
       errno.EPERM,
       rooms,
+      credentials,
     );
     if ((result & 0xff) !== outcomeNumber.noTrace) {
       this.#answer();
@@ -214,9 +220,13 @@ export class PendingCall {
 
   /**
    * Lets `judge` read behind the call's pointers and return its verdict. If a read has failed, `judge` must return the
-   * failure.
+   * failure. The prepared call has these `credentials`.
    */
-  observe(judge: (observer: Observer) => ObservedVerdict, unpinned: Unpinned = errno.EPERM): PinOutcome {
+  observe(
+    judge: (observer: Observer) => ObservedVerdict,
+    unpinned: Unpinned = errno.EPERM,
+    credentials = 0n,
+  ): PinOutcome {
     const refusal = refusalOf(unpinned);
     this.#answer();
     this.#scratch.reset();
@@ -255,6 +265,7 @@ export class PendingCall {
       image.registers,
       refusal,
       rooms,
+      credentials,
     );
     return this.#outcome(result & 0xff, result >> 8, refusal);
   }
@@ -331,6 +342,11 @@ export class PreparedCall {
   /** The rooms that it enters, as `pin` was given them. */
   get rooms(): bigint {
     return this.#judged.getBigUint64(judgedLayout.rooms, true);
+  }
+
+  /** As `observe` or `pinEnd` was given them. */
+  get credentials(): bigint {
+    return this.#judged.getBigUint64(judgedLayout.credentials, true);
   }
 
   /** A copy that stays valid when further calls are received. */

@@ -73,7 +73,7 @@ export class Admission {
       if (keeper.isFull) return this.#refuseFull();
       return keeper.enter(plain, entered, true) && this.#pass();
     }
-    const outcome = call.pinEnd(packEntered(entered));
+    const outcome = call.pinEnd(packEntered(entered), memory.credentials);
     if (outcome.kind !== "unpinnable") return false;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;
     // Another process traces it, so its end is looked for, and waits are longer.

@@ -144,6 +144,26 @@ export default policy((call) => {
     });
   });
 
+  it("whose fork is stuck delays only calls that count living processes, and these once", (context) => {
+    const limited = join(folder, "limited.ts");
+    writeFileSync(
+      limited,
+      `import { allow, calls, deny, perTree, policy, tree } from "portcullis";
+const isOver = perTree.flag();
+const makes = calls("clone", "fork", "vfork");
+export default policy((call) => {
+  if (call.name === "clone" && call.args.flags.has("CLONE_THREAD")) return allow;
+  if (call.name === "getsid") isOver.set(true);
+  if (call.name === "getpgid") return isOver.get() ? deny("EXFULL") : allow;
+  return makes.has(call) && tree.alive() > 5n ? deny("EXFULL") : allow;
+});
+`,
+    );
+    const { results, status } = attackUnder(limited, "stuck-fork");
+    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
+    expect({ results, status }).toEqual({ results: { late: 0, forked: 0, "late again": 0, after: 0 }, status: 0 });
+  });
+
   it("that makes processes by clone3 at the same moment does not exceed a limit of living ones", () => {
     const limited = join(folder, "limited.ts");
     writeFileSync(

@@ -175,3 +175,21 @@ test("a policy about the object of a path supervises Landlock's restrictions", (
   expect(supervised({ is: "resolved", objects: [{ is: "is", path: "/run/agent.sock" }] })).toBe(true);
   expect(supervised({ is: "length" })).toBe(false);
 });
+
+test("only calls whose judgement can depend on the number of living processes wait for forks in flight", () => {
+  const limited = when(input("alive"), "less-unsigned", constant(9), [give(verdicts.allow)], [give(verdicts.deny)]);
+  const read = when(cellOf(0), "equal", constant(0), [give(verdicts.allow)], [give(verdicts.deny)]);
+  const program = programOf("counting", {
+    cells: [cell("most", "tree")],
+    body: [
+      onCall(number.fork, [limited]),
+      onCall(number.getuid, [{ kind: "store", cell: 0, value: input("alive") }, give(verdicts.allow)]),
+      onCall(number.getppid, [read]),
+      give(verdicts.allow),
+    ],
+  });
+  const { countingCalls } = compileForNotify(program).policy!;
+  expect([number.fork, number.getuid, number.getppid, number.sync].map((one) => countingCalls[one])).toEqual([
+    ...[1, 1, 0, 0],
+  ]);
+});

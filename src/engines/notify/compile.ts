@@ -1,7 +1,7 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
-import { isStateful, type SplitPolicy } from "../../analysis/decision.ts";
+import { isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
@@ -63,6 +63,7 @@ export function compileForNotify(
       program.observations.length > 0 ? passingOf(stallingNumbers(program.architecture), program, quiet.split) : [],
     needs,
     calls: traitsOf(program, needs),
+    countingCalls: countingOf(program, needs, quiet.split),
     description: describePolicy(program),
     state: describeState(program),
   };
@@ -88,6 +89,34 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
   }
   if (program.observations.length > 0) add(stallingNumbers(program.architecture), callTrait.mayStall);
   return traits;
+}
+
+/**
+ * The calls whose judgement can depend on the number of living processes. The split names the inputs of conditions, and not
+ * those of stored or reported values, so each change and report counts.
+ */
+function countingOf({ admission }: Program, needs: Needs, split: SplitPolicy): Uint8Array {
+  const highest = admission.judged.reduce((most, { to }) => Math.max(most, Number(to)), 0);
+  const counting = new Uint8Array(highest + 1);
+  if (!needs.alive) return counting;
+  const counts = (reason: StatefulReason): boolean => {
+    switch (reason.because) {
+      case "reads-input":
+        return reason.input === "alive";
+      case "changes-state":
+      case "changes-table":
+      case "reports":
+      case "too-complex":
+        return true;
+      default:
+        return false;
+    }
+  };
+  for (const [number, decision] of split) {
+    if ([...leavesOf(new Map([[number, decision]]))].some(({ stateful }) => stateful.some(counts)))
+      counting[number] = 1;
+  }
+  return counting;
 }
 
 /** The calls of these that the policy may allow. */

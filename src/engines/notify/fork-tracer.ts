@@ -34,6 +34,12 @@ import type { Reservation, TaskRegistry } from "./tasks.ts";
  */
 const patience = { creation: 5, execution: 100, restarted: 100, child: 500, seizure: 100 } as const;
 
+/**
+ * Milliseconds for which a fork in flight may still fail. The fork of a frozen thread (cgroup.freeze) does not end, nor does
+ * one in a page of memory that never arrives; after this time it counts as a process until its outcome is known.
+ */
+const outcomePatience = 5000;
+
 /** The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. */
 const eagerLooks = 200;
 
@@ -49,6 +55,7 @@ interface Followed {
 interface Creation extends Followed {
   readonly kind: "creation";
   readonly reservation: Reservation;
+  readonly since: number;
 }
 
 interface Execution extends Followed {
@@ -102,9 +109,13 @@ export class ForkTracer {
     return this.#hasTracees || this.#unnamed.length > 0;
   }
 
-  /** Whether an allowed fork exists whose outcome is not known yet. */
+  /** Whether the outcome of an allowed fork is not known yet, except of those that take very long. */
   get hasReservations(): boolean {
-    return this.#unnamed.length > 0 || this.#someParentMayName;
+    if (this.#unnamed.length > 0) return true;
+    if (this.#inFlight.size === 0) return false;
+    const oldest = performance.now() - outcomePatience;
+    for (const one of this.#inFlight.values()) if (one.kind === "creation" && one.since > oldest) return true;
+    return false;
   }
 
   /**
@@ -146,8 +157,9 @@ export class ForkTracer {
 
   /** The seized thread's fork passes. `call` is its `struct seccomp_data`, unless the call is pinned. */
   awaitChild(tid: number, reservation: Reservation, call: Uint8Array | undefined): void {
-    const until = performance.now() + patience.creation;
-    this.#inFlight.set(tid, { kind: "creation", tid, reservation, call, until, isRestarted: false });
+    const since = performance.now();
+    const until = since + patience.creation;
+    this.#inFlight.set(tid, { kind: "creation", tid, reservation, since, call, until, isRestarted: false });
     if (this.#options.interruptsForks) ptrace.interrupt(tid);
   }
 

@@ -7,6 +7,7 @@ const word = (address: number) => address / 4;
 const at = {
   id: word(addresses.id),
   notifiedTid: word(addresses.notifiedPid),
+  tid: word(addresses.tid),
   number: word(addresses.number),
   architecture: word(addresses.architecture),
   response: word(addresses.response),
@@ -50,6 +51,13 @@ export class JudgementMemory {
 
   bytes(): Uint8Array {
     return this.#bytes;
+  }
+
+  /** A notification that was received before is judged now. As `next` of the addon. */
+  receiveAgain(notification: Uint8Array): void {
+    this.#bytes.set(notification);
+    this.#longs[addresses.now / 8] = process.hrtime.bigint();
+    this.#words[at.tid] = this.tid;
   }
 
   /** `struct seccomp_notif_resp`. */

@@ -37,6 +37,8 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;
+  /** Indexed likewise: 1 if the judgement can depend on the number of living processes. */
+  readonly countingCalls: Uint8Array;
 }
 
 export interface ArmedFilter {

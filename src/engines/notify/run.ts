@@ -179,8 +179,8 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
-    const { mode, needs, calls, memory, rooms, description, step } = this.#policy;
-    const policy = { mode, needs, calls, memory, rooms, description, step };
+    const { mode, needs, calls, countingCalls, memory, rooms, description, step } = this.#policy;
+    const policy = { mode, needs, calls, countingCalls, memory, rooms, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const { kernel = "present", interruptsForks = false, status } = this.#options;

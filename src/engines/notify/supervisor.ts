@@ -23,6 +23,7 @@ import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
+import { CountingCalls } from "./counting.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -49,11 +50,12 @@ import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 const restrictAllThreads = 8n;
 /** Milliseconds between examinations of the tracees, while no call comes. */
 const traceInterval = 0.1;
-/** The most milliseconds that a call waits for forks in flight. The fork of a frozen thread (cgroup.freeze) does not end. */
-const settlePatience = 5000;
 
 export interface SupervisorOptions {
-  readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "memory" | "rooms" | "description"> & {
+  readonly policy: Pick<
+    NotifyPolicy,
+    "mode" | "needs" | "calls" | "countingCalls" | "memory" | "rooms" | "description"
+  > & {
     readonly step: CompiledStep;
   };
   readonly listener: number;
@@ -115,6 +117,9 @@ export class Supervisor {
   #isRestricted = false;
   readonly #clone3: number;
   readonly #following: Following;
+  readonly #counting: CountingCalls;
+  /** The last call waits for a judgement (counting.ts). */
+  #defers = false;
   /** Threads with a prepared clone3 that makes a process. Their forks count as alive since their judgement. */
   readonly #preparedForks = new Set<number>();
   readonly #status: StatusCounts;
@@ -184,6 +189,13 @@ export class Supervisor {
     this.#architectureName = architecture;
     this.#architecture = auditArchitecture[architecture];
     this.#clone3 = callNumber("clone3", architecture);
+    this.#counting = new CountingCalls({
+      listener,
+      memory: this.#memory,
+      tracer: this.#tracer,
+      counts: policy.countingCalls,
+      reap: () => this.#reap(this.#native.deaths()),
+    });
     this.#following = new Following({
       architecture,
       births: needs.births,
@@ -217,12 +229,16 @@ export class Supervisor {
     const { listener } = this.#options;
     let answer = false;
     for (;;) {
-      if (this.#tracer.busy) {
+      if (this.#tracer.busy || this.#counting.isBusy) {
         if (answer) this.#send();
         answer = false;
         const isAsked = () =>
           pollFor(this.#asking, 0).some((events) => (events & (pollBits.in | pollBits.hangUp)) !== 0);
-        this.#tracer.advance({ interrupts: !isAsked() });
+        this.#tracer.advance({ interrupts: this.#counting.isBusy || !isAsked() });
+        if (this.#counting.next()) {
+          answer = this.#judgeReceived();
+          continue;
+        }
         if (this.#tracer.busy && !isAsked()) {
           pollFor(this.#asking, traceInterval);
           this.#advanceRooms();
@@ -250,9 +266,13 @@ export class Supervisor {
         continue;
       }
       if (deaths > 0) this.#reap(deaths);
-      answer = this.#pinning === undefined ? this.#safely(() => this.#judge(undefined)) : this.#receive(this.#pinning);
+      answer = this.#judgeReceived();
     }
     close(listener);
+  }
+
+  #judgeReceived(): boolean {
+    return this.#pinning === undefined ? this.#safely(() => this.#judge(undefined)) : this.#receive(this.#pinning);
   }
 
   /** A call can wait for the end of a task, which is not a notification. */
@@ -295,6 +315,7 @@ export class Supervisor {
   /** The object of a call is held, or the service has failed. */
   #receiveHeld(objects: ServedCalls, id: bigint): boolean {
     let isWanted = false;
+    this.#defers = false;
     const held: HeldCall = {
       objects,
       id,
@@ -307,7 +328,7 @@ export class Supervisor {
       },
     };
     const answer = this.#safely(() => this.#judge(held));
-    if (!isWanted) objects.drop(id);
+    if (!isWanted && !this.#defers) objects.drop(id);
     return answer;
   }
 
@@ -327,6 +348,7 @@ export class Supervisor {
   #judge(call: PendingCall | HeldCall | undefined): boolean {
     const memory = this.#memory;
     const { number, tid } = memory;
+    const { needs } = this.#options.policy;
     if (memory.architecture !== this.#architecture) return this.#refuse("foreign-abi", errno.ENOSYS);
     const traits = number < this.#options.policy.calls.length ? this.#options.policy.calls[number]! : 0;
     if (traits === 0) {
@@ -341,13 +363,17 @@ export class Supervisor {
       if (called !== "new") return true;
     }
 
+    if (needs.alive && this.#counting.defers()) {
+      this.#defers = true;
+      return false;
+    }
+
     if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
       this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
 
     if ((traits & callTrait.mayStall) !== 0 && mayStallBy(this.#architectureName, number, (at) => memory.argument(at)))
       this.#readApart();
 
-    const { needs } = this.#options.policy;
     let caller: Thread | undefined;
     if (this.#identifies) {
       const found = this.#registry.find(tid) ?? this.#discover(tid);
@@ -361,7 +387,6 @@ export class Supervisor {
       }
     }
     if (needs.alive) {
-      if (this.#tracer.hasReservations) this.#settle();
       memory.setAlive(this.#registry.alive + this.#preparedForks.size);
     }
 
@@ -638,21 +663,6 @@ export class Supervisor {
 
   #whyInvisible(): Refusal {
     return noDescriptorsLeft() ? "no-descriptors" : "invisible-task";
-  }
-
-  /**
-   * Waits until every fork in flight has made its child or failed, so that no failed fork is counted. A fork that takes
-   * longer (of a process with much memory) counts as a process.
-   */
-  #settle(): void {
-    const end = performance.now() + settlePatience;
-    this.#tracer.advanceEagerly();
-    while (this.#tracer.hasReservations && performance.now() < end) {
-      pollFor([], traceInterval);
-      this.#tracer.advance({ interrupts: true });
-    }
-    // A child that has entered the registry meanwhile can have ended, too.
-    this.#reap(this.#native.deaths());
   }
 
   /** Only for our tracees: they are not reaped before they are detached, so the id is still theirs. */

@@ -184,6 +184,41 @@ static void block_stack(void) {
   tell("after", open_path("allowed"));
 }
 
+/* A fork that is stuck in a page that never comes, while other processes make calls. */
+static atomic_int has_forked;
+
+static void *fork_once(void *unused) {
+  (void)unused;
+  const long child = syscall(SYS_fork);
+  if (child == 0) _exit(0);
+  has_forked = 1;
+  return (void *)(child > 0 ? (long)waitpid((pid_t)child, NULL, 0) : -errno);
+}
+
+static void stuck_fork(void) {
+  enum { CALLS = 20, PATIENCE = 5000 /* ms, of the supervisor */ };
+  pid_t child;
+  char *page = page_in_child(page_that_never_comes, &child);
+  if (page != NULL) {
+    syscall(SYS_clone, CLONE_PARENT_SETTID | SIGCHLD, 0, page, 0, 0);
+    _exit(0);
+  }
+  pthread_t thread;
+  void *result;
+  pthread_create(&thread, NULL, fork_once, NULL);
+  usleep(100000);
+  for (int i = 0; i < CALLS; i++) syscall(SYS_getpgid, 0);
+  tell("late", has_forked ? -1 : 0);
+  pthread_join(thread, &result);
+  tell("forked", (long)result);
+  const long begin = now();
+  for (int i = 0; i < 3; i++) fork_once(NULL);
+  tell("late again", now() - begin < 2 * PATIENCE ? 0 : -1);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  tell("after", (long)fork_once(NULL));
+}
+
 /* Passes a descriptor in a message whose length of control data another thread changes all the time. */
 static struct msghdr raced;
 static atomic_int has_raced;
@@ -407,6 +442,7 @@ int main(int count, char **words) {
   else if (strcmp(attack, "block-stack") == 0) block_stack();
   else if (strcmp(attack, "replace") == 0) replace();
   else if (strcmp(attack, "hold") == 0) hold(words[2]);
+  else if (strcmp(attack, "stuck-fork") == 0) stuck_fork();
   else if (strcmp(attack, "crowd") == 0) crowd();
   else return 2;
   return 0;

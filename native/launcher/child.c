@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
-/* Clones the child, which restores the inherited attributes, installs the filters and executes the command. */
+/*
+ * Clones the child, which restores the inherited attributes, installs the filters and executes the command. The starter
+ * (launcher.c) clones it as the launcher's child.
+ */
 #include "child.h"
 
+#include <linux/poll.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/signal.h>
-#include <linux/wait.h>
 
 #include "domain.h"
 #include "kernel.h"
 #include "pid_variables.h"
+#include "poll.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -100,8 +104,8 @@ long start_child(struct child *child, enum stage *stage) {
   shared.listener = -1;
   shared.detail = 0;
   shared.error = 0;
-  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | SIGCHLD, stack + CHILD_STACK,
-                         &child->pidfd, become_command, 0);
+  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD,
+                         stack + CHILD_STACK, &child->pidfd, become_command, 0);
   *stage = CLONE;
   if (pid < 0) return pid;
   child->pid = (int)pid;
@@ -109,8 +113,9 @@ long start_child(struct child *child, enum stage *stage) {
   child->detail = shared.detail;
   if (shared.error == 0) return 0;
   *stage = shared.stage;
-  while (CALL(__NR_wait4, pid, 0, __WALL, 0) == -EINTR) {
-  }
+  /* Its cgroup cannot be removed before it has ended. The launcher reaps it later. */
+  struct pollfd end = {child->pidfd, POLLIN, 0};
+  while (end.revents == 0) wait_readable(&end, 1, 0);
   CALL(__NR_close, child->pidfd);
   if (child->listener >= 0) CALL(__NR_close, child->listener);
   return shared.error;

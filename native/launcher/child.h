@@ -23,7 +23,7 @@ struct child {
   char **environment;
   const struct inheritance *inheritance;
   const struct orders *orders; /* flags; with WANT_LISTENER also the filters */
-  int group;                   /* the process group to join, 0: the parent's */
+  int group;                   /* the process group to join, 0: the starter's */
   const struct cgroup *cgroup; /* NULL: the parent's */
   const struct own_processes *own;
   const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
@@ -33,7 +33,10 @@ struct child {
   uint32_t detail; /* of STARTED */
 };
 
-/* Starts the child and waits for its execve. Returns 0, or a negative errno and the stage that failed. */
+/*
+ * Starts the child, whose parent is this process's parent (CLONE_PARENT), and waits for its execve. Returns 0, or a
+ * negative errno and the stage that failed.
+ */
 long start_child(struct child *child, enum stage *stage);
 
 #endif

@@ -268,7 +268,7 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   node.argv = words;
   node.socket = between_node[0];
   node.front = between_us[0];
-  node.launch = (struct launch){words, count, environment, &given, between_node[1], between_us[1]};
+  node.launch = (struct launch){words, count, environment, &given, between_node[1], between_us[1], 0};
   launcher = between_us[0];
   /* Orphans of Node and the launcher become our children: the launcher itself, and the command with its status. */
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);

@@ -6,12 +6,21 @@
  *
  * It is not dumpable, so that a command of the same user can neither trace it nor take its descriptors. It blocks every
  * signal.
+ *
+ * It leaves the caller's session, so that the command's process group is orphaned exactly if it is without portcullis. A
+ * parent in the session and in another group would prevent that: SIGTSTP would stop a command that no shell continues. At
+ * the command's exit the kernel would then find that the group becomes orphaned, and if one of its processes is stopped,
+ * send SIGHUP to all, the caller included (kill_orphaned_pgrp(), kernel/exit.c).
+ *
+ * The starter, a process with the launcher's memory and descriptors, stays in the session to clone the command there. It
+ * obeys Node until the command runs, and then ends.
  */
 #include "launcher.h"
 
 #include <linux/fcntl.h>
 #include <linux/poll.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 #include <linux/signal.h>
 #include <linux/time_types.h>
 #include <linux/wait.h>
@@ -29,6 +38,7 @@
 /* Milliseconds between the signal that ends a tree and SIGKILL (docs/engines.md). */
 enum { GRACE = 2000, NO_TIMEOUT = -1 };
 enum { MAX_GIVEN = 64 };
+enum { STARTER_STACK = 256 << 10 };
 
 static const struct launch *own;
 static struct orders orders;
@@ -39,8 +49,14 @@ static struct cgroup cgroup;
 static struct own_processes processes;
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
-static int front_pidfd; /* or -1 */
-static int group;       /* the process group of the front, which the command joins */
+static int front_pidfd;  /* or -1 */
+static int has_terminal; /* the caller's session */
+
+static struct {
+  int has_left;      /* the launcher has left the session */
+  int is_successful; /* the command runs */
+  long error;        /* the starter cannot be cloned */
+} starter;
 
 static void report(uint32_t kind, int value) {
   struct message message = {kind, value, child.pid, 0};
@@ -83,7 +99,8 @@ static long check_inherited(int descriptor) {
 }
 
 static void send_descriptor(int descriptor) {
-  struct message message = {GIVEN, 0, processes.launcher, 0};
+  /* The process that a recorder follows to the command. */
+  struct message message = {GIVEN, 0, (int)CALL(__NR_getpid, 0), 0};
   long error = check_inherited(descriptor);
   if (error < 0) {
     message.value = (int)-error;
@@ -149,7 +166,7 @@ static void report_start(void) {
     for (int i = 0; i < extended.table_count && count < MAX_DESCRIPTORS; i++) descriptors[count++] = extended.tables[i];
   }
   uint32_t detail = child.detail | (is_tied(&orders.header) ? TIED : 0);
-  struct message message = {STARTED, (int)CALL(__NR_getpid, 0), child.pid, detail};
+  struct message message = {STARTED, processes.launcher, child.pid, detail};
   /* If Node has exited, the listener closes here and the kernel denies notified calls (ENOSYS). */
   send_message(own->node, &message, descriptors, count);
   if (own->front >= 0) send_message(own->front, &message, descriptors, 1);
@@ -173,9 +190,10 @@ static int can_report_start(struct fault *fault) {
 
 /* Returns whether the command runs. */
 static int start_command(void) {
-  struct fault fault = {0};
+  struct fault fault = {.stage = CLONE, .error = starter.error};
   extended.events = extended.dropped = extended.program = -1;
-  if (!can_report_start(&fault) || find_file(&fault) < 0 || (orders.bundle != NULL && load_bundle(&fault) < 0)) {
+  if (fault.error < 0 || !can_report_start(&fault) || find_file(&fault) < 0 ||
+      (orders.bundle != NULL && load_bundle(&fault) < 0)) {
     report_fault(&fault);
     unload();
     return 0;
@@ -189,7 +207,7 @@ static int start_command(void) {
   child.orders = &orders;
   child.confinement = &confinement;
   child.own = &processes;
-  child.group = group;
+  child.group = own->group;
   child.cgroup = NULL;
   if (orders.header.flags & OWN_CGROUP) {
     fault.stage = MAKE_CGROUP;
@@ -223,6 +241,7 @@ static void replace_front(void) {
   exit_process(0);
 }
 
+/* Returns when the command runs. */
 static void await_start(void) {
   for (;;) {
     struct pollfd sources[2] = {{own->node, POLLIN, 0}, {own->front, POLLIN, 0}};
@@ -250,6 +269,59 @@ static void await_start(void) {
         break;
     }
   }
+}
+
+static void be_starter(void *unused) {
+  (void)unused;
+  CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (CALL(__NR_getppid, 0) != processes.launcher) exit_process(FAILED);
+  /* A program may kill its whole process group. The command joins that group by its number, or is born in it. */
+  if (own->group != 0) CALL(__NR_setpgid, 0, 0);
+  /* Until then the end of a command could orphan the group. */
+  while (!__atomic_load_n(&starter.has_left, __ATOMIC_ACQUIRE)) CALL(__NR_sched_yield, 0);
+  await_start();
+  starter.is_successful = 1;
+  exit_process(0);
+}
+
+/* The starter was killed, so it is unknown whether the command runs. */
+static void end_all(void) __attribute__((noreturn));
+static void end_all(void) {
+  const struct __kernel_timespec pause = {0, KILL_INTERVAL * 1000000};
+  for (;;) {
+    signal_tree(SIGKILL, 0);
+    long pid = CALL(__NR_wait4, -1, 0, WNOHANG | __WALL, 0);
+    if (pid == 0) CALL(__NR_nanosleep, &pause, 0);
+    if (pid < 0 && pid != -EINTR) break;
+  }
+  if (child.cgroup != NULL) remove_cgroup(&cgroup);
+  exit_process(FAILED);
+}
+
+/* Leaves the session, and returns when the starter has started the command. */
+static void run_starter(void) {
+  unsigned char *stack = allocate(STARTER_STACK);
+  long pid = stack == NULL
+                 ? -ENOMEM
+                 : clone_child(CLONE_VM | CLONE_FILES | SIGCHLD, stack + STARTER_STACK, NULL, be_starter, NULL);
+  CALL(__NR_setsid, 0);
+  if (pid < 0) {
+    /* Answers the order to start the command with the error. */
+    starter.error = pid;
+    await_start();
+    exit_process(FAILED);
+  }
+  __atomic_store_n(&starter.has_left, 1, __ATOMIC_RELEASE);
+  int status = 0;
+  long found;
+  do {
+    found = CALL(__NR_wait4, pid, &status, WUNTRACED | __WALL, 0);
+    /* Like the launcher, it never stays stopped: the command may run already. */
+    if (found == pid && (status & 0xff) == 0x7f) found = CALL(__NR_kill, pid, SIGCONT);
+  } while (found == 0 || found == -EINTR);
+  if (starter.is_successful) return;
+  if (found < 0 || (status & 0x7f) != 0) end_all();
+  exit_process(status >> 8 & 0xff);
 }
 
 /* ── After the start ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -295,10 +367,15 @@ static void signal_front(int signal) {
  * a terminal: without one there is no job control to continue the front.
  */
 static void stop_front(void) {
+  if (has_terminal) signal_front(SIGSTOP);
+}
+
+/* Before this process leaves the session. */
+static void find_terminal(void) {
   long terminal = CALL(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC, 0);
   if (terminal < 0) return;
   CALL(__NR_close, terminal);
-  signal_front(SIGSTOP);
+  has_terminal = 1;
 }
 
 static void reach_limit(void) {
@@ -399,10 +476,7 @@ static void wait_for_tree(void) {
   report(TREE_ENDED, 0);
 }
 
-/*
- * Finds the processes that the command must not end. This process leaves the front's process group, because a program
- * may kill its whole group; the command joins that group again (child.c).
- */
+/* Finds the processes that the command must not end. */
 static void find_own_processes(void) {
   struct {
     int pid;
@@ -417,19 +491,18 @@ static void find_own_processes(void) {
     /* The pid is valid: the front is our parent's parent and waits for us. */
     front_pidfd = (int)CALL(__NR_pidfd_open, creator.pid, 0);
   }
-  group = (int)CALL(__NR_getpgid, 0);
-  CALL(__NR_setpgid, 0, 0);
 }
 
 void serve(const struct launch *launch) {
   own = launch;
   find_own_processes();
+  find_terminal();
   uint64_t child_signal = 1ull << (SIGCHLD - 1);
   child_signals = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
   polling = prepare_polling();
   children = prepare_tree();
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  await_start();
+  run_starter();
   wait_for_tree();
   exit_process(0);
 }

@@ -12,6 +12,7 @@ struct launch {
   struct inheritance *inheritance;
   int node;  /* the socket to Node */
   int front; /* the socket to the front (front.c), or -1 */
+  int group; /* the process group of the caller; 0: it has no number here, and the launcher is born in it */
 };
 
 /* Runs the launcher until its work is done. Call it in a separate process, with all signals blocked. */

@@ -96,9 +96,15 @@ static void reset_signals(void) {
 /* Runs in the front's memory, with its own descriptors and signal dispositions. */
 static void become_node(void *argument) {
   struct node *node = argument;
+  /*
+   * Node leaves the process group, so that the terminal's signals to the job go to the command only. It leaves before the
+   * launcher exists, because the end of a member whose parent is in another group can orphan the group (launcher.c). But
+   * the command cannot join a group of an outer pid namespace, which has no number here: it must be born in the group.
+   */
+  node->launch.group = (int)CALL(__NR_getpgid, 0);
+  if (node->launch.group != 0) CALL(__NR_setpgid, 0, 0);
   long launcher = clone_child(SIGCHLD, launcher_stack + TREE_STACK, NULL, become_launcher, node);
   if (launcher < 0) fail("a process cannot be created", launcher, help_without_process(launcher));
-  /* Node leaves the process group, so that the terminal's signals to the job go to the command only. */
   CALL(__NR_setpgid, 0, 0);
   arrange_descriptors(node->socket);
   reset_signals();

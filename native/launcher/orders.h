@@ -74,7 +74,7 @@ enum message_kind {
   TIMED_OUT = 3,   /* the time limit is reached: the launcher ends the command */
   ENDED = 4,       /* value: the wait(2) status */
   TREE_ENDED = 5,  /* the whole tree has ended: the front has nothing to kill */
-  GIVEN = 6,       /* value: 0 with the descriptor, or errno; pid: the launcher's */
+  GIVEN = 6,       /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
   FRONT_GONE = 7,  /* the front was killed */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */

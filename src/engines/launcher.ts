@@ -210,8 +210,8 @@ export function callersDescriptor(descriptor: number): number {
   return descriptors[0] ?? -message.getInt32(4, true);
 }
 
-/** The launcher's id, before it starts the command; undefined if no front started this process. */
-export function launcherProcess(): number | undefined {
+/** The process that will clone the command (the launcher's starter); undefined if no front started this process. */
+export function starterProcess(): number | undefined {
   const socket = frontSocket();
   if (socket === undefined) return undefined;
   write(socket, encodeOrders(orderKind.descriptor, noOrders, 0, -1));

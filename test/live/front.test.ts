@@ -345,6 +345,92 @@ describe("processes that the front's process had before it executed portcullis",
   );
 });
 
+describe("the caller's session", () => {
+  const inSession = (script: string, ...words: readonly string[]) =>
+    spawnSync("setsid", ["-w", "bash", "-c", script, "bash", ...words], {
+      encoding: "utf8",
+      timeout: patience.command,
+      cwd: folder,
+    });
+
+  // The kernel sends SIGHUP to a group that becomes orphaned while one of its processes is stopped: kill_orphaned_pgrp().
+  test.each([
+    ["with a supervisor", 0, () => ["run", "-q", "-p", stateful, "--", "true"]],
+    ["with a classic filter only", 0, () => ["run", "-q", "--no-denial-events", "-p", "exec-once", "--", "true"]],
+    ["that is recorded", 0, () => ["record", "-o", join(folder, "hangup.trace"), "--", "true"]],
+    ["that cannot be executed", 126, () => ["run", "-q", "-p", stateful, "--", join(folder, "no-program")]],
+    ["that is not found", 127, () => ["run", "-q", "-p", stateful, "--", join(folder, "nothing")]],
+    ["without a policy", 125, () => ["run", "-q", "-p", join(folder, "nothing.ts"), "--", "true"]],
+  ])("gets no signal at the end of a command %s, if one of its processes is stopped", (_, status, words) => {
+    writeFileSync(join(folder, "no-program"), "no program", { mode: 0o755 });
+    const script = `sleep 1000 >/dev/null & stopped=$!
+kill -STOP $stopped
+until grep -q '^State:.T' /proc/$stopped/status; do sleep 0.02; done
+"$@" 2>/dev/null
+echo "status $?"
+kill -KILL $stopped`;
+    const ran = inSession(script, program, ...words());
+    expect(ran).toMatchObject({ status: 0, signal: null, stdout: `status ${status}\n` });
+  });
+
+  // A shell that exits sends the signal itself, so it is killed.
+  test("does not contain the parent of a command's jobs: those that it leaves stopped get SIGHUP", () => {
+    const script = `set -m; sleep 1000 >/dev/null & kill -STOP $!
+until grep -q '^State:.T' /proc/$!/status; do sleep 0.02; done
+echo $!; kill -KILL $$`;
+    for (const words of [[], [program, "run", "-q", "-p", stateful, "--"]]) {
+      const { status, stdout } = inSession('"$@"; exit $?', ...words, "bash", "-c", script);
+      expect({ words, status, alive: isAlive(Number(stdout)) }).toEqual({ words, status: 137, alive: false });
+    }
+  });
+
+  test("contains the command in its process group, also if the group has no number in the pid namespace", (context) => {
+    if (process.getuid?.() !== 0) context.skip("needs root, to make a pid namespace");
+    const print = ["sh", "-c", "cut -d' ' -f5 /proc/self/stat"];
+    for (const words of [[], [program, "run", "-q", "-p", stateful, "--"]]) {
+      const { stdout } = inSession('unshare --pid --fork --mount-proc "$@"', ...words, ...print);
+      expect({ words, stdout }).toEqual({ words, stdout: "0\n" });
+    }
+  });
+
+  // The starter clones the command in the session; the launcher, its parent, has left it.
+  describe("contains the starter:", () => {
+    async function waiting() {
+      const own = mkdtempSync(join(folder, "starter-"));
+      const [fifo, script] = [join(own, "fifo"), join(own, "waits.cjs")] as const;
+      execFileSync("mkfifo", [fifo]);
+      const run = `process.argv[1] = "${supervised[3]}"; require("node:module").runMain();`;
+      writeFileSync(script, `require("node:fs").readFileSync("${fifo}"); ${run}`);
+      const words = ["run", "-q", "-p", stateful, "--", "sh", "-c", "echo ran; exit 6"];
+      const one = started([...supervised.slice(0, 3), script, ...words]);
+      let errors = "";
+      one.child.stderr!.on("data", (bytes) => {
+        errors += bytes;
+      });
+      const onlyChild = (pid: number) => until("a child", () => childrenOf(pid)[0]);
+      const starter = await onlyChild(await onlyChild(await onlyChild(one.pid)));
+      return { ...one, starter, errors: () => errors, go: () => writeFileSync(fifo, "") };
+    }
+
+    test("it cannot stay stopped", async () => {
+      const one = await waiting();
+      process.kill(one.starter, "SIGSTOP");
+      one.go();
+      expect(await one.ended).toEqual({ status: 6, signal: null });
+      expect(isAlive(one.starter)).toBe(false);
+    });
+
+    test("if it is killed, no command runs", async () => {
+      const one = await waiting();
+      process.kill(one.starter, "SIGKILL");
+      one.go();
+      expect(await one.ended).toEqual({ status: 125, signal: null });
+      expect(one.errors()).toContain("the launcher ended before it had started the command");
+      expect(one.text()).toBe("");
+    });
+  });
+});
+
 describe("signals", () => {
   test("are not lost during the start", async () => {
     // Send more of them early in the start.

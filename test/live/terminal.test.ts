@@ -1,6 +1,6 @@
 /** Tests job control under a shell: Ctrl-C, Ctrl-Z and fg have the same effect on the command as without portcullis. */
 import { spawnSync } from "node:child_process";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
 import { front, prepare, supervisor, victim } from "./run.ts";
@@ -78,7 +78,8 @@ for (const program of ["allow-all", "first-thousand"]) {
   test(`a command that stops itself without a shell still has its time limit (${program})`, () => {
     const steps = ["without-job-control", "exit"];
     expect(limited(program, 300, steps, "sh", "-c", "kill -STOP $$")).toBe("exit 143\n");
-    expect(limited(program, 300, steps, "sh", "-c", "trap '' TERM; while :; do kill -STOP $$; done")).toBe(
+    // The shell must have set its trap by then.
+    expect(limited(program, 2000, steps, "sh", "-c", "trap '' TERM; while :; do kill -STOP $$; done")).toBe(
       "exit 137\n",
     );
   });
@@ -89,6 +90,31 @@ for (const program of ["allow-all", "first-thousand"]) {
     ).toBe("exit 0\n");
   });
 }
+
+describe("a command that leads the session, so that no shell could continue it,", () => {
+  const stopsItself = (signal: string) => ["sh", "-c", `echo ready; kill -s ${signal.slice(3)} $$; echo awake`];
+  const awake = ["expect", "awake", "exit"];
+  test.each([
+    [
+      "ignores Ctrl-Z",
+      ["send", "\\x1a", "send", "end\\n", "expect", "line end, 0", "exit"],
+      ["bash", "-c", countInterrupts],
+    ],
+    ["ignores its own SIGTSTP", awake, stopsItself("SIGTSTP")],
+    ["ignores its own SIGTTIN", awake, stopsItself("SIGTTIN")],
+    ["ignores its own SIGTTOU", awake, stopsItself("SIGTTOU")],
+    ["stops by SIGSTOP", ["stopped", "continue", ...awake], stopsItself("SIGSTOP")],
+  ])("%s, as without portcullis", (_, steps, command) => {
+    const all = ["without-shell", "expect", "ready", ...steps];
+    const { stdout } = spawnSync(victim("terminal"), [...all, "--", ...command], {
+      encoding: "utf8",
+      timeout: patience.command,
+    });
+    expect(stdout).toMatch(/^(stopped\n)?exit [06]\n$/);
+    for (const program of ["allow-all", "first-thousand"])
+      expect({ program, stdout: terminal(program, all, ...command) }).toEqual({ program, stdout });
+  });
+});
 
 test("Ctrl-C during the start ends it, and no command is run", () => {
   const options: HarnessOptions = { program: "first-thousand", supervisor };

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { launcherProcess } from "../../engines/launcher.ts";
+import { starterProcess } from "../../engines/launcher.ts";
 import { launch } from "../../engines/notify/launch.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
@@ -50,8 +50,8 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
       : ["memory behind pointers", "the ABI of a call: a 32-bit call has its number alone"]),
   ],
   start: async (command, options) => {
-    const launcher = launcherProcess();
-    if (launcher === undefined) {
+    const starter = starterProcess();
+    if (starter === undefined) {
       throw new StartError(125, "portcullis was not started by its launcher", "bin/portcullis record");
     }
     const tracefs = Tracefs.open();
@@ -61,7 +61,7 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
       const each = Math.min(bufferSize.each, Math.max(1024, Math.floor(bufferSize.all / availableParallelism())));
       instance = new TraceInstance(tracefs, each);
       notifier = options.memory ? await Notifier.start(options.architecture, false) : undefined;
-      instance.trace(launcher);
+      instance.trace(starter);
       const { architecture } = options;
       const { listener, ...started } = launch(command, {
         // Without a listener, and with its privileges left, the command gets no filter at all.
@@ -99,7 +99,7 @@ class TracefsRecording implements Recording {
   #hasForeign = false;
   /** Notified calls whose tracepoint has not been read, by thread. */
   readonly #notified = new Map<number, NotifiedCalls>();
-  /** Living tasks of the command. Until it has executed its program, its thread is the launcher's. */
+  /** Living tasks of the command. Until it has executed its program, its thread is the starter's. */
   readonly #tasks = new Set<number>();
   #hasStarted = false;
 

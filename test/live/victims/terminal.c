@@ -9,6 +9,9 @@
  *   stopped         waits until the job has stopped
  *   continue        takes the job to the foreground again, as fg does
  *   exit            waits for the job's end and prints its status
+ *
+ * Before the steps: `without-job-control`, a shell that does not notice a stop; `without-shell`, the command leads the
+ * session, as in a container, so its process group is orphaned.
  */
 #include "victim.h"
 #include <fcntl.h>
@@ -62,7 +65,7 @@ static void type(const char *text) {
 }
 
 /* The shell: reports the state of its job on a pipe, and moves it to the foreground on request. */
-static int has_job_control = 1;
+static int has_job_control = 1, has_shell = 1;
 
 static void be_shell(char **command, int orders, int reports) {
   signal(SIGTTOU, SIG_IGN);
@@ -94,14 +97,26 @@ static void be_shell(char **command, int orders, int reports) {
   }
 }
 
+/* The next state of the job, as wait(2) gives it. */
+static int next_status(int reports, const char *step) {
+  int status;
+  if (has_shell ? read(reports, &status, sizeof status) != sizeof status : waitpid(shell, &status, WUNTRACED) != shell)
+    fail(step);
+  return status;
+}
+
 int main(int argc, char **argv) {
   int end = 1;
   while (end < argc && strcmp(argv[end], "--")) end++;
   int orders[2], reports[2], first = 1;
-  /* A shell that does not notice a stop. */
   if (argc > 1 && !strcmp(argv[1], "without-job-control")) has_job_control = 0, first = 2;
+  if (argc > 1 && !strcmp(argv[1], "without-shell")) has_shell = 0, first = 2;
   if (end + 1 >= argc || pipe2(orders, O_CLOEXEC) || pipe2(reports, O_CLOEXEC)) return 2;
   shell = forkpty(&master, NULL, NULL, NULL);
+  if (shell == 0 && !has_shell) {
+    execvp(argv[end + 1], argv + end + 1);
+    _exit(127);
+  }
   if (shell == 0) be_shell(argv + end + 1, orders[0], reports[1]);
   close(orders[0]);
   close(reports[1]);
@@ -109,18 +124,18 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
   for (int i = first; i < end; i++) {
     alarm(300);
-    int status;
     if (!strcmp(argv[i], "expect")) {
       expect(argv[++i]);
     } else if (!strcmp(argv[i], "send")) {
       type(argv[++i]);
     } else if (!strcmp(argv[i], "stopped")) {
-      if (read(reports[0], &status, sizeof status) != sizeof status || !WIFSTOPPED(status)) fail("stopped");
+      if (!WIFSTOPPED(next_status(reports[0], "stopped"))) fail("stopped");
       printf("stopped\n");
     } else if (!strcmp(argv[i], "continue")) {
-      if (write(orders[1], "c", 1) != 1) fail("continue");
+      if (has_shell ? write(orders[1], "c", 1) != 1 : kill(-shell, SIGCONT) != 0) fail("continue");
     } else if (!strcmp(argv[i], "exit")) {
-      if (read(reports[0], &status, sizeof status) != sizeof status || WIFSTOPPED(status)) fail("exit");
+      int status = next_status(reports[0], "exit");
+      if (WIFSTOPPED(status)) fail("exit");
       printf("exit %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status));
     } else {
       return 2;

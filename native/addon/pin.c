@@ -358,12 +358,16 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
 
 /* ── The prepared call ───────────────────────────────────────────────────────────────────────────────────────────── */
 
-static struct pinned *expected_by(struct thread *thread, const struct seccomp_data *call) {
+static struct pinned *find_pinned(struct thread *thread, enum use use, const struct seccomp_data *call) {
   for (int i = 0; i < NESTING; i++) {
     struct pinned *one = &thread->pinned[i];
-    if (one->use == READY && memcmp(&one->expected, call, sizeof *call) == 0) return one;
+    if (one->use == use && memcmp(&one->expected, call, sizeof *call) == 0) return one;
   }
   return NULL;
+}
+
+static struct pinned *expected_by(struct thread *thread, const struct seccomp_data *call) {
+  return find_pinned(thread, READY, call);
 }
 
 static bool is_from_stub(const struct seccomp_data *call) {
@@ -418,6 +422,15 @@ int pin_pass(struct pins *own, const struct seccomp_notif *call) {
   int result = answer(own, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
   if (result == 0) pinned->use = MADE;
   return result;
+}
+
+/* Its memory is still in the window: only a further pinned call of its thread frees that. */
+void pin_restarts(struct pins *own, pid_t tid, const struct seccomp_data *call) {
+  struct thread *thread = find_thread(own, tid);
+  struct pinned *pinned = thread == NULL ? NULL : find_pinned(thread, MADE, call);
+  if (pinned == NULL) return;
+  pinned->use = READY;
+  pinned->time = now();
 }
 
 bool pin_audits(const struct pins *own) { return own->audits; }

@@ -310,6 +310,8 @@ struct judged {
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged);
 /* Returns 0, or −ENOENT if the caller was interrupted; it may make the call again. */
 int pin_pass(struct pins *own, const struct seccomp_notif *call);
+/* This call of the thread has passed, and an interrupt has made the kernel restart it. If it was prepared, it is so again. */
+void pin_restarts(struct pins *own, pid_t tid, const struct seccomp_data *call);
 /* Answers with this positive errno, or with AGAIN. */
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
 /*

@@ -119,6 +119,21 @@ static napi_value pass(napi_env env, napi_callback_info info) {
   return number_of(env, pin_pass(call.own, &notification));
 }
 
+/* pinRestarts(tid, data) */
+static napi_value restarts(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_data data;
+  unsigned char *bytes;
+  size_t size;
+  int32_t tid;
+  if (!begin(env, info, 2, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok ||
+      !bytes_of(env, call.arguments[1], &bytes, &size) || size != sizeof data)
+    return fail(env, "pinRestarts takes (tid, data)");
+  memcpy(&data, bytes, sizeof data);
+  pin_restarts(call.own, tid, &data);
+  return NULL;
+}
+
 /* pinRefuse(notification, errno): 0 or a negative errno. */
 static napi_value refuse(napi_env env, napi_callback_info info) {
   struct call call;
@@ -265,6 +280,7 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinCall", call_pinned),
       METHOD("pinArrival", arrival),
       METHOD("pinPass", pass),
+      METHOD("pinRestarts", restarts),
       METHOD("pinRefuse", refuse),
       METHOD("pinGiveUp", give_up),
       METHOD("pinInterrupt", interrupt_thread),

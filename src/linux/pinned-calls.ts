@@ -44,6 +44,8 @@ export interface PinnedCallFunctions {
   pinArrival(notification: Uint8Array, judged: Uint8Array): number;
   /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted, and may make the call again. */
   pinPass(notification: Uint8Array): number;
+  /** The kernel restarts the thread's call with this `struct seccomp_data`. If it was prepared, it is so again. */
+  pinRestarts(tid: number, data: Uint8Array): void;
   pinRefuse(notification: Uint8Array, errno: number): number;
   /** Answers a call that cannot be pinned. */
   pinGiveUp(notification: Uint8Array, refusal: number): number;

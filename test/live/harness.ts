@@ -29,6 +29,8 @@ export interface HarnessOptions {
   readonly cgroup?: boolean;
   readonly separate?: boolean;
   readonly kernel?: KernelFeatures;
+  /** Interrupts each fork, as if its thread did not get a processor. */
+  readonly interruptsForks?: boolean;
   /** Breaks the policy: its step traps, or the supervisor cannot start. */
   readonly sabotage?: "step" | "start" | undefined;
   /** The bundle of the supervisor's thread. */
@@ -59,6 +61,7 @@ const run: NotifyRunOptions = {
   separate: options.separate,
   supervisor: options.supervisor,
   kernel: options.kernel,
+  interruptsForks: options.interruptsForks,
 };
 
 /** (module (import "env" "memory" (memory 1)) (func (export "step") (param i32 i32) (result i32) unreachable)) */

@@ -36,6 +36,13 @@ for (const { name, uid } of users) {
       expect(tally("process-copied", "dies-at-once")).toEqual(says("dies-at-once: 1 2 1 0"));
     });
 
+    // The kernel restarts a fork that is interrupted before it begins.
+    test("a clone3 with a pinned structure is judged once if the supervisor interrupts it", () => {
+      const settings = { program: "counted-clone3", uid, interruptsForks: true };
+      const { out, error, status } = run(settings, victim("tally"), "many-clone3", "30");
+      expect({ out, error, status }).toEqual({ out: "many-clone3: 30 made, tally 30\n", error: "", status: 0 });
+    });
+
     test("a thread's fork copies its process's state", () => {
       expect(tally("process-copied", "from-thread")).toEqual(says("from-thread: 4 4 5 4"));
     });

@@ -169,6 +169,27 @@ function tally(name: string, scope: Scope, onFork: OnFork = "copy"): Program {
   });
 }
 
+/** A tally of the tree's clone3, whose structure is read. Children copy state, so they are followed. */
+function countedClone3(): Program {
+  const at = { file: 0, line: 1, column: 1, length: 1 };
+  const shape = { is: "structure", name: "clone_args", minimum: 64, size: 88 } as const;
+  const source = { number: number.clone3, register: 0, length: 1 };
+  return programOf("counted-clone3", {
+    verdicts: [...verdictList, ...readers],
+    cells: [cell("tally", "tree"), cell("own", "process")],
+    observations: [{ name: "uargs", shape, sources: [source], at }],
+    words: [{ observation: 0, reads: { is: "field", offset: 0, bytes: 8 } }],
+    body: [
+      onCall(number.clone3, [
+        when({ kind: "observed", word: 0 }, "equal", constant(0), [add(0), give(verdicts.allow)]),
+        give(verdicts.deny),
+      ]),
+      onCall(number.getpgrp, readCell(0)),
+      give(verdicts.allow),
+    ],
+  });
+}
+
 function most(limit: number): Program {
   const birth = when(input("alive"), "less-unsigned", constant(limit), [give(verdicts.allow)], [give(verdicts.again)]);
   return programOf("alive", {
@@ -336,6 +357,7 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "thread-fresh": () => tally("thread-fresh", "thread", "fresh"),
   tree: () => tally("tree", "tree"),
   "most-20": () => most(20),
+  "counted-clone3": countedClone3,
   "exec-once": () =>
     programOf("exec-once", {
       body: [

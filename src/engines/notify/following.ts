@@ -19,8 +19,8 @@ import type { TaskRegistry, Thread } from "./tasks.ts";
 export interface FollowedCall {
   /** Flags of clone or clone3; undefined if they are behind a pointer and were not judged. */
   readonly cloneFlags: bigint | undefined;
-  /** Its `struct seccomp_data`, if the call is made with the registers that were judged. */
-  readonly judged?: Uint8Array;
+  /** Its `struct seccomp_data`: with the registers that were judged, or those of the stub's call. */
+  readonly data: Uint8Array;
   /** False if the caller was interrupted first. */
   readonly pass: () => boolean;
 }
@@ -70,7 +70,7 @@ export class Following {
       const seized = tracer.seize(tid);
       if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized));
       pinning?.executes(tid);
-      if (this.#passSeized(tid, call)) tracer.awaitExecution(tid, call.judged);
+      if (this.#passSeized(tid, call)) tracer.awaitExecution(tid, call.data);
       return false;
     }
     if ((traits & callTrait.executes) !== 0) pinning?.executes(tid);
@@ -87,11 +87,12 @@ export class Following {
     if (seized < 0) return this.#cannotFollow(caller, call, whyPtraceRefused(tid, -seized));
     const reservation = registry.reserveChild(caller);
     bind();
+    tracer.beginFork(tid);
     if (!this.#passSeized(tid, call)) {
       registry.cancel(reservation);
       return false;
     }
-    tracer.awaitChild(tid, reservation, call.judged);
+    tracer.awaitChild(tid, reservation, call.data);
     tracer.advanceEagerly();
     return false;
   }

@@ -45,8 +45,8 @@ const eagerLooks = 200;
 
 interface Followed {
   readonly tid: number;
-  /** Its `struct seccomp_data`; undefined for a pinned call, which is not judged again after a restart. */
-  readonly call: Uint8Array | undefined;
+  /** Its `struct seccomp_data`. */
+  readonly call: Uint8Array;
   until: number;
   /** Our own stop has interrupted the call: the thread makes it again. */
   isRestarted: boolean;
@@ -77,7 +77,9 @@ export interface ForkTracerOptions {
   readonly lost: (pid: number, why: string) => void;
   /** Whether the thread is a tracee of pin/pinning.ts, which did not stop in time for a pinned call. */
   readonly isPinned: (tid: number) => boolean;
-  /** For tests: interrupt each fork at once. */
+  /** Called when the kernel restarts a call that has passed. `call` is its `struct seccomp_data`. */
+  readonly restarts: (tid: number, call: Uint8Array) => void;
+  /** For tests: interrupt each fork, in turn before it begins, so that the kernel restarts it, and at any moment of it. */
   readonly interruptsForks: boolean;
 }
 
@@ -97,6 +99,7 @@ export class ForkTracer {
   readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
   /** The time at which the tracees in `early` are killed. */
   #earlyUntil = Number.POSITIVE_INFINITY;
+  #forks = 0;
   readonly #options: ForkTracerOptions;
 
   constructor(registry: TaskRegistry, options: ForkTracerOptions) {
@@ -128,17 +131,22 @@ export class ForkTracer {
   called(tid: number, call: Uint8Array): "new" | "stops" | "judged" {
     const former = this.#inFlight.get(tid);
     if (former === undefined) return "new";
-    if (former.kind !== "stray" && former.isRestarted && isSame(former.call, call)) {
-      former.isRestarted = false;
-      former.until = performance.now() + patience.restarted;
-      return "judged";
-    }
+    if (this.comesAgain(tid, call)) return "judged";
     this.#hasFailed(former);
     this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
     if (ptrace.interrupt(tid) === 0) return "stops";
     // The id belongs to another thread by now.
     this.#inFlight.delete(tid);
     return "new";
+  }
+
+  /** Whether it is the call in flight of the thread again, which our own stop has interrupted. Then it must pass. */
+  comesAgain(tid: number, call: Uint8Array): boolean {
+    const one = this.#inFlight.get(tid);
+    if (one === undefined || one.kind === "stray" || !one.isRestarted || !isSame(one.call, call)) return false;
+    one.isRestarted = false;
+    one.until = performance.now() + patience.restarted;
+    return true;
   }
 
   /** Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno. */
@@ -155,18 +163,24 @@ export class ForkTracer {
     return result;
   }
 
-  /** The seized thread's fork passes. `call` is its `struct seccomp_data`, unless the call is pinned. */
-  awaitChild(tid: number, reservation: Reservation, call: Uint8Array | undefined): void {
+  /** The seized thread's fork passes. `call` is its `struct seccomp_data`. */
+  awaitChild(tid: number, reservation: Reservation, call: Uint8Array): void {
     const since = performance.now();
     const until = since + patience.creation;
     this.#inFlight.set(tid, { kind: "creation", tid, reservation, since, call, until, isRestarted: false });
-    if (this.#options.interruptsForks) ptrace.interrupt(tid);
+    if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(tid);
   }
 
-  awaitExecution(tid: number, call: Uint8Array | undefined): void {
+  awaitExecution(tid: number, call: Uint8Array): void {
     const until = performance.now() + patience.execution;
     this.#registry.executes(tid);
     this.#inFlight.set(tid, { kind: "execution", tid, call, until, isRestarted: false });
+  }
+
+  /** The seized thread's fork is about to pass. */
+  beginFork(tid: number): void {
+    this.#forks++;
+    if (this.#options.interruptsForks && this.#forks % 2 === 1) ptrace.interrupt(tid);
   }
 
   /** The thread was seized, but does not make its call. */
@@ -221,7 +235,7 @@ export class ForkTracer {
     if (one !== undefined) {
       // With another signal it is a stop of the whole process (ptrace(2), Group-stop), which must continue.
       const isOwnStop = stopped && event === ptrace.traceEvent.stop && signal === signals.SIGTRAP;
-      if (isOwnStop && this.#comesAgain(one)) return;
+      if (isOwnStop && this.#restarts(one)) return;
       this.#inFlight.delete(tid);
       if (stopped) this.#callerStopped(one, signal, event);
       else this.#callerEnded(one);
@@ -260,14 +274,16 @@ export class ForkTracer {
    * copy_process() and the preparation of an execution return ERESTARTNOINTR. A notification that has not been received
    * returns ERESTARTSYS: that is the restarted call itself, or else a call that was never judged.
    */
-  #comesAgain(one: InFlight): boolean {
-    if (one.kind === "stray" || one.call === undefined) return false;
+  #restarts(one: InFlight): boolean {
+    if (one.kind === "stray") return false;
     const interrupted = ptrace.interruptedCall(one.tid);
     if (interrupted === undefined || !isCallOf(interrupted, one.call)) return false;
     const isRestarted =
       interrupted.error === kernelErrno.ERESTARTNOINTR ||
       (one.isRestarted && interrupted.error === kernelErrno.ERESTARTSYS);
-    if (!isRestarted || ptrace.resume(one.tid) < 0) return false;
+    if (!isRestarted) return false;
+    this.#options.restarts(one.tid, one.call);
+    if (ptrace.resume(one.tid) < 0) return false;
     one.isRestarted = true;
     one.until = performance.now() + patience.restarted;
     return true;
@@ -391,8 +407,8 @@ export class ForkTracer {
 }
 
 /** Whether two `struct seccomp_data` are equal. */
-function isSame(one: Uint8Array | undefined, other: Uint8Array): boolean {
-  return one?.every((byte, index) => byte === other[index]) === true;
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return one.every((byte, index) => byte === other[index]);
 }
 
 function isCallOf({ number, instructionPointer }: ptrace.InterruptedCall, call: Uint8Array): boolean {

@@ -34,7 +34,7 @@ export interface NotifyRunOptions extends RunOptions {
   readonly supervisor?: string | undefined;
   /** "oldest": without the features of kernels after Linux 5.9, for tests. */
   readonly kernel?: KernelFeatures | undefined;
-  /** For tests: interrupt each fork at once, as if the thread did not get a processor. */
+  /** For tests: interrupt each fork, as if the thread did not get a processor. */
   readonly interruptsForks?: boolean | undefined;
 }
 

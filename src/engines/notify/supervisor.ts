@@ -170,6 +170,7 @@ export class Supervisor {
       kill: (pid) => this.#kill(pid),
       lost: (pid, why) => this.#records.putNotice(`the new process ${pid} was killed: ${why}`),
       isPinned: (tid) => this.#pinning?.isLate(tid) ?? false,
+      restarts: (tid, call) => this.#pinning?.restarts(tid, call),
       interruptsForks: options.interruptsForks,
     });
     this.#actions = description.verdicts.map(({ action }) => action);
@@ -410,7 +411,7 @@ export class Supervisor {
     }
     return this.#following.pass(traits, caller, {
       cloneFlags: number === this.#clone3 ? undefined : memory.argument(0),
-      judged: memory.call(),
+      data: memory.call(),
       pass: () => {
         memory.pass();
         return this.#send();
@@ -546,6 +547,10 @@ export class Supervisor {
   #passPrepared(call: PreparedCall): boolean {
     const { number, tid } = call;
     const traits = this.#options.policy.calls[number] ?? 0;
+    if (this.#tracer.busy && this.#tracer.comesAgain(tid, call.data)) {
+      call.pass();
+      return false;
+    }
     // It can have ended since it was judged.
     const caller = this.#identifies ? (this.#registry.find(tid) ?? this.#discover(tid)) : undefined;
     if (typeof caller === "string") return this.#refuseUnidentified(caller);
@@ -559,7 +564,7 @@ export class Supervisor {
       return false;
     }
     const cloneFlags = number === this.#clone3 ? call.cloneFlags : call.argument(0);
-    return this.#following.pass(traits, caller, { cloneFlags, pass: () => call.pass() });
+    return this.#following.pass(traits, caller, { cloneFlags, data: call.data, pass: () => call.pass() });
   }
 
   /** Whether the caller has changed its user or group since the call was judged: in a signal handler. */

@@ -303,6 +303,20 @@ static void signal_storm(void) {
   printf("signal-storm: %ld wrong, %s\n", wrong, made > 0 ? "some made" : "none made");
 }
 
+static void many_clone3(int count) {
+  struct {
+    unsigned long long flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+  } arguments = {.exit_signal = SIGCHLD};
+  int made = 0;
+  for (int i = 0; i < count; i++) {
+    long pid = result_of(syscall(SYS_clone3, &arguments, sizeof arguments));
+    if (pid == 0) _exit(0);
+    made += pid > 0;
+    await(pid);
+  }
+  printf("many-clone3: %d made, tally %ld\n", made, tally());
+}
+
 int main(int argc, char **argv) {
   self = argv[0];
   seen = shared_page();
@@ -327,6 +341,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(which, "reused-process")) reused_id(0);
   else if (!strcmp(which, "reused-thread")) reused_id(1);
   else if (!strcmp(which, "many-in-turn")) many_in_turn(argc > 2 ? atoi(argv[2]) : 100);
+  else if (!strcmp(which, "many-clone3")) many_clone3(argc > 2 ? atoi(argv[2]) : 20);
   else if (!strcmp(which, "traced")) traced();
   else if (!strcmp(which, "undumpable")) undumpable();
   else if (!strcmp(which, "untraced")) untraced();

@@ -115,6 +115,14 @@ export class Pinning {
     return native().pinInterrupt(tid);
   }
 
+  /**
+   * The kernel restarts a call that has passed, after an interrupt. A prepared one comes again as prepared. `data`: its
+   * `struct seccomp_data`.
+   */
+  restarts(tid: number, data: Uint8Array): void {
+    native().pinRestarts(tid, data);
+  }
+
   /** Answers a call whose memory was read and whose object cannot be held. */
   giveUp(notification: Uint8Array, unpinned: Unpinned): void {
     native().pinGiveUp(notification.slice(0, notificationLayout.size), refusalOf(unpinned));

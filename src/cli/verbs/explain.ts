@@ -12,7 +12,7 @@ export const explain: Verb = {
   synopsis: ["explain [OPTIONS] POLICY"],
   about: [
     "Prints the verdict on calls that no rule names, and then a table: groups of calls with equal treatment, the verdict in each phase and under each condition on arguments, the place of the decision, and the policy's line.",
-    "The place of the decision determines the cost. The kernel decides from a bitmap (at almost no cost) or by the filter; the engine decides verdicts that depend on state or memory. Under notify, the supervisor also gives refusals and logs that need no state (`supervisor, event`), so that they become events; with `run --no-denial-events` the filter gives them. Warnings name frequent calls that are stateful without need, and verdicts that an engine cannot give exactly.",
+    "The place of the decision determines the cost. The kernel decides from a bitmap (at almost no cost) or by the filter; the engine decides verdicts that depend on state or memory. If the engine has a supervisor, this also gives refusals and logs that need no state (`supervisor, event`), so that they become events; with `run --no-denial-events` the filter gives them. Warnings name frequent calls that are stateful without need, and verdicts that an engine cannot give exactly.",
   ],
   options: {
     ...policyOptions,

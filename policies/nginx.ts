@@ -1,5 +1,6 @@
 import { allow, calls, deny, kill, perProcess, policy } from "portcullis";
 import procMem from "portcullis/policies/shared/proc-mem.ts";
+import { readOnlyProc } from "portcullis/policies/shared/read-only-proc.ts";
 
 const phase = perProcess.phases(["starting", "listening", "worker", "serving"], {
   onFork: { listening: "worker" }, // a child of the process that listens is a worker
@@ -36,10 +37,10 @@ const setup = calls("setuid", "setgid", "setgroups", "capset", "@chown");
 
 /**
  * nginx reads its configuration, binds and forks; a worker drops root, then only serves. For Debian's nginx 1.26, as a
- * daemon or in the foreground. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts). A worker
- * of the master's user can open the master's memory, unless `--set deny-proc-mem=true` is given (shared/proc-mem.ts).
+ * daemon or in the foreground. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts), nor write
+ * to the master's memory if both have one user (shared/read-only-proc.ts).
  */
-export default policy({ extends: [procMem] }, (call) => {
+export default policy({ extends: [procMem], readOnlyProc }, (call) => {
   if (everyday.has(call)) return allow;
   if (setup.has(call))
     return phase.is("serving") ? kill("process", "a serving worker used what only set-up needs") : allow;

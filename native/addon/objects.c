@@ -59,7 +59,7 @@ struct call {
 struct objects {
   struct self self;
   int listener, event;
-  bool is_killable, ends;
+  bool is_killable, reads_proc, ends;
   struct constant *constants;
   size_t constant_count;
   pthread_mutex_t lock;
@@ -178,6 +178,7 @@ static struct service service_of(const struct objects *own, const struct call *c
       .flags = call->order.flags,
       .mode = call->order.mode,
       .is_killable = own->is_killable,
+      .reads_proc = own->reads_proc,
   };
 }
 
@@ -323,11 +324,13 @@ static int start_thread(struct objects *own, void *(*function)(void *)) {
 
 /* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable) {
+struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable,
+                              bool reads_proc) {
   struct objects *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   *own = (struct objects){.listener = listener, .constants = constants, .constant_count = count};
   own->is_killable = is_killable;
+  own->reads_proc = reads_proc;
   struct sigaction nothing = {.sa_handler = interrupt_nothing};
   int error = -know_self(&own->self);
   if (error == 0) {

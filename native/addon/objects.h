@@ -121,6 +121,8 @@ bool find_target(const struct lookup *lookup, struct target *target, struct fail
 bool find_at_once(const struct lookup *lookup, struct target *target, struct identity *object);
 /* openat2(2): a descriptor, closed on exec, or a negative errno. */
 int open_at(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+/* Whether the object is a part of a proc file system. */
+bool is_proc(int object);
 /* Our own errno, as a failure. */
 struct failure failure_of(int error);
 
@@ -148,6 +150,7 @@ struct service {
   uint64_t flags, mode;
   bool has_own_directory; /* the thread has its own working directory and umask */
   bool is_killable;       /* only a fatal signal ends the caller's wait */
+  bool reads_proc;        /* the caller's Landlock domain forbids the writing of files of proc file systems */
 };
 
 enum served {
@@ -183,7 +186,8 @@ struct order {
 };
 
 /* NULL with errno. Else takes over `constants`, one allocated block that also contains their paths. */
-struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable);
+struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable,
+                              bool reads_proc);
 void end_objects(struct objects *own);
 /* A descriptor that is readable when an object is held, or a service has failed. */
 int event_of(const struct objects *own);

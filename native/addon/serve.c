@@ -156,6 +156,9 @@ static int open_target(const struct service *service, const struct target *targe
   }
   if (!identify(target->object, &object)) return -errno;
   if (S_ISLNK(object.mode)) return -ELOOP;
+  const bool writes = (flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR;
+  /* We are outside the caller's domain (native/launcher/domain.h), so the kernel would not refuse it to us. */
+  if (writes && service->reads_proc && is_proc(target->object)) return -EACCES;
   if ((flags & O_CREAT) != 0 && S_ISDIR(object.mode)) return -EISDIR;
   if (!may_open_device(service, &object, failure)) return -failure->error;
   if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;

@@ -52,7 +52,7 @@ static bool is_of(int descriptor, long magic) {
   return fstatfs(descriptor, &system) == 0 && (long)system.f_type == magic;
 }
 
-static bool is_proc(int descriptor) { return is_of(descriptor, PROC_SUPER_MAGIC); }
+bool is_proc(int descriptor) { return is_of(descriptor, PROC_SUPER_MAGIC); }
 
 /* ── One component after the other ───────────────────────────────────────────────────────────────────────────────── */
 

@@ -10,7 +10,7 @@
 #include "kernel.h"
 #include "sha256.h"
 
-enum { VERSION = 5, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
+enum { VERSION = 6, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
 
 #if defined(__x86_64__)
 enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
@@ -116,7 +116,7 @@ static const char *check_policy(const struct bundle *bundle) {
     return "the policy has an unknown value";
   if (policy->program_type != 33) return "its program is not of type seccomp";
   if (policy->program_flags != 0 || (policy->attach_flags & ~(uint32_t)(SECCOMP_EBPF_LOCK | SECCOMP_EBPF_MATCH)) != 0 ||
-      (policy->traits & ~(uint32_t)(ENTIRELY_CLASSIC | UNPRIVILEGED)) != 0)
+      (policy->traits & ~(uint32_t)(ENTIRELY_CLASSIC | UNPRIVILEGED | PROC_IS_READ_ONLY)) != 0)
     return "the policy has an unknown flag";
   return NULL;
 }

@@ -38,7 +38,7 @@ enum { MAX_BUNDLE_SIZE = 16 << 20 };
 struct policy_entry {
   uint32_t name, compiler, program_type, program_flags, attach_flags, licence, traits, target, fixed, reserved;
 };
-enum { ENTIRELY_CLASSIC = 1, UNPRIVILEGED = 2 }; /* traits */
+enum { ENTIRELY_CLASSIC = 1, UNPRIVILEGED = 2, PROC_IS_READ_ONLY = 4 }; /* traits */
 
 struct relocation_entry {
   uint32_t instruction, kind, index;

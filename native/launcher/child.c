@@ -75,12 +75,13 @@ static void become_command(void *unused) {
     if (result < 0) fail(MAKE_CGROUP, result);
   }
   int has_ties = is_tied(&child->orders->header);
-  if (has_ties || flags & SEPARATE) {
+  if (has_ties || child->domain >= 0) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
-    long entered = enter_domain();
+    long entered = child->domain < 0 ? -EOPNOTSUPP : enter_domain(child->domain);
+    if (entered < 0 && child->restrictions & READS_PROC) fail(PROTECT_PROC, entered);
     if (entered < 0 && flags & SEPARATE) fail(ENTER_DOMAIN, entered);
-    if (has_ties) result = install_shield(child->own, entered == 0);
+    if (has_ties) result = install_shield(child->own, entered == 0 && child->restrictions & KEEPS_SIGNALS);
     if (result < 0) fail(INSTALL, result);
   }
   if (flags & WANT_LISTENER) {

@@ -26,6 +26,8 @@ struct child {
   int group;                   /* the process group to join, 0: the starter's */
   const struct cgroup *cgroup; /* NULL: the parent's */
   const struct own_processes *own;
+  long domain;                           /* domain.h, or -1 */
+  int restrictions;                      /* of the domain */
   const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
   /* Output. */
   int pid, pidfd;

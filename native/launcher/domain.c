@@ -1,21 +1,34 @@
 // SPDX-License-Identifier: MIT
-/*
- * Enters a Landlock domain. Its one explicit restriction is the scope of signals; every domain also restricts tracing.
- */
+/* Makes and enters a Landlock domain. */
 #include "domain.h"
 
+#include "grants.h"
 #include "kernel.h"
 
-enum { ASK_VERSION = 1 /* LANDLOCK_CREATE_RULESET_VERSION */, SCOPES_VERSION = 6, SCOPE_SIGNAL = 1 << 1 };
+enum { ASK_VERSION = 1 /* LANDLOCK_CREATE_RULESET_VERSION */, SCOPES_VERSION = 6, MOVES_VERSION = 2 };
+enum { SCOPE_SIGNAL = 1 << 1 };
 
-long enter_domain(void) {
-  if (CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION) < SCOPES_VERSION) return -EOPNOTSUPP;
+int can_restrict(int restrictions) {
+  long version = CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION);
+  if ((restrictions & KEEPS_SIGNALS) != 0 && version < SCOPES_VERSION) return 0;
+  return (restrictions & READS_PROC) == 0 || version >= MOVES_VERSION;
+}
+
+long make_domain(int restrictions, const char **what) {
+  *what = "Landlock is missing, off or too old";
+  if (!can_restrict(restrictions)) return -EOPNOTSUPP;
   struct {
     uint64_t handled_files, handled_network, scoped;
-  } attributes = {0, 0, SCOPE_SIGNAL};
+  } attributes = {0, 0, 0};
+  if ((restrictions & KEEPS_SIGNALS) != 0) attributes.scoped = SCOPE_SIGNAL;
+  if ((restrictions & READS_PROC) != 0) attributes.handled_files = WRITE_FILES | MOVE_FILES;
+  *what = "Landlock makes no ruleset";
   long ruleset = CALL(__NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-  if (ruleset < 0) return ruleset;
-  long result = CALL(__NR_landlock_restrict_self, ruleset, 0);
+  if (ruleset < 0 || (restrictions & READS_PROC) == 0) return ruleset;
+  long result = grant_files_outside_proc(ruleset, what);
+  if (result == 0) return ruleset;
   CALL(__NR_close, ruleset);
   return result;
 }
+
+long enter_domain(long domain) { return CALL(__NR_landlock_restrict_self, domain, 0); }

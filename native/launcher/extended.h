@@ -68,6 +68,7 @@ enum stage {
   MAKE_CGROUP = 13,
   ENTER_DOMAIN = 14,
   PASS_DESCRIPTORS = 15,
+  PROTECT_PROC = 16,
 };
 
 struct fault {

@@ -3,10 +3,12 @@
 #include "in_place.h"
 
 #include <linux/fcntl.h>
+#include <linux/prctl.h>
 #include <linux/stat.h>
 
 #include "bundle.h"
 #include "confine.h"
+#include "domain.h"
 #include "kernel.h"
 #include "parameters.h"
 #include "print.h"
@@ -26,6 +28,8 @@ static const char *help_for(const struct fault *fault) {
       return NULL;
     case FIND_FUNCTIONS:
       return "the kernel must have BPF_PROG_TYPE_SECCOMP (kernel/README.md), and its BTF in /sys/kernel/btf";
+    case PROTECT_PROC:
+      return "this requires Landlock, since Linux 5.19; with --best-effort the command can write them";
     default:
       return NULL;
   }
@@ -57,6 +61,7 @@ static const char *const failures[] = {
     [FIND_FUNCTIONS] = "the kernel lacks a function that the program calls",
     [LOAD_PROGRAM] = "the kernel refuses the program",
     [ATTACH] = "the kernel refuses the extended filter",
+    [PROTECT_PROC] = "files of proc file systems cannot be made read-only",
 };
 
 static void print_fault(const char *about, const struct fault *fault) {
@@ -65,7 +70,7 @@ static void print_fault(const char *about, const struct fault *fault) {
   print(failures[fault->stage]);
   if (fault->what != NULL) {
     print(": ");
-    print(fault->what);
+    print_text(fault->what);
   }
   if (fault->error != 0) {
     print(" (");
@@ -237,6 +242,28 @@ static void fall_back(const struct plan *plan, struct bundle *bundle, struct con
   print("\n");
 }
 
+/* Makes the domain that the policy declares, or exits; -1 if it declares none. */
+static long make_domain_of(const struct plan *plan, const struct bundle *bundle) {
+  struct fault fault = {.stage = PROTECT_PROC};
+  if ((policy_of(bundle)->traits & PROC_IS_READ_ONLY) == 0) return -1;
+  long domain = make_domain(READS_PROC, &fault.what);
+  if (domain >= 0) return domain;
+  fault.error = domain;
+  if (!plan->best_effort) die_with_fault(plan->about, &fault);
+  print_best_effort(fault.what, fault.error);
+  return -1;
+}
+
+static void enter(const struct plan *plan, long domain) {
+  struct fault fault = {.stage = NO_NEW_PRIVILEGES};
+  if (domain < 0) return;
+  fault.error = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (fault.error < 0) die_with_fault(plan->about, &fault);
+  fault.stage = PROTECT_PROC;
+  fault.error = enter_domain(domain);
+  if (fault.error < 0) die_with_fault(plan->about, &fault);
+}
+
 /* Sets the values of open parameters, or exits. */
 static void resolve_parameters(struct plan *plan, const struct bundle *bundle) {
   if (!plan->has_words) {
@@ -266,7 +293,9 @@ static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t siz
     fall_back(plan, &bundle, &confinement, &fault);
   else memcpy(confinement.token, extended.token, sizeof extended.token);
 
+  const long domain = make_domain_of(plan, &bundle);
   restore_inheritance(plan->inheritance);
+  enter(plan, domain);
   struct fault last = {0};
   last.error = confine(&confinement, &last.stage);
   if (last.error < 0) die_with_fault(plan->about, &last);
@@ -349,6 +378,7 @@ void run_bundle(char **words, char **environment, const struct inheritance *inhe
 void become(char **argv, char **environment, const struct inheritance *inheritance, struct orders *orders) {
   struct plan plan = {
       .about = "the policy", .argv = argv, .environment = environment, .inheritance = inheritance, .has_words = 1};
+  plan.best_effort = (orders->header.flags & BEST_EFFORT) != 0;
   plan.words = orders->header.fallback_length;
   memcpy(plan.settings.words, orders->parameters, sizeof orders->parameters);
   plan.file = require_command(argv[0], environment);

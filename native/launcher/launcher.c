@@ -29,6 +29,7 @@
 
 #include "bundle.h"
 #include "child.h"
+#include "domain.h"
 #include "kernel.h"
 #include "poll.h"
 #include "print.h"
@@ -112,6 +113,8 @@ static void send_descriptor(int descriptor) {
   if (message.value != 0) send_message(own->node, &message, 0, 0);
 }
 
+static int reads_proc; /* the policy declares it */
+
 static int load_bundle(struct fault *fault) {
   struct bundle bundle;
   fault->stage = READ_BUNDLE;
@@ -121,14 +124,38 @@ static int load_bundle(struct fault *fault) {
     fault->what = "an open parameter cannot have this value";
     return -1;
   }
+  reads_proc = (policy_of(&bundle)->traits & PROC_IS_READ_ONLY) != 0;
   if (load_extended(&extended, &bundle, orders.parameters, fault) < 0) return -1;
   confinement = (struct confinement){section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
   memcpy(confinement.token, extended.token, sizeof extended.token);
   return 0;
 }
 
+/* A tied tree is not separated on a kernel that cannot; for everything else a missing restriction is a fault. */
+static int prepare_domain(struct fault *fault) {
+  const uint32_t flags = orders.header.flags;
+  const int is_separate = (flags & SEPARATE) != 0;
+  child.domain = -1;
+  child.restrictions = reads_proc ? READS_PROC : 0;
+  if (is_separate || (is_tied(&orders.header) && can_restrict(KEEPS_SIGNALS))) child.restrictions |= KEEPS_SIGNALS;
+  if (child.restrictions == 0) return 0;
+  child.domain = make_domain(child.restrictions, &fault->what);
+  if (child.domain < 0 && reads_proc && (flags & BEST_EFFORT) != 0) {
+    print_best_effort(fault->what, child.domain);
+    child.restrictions &= ~READS_PROC;
+    if (child.restrictions != 0) child.domain = make_domain(child.restrictions, &fault->what);
+  }
+  if (child.domain >= 0 || child.restrictions == 0 || (!is_separate && child.restrictions == KEEPS_SIGNALS)) return 0;
+  fault->error = child.domain;
+  fault->stage = is_separate && !can_restrict(KEEPS_SIGNALS) ? ENTER_DOMAIN : PROTECT_PROC;
+  if (!reads_proc) fault->stage = ENTER_DOMAIN;
+  return -1;
+}
+
 /* Closes the descriptors of a failed attempt. */
 static void unload(void) {
+  if (child.domain > 2) CALL(__NR_close, child.domain);
+  child.domain = -1;
   if (orders.bundle == NULL) return;
   for (unsigned i = 0; i < MAX_MAPS; i++)
     if (extended.maps[i] > 2) CALL(__NR_close, extended.maps[i]);
@@ -192,8 +219,10 @@ static int can_report_start(struct fault *fault) {
 static int start_command(void) {
   struct fault fault = {.stage = CLONE, .error = starter.error};
   extended.events = extended.dropped = extended.program = -1;
+  child.domain = -1;
+  reads_proc = (orders.header.flags & READ_ONLY_PROC) != 0;
   if (fault.error < 0 || !can_report_start(&fault) || find_file(&fault) < 0 ||
-      (orders.bundle != NULL && load_bundle(&fault) < 0)) {
+      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_domain(&fault) < 0) {
     report_fault(&fault);
     unload();
     return 0;

@@ -19,7 +19,7 @@ static int is_order(const struct orders_header *header) {
     case DESCRIPTOR:
       return 1;
     case BECOME:
-      if (header->flags != EXTENDED) return 0;
+      if ((header->flags & ~(uint32_t)BEST_EFFORT) != EXTENDED) return 0;
       break;
     case START:
       if (is_extended && (header->flags & WANT_LISTENER) != 0) return 0;

@@ -43,6 +43,9 @@ enum {
   /* Do not set no_new_privs; a filter then needs CAP_SYS_ADMIN. For recordings, which refuse nothing. */
   KEEP_PRIVILEGES = 32,
   SEPARATE = 64, /* start the command in a domain of its own (domain.h), or not at all */
+  /* The tree opens files of proc file systems for reading only (domain.h). With EXTENDED the bundle decides. */
+  READ_ONLY_PROC = 128,
+  BEST_EFFORT = 256, /* without Landlock, start the command without READ_ONLY_PROC and print a message */
 };
 
 /* Whether another event ends the command's tree; if so, the command may not reach our processes (shield.h). */

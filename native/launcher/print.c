@@ -53,9 +53,10 @@ void print_error(long error) {
   static const struct {
     int number;
     const char *name;
-  } known[] = {{EPERM, "EPERM"},     {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"},   {E2BIG, "E2BIG"},
-               {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"}, {EACCES, "EACCES"}, {EBUSY, "EBUSY"},
-               {EINVAL, "EINVAL"},   {EAGAIN, "EAGAIN"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"}};
+  } known[] = {{EPERM, "EPERM"},          {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"},   {E2BIG, "E2BIG"},
+               {ENOEXEC, "ENOEXEC"},      {ENOMEM, "ENOMEM"}, {EACCES, "EACCES"}, {EBUSY, "EBUSY"},
+               {EINVAL, "EINVAL"},        {EAGAIN, "EAGAIN"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"},
+               {EOPNOTSUPP, "EOPNOTSUPP"}};
   for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
     if (known[i].number != -error) continue;
     print(known[i].name);
@@ -63,6 +64,14 @@ void print_error(long error) {
   }
   print("errno ");
   print_number(-error);
+}
+
+void print_best_effort(const char *what, long error) {
+  print("portcullis: BEST EFFORT: the command can write files of proc file systems: ");
+  print_text(what);
+  print(" (");
+  print_error(error);
+  print(")\n");
 }
 
 void die(int status, const char *about, const char *what, const char *help) {

@@ -19,6 +19,9 @@ void print_number(long number);
 /* The name of a negative errno. */
 void print_error(long error);
 
+/* The warning of --best-effort: files of proc file systems can be written, because of this failure (domain.h). */
+void print_best_effort(const char *what, long error);
+
 /* Prints "portcullis: ABOUT: WHAT" and "  help: HELP" (`about` and `help` may be NULL), and exits with `status`. */
 void die(int status, const char *about, const char *what, const char *help) __attribute__((noreturn));
 

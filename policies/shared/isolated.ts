@@ -1,5 +1,6 @@
 import { allow, calls, deny, parameter, policy } from "portcullis";
 import procMem from "portcullis/policies/shared/proc-mem.ts";
+import { readOnlyProc } from "portcullis/policies/shared/read-only-proc.ts";
 
 const isolated = parameter.flag("isolated", { default: true });
 
@@ -10,11 +11,12 @@ const reaching = calls("ptrace", "process_vm_readv", "process_vm_writev", "pidfd
  * its resources. Processes of one user can do all of this, so without this rule a hijacked worker has the power of every
  * process of its user. Debuggers and strace fail under this policy; `--set isolated=false` permits them.
  *
- * An open of /proc/PID/mem has the same effect and is allowed, unless the command line has `--set deny-proc-mem=true`
- * (proc-mem.ts describes its cost). Signals, opens of /proc/PID/fd/N and reads of /proc/PID/environ are also allowed.
+ * A write to /proc/PID/mem has the same effect: the tree opens files of proc file systems for reading only
+ * (read-only-proc.ts describes the consequences). Reads of that file, of /proc/PID/environ and opens of /proc/PID/fd/N
+ * remain, and signals; `--set deny-proc-mem=true` also denies reads of the memory (proc-mem.ts describes its cost).
  * Separate users prevent all of these except signals; `run --separate` prevents all of them towards other processes.
  */
-export default policy({ extends: [procMem] }, (call) => {
+export default policy({ extends: [procMem], readOnlyProc: isolated && readOnlyProc }, (call) => {
   if (!isolated) return allow;
   const reaches = reaching.has(call) || (call.name === "perf_event_open" && call.args.pid !== 0n);
   return reaches ? deny("EPERM", "no process of this tree reaches into another") : allow;

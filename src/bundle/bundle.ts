@@ -26,6 +26,8 @@ export interface Bundle {
   /** The classic program is all of the policy. */
   readonly classicIsAll: boolean;
   readonly unprivileged: boolean;
+  /** The launcher lets the tree open files of proc file systems for reading only. */
+  readonly readOnlyProc: boolean;
   /** `struct sock_filter[]`; empty if the static part does not fit a classic filter. */
   readonly classic: Uint8Array;
   /** Instructions of `classic` whose `k` is a word of the token: four for execve, then perhaps four for seccomp(2). */

@@ -1,5 +1,5 @@
 /**
- * The constants of the bundle format, version 5 (docs/bundle.md). `native/launcher/bundle.c` has the same.
+ * The constants of the bundle format, version 6 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
 import { opcode } from "../compile/classic/instruction.ts";
 import { maximumParameters, maximumRooms } from "../ir/limits.ts";
@@ -11,7 +11,7 @@ import { mostDeclarations } from "../linux/declared-arguments.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
-export const version = 5;
+export const version = 6;
 export const headerSize = 64;
 export const digestOffset = 32;
 export const digestSize = 32;
@@ -53,7 +53,7 @@ export type SectionName = (typeof sections)[number]["name"];
 
 export const none = 0xffff_ffff;
 
-export const traits = { classicIsAll: 1, unprivileged: 2 } as const;
+export const traits = { classicIsAll: 1, unprivileged: 2, readOnlyProc: 4 } as const;
 /**
  * `SECCOMP_EBPF_LOCK`: the kernel holds the state objects' locks while the program runs. `SECCOMP_EBPF_MATCH`: it runs
  * automata for the program.

@@ -54,6 +54,7 @@ function heading(bundle: Bundle, digest: string): string[] {
     }),
     ...bundle.rooms.map(describeRoom),
     ...bundle.declared.map((declared) => `; ${describeDeclared(bundle.architecture, declared)}`),
+    ...(bundle.readOnlyProc ? ["; the tree opens files of proc file systems for reading only (Landlock)"] : []),
     ...(matches ? ["; the kernel matches texts for it"] : []),
     ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
   ];

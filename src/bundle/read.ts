@@ -71,7 +71,10 @@ export function decodeBundle(file: Uint8Array): Bundle {
   const policy = new Entries(contents.policy, 40).at(0);
   const [name, compiler, programType, programFlags, attach, licence, traitBits, target, fixedAt, reserved] = policy;
   demand(reserved === 0 && (attach! & ~(attachFlags.lock | attachFlags.match)) === 0, "the policy has an unknown flag");
-  demand((traitBits! & ~(traits.classicIsAll | traits.unprivileged)) === 0, "the policy has an unknown trait");
+  demand(
+    (traitBits! & ~(traits.classicIsAll | traits.unprivileged | traits.readOnlyProc)) === 0,
+    "the policy has an unknown trait",
+  );
   checkProgramType(programType!, programFlags!);
   const kernelFunctions = [...new Entries(contents.kernelFunctions, 4)].map(([text]) => texts.at(text!));
   demand(!kernelFunctions.includes(""), "a kernel function has no name");
@@ -97,6 +100,7 @@ export function decodeBundle(file: Uint8Array): Bundle {
     matches: (attach! & attachFlags.match) !== 0,
     classicIsAll: (traitBits! & traits.classicIsAll) !== 0,
     unprivileged: (traitBits! & traits.unprivileged) !== 0,
+    readOnlyProc: (traitBits! & traits.readOnlyProc) !== 0,
     classic: contents.classic,
     classicToken: [...new Entries(contents.classicToken, 4)].map(([index]) => index!),
     program: contents.program,

@@ -82,7 +82,9 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
     bundle.programFlags,
     (bundle.locked ? attachFlags.lock : 0) | (bundle.matches ? attachFlags.match : 0),
     strings.offset(bundle.licence),
-    (bundle.classicIsAll ? traits.classicIsAll : 0) | (bundle.unprivileged ? traits.unprivileged : 0),
+    (bundle.classicIsAll ? traits.classicIsAll : 0) |
+      (bundle.unprivileged ? traits.unprivileged : 0) |
+      (bundle.readOnlyProc ? traits.readOnlyProc : 0),
     strings.offset(bundle.target),
     strings.offset(fixed),
     0,

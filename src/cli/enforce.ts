@@ -37,6 +37,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     dieWithParent: request.dieWithParent,
     cgroup: request.cgroup,
     separate: request.separate,
+    bestEffort: request.bestEffort,
     events: output !== undefined,
   });
   served?.server.close();

@@ -44,5 +44,6 @@ export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, s
     description: { architecture, name, files, verdicts, reports, phases: [] },
     // The allowed paths are known when a policy is compiled; a bundle does not have them.
     allowedPaths: [],
+    readOnlyProc: bundle.readOnlyProc,
   };
 }

@@ -26,6 +26,8 @@ export interface EnginePolicy {
   readonly description: PolicyDescription;
   /** Rules that allow calls by the string of a path: a start examines the directories of that path. */
   readonly allowedPaths: readonly AllowedPath[];
+  /** The launcher lets the tree open files of proc file systems for reading only; never in an audit. */
+  readonly readOnlyProc: boolean;
   /** Names of the state, if the engine can show it. */
   readonly state?: StateDescription;
 }

@@ -50,6 +50,8 @@ export const launcherFlag = {
   ownCgroup: 16,
   keepPrivileges: 32,
   separate: 64,
+  readOnlyProc: 128,
+  bestEffort: 256,
 } as const;
 
 /** Conditions that end the command's tree. The launcher enforces them, even if this process has ended or is stopped. */
@@ -94,6 +96,7 @@ export const launcherStage = {
   makeCgroup: 13,
   enterDomain: 14,
   passDescriptors: 15,
+  protectProc: 16,
 } as const;
 
 export interface Started {
@@ -432,6 +435,12 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
         125,
         `the command's tree cannot be separated from other processes (${errnoText(errno)})`,
         "Landlock since Linux 6.12 is required; without --separate the policy is still enforced",
+      );
+    case launcherStage.protectProc:
+      return new StartError(
+        125,
+        `files of proc file systems cannot be made read-only: ${text === "" ? "" : `${text} `}(${errnoText(errno)})`,
+        "this policy requires Landlock, since Linux 5.19; `--set read-only-proc=false` (of ready policies) or --best-effort starts the command without it",
       );
     case launcherStage.passDescriptors:
       return new StartError(

@@ -47,6 +47,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     matches: storage.maps.some(({ holds }) => holds === "constants"),
     classicIsAll: classic?.isAll ?? false,
     unprivileged,
+    readOnlyProc: program.readOnlyProc,
     classic: classic?.instructions ?? new Uint8Array(),
     classicToken: classic?.token ?? [],
     ...relocatable(object.instructions),

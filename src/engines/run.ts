@@ -14,6 +14,8 @@ export interface RunOptions extends TreeOptions {
   readonly onEvent: (record: EventRecord) => void;
   /** Undefined unless requested. */
   readonly status?: EngineStatus | undefined;
+  /** Without Landlock the command starts nevertheless, and may write files of proc file systems. */
+  readonly bestEffort?: boolean | undefined;
 }
 
 export interface RunResult {

@@ -84,6 +84,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     observations: [],
     words: [],
     locals: [],
+    readOnlyProc: false,
     body: [
       { kind: "report", report: 0, values: expressions },
       { kind: "return", verdict: { kind: "verdict", verdict: 0 } },

@@ -58,6 +58,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
     observations: [],
     words: [],
     locals: ["integer", "boolean", "verdict"],
+    readOnlyProc: true,
     body: [
       {
         kind: "if",
@@ -152,6 +153,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
     "policy nginx for x86_64
     always rt_sigreturn, exit, restart_syscall, exit_group
     judged read to rt_sigprocmask, wait4, kill, 400, 401, 402, 403
+    read-only proc
     verdict 0 allow
     verdict 1 kill process "a \\"serving\\" worker" (policies/nginx.ts:9:3)
     verdict 2 deny EAGAIN (policies/nginx.ts:10:3)

@@ -100,6 +100,7 @@ class Printer {
       `policy ${program.name} for ${program.architecture}`,
       `always ${this.calls(always)}`,
       `judged ${this.calls(judged)}`,
+      ...(program.readOnlyProc ? ["read-only proc"] : []),
       ...program.parameters.map(({ name, kind, from, to, default: fallback, at }) => {
         const range = kind === "flag" ? "" : ` ${from} to ${to}`;
         return `parameter ${kind} @${name}${range}${fallback === undefined ? "" : `, or ${fallback}`}${this.place(at)}`;

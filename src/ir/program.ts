@@ -33,11 +33,13 @@ export interface Program {
   readonly words: readonly ObservedWord[];
   /** The type of each local variable. Locals start as 0, false, or verdict 0. */
   readonly locals: readonly ValueType[];
+  /** The tree opens files of proc file systems for reading only: the launcher enforces it (native/launcher/domain.h). */
+  readonly readOnlyProc: boolean;
   /** Every path through it ends in a `return`. */
   readonly body: readonly Statement[];
 }
 
-/** The declarations of a program that has neither state nor locals and reads no memory. */
+/** The declarations of a program that has neither state nor locals, reads no memory and restricts no files. */
 export const noDeclarations = {
   cells: [],
   tables: [],
@@ -47,6 +49,7 @@ export const noDeclarations = {
   observations: [],
   words: [],
   locals: [],
+  readOnlyProc: false,
 } as const satisfies Partial<Program>;
 
 /** A closed interval of unsigned 64-bit patterns. */

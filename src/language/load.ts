@@ -247,6 +247,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     observations: builder.observations.list,
     words: builder.observations.words,
     locals: builder.locals,
+    readOnlyProc: builder.readOnlyProc,
     body,
   };
 }

@@ -136,12 +136,11 @@ it("open parameters are constants that a skeleton sets, with their defaults", (c
   const constants = /struct \w+__rodata \{([^}]*)\}/.exec(skeleton)![1]!;
   expect(constants.match(/unsigned long long \S+;/g)).toEqual([
     "unsigned long long token[2];",
-    "unsigned long long parameter_isolated;",
     "unsigned long long parameter_network;",
     "unsigned long long parameter_processes;",
   ]);
   const words = new BigUint64Array(new Uint8Array(sectionOf(readFileSync(file), ".rodata")).buffer);
-  expect([...words]).toEqual([0n, 0n, 1n, 0n, 256n]);
+  expect([...words]).toEqual([0n, 0n, 0n, 256n]);
 });
 
 /** The contents of a section of a 64-bit, little-endian ELF file. */

@@ -44,7 +44,7 @@ export interface StateDifference {
 
 export interface PolicyDifference {
   readonly calls: readonly CallDifference[];
-  /** Declared phases, the calls that change them, tables, rooms, and conditions on memory. */
+  /** Declared phases, the calls that change them, tables, rooms, conditions on memory, and files that are read-only. */
   readonly state: readonly StateDifference[];
   /** The phases of both policies have too many combinations; all were compared at once. */
   readonly joined: boolean;
@@ -275,7 +275,7 @@ function stateDifferences(before: Program, after: Program): StateDifference[] {
   });
 }
 
-/** Descriptions of declared state and rooms, of calls that change state, and of conditions on memory, by their subjects. */
+/** Descriptions of declared state, rooms and files that are read-only, of calls that change state, and of conditions on memory, by their subjects. */
 function describeStateOf(program: Program): Map<string, string> {
   const found = new Map<string, string>();
   const split = splitPolicy(program, { superviseProcessCreation: false });
@@ -295,6 +295,7 @@ function describeStateOf(program: Program): Map<string, string> {
     const list = sides.map((side) => `${side.name}${side.exclusive ? " (one call at a time)" : ""}`).join(", ");
     found.set(`room ${name}`, `${list} for each ${scope}; after ${timeout} ${late}`);
   }
+  if (program.readOnlyProc) found.set("files of proc file systems", "the tree opens them for reading only");
   const asked = new Map<number, AskedMemory>();
   program.observations.forEach(({ sources, name }, observation) => {
     for (const { number } of sources) {

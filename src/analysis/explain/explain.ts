@@ -76,6 +76,7 @@ export class Explainer {
       state: describeState(program, own),
       rooms: describeRooms(program, own),
       memory: describeMemory(program, own),
+      readOnlyProc: program.readOnlyProc,
       warnings: findWarnings(program, own, this.#options.warnings),
     };
   }

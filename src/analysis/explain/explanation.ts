@@ -12,6 +12,8 @@ export interface Explanation {
   readonly state: readonly StateDescription[];
   readonly rooms: readonly RoomDescription[];
   readonly memory: readonly MemoryDescription[];
+  /** The tree opens files of proc file systems for reading only. */
+  readonly readOnlyProc: boolean;
   readonly warnings: readonly Warning[];
 }
 

@@ -30,6 +30,7 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
     stateText(explanation, width),
     roomsText(explanation, width),
     memoryText(explanation, width),
+    procText(explanation, width),
     warningsText(explanation, width),
   ];
   return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
@@ -191,6 +192,13 @@ function memoryText({ memory }: Explanation, width: number): string {
   if (memory.length === 0) return "";
   const lines = memory.map(({ argument, calls, asks }) => `  ${argument} of ${summary(calls)}: ${some(asks)}`);
   return ["memory", ...lines.flatMap((line) => fold(line, width, "    "))].join("\n");
+}
+
+function procText({ readOnlyProc }: Explanation, width: number): string {
+  if (!readOnlyProc) return "";
+  const text =
+    "proc file systems: files are opened for reading only (EACCES), nothing is mounted (EPERM), and new files in / are not written: by Landlock, Linux 5.19";
+  return fold(text, width, "  ").join("\n");
 }
 
 /** More questions than this are in the JSON only. */

@@ -28,7 +28,7 @@ export function* examine(context: Context): Generator<Finding> {
   if (fault !== undefined) yield fault;
   else {
     yield* bpfFindings();
-    yield* scopeFinding();
+    yield* landlockFindings();
     yield* engineFindings(context);
     yield* recorderFindings();
   }
@@ -50,11 +50,24 @@ function faultOfInstallation(): Finding | undefined {
   }
 }
 
-/** Whether a tied tree (--timeout, …) can be prevented from signalling portcullis (native/launcher/shield.c). */
-function* scopeFinding(): Generator<Finding> {
+/**
+ * Whether files of proc file systems can be made read-only (native/launcher/grants.c), and whether a tied tree (--timeout,
+ * …) can be prevented from signalling portcullis (native/launcher/shield.c).
+ */
+function* landlockFindings(): Generator<Finding> {
   const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
-  const withScopes = 6;
-  if (native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion) >= withScopes) {
+  const [withMoves, withScopes] = [2, 6];
+  const version = native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion);
+  if (version >= withMoves) {
+    yield { state: "fine", what: "read-only-proc: no process writes to the memory of another (Landlock)" };
+  } else {
+    yield {
+      state: "missing",
+      what: "policies with read-only-proc (exec-once, nginx, server, build-step and others) start no command",
+      help: "Landlock, since Linux 5.19, is missing or off; `--set read-only-proc=false` or --best-effort does without it",
+    };
+  }
+  if (version >= withScopes) {
     yield {
       state: "fine",
       what: "--separate, --timeout, --kill-tree, --die-with-parent: no signal leaves the tree (Landlock)",

@@ -24,6 +24,10 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 const formats = ["pcl", "object"] as const;
 type Format = (typeof formats)[number];
 
+/** An object file has only the program. */
+const looseObject =
+  "portcullis: the policy's readOnlyProc is not in an object file: its loader must restrict the tree by Landlock\n";
+
 export const compile: Verb = {
   name: "compile",
   summary: "Write a policy as a bundle, or as an object file for libbpf",
@@ -110,6 +114,7 @@ export const compile: Verb = {
     if (!json) {
       printFixed(loaded, context);
       if (format === "pcl") await printCost(loaded, bundle, context);
+      else if (bundle.readOnlyProc) context.err(looseObject);
     }
     report(context, json, { file: output, format, target, bundle, bytes });
     return 0;
@@ -266,6 +271,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
     const description = {
       ...{ v: 1, kind: "compiled", file, format, target, bytes: bytes.length, digest, instructions },
       ...{ classicInstructions: classic.length / 8, classicIsAll, maps: maps.length, states: states.length },
+      readOnlyProc: bundle.readOnlyProc,
       parameters: parameters.map(({ name, kind, from, to, default: fallback }) => ({
         ...{ name, kind, from: String(from), to: String(to) },
         default: fallback === undefined ? undefined : printValue({ kind }, fallback),
@@ -281,6 +287,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
     ...(states.length > 0 ? [count(states.length, "state object")] : []),
     ...(parameters.length > 0 ? [`open: ${parameters.map(({ name }) => name).join(", ")}`] : []),
     ...(format === "pcl" && classicIsAll ? ["the classic program is the whole policy"] : []),
+    ...(format === "pcl" && bundle.readOnlyProc ? ["files of proc file systems are read-only (Landlock)"] : []),
   ];
   context.out(`${safeText(file)}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);
 }

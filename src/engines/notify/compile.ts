@@ -56,6 +56,7 @@ export function compileForNotify(
     step: compileWasm(program),
     memory: { observations: program.observations, words: program.words, automata: automataOf(program) },
     allowedPaths: allowedPaths(program),
+    readOnlyProc: program.readOnlyProc && mode !== "audit",
     rooms: program.rooms,
     hinderedOwnCalls:
       program.observations.length + program.rooms.length > 0 ? hinderedOwnCalls(program, quiet.split) : [],

@@ -22,6 +22,9 @@ export interface LaunchOptions {
   /** The filter that is installed if another listener exists. */
   readonly fallback: ArmedFilter | undefined;
   readonly tree: TreeOptions;
+  /** The tree opens files of proc file systems for reading only; with `bestEffort`, only if Landlock is available. */
+  readonly readOnlyProc?: boolean;
+  readonly bestEffort?: boolean;
   /** Do not set no_new_privs. The kernel then accepts a filter only from a privileged process. */
   readonly keepsPrivileges?: boolean;
   /** If another listener exists and there is no fallback; by default the sentences for a policy. */
@@ -56,14 +59,19 @@ export function launch(command: readonly string[], options: LaunchOptions): Laun
   return { ...started, listener: descriptors[0], fellBack: (detail & startedDetail.withoutListener) !== 0 };
 }
 
-function ordersFor({ filter, fallback, tree, keepsPrivileges = false }: LaunchOptions): LauncherOrders {
+function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): LauncherOrders {
   const token = new Uint8Array(16);
   if (native().syscall(callNumber("getrandom"), token, token.length, 0) !== token.length) {
     throw new StartError(125, "the kernel gives no random bytes");
   }
   const { flags, timeLimit } = treeOrders(tree);
   return {
-    flags: flags | (filter.asks ? launcherFlag.wantListener : 0) | (keepsPrivileges ? launcherFlag.keepPrivileges : 0),
+    flags:
+      flags |
+      (filter.asks ? launcherFlag.wantListener : 0) |
+      (options.keepsPrivileges === true ? launcherFlag.keepPrivileges : 0) |
+      (options.readOnlyProc === true ? launcherFlag.readOnlyProc : 0) |
+      (options.bestEffort === true ? launcherFlag.bestEffort : 0),
     timeLimit,
     filterLength: filter.instructions.length / 8,
     fallbackLength: (fallback?.instructions.length ?? 0) / 8,

@@ -86,6 +86,8 @@ class Run {
         filter: this.#filter(),
         fallback: this.#policy.fallback,
         tree: this.#options,
+        readOnlyProc: this.#policy.readOnlyProc,
+        bestEffort: this.#options.bestEffort ?? false,
       });
     } catch (error) {
       await this.#worker?.terminate();
@@ -179,8 +181,8 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
-    const { mode, needs, calls, countingCalls, memory, rooms, description, step } = this.#policy;
-    const policy = { mode, needs, calls, countingCalls, memory, rooms, description, step };
+    const { mode, needs, calls, countingCalls, memory, rooms, readOnlyProc, description, step } = this.#policy;
+    const policy = { mode, needs, calls, countingCalls, memory, rooms, readOnlyProc, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const { kernel = "present", interruptsForks = false, status } = this.#options;

@@ -54,7 +54,7 @@ const traceInterval = 0.1;
 export interface SupervisorOptions {
   readonly policy: Pick<
     NotifyPolicy,
-    "mode" | "needs" | "calls" | "countingCalls" | "memory" | "rooms" | "description"
+    "mode" | "needs" | "calls" | "countingCalls" | "memory" | "rooms" | "readOnlyProc" | "description"
   > & {
     readonly step: CompiledStep;
   };
@@ -153,7 +153,11 @@ export class Supervisor {
     this.#state = this.#pinning === undefined ? undefined : new StateWatch(this.#memory);
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     this.#objects = asksForObjects(policy.memory)
-      ? new ServedCalls(listener, policy.memory, { architecture: description.architecture, isKillable })
+      ? new ServedCalls(listener, policy.memory, {
+          architecture: description.architecture,
+          isKillable,
+          readOnlyProc: policy.readOnlyProc,
+        })
       : undefined;
     this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {

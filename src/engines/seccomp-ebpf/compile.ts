@@ -52,6 +52,7 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
     eventsSize,
     description: describePolicy(program),
     allowedPaths: allowedPaths(program),
+    readOnlyProc: program.readOnlyProc,
     state: describeState(program),
     mappedTables: mappedTables(program),
   };

@@ -13,6 +13,7 @@ import {
   type TreeOptions,
   treeOrders,
 } from "../launcher.ts";
+import type { RunOptions } from "../run.ts";
 import { StartError } from "../start-error.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
@@ -24,10 +25,11 @@ export interface Launched extends Started {
   readonly tables: readonly number[];
 }
 
+export type LaunchOptions = TreeOptions & Pick<RunOptions, "bestEffort">;
 type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 
 /** Throws a StartError if the command was not started. */
-export function launch(command: readonly string[], policy: LaunchedPolicy, options: TreeOptions): Launched {
+export function launch(command: readonly string[], policy: LaunchedPolicy, options: LaunchOptions): Launched {
   return explaining(command, whyNot, () => {
     const started = startCommand(command, ordersFor(policy, options));
     const [events, dropped, ...tables] = started.descriptors;
@@ -39,14 +41,18 @@ export function launch(command: readonly string[], policy: LaunchedPolicy, optio
 }
 
 /** Lets the front become the command, so that no process of portcullis remains. Throws a StartError if it cannot. */
-export function becomeCommand(command: readonly string[], policy: LaunchedPolicy): never {
-  return explaining(command, whyNot, () => replaceFront(command, ordersFor(policy, {})));
+export function becomeCommand(
+  command: readonly string[],
+  policy: LaunchedPolicy,
+  { bestEffort }: Pick<LaunchOptions, "bestEffort">,
+): never {
+  return explaining(command, whyNot, () => replaceFront(command, ordersFor(policy, { bestEffort })));
 }
 
-function ordersFor({ bundle, parameters }: LaunchedPolicy, tree: TreeOptions): LauncherOrders {
-  const { flags, timeLimit } = treeOrders(tree);
+function ordersFor({ bundle, parameters }: LaunchedPolicy, options: LaunchOptions): LauncherOrders {
+  const { flags, timeLimit } = treeOrders(options);
   return {
-    flags: flags | launcherFlag.extended,
+    flags: flags | launcherFlag.extended | (options.bestEffort === true ? launcherFlag.bestEffort : 0),
     timeLimit,
     filterLength: bundle.length,
     fallbackLength: parameters.length,

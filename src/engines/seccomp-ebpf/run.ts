@@ -32,7 +32,7 @@ export async function runUnderSeccompEbpf(
   if (command.length === 0) throw new StartError(125, "there is no command to run");
   const { flags, timeLimit } = treeOrders(options);
   const reads = options.events || options.status !== undefined;
-  if (!reads && flags === 0 && timeLimit === 0) becomeCommand(command, policy);
+  if (!reads && flags === 0 && timeLimit === 0) becomeCommand(command, policy, options);
   hideFromCommand();
   const isSilent = options.events && policy.mode === "quiet";
   const sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;

@@ -133,6 +133,7 @@ class ProgramGenerator {
       observations,
       words,
       locals,
+      readOnlyProc: false,
       body,
     };
   }

@@ -1,7 +1,7 @@
 /** Options that a library function takes as an object. Each known option is read by name; unknown ones are errors. */
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantInteger, constantString, describe, type Value } from "../values/values.ts";
+import { constantBoolean, constantInteger, constantString, describe, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
 export class Options {
@@ -54,6 +54,10 @@ export class Options {
 
   integer(name: string): bigint | undefined {
     return this.#constant(name, constantInteger, "an integer");
+  }
+
+  flag(name: string): boolean | undefined {
+    return this.#constant(name, constantBoolean, "true or false");
   }
 
   #constant<T>(name: string, read: (value: Value) => T | undefined, wanted: string): T | undefined {

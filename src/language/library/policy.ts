@@ -29,9 +29,11 @@ export function policyFunction(c: Compilation): Value {
       const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a policy", [
         "extends",
         "lists",
+        "readOnlyProc",
       ]);
       const extended = extendedPolicies(options);
       const lists = listBounds(c, options);
+      const readOnlyProc = options.flag("readOnlyProc") ?? false;
       if (step.value.is === "unknown") return unknown;
       if (step.value.is !== "function") {
         return c.error(
@@ -51,7 +53,8 @@ export function policyFunction(c: Compilation): Value {
       }
       c.findings.policySteps.add(step.value);
       if (options.failed) return unknown;
-      return { is: "policy", body: { is: "step", step: step.value }, extended, lists, at: call.node, file: c.file };
+      const body = { is: "step", step: step.value } as const;
+      return { is: "policy", body, extended, lists, readOnlyProc, at: call.node, file: c.file };
     },
   };
 }

@@ -36,6 +36,7 @@ export class ProgramBuilder {
   readonly reports: Report[] = [];
   readonly parameters: Parameter[] = [];
   readonly locals: ValueType[] = [];
+  readOnlyProc = false;
   private readonly verdictIndexes = new Map<string, number>();
   private readonly reportIndexes = new Map<string, number>();
   private readonly names = new Map<string, number>();

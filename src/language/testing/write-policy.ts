@@ -205,7 +205,8 @@ class PolicyWriter {
     const verdicts = [...this.#verdicts].sort((a, b) => a - b).map((index) => this.#verdict(index));
     const locals = [...this.#locals].sort((a, b) => a - b).map((index) => `  ${this.#local(index)}`);
     this.#noteTheUnsayable();
-    const body = ["export default policy((call) => {", ...locals, ...lines, "});"];
+    const options = this.#program.readOnlyProc ? "{ readOnlyProc: true }, " : "";
+    const body = [`export default policy(${options}(call) => {`, ...locals, ...lines, "});"];
     const head = [...verdicts, ...cells, ...tables, ...rooms];
     const text = [...head, ...(head.length > 0 ? [""] : []), ...body].join("\n");
     return {

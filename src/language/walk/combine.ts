@@ -54,6 +54,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
   const out: Statement[] = [];
   c.time = "step";
   c.builder.observations.listBounds = listBoundsOf(parts);
+  c.builder.readOnlyProc = parts.some(({ readOnlyProc }) => readOnlyProc);
   if (parts.length === 1) {
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
     return { body: out };

@@ -67,6 +67,7 @@ export function recordingBundle(architecture: ArchitectureName, memory: boolean)
     matches: false,
     classicIsAll: false,
     unprivileged: true,
+    readOnlyProc: false,
     classic: new Uint8Array(),
     classicToken: [],
     ...relocatable(program(architecture, reads).at(0)),

@@ -2,16 +2,23 @@
  * proc_mem: a master binds, listens and forks a worker of the same user. The worker serves, and then tries to open the
  * master's memory as a file in all the ways that it knows. Where one succeeds it writes an order there, and the
  * master binds another address. Prints a line for each: "name ok" or "name ERRNO-NUMBER"; then what the master did.
+ *
+ * Compiled with -shared -fPIC, for LD_PRELOAD: on SIGWINCH a server's worker does the same to its parent, in the folder
+ * HIJACK, and prints "end".
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -102,12 +109,54 @@ static void by_links(const char *folder) {
   tell("linked directory", open_at(AT_FDCWD, "directory/mem", O_RDWR));
   symlink("directory/mem", "second");
   tell("link of a link", open_at(AT_FDCWD, "second", O_RDWR));
+  int is_linked = link(of_master("/proc/%d/mem"), "hard") == 0;
+  tell("hard link", is_linked ? open_at(AT_FDCWD, "hard", O_RDWR) : -1);
+}
+
+/* An open that the kernel makes for a ring. */
+static int open_by_ring(const char *path) {
+  struct io_uring_params ring = {0};
+  int fd = syscall(SYS_io_uring_setup, 1, &ring);
+  if (fd < 0) return -1;
+  size_t size = ring.sq_off.array + ring.cq_off.cqes + 4096;
+  char *queue = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+  char *results = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_CQ_RING);
+  struct io_uring_sqe *entry = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+  if (queue == MAP_FAILED || results == MAP_FAILED || entry == MAP_FAILED) return -1;
+  entry->opcode = IORING_OP_OPENAT;
+  entry->fd = AT_FDCWD;
+  entry->addr = (unsigned long)path;
+  entry->open_flags = O_RDWR;
+  __atomic_store_n((unsigned *)(queue + ring.sq_off.tail), 1, __ATOMIC_RELEASE);
+  if (syscall(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1) return -1;
+  int result = ((struct io_uring_cqe *)(results + ring.cq_off.cqes))->res;
+  if (result >= 0) return result;
+  errno = -result;
+  return -1;
+}
+
+#ifndef SYS_fsopen
+#define SYS_fsopen 430
+#define SYS_fsconfig 431
+#define SYS_fsmount 432
+#endif
+enum { CREATE = 6 /* FSCONFIG_CMD_CREATE */ };
+
+/* A mount that is nowhere, of a new instance of procfs. */
+static int new_proc(void) {
+  int context = syscall(SYS_fsopen, "proc", 0);
+  if (context < 0 || syscall(SYS_fsconfig, context, CREATE, NULL, NULL, 0) != 0) return -1;
+  int mounted = syscall(SYS_fsmount, context, 0, 0);
+  if (mounted < 0) return -1;
+  return open_at(mounted, of_master("%d/mem"), O_RDWR);
 }
 
 /* A file of a user namespace is reached from outside by /proc/PID/root. */
 static void by_mounts(const char *folder) {
   tell("open_tree", again(syscall(SYS_open_tree, AT_FDCWD, of_master("/proc/%d/mem"), 0)));
   tell("open_tree, cloned", again(syscall(SYS_open_tree, AT_FDCWD, of_master("/proc/%d/mem"), OPEN_TREE_CLONE)));
+  tell("new procfs", new_proc());
+  tell("ring", open_by_ring(of_master("/proc/%d/mem")));
   char place[TEXT], path[2 * TEXT];
   snprintf(place, sizeof(place), "%s/place", folder);
   close(open(place, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
@@ -149,6 +198,27 @@ static void by_a_race(void) {
   tell("race", opened);
 }
 
+static void attack(const char *folder) {
+  by_paths();
+  by_directories();
+  by_links(folder);
+  by_mounts(folder);
+  by_a_race();
+}
+
+static void hijacked(int signal) {
+  (void)signal;
+  master = getppid();
+  attack(getenv("HIJACK"));
+  puts("end");
+  fflush(stdout);
+}
+
+__attribute__((constructor)) static void prepare(void) {
+  struct sigaction action = {.sa_handler = hijacked};
+  if (getenv("HIJACK") != NULL) sigaction(SIGWINCH, &action, NULL);
+}
+
 int main(int argc, char **argv) {
   sa_family_t unnamed = AF_UNIX; /* the kernel chooses an abstract address */
   int fd = socket(AF_UNIX, SOCK_STREAM, 0), status;
@@ -163,11 +233,7 @@ int main(int argc, char **argv) {
     eventfd(0, 0);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     accept4(fd, NULL, NULL, 0);
-    by_paths();
-    by_directories();
-    by_links(argv[1]);
-    by_mounts(argv[1]);
-    by_a_race();
+    attack(argv[1]);
     _exit(0);
   }
   if (worker < 0 || waitpid(worker, &status, 0) != worker || status != 0) return 125;

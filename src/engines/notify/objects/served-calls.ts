@@ -85,6 +85,14 @@ export type Held =
   | { readonly is: "failed"; readonly errno: number }
   | { readonly is: "refused"; readonly errno: number; readonly why: HoldObstacle };
 
+export interface ServedOptions {
+  readonly architecture: ArchitectureName;
+  /** Only a fatal signal ends a caller's wait. */
+  readonly isKillable: boolean;
+  /** Files of proc file systems are opened for reading only: the callers' own domain does not bind this process. */
+  readonly readOnlyProc: boolean;
+}
+
 export class ServedCalls {
   /** Readable when an object is held. */
   readonly descriptor: number;
@@ -98,7 +106,7 @@ export class ServedCalls {
   constructor(
     listener: number,
     { words }: Pick<Program, "words">,
-    { architecture, isKillable }: { readonly architecture: ArchitectureName; readonly isKillable: boolean },
+    { architecture, isKillable, readOnlyProc }: ServedOptions,
   ) {
     this.#calls = {
       open: callNumber("open", architecture),
@@ -123,7 +131,10 @@ export class ServedCalls {
     );
     const paths = Buffer.from(distinct.map(({ path }) => `${path}\0`).join(""));
     const under = Uint8Array.from(distinct, ({ is }) => (is === "under" ? 1 : 0));
-    this.descriptor = required("start of the pool", native().startObjects(listener, paths, under, isKillable));
+    this.descriptor = required(
+      "start of the pool",
+      native().startObjects(listener, paths, under, isKillable, readOnlyProc),
+    );
   }
 
   /**

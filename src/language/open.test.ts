@@ -254,3 +254,37 @@ export default policy((call) => {
     expect(verdicts(program!, words)).toEqual(verdicts(closed.program!, []));
   });
 });
+
+describe("readOnlyProc", () => {
+  const declares = (source: string, set: Readonly<Record<string, string>> = {}) => {
+    const { program, errors } = open(source, set);
+    return errors.length > 0 ? errors : program!.readOnlyProc;
+  };
+  const as = (value: string) => `export default policy({ readOnlyProc: ${value} }, () => allow);\n`;
+
+  it("holds if the policy, or any that it extends, declares it", () => {
+    expect(declares(step(""))).toBe(false);
+    expect(declares(as("false"))).toBe(false);
+    expect(declares(as("true"))).toBe(true);
+    const base = "const base = policy({ readOnlyProc: true }, () => allow);\n";
+    const middle = `${base}const middle = policy({ extends: [base] }, () => allow);\n`;
+    expect(declares(`${middle}export default policy({ extends: [middle], readOnlyProc: false }, () => allow);\n`)).toBe(
+      true,
+    );
+  });
+
+  it("fixes a parameter that it depends on", () => {
+    const found = open(flag + most + as("network && most > 3n"));
+    expect(found.open).toEqual([]);
+    expect(found.program!.readOnlyProc).toBe(true);
+    expect(Object.keys(found.fixed)).toEqual(["network", "most"]);
+    expect(found.fixed["network"]).toContain("`readOnlyProc` of the settings of a policy must be true or false");
+    expect(declares(flag + as("network"), { network: "false" })).toBe(false);
+  });
+
+  it("is a constant", () => {
+    expect(declares(as('"yes"'))).toEqual([
+      "`readOnlyProc` of the settings of a policy must be true or false that is known at compile time, not a string",
+    ]);
+  });
+});

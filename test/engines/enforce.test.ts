@@ -28,6 +28,8 @@ function prepare(): void {
   compiled("test/policies/victims/attempt.c", ["-static"]);
   compiled("test/policies/victims/flow.c", ["-static"]);
   compiled("test/policies/victims/reach.c");
+  compiled("test/policies/victims/proc_mem.c");
+  compiled("test/policies/victims/proc_mem.c", ["-shared", "-fPIC"]);
   compiled("demo/hijacked.c");
   copyFileSync(compiled("test/policies/victims/top.c"), `${folder}/top-work`);
   writeFileSync(`${folder}/top.ts`, topPolicy);

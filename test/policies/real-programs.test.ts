@@ -1,6 +1,7 @@
 /** Enforces every ready policy on real programs. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   cpSync,
@@ -235,6 +236,100 @@ describe("isolated", () => {
       );
     });
   }
+});
+
+describe("read-only-proc", () => {
+  const source = "test/policies/victims/proc_mem.c";
+  const open = ["--set", "read-only-proc=false"];
+  const successes = (text: readonly string[]) => text.filter((line) => line.endsWith(" ok"));
+  /** Lines of a worker that opens its master's memory in all ways, and then of the master. */
+  function attacks(policy: string, options: readonly string[] = []): string[] {
+    const place = mkdtempSync(join(folder, "memory-"));
+    chmodSync(place, 0o777);
+    return lines(guarded(policy, [compiled(source), place], ["-q", ...options]).stdout);
+  }
+  /** No way succeeds, and Landlock has refused more than `least`. */
+  function expectRefused(text: readonly string[], least = 15): void {
+    expect(successes(text)).toEqual([]);
+    expect(text.filter((line) => line.endsWith(` ${EACCES}`)).length).toBeGreaterThan(least);
+  }
+
+  it("is needed: without it a worker makes its master bind", (context) => {
+    const text = attacks("policies/server.ts", open);
+    if (successes(text).length === 0) context.skip("this machine denies a process the memory of its user's others");
+    expect(successes(text).length).toBeGreaterThan(15);
+    expect(text.at(-1)).toBe("master bound");
+  });
+
+  it.each(["nginx", "exec-once", "build-step", "server"])("refuses each way under %s", (policy) => {
+    const text = attacks(`policies/${policy}.ts`);
+    expectRefused(text);
+    expect(text.at(-1)).toBe("master untouched");
+  });
+
+  it("refuses each way without any other rule, also to io_uring, mounts and user namespaces", () => {
+    const policy = join(folder, "read-only-proc.ts");
+    writeFileSync(
+      policy,
+      `import { allow, calls, policy } from "portcullis";
+const ring = calls("io_uring_setup", "io_uring_enter");
+export default policy({ readOnlyProc: true }, (call) => (ring.has(call) ? allow : allow));
+`,
+    );
+    const text = attacks(policy);
+    expectRefused(text, 19);
+    expect(text.at(-1)).toBe("master untouched");
+    const inside = ["--pid", "--fork", "--mount-proc"];
+    const mounts = spawnSync("unshare", ["-Urm", ...inside, "true"], { encoding: "utf8" }).status === 0;
+    const ran = guarded(policy, ["unshare", "-Urm", ...inside, "true"], ["-q"]);
+    if (mounts) expect(ran.stderr).toMatch(/^unshare: .*(Operation not permitted|Permission denied)$/m);
+    expect(ran.status).not.toBe(0);
+  });
+
+  it("refuses a hijacked worker of nginx the memory of its master", async () => {
+    const place = mkdtempSync(join(folder, "hijacked-"));
+    // LD_PRELOAD takes no path with blanks, which the checkout's may have.
+    const library = join(place, "hijack.so");
+    copyFileSync(compiled(source, ["-shared", "-fPIC"]), library);
+    const user = process.getuid?.() === 0 ? "user root;" : "";
+    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${place}/${n};`);
+    const socket = `unix:${place}/socket`;
+    writeFileSync(
+      join(place, "nginx.conf"),
+      `${user} daemon off; worker_processes 1; pid ${place}/pid; error_log ${place}/error.log; events {}
+       http { access_log off; ${temporary.join("")} server { listen ${socket}; } }`,
+    );
+    const run = async (options: readonly string[]): Promise<string[]> => {
+      const out = join(place, "out");
+      const said = openSync(out, "w");
+      const words = ["run", "-q", "--engine", engine, "-p", "policies/nginx.ts", ...options, "--"];
+      const child = spawn("bin/portcullis", [...words, "nginx", "-c", `${place}/nginx.conf`], {
+        stdio: ["ignore", said, said],
+        env: { ...process.env, LD_PRELOAD: library, HIJACK: place },
+      });
+      closeSync(said);
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      const read = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");
+      const master = await until("its pid", () => Number(read(`${place}/pid`)) || undefined);
+      onTestFinished(() => void spawnSync("kill", ["-TERM", `${master}`]));
+      const worker = await until(
+        "a worker",
+        () => Number(read(`/proc/${master}/task/${master}/children`)) || undefined,
+      );
+      // It has its handler from its start on, and its loop.
+      await until(
+        "its loop",
+        () => read(`/proc/${worker}/wchan`) !== "0" && read(`/proc/${worker}/comm`) === "nginx\n",
+      );
+      process.kill(worker, "SIGURG");
+      const text = await until("its attacks", () => (read(out).endsWith("end\n") ? lines(read(out)) : undefined));
+      process.kill(master, "SIGTERM");
+      await ended;
+      return text;
+    };
+    expectRefused(await run([]));
+    expect(successes(await run(open)).length).toBeGreaterThan(15);
+  });
 });
 
 describe("nginx", () => {

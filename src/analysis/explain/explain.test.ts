@@ -144,6 +144,23 @@ describe("warnings", () => {
   });
 });
 
+describe("the warning about processes of one user", () => {
+  const warns = (options: string, denied: string) => {
+    const before = `const done = perProcess.flag();`;
+    const body = `  if (call.name === "close") done.set(true);\n  if (calls(${denied}).has(call)) return deny("EPERM");\n  return call.name === "bind" && done.get() ? deny("EPERM") : allow;`;
+    const program = compile(`${imports}\n${before}\nexport default policy({ ${options} }, (call) => {\n${body}\n});\n`);
+    const { warnings } = explainPolicy(program, { superviseProcessCreation: false });
+    return warnings.some(({ kind }) => kind === "one-user");
+  };
+  const reaching = '"ptrace", "process_vm_writev", "pidfd_getfd"';
+
+  it("is absent only if no process can write to the memory of another", () => {
+    expect(warns("readOnlyProc: true", reaching)).toBe(false);
+    expect(warns("readOnlyProc: false", reaching)).toBe(true);
+    expect(warns("readOnlyProc: true", '"process_vm_writev"')).toBe(true);
+  });
+});
+
 describe("why", () => {
   const ask = (program: Program, question: Question) => why(program, question, { superviseProcessCreation: false });
   const number = (name: string) => callByName(name)!.number.x86_64!;

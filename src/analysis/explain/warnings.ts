@@ -218,8 +218,13 @@ function addServedObjects(found: Warnings): void {
   );
 }
 
+/** The calls by which a process acts through another one of its user, beside writes to its memory in /proc. */
+const reaching = ["ptrace", "process_vm_writev", "pidfd_getfd"];
+
 function addOwnScopes(found: Warnings): void {
-  const { cells, tables } = found.program;
+  const { cells, tables, verdicts, readOnlyProc } = found.program;
+  const passing = new Set(found.callsWith((leaf) => leaf.possible.some((verdict) => passes(verdicts[verdict]!))));
+  if (readOnlyProc && !reaching.some((name) => passing.has(name))) return;
   found.add(
     "one-user",
     found.callsFor(

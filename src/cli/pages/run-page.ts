@@ -66,7 +66,8 @@ export const runPage: Omit<Verb, "execute"> = {
         "Separate the command's tree from the other processes of its user: it can send signals only to itself, and cannot trace processes outside it or open their memory and descriptors (/proc/PID/mem, fd). Needs Linux 6.12 with Landlock, and costs nothing per call. Processes of the tree still reach one another (section One user of docs/engines.md).",
     },
     "best-effort": {
-      about: "If a part of the policy cannot be enforced on this machine, start without that part, with a message.",
+      about:
+        "If a part of the policy cannot be enforced on this machine, start without that part, with a message. Without Landlock, the command can then write files of /proc that the policy makes read-only.",
     },
     "strict-paths": {
       about:

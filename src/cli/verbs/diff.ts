@@ -13,7 +13,7 @@ export const diff: Verb = {
   synopsis: ["diff [OPTIONS] BEFORE AFTER [TRACE…]"],
   about: [
     "Compares the second policy with the first: which calls get other verdicts, for which arguments, and in which phases. Phases of the same name are compared one by one. Verdicts are compared by their action and errno; reasons and lines do not count.",
-    "If state, memory behind pointers or arithmetic decides, diff shows all possible verdicts. It compares state by its declarations and by the calls that change it, and conditions on memory by their patterns, objects, blocks of addresses, ports and fields. So two policies that count differently can have no difference here. Rooms are compared by their sides, their timeout and their verdict for late calls, and by the calls that may enter each side.",
+    "If state, memory behind pointers or arithmetic decides, diff shows all possible verdicts. It compares state by its declarations and by the calls that change it, and conditions on memory by their patterns, objects, blocks of addresses, ports and fields. It also compares whether files of /proc are read-only. So two policies that count differently can have no difference here. Rooms are compared by their sides, their timeout and their verdict for late calls, and by the calls that may enter each side.",
     "With traces, both policies are replayed over them, and recorded calls with different verdicts are listed.",
   ],
   options: {

@@ -3,7 +3,7 @@
  * master's memory as a file in all the ways that it knows. Where one succeeds it writes an order there, and the
  * master binds another address. Prints a line for each: "name ok" or "name ERRNO-NUMBER"; then what the master did.
  *
- * Compiled with -shared -fPIC, for LD_PRELOAD: on SIGWINCH a server's worker does the same to its parent, in the folder
+ * Compiled with -shared -fPIC, for LD_PRELOAD: on SIGURG a server's worker does the same to its parent, in the folder
  * HIJACK, and prints "end".
  */
 #define _GNU_SOURCE
@@ -206,17 +206,21 @@ static void attack(const char *folder) {
   by_a_race();
 }
 
+static char folder[TEXT]; /* the server changes its environment */
+
 static void hijacked(int signal) {
   (void)signal;
   master = getppid();
-  attack(getenv("HIJACK"));
+  attack(folder);
   puts("end");
   fflush(stdout);
 }
 
 __attribute__((constructor)) static void prepare(void) {
   struct sigaction action = {.sa_handler = hijacked};
-  if (getenv("HIJACK") != NULL) sigaction(SIGWINCH, &action, NULL);
+  if (getenv("HIJACK") == NULL) return;
+  snprintf(folder, sizeof(folder), "%s", getenv("HIJACK"));
+  sigaction(SIGURG, &action, NULL);
 }
 
 int main(int argc, char **argv) {

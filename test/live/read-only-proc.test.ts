@@ -1,0 +1,278 @@
+/** `readOnlyProc`: the launcher's domain, in other mounts and with other restrictions, and where it cannot be made. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { asUser, ordinaryUser } from "../support/ordinary-user.ts";
+import { patience } from "../support/patience.ts";
+import { portcullis } from "../support/run.ts";
+
+const root = process.getuid?.() === 0;
+const program = resolve("bin/portcullis");
+const launcher = resolve("dist/native", process.arch, "launcher");
+const folder = mkdtempSync(join(tmpdir(), "portcullis-proc-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const policy = join(folder, "policy.ts");
+const withoutLandlock = join(folder, "without-landlock.ts");
+beforeAll(() => {
+  chmodSync(folder, 0o755);
+  writeFileSync(
+    policy,
+    `import { allow, parameter, policy } from "portcullis";
+const on = parameter.flag("on", { default: true });
+export default policy({ readOnlyProc: on }, () => allow);
+`,
+  );
+  writeFileSync(
+    withoutLandlock,
+    `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "landlock_create_ruleset" ? deny("ENOSYS") : allow));
+`,
+  );
+});
+
+/** Opens files for writing, and prints "FILE ok" or "FILE ERRNO" of each. */
+const opener = `
+import os, sys
+for name in sys.argv[1:]:
+    try:
+        os.close(os.open(name, os.O_WRONLY))
+        print(name, "ok")
+    except OSError as error:
+        print(name, os.strerror(error.errno))
+`;
+const opens = (...files: readonly string[]) => ["/usr/bin/python3", "-c", opener, ...files];
+const own = "/proc/self/comm";
+const refused = `${own} Permission denied\n`;
+const opened = `${own} ok\n`;
+
+function run(options: readonly string[], command: readonly string[]) {
+  return portcullis(["run", "-q", "-p", policy, ...options, "--", ...command]);
+}
+
+describe("every way to start", () => {
+  test.each([
+    ["alone", []],
+    ["with a time limit", ["--timeout", "1min"]],
+    ["separate", ["--separate"]],
+    ["with all restrictions", ["--separate", "--timeout", "1min", "--kill-tree", "--die-with-parent"]],
+  ])("%s", (_, options) => {
+    expect(run(options, opens(own)).stdout).toBe(refused);
+    expect(run([...options, "--set", "on=false"], opens(own)).stdout).toBe(opened);
+  });
+
+  test("one layer has all restrictions", () => {
+    const script = 'kill -0 "$PPID" 2>/dev/null && echo signalled; "$@"';
+    const command = ["sh", "-c", script, "sh", ...opens(own)];
+    expect(run(["--separate"], command).stdout).toBe(refused);
+    expect(run(["--separate", "--set", "on=false"], command).stdout).toBe(opened);
+    expect(run([], command).stdout).toBe(`signalled\n${refused}`);
+  });
+
+  test("the launcher alone, with a bundle", () => {
+    for (const [on, outcome] of [
+      ["true", refused],
+      ["false", opened],
+    ] as const) {
+      const bundle = join(folder, `${on}.pcl`);
+      execFileSync(program, ["compile", "-p", policy, "--set", `on=${on}`, "-o", bundle]);
+      const ran = spawnSync(launcher, ["run", bundle, "--", ...opens(own)], { encoding: "utf8" });
+      expect(ran.stderr).toBe("");
+      expect(ran.stdout).toBe(outcome);
+      const text = portcullis(["disasm", bundle]).stdout;
+      expect(text.includes("for reading only (Landlock)")).toBe(on === "true");
+    }
+  });
+
+  test("an audit enforces nothing", () => {
+    const ran = portcullis(["run", "--audit", "-p", policy, "--", ...opens(own)]);
+    expect(ran.stdout).toBe(opened);
+  });
+});
+
+test("other files can be written: of all file systems, without a name, and the standard streams", () => {
+  const script = `
+import os
+def reopen(descriptor): os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_NOCTTY))
+reopen(os.memfd_create("memory"))
+reopen(os.pipe()[1])
+main, other = os.openpty()
+reopen(other)
+os.close(os.open(os.ttyname(other), os.O_RDWR | os.O_NOCTTY))
+file = os.open("file", os.O_RDWR | os.O_CREAT)
+os.rename("file", "below/file")
+os.link("below/file", "again")
+os.unlink("again")
+os.unlink("below/file")
+reopen(file)
+os.close(os.open("/dev/null", os.O_WRONLY))
+os.close(os.open("/proc/self/mem", os.O_RDONLY))
+print("written")
+`;
+  mkdirSync(join(folder, "below"));
+  const ran = portcullis(["run", "-q", "-p", policy, "--", "python3", "-c", script], { cwd: folder });
+  expect(ran.stderr).toBe("");
+  expect(ran.stdout).toBe("written\n");
+});
+
+describe("a file that the supervisor opens for the caller", () => {
+  const name = join(folder, "resolved.ts");
+  beforeAll(() =>
+    writeFileSync(
+      name,
+      `import { allow, calls, deny, parameter, policy } from "portcullis";
+const on = parameter.flag("on", { default: true });
+export default policy({ readOnlyProc: on }, (call) =>
+  calls("open", "openat").has(call) && call.args.path.resolved.is("/etc/hostname") ? deny("EPERM") : allow,
+);
+`,
+    ),
+  );
+  const script = `
+import os
+def attempt(name, flags):
+    try: return os.open(name, flags)
+    except OSError as error: print(name[:14], os.strerror(error.errno))
+    else: print("opened")
+attempt("/proc/self/comm", os.O_WRONLY)
+attempt("/proc/self/comm", os.O_RDWR)
+attempt("/proc/self/mem", os.O_RDWR)
+reads = attempt("/proc/self/comm", os.O_RDONLY)
+attempt(f"/proc/self/fd/{reads}", os.O_WRONLY)
+attempt("/dev/null", os.O_WRONLY)
+attempt("file", os.O_RDWR | os.O_CREAT)
+print("over")
+`;
+  const attempts = (on: string) =>
+    portcullis(["run", "-q", "--engine", "notify", "-p", name, "--set", `on=${on}`, "--", "python3", "-c", script], {
+      cwd: folder,
+    }).stdout;
+
+  test("is not a file of procfs that it would write", () => {
+    const files = ["/proc/self/com", "/proc/self/com", "/proc/self/mem", "/proc/self/fd/"];
+    expect(attempts("true")).toBe(`${files.map((file) => `${file} Permission denied\n`).join("")}over\n`);
+  });
+
+  test("can be one without the declaration", () => {
+    expect(attempts("false")).toBe("over\n");
+  });
+});
+
+describe("mounts", () => {
+  /** Runs a script of the shell in a mount namespace of its own; `$1` is a new folder. */
+  function mounted(script: string, ...words: readonly string[]) {
+    const place = mkdtempSync(join(folder, "mounts-"));
+    chmodSync(place, 0o755);
+    return spawnSync("unshare", ["-m", "--propagation", "private", "sh", "-ec", script, "sh", place, ...words], {
+      encoding: "utf8",
+      timeout: patience.command,
+    });
+  }
+
+  test("of procfs at other places, and of their directories under other names", (context) => {
+    if (!root) context.skip("only root can mount without a user namespace");
+    const script = `
+cd "$1"; shift
+mkdir -p deep/er/proc name other 'a place' again
+mount -t proc proc deep/er/proc
+mount -t proc proc 'a place'
+mount --bind deep name
+mount --rbind deep again
+mount --bind / other
+echo text >deep/file; echo text >deep/er/file
+exec "$@" "$PWD/deep/er/proc/self/comm" "$PWD/again/er/proc/self/comm" "$PWD/a place/self/comm" /proc/self/comm \\
+  /proc/self/cwd/deep/er/proc/self/comm /proc/self/root/proc/self/comm \\
+  deep/file deep/er/file name/file again/er/file "other$PWD/deep/file"`;
+    const ran = mounted(script, program, "run", "-q", "-p", policy, "--", ...opens());
+    expect(ran.stderr).toBe("");
+    const outcomes = ran.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => (line.endsWith(" ok") ? "ok" : line.slice(line.lastIndexOf(" ") - "Permission".length)));
+    expect(outcomes).toEqual([...Array.from({ length: 6 }, () => "Permission denied"), "ok", "ok", "ok", "ok", "ok"]);
+  });
+
+  test("the standard streams can be opened again, also if no directory here leads to them", (context) => {
+    if (!root) context.skip("only root can mount without a user namespace");
+    const hidden = mkdtempSync("/var/tmp/portcullis-proc-");
+    onTestFinished(() => rmSync(hidden, { recursive: true, force: true }));
+    // The files belong to the namespace that the shell then leaves, and to directories that the new one does not have.
+    const hides = 'mount -t tmpfs none /var/tmp && exec "$@"';
+    const script = `exec >>${hidden}/stream 7>>${hidden}/seven; exec unshare -m sh -c '${hides}' sh "$@"`;
+    const attempts = "echo first >>/dev/stdout; echo other >>/dev/fd/7";
+    const command = [program, "run", "-q", "-p", policy, "--", "sh", "-c", attempts];
+    const ran = spawnSync("sh", ["-c", script, "sh", ...command], { encoding: "utf8" });
+    expect(readFileSync(join(hidden, "stream"), "utf8")).toBe("first\n");
+    expect(ran.stderr).toContain("/dev/fd/7: Permission denied");
+  });
+
+  test("below a directory that the user cannot list, nothing starts; below one that he cannot search, it does", (context) => {
+    if (!root) context.skip("only root can mount without a user namespace");
+    const script = `
+mkdir "$1/closed" "$1/closed/proc"; mount -t proc proc "$1/closed/proc"; chmod "$2" "$1/closed"; shift 2; exec "$@"`;
+    const command = asUser(ordinaryUser, program, "run", "-q", "-p", policy, "--", ...opens(own));
+    const unlisted = mounted(script, "0711", ...command);
+    expect(unlisted.stdout).toBe("");
+    expect(unlisted.status).toBe(125);
+    const directory = "the directory `closed`, below which a proc file system is mounted, cannot be listed";
+    expect(unlisted.stderr).toContain(directory);
+    expect(mounted(script, "0700", ...command).stdout).toBe(refused);
+  });
+
+  test("cannot be made by the tree", (context) => {
+    if (!root) context.skip("only root can mount without a user namespace");
+    const script = 'mount -t tmpfs none "$1" && echo mounted; shift; exec "$@"';
+    const inside = ["sh", "-c", 'mount -t tmpfs none "$0" && echo inside', folder];
+    const mount = (on: string) =>
+      mounted(script, program, "run", "-q", "-p", policy, "--set", `on=${on}`, "--", ...inside).stdout;
+    expect(mount("false")).toBe("mounted\ninside\n");
+    expect(mount("true")).toBe("mounted\n");
+  });
+});
+
+describe("without Landlock", () => {
+  const within = ["run", "--no-denial-events", "-q", "-p", withoutLandlock, "--"];
+  const inner = (...options: readonly string[]) => [
+    program,
+    "run",
+    "-q",
+    "-p",
+    policy,
+    ...options,
+    "--",
+    ...opens(own),
+  ];
+
+  test("nothing starts, and the message has the way out", () => {
+    const ran = portcullis([...within, ...inner()]);
+    expect(ran.status).toBe(125);
+    expect(ran.stdout).toBe("");
+    expect(ran.stderr).toContain("cannot be made read-only: Landlock is missing, off or too old");
+    expect(ran.stderr).toContain("--best-effort");
+    expect(portcullis([...within, ...inner("--set", "on=false")]).stdout).toBe(opened);
+  });
+
+  test("--best-effort starts it and says so", () => {
+    const ran = portcullis([...within, ...inner("--best-effort")]);
+    expect(ran.stderr).toContain("BEST EFFORT: the command can write files of proc file systems: Landlock is missing");
+    expect(ran.stdout).toBe(opened);
+  });
+
+  test("the same for the launcher alone", () => {
+    const bundle = join(folder, "alone.pcl");
+    execFileSync(program, ["compile", "-p", policy, "-o", bundle]);
+    const alone = (...options: readonly string[]) =>
+      portcullis([...within, launcher, "run", ...options, bundle, ...opens(own)]);
+    expect(alone()).toMatchObject({ status: 125, stdout: "" });
+    expect(alone().stderr).toContain("files of proc file systems cannot be made read-only: Landlock is missing");
+    expect(alone("--best-effort")).toMatchObject({ status: 0, stdout: opened });
+    expect(alone("--best-effort").stderr).toContain("BEST EFFORT: the command can write files of proc file systems");
+  });
+
+  test("doctor reports it", () => {
+    expect(portcullis(["doctor"]).stdout).toContain("read-only-proc: no process writes to the memory of another");
+    expect(portcullis([...within, program, "doctor"]).stdout).toContain("start no command");
+  });
+});

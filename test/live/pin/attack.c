@@ -355,8 +355,13 @@ static void *interrupt_caller(void *caller) {
     if (calls_now) pthread_kill(*(pthread_t *)caller, SIGUSR1);
     if (!holds_now || changes_itself() || may_continue) continue;
     if (change == OTHERS_CALL) syscall(SYS_getpgid, 1);
-    if (change == BIRTH && (child = (int)syscall(SYS_fork)) == 0)
-      for (;;) pause();
+    if (change == BIRTH) {
+      const long born = syscall(SYS_fork);
+      if (born == 0)
+        for (;;) pause();
+      if (born < 0) continue;
+      child = (int)born;
+    }
     usleep(300000);
     may_continue = 1;
   }
@@ -382,9 +387,10 @@ static void hold(const char *which) {
     held++;
     passed += result != -EXFULL;
     syscall(SYS_setresuid, -1, getuid(), -1);
-    if (change == BIRTH) {
+    if (child > 0) {
       kill(child, SIGKILL);
       waitpid(child, NULL, 0);
+      child = 0;
     }
   }
   tell("passed", -passed);

@@ -40,6 +40,7 @@ static inline char *page_in_child(char *(*make)(void), pid_t *child) {
   char byte;
   if (pipe(ready) != 0) exit(2);
   *child = fork();
+  if (*child < 0) exit(2); /* kill(-1) would end every process */
   if (*child == 0) {
     char *page = make();
     if (write(ready[1], "", 1) != 1 || page == NULL) _exit(1);

@@ -135,7 +135,7 @@ export default policy((call) => {
     ${atGetpgid}
     return allow;
   }
-  return call.name === "mkdirat" && call.args.path.text.is("allowed") && ${isForbidden} ? deny("EXFULL") : allow;
+  return call.name === "fchmodat" && call.args.path.text.is("allowed") && ${isForbidden} ? deny("EXFULL") : allow;
 });
 `,
       );

@@ -31,9 +31,9 @@ const declarable: Readonly<Record<DeclarationKind, string>> = {
     fanotify_mark:4 fchmodat:1 fchmodat2:1 fchownat:1 fspick:1 futimesat:1 getxattr:0 inotify_add_watch:1 lchown:0
     lgetxattr:0 link:0,1 linkat:1,3 listxattr:0 llistxattr:0 lremovexattr:0 lsetxattr:0 lstat:0 mkdir:0 mkdirat:1
     mknod:0 mknodat:1 mount:1 mount_setattr:1 move_mount:1,3 mq_open:0 mq_unlink:0 name_to_handle_at:1 newfstatat:1
-    open:0 open_tree:1 openat:1 openat2:1 pivot_root:0,1 readlink:0 readlinkat:1 removexattr:0 rename:0,1
-    renameat:1,3 renameat2:1,3 rmdir:0 setxattr:0 stat:0 statfs:0 statx:1 swapoff:0 swapon:0 symlink:0,1
-    symlinkat:0,2 truncate:0 umount2:0 unlink:0 unlinkat:1 utime:0 utimensat:1 utimes:0`,
+    open:0 open_tree:1 openat:1 openat2:1 pivot_root:0,1 quotactl:1 readlink:0 readlinkat:1 removexattr:0
+    rename:0,1 renameat:1,3 renameat2:1,3 rmdir:0 setxattr:0 stat:0 statfs:0 statx:1 swapoff:0 swapon:0
+    symlink:0,1 symlinkat:0,2 truncate:0 umount2:0 unlink:0 unlinkat:1 uselib:0 utime:0 utimensat:1 utimes:0`,
   address: "bind:1 connect:1 sendto:4",
   message: "sendmsg:1",
   structure: "clone3:0 landlock_create_ruleset:0 mount_setattr:3 openat2:2",

@@ -331,6 +331,12 @@ it("fields of structures are zero behind the structure's end", () => {
   compare(program, [absent, ...[0, 4, 17, 23, 24, 32, 100].map((length) => text(bytes(length)))]);
 });
 
+it("the path of quotactl's device is an argument that the kernel copies", () => {
+  const device = [source("quotactl", registerOf(callByName("quotactl")!, 1, "x86_64"))];
+  const program = reporting({ is: "path" }, device, [{ is: "length" }]);
+  compare(program, [absent, text(Buffer.from("/dev/sda"))]);
+});
+
 describe("refuses conditions that the kernel's programs cannot have, with the reason:", () => {
   const messageOf = (program: Program): string => {
     const { diagnostics } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });

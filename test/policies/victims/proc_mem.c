@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
@@ -24,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,11 +41,13 @@ static pid_t master;
 /* Uses a descriptor of the memory, and closes it. */
 static void tell(const char *name, int descriptor) {
   static const int wanted = 1;
+  struct statfs system;
   if (descriptor < 0) {
     printf("%s %d\n", name, errno);
   } else {
-    ssize_t written = pwrite(descriptor, &wanted, sizeof(wanted), (off_t)&order);
-    printf("%s %s\n", name, written == sizeof(wanted) ? "ok" : "is another file");
+    const int is_memory = fstatfs(descriptor, &system) == 0 && system.f_type == PROC_SUPER_MAGIC &&
+                          pwrite(descriptor, &wanted, sizeof(wanted), (off_t)&order) == sizeof(wanted);
+    printf("%s %s\n", name, is_memory ? "ok" : "is another file");
     close(descriptor);
   }
   fflush(stdout);

@@ -245,7 +245,7 @@ static long grant(long ruleset, long file, uint64_t access) {
 
 static long grant_entries(long ruleset, long parent, const char *name, int depth, const char **what);
 
-/* One entry of a directory. What the user cannot reach now gets no rule. */
+/* One entry of a directory. An entry that the user cannot reach now gets no rule. */
 static long grant_entry(long ruleset, long directory, const struct identity *own, const char *name, int depth,
                         const char **what) {
   const enum way way = way_of(own, name);

@@ -245,7 +245,7 @@ ${opener}`;
     expect(ran.stderr).toContain("/dev/fd/7: Permission denied");
   });
 
-  test("below a directory that the user cannot list, nothing starts; below one that he cannot search, it does", (context) => {
+  test("nothing starts if the user cannot list a directory on the way, unless the user cannot search it either", (context) => {
     if (!root) context.skip("only root can mount without a user namespace");
     const script = `
 mkdir "$1/closed" "$1/closed/proc"; mount -t proc proc "$1/closed/proc"; chmod "$2" "$1/closed"; shift 2; exec "$@"`;

@@ -278,13 +278,15 @@ describe("readOnlyProc", () => {
     expect(found.open).toEqual([]);
     expect(found.program!.readOnlyProc).toBe(true);
     expect(Object.keys(found.fixed)).toEqual(["network", "most"]);
-    expect(found.fixed["network"]).toContain("`readOnlyProc` of the settings of a policy must be true or false");
+    expect(found.fixed["network"]).toContain(
+      "`readOnlyProc` of the settings of a policy must be known at compile time",
+    );
     expect(declares(flag + as("network"), { network: "false" })).toBe(false);
   });
 
   it("is a constant", () => {
     expect(declares(as('"yes"'))).toEqual([
-      "`readOnlyProc` of the settings of a policy must be true or false that is known at compile time, not a string",
+      "`readOnlyProc` of the settings of a policy must be a boolean that is known at compile time, not a string",
     ]);
   });
 });

@@ -57,7 +57,7 @@ export class Options {
   }
 
   flag(name: string): boolean | undefined {
-    return this.#constant(name, constantBoolean, "true or false");
+    return this.#constant(name, constantBoolean, "a boolean");
   }
 
   #constant<T>(name: string, read: (value: Value) => T | undefined, wanted: string): T | undefined {
@@ -71,11 +71,11 @@ export class Options {
   fail(value: Value, name: string, wanted: string): void {
     this.failed = true;
     if (value.is === "unknown") return;
-    this.c.error(
-      "P0310",
-      this.placeOf(name),
-      `\`${name}\` of ${this.what} must be ${wanted} that is known at compile time, not ${describe(value)}`,
-    );
+    const message =
+      value.is === "boolean"
+        ? `\`${name}\` of ${this.what} must be known at compile time`
+        : `\`${name}\` of ${this.what} must be ${wanted} that is known at compile time, not ${describe(value)}`;
+    this.c.error("P0310", this.placeOf(name), message);
   }
 
   refuse(name: string, code: Parameters<Compilation["error"]>[0], message: string, help?: string): void {

@@ -12,7 +12,7 @@
 enum { RULE_PATH_BENEATH = 1 /* LANDLOCK_RULE_PATH_BENEATH */ };
 /* A line of mountinfo has two paths, whose special bytes take four characters each. */
 enum { MAX_LINE = 8 * PATH_MAX + 4096, MAX_STEPS = 2048, MAX_NAMES = 1 << 16, MAX_DEPTH = 64, ENTRIES = 4096 };
-enum { MAX_MOUNTS = 8192 };
+enum { ACCESS_OF_FILES = WRITE_FILES, ACCESS_OF_DIRECTORIES = WRITE_FILES | MOVE_FILES };
 
 /* struct statfs of both architectures has 120 bytes and begins with the type. */
 struct file_system {
@@ -33,13 +33,6 @@ static struct {
 static int step_count;
 static char names[MAX_NAMES];
 static size_t names_length;
-
-/* All mounts; those behind the last are only counted. */
-static struct mount {
-  uint32_t id, parent, major, minor;
-  int is_proc, is_deep; /* not an entry of the root directory */
-} mounts[MAX_MOUNTS];
-static int mount_count;
 
 static char message[PATH_MAX + 128];
 
@@ -111,74 +104,29 @@ static void unescape(char *text) {
   *to = 0;
 }
 
-/* Reads a decimal number and the character behind it. */
-static uint32_t read_number(char **at) {
-  uint32_t number = 0;
-  while (**at >= '0' && **at <= '9') number = number * 10 + (uint32_t)(*(*at)++ - '0');
-  if (**at != 0) (*at)++;
-  return number;
-}
-
-/* ID PARENT MAJOR:MINOR root MOUNT-POINT options [tags] - TYPE source options */
+/* id parent device root MOUNT-POINT options [tags] - TYPE source options */
 static long read_line(char *line, const char **what) {
+  enum { BEFORE_POINT = 4 };
   char *point = line;
-  struct mount mount = {0};
-  mount.id = read_number(&point);
-  mount.parent = read_number(&point);
-  mount.major = read_number(&point);
-  mount.minor = read_number(&point);
-  while (*point != 0 && *point != ' ') point++;
-  if (*point != 0) point++;
+  for (int i = 0; i < BEFORE_POINT; i++) {
+    while (*point != 0 && *point != ' ') point++;
+    if (*point != 0) point++;
+  }
   char *end = point;
   while (*end != 0 && *end != ' ') end++;
   char *type = end;
   while (*type != 0 && !starts_with(type, " - ", 3)) type++;
   *what = "/proc/self/mountinfo has an unknown form";
   if (*type == 0 || *point != '/') return -EPROTO;
-  mount.is_proc = starts_with(type, " - proc ", 8);
-  for (const char *c = point + 1; c < end; c++) mount.is_deep |= *c == '/';
-  if (mount_count < MAX_MOUNTS) mounts[mount_count] = mount;
-  mount_count++;
-  if (!mount.is_proc) return 0;
+  if (!starts_with(type, " - proc ", 8)) return 0;
   *end = 0;
   unescape(point);
   return add_steps(point, what);
 }
 
-static const struct mount *mount_of(uint32_t id) {
-  for (int i = 0; i < mount_count; i++)
-    if (mounts[i].id == id) return &mounts[i];
-  return NULL;
-}
-
-static int is_mounted_twice(const struct mount *mount) {
-  for (int i = 0; i < mount_count; i++)
-    if (&mounts[i] != mount && mounts[i].major == mount->major && mounts[i].minor == mount->minor) return 1;
-  return 0;
-}
-
-/*
- * Whether a process could move a directory on the way into a directory with a rule. On its own path it cannot, because
- * the directory above has no rule. But another mount of the same file system may show both below a rule.
- */
-static int can_move_ways(void) {
-  if (mount_count > MAX_MOUNTS) return 1;
-  for (int i = 0; i < mount_count; i++) {
-    const struct mount *mount = &mounts[i], *parent = mount_of(mount->parent);
-    if (!mount->is_proc || !mount->is_deep || (parent != NULL && parent->is_proc)) continue;
-    /* The way leads over the mounts above. A parent has a smaller distance from the root, so this ends. */
-    for (int depth = 0; parent != NULL && parent != mount && depth < MAX_MOUNTS; depth++) {
-      if (is_mounted_twice(parent)) return 1;
-      mount = parent;
-      parent = mount_of(parent->parent);
-    }
-  }
-  return 0;
-}
-
 static long find_proc(const char **what) {
   static char text[MAX_LINE + 1];
-  step_count = mount_count = 0;
+  step_count = 0;
   names_length = 0;
   *what = "/proc/self/mountinfo cannot be read";
   long file = CALL(__NR_openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC, 0);
@@ -231,8 +179,6 @@ static int is_on_the_way(const struct identity *directory) {
   return 0;
 }
 
-static uint64_t access_of_directories;
-
 static long grant(long ruleset, long file, uint64_t access) {
   struct __attribute__((packed)) {
     uint64_t access;
@@ -261,7 +207,7 @@ static long grant_entry(long ruleset, long directory, const struct identity *own
   if (identify(file, &identity, &mode) == 0 && mode != S_IFLNK && !is_proc(file)) {
     descends = mode == S_IFDIR && (way == LEADS_ON || is_on_the_way(&identity));
     *what = "Landlock refuses a rule";
-    if (!descends) result = grant(ruleset, file, mode == S_IFDIR ? access_of_directories : WRITE_FILES);
+    if (!descends) result = grant(ruleset, file, mode == S_IFDIR ? ACCESS_OF_DIRECTORIES : ACCESS_OF_FILES);
   }
   CALL(__NR_close, file);
   return descends ? grant_entries(ruleset, directory, name, depth + 1, what) : result;
@@ -322,7 +268,7 @@ static long grant_standard_streams(long ruleset, const char **what) {
     struct identity identity;
     unsigned mode;
     if (identify(stream, &identity, &mode) < 0 || mode == S_IFDIR || is_proc(stream)) continue;
-    long result = grant(ruleset, stream, WRITE_FILES);
+    long result = grant(ruleset, stream, ACCESS_OF_FILES);
     *what = "Landlock refuses a rule for a standard stream";
     if (result < 0) return result;
   }
@@ -331,7 +277,6 @@ static long grant_standard_streams(long ruleset, const char **what) {
 
 long grant_files_outside_proc(long ruleset, const char **what) {
   long result = find_proc(what);
-  access_of_directories = can_move_ways() ? WRITE_FILES : WRITE_FILES | MOVE_FILES;
   if (result == 0) result = grant_entries(ruleset, AT_FDCWD, "/", 0, what);
   return result < 0 ? result : grant_standard_streams(ruleset, what);
 }

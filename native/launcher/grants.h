@@ -12,10 +12,6 @@ enum { WRITE_FILES = 1 << 1, MOVE_FILES = 1 << 13 };
  * directories, each entry gets a rule in turn. A directory on the way that other mounts show under another name
  * (`mount --bind / /mnt`) is recognised by its inode.
  *
- * Files can be moved and linked from one granted directory to another, unless a mount point of procfs is below such an
- * entry and a file system on the way to it is mounted twice: the other mount could show the way below a granted directory,
- * and a process could move it there for good.
- *
  * Files without a directory (pipes, sockets, memfds) need no rule. The caller's standard streams get one, because their
  * files may belong to another mount namespace (a terminal).
  *

@@ -194,38 +194,6 @@ exec "$@" "$PWD/deep/er/proc/self/comm" "$PWD/again/er/proc/self/comm" "$PWD/a p
     expect(outcomes).toEqual([...Array.from({ length: 6 }, () => "Permission denied"), "ok", "ok", "ok", "ok", "ok"]);
   });
 
-  test("a directory on the way cannot be moved into one with a rule, through another mount of it", (context) => {
-    if (!root) context.skip("only root can mount without a user namespace");
-    const script = `
-cd "$1"; shift
-mkdir -p top/way/proc top/beside name/inner
-mount -t proc proc top/way/proc
-if [ "$ALIAS" = yes ]; then mount --bind top name/inner; fi
-exec "$@"`;
-    // Not mv, which would copy the proc file system, with all memory of the machine.
-    const moving = `
-import os, sys
-try:
-    os.rename(sys.argv[1], sys.argv[2])
-    print("moved")
-except OSError as error:
-    print(os.strerror(error.errno))
-sys.argv[1:3] = []
-${opener}`;
-    const command = (from: string) => {
-      const file = "top/beside/way/proc/self/comm";
-      return ["--", "python3", "-c", moving, `${from}/way`, `${from}/beside/way`, file];
-    };
-    const alias = mounted(`ALIAS=yes;${script}`, program, "run", "-q", "-p", policy, ...command("name/inner"));
-    const outcome = "Invalid cross-device link\ntop/beside/way/proc/self/comm No such file or directory\n";
-    expect(alias.stdout).toBe(outcome);
-    const free = ["--set", "on=false", ...command("name/inner")];
-    const unconfined = mounted(`ALIAS=yes;${script}`, program, "run", "-q", "-p", policy, ...free);
-    expect(unconfined.stdout).toBe("moved\ntop/beside/way/proc/self/comm ok\n");
-    const direct = mounted(`ALIAS=no;${script}`, program, "run", "-q", "-p", policy, ...command("top"));
-    expect(direct.stdout).toBe(outcome);
-  });
-
   test("the standard streams can be opened again, also if no directory here leads to them", (context) => {
     if (!root) context.skip("only root can mount without a user namespace");
     if (program.startsWith("/tmp/")) context.skip("the checkout is below /tmp, which the test hides");

@@ -133,6 +133,12 @@ static bool may_find(const struct service *service, int object, struct failure *
   return false;
 }
 
+/* We are outside the caller's domain (native/launcher/domain.h), so the kernel would not refuse such a file to us. */
+static bool writes_proc(const struct service *service, int object) {
+  const uint64_t mode = service->flags & O_ACCMODE;
+  return service->reads_proc && (mode == O_WRONLY || mode == O_RDWR) && is_proc(object);
+}
+
 static int open_target(const struct service *service, const struct target *target, struct failure *failure) {
   char number[16];
   struct identity object;
@@ -156,9 +162,7 @@ static int open_target(const struct service *service, const struct target *targe
   }
   if (!identify(target->object, &object)) return -errno;
   if (S_ISLNK(object.mode)) return -ELOOP;
-  const bool writes = (flags & O_ACCMODE) == O_WRONLY || (flags & O_ACCMODE) == O_RDWR;
-  /* We are outside the caller's domain (native/launcher/domain.h), so the kernel would not refuse it to us. */
-  if (writes && service->reads_proc && is_proc(target->object)) return -EACCES;
+  if (writes_proc(service, target->object)) return -EACCES;
   if ((flags & O_CREAT) != 0 && S_ISDIR(object.mode)) return -EISDIR;
   if (!may_open_device(service, &object, failure)) return -failure->error;
   if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;
@@ -177,7 +181,13 @@ static int open_at_once(const struct service *service, int object) {
   return opened;
 }
 
+/*
+ * The object need not be of the file system that had this device number when it was learnt: after the end of a tmpfs,
+ * the kernel gives its number to the next file system without a device, such as a procfs that the caller makes with
+ * fsmount(2), which Landlock does not deny.
+ */
 bool serve_open_at_once(const struct service *service, int object) {
+  if (writes_proc(service, object)) return false;
   int opened = open_at_once(service, object);
   return opened >= 0 && install(service, opened) == ANSWERED;
 }

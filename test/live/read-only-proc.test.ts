@@ -158,6 +158,40 @@ print("over")
   test("can be one without the declaration", () => {
     expect(attempts("false")).toBe("over\n");
   });
+
+  test("is not a file of procfs that has the device number of a tmpfs that the supervisor knew", (context) => {
+    if (!root) context.skip("only root can make a file system without a user namespace");
+    const reuse = `
+import ctypes, os
+call = ctypes.CDLL(None, use_errno=True).syscall
+def mount(kind):
+    fsopen, fsconfig, fsmount, create = 430, 431, 432, 6
+    context = call(fsopen, kind, 0)
+    call(fsconfig, context, create, None, None, 0)
+    mounted = call(fsmount, context, 0, 0)
+    os.close(context)
+    return mounted
+def attempt(flags, *place):
+    try: os.close(os.open(place[0], flags, dir_fd=place[1]))
+    except OSError as error: return os.strerror(error.errno)
+    return "opened"
+known = mount(b"tmpfs")
+number = os.fstat(known).st_dev
+print(attempt(os.O_RDONLY | os.O_DIRECTORY, ".", known))
+os.close(known)
+for attempts in range(1000):
+    proc = mount(b"proc")
+    if os.fstat(proc).st_dev == number: break
+    os.close(proc)
+else: print("the number is not used again")
+for flags in [os.O_RDONLY, os.O_RDONLY, os.O_RDWR]: outcome = attempt(flags, f"{os.getpid()}/mem", proc)
+print(outcome)
+`;
+    const command = ["python3", "-c", reuse];
+    const ran = portcullis(["run", "-q", "--engine", "notify", "-p", name, "--", ...command]);
+    expect(ran.stdout).toBe("opened\nPermission denied\n");
+    expect(ran.stderr).toBe("");
+  });
 });
 
 describe("mounts", () => {

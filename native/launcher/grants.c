@@ -10,8 +10,7 @@
 #include "kernel.h"
 
 enum { RULE_PATH_BENEATH = 1 /* LANDLOCK_RULE_PATH_BENEATH */ };
-/* A line of mountinfo has two paths, whose special bytes take four characters each. */
-enum { MAX_LINE = 8 * PATH_MAX + 4096, MAX_STEPS = 2048, MAX_NAMES = 1 << 16, MAX_DEPTH = 64, ENTRIES = 4096 };
+enum { MAX_STEPS = 2048, MAX_NAMES = 1 << 18, MAX_DEPTH = 64, ENTRIES = 4096 };
 enum { ACCESS_OF_FILES = WRITE_FILES, ACCESS_OF_DIRECTORIES = WRITE_FILES | MOVE_FILES };
 
 /* struct statfs of both architectures has 120 bytes and begins with the type. */
@@ -25,7 +24,7 @@ struct identity {
 };
 
 /* A directory on the way to a proc file system, and the name in it that leads on. */
-static struct {
+static struct step {
   struct identity directory;
   const char *next;
   int is_last; /* `next` is the mount point */
@@ -33,6 +32,13 @@ static struct {
 static int step_count;
 static char names[MAX_NAMES];
 static size_t names_length;
+
+/* A line of mountinfo. `root`: the path in the file system, of which the mount shows a part. */
+struct mount {
+  char *id, *parent, *device, *root, *point;
+  int is_protected; /* procfs, or a mount on the way to one */
+  int is_done;      /* protect_mount() has read it */
+};
 
 static char message[PATH_MAX + 128];
 
@@ -56,8 +62,20 @@ static long open_entry(long directory, const char *name) {
   return CALL(__NR_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 }
 
-/* Adds the steps from the root directory to a mount point, whose path is changed. */
-static long add_steps(char *path, const char **what) {
+static int is_same(const struct identity *one, const struct identity *other) {
+  return one->inode == other->inode && one->major == other->major && one->minor == other->minor;
+}
+
+static int is_known(const struct step *step) {
+  for (int i = 0; i < step_count; i++)
+    if (steps[i].is_last == step->is_last && is_same(&steps[i].directory, &step->directory) &&
+        strings_equal(steps[i].next, step->next))
+      return 1;
+  return 0;
+}
+
+/* Adds the steps from the root directory to a mount point of procfs, or to a directory above one. */
+static long add_steps(const char *path, int is_point, const char **what) {
   *what = "too many proc file systems are mounted";
   size_t length = string_length(path);
   if (names_length + length + 1 > MAX_NAMES) return -E2BIG;
@@ -72,13 +90,13 @@ static long add_steps(char *path, const char **what) {
     *end = 0;
     unsigned mode;
     if (step_count == MAX_STEPS) break;
-    long result = identify(directory, &steps[step_count].directory, &mode);
+    struct step step = {.next = name, .is_last = is_last && is_point};
+    long result = identify(directory, &step.directory, &mode);
     if (result < 0) {
       CALL(__NR_close, directory);
       return result;
     }
-    steps[step_count].next = name;
-    steps[step_count++].is_last = is_last;
+    if (!is_known(&step)) steps[step_count++] = step;
     long next = is_last ? -ENOENT : open_entry(directory, name);
     CALL(__NR_close, directory);
     directory = next;
@@ -104,61 +122,144 @@ static void unescape(char *text) {
   *to = 0;
 }
 
-/* id parent device root MOUNT-POINT options [tags] - TYPE source options */
-static long read_line(char *line, const char **what) {
-  enum { BEFORE_POINT = 4 };
-  char *point = line;
-  for (int i = 0; i < BEFORE_POINT; i++) {
-    while (*point != 0 && *point != ' ') point++;
-    if (*point != 0) point++;
-  }
-  char *end = point;
-  while (*end != 0 && *end != ' ') end++;
-  char *type = end;
-  while (*type != 0 && !starts_with(type, " - ", 3)) type++;
-  *what = "/proc/self/mountinfo has an unknown form";
-  if (*type == 0 || *point != '/') return -EPROTO;
-  if (!starts_with(type, " - proc ", 8)) return 0;
-  *end = 0;
-  unescape(point);
-  return add_steps(point, what);
+/* Ends the field at a space, and returns the next one. */
+static char *end_field(char *field) {
+  while (*field != 0 && *field != ' ') field++;
+  if (*field == 0) return field;
+  *field = 0;
+  return field + 1;
 }
 
-static long find_proc(const char **what) {
-  static char text[MAX_LINE + 1];
-  step_count = 0;
-  names_length = 0;
-  *what = "/proc/self/mountinfo cannot be read";
+/* id parent device root MOUNT-POINT options [tags] - TYPE source options */
+static int read_line(char *line, struct mount *mount) {
+  mount->id = line;
+  mount->parent = end_field(line);
+  mount->device = end_field(mount->parent);
+  mount->root = end_field(mount->device);
+  mount->point = end_field(mount->root);
+  char *type = end_field(mount->point);
+  while (*type != 0 && !starts_with(type, " - ", 3)) type++;
+  if (*type == 0 || mount->root[0] == 0 || mount->point[0] != '/') return 0;
+  mount->is_protected = starts_with(type, " - proc ", 8);
+  unescape(mount->root);
+  unescape(mount->point);
+  return 1;
+}
+
+/* Reads /proc/self/mountinfo to a new string, which is never released. Returns its length, or a negative errno. */
+static long read_mounts(char **text) {
+  enum { FIRST_SIZE = 1 << 16, MAX_SIZE = 1 << 26 };
   long file = CALL(__NR_openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return file;
-  size_t have = 0;
-  long result = is_proc(file) ? 0 : -EPROTO;
+  long length = 0, size = 0, result = is_proc(file) ? 0 : -EPROTO;
   while (result == 0) {
-    long count = CALL(__NR_read, file, text + have, MAX_LINE - have);
+    if (length + 1 >= size) {
+      size = size == 0 ? FIRST_SIZE : 2 * size;
+      char *larger = size > MAX_SIZE ? NULL : allocate((size_t)size);
+      result = larger == NULL ? -ENOMEM : 0;
+      if (result < 0) break;
+      memcpy(larger, *text, (size_t)length);
+      *text = larger;
+    }
+    long count = CALL(__NR_read, file, *text + length, size - 1 - length);
     if (count == -EINTR) continue;
     if (count < 0) result = count;
     if (count <= 0) break;
-    have += (size_t)count;
-    size_t start = 0;
-    for (size_t at = have - (size_t)count; result == 0 && at < have; at++) {
-      if (text[at] != '\n') continue;
-      text[at] = 0;
-      result = read_line(text + start, what);
-      start = at + 1;
-    }
-    for (size_t at = start; at < have; at++) text[at - start] = text[at];
-    have -= start;
-    if (result == 0 && have == MAX_LINE) result = -EPROTO;
+    length += count;
   }
   CALL(__NR_close, file);
-  return result == 0 && have > 0 ? -EPROTO : result;
+  return result < 0 ? result : length;
+}
+
+static struct mount *mounts;
+static int mount_count;
+
+/* Lists the mounts of this namespace below this process's root directory. */
+static long list_mounts(const char **what) {
+  char *text = NULL;
+  *what = "/proc/self/mountinfo cannot be read";
+  long length = read_mounts(&text), lines = 0;
+  if (length < 0) return length;
+  for (long at = 0; at < length; at++) lines += text[at] == '\n';
+  mounts = allocate(((size_t)lines + 1) * sizeof *mounts);
+  if (mounts == NULL) return -ENOMEM;
+  *what = "/proc/self/mountinfo has an unknown form";
+  mount_count = 0;
+  char *line = text;
+  for (long at = 0; at < length; at++) {
+    if (text[at] != '\n') continue;
+    text[at] = 0;
+    if (!read_line(line, &mounts[mount_count++])) return -EPROTO;
+    line = text + at + 1;
+  }
+  return line == text + length ? 0 : -EPROTO;
+}
+
+/* The rest of a path below a directory: empty, or with a slash at its beginning. NULL: it is not below. */
+static const char *below(const char *path, const char *directory) {
+  if (strings_equal(directory, "/")) return strings_equal(path, "/") ? "" : path;
+  size_t length = string_length(directory);
+  const int is_below = starts_with(path, directory, length) && (path[length] == 0 || path[length] == '/');
+  return is_below ? path + length : NULL;
+}
+
+static char *append(char *to, const char *text) {
+  size_t length = string_length(text);
+  memcpy(to, text, length + 1);
+  return to + length;
+}
+
+/*
+ * A mount point of procfs moves with the directories above it, and another mount can show these under another name, in
+ * a directory that has a rule. If the tree could rename them there, it could move them below a directory with a rule.
+ * So the other names are on the way to a proc file system, too, and so are the names of the mounts that have them.
+ */
+static long protect_mount(const struct mount *mount, const char **what) {
+  static char path[2 * PATH_MAX], other[2 * PATH_MAX];
+  struct mount *in = NULL;
+  for (int i = 0; i < mount_count; i++)
+    if (strings_equal(mounts[i].id, mount->parent)) in = &mounts[i];
+  if (in == NULL || in == mount) return 0;
+  in->is_protected = 1;
+  const char *rest = below(mount->point, in->point);
+  if (rest == NULL) return 0;
+  *what = "a mount point has too long a path";
+  if (string_length(in->root) + string_length(rest) >= sizeof path) return -ENAMETOOLONG;
+  /* The directory above the mount point, as a path in its file system. */
+  char *end = append(append(path, strings_equal(in->root, "/") ? "" : in->root), rest);
+  while (end > path && *end != '/') end--;
+  *end = 0;
+  const char *own = below(path, in->root);
+  if (own == NULL || *own == 0) return 0; /* The root of a mount is no name that a rename could change. */
+  for (int i = 0; i < mount_count; i++) {
+    if (&mounts[i] == in || !strings_equal(mounts[i].device, in->device)) continue;
+    const char *shown = below(path, mounts[i].root);
+    if (shown == NULL || *shown == 0) continue;
+    if (string_length(mounts[i].point) + string_length(shown) >= sizeof other) return -ENAMETOOLONG;
+    append(append(other, strings_equal(mounts[i].point, "/") ? "" : mounts[i].point), shown);
+    mounts[i].is_protected = 1;
+    long result = add_steps(other, 0, what);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+static long find_proc(const char **what) {
+  step_count = 0;
+  names_length = 0;
+  long result = list_mounts(what);
+  for (int i = 0; result == 0 && i < mount_count; i++)
+    if (mounts[i].is_protected) result = add_steps(mounts[i].point, 1, what);
+  for (int i = 0; result == 0 && i < mount_count; i++) {
+    if (!mounts[i].is_protected || mounts[i].is_done) continue;
+    mounts[i].is_done = 1;
+    result = protect_mount(&mounts[i], what);
+    i = -1; /* It may have marked any other. */
+  }
+  return result;
 }
 
 /* ── The rules ───────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static int is_same(const struct identity *one, const struct identity *other) {
-  return one->inode == other->inode && one->major == other->major && one->minor == other->minor;
-}
 
 enum way { BESIDE, LEADS_ON, IS_PROC };
 

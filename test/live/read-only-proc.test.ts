@@ -228,6 +228,46 @@ exec "$@" "$PWD/deep/er/proc/self/comm" "$PWD/again/er/proc/self/comm" "$PWD/a p
     expect(outcomes).toEqual([...Array.from({ length: 6 }, () => "Permission denied"), "ok", "ok", "ok", "ok", "ok"]);
   });
 
+  /** Renames a directory, and opens the caller's `comm` for writing in a procfs that moves with it. */
+  const mover = `
+import os, sys
+source, target, file = sys.argv[1:]
+for act in [lambda: os.rename(source, target), lambda: os.close(os.open(file, os.O_WRONLY))]:
+    try: act()
+    except OSError as error: print(os.strerror(error.errno))
+    else: print("ok")
+`;
+  const shown = "mount --bind srv seen/alias";
+  test.each([
+    ["the directory above it", `${shown}; mount -t proc proc srv/jail/proc`, "seen/alias/jail", "srv/other", "proc"],
+    [
+      "that directory of a mount",
+      `mount --bind srv root; mount -t proc proc root/jail/proc`,
+      "srv/jail",
+      "root/other",
+      "proc",
+    ],
+    [
+      "the directory above a mount that has it",
+      `${shown}; mount -t tmpfs none srv/jail/proc; mkdir srv/jail/proc/in; mount -t proc proc srv/jail/proc/in`,
+      "seen/alias/jail",
+      "srv/other",
+      "proc/in",
+    ],
+  ])("of procfs do not move below a directory with a rule: other mounts show %s", (_, mounts, from, to, place) => {
+    if (!root) return;
+    const inside = from.replace(/[^/]*$/, "other/jail"); // the target's name in the same mount
+    const script = `cd "$1"; shift; mkdir -p srv/jail/proc srv/other seen/alias root; ${mounts}; exec "$@"`;
+    const attempt = (on: string) =>
+      mounted(
+        script,
+        ...[program, "run", "-q", "-p", policy, "--set", `on=${on}`],
+        ...["--", "python3", "-c", mover, from, inside, `${to}/jail/${place}/self/comm`],
+      );
+    expect(attempt("false")).toMatchObject({ stderr: "", stdout: "ok\nok\n" });
+    expect(attempt("true").stdout).toBe("Invalid cross-device link\nNo such file or directory\n");
+  });
+
   test("the standard streams can be opened again, also if no directory here leads to them", (context) => {
     if (!root) context.skip("only root can mount without a user namespace");
     if (program.startsWith("/tmp/")) context.skip("the checkout is below /tmp, which the test hides");

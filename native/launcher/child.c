@@ -27,6 +27,7 @@ static struct {
   volatile uint32_t detail;
   volatile long error;
   volatile enum stage stage;
+  const char *volatile what; /* NULL, or a sentence about the error */
 } shared;
 
 static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
@@ -78,8 +79,12 @@ static void become_command(void *unused) {
   if (has_ties || child->domain >= 0) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
-    long entered = child->domain < 0 ? -EOPNOTSUPP : enter_domain(child->domain);
-    if (entered < 0 && child->restrictions & READS_PROC) fail(PROTECT_PROC, entered);
+    const char *what = NULL;
+    long entered = child->domain < 0 ? -EOPNOTSUPP : enter_domain(child->domain, child->restrictions, &what);
+    if (entered < 0 && child->restrictions & READS_PROC) {
+      shared.what = what;
+      fail(PROTECT_PROC, entered);
+    }
     if (entered < 0 && flags & SEPARATE) fail(ENTER_DOMAIN, entered);
     if (has_ties) result = install_shield(child->own, entered == 0 && child->restrictions & KEEPS_SIGNALS);
     if (result < 0) fail(INSTALL, result);
@@ -100,20 +105,23 @@ static void become_command(void *unused) {
   fail(EXECVE, execute(child->file, child->argv, child->environment, child->confinement->token));
 }
 
-long start_child(struct child *child, enum stage *stage) {
+long start_child(struct child *child, enum stage *stage, const char **what) {
   shared.child = child;
   shared.listener = -1;
   shared.detail = 0;
   shared.error = 0;
+  shared.what = NULL;
   long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD,
                          stack + CHILD_STACK, &child->pidfd, become_command, 0);
   *stage = CLONE;
+  *what = NULL;
   if (pid < 0) return pid;
   child->pid = (int)pid;
   child->listener = shared.listener;
   child->detail = shared.detail;
   if (shared.error == 0) return 0;
   *stage = shared.stage;
+  *what = shared.what;
   /* Its cgroup cannot be removed before it has ended. The launcher reaps it later. */
   struct pollfd end = {child->pidfd, POLLIN, 0};
   while (end.revents == 0) wait_readable(&end, 1, 0);

@@ -37,8 +37,8 @@ struct child {
 
 /*
  * Starts the child, whose parent is this process's parent (CLONE_PARENT), and waits for its execve. Returns 0, or a
- * negative errno and the stage that failed.
+ * negative errno, the stage that failed, and NULL or a sentence in `what`.
  */
-long start_child(struct child *child, enum stage *stage);
+long start_child(struct child *child, enum stage *stage, const char **what);
 
 #endif

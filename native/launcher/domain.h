@@ -32,8 +32,8 @@ long make_domain(int restrictions, const char **what);
 
 /*
  * Moves the calling process into the domain, which its descendants inherit. The caller must have no_new_privs set.
- * Returns 0, or a negative errno.
+ * Returns 0, or a negative errno with a sentence as above: EPERM if it is in the domain, which does not protect /proc.
  */
-long enter_domain(long domain);
+long enter_domain(long domain, int restrictions, const char **what);
 
 #endif

@@ -260,7 +260,7 @@ static void enter(const struct plan *plan, long domain) {
   fault.error = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = PROTECT_PROC;
-  fault.error = enter_domain(domain);
+  fault.error = enter_domain(domain, READS_PROC, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
 }
 

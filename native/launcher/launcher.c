@@ -249,7 +249,7 @@ static int start_command(void) {
     child.cgroup = &cgroup;
   }
   ask_front();
-  fault.error = start_child(&child, &fault.stage);
+  fault.error = start_child(&child, &fault.stage, &fault.what);
   if (fault.error < 0) {
     struct message message = {CANCELLED, 0, 0, 0};
     if (own->front >= 0) send_message(own->front, &message, 0, 0);

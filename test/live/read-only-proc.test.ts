@@ -300,6 +300,26 @@ mkdir "$1/closed" "$1/closed/proc"; mount -t proc proc "$1/closed/proc"; chmod "
     expect(mounted(script, "0700", ...command).stdout).toBe(refused);
   });
 
+  test("of a directory above a chroot let nothing start", (context) => {
+    if (!root) context.skip("only root can mount without a user namespace");
+    const script = `
+top="$1"; shows="$2"; cp "$3" "$4" "$1"; shift 4; mkdir "$top/jail"; cd "$top/jail"; mkdir above proc
+mv "$top/launcher" "$top/chroot.pcl" .
+for one in usr bin lib lib64; do
+  if [ -L "/$one" ]; then cp -P "/$one" .; elif [ -d "/$one" ]; then mkdir "$one"; mount --rbind "/$one" "$one"; fi
+done
+mount -t proc proc proc
+if "$shows"; then mount --bind "$top" above; fi
+exec chroot . /launcher run /chroot.pcl -- "$@"`;
+    const bundle = join(folder, "chroot.pcl");
+    execFileSync(program, ["compile", "-p", policy, "-o", bundle]);
+    const words = [launcher, bundle, ...opens(own)];
+    expect(mounted(script, "false", ...words)).toMatchObject({ stderr: "", stdout: refused });
+    const above = mounted(script, "true", ...words);
+    expect(above.stderr).toContain("a mount shows a directory above the root directory (EPERM)");
+    expect(above).toMatchObject({ status: 125, stdout: "" });
+  });
+
   test("cannot be made by the tree", (context) => {
     if (!root) context.skip("only root can mount without a user namespace");
     const script = 'mount -t tmpfs none "$1" && echo mounted; shift; exec "$@"';
@@ -309,6 +329,29 @@ mkdir "$1/closed" "$1/closed/proc"; mount -t proc proc "$1/closed/proc"; chmod "
     expect(mount("false")).toBe("mounted\ninside\n");
     expect(mount("true")).toBe("mounted\n");
   });
+});
+
+test("in the last layer that a process can have, and not in one more", () => {
+  const layers = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0) # PR_SET_NO_NEW_PRIVS
+for layer in range(int(sys.argv[1])):
+    ruleset = libc.syscall(444, struct.pack("Q", 1 << 3), 8, 0) # a ruleset that denies to list directories, and
+    rule = struct.pack("=Qi", 1 << 3, os.open("/", os.O_PATH)) # permits it everywhere
+    libc.syscall(445, ruleset, 1, rule, 0)
+    libc.syscall(446, ruleset, 0)
+    os.close(ruleset)
+os.execv(sys.argv[2], sys.argv[2:])
+`;
+  const run = (count: string) =>
+    spawnSync("python3", ["-c", layers, count, program, "run", "-q", "-p", policy, "--", ...opens(own)], {
+      encoding: "utf8",
+    });
+  expect(run("15").stdout).toBe(refused);
+  const one = run("16");
+  expect(one).toMatchObject({ status: 125, stdout: "" });
+  expect(one.stderr).toContain("cannot be made read-only: this process is in 16 Landlock domains already (E2BIG");
 });
 
 describe("without Landlock", () => {

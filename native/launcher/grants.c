@@ -36,6 +36,8 @@ static size_t names_length;
 /* A line of mountinfo. `root`: the path in the file system, of which the mount shows a part. */
 struct mount {
   char *id, *parent, *device, *root, *point;
+  uint32_t major, minor; /* of the device */
+  int is_proc;
   int is_protected; /* procfs, or a mount on the way to one */
   int is_done;      /* protect_mount() has read it */
 };
@@ -130,6 +132,11 @@ static char *end_field(char *field) {
   return field + 1;
 }
 
+static const char *read_number(const char *text, uint32_t *number) {
+  for (*number = 0; *text >= '0' && *text <= '9'; text++) *number = *number * 10 + (uint32_t)(*text - '0');
+  return text;
+}
+
 /* id parent device root MOUNT-POINT options [tags] - TYPE source options */
 static int read_line(char *line, struct mount *mount) {
   mount->id = line;
@@ -140,7 +147,10 @@ static int read_line(char *line, struct mount *mount) {
   char *type = end_field(mount->point);
   while (*type != 0 && !starts_with(type, " - ", 3)) type++;
   if (*type == 0 || mount->root[0] == 0 || mount->point[0] != '/') return 0;
-  mount->is_protected = starts_with(type, " - proc ", 8);
+  mount->is_proc = mount->is_protected = starts_with(type, " - proc ", 8);
+  const char *colon = read_number(mount->device, &mount->major);
+  if (*colon != ':') return 0;
+  read_number(colon + 1, &mount->minor);
   unescape(mount->root);
   unescape(mount->point);
   return 1;
@@ -201,6 +211,13 @@ static const char *below(const char *path, const char *directory) {
   size_t length = string_length(directory);
   const int is_below = starts_with(path, directory, length) && (path[length] == 0 || path[length] == '/');
   return is_below ? path + length : NULL;
+}
+
+/* Asks a file system only if it is none of those that are listed: a server that does not answer would stop the start. */
+static int is_in_proc(long file, const struct identity *identity) {
+  for (int i = 0; i < mount_count; i++)
+    if (mounts[i].major == identity->major && mounts[i].minor == identity->minor) return mounts[i].is_proc;
+  return is_proc(file);
 }
 
 static char *append(char *to, const char *text) {
@@ -305,7 +322,7 @@ static long grant_entry(long ruleset, long directory, const struct identity *own
   unsigned mode;
   long result = 0;
   int descends = 0;
-  if (identify(file, &identity, &mode) == 0 && mode != S_IFLNK && !is_proc(file)) {
+  if (identify(file, &identity, &mode) == 0 && mode != S_IFLNK && !is_in_proc(file, &identity)) {
     descends = mode == S_IFDIR && (way == LEADS_ON || is_on_the_way(&identity));
     *what = "Landlock refuses a rule";
     if (!descends) result = grant(ruleset, file, mode == S_IFDIR ? ACCESS_OF_DIRECTORIES : ACCESS_OF_FILES);

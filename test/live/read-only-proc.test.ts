@@ -1,6 +1,15 @@
 /** `readOnlyProc`: the launcher's domain, in other mounts and with other restrictions, and where it cannot be made. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -298,6 +307,24 @@ mkdir "$1/closed" "$1/closed/proc"; mount -t proc proc "$1/closed/proc"; chmod "
     const directory = "the directory `closed`, below which a proc file system is mounted, cannot be listed";
     expect(unlisted.stderr).toContain(directory);
     expect(mounted(script, "0700", ...command).stdout).toBe(refused);
+  });
+
+  test("whose server does not answer do not delay the start", (context) => {
+    if (!root || !existsSync("/dev/fuse"))
+      context.skip("only root can mount without a user namespace, and with /dev/fuse");
+    const server = `
+import ctypes, os, subprocess, sys
+server = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={server},rootmode=40000,user_id=0,group_id=0".encode()
+assert ctypes.CDLL(None).mount(b"none", sys.argv[1].encode(), b"fuse", 0, options) == 0
+try: sys.exit(subprocess.run(sys.argv[2:], timeout=${patience.command / 2000}).returncode)
+except subprocess.TimeoutExpired: print("waits for the server")
+`;
+    const script = `
+mkdir "$1/silent" "$1/proc"; mount -t proc proc "$1/proc"; silent="$1/silent"; server="$2"; shift 2
+exec python3 -c "$server" "$silent" "$@"`;
+    const ran = mounted(script, server, program, "run", "-q", "-p", policy, "--", ...opens(own));
+    expect(ran).toMatchObject({ stderr: "", stdout: refused });
   });
 
   test("of a directory above a chroot let nothing start", (context) => {

@@ -71,7 +71,8 @@ static long make_map(const struct bundle *bundle, const struct map_entry *map, i
   attributes.value_size = map->value_size;
   attributes.max_entries = map->entries;
   /* The seal covers every map except the ring buffer, whose reader writes to it. */
-  attributes.map_flags = map->flags | (map->holds == HOLDS_EVENTS ? 0 : BPF_F_SEALABLE);
+  attributes.map_flags = map->flags | (map->holds == HOLDS_EVENTS ? 0 : BPF_F_SEALABLE) |
+                         (map->holds == HOLDS_CONSTANTS ? (uint32_t)BPF_F_RDONLY_PROG : 0);
   memcpy(attributes.map_name, string_at(bundle, map->name), string_length(string_at(bundle, map->name)));
   if (types >= 0 && map->value_type != 0) {
     attributes.btf_fd = (uint32_t)types;
@@ -88,6 +89,13 @@ static long write_value(int map, uint32_t key, const void *value) {
   attributes.key = (uintptr_t)&key;
   attributes.value = (uintptr_t)value;
   return bpf(BPF_MAP_UPDATE_ELEM, &attributes);
+}
+
+static long freeze(int map) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.map_fd = (uint32_t)map;
+  return bpf(BPF_MAP_FREEZE, &attributes);
 }
 
 /* Writes the launch map and freezes it, so that the verifier treats its values as constants. */
@@ -112,11 +120,7 @@ static long write_launch_map(const struct bundle *bundle, const struct extended 
     memcpy(value + fields[i].offset, secret, sizeof secret);
   }
   long result = write_value(extended->maps[map], 0, value);
-  if (result < 0) return result;
-  union bpf_attr attributes;
-  memset(&attributes, 0, sizeof attributes);
-  attributes.map_fd = (uint32_t)extended->maps[map];
-  return bpf(BPF_MAP_FREEZE, &attributes);
+  return result < 0 ? result : freeze(extended->maps[map]);
 }
 
 static int make_maps(struct extended *extended, const struct bundle *bundle, const uint64_t *parameters, int types,
@@ -136,6 +140,8 @@ static int make_maps(struct extended *extended, const struct bundle *bundle, con
     result = map->holds == HOLDS_LAUNCH ? write_launch_map(bundle, extended, parameters, i) : 0;
     for (uint32_t k = 0; result == 0 && k < map->value_bytes / (map->value_size | !map->value_size); k++)
       result = write_value(extended->maps[i], k, values + map->values + (size_t)k * map->value_size);
+    /* The kernel checks automata that cannot change once, when the filter is attached, and not for each byte. */
+    if (result == 0 && map->holds == HOLDS_CONSTANTS) result = freeze(extended->maps[i]);
     if (result < 0) return fail_at(fault, MAKE_MAPS, result, name);
   }
   return 0;

@@ -38,7 +38,7 @@ const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf_state", count: 36 },
   { program: "seccomp_ebpf_seal", count: 51 },
   { program: "seccomp_ebpf_args", count: 47 },
-  { program: "seccomp_ebpf_match", count: 20 },
+  { program: "seccomp_ebpf_match", count: 40 },
   // Only the debug kernel has fault injection (kernel/config.debug).
   ...(isDebug ? [{ program: "seccomp_ebpf_fail", count: 15 }] : []),
   { program: "seccomp_ebpf_ckpt", count: 21 },
@@ -78,7 +78,7 @@ const asNobody: readonly Run[] = [
   },
   { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
   { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable"), count: 46 },
-  { program: "seccomp_ebpf_match", count: 20 },
+  { program: "seccomp_ebpf_match", count: 40 },
   { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info"), count: 40 },
 ];
 

@@ -15,28 +15,34 @@ function folderWith(...names: readonly string[]): string {
 
 function refusal(named: string, folder: string): string {
   try {
-    return `accepted: ${policyFile(named, folder)}`;
+    return `accepted: ${policyFile(named, folder).name}`;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return error.diagnostics.map(({ code, message, help }) => `${code} ${message}; ${help}`).join();
   }
 }
 
+function named(policy: string, folder: string): string {
+  const { name, openedAs } = policyFile(policy, folder);
+  expect(openedAs).toBe(name);
+  return name;
+}
+
 const nginx = join(process.cwd(), "policies/nginx.ts");
 
 test("a ready policy by its name, also beside a folder of that name", () => {
-  expect(policyFile("nginx", folderWith())).toBe(nginx);
-  expect(policyFile("nginx", folderWith("nginx/"))).toBe(nginx);
-  expect(policyFile("nginx", join(process.cwd(), "policies"))).toBe(nginx);
-  expect(policyFile("portcullis/policies/nginx.ts", folderWith())).toBe(nginx);
+  expect(named("nginx", folderWith())).toBe(nginx);
+  expect(named("nginx", folderWith("nginx/"))).toBe(nginx);
+  expect(named("nginx", join(process.cwd(), "policies"))).toBe(nginx);
+  expect(named("portcullis/policies/nginx.ts", folderWith())).toBe(nginx);
   const against = join(process.cwd(), "policies/against/npm-worm.ts");
-  expect(policyFile("against/npm-worm", folderWith())).toBe(against);
-  expect(policyFile("against/npm-worm", folderWith("against/"))).toBe(against);
+  expect(named("against/npm-worm", folderWith())).toBe(against);
+  expect(named("against/npm-worm", folderWith("against/"))).toBe(against);
 });
 
 test("a file by its name", () => {
-  expect(policyFile("nginx", folderWith("nginx"))).toBe("nginx");
-  expect(policyFile("./nginx.ts", folderWith("nginx.ts"))).toBe("./nginx.ts");
+  expect(named("nginx", folderWith("nginx"))).toBe("nginx");
+  expect(named("./nginx.ts", folderWith("nginx.ts"))).toBe("./nginx.ts");
 });
 
 test("a bare name beside a file that has it with an ending", () => {
@@ -51,7 +57,7 @@ test("a bare name beside a file that has it with an ending", () => {
 test("no file and no ready policy", () => {
   expect(refusal("ngimx", folderWith())).toContain("write nginx");
   expect(refusal("whatever", folderWith())).toContain("the ready ones are");
-  expect(policyFile("portcullis/policies/../../etc/passwd", folderWith())).toBe("portcullis/policies/../../etc/passwd");
+  expect(named("portcullis/policies/../../etc/passwd", folderWith())).toBe("portcullis/policies/../../etc/passwd");
 });
 
 test("the list of ready policies is the folder", () => {

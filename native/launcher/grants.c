@@ -213,7 +213,7 @@ static const char *below(const char *path, const char *directory) {
   return is_below ? path + length : NULL;
 }
 
-/* Asks a file system only if it is none of those that are listed: a server that does not answer would stop the start. */
+/* Asks only file systems that mountinfo does not list: a server that does not answer would stop the start. */
 static int is_in_proc(long file, const struct identity *identity) {
   for (int i = 0; i < mount_count; i++)
     if (mounts[i].major == identity->major && mounts[i].minor == identity->minor) return mounts[i].is_proc;
@@ -303,8 +303,8 @@ static long grant(long ruleset, long file, uint64_t access) {
     int32_t file;
   } rule = {access, (int32_t)file};
   long result = CALL(__NR_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
-  return result == -EBADFD ? 0
-                           : result; /* The kernel's own files, such as namespaces: Landlock never restricts them. */
+  /* The kernel's own files, such as namespaces: Landlock never restricts them. */
+  return result == -EBADFD ? 0 : result;
 }
 
 static long grant_entries(long ruleset, long parent, const char *name, int depth, const char **what);
@@ -349,13 +349,6 @@ static long refuse_directory(long parent, const char *name, long error, const ch
 }
 
 static long grant_entries(long ruleset, long parent, const char *name, int depth, const char **what) {
-  struct entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[];
-  };
   *what = "directories are nested too deeply";
   if (depth > MAX_DEPTH) return -ELOOP;
   long directory = CALL(__NR_openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
@@ -371,7 +364,7 @@ static long grant_entries(long ruleset, long parent, const char *name, int depth
     if (count < 0) result = count;
     if (count <= 0) break;
     for (long at = 0; result == 0 && at < count;) {
-      const struct entry *entry = (const struct entry *)(entries + at);
+      const struct directory_entry *entry = (const struct directory_entry *)(entries + at);
       at += entry->length;
       if (strings_equal(entry->name, ".") || strings_equal(entry->name, "..")) continue;
       result = grant_entry(ruleset, directory, &own, entry->name, depth, what);

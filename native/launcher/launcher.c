@@ -147,8 +147,7 @@ static int prepare_domain(struct fault *fault) {
   }
   if (child.domain >= 0 || child.restrictions == 0 || (!is_separate && child.restrictions == KEEPS_SIGNALS)) return 0;
   fault->error = child.domain;
-  fault->stage = is_separate && !can_restrict(KEEPS_SIGNALS) ? ENTER_DOMAIN : PROTECT_PROC;
-  if (!reads_proc) fault->stage = ENTER_DOMAIN;
+  fault->stage = !reads_proc || (is_separate && !can_restrict(KEEPS_SIGNALS)) ? ENTER_DOMAIN : PROTECT_PROC;
   return -1;
 }
 

@@ -98,21 +98,14 @@ static void signal_listed(long pid, long threads, const char *thread, int signal
 }
 
 static void signal_children(long pid, int signal, int depth) {
-  struct entry {
-    uint64_t inode;
-    int64_t offset;
-    unsigned short length;
-    unsigned char type;
-    char name[];
-  };
   long threads = open_threads(pid);
   if (threads < 0) return;
   char entries[1024] __attribute__((aligned(8)));
   for (;;) {
     long count = CALL(__NR_getdents64, threads, entries, sizeof entries);
     if (count <= 0) break;
-    for (long at = 0; at < count; at += ((struct entry *)(entries + at))->length) {
-      const char *name = ((struct entry *)(entries + at))->name;
+    for (long at = 0; at < count; at += ((struct directory_entry *)(entries + at))->length) {
+      const char *name = ((struct directory_entry *)(entries + at))->name;
       if (name[0] >= '0' && name[0] <= '9') signal_listed(pid, threads, name, signal, depth);
     }
   }

@@ -146,7 +146,7 @@ export interface PolicyValue {
   readonly extended: readonly PolicyValue[];
   /** Undefined for one that declares none: those of the language. */
   readonly lists?: { readonly [B in keyof ListBounds]: ListBounds[B] | undefined } | undefined;
-  /** What it declares itself, without the policies that it extends. */
+  /** The policy's own declaration, without those of the policies that it extends. */
   readonly readOnlyProc: boolean;
   readonly at: SourceRange;
   readonly file: SourceFile;

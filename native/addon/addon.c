@@ -29,6 +29,7 @@
 
 #include "../launcher/sha256.h"
 #include "addon.h"
+#include "listener.h"
 #include "objects.h"
 #include "pin.h"
 #include "recording.h"
@@ -389,7 +390,7 @@ static napi_value next(napi_env env, napi_callback_info info) {
     memcpy(&response, own->memory + RESPONSE, sizeof response);
     if (own->pins != NULL && response.flags != 0 && is_observed(own->pins, response.id))
       response = (struct seccomp_notif_resp){.id = response.id, .error = -EPERM};
-    ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+    send_response(own->listener, &response);
   }
   int result = receive(own, waits);
   if (result < 0) return number_of(env, result);

@@ -6,17 +6,15 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
+#include "listener.h"
 #include "pins.h"
 
 int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags) {
   struct seccomp_notif_resp response = {.id = call->id, .error = error, .flags = flags};
-  return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0 ? 0 : -errno;
+  return send_response(own->listener, &response);
 }
 
-bool still_waits(struct pins *own, const struct seccomp_notif *call) {
-  uint64_t id = call->id;
-  return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
-}
+bool still_waits(struct pins *own, const struct seccomp_notif *call) { return awaits_answer(own->listener, call->id); }
 
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal) {
   return pin_give_up(own, call, refusal) == 0 ? why : GONE;

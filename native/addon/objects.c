@@ -5,6 +5,7 @@
  * every few milliseconds for callers that have died or have a signal, and interrupts the step that is made for them.
  */
 #define _GNU_SOURCE
+#include "listener.h"
 #include "objects.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -101,10 +101,6 @@ static void forget(struct objects *own, struct call *call) {
   free(call->wanted);
   free(call->matches);
   free(call);
-}
-
-static bool still_waits(const struct objects *own, uint64_t id) {
-  return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 /* ── File systems whose lookups never wait ───────────────────────────────────────────────────────────────────────── */
@@ -277,7 +273,8 @@ static bool is_long_since(const struct timespec *since) {
 
 /* The patrol repeats this until the step is over, because a signal that arrives before the thread waits has no effect. */
 static void look_after(struct objects *own, struct call *call) {
-  if (own->ends || !still_waits(own, call->notification.id) || has_signal(&own->self, (pid_t)call->notification.pid))
+  const pid_t caller = (pid_t)call->notification.pid;
+  if (own->ends || !awaits_answer(own->listener, call->notification.id) || has_signal(&own->self, caller))
     pthread_kill(call->thread, SIGRTMAX);
 }
 
@@ -438,7 +435,7 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, b
 bool next_held(struct objects *own, struct seccomp_notif *into) {
   pthread_mutex_lock(&own->lock);
   struct call *call;
-  while ((call = oldest(own, HELD)) != NULL && !still_waits(own, call->notification.id)) forget(own, call);
+  while ((call = oldest(own, HELD)) != NULL && !awaits_answer(own->listener, call->notification.id)) forget(own, call);
   if (call == NULL) {
     uint64_t count;
     if (read(own->event, &count, sizeof count) < 0 && errno != EAGAIN) abort(); /* else it stays readable forever */

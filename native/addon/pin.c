@@ -15,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "pins.h"
 #include "reads.h"
 
@@ -263,8 +263,7 @@ static enum outcome of_errno(int error) {
 /* Puts a descriptor into the caller's table; negative: errno. */
 static int give(struct pins *own, const struct seccomp_notif *call, int descriptor) {
   struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)descriptor, .newfd_flags = O_CLOEXEC};
-  int number = ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
-  return number < 0 ? -errno : number;
+  return add_descriptor(own->listener, &order);
 }
 
 enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,

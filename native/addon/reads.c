@@ -22,12 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "pins.h"
 #include "reads.h"
 
@@ -102,9 +102,7 @@ static void drop(struct reads *own, struct read *read) {
 static void drop_stale(struct reads *own) {
   for (struct read *one = own->first, *next; one != NULL; one = next) {
     next = one->next;
-    uint64_t id = one->id;
-    if (one->state != RUNS && one->stopped == 0 && ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0)
-      drop(own, one);
+    if (one->state != RUNS && one->stopped == 0 && !awaits_answer(own->listener, one->id)) drop(own, one);
   }
 }
 
@@ -319,9 +317,8 @@ enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *t
       one->has_expired = true;
       one->result = -ETIMEDOUT;
     }
-    uint64_t id = one->id;
     one->is_delivered = true;
-    if (one->stopped != 0 || ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0) found = one;
+    if (one->stopped != 0 || awaits_answer(own->listener, one->id)) found = one;
   }
   if (found != NULL && found->stopped == 0) {
     *into = found->call;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "addon.h"
+#include "listener.h"
 #include "recording.h"
 
 /* The step with which `answerCalls` begins, and the reason why it returns (src/record/notify/answering.ts). */
@@ -302,7 +303,7 @@ static bool makes(const struct answering *own) {
 static void let_continue(struct answering *own) {
   struct seccomp_notif_resp response = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
   memcpy(&response.id, own->state + ID_LOW, sizeof response.id);
-  ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  send_response(own->listener, &response);
 }
 
 static int run(struct answering *own, enum stage stage) {

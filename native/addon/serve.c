@@ -14,7 +14,6 @@
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "listener.h"
 #include "old_libc.h"
 #include "objects.h"
 
@@ -47,7 +47,7 @@ enum { ERESTARTSYS = 512 };
 static enum served answered(const struct service *service, int64_t value, int error) {
   if (error == EINTR && has_signal(service->self, service->caller->tid)) error = ERESTARTSYS;
   struct seccomp_notif_resp response = {.id = service->id, .val = value, .error = -error};
-  ioctl(service->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  send_response(service->listener, &response);
   return ANSWERED;
 }
 
@@ -74,15 +74,14 @@ static enum served install(const struct service *service, int descriptor) {
       .newfd_flags = (uint32_t)(service->flags & O_CLOEXEC),
       .flags = service->is_killable ? 0 : SECCOMP_ADDFD_FLAG_SEND,
   };
-  int number = ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+  int number = add_descriptor(service->listener, &order);
   bool is_sent = number >= 0 && order.flags != 0;
-  if (number < 0 && errno == EINVAL && order.flags != 0) { /* before Linux 5.14 */
+  if (number == -EINVAL && order.flags != 0) { /* before Linux 5.14 */
     order.flags = 0;
-    number = ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+    number = add_descriptor(service->listener, &order);
   }
-  int error = number < 0 ? errno : 0;
   close(descriptor);
-  return is_sent ? ANSWERED : answered(service, error == 0 ? number : 0, error);
+  return is_sent ? ANSWERED : answered(service, number < 0 ? 0 : number, number < 0 ? -number : 0);
 }
 
 /* ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -227,8 +226,7 @@ enum served serve_connect(const struct service *service, const struct target *ta
   if (socket == -EPERM || socket == -ESRCH) return fail(failure, EACCES, UNREADABLE_CALLER);
   if (socket < 0) return of_errno(service, -socket, failure);
   /* Another process may have the caller's id by now, so the notification is checked after the socket was taken. */
-  uint64_t id = service->id;
-  if (ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0) {
+  if (!awaits_answer(service->listener, service->id)) {
     close(socket);
     return ANSWERED;
   }

@@ -1,5 +1,6 @@
 /** seccomp(2): user notification (seccomp_unotify(2)), and extended filters. Numbers of include/uapi/linux/seccomp.h. */
 import { callNumber } from "./call-numbers.ts";
+import { errno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
 
 /** `_IOWR('!', 0, struct seccomp_notif)` and its siblings. */
@@ -51,7 +52,20 @@ export function tryMatchingFilter(): number {
   return native().syscall(callNumber("seccomp"), setModeFilter, extendedFlag, bytes);
 }
 
+/** Repeats a request that a signal of ours has ended before it did anything (native/addon/listener.h). */
+function ask(listener: number, request: number, bytes: BigUint64Array | Uint8Array | DataView): number {
+  let result: number;
+  do result = native().syscall(callNumber("ioctl"), listener, request, bytes);
+  while (result === -errno.EINTR);
+  return result;
+}
+
 /** Whether the task of a notification still waits for the answer, so that its id still refers to that task. */
 export function notificationIsValid(listener: number, id: BigUint64Array): boolean {
-  return native().syscall(callNumber("ioctl"), listener, notifyRequest.idValid, id) === 0;
+  return ask(listener, notifyRequest.idValid, id) === 0;
+}
+
+/** Sends a `struct seccomp_notif_resp`. False if the task no longer waits. */
+export function sendResponse(listener: number, response: Uint8Array | DataView): boolean {
+  return ask(listener, notifyRequest.send, response) === 0;
 }

@@ -19,7 +19,7 @@ import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { mostDeaths, native } from "../../linux/native.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
-import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
+import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
@@ -621,8 +621,7 @@ export class Supervisor {
 
   /** True if the caller has got the answer. */
   #send(): boolean {
-    const response = this.#memory.response();
-    return this.#native.syscall(callNumber("ioctl"), this.#options.listener, notifyRequest.send, response) === 0;
+    return sendResponse(this.#options.listener, this.#memory.response());
   }
 
   // ── Our own refusals, and their events ────────────────────────────────────────────────────────────────────────────

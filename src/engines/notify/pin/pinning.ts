@@ -10,11 +10,10 @@
  * unpinned after its memory was read; the addon enforces this, too.
  */
 import { pinObstacles } from "../../../events/record.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native, required } from "../../../linux/native.ts";
 import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
-import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
+import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict, ServeVerdict } from "./observer.ts";
 import { outcomeNumber, type PinOutcome } from "./outcome.ts";
@@ -318,7 +317,7 @@ function respond(listener: number, notification: Uint8Array, flags: number): voi
   const response = new Uint8Array(24);
   response.set(notification.subarray(notificationLayout.id, notificationLayout.id + 8));
   response[20] = flags;
-  native().syscall(callNumber("ioctl"), listener, notifyRequest.send, response);
+  sendResponse(listener, response);
 }
 
 /** A judged call that is made with the judged registers and memory. */

@@ -1,10 +1,8 @@
 /** Calls that enter rooms, by the way they are made: unpinned, by the stub that reports their end, or on behalf of the caller. */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
 import { kernelErrno } from "../../../linux/errno-numbers.ts";
-import { native } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
-import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
+import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { PreparedCall } from "../pin/pinning.ts";
 import type { Thread } from "../tasks.ts";
@@ -60,7 +58,7 @@ export class PlainEntering implements EnteringCall {
     response.setBigUint64(0, this.id, true);
     response.setInt32(16, error, true);
     response.setUint32(20, flags, true);
-    return native().syscall(callNumber("ioctl"), this.#listener, notifyRequest.send, response) === 0;
+    return sendResponse(this.#listener, response);
   }
 }
 

@@ -25,6 +25,9 @@ const recording = `cd $(mktemp -d); ${portcullis} record --recorder ring -o t "$
 /** Node, as a command of the tree finds it: the launcher's parent. */
 const findNode = "read _ _ _ node _ </proc/$PPID/stat";
 
+/** In the tree: waits until the file has its call. The recorder writes each second, and needs longer on a slow machine. */
+const untilRecorded = `until zcat t 2>/dev/null | grep -q "path.:.[/]dev/null"; do sleep 0.2; done`;
+
 /** By name: a script, and the words that it gets. */
 const scripts = {
   tree: [recording, "--", victim],
@@ -46,7 +49,7 @@ const scripts = {
      ${portcullis} record --recorder ring --append -o t -- true 2>&1; echo >&3; wait $!; echo $?; zcat t`,
   ],
   killed: [
-    `cd $(mktemp -d); ${portcullis} record --recorder ring -o t -- sh -c '${findNode}; cat /dev/null; sleep 3; kill -9 $node; cat /dev/zero | head -c 9 >/dev/null; echo alive >done' 2>/dev/null
+    `cd $(mktemp -d); ${portcullis} record --recorder ring -o t -- sh -c '${findNode}; cat /dev/null; ${untilRecorded}; kill -9 $node; cat /dev/zero | head -c 9 >/dev/null; echo alive >done' 2>/dev/null
      while ! [ -s done ]; do sleep 0.2; done; echo 0; cat done; zcat t`,
   ],
   slow: [

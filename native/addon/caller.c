@@ -26,7 +26,11 @@ static const char *const namespace_names[NAMESPACES] = {"user", "mnt", "pid", "n
 enum { USER = 0, MOUNT = 1 };
 
 /* Each security module has its own file. */
-static const char *const label_names[LABELS] = {"attr/current", "attr/apparmor/current", "attr/smack/current"};
+static const char *const label_names[LABELS] = {
+    [FIRST_MODULE] = "attr/current",
+    [APPARMOR] = "attr/apparmor/current",
+    [SMACK] = "attr/smack/current",
+};
 
 ssize_t read_text(int directory, const char *path, char *into, size_t size) {
   int file = openat(directory, path, O_RDONLY | O_CLOEXEC);
@@ -134,6 +138,15 @@ static bool is_real(const char *status) {
   return user == 0 ? has == strtoull(permitted, NULL, 16) : has == 0;
 }
 
+/* From include/uapi/linux/magic.h, and the numbers of XFS and ZFS. Not overlayfs: a layer can be on a file server. */
+bool never_waits(const struct statfs *system) {
+  static const unsigned long types[] = {EXT4_SUPER_MAGIC, 0x58465342 /* XFS */, BTRFS_SUPER_MAGIC,
+                                        TMPFS_MAGIC,      F2FS_SUPER_MAGIC,     0x2fc12fc1 /* ZFS */};
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if ((unsigned long)system->f_type == types[i]) return true;
+  return false;
+}
+
 static int open_self(struct self *self) {
   struct statfs system;
   char *status = malloc(STATUS_BYTES);
@@ -154,6 +167,7 @@ static int open_self(struct self *self) {
                                                                       : 0;
   if (result == 0) self->umask = (mode_t)number_in(status, "Umask", 8);
   if (result == 0) self->is_real = is_real(status);
+  self->has_local_root = result == 0 && fstatfs(root, &system) == 0 && never_waits(&system);
   if (root >= 0) close(root);
   free(status);
   return result;
@@ -196,8 +210,25 @@ static bool has_namespace(const struct self *self, const char *task, int index, 
   return strcmp(text, self->namespaces[index]) == 0;
 }
 
+bool has_label(const struct self *self) {
+  for (int i = 0; i < LABELS; i++)
+    if (self->has_label[i]) return true;
+  return false;
+}
+
+bool has_our_labels(const struct self *self, pid_t tid) {
+  char task[24], label[TEXT_BYTES];
+  snprintf(task, sizeof task, "%d", tid);
+  for (int i = 0; i < LABELS; i++) {
+    if (!self->has_label[i]) continue;
+    text_of(self->proc, task, label_names[i], label);
+    if (label[0] == 0 || strcmp(label, self->labels[i]) != 0 || strcmp(label, "too long") == 0) return false;
+  }
+  return true;
+}
+
 static bool compare(const struct self *self, struct caller *caller, char *status, struct failure *failure) {
-  char task[24], path[PATH_BYTES], credentials[CREDENTIAL_BYTES], label[TEXT_BYTES];
+  char task[24], path[PATH_BYTES], credentials[CREDENTIAL_BYTES];
   snprintf(task, sizeof task, "%d", caller->tid);
   snprintf(path, sizeof path, "%s/status", task);
   if (read_text(self->proc, path, status, STATUS_BYTES) < 0) return refuse(failure, UNREADABLE_CALLER);
@@ -211,11 +242,7 @@ static bool compare(const struct self *self, struct caller *caller, char *status
   snprintf(path, sizeof path, "%s/root", task);
   if (!identify_at(self->proc, path, &root)) return refuse(failure, UNREADABLE_CALLER);
   if (!is_same(&root, &self->root) || root.mount != self->root.mount) return refuse(failure, OTHER_ROOT);
-  for (int i = 0; i < LABELS; i++) {
-    if (!self->has_label[i]) continue;
-    text_of(self->proc, task, label_names[i], label);
-    if (strcmp(label, self->labels[i]) != 0) return refuse(failure, OTHER_LABEL);
-  }
+  if (!has_our_labels(self, caller->tid)) return refuse(failure, OTHER_LABEL);
   size_t length;
   const char *users = line_of(status, "Uid", &length);
   unsigned user = 0;

@@ -10,7 +10,12 @@
 #include "pins.h"
 
 int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags) {
-  struct seccomp_notif_resp response = {.id = call->id, .error = error, .flags = flags};
+  const struct seccomp_notif_resp response = {.id = call->id, .error = error, .flags = flags};
+  return send_response(own->listener, &response);
+}
+
+int answer_value(struct pins *own, const struct seccomp_notif *call, int64_t value) {
+  const struct seccomp_notif_resp response = {.id = call->id, .val = value};
   return send_response(own->listener, &response);
 }
 

@@ -105,10 +105,6 @@ static void forget(struct objects *own, struct call *call) {
 
 /* ── File systems whose lookups never wait ───────────────────────────────────────────────────────────────────────── */
 
-/* From include/uapi/linux/magic.h, and the numbers of XFS and ZFS. Not overlayfs: a layer can be on a file server. */
-static const unsigned long local_systems[] = {EXT4_SUPER_MAGIC, 0x58465342 /* XFS */, BTRFS_SUPER_MAGIC,
-                                              TMPFS_MAGIC,      F2FS_SUPER_MAGIC,     0x2fc12fc1 /* ZFS */};
-
 static bool is_local(const struct objects *own, uint64_t device) {
   for (unsigned i = 0; i < DEVICES; i++)
     if (own->local[i] == device && device != 0) return true;
@@ -123,13 +119,10 @@ static void learn(struct objects *own, int object) {
   pthread_mutex_lock(&own->lock);
   bool is_known = is_local(own, identity.device);
   pthread_mutex_unlock(&own->lock);
-  if (is_known || fstatfs(object, &system) != 0) return;
-  for (size_t i = 0; i < sizeof local_systems / sizeof *local_systems; i++) {
-    if ((unsigned long)system.f_type != local_systems[i]) continue;
-    pthread_mutex_lock(&own->lock);
-    own->local[own->next_local++ % DEVICES] = identity.device;
-    pthread_mutex_unlock(&own->lock);
-  }
+  if (is_known || fstatfs(object, &system) != 0 || !never_waits(&system)) return;
+  pthread_mutex_lock(&own->lock);
+  own->local[own->next_local++ % DEVICES] = identity.device;
+  pthread_mutex_unlock(&own->lock);
 }
 
 /* ── A step ──────────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 
 /* Why an object is not served; src/events/record.ts has the same order. */
 enum obstacle {
@@ -60,7 +61,10 @@ struct identity {
   uint64_t special; /* the device of a device file */
 };
 
-enum { CREDENTIAL_BYTES = 4096, LINK_BYTES = 64, NAMESPACES = 8, LABELS = 3, TEXT_BYTES = 1024 };
+enum { CREDENTIAL_BYTES = 4096, LINK_BYTES = 64, NAMESPACES = 8, TEXT_BYTES = 1024 };
+
+/* The first module's label is also in the file of the module. */
+enum module { FIRST_MODULE, APPARMOR, SMACK, LABELS };
 
 struct self {
   int proc;        /* /proc */
@@ -70,7 +74,8 @@ struct self {
   char credentials[CREDENTIAL_BYTES], namespaces[NAMESPACES][LINK_BYTES], labels[LABELS][TEXT_BYTES],
       cgroup[TEXT_BYTES];
   bool has_label[LABELS];
-  bool is_real; /* access(2), which takes the real users and groups, looks up a path as open(2) does */
+  bool has_local_root; /* lookups in the root directory's file system never wait for a server */
+  bool is_real;        /* access(2), which takes the real users and groups, looks up a path as open(2) does */
   mode_t umask;
   unsigned protects_links, protects_files, protects_fifos; /* fs.protected_… */
 };
@@ -90,8 +95,14 @@ bool has_own_namespaces(const struct self *self, pid_t tid);
 bool has_own_cgroup(const struct self *self, pid_t tid);
 /* 1: /dev/tty is the same terminal for the caller and for us; 0: the caller has no terminal; −1: the terminals differ. */
 int shares_terminal(const struct self *self, pid_t tid);
+/* Whether a security module of this kernel has labels, which a process can change unseen. */
+bool has_label(const struct self *self);
+/* Whether the security modules have the same labels for the thread as for us. Only the thread itself changes its label. */
+bool has_our_labels(const struct self *self, pid_t tid);
 /* True if a signal is pending that interrupts the thread's call. */
 bool has_signal(const struct self *self, pid_t tid);
+/* Whether lookups in a file system of this type never wait for a file server. */
+bool never_waits(const struct statfs *system);
 bool identify(int descriptor, struct identity *identity);
 bool is_same(const struct identity *a, const struct identity *b);
 /* Reads a file and appends a NUL. Returns the number of bytes or a negative errno: −E2BIG if they do not fit. */

@@ -277,11 +277,11 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   struct thread *thread = enter_thread(own, tid, error);
   if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error) : GONE, refusal);
   has_executed(thread);
-  *error = failure_by_path(own, thread, &call->data, image);
-  if (*error != 0) {
+  const enum answer answered = answer_by_path(own, thread, call, image, error);
+  if (answered != NO_ANSWER) {
     thread->interrupted = 0;
     thread->given_up = PREPARED;
-    return answer(own, call, -*error, 0) == 0 ? FAILS : GONE;
+    return answered == HAS_ANSWER ? HAS_RESULT : GONE;
   }
   if (thread->interrupted > PATIENCE) {
     thread->interrupted = 0;
@@ -498,13 +498,15 @@ static void ignore_stops(void) {
   sigaction(SIGCHLD, &action, NULL);
 }
 
-struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
-                        bool answers_failures) {
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
+                        bool writes_results, bool is_killable) {
   struct pins *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   own->listener = listener;
   own->trust_executions = trust_executions;
   own->audits = audits;
+  own->writes_results = writes_results;
+  own->is_killable = is_killable;
   own->asks_for_dispatch = true;
   own->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN};
@@ -514,7 +516,7 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   if (result == 0 && own->reads == NULL) result = -errno;
   if (result == 0) result = start_windows(&own->windows, protection);
   if (result == 0) {
-    if (answers_failures && trust_executions) start_walking(own);
+    if (answers && trust_executions) start_walking(own);
     ignore_stops();
     return own;
   }

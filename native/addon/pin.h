@@ -261,17 +261,20 @@ enum outcome {
   DISPATCHED = 12,   /* the caller uses syscall user dispatch, which would intercept the stub's call */
   STARVED = 13,      /* signals interrupted the call too often */
   STALLED = 14,      /* the write to the caller's stack does not end */
-  FAILS = 15,        /* the judged path fails, and the call has got the errno */
+  HAS_RESULT = 15,   /* the call has its result without a pin: an errno, or its success */
 };
 
 struct pins;
 
 /*
- * `audits`: nothing is enforced, and calls that cannot be pinned may pass unpinned. `answers_failures`: calls that fail by
- * their path get their errno without a pin; this requires `trust_executions` and calls of `pin_changes_rights`.
+ * `audits`: nothing is enforced, and calls that cannot be pinned may pass unpinned. `answers`: calls whose result is
+ * certain get it without a pin; this requires `trust_executions` and calls of `pin_changes_rights` and `pin_restricts`.
+ * `writes_results`: these include results in the caller's memory; the policy leaves the tree free to make memory writable
+ * and executable, and this requires calls of `pin_protects_memory`. `is_killable`: only a fatal signal ends a caller's wait
+ * (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so opens are answered, too.
  */
-struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
-                        bool answers_failures);
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
+                        bool writes_results, bool is_killable);
 void end_pins(struct pins *own);
 /* The next notification that arrived during the preparation of a caller. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
@@ -328,6 +331,10 @@ void pin_executes(struct pins *own, pid_t tid);
 /* The thread is about to change its users, groups or capabilities; `of_others`: its root or a namespace, which other
    threads can share. */
 void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
+/* A process of the tree is about to enter a Landlock domain, which its children will have, too. */
+void pin_restricts(struct pins *own);
+/* One is about to give up changes of its memory's protection (PR_SET_MDWE), which its children will have given up, too. */
+void pin_protects_memory(struct pins *own);
 /* True if the waiting caller certainly has our users, groups, capabilities, root and namespaces, and labels do not exist. */
 bool pin_knows_rights(struct pins *own, pid_t tid);
 

@@ -30,22 +30,24 @@ bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into)
   return true;
 }
 
-/* startPins(listener, sealed, trustExecutions, audits, answersFailures): 0 or a negative errno. */
+/* startPins(listener, sealed, trustExecutions, audits, answers, writesResults, killable): 0 or a negative errno. */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct pins **own = pins_of(env);
-  napi_value arguments[5];
-  size_t count = 5;
+  napi_value arguments[7];
+  size_t count = 7;
   int32_t listener;
-  bool sealed, trust, audits, failures;
-  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
+  bool sealed, trust, audits, answers, writes, killable;
+  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 7 ||
       napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       napi_get_value_bool(env, arguments[1], &sealed) != napi_ok ||
       napi_get_value_bool(env, arguments[2], &trust) != napi_ok ||
       napi_get_value_bool(env, arguments[3], &audits) != napi_ok ||
-      napi_get_value_bool(env, arguments[4], &failures) != napi_ok)
-    return fail(env, "startPins takes (listener, sealed, trustExecutions, audits, answersFailures)");
+      napi_get_value_bool(env, arguments[4], &answers) != napi_ok ||
+      napi_get_value_bool(env, arguments[5], &writes) != napi_ok ||
+      napi_get_value_bool(env, arguments[6], &killable) != napi_ok)
+    return fail(env, "startPins takes (listener, sealed, trustExecutions, audits, answers, writesResults, killable)");
   if (*own != NULL) end_pins(*own);
-  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, failures);
+  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, answers, writes, killable);
   return number_of(env, *own == NULL ? -errno : 0);
 }
 
@@ -201,6 +203,22 @@ static napi_value changes_rights(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* pinRestricts() */
+static napi_value restricts(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, 0, &call)) return fail(env, "pinRestricts takes nothing");
+  pin_restricts(call.own);
+  return NULL;
+}
+
+/* pinProtectsMemory() */
+static napi_value protects_memory(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, 0, &call)) return fail(env, "pinProtectsMemory takes nothing");
+  pin_protects_memory(call.own);
+  return NULL;
+}
+
 /* pinChangesState() */
 static napi_value changes_state(napi_env env, napi_callback_info info) {
   struct call call;
@@ -290,6 +308,8 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinEnded", ended),
       METHOD("pinExecutes", executes),
       METHOD("pinChangesRights", changes_rights),
+      METHOD("pinRestricts", restricts),
+      METHOD("pinProtectsMemory", protects_memory),
       METHOD("pinChangesState", changes_state),
       METHOD("pinStateAlwaysChanges", always_changes),
       METHOD("pinReadsApart", reads_apart),

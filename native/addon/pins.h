@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Declarations that the files of pinned calls share: the known threads (threads.c), the notifications (notifications.c),
- * the calls that a stopped caller makes for its window (own_calls.c), calls that fail without a pin (failing.c), and the
- * protocol (pin.c). pin.h is the interface.
+ * the calls that a stopped caller makes for its window (own_calls.c), calls that are answered without a pin (answers.c,
+ * results.c), and the protocol (pin.c). pin.h is the interface.
  */
 #ifndef PINS_H
 #define PINS_H
@@ -36,6 +36,9 @@ struct process {
   unsigned threads;
   unsigned executing; /* threads that are in execve(2) */
   unsigned epoch;     /* counts executions that may have succeeded; each can have removed the window */
+  bool is_open;       /* `memory` and `maps` are descriptors of its address space in this epoch (results.c) */
+  int memory, maps;
+  unsigned memory_epoch;
   struct process *next;
 };
 
@@ -48,7 +51,7 @@ struct thread {
   bool has_changed; /* it has made a call that changes its rights */
   bool is_compared, is_as_we_are;
   unsigned compared_epoch;
-  unsigned finds; /* of walks since the last one that found no object */
+  unsigned vain; /* walks since the last one that gave an answer */
   unsigned interrupted;
   uint64_t calls;        /* received calls that are not from the stub */
   enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */
@@ -67,9 +70,13 @@ struct pins {
   bool trust_executions;
   bool audits;
   bool asks_for_dispatch;
-  struct self *self; /* NULL: no call fails without a pin */
-  int stopping;      /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
-  uint64_t asked;    /* bits of the calls that callers make for us and the policy's filter has reported */
+  bool writes_results; /* the tree is free to make its memory writable */
+  unsigned known_memories;
+  bool is_killable;   /* only a fatal signal ends a caller's wait */
+  bool is_restricted; /* a process of the tree has entered a Landlock domain */
+  struct self *self;  /* NULL: no call is answered without a pin */
+  int stopping;       /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
+  uint64_t asked;     /* bits of the calls that callers make for us and the policy's filter has reported */
   uint64_t observed;
   uint64_t order;
   uint64_t state; /* counts changes of the policy's state */
@@ -99,6 +106,8 @@ enum sight look(struct pins *own, struct thread *thread);
 /* ── Notifications (notifications.c) ─────────────────────────────────────────────────────────────────────────────── */
 
 int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags);
+/* The call returns this value. */
+int answer_value(struct pins *own, const struct seccomp_notif *call, int64_t value);
 bool still_waits(struct pins *own, const struct seccomp_notif *call);
 /* Answers with this positive errno, or lets the call pass with 0. Returns `why`, or GONE. */
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal);
@@ -107,13 +116,22 @@ void mark_observed(struct pins *own, uint64_t id);
 /* Lets a call pass that the thread makes for us and the policy's filter reports; true if it did. Other notifications wait. */
 bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
 
-/* ── Calls that fail by their path (failing.c) ───────────────────────────────────────────────────────────────────── */
+/* ── Calls that are answered without a pin (answers.c) ───────────────────────────────────────────────────────────── */
 
-/* The positive errno with which the call certainly fails, else 0. */
-int failure_by_path(struct pins *own, struct thread *thread, const struct seccomp_data *call,
-                    const struct image *image);
+enum answer { NO_ANSWER, HAS_ANSWER, CALLER_IS_GONE };
+/* With HAS_ANSWER, `error` is the positive errno that the call has returned, or unchanged. */
+enum answer answer_by_path(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+                           const struct image *image, int *error);
 void start_walking(struct pins *own);
 void stop_walking(struct pins *own);
+
+/* ── Results in the caller's memory (results.c) ──────────────────────────────────────────────────────────────────── */
+
+/* False if some bytes were not written: the call must then be pinned, and gives its own result or errno. */
+bool write_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
+                  const void *bytes, size_t size);
+/* Closes its descriptors. */
+void forget_memory(struct pins *own, struct process *process);
 
 /* ── Calls that the stopped caller makes for us (own_calls.c) ────────────────────────────────────────────────────── */
 

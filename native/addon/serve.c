@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,15 +68,23 @@ static enum served of_errno(const struct service *service, int error, struct fai
 
 /* ── Descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Takes over the descriptor. If a signal can end the caller's wait, the kernel installs and answers in one step. */
+/*
+ * Takes over the descriptor. If a signal can end the caller's wait, the kernel installs and answers in one step. A signal
+ * of ours could end that step when the answer is on its way without the descriptor: then the caller's open returns 0
+ * (kernel/seccomp.c, seccomp_notify_addfd(), 6.18).
+ */
 static enum served install(const struct service *service, int descriptor) {
+  sigset_t all, before;
+  sigfillset(&all);
   struct seccomp_notif_addfd order = {
       .id = service->id,
       .srcfd = (uint32_t)descriptor,
       .newfd_flags = (uint32_t)(service->flags & O_CLOEXEC),
       .flags = service->is_killable ? 0 : SECCOMP_ADDFD_FLAG_SEND,
   };
+  if (!service->is_killable) pthread_sigmask(SIG_SETMASK, &all, &before);
   int number = add_descriptor(service->listener, &order);
+  if (!service->is_killable) pthread_sigmask(SIG_SETMASK, &before, NULL);
   bool is_sent = number >= 0 && order.flags != 0;
   if (number == -EINVAL && order.flags != 0) { /* before Linux 5.14 */
     order.flags = 0;

@@ -48,6 +48,7 @@ static void leave_process(struct pins *own, struct process *process) {
   struct process **at = &own->processes[(unsigned)process->id % BUCKETS];
   while (*at != process) at = &(*at)->next;
   *at = process->next;
+  forget_memory(own, process);
   free(process);
 }
 

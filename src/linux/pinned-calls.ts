@@ -14,15 +14,19 @@ export interface PinnedCallFunctions {
   /**
    * Begins. `sealed`: mseal(2) protects windows (Linux 6.10), otherwise the filter's rules do. `trustExecutions`: the
    * caller calls `pinExecutes` before each execve(2) passes, so that the addon need not examine a window at every call.
-   * `audits`: a refusal may be 0, with which the call passes unpinned; otherwise 0 throws. `answersFailures`: a call that
-   * fails by its path gets its errno without a pin; this requires calls of `pinChangesRights`.
+   * `audits`: a refusal may be 0, with which the call passes unpinned; otherwise 0 throws. `answers`: a call whose
+   * result is certain gets it without a pin; this requires calls of `pinChangesRights` and `pinRestricts`.
+   * `writesResults`: these include results in the caller's memory; this requires calls of `pinProtectsMemory`. `killable`:
+   * only a fatal signal ends a caller's wait, so opens are answered, too.
    */
   startPins(
     listener: number,
     sealed: boolean,
     trustExecutions: boolean,
     audits: boolean,
-    answersFailures: boolean,
+    answers: boolean,
+    writesResults: boolean,
+    killable: boolean,
   ): number;
   /**
    * An outcome in the low 8 bits, an errno above. `pinArrival` returns `rooms` and `credentials`. If `rooms` is not 0, the stub
@@ -63,6 +67,8 @@ export interface PinnedCallFunctions {
   pinExecutes(tid: number): void;
   /** The thread's call changes its users, groups or capabilities; `ofOthers`: a root or a namespace, which others can share. */
   pinChangesRights(tid: number, ofOthers: boolean): void;
+  pinRestricts(): void;
+  pinProtectsMemory(): void;
   /** The policy's state has changed: calls that are prepared can have to be judged again. */
   pinChangesState(): void;
   /** The policy reads what changes without a judgement: to prepared calls, its state has always changed. */

@@ -1,10 +1,12 @@
 /**
- * Calls that fail by their path, under a policy that reads every path: the supervisor itself gives a certain errno
- * (native/addon/failing.c). It is the kernel's errno, also after a program has changed its rights.
+ * Calls that look up a path, under a policy that reads every path: the supervisor itself gives certain results
+ * (native/addon/answers.c, results.c). They are the kernel's, also after a program has changed its rights, for every buffer,
+ * and never more than the caller itself could reach.
  */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { asUser, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { portcullis } from "../support/run.ts";
@@ -32,14 +34,16 @@ beforeAll(async () => {
   // Root's capabilities alone lead into it.
   if (process.getuid?.() === 0) chownSync(join(folder, "closed"), 4711, 4711);
   chmodSync(join(folder, "closed"), 0o700);
+  writeFileSync(join(folder, "executable"), "#!/bin/true\n", { mode: 0o755 });
+  execFileSync("mkfifo", ["-m", "600", join(folder, "fifo")]);
   writeFileSync(policy, pinEverything("", new Set(["path"])));
 });
 
-const shared = ["none", "mounts", "child-mounts"] as const;
-const ofRoot = ["user", "real-user", "file-user", "capabilities", "thread", "root", "shared-root"] as const;
+const shared = ["none", "mounts", "child-mounts", "results", "restricted", "protected", "sealed"] as const;
+const ofRoot = ["traced", "user", "real-user", "file-user", "capabilities", "thread", "root", "shared-root"] as const;
 
 describe.each(users)("$name", ({ name, uid }) => {
-  it.each(name === "root" ? [...shared, ...ofRoot] : shared)("gives every errno of the kernel: %s", (scenario) => {
+  it.each(name === "root" ? [...shared, ...ofRoot] : shared)("gives every result of the kernel: %s", (scenario) => {
     const command = [victim("lookups"), scenario, folder];
     const words = uid === undefined ? command : asUser(ordinaryUser, ...command);
     const plain = spawnSync(words[0]!, words.slice(1), { encoding: "utf8", cwd: place });
@@ -48,4 +52,13 @@ describe.each(users)("$name", ({ name, uid }) => {
     expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
     expect(stdout.split("\n")).toEqual(plain.stdout.split("\n"));
   });
+});
+
+it("gives each thread its own files, while other calls are pinned", () => {
+  const script = fileURLToPath(new URL("many-files.mjs", import.meta.url));
+  for (let round = 0; round < 3; round++) {
+    const command = [process.execPath, script, join(place, `many-${round}`)];
+    const { stdout, stderr, status } = portcullis(["run", "-q", "-p", policy, "--", ...command]);
+    expect({ stdout, stderr, status }).toEqual({ stdout: "done\n", stderr: "", status: 0 });
+  }
 });

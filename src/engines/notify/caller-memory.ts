@@ -91,3 +91,10 @@ function recordedAs(shape: Shape): "text" | "address" | "structure" {
       return "structure";
   }
 }
+
+/** The flags in clone3's structure. */
+export function cloneFlagsIn([structure]: readonly Memory[]): bigint {
+  if (structure?.is !== "bytes") return 0n;
+  const { buffer, byteOffset, byteLength } = structure.bytes;
+  return new DataView(buffer, byteOffset, byteLength).getBigUint64(0, true);
+}

@@ -154,42 +154,37 @@ test("a policy is stored with its automata, so that a start does not compile the
   expect(observer.observe(4, read)).toEqual({ words: [0n, 1n] });
 });
 
-test("a policy about the object of a path supervises Landlock's restrictions", () => {
+const readingPath = (call: number, reads: ObservedWord["reads"], refused: readonly number[] = []) => {
   const at = { file: 0, line: 3, column: 5, length: 4 };
-  const restrict = number.landlockCreateRuleset + 2;
-  const asking = (reads: ObservedWord["reads"]) =>
-    programOf("resolved", {
-      observations: [
-        { name: "path", shape: { is: "path" }, sources: [{ number: 2, register: 0, length: undefined }], at },
-      ],
-      words: [{ observation: 0, reads }],
-      body: [
-        onCall(2, [when({ kind: "observed", word: 0 }, "equal", constant(0), [give(verdicts.deny)])]),
-        give(verdicts.allow),
-      ],
-    });
-  const supervised = (reads: ObservedWord["reads"]) => {
-    const leaf = notifyFilter(asking(reads), { mode: "quiet", armed: true }).split.get(restrict)!;
-    return leaf.kind === "leaf" && leaf.stateful.some(({ because }) => because === "restriction");
-  };
-  expect(supervised({ is: "resolved", objects: [{ is: "is", path: "/run/agent.sock" }] })).toBe(true);
-  expect(supervised({ is: "length" })).toBe(false);
-});
-
-test("only calls whose judgement can depend on the number of living processes wait for forks in flight", () => {
-  const limited = when(input("alive"), "less-unsigned", constant(9), [give(verdicts.allow)], [give(verdicts.deny)]);
-  const read = when(cellOf(0), "equal", constant(0), [give(verdicts.allow)], [give(verdicts.deny)]);
-  const program = programOf("counting", {
-    cells: [cell("most", "tree")],
+  return programOf("reading", {
+    observations: [
+      { name: "path", shape: { is: "path" }, sources: [{ number: call, register: 0, length: undefined }], at },
+    ],
+    words: [{ observation: 0, reads }],
     body: [
-      onCall(number.fork, [limited]),
-      onCall(number.getuid, [{ kind: "store", cell: 0, value: input("alive") }, give(verdicts.allow)]),
-      onCall(number.getppid, [read]),
+      ...refused.map((one) => onCall(one, [give(verdicts.deny)])),
+      onCall(call, [when({ kind: "observed", word: 0 }, "equal", constant(0), [give(verdicts.deny)])]),
       give(verdicts.allow),
     ],
   });
-  const { countingCalls } = compileForNotify(program).policy!;
-  expect([number.fork, number.getuid, number.getppid, number.sync].map((one) => countingCalls[one])).toEqual([
-    ...[1, 1, 0, 0],
-  ]);
+};
+const [open, mprotect, unlink] = [2, 10, 87];
+
+test("a policy supervises Landlock's restrictions if the supervisor may open for a caller", () => {
+  const restrict = number.landlockCreateRuleset + 2;
+  const supervised = (reads: ObservedWord["reads"], call: number) => {
+    const leaf = notifyFilter(readingPath(call, reads), { mode: "quiet", armed: true }).split.get(restrict)!;
+    return leaf.kind === "leaf" && leaf.stateful.some(({ because }) => because === "restriction");
+  };
+  expect(supervised({ is: "resolved", objects: [{ is: "is", path: "/run/agent.sock" }] }, open)).toBe(true);
+  expect(supervised({ is: "length" }, open)).toBe(true);
+  expect(supervised({ is: "length" }, unlink)).toBe(false);
+});
+
+test("results are written to callers' memory only if the policy never restricts its protection", () => {
+  const isFree = (call: number, ...refused: readonly number[]) =>
+    compileForNotify(readingPath(call, { is: "length" }, refused)).policy!.memoryIsFree;
+  expect(isFree(open)).toBe(true);
+  expect(isFree(open, mprotect)).toBe(false);
+  expect(isFree(unlink)).toBe(false);
 });

@@ -11,6 +11,7 @@ import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
 import { automataOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
+import { numberOf } from "../../linux/calls.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { splitReturnWord } from "../../linux/return-word.ts";
 import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
@@ -62,6 +63,7 @@ export function compileForNotify(
       program.observations.length + program.rooms.length > 0 ? hinderedOwnCalls(program, quiet.split) : [],
     stallingCalls:
       program.observations.length > 0 ? passingOf(stallingNumbers(program.architecture), program, quiet.split) : [],
+    memoryIsFree: followsRights(program) && leavesMemoryFree(program, quiet.split),
     needs,
     calls: traitsOf(program, needs),
     countingCalls: countingOf(program, needs, quiet.split),
@@ -118,6 +120,22 @@ function countingOf({ admission }: Program, needs: Needs, split: SplitPolicy): U
       counting[number] = 1;
   }
   return counting;
+}
+
+/** The calls with which a process makes its memory writable or executable. */
+const memoryCalls = ["mmap", "mprotect", "pkey_mprotect", "mremap", "remap_file_pages", "shmat", "personality"];
+
+/** Whether the policy always allows them. Then a write to protected memory gives a process nothing (native/addon/results.c). */
+function leavesMemoryFree(program: Program, split: SplitPolicy): boolean {
+  return memoryCalls.every((name) => {
+    const number = numberOf(name, program.architecture);
+    if (number === undefined) return true;
+    const decision = split.get(number);
+    if (decision === undefined) return false;
+    return [...leavesOf(new Map([[number, decision]]))].every(({ possible }) =>
+      possible.every((verdict) => program.verdicts[verdict]!.action === "allow"),
+    );
+  });
 }
 
 /** The calls of these that the policy may allow. */

@@ -12,13 +12,14 @@ export const notifyProfile = {
     const { births, threads } = needsOf(program);
     // A process's Landlock domain is not visible. So the supervisor follows the processes with one, and their children.
     const holds = asksForObjects(program);
+    const followed = followsRights(program);
     // A thread other than the leader that executes a program takes over the leader's id and has the same state as before,
     // so the supervisor must follow executions.
     return {
       superviseProcessCreation: births || holds,
       superviseExecution: threads,
-      superviseRestriction: holds,
-      superviseRights: followsRights(program),
+      superviseRestriction: holds || followed,
+      superviseRights: followed,
     };
   },
   asks: true,

@@ -40,7 +40,7 @@ export function needsOf(program: Program): Needs {
   };
 }
 
-/** Whether rights are followed. With known rights, calls that fail by their path need no pin (native/addon/failing.c). */
+/** Whether rights are followed. With known rights, calls whose result is certain need no pin (native/addon/answers.c). */
 export function followsRights({ observations, architecture }: Program): boolean {
   const looking = lookingNumbers(architecture);
   return observations.some(({ sources }) => sources.some(({ number }) => looking.includes(number)));

@@ -34,6 +34,8 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly hinderedOwnCalls: readonly string[];
   /** Allowed calls with which the tree can get memory whose reads never end (pin/stalling.ts): the filter asks about them. */
   readonly stallingCalls: readonly number[];
+  /** Whether each process is free to make its memory writable and executable, unless it gives that up (PR_SET_MDWE). */
+  readonly memoryIsFree: boolean;
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;

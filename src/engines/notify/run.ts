@@ -118,6 +118,7 @@ class Run {
     const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
       reportsEnds,
       stalling: this.#policy.stallingCalls,
+      memoryIsFree: this.#policy.memoryIsFree,
     });
     return behind([...protection, ...own], filter);
   }
@@ -181,8 +182,10 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
-    const { mode, needs, calls, countingCalls, memory, rooms, readOnlyProc, description, step } = this.#policy;
-    const policy = { mode, needs, calls, countingCalls, memory, rooms, readOnlyProc, description, step };
+    const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc } = this.#policy;
+    const { description, step } = this.#policy;
+    const judged = { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc };
+    const policy = { ...judged, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const { kernel = "present", interruptsForks = false, status } = this.#options;

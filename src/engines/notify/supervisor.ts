@@ -9,7 +9,7 @@ import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
 import type { FollowObstacle, HoldObstacle, RecordedMemory, Refusal } from "../../events/record.ts";
-import { type Memory, Observer as MemoryObserver } from "../../ir/observe.ts";
+import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -22,7 +22,7 @@ import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
-import { readMemory, recordedMemory } from "./caller-memory.ts";
+import { cloneFlagsIn, readMemory, recordedMemory } from "./caller-memory.ts";
 import { CountingCalls } from "./counting.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { Following } from "./following.ts";
@@ -35,6 +35,7 @@ import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { passedAsPrepared } from "./pin/passed-calls.ts";
 import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
+import { Premises } from "./pin/premises.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { mayStallAtStart, mayStallBy } from "./pin/stalling.ts";
 import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
@@ -54,7 +55,8 @@ const traceInterval = 0.1;
 export interface SupervisorOptions {
   readonly policy: Pick<
     NotifyPolicy,
-    "mode" | "needs" | "calls" | "countingCalls" | "memory" | "rooms" | "readOnlyProc" | "description"
+    | ("mode" | "needs" | "calls" | "countingCalls" | "memoryIsFree")
+    | ("memory" | "rooms" | "readOnlyProc" | "description")
   > & {
     readonly step: CompiledStep;
   };
@@ -73,13 +75,6 @@ export interface SupervisorOptions {
 
 /** Use the features of this kernel, or only those of Linux 5.9. */
 export type KernelFeatures = "present" | "oldest";
-
-/** The flags in clone3's structure. */
-function cloneFlagsIn([structure]: readonly Memory[]): bigint {
-  if (structure?.is !== "bytes") return 0n;
-  const { buffer, byteOffset, byteLength } = structure.bytes;
-  return new DataView(buffer, byteOffset, byteLength).getBigUint64(0, true);
-}
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -103,6 +98,7 @@ export class Supervisor {
   readonly #state: StateWatch | undefined;
   /** Undefined if the policy neither reads memory of its callers nor has rooms. */
   readonly #pinning: Pinning | undefined;
+  readonly #premises: Premises | undefined;
   /** Undefined if the policy has no rooms, and in an audit, which enforces nothing. */
   readonly #admission: Admission | undefined;
   readonly #observer: MemoryObserver;
@@ -140,6 +136,7 @@ export class Supervisor {
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
     const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
+    const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     this.#pinning =
       observes || holdsRooms
         ? new Pinning(listener, {
@@ -147,11 +144,13 @@ export class Supervisor {
             executionsAreReported: true,
             rightsAreReported:
               kernel === "present" && policy.calls.some((traits) => (traits & callTrait.changesRoot) !== 0),
+            memoryIsFree: policy.memoryIsFree,
+            isKillable,
             audits: policy.mode === "audit",
           })
         : undefined;
+    this.#premises = this.#pinning && new Premises(this.#pinning, description.architecture);
     this.#state = this.#pinning === undefined ? undefined : new StateWatch(this.#memory);
-    const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     this.#objects = asksForObjects(policy.memory)
       ? new ServedCalls(listener, policy.memory, {
           architecture: description.architecture,
@@ -395,6 +394,7 @@ export class Supervisor {
       memory.setAlive(this.#registry.alive + this.#preparedForks.size);
     }
 
+    this.#premises?.meets(number, (index) => memory.argument(index));
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
     const observations = this.#observer.of(number);
     if (observations.length > 0) {

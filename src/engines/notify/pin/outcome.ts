@@ -5,13 +5,15 @@ import type { FollowObstacle, PinObstacle } from "../../../events/record.ts";
  * The addon's numbers (enum outcome in native/addon/pin.h). From `noTrace` on they are those of the obstacles, in the order
  * of `pinObstacles`.
  */
-export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, fails: 15 } as const;
+export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, hasResult: 15 } as const;
 
 export type PinOutcome =
   /** The caller makes its call; the call's second notification is `prepared`. */
   | { readonly kind: "prepared" }
   /** The policy's refusal, or the errno with which the kernel's own copy or walk would have failed. */
   | { readonly kind: "refused"; readonly errno: number }
+  /** The supervisor has given the call its successful result, which the caller's own call would have had. */
+  | { readonly kind: "answered" }
   /** A thread reads more of the caller's memory. The call has no answer yet, and comes again. */
   | { readonly kind: "reading" }
   /** A signal came first. The call comes again (a new event), or has returned EINTR. */

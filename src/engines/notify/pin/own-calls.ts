@@ -11,6 +11,9 @@
  * | mseal | the address is the stub's |
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
  *
+ * While a process is free to make its memory writable, the filter also asks about the calls with which it gives that up
+ * (premises.ts).
+ *
  * Another mark of close(2) reports the end of a call that held a room (native/addon/machine.c, REPORTS_END). The filter
  * always asks about that call.
  */
@@ -21,6 +24,7 @@ import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
+import { type ArgumentTest, protectingCalls } from "./protecting-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
@@ -31,10 +35,11 @@ export const closeMark = 0x7063_7573;
 export const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
 
-/** A test that the word at `at` is one of these values. */
+/** A test that the word at `at` is one of these values, or with `isNot` none of them. */
 interface Condition {
   readonly at: number;
   readonly values: readonly number[];
+  readonly isNot?: boolean;
 }
 
 const half = (argument: number, which: "low" | "high", ...values: readonly number[]): Condition => ({
@@ -58,6 +63,11 @@ export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly
   });
 }
 
+const conditionOf = ({ argument, half: which, is, isNot }: ArgumentTest): Condition =>
+  is === undefined
+    ? { at: argumentOffset(argument, which), values: isNot ?? [], isNot: true }
+    : half(argument, which, ...is);
+
 function block(number: number, tests: readonly Condition[]): readonly ClassicInstruction[] {
   return askedWhere([{ at: offset.number, values: [number] }, ...tests]);
 }
@@ -70,12 +80,13 @@ function askedAbout(numbers: readonly number[]): readonly ClassicInstruction[] {
 function askedWhere(all: readonly Condition[]): readonly ClassicInstruction[] {
   const body: ClassicInstruction[] = [];
   const length = all.reduce((sum, { values }) => sum + 1 + values.length, 1);
-  for (const { at, values } of all) {
+  for (const { at, values, isNot = false } of all) {
     body.push({ code: opcode.load, jt: 0, jf: 0, k: at });
     values.forEach((k, index) => {
-      const isLast = index === values.length - 1;
-      const jf = isLast ? length - body.length - 1 : 0;
-      body.push({ code: opcode.jumpEqual, jt: values.length - 1 - index, jf, k });
+      const remaining = values.length - 1 - index;
+      const toEnd = length - body.length - 1;
+      const [jt, jf] = isNot ? [toEnd, 0] : [remaining, remaining === 0 ? toEnd : 0];
+      body.push({ code: opcode.jumpEqual, jt, jf, k });
     });
   }
   body.push({ code: opcode.return, jt: 0, jf: 0, k: returnWord("USER_NOTIF") });
@@ -86,13 +97,21 @@ function askedWhere(all: readonly Condition[]): readonly ClassicInstruction[] {
 export function ownCallRules(
   architecture: ArchitectureName,
   calls: readonly string[],
-  { reportsEnds, stalling }: { readonly reportsEnds: boolean; readonly stalling: readonly number[] },
+  {
+    reportsEnds,
+    stalling,
+    memoryIsFree,
+  }: { readonly reportsEnds: boolean; readonly stalling: readonly number[]; readonly memoryIsFree: boolean },
 ): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
     const number = numberOf(call, architecture);
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
   if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
+  if (memoryIsFree) {
+    for (const [number, anyOf] of protectingCalls(architecture))
+      for (const tests of anyOf) blocks.push(...block(number, tests.map(conditionOf)));
+  }
   if (stalling.length > 0) blocks.push(...askedAbout(stalling));
   if (blocks.length === 0) return [];
   return [

@@ -1,45 +1,15 @@
 /** Runs the rules that protect the window in an interpreter of classic BPF: the calls that they refuse, at each boundary. */
 import { describe, expect, it } from "vitest";
-import { argumentOffset, type ClassicInstruction, offset } from "../../../compile/classic/instruction.ts";
+import { argumentOffset, offset } from "../../../compile/classic/instruction.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
+import { returns, runs } from "./testing/rules.ts";
 import { windowRange, windowRules } from "./window-rules.ts";
 
 const { start, end } = windowRange;
 
-function refuses(call: string, ...registers: readonly (number | bigint)[]): boolean {
-  const data = new DataView(new ArrayBuffer(64));
-  data.setUint32(offset.number, numberOf(call, "x86_64")!, true);
-  data.setUint32(offset.architecture, auditArchitecture.x86_64, true);
-  registers.forEach((value, index) => {
-    data.setBigUint64(argumentOffset(index, "low"), BigInt.asUintN(64, BigInt(value)), true);
-  });
-  return runs(windowRules("x86_64"), data);
-}
-
-/** True if it returns; false if it continues behind its end. */
-function runs(program: readonly ClassicInstruction[], data: DataView): boolean {
-  let [a, x, at] = [0, 0, 0];
-  for (; at < program.length; at++) {
-    const { code, jt, jf, k } = program[at]!;
-    const skip = (holds: boolean): void => {
-      at += holds ? jt : jf;
-    };
-    if (code === 0x20) a = data.getUint32(k, true);
-    else if (code === 0x54) a = (a & k) >>> 0;
-    else if (code === 0x07) x = a;
-    else if (code === 0x0c) a = (a + x) >>> 0;
-    else if (code === 0x05) at += k;
-    else if (code === 0x15) skip(a === k);
-    else if (code === 0x25) skip(a > k);
-    else if (code === 0x35) skip(a >= k);
-    else if (code === 0x45) skip((a & k) !== 0);
-    else if (code === 0x06) return true;
-    else throw new Error(`no instruction ${code}`);
-  }
-  expect(at, "it continues exactly behind its end").toBe(program.length);
-  return false;
-}
+const refuses = (call: string, ...registers: readonly (number | bigint)[]): boolean =>
+  returns(windowRules("x86_64"), call, registers);
 
 describe("the rules that protect the window", () => {
   const page = 0x1000;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writes the result of an answered call to the caller's memory.
+ *
+ * process_vm_writev(2) takes a thread's id, which another process can have if the caller is killed between a check and the
+ * write. A descriptor of /proc/TID/mem belongs to one address space for ever: if the caller still waits after it was
+ * opened, it is the caller's. An execution replaces the address space, so a process's descriptors are valid for one epoch.
+ *
+ * A write to /proc/TID/mem ignores the protection of private memory (FOLL_FORCE, fs/proc/base.c, mem_rw(), 6.18), where
+ * the kernel's own copy gives EFAULT. So the mapping is queried first (PROCMAP_QUERY, Linux 6.11). Another thread can change
+ * it in between; then the bytes reach memory that the process cannot write. A process can make each such page writable by
+ * itself, unless the policy, its own calls (src/engines/notify/pin/protecting-calls.ts) or a security module prevents it
+ * (SELinux does with execmod): then no result is written. AppArmor has no rule about that.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "objects.h"
+#include "pins.h"
+
+/* include/uapi/linux/fs.h */
+struct map_query {
+  uint64_t size, flags, address, start, end, protection, page_size, offset, inode;
+  uint32_t major, minor, name_size, build_id_size;
+  uint64_t name, build_id;
+};
+enum { IS_WRITABLE = 2 /* PROCMAP_QUERY_VMA_WRITABLE */, MOST_KNOWN = 256 };
+#define QUERY_MAP _IOWR('f', 17, struct map_query)
+
+void forget_memory(struct pins *own, struct process *process) {
+  if (!process->is_open) return;
+  close(process->memory);
+  close(process->maps);
+  process->is_open = false;
+  own->known_memories--;
+}
+
+static int open_of(pid_t tid, const char *name, int flags) {
+  char path[40];
+  snprintf(path, sizeof path, "/proc/%d/%s", tid, name);
+  return open(path, flags | O_CLOEXEC);
+}
+
+static bool know_memory(struct pins *own, struct process *process, const struct seccomp_notif *call) {
+  if (process->is_open && process->memory_epoch == process->epoch) return true;
+  forget_memory(own, process);
+  if (own->known_memories == MOST_KNOWN) return false;
+  process->memory = open_of((pid_t)call->pid, "mem", O_WRONLY);
+  if (process->memory < 0) return false;
+  process->maps = open_of((pid_t)call->pid, "maps", O_RDONLY);
+  if (process->maps < 0) {
+    close(process->memory);
+    return false;
+  }
+  process->is_open = true;
+  process->memory_epoch = process->epoch;
+  own->known_memories++;
+  if (still_waits(own, call)) return true;
+  forget_memory(own, process);
+  return false;
+}
+
+static bool is_writable(int maps, uint64_t from, uint64_t to) {
+  while (from < to) {
+    struct map_query query = {.size = sizeof query, .address = from};
+    if (ioctl(maps, QUERY_MAP, &query) != 0 || (query.protection & IS_WRITABLE) == 0) return false;
+    from = query.end;
+  }
+  return true;
+}
+
+static bool protects_memory(const struct self *self) {
+  return has_label(self) && (!self->has_label[APPARMOR] || self->has_label[SMACK]);
+}
+
+bool write_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
+                  const void *bytes, size_t size) {
+  struct process *process = thread->process;
+  if (!own->writes_results || own->reads_apart || protects_memory(own->self)) return false;
+  if (address > INT64_MAX - size) return false;
+  if (!know_memory(own, process, call) || !is_writable(process->maps, address, address + size)) return false;
+  return pwrite(process->memory, bytes, size, (off_t)address) == (ssize_t)size;
+}

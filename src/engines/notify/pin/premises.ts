@@ -1,0 +1,27 @@
+/**
+ * Calls with which a process of the tree ends a premise of results that are given without a pin (native/addon/answers.c,
+ * results.c). None of their effects can be seen from outside, and later children inherit them.
+ */
+import type { ArchitectureName } from "../../../linux/architecture.ts";
+import { callNumber } from "../../../linux/call-numbers.ts";
+import type { Pinning } from "./pinning.ts";
+import { type ArgumentTest, holds, protectingCalls } from "./protecting-calls.ts";
+
+export class Premises {
+  readonly #pinning: Pick<Pinning, "restricts" | "protectsMemory">;
+  readonly #restricts: number;
+  readonly #protecting: ReadonlyMap<number, readonly (readonly ArgumentTest[])[]>;
+
+  constructor(pinning: Pick<Pinning, "restricts" | "protectsMemory">, architecture: ArchitectureName) {
+    this.#pinning = pinning;
+    this.#restricts = callNumber("landlock_restrict_self", architecture);
+    this.#protecting = new Map(protectingCalls(architecture));
+  }
+
+  /** The call may be about to pass. */
+  meets(number: number, argumentOf: (index: number) => bigint): void {
+    if (number === this.#restricts) this.#pinning.restricts();
+    const anyOf = this.#protecting.get(number);
+    if (anyOf?.some((tests) => tests.every((test) => holds(test, argumentOf))) === true) this.#pinning.protectsMemory();
+  }
+}

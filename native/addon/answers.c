@@ -79,7 +79,7 @@ static bool opens(struct way *way, uint64_t flags) {
 static bool reads_link(struct way *way, uint64_t result, uint64_t size) {
   way->purpose = READS_LINK;
   way->result = result;
-  way->size = size;
+  way->size = (unsigned)size; /* the kernel takes an int */
   way->no_follow = true;
   return (int)size > 0;
 }

@@ -54,6 +54,20 @@ describe.each(users)("$name", ({ name, uid }) => {
   });
 });
 
+/** Of the victim `answers`. */
+const situations = ["link-size"] as const;
+
+describe.each(users)("$name", ({ uid }) => {
+  it.each(situations)("gives every result of the kernel: %s", (situation) => {
+    const command = [victim("answers"), situation, folder];
+    const words = uid === undefined ? command : asUser(ordinaryUser, ...command);
+    const plain = spawnSync(words[0]!, words.slice(1), { encoding: "utf8", cwd: place });
+    expect(plain.status).toBe(0);
+    const { stdout, stderr, status } = portcullis(["run", "-q", "-p", policy, "--", ...words]);
+    expect({ stdout, stderr, status }).toEqual({ stdout: plain.stdout, stderr: "", status: 0 });
+  });
+});
+
 it("gives each thread its own files, while other calls are pinned", () => {
   const script = fileURLToPath(new URL("many-files.mjs", import.meta.url));
   for (let round = 0; round < 3; round++) {

@@ -4,6 +4,9 @@
  * leads to no object, mkdir(2) finds an object, stat(2), access(2), readlink(2), and an open for reading of a file or a
  * directory. Most calls with a path that compilers and interpreters make are such calls.
  *
+ * A process gets such results only once it has its window, unless it cannot be traced. Otherwise it could need the window
+ * first when it has no descriptor left, or when a filter of its own refuses the calls that map it.
+ *
  * The result is that of the caller's own walk. The path is walked here only for a caller with our rights, root and mounts
  * (caller.c), and only within one mount, neither procfs nor behind a magic link. A call whose result is uncertain, or whose
  * walk could wait (RESOLVE_CACHED, Linux 5.12), is pinned.
@@ -261,8 +264,12 @@ static enum answer use(struct pins *own, struct thread *thread, const struct sec
 }
 
 static enum answer look_up(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
-                           const struct way *way, const char *path, int *error) {
+                           const struct way *way, const char *path, bool has_window, int *error) {
   int object = walk(own->self, (pid_t)call->pid, way, path);
+  if (object >= 0 && !has_window) {
+    close(object);
+    return NO_ANSWER;
+  }
   if (object >= 0) {
     enum answer answer = use(own, thread, call, way, object, error);
     close(object);
@@ -276,7 +283,7 @@ static enum answer look_up(struct pins *own, struct thread *thread, const struct
 }
 
 enum answer answer_by_path(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
-                           const struct image *image, int *error) {
+                           const struct image *image, bool has_window, int *error) {
   struct way way;
   if (own->self == NULL || image->rooms != 0 || !way_of(&call->data, &way)) return NO_ANSWER;
   const int32_t at = image->registers[way.path];
@@ -288,7 +295,7 @@ enum answer answer_by_path(struct pins *own, struct thread *thread, const struct
   if (way.is_real && !own->self->is_real) return NO_ANSWER;
   if (thread->vain >= VAIN && ++thread->vain % INTERVAL != 0) return NO_ANSWER;
   if (!has_our_rights(own, thread)) return NO_ANSWER;
-  return look_up(own, thread, call, &way, path, error);
+  return look_up(own, thread, call, &way, path, has_window, error);
 }
 
 bool pin_knows_rights(struct pins *own, pid_t tid) {

@@ -266,6 +266,16 @@ static int give(struct pins *own, const struct seccomp_notif *call, int descript
   return add_descriptor(own->listener, &order);
 }
 
+static bool gives_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+                         const struct image *image, bool has_window, enum outcome *outcome, int *error) {
+  const enum answer answered = answer_by_path(own, thread, call, image, has_window, error);
+  if (answered == NO_ANSWER) return false;
+  thread->interrupted = 0;
+  thread->given_up = PREPARED;
+  *outcome = answered == HAS_ANSWER ? HAS_RESULT : GONE;
+  return true;
+}
+
 enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,
                       int *error) {
   pid_t tid = (pid_t)call->pid;
@@ -277,12 +287,9 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   struct thread *thread = enter_thread(own, tid, error);
   if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error) : GONE, refusal);
   has_executed(thread);
-  const enum answer answered = answer_by_path(own, thread, call, image, error);
-  if (answered != NO_ANSWER) {
-    thread->interrupted = 0;
-    thread->given_up = PREPARED;
-    return answered == HAS_ANSWER ? HAS_RESULT : GONE;
-  }
+  enum outcome result = GONE;
+  const bool has_window = is_trusted(own, thread);
+  if (gives_result(own, thread, call, image, has_window, &result, error)) return result;
   if (thread->interrupted > PATIENCE) {
     thread->interrupted = 0;
     return refuse(own, call, STARVED, refusal == 0 ? 0 : EINTR);
@@ -294,13 +301,15 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
     if (refusal == 0) return refuse(own, call, why, 0);
   }
 
-  enum sight sight = is_trusted(own, thread) ? WHOLE : look(own, thread);
+  enum sight sight = has_window ? WHOLE : look(own, thread);
   if (sight == UNREADABLE) *error = errno;
+  if (!has_window && sight == WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
   if (sight == UNREADABLE) return refuse(own, call, of_errno(*error), refusal);
   if (sight == UNSEALED) return refuse(own, call, NOT_PROTECTED, refusal);
   if (sight == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
 
   *error = seize(tid);
+  if (*error != 0 && sight != WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
   /* A thread that is about to end cannot be traced either. */
   if (*error != 0) return *error == ESRCH || !still_waits(own, call) ? refuse(own, call, GONE, refusal) : NO_TRACE;
 

@@ -119,9 +119,12 @@ bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t argu
 /* ── Calls that are answered without a pin (answers.c) ───────────────────────────────────────────────────────────── */
 
 enum answer { NO_ANSWER, HAS_ANSWER, CALLER_IS_GONE };
-/* With HAS_ANSWER, `error` is the positive errno that the call has returned, or unchanged. */
+/*
+ * With HAS_ANSWER, `error` is the positive errno that the call has returned, or unchanged. Without `has_window`, only a
+ * path that leads to no object gives an answer.
+ */
 enum answer answer_by_path(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
-                           const struct image *image, int *error);
+                           const struct image *image, bool has_window, int *error);
 void start_walking(struct pins *own);
 void stop_walking(struct pins *own);
 

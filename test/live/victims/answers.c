@@ -6,6 +6,11 @@
 #include "victim.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { TIMES = 3, FILLED = 0xaa };
@@ -13,7 +18,8 @@ enum { TIMES = 3, FILLED = 0xaa };
 static unsigned char buffer[4096];
 
 /* The kernel takes the size as an int. */
-static void read_links(void) {
+static void read_links(const char *folder) {
+  if (chdir(folder) != 0) exit(125);
   for (int again = 0; again < TIMES; again++) {
     memset(buffer, 0, sizeof buffer);
     const long length = result_of(syscall(SYS_readlink, "absolute", buffer, 0x100000003));
@@ -22,18 +28,82 @@ static void read_links(void) {
   }
 }
 
+#define ALLOWED(number) \
+  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+/* A child is a new address space, as a program is, and its first calls read, as a program's dynamic loader does. */
+static void run_in_child(void (*run)(const char *folder), const char *folder) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/file", folder);
+  close(open(path, O_RDONLY));
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (int again = 0; again < TIMES; again++) close(open(path, O_RDONLY));
+    run(folder);
+    fflush(stdout);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  printf("ended %x\n", status);
+}
+
+/* A filter of its own kills the process for a call that a pin would need for the first time. */
+static void confine(const char *folder) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      ALLOWED(SYS_openat),
+      ALLOWED(SYS_unlinkat),
+      ALLOWED(SYS_read),
+      ALLOWED(SYS_write),
+      ALLOWED(SYS_close),
+      ALLOWED(SYS_exit_group),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  const struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  char path[512];
+  snprintf(path, sizeof path, "%s/missing", folder);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  printf("filter %ld\n", result_of(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)));
+  printf("open %ld\n", result_of(syscall(SYS_openat, AT_FDCWD, path, O_WRONLY)));
+  printf("unlink %ld\n", result_of(syscall(SYS_unlinkat, AT_FDCWD, path, 0)));
+}
+
+/* Without a descriptor, no window can be made. */
+static void fill(const char *folder) {
+  const struct rlimit limit = {32, 32};
+  char path[512];
+  setrlimit(RLIMIT_NOFILE, &limit);
+  while (dup(0) >= 0) {
+  }
+  for (int again = 0; again < TIMES; again++) {
+    snprintf(path, sizeof path, "%s/missing", folder);
+    printf("unlink %ld\n", result_of(unlink(path)));
+    printf("access %ld\n", result_of(access(path, F_OK)));
+    snprintf(path, sizeof path, "%s/file", folder);
+    printf("open %ld\n", result_of(open(path, O_RDONLY)));
+    printf("open for writing %ld\n", result_of(open(path, O_WRONLY)));
+  }
+}
+
+static void confine_itself(const char *folder) { run_in_child(confine, folder); }
+static void fill_table(const char *folder) { run_in_child(fill, folder); }
+
 static const struct {
   const char *name;
-  void (*run)(void);
+  void (*run)(const char *folder);
 } scenarios[] = {
     {"link-size", read_links},
+    {"own-filter", confine_itself},
+    {"full-table", fill_table},
 };
 
 int main(int argc, char **argv) {
-  if (argc != 3 || chdir(argv[2]) != 0) return 125;
+  if (argc != 3) return 125;
   setvbuf(stdout, NULL, _IOFBF, 1 << 16);
   for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
-    if (!strcmp(argv[1], scenarios[i].name)) scenarios[i].run();
+    if (!strcmp(argv[1], scenarios[i].name)) scenarios[i].run(argv[2]);
   fflush(stdout);
   return 0;
 }

@@ -47,6 +47,7 @@ struct way {
   int path, directory; /* arguments */
   enum purpose purpose;
   bool no_follow;
+  bool opens;      /* the call returns a descriptor, which the kernel reserves before it looks up the path */
   bool is_real;    /* ACCESSES: with the real users and groups */
   uint64_t flags;  /* READS: of open(2); STATS_MORE, ACCESSES: the flags about the result */
   unsigned mode;   /* ACCESSES: the mode; STATS_MORE: the mask */
@@ -73,6 +74,7 @@ static bool stats_more(struct way *way, uint64_t flags, uint64_t mask, uint64_t 
 
 /* Of O_PATH and of the flags that change the file or its status flags, F_GETFL would show a difference. */
 static bool opens(struct way *way, uint64_t flags) {
+  way->opens = true;
   way->no_follow = (flags & O_NOFOLLOW) != 0;
   way->flags = flags;
   if ((flags & ~(uint64_t)(O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_DIRECTORY)) == 0) way->purpose = READS;
@@ -278,6 +280,7 @@ static enum answer look_up(struct pins *own, struct thread *thread, const struct
   }
   /* mkdir(2) needs all but the last name. */
   if ((object != -ENOENT && object != -ENOTDIR) || way->purpose == MAKES_DIRECTORY) return NO_ANSWER;
+  if (way->opens && !has_free_descriptor(own->self, (pid_t)call->pid)) return NO_ANSWER;
   *error = -object;
   return answer_of(own, call, *error);
 }

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -259,6 +261,25 @@ bool know_caller(const struct self *self, pid_t tid, struct caller *caller, stru
   char status[STATUS_BYTES];
   *caller = (struct caller){.tid = tid};
   return compare(self, caller, status, failure);
+}
+
+/* The size of its table, which is never less than the number of its descriptors. */
+static long descriptors_at_most(const struct self *self, pid_t tid) {
+  char path[PATH_BYTES], status[STATUS_BYTES];
+  snprintf(path, sizeof path, "%d/status", tid);
+  return read_text(self->proc, path, status, sizeof status) < 0 ? -1 : number_in(status, "FDSize", 10);
+}
+
+bool has_free_descriptor(const struct self *self, pid_t tid) {
+  char path[PATH_BYTES];
+  struct statx found;
+  struct rlimit limit;
+  snprintf(path, sizeof path, "%d/fd", tid);
+  if (syscall(SYS_prlimit64, tid, RLIMIT_NOFILE, NULL, &limit) != 0) return false;
+  if (statx(self->proc, path, AT_NO_AUTOMOUNT, STATX_SIZE, &found) != 0) return false;
+  /* Since Linux 6.2 the size is the number of descriptors. */
+  const long count = found.stx_size > 0 ? (long)found.stx_size : descriptors_at_most(self, tid);
+  return count >= 0 && (rlim_t)count < limit.rlim_cur;
 }
 
 bool has_own_namespaces(const struct self *self, pid_t tid) {

@@ -99,6 +99,8 @@ int shares_terminal(const struct self *self, pid_t tid);
 bool has_label(const struct self *self);
 /* Whether the security modules have the same labels for the thread as for us. Only the thread itself changes its label. */
 bool has_our_labels(const struct self *self, pid_t tid);
+/* Whether a descriptor can be added to the thread's table. False if that is unknown. */
+bool has_free_descriptor(const struct self *self, pid_t tid);
 /* True if a signal is pending that interrupts the thread's call. */
 bool has_signal(const struct self *self, pid_t tid);
 /* Whether lookups in a file system of this type never wait for a file server. */

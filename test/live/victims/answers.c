@@ -74,11 +74,15 @@ static void confine(const char *folder) {
 static void fill(const char *folder) {
   const struct rlimit limit = {32, 32};
   char path[512];
+  snprintf(path, sizeof path, "%s/missing", folder);
+  for (int again = 0; again < TIMES; again++) printf("open %ld\n", result_of(open(path, O_RDONLY)));
   setrlimit(RLIMIT_NOFILE, &limit);
   while (dup(0) >= 0) {
   }
   for (int again = 0; again < TIMES; again++) {
     snprintf(path, sizeof path, "%s/missing", folder);
+    printf("open a missing file %ld\n", result_of(open(path, O_RDONLY)));
+    printf("open it for writing %ld\n", result_of(openat(AT_FDCWD, path, O_WRONLY)));
     printf("unlink %ld\n", result_of(unlink(path)));
     printf("access %ld\n", result_of(access(path, F_OK)));
     snprintf(path, sizeof path, "%s/file", folder);

@@ -263,12 +263,14 @@ bool know_caller(const struct self *self, pid_t tid, struct caller *caller, stru
   return compare(self, caller, status, failure);
 }
 
-/* The size of its table, which is never less than the number of its descriptors. */
-static long descriptors_at_most(const struct self *self, pid_t tid) {
+/* A decimal number of the thread's status, or −1. */
+static long number_of_status(const struct self *self, pid_t tid, const char *name) {
   char path[PATH_BYTES], status[STATUS_BYTES];
   snprintf(path, sizeof path, "%d/status", tid);
-  return read_text(self->proc, path, status, sizeof status) < 0 ? -1 : number_in(status, "FDSize", 10);
+  return read_text(self->proc, path, status, sizeof status) < 0 ? -1 : number_in(status, name, 10);
 }
+
+pid_t parent_process(const struct self *self, pid_t tid) { return (pid_t)number_of_status(self, tid, "PPid"); }
 
 bool has_free_descriptor(const struct self *self, pid_t tid) {
   char path[PATH_BYTES];
@@ -277,8 +279,8 @@ bool has_free_descriptor(const struct self *self, pid_t tid) {
   snprintf(path, sizeof path, "%d/fd", tid);
   if (syscall(SYS_prlimit64, tid, RLIMIT_NOFILE, NULL, &limit) != 0) return false;
   if (statx(self->proc, path, AT_NO_AUTOMOUNT, STATX_SIZE, &found) != 0) return false;
-  /* Since Linux 6.2 the size is the number of descriptors. */
-  const long count = found.stx_size > 0 ? (long)found.stx_size : descriptors_at_most(self, tid);
+  /* Since Linux 6.2 the size is the number of descriptors. The size of the table is never less than that. */
+  const long count = found.stx_size > 0 ? (long)found.stx_size : number_of_status(self, tid, "FDSize");
   return count >= 0 && (rlim_t)count < limit.rlim_cur;
 }
 

@@ -99,6 +99,8 @@ int shares_terminal(const struct self *self, pid_t tid);
 bool has_label(const struct self *self);
 /* Whether the security modules have the same labels for the thread as for us. Only the thread itself changes its label. */
 bool has_our_labels(const struct self *self, pid_t tid);
+/* The parent of the thread's process; 0 if it is not visible, negative if it is unknown. */
+pid_t parent_process(const struct self *self, pid_t tid);
 /* Whether a descriptor can be added to the thread's table. False if that is unknown. */
 bool has_free_descriptor(const struct self *self, pid_t tid);
 /* True if a signal is pending that interrupts the thread's call. */

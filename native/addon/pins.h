@@ -38,6 +38,7 @@ struct process {
   unsigned epoch;     /* counts executions that may have succeeded; each can have removed the window */
   bool is_open;       /* `memory` and `maps` are descriptors of its address space in this epoch (results.c) */
   int memory, maps;
+  bool shares_memory; /* with its parent, in this epoch */
   unsigned memory_epoch;
   struct process *next;
 };

@@ -6,6 +6,10 @@
  * write. A descriptor of /proc/TID/mem belongs to one address space for ever: if the caller still waits after it was
  * opened, it is the caller's. An execution replaces the address space, so a process's descriptors are valid for one epoch.
  *
+ * A caller can be killed after the check. Then the write reaches memory that no program uses any more, unless another
+ * process has it, too (CLONE_VM): a parent that waits in vfork(2) goes on at once, on the same stack. So nothing is written
+ * for a process that shares the memory of its parent.
+ *
  * A write to /proc/TID/mem ignores the protection of private memory (FOLL_FORCE, fs/proc/base.c, mem_rw(), 6.18), where
  * the kernel's own copy gives EFAULT. So the mapping is queried first (PROCMAP_QUERY, Linux 6.11). Another thread can change
  * it in between; then the bytes reach memory that the process cannot write. A process can make each such page writable by
@@ -18,6 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "objects.h"
@@ -46,10 +51,23 @@ static int open_of(pid_t tid, const char *name, int flags) {
   return open(path, flags | O_CLOEXEC);
 }
 
+/* True, too, if the kernel cannot say it. A parent that is not ours to look at has other rights. */
+static bool shares_memory(const struct self *self, pid_t tid) {
+  enum { KCMP_VM = 1 };
+  const pid_t parent = parent_process(self, tid);
+  if (parent <= 0) return parent < 0;
+  const long order = syscall(SYS_kcmp, tid, parent, KCMP_VM, 0, 0);
+  return order < 0 ? errno == ENOSYS : order == 0;
+}
+
 static bool know_memory(struct pins *own, struct process *process, const struct seccomp_notif *call) {
   if (process->is_open && process->memory_epoch == process->epoch) return true;
+  if (process->shares_memory && process->memory_epoch == process->epoch) return false;
   forget_memory(own, process);
   if (own->known_memories == MOST_KNOWN) return false;
+  process->memory_epoch = process->epoch;
+  process->shares_memory = shares_memory(own->self, (pid_t)call->pid);
+  if (process->shares_memory) return false;
   process->memory = open_of((pid_t)call->pid, "mem", O_WRONLY);
   if (process->memory < 0) return false;
   process->maps = open_of((pid_t)call->pid, "maps", O_RDONLY);
@@ -58,7 +76,6 @@ static bool know_memory(struct pins *own, struct process *process, const struct 
     return false;
   }
   process->is_open = true;
-  process->memory_epoch = process->epoch;
   own->known_memories++;
   if (still_waits(own, call)) return true;
   forget_memory(own, process);
@@ -84,5 +101,6 @@ bool write_result(struct pins *own, struct thread *thread, const struct seccomp_
   if (!own->writes_results || own->reads_apart || protects_memory(own->self)) return false;
   if (address > INT64_MAX - size) return false;
   if (!know_memory(own, process, call) || !is_writable(process->maps, address, address + size)) return false;
+  if (!still_waits(own, call)) return false;
   return pwrite(process->memory, bytes, size, (off_t)address) == (ssize_t)size;
 }

@@ -6,8 +6,10 @@
 #include "victim.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -94,6 +96,46 @@ static void fill(const char *folder) {
 static void confine_itself(const char *folder) { run_in_child(confine, folder); }
 static void fill_table(const char *folder) { run_in_child(fill, folder); }
 
+/* A killed process that shares its parent's memory, as a child of vfork(2) does, writes no more to it. */
+static unsigned char child_stack[1 << 16];
+static volatile unsigned child_calls;
+
+static int look_for_ever(void *path) {
+  while (child_calls < UINT_MAX) {
+    syscall(SYS_stat, path, buffer);
+    child_calls++;
+  }
+  return 0;
+}
+
+static bool is_written(void) {
+  for (size_t i = 0; i < sizeof(struct stat); i++)
+    if (buffer[i] != FILLED) return true;
+  return false;
+}
+
+static void kill_sharers(const char *folder) {
+  enum { CHILDREN = 400 };
+  char path[512];
+  unsigned late = 0, random = 1;
+  snprintf(path, sizeof path, "%s/file", folder);
+  for (int i = 0; i < CHILDREN; i++) {
+    child_calls = 0;
+    const pid_t child = clone(look_for_ever, child_stack + sizeof child_stack, CLONE_VM | SIGCHLD, path);
+    while (child_calls < 20) sched_yield();
+    random = random * 1103515245 + 12345;
+    for (volatile unsigned wait = random % 20000; wait > 0; wait--) {
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    memset(buffer, FILLED, sizeof buffer);
+    for (int look = 0; look < 100 && !is_written(); look++) sched_yield();
+    if (!is_written()) usleep(1000);
+    late += is_written();
+  }
+  printf("late %u\n", late);
+}
+
 static const struct {
   const char *name;
   void (*run)(const char *folder);
@@ -101,6 +143,7 @@ static const struct {
     {"link-size", read_links},
     {"own-filter", confine_itself},
     {"full-table", fill_table},
+    {"killed", kill_sharers},
 };
 
 int main(int argc, char **argv) {

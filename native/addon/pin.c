@@ -526,6 +526,7 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   if (result == 0) result = start_windows(&own->windows, protection);
   if (result == 0) {
     if (answers && trust_executions) start_walking(own);
+    start_knowing_memories(own);
     ignore_stops();
     return own;
   }

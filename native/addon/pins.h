@@ -72,7 +72,7 @@ struct pins {
   bool audits;
   bool asks_for_dispatch;
   bool writes_results; /* the tree is free to make its memory writable */
-  unsigned known_memories;
+  unsigned known_memories, most_memories;
   bool is_killable;   /* only a fatal signal ends a caller's wait */
   bool is_restricted; /* a process of the tree has entered a Landlock domain */
   struct self *self;  /* NULL: no call is answered without a pin */
@@ -134,6 +134,7 @@ void stop_walking(struct pins *own);
 /* False if some bytes were not written: the call must then be pinned, and gives its own result or errno. */
 bool write_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
                   const void *bytes, size_t size);
+void start_knowing_memories(struct pins *own);
 /* Closes its descriptors. */
 void forget_memory(struct pins *own, struct process *process);
 

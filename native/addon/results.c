@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,7 +35,10 @@ struct map_query {
   uint32_t major, minor, name_size, build_id_size;
   uint64_t name, build_id;
 };
-enum { IS_WRITABLE = 2 /* PROCMAP_QUERY_VMA_WRITABLE */, MOST_KNOWN = 256 };
+enum { IS_WRITABLE = 2 /* PROCMAP_QUERY_VMA_WRITABLE */ };
+/* Processes whose descriptors are open: at most so many, and of our descriptors at most an eighth. Each process also has a
+   window and a pidfd. */
+enum { MOST_KNOWN = 256, SHARE = 16 };
 #define QUERY_MAP _IOWR('f', 17, struct map_query)
 
 void forget_memory(struct pins *own, struct process *process) {
@@ -43,6 +47,12 @@ void forget_memory(struct pins *own, struct process *process) {
   close(process->maps);
   process->is_open = false;
   own->known_memories--;
+}
+
+void start_knowing_memories(struct pins *own) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  own->most_memories = limit.rlim_cur / SHARE < MOST_KNOWN ? (unsigned)(limit.rlim_cur / SHARE) : MOST_KNOWN;
 }
 
 static int open_of(pid_t tid, const char *name, int flags) {
@@ -64,7 +74,7 @@ static bool know_memory(struct pins *own, struct process *process, const struct 
   if (process->is_open && process->memory_epoch == process->epoch) return true;
   if (process->shares_memory && process->memory_epoch == process->epoch) return false;
   forget_memory(own, process);
-  if (own->known_memories == MOST_KNOWN) return false;
+  if (own->known_memories >= own->most_memories) return false;
   process->memory_epoch = process->epoch;
   process->shares_memory = shares_memory(own->self, (pid_t)call->pid);
   if (process->shares_memory) return false;

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { asUser, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 import { pinEverything } from "./pinned-policy.ts";
 import { prepare, users, victim } from "./run.ts";
@@ -66,6 +67,16 @@ describe.each(users)("$name", ({ uid }) => {
     const { stdout, stderr, status } = portcullis(["run", "-q", "-p", policy, "--", ...words]);
     expect({ stdout, stderr, status }).toEqual({ stdout: plain.stdout, stderr: "", status: 0 });
   });
+});
+
+it("serves 150 processes with 512 descriptors", () => {
+  const command = ["bin/portcullis", "run", "-q", "-p", policy, "--", victim("answers"), "many", folder];
+  const { stdout, stderr, status } = spawnSync("sh", ["-c", `ulimit -n 512; exec "$@"`, "sh", ...command], {
+    encoding: "utf8",
+    timeout: patience.command,
+    killSignal: "SIGKILL",
+  });
+  expect({ stdout, stderr, status }).toEqual({ stdout: "wrong 0\n", stderr: "", status: 0 });
 });
 
 it("gives each thread its own files, while other calls are pinned", () => {

@@ -136,6 +136,32 @@ static void kill_sharers(const char *folder) {
   printf("late %u\n", late);
 }
 
+/* Processes, one after the other, that live at the same time, for which a supervisor with few descriptors must suffice. */
+static void be_many(const char *folder) {
+  enum { PROCESSES = 150 };
+  char path[512], missing[512], one = 0;
+  int ready[2], end[2];
+  unsigned wrong = 0;
+  snprintf(path, sizeof path, "%s/file", folder);
+  snprintf(missing, sizeof missing, "%s/missing", folder);
+  if (pipe(ready) != 0 || pipe(end) != 0) exit(125);
+  for (int i = 0; i < PROCESSES; i++) {
+    if (fork() != 0) {
+      wrong += read(ready[0], &one, 1) != 1 || one != 0;
+      continue;
+    }
+    close(end[1]);
+    for (int again = 0; again < TIMES; again++) one |= syscall(SYS_stat, path, buffer) != 0;
+    one |= result_of(unlink(missing)) != -ENOENT;
+    if (write(ready[1], &one, 1) != 1 || read(end[0], &one, 1) != 0) _exit(1);
+    _exit(0);
+  }
+  close(end[1]);
+  while (wait(NULL) > 0) {
+  }
+  printf("wrong %u\n", wrong);
+}
+
 static const struct {
   const char *name;
   void (*run)(const char *folder);
@@ -144,6 +170,7 @@ static const struct {
     {"own-filter", confine_itself},
     {"full-table", fill_table},
     {"killed", kill_sharers},
+    {"many", be_many},
 };
 
 int main(int argc, char **argv) {

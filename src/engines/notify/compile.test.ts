@@ -16,7 +16,8 @@ import { decodeInstructions } from "../../compile/classic/instruction.ts";
 import { runClassic } from "../../compile/classic/interpreter.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
 import { Observer } from "../../ir/observe.ts";
-import type { Program } from "../../ir/program.ts";
+import type { IntegerExpression, Program, Statement } from "../../ir/program.ts";
+
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Mode } from "../engine.ts";
 import { compileForNotify } from "./compile.ts";
@@ -168,7 +169,7 @@ const readingPath = (call: number, reads: ObservedWord["reads"], refused: readon
     ],
   });
 };
-const [open, mprotect, unlink] = [2, 10, 87];
+const [open, mprotect, unlink, prctl] = [2, 10, 87, 157];
 
 test("a policy supervises Landlock's restrictions if the supervisor may open for a caller", () => {
   const restrict = number.landlockCreateRuleset + 2;
@@ -187,4 +188,29 @@ test("results are written to callers' memory only if the policy never restricts 
   expect(isFree(open)).toBe(true);
   expect(isFree(open, mprotect)).toBe(false);
   expect(isFree(unlink)).toBe(false);
+});
+
+test("the filter asks about no protection to which the policy itself gives a verdict", () => {
+  const compiled = (...body: readonly Statement[]) => {
+    const base = readingPath(open, { is: "length" });
+    const { memoryIsFree, protections } = compileForNotify({ ...base, body: [...body, ...base.body] }).policy!;
+    const options = protections.filter((one) => one.number === prctl).map(({ tests }) => tests[0]!.is);
+    return { memoryIsFree, options };
+  };
+  const low = (argument: "argument0" | "argument1"): IntegerExpression => ({
+    kind: "extend",
+    width: 32,
+    signed: false,
+    value: { kind: "input", input: argument },
+  });
+  const option = (value: number) => [low("argument0"), "equal", constant(value)] as const;
+  const second = [low("argument1"), "equal", constant(2)] as const;
+  const [trap, allowed] = [[give(verdicts.trap)], [give(verdicts.allow)]];
+  expect(compiled(onCall(prctl, allowed))).toEqual({ memoryIsFree: true, options: [[22], [65], [75]] });
+  expect(compiled(onCall(prctl, trap))).toEqual({ memoryIsFree: true, options: [] });
+  expect(compiled(onCall(prctl, [when(...option(22), trap)]))).toEqual({ memoryIsFree: true, options: [[65], [75]] });
+  expect(compiled(onCall(prctl, [when(...option(22), [when(...second, trap)])]))).toEqual({
+    memoryIsFree: false,
+    options: [],
+  });
 });

@@ -22,6 +22,7 @@ import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
+import { askedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
 import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
@@ -49,6 +50,8 @@ export function compileForNotify(
   const diagnostics = mode === "audit" ? [] : refuseStatefulTraps(program, quiet.split);
   if (diagnostics.length > 0) return { policy: undefined, diagnostics };
   const stateful = [...leavesOf(quiet.split)].some(isStateful);
+  const isFree = followsRights(program) && leavesMemoryFree(program, quiet.split);
+  const protections = isFree ? askedProtections(program, quiet.split) : undefined;
   const policy: NotifyPolicy = {
     mode,
     filter: armable(hearing(quiet, { mode, killEvents }).classic),
@@ -63,7 +66,8 @@ export function compileForNotify(
       program.observations.length + program.rooms.length > 0 ? hinderedOwnCalls(program, quiet.split) : [],
     stallingCalls:
       program.observations.length > 0 ? passingOf(stallingNumbers(program.architecture), program, quiet.split) : [],
-    memoryIsFree: followsRights(program) && leavesMemoryFree(program, quiet.split),
+    memoryIsFree: protections !== undefined,
+    protections: protections ?? [],
     needs,
     calls: traitsOf(program, needs),
     countingCalls: countingOf(program, needs, quiet.split),

@@ -118,7 +118,7 @@ class Run {
     const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
       reportsEnds,
       stalling: this.#policy.stallingCalls,
-      memoryIsFree: this.#policy.memoryIsFree,
+      protections: this.#policy.protections,
     });
     return behind([...protection, ...own], filter);
   }

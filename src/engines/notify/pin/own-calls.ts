@@ -12,7 +12,7 @@
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
  *
  * While a process is free to make its memory writable, the filter also asks about the calls with which it gives that up
- * (premises.ts).
+ * (premises.ts), as far as the policy may allow them.
  *
  * Another mark of close(2) reports the end of a call that held a room (native/addon/machine.c, REPORTS_END). The filter
  * always asks about that call.
@@ -24,7 +24,7 @@ import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
-import { type ArgumentTest, protectingCalls } from "./protecting-calls.ts";
+import type { ArgumentTest, Protection } from "./protecting-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
@@ -100,18 +100,19 @@ export function ownCallRules(
   {
     reportsEnds,
     stalling,
-    memoryIsFree,
-  }: { readonly reportsEnds: boolean; readonly stalling: readonly number[]; readonly memoryIsFree: boolean },
+    protections,
+  }: {
+    readonly reportsEnds: boolean;
+    readonly stalling: readonly number[];
+    readonly protections: readonly Protection[];
+  },
 ): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
     const number = numberOf(call, architecture);
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
   if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
-  if (memoryIsFree) {
-    for (const [number, anyOf] of protectingCalls(architecture))
-      for (const tests of anyOf) blocks.push(...block(number, tests.map(conditionOf)));
-  }
+  for (const { number, tests } of protections) blocks.push(...block(number, tests.map(conditionOf)));
   if (stalling.length > 0) blocks.push(...askedAbout(stalling));
   if (blocks.length === 0) return [];
   return [

@@ -3,10 +3,12 @@ import { describe, expect, it } from "vitest";
 import { numberOf } from "../../../linux/calls.ts";
 import { ownCallRules } from "./own-calls.ts";
 import { Premises } from "./premises.ts";
+import { protectingCalls } from "./protecting-calls.ts";
 import { returns } from "./testing/rules.ts";
 import { windowRange } from "./window-rules.ts";
 
-const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], memoryIsFree: true });
+const protections = protectingCalls("x86_64").flatMap(([number, anyOf]) => anyOf.map((tests) => ({ number, tests })));
+const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], protections });
 
 /** What the supervisor tells the addon. */
 function met(call: string, registers: readonly (number | bigint)[]): readonly string[] {
@@ -55,6 +57,6 @@ describe("premises of results without a pin", () => {
   });
 
   it("asks about none of them if the policy does not leave the memory free", () => {
-    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], memoryIsFree: false })).toEqual([]);
+    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], protections: [] })).toEqual([]);
   });
 });

@@ -10,6 +10,11 @@
  * | mseal but of our window | the memory keeps its protection |
  * | arch_prctl(ARCH_SHSTK_ENABLE), prctl(PR_SET_SHADOW_STACK_STATUS) | a shadow stack is writable only by calls and returns |
  */
+
+import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
+import { contains } from "../../../analysis/split/intervals.ts";
+import { argumentInputs } from "../../../ir/inputs.ts";
+import type { Program } from "../../../ir/program.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { windowRange } from "./window-rules.ts";
@@ -49,4 +54,63 @@ export function holds(
   const value = argumentOf(argument);
   const word = Number(BigInt.asUintN(32, half === "low" ? value : value >> 32n));
   return is === undefined ? !isNot.includes(word) : is.includes(word);
+}
+
+/** A call that protects memory if all tests hold. */
+export interface Protection {
+  readonly number: number;
+  readonly tests: readonly ArgumentTest[];
+}
+
+/**
+ * The protections that the filter must ask about: those that the policy may allow. Undefined if the filter cannot ask about
+ * them alone, because it itself gives another verdict to a part of these calls: the supervisor can neither trap nor deny
+ * without an event.
+ */
+export function askedProtections(program: Program, split: SplitPolicy): readonly Protection[] | undefined {
+  const asked: Protection[] = [];
+  for (const [number, anyOf] of protectingCalls(program.architecture)) {
+    const decision = split.get(number);
+    if (decision === undefined) continue;
+    for (const tests of anyOf.flatMap(byValue)) {
+      const given = leavesWhere(decision, tests)
+        .filter((leaf) => !isStateful(leaf))
+        .map((leaf) => program.verdicts[leaf.weakest]!.action);
+      const isStatic = given.length > 0 && given.every((action) => action !== "allow" && action !== "log");
+      const isAsked = leavesWhere(decision, tests).some(isStateful);
+      if (isStatic && !isAsked) continue;
+      if (given.some((action) => action !== "allow")) return undefined;
+      asked.push({ number, tests });
+    }
+  }
+  return asked;
+}
+
+/** The same tests, each list with one value of the first one. */
+function byValue([first, ...others]: readonly ArgumentTest[]): readonly (readonly ArgumentTest[])[] {
+  if (first?.is === undefined) return first === undefined ? [[]] : [[first, ...others]];
+  return first.is.map((value) => [{ ...first, is: [value] }, ...others]);
+}
+
+/** The leaves of the calls for which the tests hold, and perhaps others. */
+function leavesWhere(decision: Decision, [first]: readonly ArgumentTest[]): readonly DecisionLeaf[] {
+  const value = first?.half === "low" ? first.is?.[0] : undefined;
+  const word = first === undefined ? undefined : argumentInputs[first.argument];
+  const found = new Set<DecisionLeaf>();
+  const visited = new Set<Decision>();
+  const waiting = [decision];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (visited.has(next)) continue;
+    visited.add(next);
+    if (next.kind === "leaf") {
+      found.add(next);
+      continue;
+    }
+    const { mask, intervals } = next.test;
+    const isKnown = value !== undefined && next.test.word === word && mask <= 0xffff_ffffn;
+    const holds = isKnown ? contains(intervals, BigInt(value) & mask) : undefined;
+    if (holds !== false) waiting.push(next.then);
+    if (holds !== true) waiting.push(next.otherwise);
+  }
+  return [...found];
 }

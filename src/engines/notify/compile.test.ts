@@ -17,7 +17,6 @@ import { runClassic } from "../../compile/classic/interpreter.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
 import { Observer } from "../../ir/observe.ts";
 import type { IntegerExpression, Program, Statement } from "../../ir/program.ts";
-
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Mode } from "../engine.ts";
 import { compileForNotify } from "./compile.ts";
@@ -213,4 +212,22 @@ test("the filter asks about no protection to which the policy itself gives a ver
     memoryIsFree: false,
     options: [],
   });
+});
+
+test("only calls whose judgement can depend on the number of living processes wait for forks in flight", () => {
+  const limited = when(input("alive"), "less-unsigned", constant(9), [give(verdicts.allow)], [give(verdicts.deny)]);
+  const read = when(cellOf(0), "equal", constant(0), [give(verdicts.allow)], [give(verdicts.deny)]);
+  const program = programOf("counting", {
+    cells: [cell("most", "tree")],
+    body: [
+      onCall(number.fork, [limited]),
+      onCall(number.getuid, [{ kind: "store", cell: 0, value: input("alive") }, give(verdicts.allow)]),
+      onCall(number.getppid, [read]),
+      give(verdicts.allow),
+    ],
+  });
+  const { countingCalls } = compileForNotify(program).policy!;
+  expect([number.fork, number.getuid, number.getppid, number.sync].map((one) => countingCalls[one])).toEqual([
+    ...[1, 1, 0, 0],
+  ]);
 });

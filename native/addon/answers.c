@@ -168,6 +168,11 @@ static int walk(const struct self *self, pid_t tid, const struct way *way, const
     snprintf(name, sizeof name, "%d/cwd", tid);
     base = open_at(self->proc, name, O_PATH | O_DIRECTORY, 0, 0);
     if (base < 0) return -EAGAIN;
+    /* There, `self` would lead to us. */
+    if (is_proc(base)) {
+      close(base);
+      return -EAGAIN;
+    }
   }
   const uint64_t resolve =
       RESOLVE_CACHED | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | (is_absolute ? 0 : RESOLVE_BENEATH);

@@ -56,7 +56,7 @@ describe.each(users)("$name", ({ name, uid }) => {
 });
 
 /** Of the victim `answers`. */
-const situations = ["link-size", "own-filter", "full-table", "killed"] as const;
+const situations = ["link-size", "own-filter", "full-table", "killed", "proc"] as const;
 
 describe.each(users)("$name", ({ uid }) => {
   it.each(situations)("gives every result of the kernel: %s", (situation) => {

@@ -162,6 +162,33 @@ static void be_many(const char *folder) {
   printf("wrong %u\n", wrong);
 }
 
+/* Below /proc/self, each process finds its own threads, and the portcullis that runs this one finds others. */
+static void look_below_proc(const char *folder) {
+  char path[64], text[64];
+  (void)folder;
+  if (chdir("/proc") != 0) exit(125);
+  /* This process's parents: the front, and the supervisor. */
+  for (pid_t other = getpid(); other > 1;) {
+    struct stat status;
+    snprintf(path, sizeof path, "%d/task/%d/comm", other, other);
+    if (stat(path, &status) != 0) exit(125);
+    for (int again = 0; again < 2 * TIMES; again++) {
+      for (int names = 0; names < 2; names++) {
+        snprintf(path, sizeof path, "self/task/%d%s", other, names ? "/comm/below" : "");
+        const bool is_own = other == getpid();
+        if (result_of(readlink(path, text, sizeof text)) != (is_own ? names ? -ENOTDIR : -EINVAL : -ENOENT))
+          printf("readlink: wrong %d\n", is_own);
+        if (result_of(mkdir(path, 0700)) != (is_own ? names ? -ENOTDIR : -EEXIST : -ENOENT))
+          printf("mkdir: wrong %d\n", is_own);
+      }
+    }
+    snprintf(path, sizeof path, "%d/stat", other);
+    FILE *stat = fopen(path, "r");
+    if (stat == NULL || fscanf(stat, "%*d (%*[^)]) %*c %d", &other) != 1) exit(125);
+    fclose(stat);
+  }
+}
+
 static const struct {
   const char *name;
   void (*run)(const char *folder);
@@ -171,6 +198,7 @@ static const struct {
     {"full-table", fill_table},
     {"killed", kill_sharers},
     {"many", be_many},
+    {"proc", look_below_proc},
 };
 
 int main(int argc, char **argv) {

@@ -13,7 +13,7 @@
  *
  * A thread is compared with us at its first such call, and again after each execution. In between only its own calls
  * change it, and the filter reports these (`pin_changes_rights`). An open also depends on a Landlock domain, which cannot be
- * compared (`pin_restricts`). A thread can change its security label by a write to a file of /proc, which the filter does
+ * compared, and on fanotify listeners, of which one in the tree can wait for us (`pin_restricts`). A thread can change its security label by a write to a file of /proc, which the filter does
  * not report. So labels are compared again before each result but an errno of the path.
  */
 #define _GNU_SOURCE

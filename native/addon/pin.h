@@ -331,7 +331,8 @@ void pin_executes(struct pins *own, pid_t tid);
 /* The thread is about to change its users, groups or capabilities; `of_others`: its root or a namespace, which other
    threads can share. */
 void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
-/* A process of the tree is about to enter a Landlock domain, which its children will have, too. */
+/* A process of the tree is about to enter a Landlock domain, which its children will have, too, or to decide about opens
+   (fanotify). */
 void pin_restricts(struct pins *own);
 /* One is about to give up changes of its memory's protection (PR_SET_MDWE), which its children will have given up, too. */
 void pin_protects_memory(struct pins *own);

@@ -74,7 +74,7 @@ struct pins {
   bool writes_results; /* the tree is free to make its memory writable */
   unsigned known_memories, most_memories;
   bool is_killable;   /* only a fatal signal ends a caller's wait */
-  bool is_restricted; /* a process of the tree has entered a Landlock domain */
+  bool is_restricted; /* a process of the tree has entered a Landlock domain, or decides about opens */
   struct self *self;  /* NULL: no call is answered without a pin */
   int stopping;       /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
   uint64_t asked;     /* bits of the calls that callers make for us and the policy's filter has reported */

@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/fanotify.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -189,6 +190,35 @@ static void look_below_proc(const char *folder) {
   }
 }
 
+/* A listener decides about its child's open, and makes supervised calls before. */
+static void decide(const char *folder) {
+  char path[512], link[64], text[512];
+  struct fanotify_event_metadata event;
+  snprintf(path, sizeof path, "%s/file", folder);
+  for (int again = 0; again < TIMES; again++) close(open(path, O_RDONLY));
+  const int listener = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+  printf("mark %ld\n", result_of(fanotify_mark(listener, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path)));
+  fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(listener);
+    for (int again = 0; again < TIMES; again++) printf("open %d\n", open(path, O_RDONLY) >= 0);
+    fflush(stdout);
+    _exit(0);
+  }
+  alarm(20);
+  for (int again = 0; again < TIMES; again++) {
+    if (read(listener, &event, sizeof event) != sizeof event) exit(125);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", event.fd);
+    const ssize_t length = readlink(link, text, sizeof text);
+    printf("asked %d %d\n", length == (ssize_t)strlen(path), event.pid == child);
+    const struct fanotify_response response = {event.fd, FAN_ALLOW};
+    if (write(listener, &response, sizeof response) != sizeof response) exit(125);
+    close(event.fd);
+  }
+  waitpid(child, NULL, 0);
+}
+
 static const struct {
   const char *name;
   void (*run)(const char *folder);
@@ -199,6 +229,7 @@ static const struct {
     {"killed", kill_sharers},
     {"many", be_many},
     {"proc", look_below_proc},
+    {"listener", decide},
 };
 
 int main(int argc, char **argv) {

@@ -29,7 +29,7 @@ export interface PinningOptions {
   readonly executionsAreReported: boolean;
   /**
    * The loop calls `changesRights` before a thread changes its users, groups, capabilities, root or namespaces, and
-   * `restricts` before one enters a Landlock domain. Then calls whose result is certain get it without a pin, which takes a
+   * `restricts` before one enters a Landlock domain or can decide about opens. Then calls whose result is certain get it without a pin, which takes a
    * third of the time. Default false.
    */
   readonly rightsAreReported?: boolean;
@@ -174,7 +174,7 @@ export class Pinning {
     native().pinStateAlwaysChanges();
   }
 
-  /** The thread's call enters a Landlock domain, which later children of it inherit. */
+  /** The thread's call enters a Landlock domain, which later children of it inherit, or lets it decide about opens. */
   restricts(): void {
     native().pinRestricts();
   }

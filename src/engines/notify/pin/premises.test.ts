@@ -56,6 +56,12 @@ describe("premises of results without a pin", () => {
     expect(met("landlock_restrict_self", [3, 0])).toEqual(["restricts"]);
   });
 
+  it("notices a fanotify listener that decides about opens", () => {
+    expect(met("fanotify_init", [4, 0])).toEqual(["restricts"]);
+    expect(met("fanotify_init", [high | 8n, 0])).toEqual(["restricts"]);
+    expect(met("fanotify_init", [3, 0])).toEqual([]);
+  });
+
   it("asks about none of them if the policy does not leave the memory free", () => {
     expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], protections: [] })).toEqual([]);
   });

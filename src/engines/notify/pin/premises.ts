@@ -4,23 +4,30 @@
  */
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
+import { numberOf } from "../../../linux/calls.ts";
 import type { Pinning } from "./pinning.ts";
 import { type ArgumentTest, holds, protectingCalls } from "./protecting-calls.ts";
+import { mayStallBy } from "./stalling.ts";
 
 export class Premises {
   readonly #pinning: Pick<Pinning, "restricts" | "protectsMemory">;
+  readonly #architecture: ArchitectureName;
   readonly #restricts: number;
+  readonly #listens: number | undefined;
   readonly #protecting: ReadonlyMap<number, readonly (readonly ArgumentTest[])[]>;
 
   constructor(pinning: Pick<Pinning, "restricts" | "protectsMemory">, architecture: ArchitectureName) {
     this.#pinning = pinning;
+    this.#architecture = architecture;
     this.#restricts = callNumber("landlock_restrict_self", architecture);
+    this.#listens = numberOf("fanotify_init", architecture);
     this.#protecting = new Map(protectingCalls(architecture));
   }
 
   /** The call may be about to pass. */
   meets(number: number, argumentOf: (index: number) => bigint): void {
-    if (number === this.#restricts) this.#pinning.restricts();
+    const decidesAboutOpens = number === this.#listens && mayStallBy(this.#architecture, number, argumentOf);
+    if (number === this.#restricts || decidesAboutOpens) this.#pinning.restricts();
     const anyOf = this.#protecting.get(number);
     if (anyOf?.some((tests) => tests.every((test) => holds(test, argumentOf))) === true) this.#pinning.protectsMemory();
   }

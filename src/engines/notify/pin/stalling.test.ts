@@ -13,7 +13,7 @@ test("file systems that are not known to be local are slow", () => {
 test("calls that give no memory whose reads may never end", () => {
   const by = (number: number, ...registers: readonly bigint[]) =>
     mayStallBy("x86_64", number, (index) => registers[index] ?? 0n);
-  const [userfaultfd, mount, setns] = [323, 165, 308];
+  const [userfaultfd, mount, setns, fanotify] = [323, 165, 308, 300];
   expect([by(userfaultfd), by(userfaultfd, 1n), by(userfaultfd, 0x8_0800n)]).toEqual([true, false, true]);
   expect([
     by(mount),
@@ -22,4 +22,5 @@ test("calls that give no memory whose reads may never end", () => {
     by(mount, 0n, 0n, 0n, 6n),
   ]).toEqual([...[true, false, false], true]);
   expect(by(setns)).toBe(true);
+  expect([by(fanotify), by(fanotify, 4n), by(fanotify, 0x208n)]).toEqual([false, true, true]);
 });

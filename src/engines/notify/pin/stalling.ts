@@ -9,21 +9,27 @@
  * | a mounted file system that is not known to be local | in /proc/self/mountinfo, at start |
  * | one that the tree mounts (mount, fsmount), or whose namespace it enters (setns) | the filter asks about these calls |
  * | userfaultfd(2), without UFFD_USER_MODE_ONLY, with which reads of other processes fail at once | likewise |
+ * | that of a file for which fanotify asks a listener of the tree (fanotify_init with a class; Linux 6.14) | likewise |
  * | userfaultfd by its device | by its permissions, at start; root's trees can take over the supervisor in other ways |
  * | a descriptor that a process outside the tree passes to it | never |
+ *
+ * Such a listener also decides about opens, and can itself wait for the supervisor. So from then on the supervisor opens no
+ * file for a caller without a pin (premises.ts).
  */
 import { accessSync, constants, readFileSync } from "node:fs";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 
 /** The calls with which a tree can get such memory, by the kernel's names. */
-const stallingCalls = ["userfaultfd", "mount", "fsmount", "setns"] as const;
+const stallingCalls = ["userfaultfd", "mount", "fsmount", "setns", "fanotify_init"] as const;
 
 export const stallingNumbers = (architecture: ArchitectureName): readonly number[] =>
   stallingCalls.map((name) => numberOf(name, architecture)).filter((number) => number !== undefined);
 
 /** UFFD_USER_MODE_ONLY (include/uapi/linux/userfaultfd.h). */
 const userModeOnly = 1n;
+/** FAN_CLASS_CONTENT, FAN_CLASS_PRE_CONTENT: the listener can decide about opens and reads. */
+const decides = 4n | 8n;
 /** MS_REMOUNT, MS_BIND, MS_MOVE, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED: nothing new is mounted (fs/namespace.c). */
 const mountsNothing = 32n | 4096n | 8192n | (0xfn << 17n);
 
@@ -35,6 +41,7 @@ export function mayStallBy(
 ): boolean {
   if (number === numberOf("userfaultfd", architecture)) return (argument(0) & userModeOnly) === 0n;
   if (number === numberOf("mount", architecture)) return (argument(3) & mountsNothing) === 0n;
+  if (number === numberOf("fanotify_init", architecture)) return (argument(0) & decides) !== 0n;
   return true;
 }
 

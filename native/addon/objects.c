@@ -60,6 +60,7 @@ struct objects {
   struct self self;
   int listener, event;
   bool is_killable, reads_proc, ends;
+  bool opens_apart; /* the loop must not open: a fanotify listener of the tree can decide about it */
   struct constant *constants;
   size_t constant_count;
   pthread_mutex_t lock;
@@ -452,6 +453,8 @@ int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t
   return call == NULL ? -1 : 0;
 }
 
+void open_apart(struct objects *own) { own->opens_apart = true; }
+
 bool serve_object(struct objects *own, uint64_t id) {
   pthread_mutex_lock(&own->lock);
   struct call *call = find(own, id);
@@ -459,7 +462,7 @@ bool serve_object(struct objects *own, uint64_t id) {
   /* Only the loop uses a call in state JUDGED, so it needs no lock. */
   if (call == NULL || call->state != JUDGED || call->failure.error != 0) return false;
   const struct service service = service_of(own, call);
-  bool is_over = call->at_once && serve_open_at_once(&service, call->target.object);
+  bool is_over = call->at_once && !own->opens_apart && serve_open_at_once(&service, call->target.object);
   call->at_once = false;
   pthread_mutex_lock(&own->lock);
   if (!is_over && !begin(own, call, true)) {

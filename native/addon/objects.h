@@ -218,6 +218,8 @@ bool next_held(struct objects *own, struct seccomp_notif *into);
 /* The result of the first step: 0 with *failure and a byte in `matches` for each wanted constant, at most `size`; or −1
    for an unknown call. */
 int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t size, struct failure *failure);
+/* From now on an open can wait for a process of the tree, so only the pool's threads open. */
+void open_apart(struct objects *own);
 /* True if the call has got its answer. */
 bool serve_object(struct objects *own, uint64_t id);
 void drop_object(struct objects *own, uint64_t id);

@@ -118,6 +118,14 @@ static napi_value drop(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* openObjectsApart() */
+static napi_value opens_apart(napi_env env, napi_callback_info info) {
+  struct given given;
+  if (!begin(env, info, 0, &given)) return fail(env, "openObjectsApart takes nothing");
+  open_apart(given.own);
+  return NULL;
+}
+
 static napi_value of_id(napi_env env, napi_callback_info info, bool (*function)(struct objects *, uint64_t)) {
   struct given given;
   uint64_t id;
@@ -133,8 +141,13 @@ static napi_value is_served(napi_env env, napi_callback_info info) { return of_i
 
 void export_objects(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      METHOD("startObjects", start), METHOD("holdObject", hold), METHOD("heldObject", held),
-      METHOD("serveObject", serve),  METHOD("dropObject", drop), METHOD("isServed", is_served),
+      METHOD("startObjects", start),
+      METHOD("holdObject", hold),
+      METHOD("heldObject", held),
+      METHOD("serveObject", serve),
+      METHOD("dropObject", drop),
+      METHOD("isServed", is_served),
+      METHOD("openObjectsApart", opens_apart),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

@@ -16,6 +16,8 @@ export interface HeldObjectFunctions {
   /** Opens or connects, and answers the call. Returns whether the call already has its answer. */
   serveObject(id: bigint): boolean;
   dropObject(id: bigint): void;
+  /** From now on an open can wait for a process of the tree, so only threads of the pool open. */
+  openObjectsApart(): void;
   /** Whether this call is neither answered nor dropped. */
   isServed(id: bigint): boolean;
 }

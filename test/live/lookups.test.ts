@@ -73,6 +73,41 @@ describe.each(users)("$name", ({ name, uid }) => {
   );
 });
 
+it.skipIf(process.getuid?.() !== 0)("opens for a listener of the tree, which sees portcullis as the opener", () => {
+  const resolved = join(place, "resolved.ts");
+  writeFileSync(
+    resolved,
+    `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+  switch (call.name) {
+    case "open":
+    case "openat":
+      return call.args.path.resolved.is("/never") ? deny("EXFULL") : allow;
+    case "readlink":
+      return call.args.path.text.is("/never") ? deny("EXFULL") : allow;
+  }
+  return allow;
+});
+`,
+  );
+  const { stdout, stderr, status } = portcullis([
+    "run",
+    "-q",
+    "-p",
+    resolved,
+    "--",
+    victim("answers"),
+    "listener",
+    folder,
+  ]);
+  const asked = "asked 1 0\n".repeat(3);
+  expect({ stdout, stderr, status }).toEqual({
+    stdout: `mark 0\n${"open 1\n".repeat(3)}${asked}`,
+    stderr: "",
+    status: 0,
+  });
+});
+
 it("serves 150 processes with 512 descriptors", () => {
   const command = ["bin/portcullis", "run", "-q", "-p", policy, "--", victim("answers"), "many", folder];
   const { stdout, stderr, status } = spawnSync("sh", ["-c", `ulimit -n 512; exec "$@"`, "sh", ...command], {

@@ -149,7 +149,6 @@ export class Supervisor {
             audits: policy.mode === "audit",
           })
         : undefined;
-    this.#premises = this.#pinning && new Premises(this.#pinning, description.architecture);
     this.#state = this.#pinning === undefined ? undefined : new StateWatch(this.#memory);
     this.#objects = asksForObjects(policy.memory)
       ? new ServedCalls(listener, policy.memory, {
@@ -158,6 +157,7 @@ export class Supervisor {
           readOnlyProc: policy.readOnlyProc,
         })
       : undefined;
+    this.#premises = this.#pinning && new Premises(this.#pinning, description.architecture, this.#objects);
     this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),

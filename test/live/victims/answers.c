@@ -31,8 +31,7 @@ static void read_links(const char *folder) {
   }
 }
 
-#define ALLOWED(number) \
-  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOWED(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* A child is a new address space, as a program is, and its first calls read, as a program's dynamic loader does. */
 static void run_in_child(void (*run)(const char *folder), const char *folder) {
@@ -223,13 +222,8 @@ static const struct {
   const char *name;
   void (*run)(const char *folder);
 } scenarios[] = {
-    {"link-size", read_links},
-    {"own-filter", confine_itself},
-    {"full-table", fill_table},
-    {"killed", kill_sharers},
-    {"many", be_many},
-    {"proc", look_below_proc},
-    {"listener", decide},
+    {"link-size", read_links}, {"own-filter", confine_itself}, {"full-table", fill_table}, {"killed", kill_sharers},
+    {"many", be_many},         {"proc", look_below_proc},      {"listener", decide},
 };
 
 int main(int argc, char **argv) {

@@ -264,6 +264,11 @@ export class ServedCalls {
     if (native().serveObject(id)) this.#served.delete(id);
   }
 
+  /** From now on an open can wait for a process of the tree. */
+  openApart(): void {
+    native().openObjectsApart();
+  }
+
   /** The call has another answer. */
   drop(id: bigint): void {
     this.#served.delete(id);

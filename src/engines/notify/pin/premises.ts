@@ -5,19 +5,26 @@
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { numberOf } from "../../../linux/calls.ts";
+import type { ServedCalls } from "../objects/served-calls.ts";
 import type { Pinning } from "./pinning.ts";
 import { type ArgumentTest, holds, protectingCalls } from "./protecting-calls.ts";
 import { mayStallBy } from "./stalling.ts";
 
 export class Premises {
   readonly #pinning: Pick<Pinning, "restricts" | "protectsMemory">;
+  readonly #objects: Pick<ServedCalls, "openApart"> | undefined;
   readonly #architecture: ArchitectureName;
   readonly #restricts: number;
   readonly #listens: number | undefined;
   readonly #protecting: ReadonlyMap<number, readonly (readonly ArgumentTest[])[]>;
 
-  constructor(pinning: Pick<Pinning, "restricts" | "protectsMemory">, architecture: ArchitectureName) {
+  constructor(
+    pinning: Pick<Pinning, "restricts" | "protectsMemory">,
+    architecture: ArchitectureName,
+    objects?: Pick<ServedCalls, "openApart">,
+  ) {
     this.#pinning = pinning;
+    this.#objects = objects;
     this.#architecture = architecture;
     this.#restricts = callNumber("landlock_restrict_self", architecture);
     this.#listens = numberOf("fanotify_init", architecture);
@@ -28,6 +35,7 @@ export class Premises {
   meets(number: number, argumentOf: (index: number) => bigint): void {
     const decidesAboutOpens = number === this.#listens && mayStallBy(this.#architecture, number, argumentOf);
     if (number === this.#restricts || decidesAboutOpens) this.#pinning.restricts();
+    if (decidesAboutOpens) this.#objects?.openApart();
     const anyOf = this.#protecting.get(number);
     if (anyOf?.some((tests) => tests.every((test) => holds(test, argumentOf))) === true) this.#pinning.protectsMemory();
   }

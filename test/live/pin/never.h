@@ -78,7 +78,7 @@ static inline void block_by_path(char *(*make)(void)) {
   tell("after", open_path("allowed"));
 }
 
-/* A stack whose page never comes: the frame of a pinned call lies there. Its caller stays stopped until it is killed. */
+/* A stack whose page never comes: the frame of a pinned call lies there, and an open with O_PATH is always pinned. Its caller stays stopped until it is killed. */
 static inline void block_by_stack(char *(*make)(void)) {
 #ifdef __x86_64__
   int status;
@@ -89,7 +89,7 @@ static inline void block_by_stack(char *(*make)(void)) {
     long result = SYS_openat;
     __asm__ volatile("mov %%rsp, %%r12; mov %[stack], %%rsp; syscall; mov %%r12, %%rsp"
                      : "+a"(result)
-                     : "D"(AT_FDCWD), "S"("allowed"), "d"(O_RDONLY), "r"(none), [stack] "r"(page + PAGE)
+                     : "D"(AT_FDCWD), "S"("allowed"), "d"(O_PATH), "r"(none), [stack] "r"(page + PAGE)
                      : "rcx", "r11", "r12", "memory");
     _exit(result < 0 ? 3 : 4);
   }

@@ -9,12 +9,13 @@
  *
  * The result is that of the caller's own walk. The path is walked here only for a caller with our rights, root and mounts
  * (caller.c), and only within one mount, neither procfs nor behind a magic link. A call whose result is uncertain, or whose
- * walk could wait (RESOLVE_CACHED, Linux 5.12), is pinned.
+ * walk could wait for more than a local disk, is pinned.
  *
  * A thread is compared with us at its first such call, and again after each execution. In between only its own calls
  * change it, and the filter reports these (`pin_changes_rights`). An open also depends on a Landlock domain, which cannot be
- * compared, and on fanotify listeners, of which one in the tree can wait for us (`pin_restricts`). A thread can change its security label by a write to a file of /proc, which the filter does
- * not report. So labels are compared again before each result but an errno of the path.
+ * compared, and on fanotify listeners, of which one in the tree can wait for us (`pin_restricts`). A thread can change its
+ * security label by a write to a file of /proc, which the filter does not report. So labels are compared again before each
+ * result but an errno of the path.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "objects.h"
@@ -45,6 +47,7 @@ enum purpose { USES_OBJECT, READS, STATS, STATS_MORE, ACCESSES, READS_LINK, MAKE
 /* The way in which a call looks up its path. */
 struct way {
   int path, directory; /* arguments */
+  bool is_absolute;
   enum purpose purpose;
   bool no_follow;
   bool opens;      /* the call returns a descriptor, which the kernel reserves before it looks up the path */
@@ -159,31 +162,56 @@ static bool has_our_rights(const struct pins *own, struct thread *thread) {
   return thread->is_as_we_are;
 }
 
+/*
+ * Names that the kernel does not have in its cache are looked up on a local disk. While that takes long, it delays other
+ * callers, so walks that need it rest. A directory's lock is held for long only by a process whose memory is slow, too.
+ */
+enum { LONG_WALK = 200000 /* ns */, REST = 64 /* walks */ };
+
 /* The object, or a negative errno: that of the call if it is ENOENT or ENOTDIR. */
-static int walk(const struct self *self, pid_t tid, const struct way *way, const char *path) {
-  const bool is_absolute = path[0] == '/';
+static int walk(const struct self *self, pid_t tid, const struct way *way, const char *path, uint64_t cached) {
   int base = AT_FDCWD;
-  if (!is_absolute) {
+  if (!way->is_absolute) {
     char name[32];
     snprintf(name, sizeof name, "%d/cwd", tid);
     base = open_at(self->proc, name, O_PATH | O_DIRECTORY, 0, 0);
     if (base < 0) return -EAGAIN;
-    /* There, `self` would lead to us. */
-    if (is_proc(base)) {
+    /* In /proc, `self` would lead to us. */
+    struct identity identity;
+    if (is_proc(base) || (cached == 0 && !(identify(base, &identity) && identity.mount == self->root.mount))) {
       close(base);
       return -EAGAIN;
     }
   }
-  const uint64_t resolve =
-      RESOLVE_CACHED | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | (is_absolute ? 0 : RESOLVE_BENEATH);
+  const uint64_t resolve = cached | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | (way->is_absolute ? 0 : RESOLVE_BENEATH);
   int found = open_at(base, path, O_PATH | (way->no_follow ? O_NOFOLLOW : 0), 0, resolve);
   if (base != AT_FDCWD) close(base);
   return found;
 }
 
-/* Whether an open or a check of the object cannot wait for a file server. */
-static bool is_at_hand(const struct self *self, int object, struct identity *identity) {
-  return self->has_local_root && identify(object, identity) && identity->mount == self->root.mount;
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static int walk_on_disk(struct pins *own, pid_t tid, const struct way *way, const char *path) {
+  if (!own->self->has_local_root || own->reads_apart) return -EAGAIN;
+  if (own->rest > 0) {
+    own->rest--;
+    return -EAGAIN;
+  }
+  const uint64_t start = now();
+  const int object = walk(own->self, tid, way, path, 0);
+  if (now() - start > LONG_WALK) own->rest = REST;
+  return object;
+}
+
+/* Whether an open or a check of the object cannot wait for a file server. An absolute path stays on the root's mount. */
+static bool is_at_hand(const struct self *self, const struct way *way, int object) {
+  struct identity identity;
+  return self->has_local_root &&
+         (way->is_absolute || (identify(object, &identity) && identity.mount == self->root.mount));
 }
 
 static enum answer answer_of(struct pins *own, const struct seccomp_notif *call, int error) {
@@ -192,7 +220,8 @@ static enum answer answer_of(struct pins *own, const struct seccomp_notif *call,
 
 static enum answer read_object(struct pins *own, const struct seccomp_notif *call, const struct way *way, int object) {
   struct identity identity;
-  if (!own->is_killable || own->is_restricted || !is_at_hand(own->self, object, &identity)) return NO_ANSWER;
+  if (!own->is_killable || own->is_restricted || !is_at_hand(own->self, way, object)) return NO_ANSWER;
+  if (!identify(object, &identity)) return NO_ANSWER;
   if (!S_ISDIR(identity.mode) && (!S_ISREG(identity.mode) || (way->flags & O_DIRECTORY) != 0)) return NO_ANSWER;
   const struct caller caller = {.tid = (pid_t)call->pid};
   const struct service service = {
@@ -208,8 +237,7 @@ static enum answer read_object(struct pins *own, const struct seccomp_notif *cal
 
 static enum answer check_access(struct pins *own, const struct seccomp_notif *call, const struct way *way, int object,
                                 int *error) {
-  struct identity identity;
-  if (!is_at_hand(own->self, object, &identity)) return NO_ANSWER;
+  if (!is_at_hand(own->self, way, object)) return NO_ANSWER;
   const int flags = (int)way->flags | AT_EMPTY_PATH;
   if (syscall(SYS_faccessat2, object, "", way->mode, flags) == 0) return answer_of(own, call, 0);
   if (errno != EACCES) return NO_ANSWER;
@@ -220,11 +248,10 @@ static enum answer check_access(struct pins *own, const struct seccomp_notif *ca
 /* The structures are the kernel's own: it fills them for us as for the caller. */
 static enum answer give_status(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
                                const struct way *way, int object) {
-  struct identity identity;
   struct stat status;
   struct statx more;
   const bool is_more = way->purpose == STATS_MORE;
-  if (!is_at_hand(own->self, object, &identity)) return NO_ANSWER;
+  if (!is_at_hand(own->self, way, object)) return NO_ANSWER;
   const long failed = is_more ? syscall(SYS_statx, object, "", (int)way->flags | AT_EMPTY_PATH, way->mode, &more)
                               : stat_of_descriptor(object, &status);
   const void *bytes = is_more ? (const void *)&more : &status;
@@ -242,7 +269,7 @@ static enum answer give_link(struct pins *own, struct thread *thread, const stru
     *error = EINVAL;
     return answer_of(own, call, EINVAL);
   }
-  if (!S_ISLNK(identity.mode) || !is_at_hand(own->self, object, &identity)) return NO_ANSWER;
+  if (!S_ISLNK(identity.mode) || !is_at_hand(own->self, way, object)) return NO_ANSWER;
   ssize_t length = readlinkat(object, "", text, way->size < sizeof text ? way->size : sizeof text);
   if (length <= 0 || !write_result(own, thread, call, way->result, text, (size_t)length)) return NO_ANSWER;
   return answer_value(own, call, length) == 0 ? HAS_ANSWER : CALLER_IS_GONE;
@@ -272,7 +299,8 @@ static enum answer use(struct pins *own, struct thread *thread, const struct sec
 
 static enum answer look_up(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
                            const struct way *way, const char *path, bool has_window, int *error) {
-  int object = walk(own->self, (pid_t)call->pid, way, path);
+  int object = walk(own->self, (pid_t)call->pid, way, path, RESOLVE_CACHED);
+  if (object == -EAGAIN) object = walk_on_disk(own, (pid_t)call->pid, way, path);
   if (object >= 0 && !has_window) {
     close(object);
     return NO_ANSWER;
@@ -298,7 +326,8 @@ enum answer answer_by_path(struct pins *own, struct thread *thread, const struct
   if (at < 0 || (uint32_t)at >= image->length) return NO_ANSWER;
   const char *path = (const char *)image->bytes + at;
   if (path[0] == 0 || memchr(path, 0, image->length - (uint32_t)at) == NULL) return NO_ANSWER;
-  if (path[0] != '/' && way.directory != NO_DIRECTORY && (int)call->data.args[way.directory] != AT_FDCWD)
+  way.is_absolute = path[0] == '/';
+  if (!way.is_absolute && way.directory != NO_DIRECTORY && (int)call->data.args[way.directory] != AT_FDCWD)
     return NO_ANSWER;
   if (way.is_real && !own->self->is_real) return NO_ANSWER;
   if (thread->vain >= VAIN && ++thread->vain % INTERVAL != 0) return NO_ANSWER;

@@ -73,6 +73,7 @@ struct pins {
   bool asks_for_dispatch;
   bool writes_results; /* the tree is free to make its memory writable */
   unsigned known_memories, most_memories;
+  unsigned rest;      /* walks that do not look up names on the disk (answers.c) */
   bool is_killable;   /* only a fatal signal ends a caller's wait */
   bool is_restricted; /* a process of the tree has entered a Landlock domain, or decides about opens */
   struct self *self;  /* NULL: no call is answered without a pin */

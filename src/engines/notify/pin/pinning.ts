@@ -29,8 +29,8 @@ export interface PinningOptions {
   readonly executionsAreReported: boolean;
   /**
    * The loop calls `changesRights` before a thread changes its users, groups, capabilities, root or namespaces, and
-   * `restricts` before one enters a Landlock domain or can decide about opens. Then calls whose result is certain get it without a pin, which takes a
-   * third of the time. Default false.
+   * `restricts` before one enters a Landlock domain or can decide about opens. Then calls whose result is certain get it
+   * without a pin, which takes a third of the time. Default false.
    */
   readonly rightsAreReported?: boolean;
   /**

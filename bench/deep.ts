@@ -39,6 +39,9 @@ const inC =
   (...words: readonly string[]): Opener =>
   (count) => [...words, ...opens(count)];
 
+/** The supervisor opens for reading by itself (native/addon/answers.c). */
+const withoutPin: Opener = (count) => confined(policy("pinned"), [...opens(count), "read"]);
+
 /** After userfaultfd(2), permitted or not, threads read the caller's memory (native/addon/reads.c). */
 const userfaultfd = process.arch === "x64" ? 323 : 282;
 const readByThreads: Opener = (count) =>
@@ -72,6 +75,8 @@ async function oneCall(): Promise<void> {
   const pinning = inC("build/bench/pinning", "--");
   await against(`${what}, the path pinned, against C that pins`, ours("pinned"), pinning, "≤ 1.3");
   await against(`${what}, served, against C that does the same`, ours("resolved"), inC("build/bench/serving"), "≤ 1.3");
+  const reading = `${what} for reading, which needs no pin, against a pinned one`;
+  await against(reading, withoutPin, ours("pinned"));
   const unchecked = inC("build/bench/serving", "--unchecked");
   await against(`${what}, served, against C that opens for any caller`, ours("resolved"), unchecked);
   const plain = await pairs(5, each(opens), each(pinning));

@@ -30,7 +30,7 @@ export interface PinningOptions {
   /**
    * The loop calls `changesRights` before a thread changes its users, groups, capabilities, root or namespaces, and
    * `restricts` before one enters a Landlock domain or can decide about opens. Then calls whose result is certain get it
-   * without a pin, which takes a third of the time. Default false.
+   * without a pin, which takes half of the time. Default false.
    */
   readonly rightsAreReported?: boolean;
   /**

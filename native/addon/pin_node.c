@@ -203,36 +203,31 @@ static napi_value changes_rights(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value notice(napi_env env, napi_callback_info info, void (*function)(struct pins *), const char *usage) {
+  struct call call;
+  if (!begin(env, info, 0, &call)) return fail(env, usage);
+  function(call.own);
+  return NULL;
+}
+
 /* pinRestricts() */
 static napi_value restricts(napi_env env, napi_callback_info info) {
-  struct call call;
-  if (!begin(env, info, 0, &call)) return fail(env, "pinRestricts takes nothing");
-  pin_restricts(call.own);
-  return NULL;
+  return notice(env, info, pin_restricts, "pinRestricts takes nothing");
 }
 
 /* pinProtectsMemory() */
 static napi_value protects_memory(napi_env env, napi_callback_info info) {
-  struct call call;
-  if (!begin(env, info, 0, &call)) return fail(env, "pinProtectsMemory takes nothing");
-  pin_protects_memory(call.own);
-  return NULL;
+  return notice(env, info, pin_protects_memory, "pinProtectsMemory takes nothing");
 }
 
 /* pinChangesState() */
 static napi_value changes_state(napi_env env, napi_callback_info info) {
-  struct call call;
-  if (!begin(env, info, 0, &call)) return fail(env, "pinChangesState takes nothing");
-  pin_changes_state(call.own);
-  return NULL;
+  return notice(env, info, pin_changes_state, "pinChangesState takes nothing");
 }
 
 /* pinStateAlwaysChanges() */
 static napi_value always_changes(napi_env env, napi_callback_info info) {
-  struct call call;
-  if (!begin(env, info, 0, &call)) return fail(env, "pinStateAlwaysChanges takes nothing");
-  pin_state_always_changes(call.own);
-  return NULL;
+  return notice(env, info, pin_state_always_changes, "pinStateAlwaysChanges takes nothing");
 }
 
 /* pinHasWaiting(): boolean. */

@@ -33,6 +33,7 @@
 #include "objects.h"
 #include "pin.h"
 #include "recording.h"
+#include "text_filter.h"
 
 #define MAXIMUM_DEATHS 64
 
@@ -62,6 +63,7 @@ struct supervision {
   int epoll;
   struct pins *pins;       /* NULL: no argument is read */
   struct objects *objects; /* NULL: no object is served */
+  struct texts texts;
   int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
   unsigned char passes[CALLS]; /* prepared calls of this number pass in `next` */
   napi_ref memory_reference;
@@ -228,6 +230,11 @@ struct objects **objects_of(napi_env env) {
   return own == NULL ? NULL : &own->objects;
 }
 
+struct texts *texts_of(napi_env env) {
+  struct supervision *own = supervision_of(env);
+  return own == NULL ? NULL : &own->texts;
+}
+
 static bool replace_reference(napi_env env, napi_value value, napi_ref *reference) {
   if (*reference != NULL) napi_delete_reference(env, *reference);
   *reference = NULL;
@@ -350,25 +357,56 @@ static napi_value pass_prepared(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-static bool passes(struct supervision *own) {
+/* Calls in a row that `next` handles without a return to JavaScript, where Node can end this thread. */
+enum { MOST_HANDLED = 64 };
+
+enum handling {
+  JUDGE, /* JavaScript judges the call or prepared call */
+  HANDLED,
+  UNPINNED, /* the text filter has allowed it, and the first word of the deaths is its `pin_call` result */
+};
+
+static enum handling handle(struct supervision *own, bool judges) {
   const struct seccomp_notif *call = (const struct seccomp_notif *)(const void *)(own->memory + NOTIFICATION);
   struct judged judged;
   const int number = call->data.nr;
-  if (own->pins == NULL || number < 0 || number >= CALLS || own->passes[number] == 0) return false;
-  if (pin_arrival(own->pins, call, &judged) != ARRIVED) return false;
-  pin_pass(own->pins, call);
-  return true;
+  if (own->pins == NULL || number < 0 || number >= CALLS) return JUDGE;
+  const bool filters = judges && own->texts.filter != NULL && judges_texts(own->texts.filter, number);
+  if (own->passes[number] == 0 && !filters) return JUDGE;
+  switch (pin_arrival(own->pins, call, &judged)) {
+    case ARRIVED:
+      if (own->passes[number] == 0) return JUDGE;
+      pin_pass(own->pins, call);
+      return HANDLED;
+    case NOT_FROM_STUB:
+      if (!filters) return JUDGE;
+      switch (allow_by_text(own->texts.filter, own->pins, call, own->deaths)) {
+        case NOT_JUDGED:
+          return JUDGE;
+        case ALLOWED:
+          return HANDLED;
+        case NOT_PINNED:
+          return UNPINNED;
+      }
+      return JUDGE;
+    case UNPREPARED:
+    case HAS_ENDED:
+      return JUDGE;
+  }
+  return JUDGE;
 }
 
 /*
- * next(answer, waits): sends the response in the memory (if `answer` is true), waits for the next notification, and then
- * collects the watched tasks that have ended. In this order, because the calling task is alive until it is answered: an
- * earlier task with the same id has ended by then and is collected.
+ * next(answer, waits, judges): sends the response in the memory (if `answer` is true), waits for the next notification,
+ * and then collects the watched tasks that have ended. In this order, because the calling task is alive until it is
+ * answered: an earlier task with the same id has ended by then and is collected. Prepared calls (`passPrepared`) pass here,
+ * and with `judges` the text filter allows calls here; then it waits for the next notification.
  *
  * | result | meaning |
  * | --- | --- |
  * | n >= 0 | the memory has a notification and its time; n watched tasks have ended |
- * | -EAGAIN | a prepared call has passed (`passPrepared`), or no notification is present and `waits` is false |
+ * | -EAGAIN | calls were handled, or no notification is present and `waits` is false |
+ * | -ECANCELED | the text filter has allowed the call in the memory, and it cannot be pinned: the first word of the deaths |
  * | -ENOENT | no task is left under the filter, or poll(2) failed and the caller must check by other means |
  * | other | the kernel's error |
  *
@@ -377,14 +415,15 @@ static bool passes(struct supervision *own) {
  */
 static napi_value next(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
-  napi_value arguments[2];
-  size_t count = 2;
-  bool answer, waits;
+  napi_value arguments[3];
+  size_t count = 3;
+  bool answer, waits, judges;
   if (own == NULL || own->memory == NULL) return fail(env, "supervise must be called first");
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
       napi_get_value_bool(env, arguments[0], &answer) != napi_ok ||
-      napi_get_value_bool(env, arguments[1], &waits) != napi_ok)
-    return fail(env, "next takes two booleans");
+      napi_get_value_bool(env, arguments[1], &waits) != napi_ok ||
+      napi_get_value_bool(env, arguments[2], &judges) != napi_ok)
+    return fail(env, "next takes three booleans");
   if (answer) {
     struct seccomp_notif_resp response;
     memcpy(&response, own->memory + RESPONSE, sizeof response);
@@ -392,21 +431,28 @@ static napi_value next(napi_env env, napi_callback_info info) {
       response = (struct seccomp_notif_resp){.id = response.id, .error = -EPERM};
     send_response(own->listener, &response);
   }
-  int result = receive(own, waits);
-  if (result < 0) return number_of(env, result);
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-  memcpy(own->memory + NOW, &nanoseconds, sizeof nanoseconds);
-  memcpy(own->memory + CALLER_TID, own->memory + 8, sizeof(uint32_t));
-  int ended = collect_deaths(own);
-  return number_of(env, ended == 0 && passes(own) ? -EAGAIN : ended);
+  for (int handled = 0; handled < MOST_HANDLED; handled++) {
+    int result = receive(own, waits);
+    if (result < 0) return number_of(env, result);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    memcpy(own->memory + NOW, &nanoseconds, sizeof nanoseconds);
+    memcpy(own->memory + CALLER_TID, own->memory + 8, sizeof(uint32_t));
+    int ended = collect_deaths(own);
+    enum handling handling = ended == 0 ? handle(own, judges) : JUDGE;
+    if (handling == JUDGE) return number_of(env, ended);
+    if (handling == UNPINNED) return number_of(env, -ECANCELED);
+    if (!waits || (own->texts.filter != NULL && is_wanted(own->texts.filter))) break;
+  }
+  return number_of(env, -EAGAIN);
 }
 
 static void release(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   struct supervision *own = data;
+  if (own->texts.filter != NULL) free_text_filter(own->texts.filter);
   if (own->objects != NULL) end_objects(own->objects);
   if (own->pins != NULL) end_pins(own->pins);
   free(own);
@@ -425,6 +471,7 @@ NAPI_MODULE_INIT() {
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_pins(env, exports);
   export_objects(env, exports);
+  export_texts(env, exports);
   export_recording(env, exports);
   export_lines(env, exports);
   return exports;

@@ -12,6 +12,13 @@
 struct pins;
 struct objects;
 struct seccomp_notif;
+struct text_filter;
+
+/* The text filter of a thread, and a reference to the array of its counts. */
+struct texts {
+  struct text_filter *filter; /* NULL: JavaScript judges all calls */
+  napi_ref words;
+};
 
 /* A function that JavaScript calls by this name, for napi_define_properties. */
 #define METHOD(name, function) {.utf8name = name, .method = function, .attributes = napi_enumerable}
@@ -27,11 +34,16 @@ bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *leng
 struct pins **pins_of(napi_env env);
 /* The variable with this thread's served objects; NULL if Node has no memory. */
 struct objects **objects_of(napi_env env);
+/* This thread's text filter; NULL if Node has no memory. */
+struct texts *texts_of(napi_env env);
+void end_texts(napi_env env, struct texts *own);
 /* A copy of the notification in the value's bytes, which must not change during the call. */
 bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into);
 /* The functions of pin.h. */
 void export_pins(napi_env env, napi_value exports);
 /* The functions of objects.h. */
 void export_objects(napi_env env, napi_value exports);
+/* The functions of text_filter.h. */
+void export_texts(napi_env env, napi_value exports);
 
 #endif

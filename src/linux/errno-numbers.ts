@@ -19,6 +19,7 @@ export const errno = {
   ENOSYS: 38,
   ETIMEDOUT: 110,
   EINPROGRESS: 115,
+  ECANCELED: 125,
 } as const;
 
 /** Numbers of the kernel's own, which errno(3) does not have (include/linux/errno.h). */

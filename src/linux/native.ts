@@ -9,6 +9,7 @@ import type { HeldObjectFunctions } from "./held-objects.ts";
 import { packageFile } from "./package.ts";
 import type { PinnedCallFunctions } from "./pinned-calls.ts";
 import type { RecordedCallFunctions } from "./recorded-calls.ts";
+import type { TextFilterFunctions } from "./text-filter.ts";
 
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
@@ -16,7 +17,7 @@ export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 /** The largest number of deaths that one call of the addon returns. */
 export const mostDeaths = 64;
 
-export interface Native extends PinnedCallFunctions, HeldObjectFunctions, RecordedCallFunctions {
+export interface Native extends PinnedCallFunctions, HeldObjectFunctions, RecordedCallFunctions, TextFilterFunctions {
   /**
    * syscall(2). Buffers must be large enough for what the kernel writes; there is no check. Results beyond 2^53 lose
    * their low bits; no used call has such results.
@@ -45,10 +46,11 @@ export interface Native extends PinnedCallFunctions, HeldObjectFunctions, Record
   /**
    * Sends the response in the memory if `answer` is true, waits for the next notification, stores the time, and
    * collects deaths. Returns the number of deaths, or a negative errno. ENOENT: no notification was received; poll the
-   * listener. EAGAIN: a prepared call has passed; or `waits` is false and no notification is present, although poll(2)
-   * reported one.
+   * listener. EAGAIN: calls were handled that need no judgement here; or `waits` is false and no notification is present,
+   * although poll(2) reported one. With `judges` the text filter allows calls; ECANCELED: it has allowed the call in the
+   * memory, whose pin has failed with the result of `pinCall` in the first word of the deaths.
    */
-  next(answer: boolean, waits: boolean): number;
+  next(answer: boolean, waits: boolean, judges: boolean): number;
   /** Prepared calls whose number has a 1 here pass in `next`. */
   passPrepared(calls: Uint8Array): void;
 }

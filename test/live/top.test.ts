@@ -23,6 +23,22 @@ export default policy((call) => {
 });
 `;
 
+/** Most calls of stat are judged by the text filter. */
+const textPolicy = `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+  if (call.name !== "statx" && call.name !== "newfstatat") return allow;
+  if (call.args.path.text.is("/never")) return deny("EXFULL");
+  return allow;
+});
+`;
+const stats = `
+const { statSync } = require("node:fs");
+const all = (count, path) => { for (let i = 0; i < count; i++) try { statSync(path); } catch {} };
+all(300, "/"); all(7, "/never"); all(300, "/no such file");
+console.log("done");
+process.stdin.resume();
+`;
+
 /** Judges two calls; the second one changes the phase. */
 const startingPolicy = `import { allow, perProcess, policy } from "portcullis";
 const phase = perProcess.phases(["starting", "serving"]);
@@ -85,6 +101,23 @@ async function statusWhen(path: string, is: (status: Status) => boolean): Promis
 }
 
 describe("top", () => {
+  test("counts the calls that need no turn through the policy's step", async () => {
+    writeFileSync(join(folder, "t.ts"), textPolicy);
+    const words = ["run", "-q", "--status", socket, "-p", join(folder, "t.ts"), "--", process.execPath, "-e", stats];
+    const child = spawn("bin/portcullis", words, { stdio: ["pipe", "pipe", "inherit"], env: environment() });
+    started.push(child);
+    let out = "";
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      out += text;
+    });
+    await until("all calls are made", () => out === "done\n" || child.exitCode !== null);
+    const calls = (status: Status, rule: string) =>
+      status.verdicts.find((one) => one.rule?.endsWith(`t.ts:${rule}`))?.calls ?? 0;
+    const status = await statusWhen(socket, (one) => calls(one, "4:48") > 0);
+    expect(calls(status, "4:48")).toBe(7);
+    expect(calls(status, "5:10")).toBeGreaterThan(599);
+  });
+
   test("finds the only tree, and shows its phases, counters, tables and rules", async () => {
     await start("work", "auto");
     const runtime = join(folder, "portcullis");

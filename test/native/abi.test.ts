@@ -21,6 +21,7 @@ import { outcomeNumber } from "../../src/engines/notify/pin/outcome.ts";
 import { closeMark, dataStart, endMark } from "../../src/engines/notify/pin/own-calls.ts";
 import { again, arrivalNumber } from "../../src/engines/notify/pin/pinning.ts";
 import { windowRange } from "../../src/engines/notify/pin/window-rules.ts";
+import { mostObservations } from "../../src/engines/notify/text-filter.ts";
 import { holdObstacles, pinObstacles } from "../../src/events/record.ts";
 import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limits.ts";
 import { auditArchitecture, hostArchitecture, x32Bit } from "../../src/linux/architecture.ts";
@@ -187,6 +188,10 @@ describe("numbers that TypeScript and C share", () => {
       ["sizeof(struct judged)", judgedLayout.size],
     ];
     expect(faultsOf(['"pin.h"'], facts)).toBe("");
+  });
+
+  it("in the text filter", () => {
+    expect(faultsOf(['"text_filter.h"'], [["TEXT_OBSERVATIONS", mostObservations]])).toBe("");
   });
 
   it("in the service of objects", () => {

@@ -25,6 +25,7 @@ import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { askedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
 import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
+import { textFilterOf } from "./text-filter.ts";
 
 export interface NotifyCompilation {
   /** Undefined if and only if the diagnostics contain an error. */
@@ -52,6 +53,7 @@ export function compileForNotify(
   const stateful = [...leavesOf(quiet.split)].some(isStateful);
   const isFree = followsRights(program) && leavesMemoryFree(program, quiet.split);
   const protections = isFree ? askedProtections(program, quiet.split) : undefined;
+  const calls = traitsOf(program, needs);
   const policy: NotifyPolicy = {
     mode,
     filter: armable(hearing(quiet, { mode, killEvents }).classic),
@@ -69,7 +71,8 @@ export function compileForNotify(
     memoryIsFree: protections !== undefined,
     protections: protections ?? [],
     needs,
-    calls: traitsOf(program, needs),
+    calls,
+    textFilter: mode === "audit" ? undefined : textFilterOf(program, calls),
     countingCalls: countingOf(program, needs, quiet.split),
     description: describePolicy(program),
     state: describeState(program),

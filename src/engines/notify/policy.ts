@@ -44,6 +44,8 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly calls: Uint8Array;
   /** Indexed likewise: 1 if the judgement can depend on the number of living processes. */
   readonly countingCalls: Uint8Array;
+  /** Undefined if the policy's step judges every call. */
+  readonly textFilter: TextFilter | undefined;
 }
 
 export interface ArmedFilter {
@@ -56,6 +58,16 @@ export interface ArmedFilter {
   /** Whether the filter itself kills in some case; `traps` likewise. */
   readonly kills: boolean;
   readonly traps: boolean;
+}
+
+/** Judges calls by the text of their path (text-filter.ts). */
+export interface TextFilter {
+  /** Indexed by call number: the register of the path plus one; 0 for calls that the filter does not judge. */
+  readonly registers: Uint8Array;
+  /** Indexed likewise: the index of the path's observation. */
+  readonly observations: Uint16Array;
+  /** `struct sock_filter[]`. */
+  readonly instructions: Uint8Array;
 }
 
 /** The tasks and ids that the supervisor must follow. Those that the policy does not need cost nothing. */

@@ -1,10 +1,14 @@
 /** Makes the records of the supervisor's judgements and refusals, which become events. */
 import { takeReports } from "../../compile/wasm/instance.ts";
+import { isExpectedRefusal } from "../../events/expected.ts";
 import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { describeTask } from "./caller.ts";
 import type { JudgementMemory } from "./memory.ts";
+import type { PinOutcome } from "./pin/outcome.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { Thread } from "./tasks.ts";
 
@@ -19,12 +23,22 @@ export class Records {
   readonly #memory: JudgementMemory;
   readonly #sink: RecordSink;
   readonly #audit: boolean;
+  readonly #verdicts: NotifyPolicy["description"]["verdicts"];
+  readonly #clone3: number;
   #reportedDescriptors = false;
 
-  constructor(memory: JudgementMemory, { mode }: Pick<NotifyPolicy, "mode">, sink: RecordSink) {
+  constructor(memory: JudgementMemory, policy: Pick<NotifyPolicy, "mode" | "description">, sink: RecordSink) {
+    const { mode, description } = policy;
     this.#memory = memory;
     this.#sink = sink;
     this.#audit = mode === "audit";
+    this.#verdicts = description.verdicts;
+    this.#clone3 = callNumber("clone3", description.architecture);
+  }
+
+  /** Whether describe.ts would leave out the event, so that no record is needed. */
+  isExpected(number: number, verdict: number): boolean {
+    return number === this.#clone3 && isExpectedRefusal("clone3", this.#verdicts[verdict]!);
   }
 
   /** The supervisor itself refuses the call in the memory, independently of the policy. */
@@ -45,6 +59,18 @@ export class Records {
         audit: false,
         ...why,
       });
+  }
+
+  /** The call in the memory cannot be pinned, if that is the outcome. */
+  putUnpinned(outcome: PinOutcome): void {
+    if (outcome.kind !== "unpinnable") return;
+    const { why, refusal, errno: kernelErrno, obstacle } = outcome;
+    const isAudited = refusal === 0;
+    this.putRefusal("unpinned", isAudited ? errno.EPERM : refusal, {
+      pin: { why, errno: kernelErrno },
+      obstacle,
+      audit: isAudited,
+    });
   }
 
   /** Undefined if the sink wants no such record now. */

@@ -183,8 +183,8 @@ class Run {
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
     const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc } = this.#policy;
-    const { description, step } = this.#policy;
-    const judged = { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc };
+    const { description, step, textFilter } = this.#policy;
+    const judged = { mode, needs, calls, countingCalls, memoryIsFree, memory, textFilter, rooms, readOnlyProc };
     const policy = { ...judged, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;

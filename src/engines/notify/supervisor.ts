@@ -7,7 +7,6 @@
 
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
-import { isExpectedRefusal } from "../../events/expected.ts";
 import type { FollowObstacle, HoldObstacle, RecordedMemory, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
@@ -46,6 +45,7 @@ import type { JudgeLate } from "./rooms/entering.ts";
 import { StateWatch } from "./state-watch.ts";
 import { StatusCounts, type StatusSink } from "./status-counts.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
+import { startTextFilter } from "./text-filter-start.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
@@ -56,7 +56,7 @@ export interface SupervisorOptions {
   readonly policy: Pick<
     NotifyPolicy,
     | ("mode" | "needs" | "calls" | "countingCalls" | "memoryIsFree")
-    | ("memory" | "rooms" | "readOnlyProc" | "description")
+    | ("memory" | "textFilter" | "rooms" | "readOnlyProc" | "description")
   > & {
     readonly step: CompiledStep;
   };
@@ -223,6 +223,8 @@ export class Supervisor {
     // #passPrepared compares the caller's credentials.
     if (observes && !holdsRooms && !needs.credentials)
       this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
+    if (policy.textFilter !== undefined)
+      startTextFilter(policy.textFilter, policy.memory.automata, options.status?.words);
     if (kernel === "present") useSynchronousWakeUp(listener);
     const { pid, pidfd } = options.command;
     if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
@@ -262,9 +264,14 @@ export class Supervisor {
         if (!this.#awaitQuestion(rooms.patience)) continue;
       }
       // The notification can be gone: its thread has been killed. A wait for the next one would leave tracees stopped.
-      const deaths = this.#native.next(answer, rooms?.isBusy !== true && !this.#tracer.busy);
+      const waits = rooms?.isBusy !== true && !this.#tracer.busy;
+      const deaths = this.#native.next(answer, waits, waits && !this.#failed && this.#preparedForks.size === 0);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
+      if (deaths === -errno.ECANCELED) {
+        answer = this.#safely(() => this.#recordUnpinned());
+        continue;
+      }
       if (deaths < 0) {
         if ((pollFor([listener], 0)[0]! & pollBits.hangUp) !== 0) break;
         continue;
@@ -273,6 +280,12 @@ export class Supervisor {
       answer = this.#judgeReceived();
     }
     close(listener);
+  }
+
+  /** The text filter has allowed the call in the memory, and it cannot be pinned. */
+  #recordUnpinned(): boolean {
+    this.#records.putUnpinned(this.#pinning!.outcomeOf(this.#memory.bytes(), this.#deaths[0]!));
+    return false;
   }
 
   #judgeReceived(): boolean {
@@ -441,7 +454,7 @@ export class Supervisor {
     const kills = answer === "kill";
     // The record is made before the kill, while /proc still knows the caller, and handed over after it, when its outcome is
     // known.
-    const isEvent = action !== "allow" && !this.#isExpected(number, verdict);
+    const isEvent = action !== "allow" && !this.#records.isExpected(number, verdict);
     const made =
       isEvent || memory.reportCount !== 0 ? this.#records.judgement(verdict, action, caller, phases) : undefined;
     const record = made === undefined || observed === undefined ? made : { ...made, memory: observed() };
@@ -486,14 +499,7 @@ export class Supervisor {
     );
     if (outcome.kind === "prepared" && makesProcess) this.#preparedForks.add(tid);
     if (outcome.kind === "unserved") this.#records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
-    if (outcome.kind !== "unpinnable") return;
-    const { why, refusal, errno: kernelErrno, obstacle } = outcome;
-    const isAudited = refusal === 0;
-    this.#records.putRefusal("unpinned", isAudited ? errno.EPERM : refusal, {
-      pin: { why, errno: kernelErrno },
-      obstacle,
-      audit: isAudited,
-    });
+    this.#records.putUnpinned(outcome);
   }
 
   /** An audit lets a call pass that it cannot judge, except if its effect on the registry must be followed. */
@@ -592,11 +598,6 @@ export class Supervisor {
     this.#memory.bytes().set(current);
     return this.#errnoOf(verdict);
   };
-
-  /** Whether describe.ts would leave out the event, so that no record is needed. */
-  #isExpected(number: number, verdict: number): boolean {
-    return number === this.#clone3 && isExpectedRefusal("clone3", this.#options.policy.description.verdicts[verdict]!);
-  }
 
   #discover(tid: number): Thread | Unidentified {
     const { listener } = this.#options;

@@ -1,14 +1,19 @@
 /** The loop of the pinning harness, and its policy. */
+import { encodeInstructions, opcode } from "../../../src/compile/classic/instruction.ts";
 import { ObservationFailure, type ObservedVerdict, Observer } from "../../../src/engines/notify/pin/observer.ts";
+import type { PinOutcome } from "../../../src/engines/notify/pin/outcome.ts";
 import { Pinning, passesUnpinned } from "../../../src/engines/notify/pin/pinning.ts";
 import { windowProtection } from "../../../src/engines/notify/pin/protection.ts";
+import { startTextFilter } from "../../../src/engines/notify/text-filter-start.ts";
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
 import { callNumber } from "../../../src/linux/call-numbers.ts";
 import { numberOf } from "../../../src/linux/calls.ts";
 import { createEpoll, pollBits, pollFor, watch } from "../../../src/linux/descriptors.ts";
+import { errno } from "../../../src/linux/errno-numbers.ts";
 import { native, required } from "../../../src/linux/native.ts";
 import { openProcess, openThread } from "../../../src/linux/pidfd.ts";
 import { continueFlag, notifyRequest, useSynchronousWakeUp } from "../../../src/linux/seccomp.ts";
+import { compileMatcher } from "../../../src/patterns/automaton.ts";
 import type { PinCounts, PinHarnessOptions } from "./options.ts";
 
 const architecture = hostArchitecture()!;
@@ -18,6 +23,21 @@ const latin1 = new TextDecoder("latin1");
 const name = (bytes: Uint8Array): string => latin1.decode(bytes).split("/").at(-1)!;
 const isForbiddenName = (bytes: Uint8Array): boolean => name(bytes).startsWith("n");
 const isForbiddenAddress = (bytes: Uint8Array): boolean => bytes.length >= 8 && bytes[7] === 2;
+
+/** Gives the same verdicts on openat's path to the addon. */
+function filterTexts(): void {
+  const { automaton } = compileMatcher([{ kind: "matches", text: "{n*,**/n*}" }]);
+  const openat = callNumber("openat");
+  const registers = new Uint8Array(openat + 1);
+  registers[openat] = 2;
+  const instructions = encodeInstructions([
+    { code: opcode.load, jt: 0, jf: 0, k: 8 },
+    { code: opcode.jumpEqual, jt: 0, jf: 1, k: 0 },
+    { code: opcode.return, jt: 0, jf: 0, k: 1 },
+    { code: opcode.return, jt: 0, jf: 0, k: 0 },
+  ]);
+  startTextFilter({ registers, observations: new Uint16Array(openat + 1), instructions }, [automaton]);
+}
 
 type Judge = (observer: Observer) => boolean | ObservationFailure;
 
@@ -105,13 +125,18 @@ export class SuperviseLoop {
       executionsAreReported: options.executionsAreReported ?? true,
       audits: options.audits ?? false,
     });
+    if (options.filtersTexts === true) filterTexts();
     native().supervise(this.#memory, this.#deaths, this.#listener, this.#epoll, -1);
   }
 
   /** Returns when no task is left under the filter. */
   run(): void {
     for (;;) {
-      const deaths = native().next(false, true);
+      const deaths = native().next(false, true, this.#options.filtersTexts === true);
+      if (deaths === -errno.ECANCELED) {
+        this.#countOutcome(this.#pinning.outcomeOf(this.#memory, this.#deaths[0]!));
+        continue;
+      }
       if (deaths < 0) {
         if ((pollFor([this.#listener], 0)[0]! & pollBits.hangUp) !== 0) return;
         continue;
@@ -164,6 +189,10 @@ export class SuperviseLoop {
       (observer) => this.#verdict(observer, judge, notification),
       this.#options.audits === true ? passesUnpinned : eperm,
     );
+    this.#countOutcome(outcome);
+  }
+
+  #countOutcome(outcome: PinOutcome): void {
     this.#count(outcome.kind === "unpinnable" ? `${outcome.why} ${outcome.errno}` : outcome.kind);
   }
 

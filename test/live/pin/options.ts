@@ -8,6 +8,8 @@ export interface PinHarnessOptions {
   /** The supervisor waits after each judgement of this call until what was judged has changed. */
   readonly dawdlesIn?: string;
   readonly executionsAreReported?: boolean;
+  /** The addon itself allows paths that are not forbidden (openat's, of known threads). */
+  readonly filtersTexts?: boolean;
   /** Calls that cannot be pinned pass as they are. */
   readonly audits?: boolean;
   /** `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`; by default where the kernel has it. */

@@ -48,6 +48,19 @@ for (const { name, uid } of users) {
   });
 }
 
+/** The addon does not wait for the change, so not every run has both kinds of paths. */
+describe.each(users)("judged by the text filter, as $name", ({ uid }) => {
+  it.each(races.filter(([, call]) => call === "openat"))("%s (%s): %s", (scenario, call) => {
+    const ran = runPinned({ uid, calls: [call], filtersTexts: true }, scenario, isFull ? plainTries : 3000);
+    expect(ran.status, ran.error).toBe(0);
+    const { allowed = 0, forbidden, denied = 0, faults = 0, ...rest } = ran.victim;
+    expect({ forbidden, ...rest }, ran.out).toMatchObject({ forbidden: 0, other: 0, interrupted: 0 });
+    expect(allowed + denied + faults, ran.error).toBe(isFull ? plainTries : 3000);
+    // The unmapped path can also be empty, and is allowed then.
+    if (scenario !== "unmapped") expect(ran.counts["passed"] ?? 0, ran.error).toBe(allowed);
+  });
+});
+
 /** Where PORTCULLIS_FULL=1 leaves its counts. */
 const counts = "build/races.jsonl";
 

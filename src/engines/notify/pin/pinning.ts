@@ -108,6 +108,12 @@ export class Pinning {
     }
   }
 
+  /** The outcome of a call whose pin, by the text filter, had this result. */
+  outcomeOf(notification: Uint8Array, result: number): PinOutcome {
+    this.#scratch.notification.set(notification.subarray(0, notificationLayout.size));
+    return new PendingCall(this.#listener, this.#scratch).outcomeOf(result, errno.EPERM);
+  }
+
   /**
    * From now on reads of callers' memory may never end, so threads make them. `next` returns a call whose memory was late
    * again. Returns a descriptor that is readable then.
@@ -239,7 +245,7 @@ export class PendingCall {
     );
     if ((result & 0xff) !== outcomeNumber.noTrace) {
       this.#answer();
-      return this.#outcome(result & 0xff, result >> 8, errno.EPERM);
+      return this.outcomeOf(result, errno.EPERM);
     }
     const obstacle = whyPtraceRefused(this.tid, result >> 8);
     return { kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: result >> 8, obstacle };
@@ -300,10 +306,12 @@ export class PendingCall {
       rooms,
       credentials,
     );
-    return this.#outcome(result & 0xff, result >> 8, refusal);
+    return this.outcomeOf(result, refusal);
   }
 
-  #outcome(outcome: number, kernelErrno: number, refusal: number): PinOutcome {
+  /** The outcome for a result of `pinCall` with this refusal. */
+  outcomeOf(result: number, refusal: number): PinOutcome {
+    const [outcome, kernelErrno] = [result & 0xff, result >> 8];
     switch (outcome) {
       case outcomeNumber.prepared:
         return { kind: "prepared" };

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/* Judges a call by the text of its path. Tables and filter come from JavaScript, and are examined before they are used. */
+#define _GNU_SOURCE
+#include "text_filter.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pins.h"
+
+struct automaton {
+  unsigned char classes[256];
+  uint16_t *transitions, *accepts; /* one block, which `sets` begins */
+  uint64_t *sets;
+  uint32_t class_count, start, settled;
+};
+
+struct text_filter {
+  unsigned char *registers;
+  uint16_t *observations;
+  size_t count;
+  struct sock_filter *instructions;
+  bool has_automaton[TEXT_OBSERVATIONS];
+  struct automaton automata[TEXT_OBSERVATIONS]; /* without tables: no pattern */
+  uint32_t *counts;
+  size_t count_length;
+  const volatile uint32_t *wanted;
+  unsigned char text[PATH_MAX];
+};
+
+/* ── The filter ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* As bpf_check_classic() and seccomp_check_filter(), for the instructions that the compiler emits. */
+static bool is_correct(const struct sock_filter *filter, size_t length) {
+  if (length == 0 || length > BPF_MAXINSNS || filter[length - 1].code != (BPF_RET | BPF_K)) return false;
+  for (size_t at = 0; at < length; at++) {
+    const struct sock_filter *one = &filter[at];
+    const size_t left = length - at - 1;
+    switch (one->code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        if (one->k % 4 != 0 || one->k >= sizeof(struct seccomp_data)) return false;
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+      case BPF_RET | BPF_K:
+        break;
+      case BPF_JMP | BPF_JA:
+        if (one->k >= left) return false;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+      case BPF_JMP | BPF_JGT | BPF_K:
+      case BPF_JMP | BPF_JGE | BPF_K:
+      case BPF_JMP | BPF_JSET | BPF_K:
+        if (one->jt >= left || one->jf >= left) return false;
+        break;
+      default:
+        return false;
+    }
+  }
+  return true;
+}
+
+static uint32_t run_filter(const struct sock_filter *next, const struct seccomp_data *call) {
+  uint32_t a = 0;
+  for (;; next++) {
+    switch (next->code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        memcpy(&a, (const unsigned char *)call + next->k, sizeof a);
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= next->k;
+        break;
+      case BPF_JMP | BPF_JA:
+        next += next->k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        next += a == next->k ? next->jt : next->jf;
+        break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        next += a > next->k ? next->jt : next->jf;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        next += a >= next->k ? next->jt : next->jf;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        next += (a & next->k) != 0 ? next->jt : next->jf;
+        break;
+      case BPF_RET | BPF_K:
+        return next->k;
+      default:
+        return 0;
+    }
+  }
+}
+
+/* ── The automata ────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static bool all_below(const uint16_t *values, size_t count, size_t limit) {
+  for (size_t i = 0; i < count; i++)
+    if (values[i] >= limit) return false;
+  return true;
+}
+
+static bool has_correct_tables(const struct text_automaton *one) {
+  if (one->class_count == 0 || one->class_count > 256 || one->state_count == 0 || one->state_count > UINT16_MAX + 1u)
+    return false;
+  for (size_t i = 0; i < 256; i++)
+    if (one->classes[i] >= one->class_count) return false;
+  return one->transition_count == one->state_count * one->class_count && one->start < one->state_count &&
+         one->settled <= one->state_count && all_below(one->transitions, one->transition_count, one->state_count) &&
+         all_below(one->accepts, one->state_count, one->set_count);
+}
+
+int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton) {
+  if (observation >= TEXT_OBSERVATIONS || own->has_automaton[observation]) return -EINVAL;
+  if (automaton == NULL) {
+    own->has_automaton[observation] = true;
+    return 0;
+  }
+  if (!has_correct_tables(automaton)) return -EINVAL;
+  struct automaton *into = &own->automata[observation];
+  const size_t entries = automaton->transition_count + automaton->state_count;
+  into->sets = malloc(automaton->set_count * sizeof *into->sets + entries * sizeof *into->transitions);
+  if (into->sets == NULL) return -ENOMEM;
+  into->transitions = (uint16_t *)(into->sets + automaton->set_count);
+  into->accepts = into->transitions + automaton->transition_count;
+  memcpy(into->sets, automaton->sets, automaton->set_count * sizeof *into->sets);
+  memcpy(into->transitions, automaton->transitions, automaton->transition_count * sizeof *into->transitions);
+  memcpy(into->accepts, automaton->accepts, automaton->state_count * sizeof *into->accepts);
+  memcpy(into->classes, automaton->classes, sizeof into->classes);
+  into->class_count = automaton->class_count;
+  into->start = automaton->start;
+  into->settled = automaton->settled;
+  own->has_automaton[observation] = true;
+  return 0;
+}
+
+static uint64_t accept_set(const struct automaton *own, const unsigned char *text, size_t length) {
+  if (own->sets == NULL) return 0;
+  uint32_t state = own->start;
+  for (size_t i = 0; i < length && state >= own->settled; i++)
+    state = own->transitions[state * own->class_count + own->classes[text[i]]];
+  return own->sets[own->accepts[state]];
+}
+
+/* ── Start and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void *copy_of(const void *from, size_t size) {
+  void *copy = malloc(size + 1);
+  if (copy != NULL) memcpy(copy, from, size);
+  return copy;
+}
+
+struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
+                                    const struct sock_filter *instructions, size_t length) {
+  errno = EINVAL;
+  for (size_t i = 0; i < count; i++)
+    if (registers[i] > 6) return NULL;
+  if (!is_correct(instructions, length)) return NULL;
+  struct text_filter *own = calloc(1, sizeof *own);
+  if (own == NULL) return NULL;
+  own->count = count;
+  own->registers = copy_of(registers, count);
+  own->observations = copy_of(observations, count * sizeof *observations);
+  own->instructions = copy_of(instructions, length * sizeof *instructions);
+  if (own->registers != NULL && own->observations != NULL && own->instructions != NULL) return own;
+  free_text_filter(own);
+  errno = ENOMEM;
+  return NULL;
+}
+
+void free_text_filter(struct text_filter *own) {
+  for (size_t i = 0; i < TEXT_OBSERVATIONS; i++) free(own->automata[i].sets);
+  free(own->registers);
+  free(own->observations);
+  free(own->instructions);
+  free(own);
+}
+
+void count_texts(struct text_filter *own, uint32_t *counts, size_t length, const volatile uint32_t *wanted) {
+  own->counts = counts;
+  own->count_length = length;
+  own->wanted = wanted;
+}
+
+bool is_wanted(const struct text_filter *own) { return own->wanted != NULL && *own->wanted != 0; }
+
+/* ── A call ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+bool judges_texts(const struct text_filter *own, int number) {
+  return number >= 0 && (size_t)number < own->count && own->registers[number] != 0;
+}
+
+uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *call, const unsigned char *text,
+                    size_t length) {
+  if (!judges_texts(own, call->nr)) return 0;
+  const uint16_t observation = own->observations[call->nr];
+  if (observation >= TEXT_OBSERVATIONS || !own->has_automaton[observation]) return 0;
+  struct seccomp_data data = *call;
+  data.instruction_pointer = accept_set(&own->automata[observation], text, length);
+  return run_filter(own->instructions, &data);
+}
+
+/*
+ * Only calls of threads that are known: the supervisor follows their end (src/engines/notify/tasks.ts), after which the
+ * id can mean another thread. The loop's other ways are for callers whose memory reads may never end, and for reads that
+ * fail.
+ */
+enum text_outcome allow_by_text(struct text_filter *own, struct pins *pins, const struct seccomp_notif *call,
+                                uint32_t *result) {
+  const pid_t tid = (pid_t)call->pid;
+  if (tid == 0 || !judges_texts(own, call->data.nr)) return NOT_JUDGED;
+  if (pins->audits || pins->reads_apart || find_thread(pins, tid) == NULL) return NOT_JUDGED;
+  const int at = own->registers[call->data.nr] - 1;
+  if (call->data.args[at] == 0) return NOT_JUDGED;
+  const long length = observe_text(pins, call, call->data.args[at], own->text, sizeof own->text);
+  if (length < 0) return NOT_JUDGED;
+  const uint32_t word = judge_text(own, &call->data, own->text, (size_t)length);
+  if (word == 0) return NOT_JUDGED;
+  if (word - 1 < own->count_length) own->counts[word - 1]++;
+  int32_t registers[6] = {-1, -1, -1, -1, -1, -1};
+  registers[at] = 0;
+  const struct image image = {.bytes = own->text, .length = (uint32_t)length + 1, .registers = registers};
+  int error;
+  const enum outcome outcome = pin_call(pins, call, &image, EPERM, &error);
+  if (outcome == PREPARED || outcome == INTERRUPTED || outcome == GONE || outcome == HAS_RESULT) return ALLOWED;
+  *result = (uint32_t)outcome | (uint32_t)error << 8;
+  return NOT_PINNED;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Judges a call by the text of its path: a classic filter runs over the call with the accept set of the path's automaton in
+ * the place of the instruction pointer. src/engines/notify/text-filter.ts makes the filter.
+ */
+#ifndef TEXT_FILTER_H
+#define TEXT_FILTER_H
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pins;
+struct text_filter;
+
+/* Observations with a higher index have no automaton here. */
+enum { TEXT_OBSERVATIONS = 256 };
+
+/* src/patterns/automaton.ts describes the tables. */
+struct text_automaton {
+  const unsigned char *classes; /* 256 */
+  const uint16_t *transitions;
+  size_t transition_count;
+  const uint16_t *accepts;
+  size_t state_count;
+  const uint64_t *sets; /* the low 64 bits of each accept set */
+  size_t set_count;
+  uint32_t class_count, start, settled;
+};
+
+/*
+ * `registers` and `observations` are indexed by call number. NULL with errno: EINVAL for a filter that the kernel would refuse.
+ * Copies its parameters.
+ */
+struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
+                                    const struct sock_filter *instructions, size_t length);
+void free_text_filter(struct text_filter *own);
+/* Adds the automaton of an observation; NULL for one without patterns. 0 or a negative errno: EINVAL for wrong tables. */
+int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton);
+/* The number of calls of each verdict that were allowed; they wrap. `wanted` is not 0 if another thread asks for the loop. */
+void count_texts(struct text_filter *own, uint32_t *counts, size_t length, const volatile uint32_t *wanted);
+bool is_wanted(const struct text_filter *own);
+
+/* Whether it judges calls of this number. */
+bool judges_texts(const struct text_filter *own, int number);
+/* The index of an allowing verdict plus one, or 0. The text has this length without its NUL. */
+uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *call, const unsigned char *text,
+                    size_t length);
+
+enum text_outcome {
+  NOT_JUDGED, /* the policy must judge the call, which has no answer yet */
+  ALLOWED,    /* it has been pinned or answered, or has ended */
+  NOT_PINNED, /* it was allowed and cannot be pinned: *result is that of `pin_call`, an errno above the low 8 bits */
+};
+/* For an ordinary call, which is not from the stub. */
+enum text_outcome allow_by_text(struct text_filter *own, struct pins *pins, const struct seccomp_notif *call,
+                                uint32_t *result);
+
+#endif

@@ -1,0 +1,157 @@
+/** The addon's text filter against the interpreters of automata and classic filters, and with malformed tables. */
+import { describe, expect, it } from "vitest";
+import { decodeInstructions, encodeInstructions, opcode } from "../../src/compile/classic/instruction.ts";
+import { encodeInput, runClassic } from "../../src/compile/classic/interpreter.ts";
+import type { TextFilter } from "../../src/engines/notify/policy.ts";
+import { startTextFilter } from "../../src/engines/notify/text-filter-start.ts";
+import { SeededChoices } from "../../src/ir/testing/choices.ts";
+import { seeds } from "../../src/ir/testing/seeds.ts";
+import { errno } from "../../src/linux/errno-numbers.ts";
+import { native } from "../../src/linux/native.ts";
+import { type Automaton, compileMatcher, run } from "../../src/patterns/automaton.ts";
+import { PatternChoices } from "../../src/patterns/testing/arbitrary.ts";
+import { matches } from "../../src/patterns/testing/reference.ts";
+
+const number = 2;
+const call = { number, architecture: 0xc000_003e, arguments: [11n, 12n, 13n, 14n, 15n, 16n] } as const;
+const registers = Uint8Array.of(0, 0, 1, 0);
+const observations = Uint16Array.of(0, 0, 7, 0);
+
+function automatonOf(seed: number, most = 20) {
+  const choices = new PatternChoices(seed);
+  for (;;) {
+    const patterns = choices.patterns(most);
+    const { automaton } = compileMatcher(patterns);
+    if (automaton !== undefined) return { patterns, automaton, choices };
+  }
+}
+
+/** Random tests of any word of the call. */
+function randomFilter(choices: SeededChoices): TextFilter["instructions"] {
+  const length = 8 + choices.below(40);
+  const instructions = Array.from({ length }, (_, at) => {
+    const left = length - at - 1;
+    const skipped = () => choices.below(Math.min(left, 6));
+    const k = choices.below(3) === 0 ? choices.below(2 ** 32) : choices.below(16);
+    if (left === 0 || (at > 4 && choices.below(8) === 0)) return { code: opcode.return, jt: 0, jf: 0, k };
+    switch (choices.below(5)) {
+      case 0:
+        return { code: opcode.load, jt: 0, jf: 0, k: 4 * choices.below(16) };
+      case 1:
+        // The accept set.
+        return { code: opcode.load, jt: 0, jf: 0, k: 8 + 4 * choices.below(2) };
+      case 2:
+        return { code: opcode.and, jt: 0, jf: 0, k };
+      case 3:
+        return { code: opcode.jumpAlways, jt: 0, jf: 0, k: skipped() };
+      default: {
+        const codes = [opcode.jumpEqual, opcode.jumpGreater, opcode.jumpAtLeast, opcode.jumpAnyBit];
+        return { code: codes[choices.below(4)]!, jt: skipped(), jf: skipped(), k };
+      }
+    }
+  });
+  return encodeInstructions(instructions);
+}
+
+const automataWith = (automaton: Automaton | undefined) => [...new Array<undefined>(7).fill(undefined), automaton];
+
+/** What the addon must return. */
+function wordOf(instructions: Uint8Array, automaton: Automaton | undefined, text: Uint8Array): number {
+  const set = automaton === undefined ? 0n : automaton.acceptSets[run(automaton, text)]!;
+  return runClassic(decodeInstructions(instructions), { ...call, instructionPointer: BigInt.asUintN(64, set) }).word;
+}
+
+const dataOf = (instructionPointer = 0n) => new Uint8Array(encodeInput({ ...call, instructionPointer }).buffer);
+
+describe("the addon's text filter", () => {
+  it("agrees with the interpreters", () => {
+    const words = new Set<number>();
+    for (const seed of seeds(400)) {
+      const { automaton, patterns, choices } = automatonOf(seed);
+      const instructions = randomFilter(new SeededChoices(seed));
+      startTextFilter({ registers, observations, instructions }, automataWith(automaton));
+      for (let index = 0; index < 50; index++) {
+        const text = choices.subject(patterns);
+        const word = native().judgeText(dataOf(BigInt(seed)), text);
+        expect(word, `seed ${seed}`).toBe(wordOf(instructions, automaton, text));
+        words.add(word);
+      }
+    }
+    expect(words.size).toBeGreaterThan(100);
+  });
+
+  it("puts the patterns that match into the instruction pointer", () => {
+    for (const seed of seeds(60)) {
+      const { automaton, patterns, choices } = automatonOf(seed, 40);
+      const bit = new SeededChoices(seed).below(patterns.length);
+      const instructions = encodeInstructions([
+        { code: opcode.load, jt: 0, jf: 0, k: bit < 32 ? 8 : 12 },
+        { code: opcode.jumpAnyBit, jt: 0, jf: 1, k: (1 << (bit % 32)) >>> 0 },
+        { code: opcode.return, jt: 0, jf: 0, k: 1 },
+        { code: opcode.return, jt: 0, jf: 0, k: 0 },
+      ]);
+      startTextFilter({ registers, observations, instructions }, automataWith(automaton));
+      for (let index = 0; index < 20; index++) {
+        const text = choices.subject(patterns);
+        expect(native().judgeText(dataOf(), text) === 1, `seed ${seed}`).toBe(matches(patterns[bit]!, text));
+      }
+    }
+  });
+
+  it("judges no call without its automaton", () => {
+    const instructions = encodeInstructions([{ code: opcode.return, jt: 0, jf: 0, k: 1 }]);
+    expect(native().startTextFilter(registers, observations, instructions, new Uint32Array(0), 0, 0)).toBe(0);
+    expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(0);
+    startTextFilter({ registers, observations, instructions }, automataWith(undefined));
+    expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(1);
+    const other = { ...call, number: 1, instructionPointer: 0n };
+    expect(native().judgeText(new Uint8Array(encodeInput(other).buffer), Buffer.from("/a"))).toBe(0);
+  });
+
+  const accept = { code: opcode.return, jt: 0, jf: 0, k: 1 } as const;
+  it.each([
+    ["no instruction", []],
+    ["no return at the end", [{ code: opcode.load, jt: 0, jf: 0, k: 0 }]],
+    ["a jump behind the end", [{ code: opcode.jumpEqual, jt: 1, jf: 0, k: 0 }, accept]],
+    ["a long jump behind the end", [{ code: opcode.jumpAlways, jt: 0, jf: 0, k: 0xffff_ffff }, accept]],
+    ["a load outside of the call", [{ code: opcode.load, jt: 0, jf: 0, k: 64 }, accept]],
+    ["a load between two words", [{ code: opcode.load, jt: 0, jf: 0, k: 2 }, accept]],
+    ["an unknown instruction", [{ code: 0x84, jt: 0, jf: 0, k: 0 }, accept]],
+    ["4,097 instructions", new Array<typeof accept>(4097).fill(accept)],
+  ])("refuses a filter with %s", (_, instructions) => {
+    const bytes = encodeInstructions(instructions);
+    const none = new Uint32Array(0);
+    expect(native().startTextFilter(registers, observations, bytes, none, 0, 0)).toBe(-errno.EINVAL);
+  });
+
+  it("refuses registers that do not exist, and arrays that do not fit", () => {
+    const bytes = encodeInstructions([accept]);
+    const start = (...[first, second, third, words, wanted, verdicts]: Parameters<typeof startFilter>) =>
+      startFilter(first, second, third, words, wanted, verdicts);
+    const startFilter = native().startTextFilter;
+    const none = new Uint32Array(0);
+    expect(start(Uint8Array.of(0, 0, 7, 0), observations, bytes, none, 0, 0)).toBe(-errno.EINVAL);
+    expect(start(registers, observations, bytes.subarray(1), none, 0, 0)).toBe(-errno.EINVAL);
+    expect(() => start(registers, Uint16Array.of(0), bytes, none, 0, 0)).toThrow(TypeError);
+    expect(() => start(registers, observations, bytes, new Uint32Array(2), 0, 2)).toThrow(TypeError);
+  });
+
+  it.each<[string, (tables: Automaton) => Partial<Automaton>]>([
+    ["a class that does not exist", ({ classCount }) => ({ classes: new Uint8Array(256).fill(classCount) })],
+    ["too few transitions", ({ transitions }) => ({ transitions: transitions.subarray(1) })],
+    [
+      "a state that does not exist",
+      ({ transitions, stateCount }) => ({ transitions: transitions.map(() => stateCount) }),
+    ],
+    ["a start that does not exist", ({ stateCount }) => ({ start: stateCount })],
+    ["a set that does not exist", ({ accepts, acceptSets }) => ({ accepts: accepts.map(() => acceptSets.length) })],
+    ["too many settled states", ({ stateCount }) => ({ settled: stateCount + 1 })],
+    ["no classes", () => ({ classCount: 0 })],
+  ])("refuses an automaton with %s", (_, change) => {
+    const instructions = encodeInstructions([accept]);
+    const { automaton } = automatonOf(1);
+    const wrong = { ...automaton, ...change(automaton) };
+    expect(() => startTextFilter({ registers, observations, instructions }, automataWith(wrong))).toThrow("errno 22");
+    expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(0);
+  });
+});

@@ -357,6 +357,15 @@ static napi_value pass_prepared(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/* Stores the time and the caller, the further inputs of a judgement. */
+static void stamp(struct supervision *own) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  memcpy(own->memory + NOW, &nanoseconds, sizeof nanoseconds);
+  memcpy(own->memory + CALLER_TID, own->memory + 8, sizeof(uint32_t));
+}
+
 /* Calls in a row that `next` handles without a return to JavaScript, where Node can end this thread. */
 enum { MOST_HANDLED = 64 };
 
@@ -434,15 +443,12 @@ static napi_value next(napi_env env, napi_callback_info info) {
   for (int handled = 0; handled < MOST_HANDLED; handled++) {
     int result = receive(own, waits);
     if (result < 0) return number_of(env, result);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    memcpy(own->memory + NOW, &nanoseconds, sizeof nanoseconds);
-    memcpy(own->memory + CALLER_TID, own->memory + 8, sizeof(uint32_t));
     int ended = collect_deaths(own);
     enum handling handling = ended == 0 ? handle(own, judges) : JUDGE;
-    if (handling == JUDGE) return number_of(env, ended);
-    if (handling == UNPINNED) return number_of(env, -ECANCELED);
+    if (handling != HANDLED) {
+      stamp(own);
+      return number_of(env, handling == JUDGE ? ended : -ECANCELED);
+    }
     if (!waits || (own->texts.filter != NULL && is_wanted(own->texts.filter))) break;
   }
   return number_of(env, -EAGAIN);

@@ -314,8 +314,9 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   if (*error != 0) return *error == ESRCH || !still_waits(own, call) ? refuse(own, call, GONE, refusal) : NO_TRACE;
 
   struct given given = {-1, -1, NULL};
-  enum outcome outcome = PREPARED;
-  if (sight != WHOLE) {
+  /* A traced thread's id is not used again. If the caller had ended before, another thread has been seized. */
+  enum outcome outcome = still_waits(own, call) ? PREPARED : GONE;
+  if (outcome == PREPARED && sight != WHOLE) {
     int read_only = -1;
     given.window = make_window(&read_only);
     if (given.window == NULL) {

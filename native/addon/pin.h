@@ -369,6 +369,12 @@ bool pin_awaits_question(struct pins *own, int milliseconds);
 /* The length of the string without its NUL; ENAMETOOLONG if `size` bytes have no NUL. */
 long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size);
+/*
+ * The same, in the loop. The caller may have ended before, and the memory may be that of a later thread with its id:
+ * only `pin_call` may use the text, and no state may depend on it.
+ */
+long read_unchecked_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+                         size_t size);
 long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                    size_t size);
 /*

@@ -214,7 +214,7 @@ enum text_outcome allow_by_text(struct text_filter *own, struct pins *pins, cons
   if (pins->audits || pins->reads_apart || find_thread(pins, tid) == NULL) return NOT_JUDGED;
   const int at = own->registers[call->data.nr] - 1;
   if (call->data.args[at] == 0) return NOT_JUDGED;
-  const long length = observe_text(pins, call, call->data.args[at], own->text, sizeof own->text);
+  const long length = read_unchecked_text(pins, call, call->data.args[at], own->text, sizeof own->text);
   if (length < 0) return NOT_JUDGED;
   const uint32_t word = judge_text(own, &call->data, own->text, (size_t)length);
   if (word == 0) return NOT_JUDGED;

@@ -381,7 +381,7 @@ static enum handling handle(struct supervision *own, bool judges) {
   const int number = call->data.nr;
   if (own->pins == NULL || number < 0 || number >= CALLS) return JUDGE;
   const bool filters = judges && own->texts.filter != NULL && judges_texts(own->texts.filter, number);
-  if (own->passes[number] == 0 && !filters) return JUDGE;
+  if ((own->passes[number] == 0 && !filters) || !pin_is_same_task(own->pins, (pid_t)call->pid)) return JUDGE;
   switch (pin_arrival(own->pins, call, &judged)) {
     case ARRIVED:
       if (own->passes[number] == 0) return JUDGE;

@@ -509,7 +509,7 @@ static void ignore_stops(void) {
 }
 
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
-                        bool writes_results, bool is_killable) {
+                        bool writes_results, bool is_killable, bool sees_threads_end) {
   struct pins *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   own->listener = listener;
@@ -517,6 +517,7 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   own->audits = audits;
   own->writes_results = writes_results;
   own->is_killable = is_killable;
+  own->sees_threads_end = sees_threads_end;
   own->asks_for_dispatch = true;
   own->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN};

@@ -271,10 +271,11 @@ struct pins;
  * certain get it without a pin; this requires `trust_executions` and calls of `pin_changes_rights` and `pin_restricts`.
  * `writes_results`: these include results in the caller's memory; the policy leaves the tree free to make memory writable
  * and executable, and this requires calls of `pin_protects_memory`. `is_killable`: only a fatal signal ends a caller's wait
- * (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so opens are answered, too.
+ * (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so opens are answered, too. `sees_threads_end`: `pin_ended` is called for each
+ * thread, and not only for each leader, before a call of another one with its id is handled.
  */
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
-                        bool writes_results, bool is_killable);
+                        bool writes_results, bool is_killable, bool sees_threads_end);
 void end_pins(struct pins *own);
 /* The next notification that arrived during the preparation of a caller. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
@@ -326,6 +327,11 @@ int pin_interrupt(struct pins *own, pid_t tid);
 bool pin_is_late(struct pins *own, pid_t tid);
 /* The thread has ended. The caller must say so before another thread can have its id. */
 void pin_ended(struct pins *own, pid_t tid);
+/*
+ * Whether the task with this id is certainly the one that is known by it, if one is: before Linux 6.9 the supervisor finds
+ * out that a thread has ended only when it judges a call with its id (src/engines/notify/tasks.ts).
+ */
+bool pin_is_same_task(struct pins *own, pid_t tid);
 /* The thread's execve(2) is about to pass, pinned or not. */
 void pin_executes(struct pins *own, pid_t tid);
 /* The thread is about to change its users, groups or capabilities; `of_others`: its root or a namespace, which other

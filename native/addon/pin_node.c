@@ -30,24 +30,30 @@ bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into)
   return true;
 }
 
-/* startPins(listener, sealed, trustExecutions, audits, answers, writesResults, killable): 0 or a negative errno. */
+/*
+ * startPins(listener, sealed, trustExecutions, audits, answers, writesResults, killable, seesThreadsEnd): 0 or a negative
+ * errno.
+ */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct pins **own = pins_of(env);
-  napi_value arguments[7];
-  size_t count = 7;
+  napi_value arguments[8];
+  size_t count = 8;
   int32_t listener;
-  bool sealed, trust, audits, answers, writes, killable;
-  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 7 ||
+  bool sealed, trust, audits, answers, writes, killable, sees_ends;
+  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 8 ||
       napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       napi_get_value_bool(env, arguments[1], &sealed) != napi_ok ||
       napi_get_value_bool(env, arguments[2], &trust) != napi_ok ||
       napi_get_value_bool(env, arguments[3], &audits) != napi_ok ||
       napi_get_value_bool(env, arguments[4], &answers) != napi_ok ||
       napi_get_value_bool(env, arguments[5], &writes) != napi_ok ||
-      napi_get_value_bool(env, arguments[6], &killable) != napi_ok)
-    return fail(env, "startPins takes (listener, sealed, trustExecutions, audits, answers, writesResults, killable)");
+      napi_get_value_bool(env, arguments[6], &killable) != napi_ok ||
+      napi_get_value_bool(env, arguments[7], &sees_ends) != napi_ok)
+    return fail(env,
+                "startPins takes (listener, sealed, trustExecutions, audits, answers, writesResults, killable, "
+                "seesThreadsEnd)");
   if (*own != NULL) end_pins(*own);
-  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, answers, writes, killable);
+  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, answers, writes, killable, sees_ends);
   return number_of(env, *own == NULL ? -errno : 0);
 }
 

@@ -68,7 +68,7 @@ struct pins {
   bool reads_apart; /* the tree can have memory whose reads never end */
   struct reads *reads;
   int epoll; /* watches the listener: poll(2) needs RLIMIT_NOFILE, which the command can set to 0 */
-  bool trust_executions;
+  bool trust_executions, sees_threads_end;
   bool audits;
   bool asks_for_dispatch;
   bool writes_results; /* the tree is free to make its memory writable */

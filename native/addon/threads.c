@@ -106,6 +106,11 @@ void pin_ended(struct pins *own, pid_t tid) {
   }
 }
 
+bool pin_is_same_task(struct pins *own, pid_t tid) {
+  const struct thread *thread = find_thread(own, tid);
+  return own->sees_threads_end || thread == NULL || thread->id == thread->process->id;
+}
+
 /* ── Executions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /*

@@ -17,7 +17,8 @@ export interface PinnedCallFunctions {
    * `audits`: a refusal may be 0, with which the call passes unpinned; otherwise 0 throws. `answers`: a call whose
    * result is certain gets it without a pin; this requires calls of `pinChangesRights` and `pinRestricts`.
    * `writesResults`: these include results in the caller's memory; this requires calls of `pinProtectsMemory`. `killable`:
-   * only a fatal signal ends a caller's wait, so opens are answered, too.
+   * only a fatal signal ends a caller's wait, so opens are answered, too. `seesThreadsEnd`: `pinEnded` is called for each
+   * thread that has ended before `next` handles a call with its id; otherwise only for each leader.
    */
   startPins(
     listener: number,
@@ -27,6 +28,7 @@ export interface PinnedCallFunctions {
     answers: boolean,
     writesResults: boolean,
     killable: boolean,
+    seesThreadsEnd: boolean,
   ): number;
   /**
    * An outcome in the low 8 bits, an errno above. `pinArrival` returns `rooms` and `credentials`. If `rooms` is not 0, the stub

@@ -20,6 +20,7 @@ export const number = {
   fork: 57,
   vfork: 58,
   execve: 59,
+  openat: 257,
   execveat: 322,
   exit: 60,
   exitGroup: 231,
@@ -329,6 +330,20 @@ export const programs: Readonly<Record<string, () => Program>> = {
     });
   },
   "allow-all": () => programOf("allow-all", {}),
+  /** openat of "forbidden" is denied. */
+  paths: () => {
+    const source = { number: number.openat, register: 1, length: undefined };
+    const at = { file: 0, line: 1, column: 1, length: 1 };
+    const patterns = [{ kind: "is", text: "forbidden" }] as const;
+    return programOf("paths", {
+      observations: [{ name: "path", shape: { is: "path" }, sources: [source], at }],
+      words: [{ observation: 0, reads: { is: "matches", part: { is: "whole" }, patterns } }],
+      body: [
+        onCall(number.openat, [when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)])]),
+        give(verdicts.allow),
+      ],
+    });
+  },
   /** The first 1,000 getppid of the tree pass. */
   "first-thousand": () =>
     programOf("first-thousand", {

@@ -137,6 +137,7 @@ export class Supervisor {
     this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
     const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
+    const threadDescriptors = kernel === "present" && hasThreadDescriptors();
     this.#pinning =
       observes || holdsRooms
         ? new Pinning(listener, {
@@ -146,6 +147,7 @@ export class Supervisor {
               kernel === "present" && policy.calls.some((traits) => (traits & callTrait.changesRoot) !== 0),
             memoryIsFree: policy.memoryIsFree,
             isKillable,
+            threadEndsAreReported: threadDescriptors,
             audits: policy.mode === "audit",
           })
         : undefined;
@@ -160,7 +162,7 @@ export class Supervisor {
     this.#premises = this.#pinning && new Premises(this.#pinning, description.architecture, this.#objects);
     this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
-      threadDescriptors: kernel === "present" && hasThreadDescriptors(),
+      threadDescriptors,
       descriptorsIdentify: kernel === "present",
       adoptsUnseen: policy.mode === "audit",
       ended: (tid) => {
@@ -312,6 +314,8 @@ export class Supervisor {
   /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
   #receive(pinning: Pinning): boolean {
     if (this.#objects?.has(this.#memory.id)) return this.#receiveHeld(this.#objects, this.#memory.id);
+    // If the id was that of a thread that has ended, its prepared calls end here.
+    this.#registry.find(this.#memory.tid);
     this.#preparedForks.delete(this.#memory.tid);
     // A thread is in one call at a time, so its earlier calls have ended.
     this.#admission?.keeper.ended(this.#memory.tid);
@@ -399,13 +403,12 @@ export class Supervisor {
       memory.setProcess(caller.process.pid);
       if (needs.credentials) {
         const credentials = this.#registry.credentials(caller);
-        if (credentials === undefined) return this.#refuse(this.#whyInvisible(), errno.EPERM);
+        if (credentials === undefined)
+          return this.#refuse(noDescriptorsLeft() ? "no-descriptors" : "invisible-task", errno.EPERM);
         memory.setCredentials(credentials.uid, credentials.gid);
       }
     }
-    if (needs.alive) {
-      memory.setAlive(this.#registry.alive + this.#preparedForks.size);
-    }
+    if (needs.alive) memory.setAlive(this.#registry.alive + this.#preparedForks.size);
 
     this.#premises?.meets(number, (index) => memory.argument(index));
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
@@ -668,10 +671,6 @@ export class Supervisor {
     const pid = caller?.process.pid ?? this.#memory.tid;
     this.#fail(`process ${pid} was to be killed, and the kernel refuses it (${refused})`);
     return refused;
-  }
-
-  #whyInvisible(): Refusal {
-    return noDescriptorsLeft() ? "no-descriptors" : "invisible-task";
   }
 
   /** Only for our tracees: they are not reaped before they are detached, so the id is still theirs. */

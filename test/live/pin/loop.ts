@@ -123,6 +123,7 @@ export class SuperviseLoop {
     this.#pinning = new Pinning(this.#listener, {
       protection: options.protection ?? windowProtection("present"),
       executionsAreReported: options.executionsAreReported ?? true,
+      threadEndsAreReported: true,
       audits: options.audits ?? false,
     });
     if (options.filtersTexts === true) filterTexts();

@@ -40,6 +40,11 @@ export interface PinningOptions {
   readonly memoryIsFree?: boolean;
   /** Only a fatal signal ends a caller's wait (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). Default false. */
   readonly isKillable?: boolean;
+  /**
+   * The loop calls `ended` for a thread that is not a leader before `next` of the addon handles a call of another one with its
+   * id. Otherwise `next` handles only calls of leaders. Default false.
+   */
+  readonly threadEndsAreReported?: boolean;
   /** Nothing is enforced: calls that cannot be pinned may pass unpinned (`passesUnpinned`). Default false. */
   readonly audits?: boolean;
 }
@@ -82,13 +87,14 @@ export class Pinning {
       rightsAreReported = false,
       memoryIsFree = false,
       isKillable = false,
+      threadEndsAreReported = false,
       audits = false,
     }: PinningOptions,
   ) {
     this.#listener = listener;
     const isSealed = protection === "seal";
-    const answers = [rightsAreReported, memoryIsFree, isKillable] as const;
-    required("memfd_create", native().startPins(listener, isSealed, executionsAreReported, audits, ...answers));
+    const more = [rightsAreReported, memoryIsFree, isKillable, threadEndsAreReported] as const;
+    required("memfd_create", native().startPins(listener, isSealed, executionsAreReported, audits, ...more));
   }
 
   /** Copies `notification`, a `struct seccomp_notif`. The result is valid until the next one is received. */

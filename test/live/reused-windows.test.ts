@@ -1,0 +1,27 @@
+/** A task does not get the window or the prepared call of a thread whose id it has (victims/reused.c). */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { prepare, run, victim } from "./run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "portcullis-reused-"));
+beforeAll(async () => {
+  writeFileSync(join(folder, "forbidden"), "forbidden");
+  await prepare();
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const [eperm, edom] = [-1, -33];
+
+describe.each(["present", "oldest"] as const)("with a kernel's features: %s", (kernel) => {
+  test.for([
+    ["window", eperm],
+    ["prepared", edom],
+  ] as const)("%s", ([which, result], context) => {
+    const within = ["env", "-C", folder];
+    const { out, error, status } = run({ program: "paths", kernel, within }, victim("reused"), which);
+    if (out === `${which}: not possible\n`) context.skip("only root on x86-64 can make a task with a certain id");
+    expect({ out, error, status }).toEqual({ out: `${which}: ${result}\n`, error: "", status: 0 });
+  });
+});

@@ -18,6 +18,7 @@ describe.each(["present", "oldest"] as const)("with a kernel's features: %s", (k
   test.for([
     ["window", eperm],
     ["prepared", edom],
+    ["unwatched", eperm],
   ] as const)("%s", ([which, result], context) => {
     const within = ["env", "-C", folder];
     const { out, error, status } = run({ program: "paths", kernel, within }, victim("reused"), which);

@@ -389,9 +389,6 @@ export class Supervisor {
       return false;
     }
 
-    if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
-      this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
-
     if ((traits & callTrait.mayStall) !== 0 && mayStallBy(this.#architectureName, number, (at) => memory.argument(at)))
       this.#readApart();
 
@@ -410,6 +407,9 @@ export class Supervisor {
     }
     if (needs.alive) memory.setAlive(this.#registry.alive + this.#preparedForks.size);
 
+    // The addon may know no thread whose end the registry does not see.
+    if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
+      this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
     this.#premises?.meets(number, (index) => memory.argument(index));
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
     const observations = this.#observer.of(number);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Judges a call by the text of its path. Tables and filter come from JavaScript, and are examined before they are used. */
+/* Judges a call by the text of its path. Tables and filter come from JavaScript: they are copied, and the copies examined. */
 #define _GNU_SOURCE
 #include "text_filter.h"
 
@@ -94,6 +94,12 @@ static uint32_t run_filter(const struct sock_filter *next, const struct seccomp_
   }
 }
 
+/* `from` may be NULL if the size is 0. */
+static void *copy_to(void *to, const void *from, size_t size) {
+  if (size > 0) memcpy(to, from, size);
+  return to;
+}
+
 /* ── The automata ────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static bool all_below(const uint16_t *values, size_t count, size_t limit) {
@@ -118,17 +124,23 @@ int add_text_automaton(struct text_filter *own, uint32_t observation, const stru
     own->has_automaton[observation] = true;
     return 0;
   }
-  if (!has_correct_tables(automaton)) return -EINVAL;
   struct automaton *into = &own->automata[observation];
+  struct text_automaton copy = *automaton;
   const size_t entries = automaton->transition_count + automaton->state_count;
-  into->sets = malloc(automaton->set_count * sizeof *into->sets + entries * sizeof *into->transitions);
+  into->sets = malloc(automaton->set_count * sizeof *into->sets + entries * sizeof *into->transitions + 1);
   if (into->sets == NULL) return -ENOMEM;
   into->transitions = (uint16_t *)(into->sets + automaton->set_count);
   into->accepts = into->transitions + automaton->transition_count;
-  memcpy(into->sets, automaton->sets, automaton->set_count * sizeof *into->sets);
-  memcpy(into->transitions, automaton->transitions, automaton->transition_count * sizeof *into->transitions);
-  memcpy(into->accepts, automaton->accepts, automaton->state_count * sizeof *into->accepts);
-  memcpy(into->classes, automaton->classes, sizeof into->classes);
+  copy.sets = copy_to(into->sets, automaton->sets, automaton->set_count * sizeof *into->sets);
+  copy.transitions =
+      copy_to(into->transitions, automaton->transitions, automaton->transition_count * sizeof *into->transitions);
+  copy.accepts = copy_to(into->accepts, automaton->accepts, automaton->state_count * sizeof *into->accepts);
+  copy.classes = copy_to(into->classes, automaton->classes, sizeof into->classes);
+  if (!has_correct_tables(&copy)) {
+    free(into->sets);
+    into->sets = NULL;
+    return -EINVAL;
+  }
   into->class_count = automaton->class_count;
   into->start = automaton->start;
   into->settled = automaton->settled;
@@ -148,26 +160,28 @@ static uint64_t accept_set(const struct automaton *own, const unsigned char *tex
 
 static void *copy_of(const void *from, size_t size) {
   void *copy = malloc(size + 1);
-  if (copy != NULL) memcpy(copy, from, size);
-  return copy;
+  return copy == NULL ? NULL : copy_to(copy, from, size);
+}
+
+static struct text_filter *fail_to_start(struct text_filter *own, int error) {
+  free_text_filter(own);
+  errno = error;
+  return NULL;
 }
 
 struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
-                                    const struct sock_filter *instructions, size_t length) {
-  errno = EINVAL;
-  for (size_t i = 0; i < count; i++)
-    if (registers[i] > 6) return NULL;
-  if (!is_correct(instructions, length)) return NULL;
+                                    const void *instructions, size_t length) {
   struct text_filter *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   own->count = count;
   own->registers = copy_of(registers, count);
   own->observations = copy_of(observations, count * sizeof *observations);
-  own->instructions = copy_of(instructions, length * sizeof *instructions);
-  if (own->registers != NULL && own->observations != NULL && own->instructions != NULL) return own;
-  free_text_filter(own);
-  errno = ENOMEM;
-  return NULL;
+  own->instructions = copy_of(instructions, length * sizeof *own->instructions);
+  if (own->registers == NULL || own->observations == NULL || own->instructions == NULL)
+    return fail_to_start(own, ENOMEM);
+  for (size_t i = 0; i < count; i++)
+    if (own->registers[i] > 6) return fail_to_start(own, EINVAL);
+  return is_correct(own->instructions, length) ? own : fail_to_start(own, EINVAL);
 }
 
 void free_text_filter(struct text_filter *own) {

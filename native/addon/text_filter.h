@@ -31,11 +31,11 @@ struct text_automaton {
 };
 
 /*
- * `registers` and `observations` are indexed by call number. NULL with errno: EINVAL for a filter that the kernel would refuse.
- * Copies its parameters.
+ * `registers` and `observations` are indexed by call number. `instructions`: so many struct sock_filter, at any address. NULL
+ * with errno: EINVAL for a filter that the kernel would refuse. Copies its parameters.
  */
 struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
-                                    const struct sock_filter *instructions, size_t length);
+                                    const void *instructions, size_t length);
 void free_text_filter(struct text_filter *own);
 /* Adds the automaton of an observation; NULL for one without patterns. 0 or a negative errno: EINVAL for wrong tables. */
 int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton);

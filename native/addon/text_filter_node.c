@@ -53,8 +53,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
     return fail(env, "startTextFilter takes (registers, observations, instructions, words, wanted, verdicts)");
   end_texts(env, own);
   if (length % sizeof(struct sock_filter) != 0) return number_of(env, -EINVAL);
-  own->filter = new_text_filter(registers, observations, count, (const struct sock_filter *)(const void *)instructions,
-                                length / sizeof(struct sock_filter));
+  own->filter = new_text_filter(registers, observations, count, instructions, length / sizeof(struct sock_filter));
   if (own->filter == NULL) return number_of(env, -errno);
   if (word_count == 0) return number_of(env, 0);
   if (napi_create_reference(env, arguments[3], 1, &own->words) != napi_ok) {

@@ -109,10 +109,46 @@ describe("the addon's text filter", () => {
   });
 
   const accept = { code: opcode.return, jt: 0, jf: 0, k: 1 } as const;
+
+  const add = (observation: number) => {
+    const { classes, classCount, transitions, accepts, acceptSets, start, settled } = automatonOf(1).automaton;
+    const sets = BigUint64Array.from(acceptSets);
+    return native().addTextAutomaton(observation, classes, classCount, transitions, accepts, sets, start, settled);
+  };
+
+  it("judges no call that has no register, no automaton or no entry", () => {
+    const instructions = encodeInstructions([accept]);
+    // Those of the calls from 3 on have no automaton.
+    const all = Uint16Array.from([0, 0, 0, ...Array.from({ length: 256 }, (_, index) => 256 + index), 0xffff]);
+    const given = all.map((_, index) => (index < number ? 0 : 1));
+    native().startTextFilter(Uint8Array.from(given), all, instructions, new Uint32Array(0), 0, 0);
+    expect(add(0)).toBe(0);
+    const numbers = [-(2 ** 31), -1, ...all.keys(), all.length, all.length + 1, 1 << 20, 2 ** 31 - 1];
+    const judged = numbers.filter((one) => {
+      const data = new Uint8Array(encodeInput({ ...call, number: one, instructionPointer: 0n }).buffer);
+      return native().judgeText(data, Buffer.from("/a")) !== 0;
+    });
+    expect(judged).toEqual([number]);
+  });
+
+  it("takes instructions at an odd address", () => {
+    const bytes = encodeInstructions([accept]);
+    const odd = new Uint8Array(bytes.length + 1).subarray(1);
+    odd.set(bytes);
+    startTextFilter({ registers, observations, instructions: odd }, []);
+    expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(1);
+  });
+
+  it("refuses a second automaton, and one of an observation with a high index", () => {
+    startTextFilter({ registers, observations, instructions: encodeInstructions([accept]) }, []);
+    expect([7, 8, 8, 255, 256, 2 ** 32 - 1].map(add)).toEqual([-22, 0, -22, 0, -22, -22]);
+  });
+
   it.each([
     ["no instruction", []],
     ["no return at the end", [{ code: opcode.load, jt: 0, jf: 0, k: 0 }]],
     ["a jump behind the end", [{ code: opcode.jumpEqual, jt: 1, jf: 0, k: 0 }, accept]],
+    ["a jump behind the end if a test fails", [{ code: opcode.jumpEqual, jt: 0, jf: 1, k: 0 }, accept]],
     ["a long jump behind the end", [{ code: opcode.jumpAlways, jt: 0, jf: 0, k: 0xffff_ffff }, accept]],
     ["a load outside of the call", [{ code: opcode.load, jt: 0, jf: 0, k: 64 }, accept]],
     ["a load between two words", [{ code: opcode.load, jt: 0, jf: 0, k: 2 }, accept]],

@@ -31,8 +31,8 @@ export interface HarnessOptions {
   readonly kernel?: KernelFeatures;
   /** Interrupts each fork, as if its thread did not get a processor. */
   readonly interruptsForks?: boolean;
-  /** Breaks the policy: its step traps, or the supervisor cannot start. */
-  readonly sabotage?: "step" | "start" | undefined;
+  /** Breaks the policy: its step traps, or traps the second time, or the supervisor cannot start. */
+  readonly sabotage?: "step" | "second-step" | "start" | undefined;
   /** The bundle of the supervisor's thread. */
   readonly supervisor?: string;
 }
@@ -64,25 +64,30 @@ const run: NotifyRunOptions = {
   interruptsForks: options.interruptsForks,
 };
 
-/** (module (import "env" "memory" (memory 1)) (func (export "step") (param i32 i32) (result i32) unreachable)) */
-const trappingModule = Uint8Array.from(
-  Buffer.from(
-    "0061736d01000000" +
-      "01070160027f7f017f" +
-      "020f0103656e76066d656d6f72790200" +
-      "01" +
-      "03020100" +
-      "070801047374657000" +
-      "00" +
-      "0a05010300000b",
-    "hex",
-  ),
-);
+/**
+ * A module whose step gives the first verdict so many times, and then traps:
+ *
+ *     (module (import "env" "memory" (memory 1)) (global (mut i32) (i32.const TIMES))
+ *       (func (export "step") (param i32 i32) (result i32)
+ *         (if (i32.eqz (global.get 0)) (then (unreachable)))
+ *         (global.set 0 (i32.sub (global.get 0) (i32.const 1)))
+ *         (i32.const 0)))
+ */
+const trappingModule = (times: number) =>
+  Uint8Array.from([
+    ...Buffer.from(
+      "0061736d01000000" + "01070160027f7f017f" + "020f0103656e76066d656d6f7279020001" + "03020100",
+      "hex",
+    ),
+    ...[0x06, 0x06, 0x01, 0x7f, 0x01, 0x41, times, 0x0b],
+    ...Buffer.from("070801047374657000" + "00" + "0a14011200" + "2300450440000b" + "230041016b2400" + "41000b", "hex"),
+  ]);
 
-function sabotaged(whole: NotifyPolicy, how: HarnessOptions["sabotage"]): NotifyPolicy {
-  if (how === undefined) return whole;
-  const module = how === "step" ? trappingModule : trappingModule.subarray(0, 20);
-  return { ...whole, step: { ...whole.step, module } };
+function sabotaged(policy: NotifyPolicy, how: HarnessOptions["sabotage"]): NotifyPolicy {
+  if (how === undefined) return policy;
+  const whole = trappingModule(how === "second-step" ? 1 : 0);
+  const module = how === "start" ? whole.subarray(0, 20) : whole;
+  return { ...policy, step: { ...policy.step, module } };
 }
 
 try {

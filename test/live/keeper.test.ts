@@ -109,6 +109,13 @@ for (const { name, uid } of users) {
       }
     });
 
+    test("then denies also calls that the text filter has allowed before", () => {
+      const words = ["open", "/", "/etc", "forbidden", "/"];
+      const { out, status } = run({ program: "paths", sabotage: "second-step", uid }, victim("ask"), ...words);
+      const expected = "/ allowed\n/etc allowed\nforbidden errno 38\n/ errno 38\n";
+      expect({ out, status }).toEqual({ out: expected, status: 0 });
+    });
+
     test("ends the command if the launcher is killed, and exits with its status", () => {
       const { status, out } = run(
         { program: "first-thousand", uid },

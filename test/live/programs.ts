@@ -274,6 +274,22 @@ function roomsAbout(reads: Reading): Program {
   };
 }
 
+/** openat of "forbidden" is denied. */
+function paths(cells: readonly Cell[] = []): Program {
+  const source = { number: number.openat, register: 1, length: undefined };
+  const at = { file: 0, line: 1, column: 1, length: 1 };
+  const patterns = [{ kind: "is", text: "forbidden" }] as const;
+  return programOf("paths", {
+    cells,
+    observations: [{ name: "path", shape: { is: "path" }, sources: [source], at }],
+    words: [{ observation: 0, reads: { is: "matches", part: { is: "whole" }, patterns } }],
+    body: [
+      onCall(number.openat, [when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)])]),
+      give(verdicts.allow),
+    ],
+  });
+}
+
 /** By the name that the harness takes. */
 export const programs: Readonly<Record<string, () => Program>> = {
   rooms: () => rooms(60_000),
@@ -330,20 +346,8 @@ export const programs: Readonly<Record<string, () => Program>> = {
     });
   },
   "allow-all": () => programOf("allow-all", {}),
-  /** openat of "forbidden" is denied. */
-  paths: () => {
-    const source = { number: number.openat, register: 1, length: undefined };
-    const at = { file: 0, line: 1, column: 1, length: 1 };
-    const patterns = [{ kind: "is", text: "forbidden" }] as const;
-    return programOf("paths", {
-      observations: [{ name: "path", shape: { is: "path" }, sources: [source], at }],
-      words: [{ observation: 0, reads: { is: "matches", part: { is: "whole" }, patterns } }],
-      body: [
-        onCall(number.openat, [when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)])]),
-        give(verdicts.allow),
-      ],
-    });
-  },
+  paths: () => paths(),
+  "paths-followed": () => paths([cell("of a process", "process")]),
   /** The first 1,000 getppid of the tree pass. */
   "first-thousand": () =>
     programOf("first-thousand", {

@@ -14,14 +14,18 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const [eperm, edom] = [-1, -33];
 
-describe.each(["present", "oldest"] as const)("with a kernel's features: %s", (kernel) => {
+const programs = ["paths", "paths-followed"] as const;
+const kernels = ["present", "oldest"] as const;
+const settings = programs.flatMap((program) => kernels.map((kernel) => ({ program, kernel })));
+
+describe.each(settings)("under $program, with a kernel's features: $kernel", ({ program, kernel }) => {
   test.for([
     ["window", eperm],
     ["prepared", edom],
     ["unwatched", eperm],
   ] as const)("%s", ([which, result], context) => {
     const within = ["env", "-C", folder];
-    const { out, error, status } = run({ program: "paths", kernel, within }, victim("reused"), which);
+    const { out, error, status } = run({ program, kernel, within }, victim("reused"), which);
     if (out === `${which}: not possible\n`) context.skip("only root on x86-64 can make a task with a certain id");
     expect({ out, error, status }).toEqual({ out: `${which}: ${result}\n`, error: "", status: 0 });
   });

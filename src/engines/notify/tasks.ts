@@ -119,7 +119,7 @@ export class TaskRegistry {
     const thread = this.#threads.get(tid);
     if (thread === undefined || !this.#threadsMustBeAsked || thread.descriptor < 0) return thread;
     if (stillHas(thread.descriptor, "comm")) return thread;
-    this.#endThread(thread);
+    this.#loseId(thread);
     return undefined;
   }
 
@@ -271,11 +271,15 @@ export class TaskRegistry {
     const one = this.#watched[word];
     if (one === undefined) return;
     if ("pid" in one) this.#endProcess(one);
-    else if (one.isExecuting) {
-      this.#forget(one);
-      this.#unwatch(one);
-      this.#executing.set(one.tid, one);
-    } else this.#endThread(one);
+    else this.#loseId(one);
+  }
+
+  /** The thread has ended, or executes a program and has got the leader's id. */
+  #loseId(thread: Thread): void {
+    if (!thread.isExecuting) return this.#endThread(thread);
+    this.#forget(thread);
+    this.#unwatch(thread);
+    this.#executing.set(thread.tid, thread);
   }
 
   #endProcess(process: Process): void {
@@ -319,6 +323,9 @@ export class TaskRegistry {
   }
 
   #enter(thread: Thread): void {
+    // Before Linux 6.9 a child can have the id of a thread whose end has not been seen.
+    const former = this.#threads.get(thread.tid);
+    if (former !== undefined) this.#loseId(former);
     this.#threads.set(thread.tid, thread);
     thread.process.threads.add(thread);
   }

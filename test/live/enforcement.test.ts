@@ -49,6 +49,12 @@ for (const { name, uid } of users) {
     });
   });
 
+  test(`a call without a path has no words of an earlier call's path, as ${name}`, () => {
+    const opens = `try { require("fs").openSync("forbidden"); } catch ({ errno }) { console.log(errno, process.ppid > 0); }`;
+    const { out } = run({ program: "paths-elsewhere", uid }, process.execPath, "-e", opens);
+    expect(out).toBe("-33 true\n");
+  });
+
   describe(`a static verdict, as ${name}`, () => {
     test("deny: its errno, and an event", () => {
       const { out, events } = run({ program: "static-deny", uid }, ask, "thrice");

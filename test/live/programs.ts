@@ -348,6 +348,12 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "allow-all": () => programOf("allow-all", {}),
   paths: () => paths(),
   "paths-followed": () => paths([cell("of a process", "process")]),
+  /** The same, and getppid is denied if the path of this call, which has none, matches. */
+  "paths-elsewhere": () => {
+    const program = paths();
+    const matches = when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)]);
+    return { ...program, body: [onCall(number.getppid, [matches]), ...program.body] };
+  },
   /** The first 1,000 getppid of the tree pass. */
   "first-thousand": () =>
     programOf("first-thousand", {

@@ -32,6 +32,8 @@ export class JudgementMemory {
   #longs!: BigUint64Array;
   #buffer!: ArrayBuffer;
   #bytes!: Uint8Array;
+  /** The number of words that the last observed call has left. */
+  #observedWords = 0;
 
   constructor(instance: PolicyInstance) {
     this.instance = instance;
@@ -114,6 +116,15 @@ export class JudgementMemory {
   setObserved(observed: readonly bigint[]): void {
     const first = this.instance.layout.words / 8;
     for (let index = 0; index < observed.length; index++) this.#longs[first + index] = observed[index]!;
+    this.#observedWords = observed.length;
+  }
+
+  /** The call has no observation: its words are 0. */
+  setUnobserved(): void {
+    if (this.#observedWords === 0) return;
+    const first = this.instance.layout.words / 8;
+    this.#longs.fill(0n, first, first + this.#observedWords);
+    this.#observedWords = 0;
   }
 
   setAlive(count: number): void {

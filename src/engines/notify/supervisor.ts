@@ -417,6 +417,7 @@ export class Supervisor {
       this.#judgeObserved(call!, caller, observations);
       return false;
     }
+    memory.setUnobserved();
     const { verdict, passes } = this.#evaluate(caller);
     if (!passes) {
       memory.refuse(this.#errnoOf(verdict));

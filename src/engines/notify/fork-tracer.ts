@@ -40,8 +40,12 @@ const patience = { creation: 5, execution: 100, restarted: 100, child: 500, seiz
  */
 const outcomePatience = 5000;
 
-/** The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. */
+/**
+ * The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. On a busy machine
+ * each look gives the processor away for milliseconds, so their time is bounded, too, in milliseconds.
+ */
 const eagerLooks = 200;
+const eagerTime = 1;
 
 interface Followed {
   readonly tid: number;
@@ -191,7 +195,8 @@ export class ForkTracer {
 
   /** Waits a moment for stops, which usually come at once. */
   advanceEagerly(): void {
-    for (let look = 0; look < eagerLooks && this.busy; look++) {
+    const end = performance.now() + eagerTime;
+    for (let look = 0; look < eagerLooks && this.busy && performance.now() < end; look++) {
       if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
     }
   }

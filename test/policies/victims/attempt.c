@@ -169,22 +169,27 @@ static void order(void) {
   tell("parent socket", socket(AF_INET6, SOCK_STREAM, 0));
 }
 
-/*
- * Forks `limit` times, which must succeed; then exceeds the rate. The result does not depend on the machine's speed:
- * calls that the kernel refuses for their flags use up the rate so quickly that the next fork exceeds it. If this
- * process pauses long enough that another fork is allowed, it repeats the test.
- */
-static void rate(int limit) {
+static void fork_times(int times) {
   int made = 0, refused = 0;
-  pid_t child;
 
-  for (int i = 0; i < limit; i++) {
-    child = fork();
+  for (int i = 0; i < times; i++) {
+    pid_t child = fork();
     if (child == 0) _exit(0);
     child < 0 ? refused++ : made++;
   }
   printf("made %d refused %d\n", made, refused);
   fflush(stdout);
+}
+
+/*
+ * Forks `limit` times, which must succeed; then exceeds the rate: calls that the kernel refuses for their flags use up the
+ * rate quickly, so that the next fork exceeds it. If this process pauses long enough that another fork is allowed, it
+ * repeats the test.
+ */
+static void rate(int limit) {
+  pid_t child;
+
+  fork_times(limit);
   for (int turn = 0; turn < 1000; turn++) {
     for (int births = 0; births < 100000; births++)
       if (syscall(SYS_clone, CLONE_SIGHAND, NULL, NULL, NULL, NULL) < 0 && errno != EINVAL) break;
@@ -255,6 +260,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(what, "rush")) rush(n);
   else if (!strcmp(what, "bomb")) bomb();
   else if (!strcmp(what, "order")) order();
+  else if (!strcmp(what, "forks")) fork_times(n);
   else if (!strcmp(what, "rate")) rate(n);
   else if (!strcmp(what, "build")) build();
   else if (!strcmp(what, "transports")) transports();

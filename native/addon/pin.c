@@ -28,6 +28,9 @@
 enum {
   /* Interruptions in a row until a call is refused: a signal every 150 µs can keep a call from ever being prepared. */
   PATIENCE = 256,
+  /* The same, because another thread closes the window's descriptors before they are mapped. It can do so in a loop, and then
+     one of some thousand attempts succeeds. The process needs the window only once. */
+  CLOSED_PATIENCE = 65536,
   ERESTARTNOINTR = 513,
 };
 
@@ -270,7 +273,7 @@ static bool gives_result(struct pins *own, struct thread *thread, const struct s
                          const struct image *image, bool has_window, enum outcome *outcome, int *error) {
   const enum answer answered = answer_by_path(own, thread, call, image, has_window, error);
   if (answered == NO_ANSWER) return false;
-  thread->interrupted = 0;
+  thread->interrupted = thread->closed = 0;
   thread->given_up = PREPARED;
   *outcome = answered == HAS_ANSWER ? HAS_RESULT : GONE;
   return true;
@@ -290,8 +293,8 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   enum outcome result = GONE;
   const bool has_window = is_trusted(own, thread);
   if (gives_result(own, thread, call, image, has_window, &result, error)) return result;
-  if (thread->interrupted > PATIENCE) {
-    thread->interrupted = 0;
+  if (thread->interrupted > PATIENCE || thread->closed > CLOSED_PATIENCE) {
+    thread->interrupted = thread->closed = 0;
     return refuse(own, call, STARVED, refusal == 0 ? 0 : EINTR);
   }
   if (thread->given_up != PREPARED) {
@@ -357,7 +360,9 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
       if (!stays_stopped) detach(&own->strays, tid, 0);
       break;
   }
-  thread->interrupted = outcome == INTERRUPTED ? thread->interrupted + 1 : 0;
+  const bool was_closed = outcome == INTERRUPTED && *error == EBADF;
+  thread->closed = was_closed ? thread->closed + 1 : 0;
+  thread->interrupted = outcome == INTERRUPTED && !was_closed ? thread->interrupted + 1 : 0;
   if (refusal > 0 || outcome == PREPARED || outcome == INTERRUPTED || outcome == GONE) return outcome;
   /* The caller makes its own call again, which then passes. */
   thread->given_up = outcome;

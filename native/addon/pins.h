@@ -52,8 +52,9 @@ struct thread {
   bool has_changed; /* it has made a call that changes its rights */
   bool is_compared, is_as_we_are;
   unsigned compared_epoch;
-  unsigned vain; /* walks since the last one that gave an answer */
-  unsigned interrupted;
+  unsigned vain;         /* walks since the last one that gave an answer */
+  unsigned interrupted;  /* attempts in a row to prepare its call */
+  unsigned closed;       /* likewise, each because its window's descriptors had been closed */
   uint64_t calls;        /* received calls that are not from the stub */
   enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */
   int given_up_error;

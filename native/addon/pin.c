@@ -360,9 +360,9 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
       if (!stays_stopped) detach(&own->strays, tid, 0);
       break;
   }
-  const bool was_closed = outcome == INTERRUPTED && *error == EBADF;
-  thread->closed = was_closed ? thread->closed + 1 : 0;
-  thread->interrupted = outcome == INTERRUPTED && !was_closed ? thread->interrupted + 1 : 0;
+  if (outcome != INTERRUPTED) thread->interrupted = thread->closed = 0;
+  else if (*error == EBADF) thread->closed++;
+  else thread->interrupted++;
   if (refusal > 0 || outcome == PREPARED || outcome == INTERRUPTED || outcome == GONE) return outcome;
   /* The caller makes its own call again, which then passes. */
   thread->given_up = outcome;

@@ -1,4 +1,5 @@
 /** Children of expressions and statements, for passes that treat most kinds alike. */
+import type { Input } from "./inputs.ts";
 import type { BooleanExpression, Expression, IntegerExpression, Statement, VerdictExpression } from "./program.ts";
 
 // Every check walks its program before V8 optimises these functions: there, an iterator and an empty list each time are
@@ -96,6 +97,19 @@ export function forEachExpression(expression: Expression, visit: (expression: Ex
   visit(expression);
   const parts = operands(expression);
   for (let at = 0; at < parts.length; at++) forEachExpression(parts[at]!, visit);
+}
+
+/** The inputs that some expression reads. */
+export function inputsOf(statements: readonly Statement[]): ReadonlySet<Input> {
+  const inputs = new Set<Input>();
+  forEachStatement(statements, (statement) => {
+    for (const expression of expressionsOf(statement)) {
+      forEachExpression(expression, (one) => {
+        if (one.kind === "input") inputs.add(one.input);
+      });
+    }
+  });
+  return inputs;
 }
 
 /** Replacement functions for each type of expression. */

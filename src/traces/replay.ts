@@ -3,9 +3,8 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { Birth, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
-import type { Input } from "../ir/inputs.ts";
 import type { Program } from "../ir/program.ts";
-import { expressionsOf, forEachExpression, forEachStatement } from "../ir/traverse.ts";
+import { inputsOf } from "../ir/traverse.ts";
 import { Faults } from "./faults.ts";
 import type { BirthEvent, CallEvent, ExecEvent, Trace, TraceEvent, TraceHead, Word } from "./trace.ts";
 
@@ -41,7 +40,7 @@ export interface ReplayOptions {
 /** Inputs of the policy that the recording lacks; empty if the replay can begin. */
 export function missingForReplay(program: Program, trace: TraceHead, options: ReplayOptions): readonly Diagnostic[] {
   const faults = new Faults(options.file);
-  const asked = inputsOf(program);
+  const asked = inputsOf(program.body);
   if (asked.has("now") && !trace.timed) {
     faults.add(
       "P0804",
@@ -230,16 +229,4 @@ function judge(task: SimulatedTask, event: CallEvent, how: "call" | "begin"): Si
 
 function unknownBits(word: Word): bigint {
   return BigInt.asUintN(64, ~word.known);
-}
-
-function inputsOf(program: Program): ReadonlySet<Input> {
-  const asked = new Set<Input>();
-  forEachStatement(program.body, (statement) => {
-    for (const expression of expressionsOf(statement)) {
-      forEachExpression(expression, (one) => {
-        if (one.kind === "input") asked.add(one.input);
-      });
-    }
-  });
-  return asked;
 }

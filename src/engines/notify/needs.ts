@@ -1,7 +1,7 @@
 /** Finds what the supervisor must follow for a policy: threads, processes, forks, credentials. */
 import { type CircumstanceInput, isCircumstance } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
-import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { inputsOf } from "../../ir/traverse.ts";
 import { lookingNumbers } from "../../linux/rights-calls.ts";
 import type { Needs } from "./policy.ts";
 
@@ -16,17 +16,10 @@ const needOf: { readonly [I in CircumstanceInput]: keyof Needs | undefined } = {
 };
 
 export function needsOf(program: Program): Needs {
-  const read = new Set<CircumstanceInput>();
-  forEachStatement(program.body, (statement) => {
-    for (const expression of expressionsOf(statement)) {
-      forEachExpression(expression, (one) => {
-        if (one.kind === "input" && isCircumstance(one.input)) read.add(one.input);
-      });
-    }
-  });
+  const read = [...inputsOf(program.body)].filter(isCircumstance);
   const state = [...program.cells, ...program.tables];
   const of = (scope: "thread" | "process") => state.filter((one) => one.scope === scope);
-  const asked = new Set([...read].map((input) => needOf[input]));
+  const asked = new Set(read.map((input) => needOf[input]));
   const alive = asked.has("alive");
   return {
     // Threads have room in a window (pin/pinning.ts) and hold rooms, so the supervisor must see their end.

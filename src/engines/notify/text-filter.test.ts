@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { decodeInstructions } from "../../compile/classic/instruction.ts";
 import { runClassic } from "../../compile/classic/interpreter.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { Input } from "../../ir/inputs.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { automataOf, Observer } from "../../ir/observe.ts";
@@ -132,12 +133,12 @@ describe("the text filter", () => {
 
   const openat = 257;
   const word = { kind: "observed", word: 0 } as const;
-  const matches: Statement = {
+  const matches = {
     kind: "if",
     condition: { kind: "compare", operator: "not-equal", left: word, right: { kind: "constant", value: 0n } },
     then: [{ kind: "return", verdict: { kind: "verdict", verdict: 1 } }],
     otherwise: [],
-  };
+  } as const satisfies Statement;
   const allows: Statement = { kind: "return", verdict: { kind: "verdict", verdict: 0 } };
   const path = (sources: readonly { readonly number: number; readonly register: number }[]) => ({
     name: "path",
@@ -202,46 +203,24 @@ describe("the text filter", () => {
     expect(filterOf(about(2))).toBeUndefined();
   });
 
+  const refusesBy = (input: Input): Statement => ({
+    ...matches,
+    condition: {
+      kind: "compare",
+      operator: "equal",
+      left: { kind: "input", input },
+      right: { kind: "constant", value: 7n },
+    },
+  });
+
   it.each<[string, Partial<Program>]>([
     [
       "two observations of a call",
       { observations: [path([{ number: openat, register: 1 }]), path([{ number: openat, register: 2 }])] },
     ],
     ["a policy with rooms", { rooms: [room] }],
-    [
-      "a policy that reads the user",
-      {
-        body: [
-          {
-            ...matches,
-            condition: {
-              kind: "compare",
-              operator: "equal",
-              left: { kind: "input", input: "uid" },
-              right: { kind: "constant", value: 7n },
-            },
-          } as Statement,
-          allows,
-        ],
-      },
-    ],
-    [
-      "a policy that reads the instruction pointer",
-      {
-        body: [
-          {
-            ...matches,
-            condition: {
-              kind: "compare",
-              operator: "equal",
-              left: { kind: "input", input: "instructionPointer" },
-              right: { kind: "constant", value: 7n },
-            },
-          } as Statement,
-          allows,
-        ],
-      },
-    ],
+    ["a policy that reads the user", { body: [refusesBy("uid"), allows] }],
+    ["a policy that reads the instruction pointer", { body: [refusesBy("instructionPointer"), allows] }],
     [
       "a path whose object is held",
       {

@@ -17,7 +17,7 @@ import { normalise } from "../../ir/intervals.ts";
 import type { Observation } from "../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
-import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { inputsOf } from "../../ir/traverse.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { needsOf } from "./needs.ts";
 import { objectsOf } from "./objects/objects-of.ts";
@@ -36,7 +36,7 @@ export const mostObservations = 256;
 export function textFilterOf(program: Program, calls: Uint8Array): TextFilter | undefined {
   if (program.rooms.length > 0 || needsOf(program).credentials) return undefined;
   const paths = pathsOf(program, calls);
-  if (paths.size === 0 || readsInstructionPointer(program)) return undefined;
+  if (paths.size === 0 || inputsOf(program.body).has("instructionPointer")) return undefined;
   const fields = fieldsOf(program);
   const body = replaceLeaves(program.body, (leaf) => (leaf.kind === "observed" ? fields.get(leaf.word) : undefined));
   const judged = normalise([...paths.keys()].map((number) => ({ from: BigInt(number), to: BigInt(number) })));
@@ -86,17 +86,6 @@ function pathsOf(
     }
   });
   return paths;
-}
-
-function readsInstructionPointer({ body }: Program): boolean {
-  let reads = false;
-  forEachStatement(body, (statement) => {
-    for (const expression of expressionsOf(statement))
-      forEachExpression(expression, (one) => {
-        reads ||= one.kind === "input" && one.input === "instructionPointer";
-      });
-  });
-  return reads;
 }
 
 /** By word: its field of the accept set. A word that has none stays a reason to ask the policy's step. */

@@ -15,7 +15,9 @@
 #include <ucontext.h>
 
 #ifdef __x86_64__
-enum { STUB = 0x10000, DATA = STUB + 4096, DATA_END = 0x200000, GRANULE = 256 };
+#include "../pin/from_stub.h"
+
+enum { DATA = STUB + 4096, DATA_END = 0x200000, GRANULE = 256 };
 
 /* As the kernel sees it in the register. The supervisor gives no such call its result without a pin. */
 static const long here = (unsigned)AT_FDCWD, flags = O_RDWR;
@@ -131,38 +133,11 @@ static int thread_that_ended(int is_prepared) {
   return id;
 }
 
-/* The thread's prepared call, from the stub, with a frame to return by. */
-static long make_prepared(long path) {
-  long result;
-  __asm__ volatile(
-      "lea -4096(%%rsp), %%rsp\n"
-      "mov %%rdi, 0(%%rsp)\n"
-      "mov %%rsi, 8(%%rsp)\n"
-      "mov %%rdx, 16(%%rsp)\n"
-      "movq $0, 24(%%rsp)\n"
-      "movq $0, 32(%%rsp)\n"
-      "movq $0, 40(%%rsp)\n"
-      "lea 1f(%%rip), %%rcx\n"
-      "mov %%rcx, 48(%%rsp)\n"
-      "mov %%rax, 56(%%rsp)\n"
-      "xor %%r10, %%r10\n"
-      "xor %%r8, %%r8\n"
-      "xor %%r9, %%r9\n"
-      "mov %5, %%rcx\n"
-      "jmp *%%rcx\n"
-      "syscall\n"
-      "1: lea 3904(%%rsp), %%rsp\n"
-      : "=a"(result)
-      : "a"((long)SYS_openat), "D"(here), "S"(path), "d"(flags), "i"(STUB)
-      : "rcx", "r8", "r9", "r10", "r11", "memory");
-  return result;
-}
-
 static long try_with_own_memory(int is_prepared) {
   char *memory = mmap((void *)DATA, DATA_END - DATA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != (char *)DATA) return -ENOMEM;
   for (char *at = memory; at < memory + DATA_END - DATA; at += GRANULE) strcpy(at, "forbidden");
-  const long file = is_prepared ? make_prepared(atomic_load(&left_path)) : open_path("allowed");
+  const long file = is_prepared ? from_stub(SYS_openat, here, atomic_load(&left_path), flags) : open_path("allowed");
   char content = 0;
   if (file < 0 || read((int)file, &content, 1) != 1) return file;
   return content == 'f';

@@ -27,6 +27,8 @@ export interface ClassicRun {
 
 const dataSize = 64;
 
+const isTest = (code: number): boolean => code === 0x15 || code === 0x25 || code === 0x35 || code === 0x45;
+
 /** Throws if the kernel would refuse the filter; the message names the instruction. */
 export function checkClassic(instructions: readonly ClassicInstruction[]): void {
   const length = instructions.length;
@@ -44,6 +46,8 @@ export function checkClassic(instructions: readonly ClassicInstruction[]): void 
         if (k % 4 !== 0 || k >= dataSize) refuse("loads from outside of struct seccomp_data");
         break;
       case 0x54: // BPF_ALU | BPF_AND | BPF_K
+      case 0x0c: // BPF_ALU | BPF_ADD | BPF_X
+      case 0x07: // BPF_MISC | BPF_TAX
       case 0x06: // BPF_RET | BPF_K
         break;
       case 0x05: // BPF_JMP | BPF_JA
@@ -79,6 +83,7 @@ export function runClassic(instructions: readonly ClassicInstruction[], input: C
   const data = encodeInput(input);
   const path: number[] = [];
   let a = 0;
+  let x = 0;
   for (let index = 0; ; ) {
     const instruction = instructions[index];
     if (instruction === undefined) throw new Error(`instruction ${index} does not exist`);
@@ -91,6 +96,12 @@ export function runClassic(instructions: readonly ClassicInstruction[], input: C
         break;
       case 0x54:
         a = (a & k) >>> 0;
+        break;
+      case 0x0c:
+        a = (a + x) >>> 0;
+        break;
+      case 0x07:
+        x = a;
         break;
       case 0x05:
         index += k;
@@ -125,9 +136,9 @@ export function longestPath(instructions: readonly ClassicInstruction[]): number
         ? []
         : code === 0x05
           ? [index + 1 + k]
-          : code === 0x20 || code === 0x54
-            ? [index + 1]
-            : [index + 1 + jt, index + 1 + jf];
+          : isTest(code)
+            ? [index + 1 + jt, index + 1 + jf]
+            : [index + 1];
     longest[index] = 1 + Math.max(0, ...next.map((target) => longest[target]!));
   }
   return longest[0]!;

@@ -81,11 +81,11 @@ static void become_command(void *unused) {
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
     const char *what = NULL;
     long entered = child->domain < 0 ? -EOPNOTSUPP : enter_domain(child->domain, child->restrictions, &what);
-    if (entered < 0 && child->restrictions & READS_PROC) {
+    const int reads_proc = child->restrictions & READS_PROC;
+    if (entered < 0 && (reads_proc || flags & SEPARATE)) {
       shared.what = what;
-      fail(PROTECT_PROC, entered);
+      fail(reads_proc ? PROTECT_PROC : ENTER_DOMAIN, entered);
     }
-    if (entered < 0 && flags & SEPARATE) fail(ENTER_DOMAIN, entered);
     if (has_ties) result = install_shield(child->own, entered == 0 && child->restrictions & KEEPS_SIGNALS);
     if (result < 0) fail(INSTALL, result);
   }

@@ -80,7 +80,7 @@ static int is_known(const struct step *step) {
 static long add_steps(const char *path, int is_point, const char **what) {
   *what = "too many proc file systems are mounted";
   size_t length = string_length(path);
-  if (names_length + length + 1 > MAX_NAMES) return -E2BIG;
+  if (names_length + length + 1 > MAX_NAMES) return -ENOSPC;
   memcpy(names + names_length, path, length + 1);
   char *name = names + names_length + 1;
   names_length += length + 1;
@@ -106,7 +106,7 @@ static long add_steps(const char *path, int is_point, const char **what) {
   }
   if (directory < 0) return 0; /* Also where another mount hides the way, or the user cannot search it. */
   CALL(__NR_close, directory);
-  return -E2BIG;
+  return -ENOSPC;
 }
 
 /* Decodes a path in its place: mountinfo has space, tab, newline and backslash as \040. */

@@ -53,10 +53,10 @@ void print_error(long error) {
   static const struct {
     int number;
     const char *name;
-  } known[] = {{EPERM, "EPERM"},          {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"},   {E2BIG, "E2BIG"},
-               {ENOEXEC, "ENOEXEC"},      {ENOMEM, "ENOMEM"}, {EACCES, "EACCES"}, {EBUSY, "EBUSY"},
-               {EINVAL, "EINVAL"},        {EAGAIN, "EAGAIN"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"},
-               {EOPNOTSUPP, "EOPNOTSUPP"}};
+  } known[] = {{EPERM, "EPERM"},           {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"},   {E2BIG, "E2BIG"},
+               {ENOEXEC, "ENOEXEC"},       {ENOMEM, "ENOMEM"}, {EACCES, "EACCES"}, {EBUSY, "EBUSY"},
+               {EINVAL, "EINVAL"},         {EAGAIN, "EAGAIN"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"},
+               {EOPNOTSUPP, "EOPNOTSUPP"}, {ENOSPC, "ENOSPC"}};
   for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
     if (known[i].number != -error) continue;
     print(known[i].name);

@@ -383,12 +383,19 @@ export function exitStatus(status: number | undefined): number {
 // ── Error messages ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 const explained: Readonly<Record<string, string>> = {
-  E2BIG: "E2BIG: the arguments are too long",
-  ENOEXEC: "ENOEXEC: no program and no script with a #! line",
   EACCES: "EACCES: permission denied",
   ETXTBSY: "ETXTBSY: it is being written",
   ELOOP: "ELOOP: too many symbolic links",
 };
+
+/** Errors that mean something else in other calls than execve(2). */
+const explainedForExecve: Readonly<Record<string, string>> = {
+  E2BIG: "E2BIG: the arguments are too long",
+  ENOEXEC: "ENOEXEC: no program and no script with a #! line",
+};
+
+/** The way out of E2BIG from landlock_restrict_self(2): LANDLOCK_MAX_NUM_LAYERS (security/landlock/limits.h). */
+const fewerDomains = "start it in fewer nested sandboxes: a process can be in 16 Landlock domains";
 
 export function errnoText(errno: number): string {
   const name = errnoName(errno) ?? `errno ${errno}`;
@@ -414,42 +421,48 @@ export function explaining<Result>(
 
 /** The fault of a stage that all engines have; undefined for the others. `name` is the command's first word. */
 function commonFault(name: string, { stage, errno, text }: LauncherFault): StartError | undefined {
+  const code = errnoText(errno);
+  const cause = text === "" ? code : `${text} (${code})`;
   switch (stage) {
     case launcherStage.findCommand:
       return notFound(name, errnoName(errno));
     case launcherStage.execve:
-      if (errnoName(errno) === "ENOENT") {
+      if (code === "ENOENT") {
         return new StartError(127, `${name}: no such file, or its interpreter is missing`);
       }
-      return new StartError(126, `${name}: cannot be run (${errnoText(errno)})`);
+      return new StartError(126, `${name}: cannot be run (${explainedForExecve[code] ?? code})`);
     case launcherStage.noNewPrivileges:
-      return new StartError(125, `no_new_privs cannot be set (${errnoText(errno)})`);
+      return new StartError(125, `no_new_privs cannot be set (${code})`);
     case launcherStage.makeCgroup:
       return new StartError(
         125,
-        `the command cannot get a cgroup: ${text === "" ? errnoText(errno) : `${text} (${errnoText(errno)})`}`,
+        `the command cannot get a cgroup: ${cause}`,
         "this user must own the current cgroup: `systemd-run --user --scope -p Delegate=yes portcullis run …`",
       );
     case launcherStage.enterDomain:
       return new StartError(
         125,
-        `the command's tree cannot be separated from other processes (${errnoText(errno)})`,
-        "Landlock since Linux 6.12 is required; without --separate the policy is still enforced",
+        `the command's tree cannot be separated from other processes: ${cause}`,
+        code === "E2BIG"
+          ? `${fewerDomains}; without --separate the policy is still enforced`
+          : "Landlock since Linux 6.12 is required; without --separate the policy is still enforced",
       );
     case launcherStage.protectProc:
       return new StartError(
         125,
-        `files of proc file systems cannot be made read-only: ${text === "" ? "" : `${text} `}(${errnoText(errno)})`,
-        "this policy requires Landlock, since Linux 5.19; `--set read-only-proc=false` (of ready policies) or --best-effort starts the command without it",
+        `files of proc file systems cannot be made read-only: ${cause}`,
+        code === "E2BIG"
+          ? `${fewerDomains}; \`--set read-only-proc=false\` (of ready policies) starts the command without one`
+          : "this policy requires Landlock, since Linux 5.19; `--set read-only-proc=false` (of ready policies) or --best-effort starts the command without it",
       );
     case launcherStage.passDescriptors:
       return new StartError(
         125,
-        `the launcher cannot pass descriptors to its parent (${errnoText(errno)})`,
+        `the launcher cannot pass descriptors to its parent (${code})`,
         "an outer sandbox refuses sendmsg, such as another portcullis: start this one outside of it",
       );
     case launcherStage.clone:
-      return new StartError(125, `the launcher cannot make a process (${errnoText(errno)})`);
+      return new StartError(125, `the launcher cannot make a process (${code})`);
     default:
       return undefined;
   }

@@ -25,6 +25,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const policy = join(folder, "policy.ts");
 const withoutLandlock = join(folder, "without-landlock.ts");
+const everything = join(folder, "everything.ts");
 beforeAll(() => {
   chmodSync(folder, 0o755);
   writeFileSync(
@@ -34,6 +35,7 @@ const on = parameter.flag("on", { default: true });
 export default policy({ readOnlyProc: on }, () => allow);
 `,
   );
+  writeFileSync(everything, 'import { allow, policy } from "portcullis";\nexport default policy(() => allow);\n');
   writeFileSync(
     withoutLandlock,
     `import { allow, deny, policy } from "portcullis";
@@ -372,14 +374,32 @@ for layer in range(int(sys.argv[1])):
     os.close(ruleset)
 os.execv(sys.argv[2], sys.argv[2:])
 `;
-  const run = (count: string) =>
-    spawnSync("python3", ["-c", layers, count, program, "run", "-q", "-p", policy, "--", ...opens(own)], {
+  const run = (count: string, ...options: readonly string[]) =>
+    spawnSync("python3", ["-c", layers, count, program, "run", "-q", ...options, "--", ...opens(own)], {
       encoding: "utf8",
     });
-  expect(run("15").stdout).toBe(refused);
-  const one = run("16");
-  expect(one).toMatchObject({ status: 125, stdout: "" });
-  expect(one.stderr).toContain("cannot be made read-only: this process is in 16 Landlock domains already (E2BIG");
+  expect(run("15", "-p", policy).stdout).toBe(refused);
+  const cause = ": this process is in 16 Landlock domains already (E2BIG)\n";
+  for (const [options, what, without] of [
+    [["-p", policy], "files of proc file systems cannot be made read-only", "--set read-only-proc=false"],
+    [
+      ["-p", policy, "--best-effort"],
+      "files of proc file systems cannot be made read-only",
+      "--set read-only-proc=false",
+    ],
+    [
+      ["-p", everything, "--separate"],
+      "the command's tree cannot be separated from other processes",
+      "without --separate",
+    ],
+  ] as const) {
+    const one = run("16", ...options);
+    expect(one).toMatchObject({ status: 125, stdout: "" });
+    expect(one.stderr).toContain(`${what}${cause}`);
+    expect(one.stderr).toContain("fewer nested sandboxes");
+    expect(one.stderr).toContain(without);
+    expect(one.stderr).not.toContain("--best-effort");
+  }
 });
 
 describe("without Landlock", () => {

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { TIMES = 3, FILLED = 0xaa };
 
@@ -108,6 +109,12 @@ static int look_for_ever(void *path) {
   return 0;
 }
 
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 static bool is_written(void) {
   for (size_t i = 0; i < sizeof(struct stat); i++)
     if (buffer[i] != FILLED) return true;
@@ -129,8 +136,8 @@ static void kill_sharers(const char *folder) {
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     memset(buffer, FILLED, sizeof buffer);
-    for (int look = 0; look < 100 && !is_written(); look++) sched_yield();
-    if (!is_written()) usleep(1000);
+    /* Not a number of turns: beside busy processes each takes milliseconds. */
+    for (const double end = now() + 0.001; !is_written() && now() < end;) sched_yield();
     late += is_written();
   }
   printf("late %u\n", late);

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { patience } from "../support/patience.ts";
 import { eachInMachine, inMachine, type MachineOptions, unable } from "./vm.ts";
 
@@ -18,6 +18,27 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
     const text = `${"x".repeat(300_000)}\n`;
     const ran = await shell("cat; echo wrong >&2; exit 42", {}, text);
     expect({ ...ran, stdout: ran.stdout === text }).toEqual({ status: 42, stdout: true, stderr: "wrong\n" });
+  });
+
+  it("is replaced by another if QEMU fails before there is output", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-emulator-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const name = "qemu-system-x86_64";
+    const path = process.env["PATH"] ?? "";
+    const fault = `${name}: system/physmem.c:2671: iotlb_to_section: Assertion \`section_index < d->map.sections_nb' failed.`;
+    const script = `#!/bin/sh
+if mkdir ${folder}/failed 2>/dev/null; then
+  echo "${fault.replaceAll("`", "\\`")}" >&2
+  kill -ABRT $$
+fi
+PATH='${path}' exec ${name} "$@"
+`;
+    writeFileSync(join(folder, name), script, { mode: 0o755 });
+    vi.stubEnv("PATH", `${folder}:${path}`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await shell("cat", {}, "input")).toEqual({ status: 0, stdout: "input", stderr: "" });
+    expect(existsSync(join(folder, "failed"))).toBe(true);
   });
 
   it("passes bytes unchanged", async (context) => {

@@ -1,5 +1,18 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { patience } from "./test/support/patience.ts";
+
+/** Files whose machines take minutes. They run while they are collected, which vitest does not count as their duration. */
+const long = ["test/engines/enforce.test.ts", "test/kernel/ebpf-filters.test.ts", "test/kernel/selftests.test.ts"];
+
+/** Begins with the long files, so that no worker is left alone with one at the end. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => long.some((name) => moduleId.endsWith(`/${name}`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -9,6 +22,7 @@ export default defineConfig({
     teardownTimeout: patience.command,
     pool: "forks",
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     setupFiles: ["./test/setup/fast-check.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
     // With --coverage, test/setup/reporter.ts prints the sums of each folder.

@@ -30,13 +30,15 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
     const script = `#!/bin/sh
 if mkdir ${folder}/failed 2>/dev/null; then
   echo "${fault.replaceAll("`", "\\`")}" >&2
-  kill -ABRT $$
+  kill -6 $$
 fi
 PATH='${path}' exec ${name} "$@"
 `;
     writeFileSync(join(folder, name), script, { mode: 0o755 });
     vi.stubEnv("PATH", `${folder}:${path}`);
-    onTestFinished(() => void vi.unstubAllEnvs());
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
     expect(await shell("cat", {}, "input")).toEqual({ status: 0, stdout: "input", stderr: "" });
     expect(existsSync(join(folder, "failed"))).toBe(true);
   });

@@ -71,7 +71,7 @@ export function unable(kernel: Kernel): string | undefined {
 
 /**
  * A fault of QEMU 10.0.13, seen once beside busy processes, while the guest started: a processor used a section of memory that
- * another had removed (iotlb_to_section() in system/physmem.c).
+ * another had removed (`iotlb_to_section` in system/physmem.c).
  */
 const emulatorFault = /the machine ended before the command did: qemu-system-x86_64: \S+ iotlb_to_section: Assertion /;
 

@@ -14,7 +14,7 @@ import { frontSocket } from "../linux/front.ts";
 import { native, nativeFile } from "../linux/native.ts";
 import { exitAtOnce } from "../linux/process.ts";
 import { endingSignal, exitCode, shellStatus } from "../linux/signals.ts";
-import { StartError } from "./start-error.ts";
+import { StartError, TreeStartError } from "./start-error.ts";
 
 export type LauncherMessage =
   /** `status` as wait(2) gives it. */
@@ -432,15 +432,15 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
       }
       return new StartError(126, `${name}: cannot be run (${explainedForExecve[code] ?? code})`);
     case launcherStage.noNewPrivileges:
-      return new StartError(125, `no_new_privs cannot be set (${code})`);
+      return new TreeStartError(125, `no_new_privs cannot be set (${code})`);
     case launcherStage.makeCgroup:
-      return new StartError(
+      return new TreeStartError(
         125,
         `the command cannot get a cgroup: ${cause}`,
         "this user must own the current cgroup: `systemd-run --user --scope -p Delegate=yes portcullis run …`",
       );
     case launcherStage.enterDomain:
-      return new StartError(
+      return new TreeStartError(
         125,
         `the command's tree cannot be separated from other processes: ${cause}`,
         code === "E2BIG"
@@ -448,7 +448,7 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
           : "Landlock since Linux 6.12 is required; without --separate the policy is still enforced",
       );
     case launcherStage.protectProc:
-      return new StartError(
+      return new TreeStartError(
         125,
         `files of proc file systems cannot be made read-only: ${cause}`,
         code === "E2BIG"
@@ -462,7 +462,7 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
         "an outer sandbox refuses sendmsg, such as another portcullis: start this one outside of it",
       );
     case launcherStage.clone:
-      return new StartError(125, `the launcher cannot make a process (${code})`);
+      return new TreeStartError(125, `the launcher cannot make a process (${code})`);
     default:
       return undefined;
   }

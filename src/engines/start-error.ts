@@ -10,3 +10,6 @@ export class StartError extends Error {
     this.help = help;
   }
 }
+
+/** The command's process or tree cannot be made. No weaker filter helps, so --best-effort does not try one. */
+export class TreeStartError extends StartError {}

@@ -387,6 +387,12 @@ os.execv(sys.argv[2], sys.argv[2:])
       "files of proc file systems cannot be made read-only",
       "--set read-only-proc=false",
     ],
+    // A policy with state: its static part would meet the same error.
+    [
+      ["-p", "exec-once", "--best-effort"],
+      "files of proc file systems cannot be made read-only",
+      "--set read-only-proc=false",
+    ],
     [
       ["-p", everything, "--separate"],
       "the command's tree cannot be separated from other processes",
@@ -399,6 +405,7 @@ os.execv(sys.argv[2], sys.argv[2:])
     expect(one.stderr).toContain("fewer nested sandboxes");
     expect(one.stderr).toContain(without);
     expect(one.stderr).not.toContain("--best-effort");
+    expect(one.stderr).not.toContain("BEST EFFORT");
   }
 });
 

@@ -1,6 +1,6 @@
 /** `portcullis run`: prepares the policy (src/cli/policy) and runs a command under an engine (src/cli/enforce.ts). */
 import type { CompiledPolicy } from "../../engines/registry.ts";
-import { StartError } from "../../engines/start-error.ts";
+import { StartError, TreeStartError } from "../../engines/start-error.ts";
 import type { Context } from "../context.ts";
 import { enforce, failureOf } from "../enforce.ts";
 import { runPage } from "../pages/run-page.ts";
@@ -28,7 +28,7 @@ export const run: Verb = {
     } catch (error) {
       // A StartError with status 125 means that nothing was started, for a reason other than the command.
       // A bundle's static part cannot be compiled, because the bundle has no source.
-      const isWeaker = request.bestEffort && !request.policy.endsWith(".pcl");
+      const isWeaker = request.bestEffort && !request.policy.endsWith(".pcl") && !(error instanceof TreeStartError);
       if (!isWeaker || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);
       const { staticPart } = await import("../policy/compile.ts");
       const weaker = await staticPart(request, context);

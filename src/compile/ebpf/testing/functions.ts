@@ -143,7 +143,7 @@ export class CalledFunctions {
   #part({ copies }: SeccompKernel): bigint {
     const [copy, index, size] = [copies?.get(Number(this.#read(1))), Number(this.#read(2)), Number(this.#read(3))];
     const text = copy?.parts[index];
-    if (copy === undefined || text === undefined || copy.hidden === true || size > copy.size) return 0n;
+    if (copy === undefined || text === undefined || copy.hidden === true || size === 0 || size > copy.size) return 0n;
     return this.#memory.addCopy(laidOut(copy.parts, index, size));
   }
 

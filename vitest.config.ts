@@ -1,9 +1,14 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { patience } from "./test/support/patience.ts";
 
 /** Files whose machines take minutes. They run while they are collected, which vitest does not count as their duration. */
 const long = ["test/engines/enforce.test.ts", "test/kernel/ebpf-filters.test.ts", "test/kernel/selftests.test.ts"];
+for (const name of long) {
+  if (!existsSync(new URL(name, import.meta.url)))
+    throw new Error(`vitest.config.ts names ${name}, which does not exist`);
+}
 
 /** Begins with the long files, so that no worker is left alone with one at the end. */
 class LongFirst extends BaseSequencer {

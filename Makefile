@@ -43,7 +43,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 DEB_CONFIG ?=
 WORDS ?=
+# Of test-busy. Beside busy processes two workers, as otherwise, get too little of the processors: the tests take hours.
 BUSY ?= 8
+WORKERS ?= 4
 
 .PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
@@ -101,8 +103,8 @@ coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the sha
 test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newest Node of each other release line (WORDS=PATHS for some)
 	@node tools/node.mjs test $(WORDS)
 
-test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests beside BUSY=8 processes that compute (WORDS=PATHS for some)
-	@tools/busy.sh $(BUSY) npm test --silent -- $(WORDS)
+test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests beside BUSY=8 processes that compute by WORKERS=4 workers (WORDS=PATHS for some)
+	@tools/busy.sh $(BUSY) npm test --silent -- --maxWorkers=$(WORKERS) $(WORDS)
 
 kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulnerable (kernel/README.md)
 	@kernel/build stock patched vulnerable

@@ -27,7 +27,8 @@ machine ends. Processes that the command leaves are killed when it ends.
   --memory MIB         (default 2048)
   --icount             one instruction takes one nanosecond of the machine's time, on one processor without mitigations:
                        a clock then counts instructions, with the same result on every run
-  --timeout SECONDS    of the host's time (default 600); the machine then describes its tasks and is ended
+  --timeout SECONDS    of the host's time without output of the command (default 600); the machine then describes its
+                       tasks and is ended
   --console            show the kernel's messages in any case
 
 Exit status: that of the command; 128+n if signal n ended it; 127 not found; 126 cannot be run; 124 after the timeout;
@@ -165,9 +166,10 @@ process.stdin.on("data", (bytes) => {
 process.stdin.on("end", () => machine.endOfInput());
 process.stdin.on("error", () => machine.endOfInput());
 
-const result = await machine.ended((stream, bytes) =>
-  (stream === "out" ? process.stdout : process.stderr).write(bytes),
-);
+const result = await machine.ended((stream, bytes) => {
+  clock.refresh();
+  (stream === "out" ? process.stdout : process.stderr).write(bytes);
+});
 clearTimeout(clock);
 
 const warning =
@@ -186,7 +188,7 @@ if (problem !== undefined || isTimedOut || options.console) {
 if (result.tasks !== "")
   process.stderr.write(`vm: the tasks, as /proc/PID/task/TID/{stat,syscall,stack}:\n${result.tasks}`);
 if (problem !== undefined) process.stderr.write(`vm: ${problem}\n`);
-if (isTimedOut) process.stderr.write(`vm: not done after ${options.timeout} s (--timeout)\n`);
+if (isTimedOut) process.stderr.write(`vm: neither output nor an end for ${options.timeout} s (--timeout)\n`);
 // Flush pipes before the exit.
 const flushed = (stream) => new Promise((resolve) => stream.write("", resolve));
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);

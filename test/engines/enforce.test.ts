@@ -57,14 +57,18 @@ live.push(
   "test/policies/real-programs.test.ts",
 );
 const anybody = { user: "65534" };
-for (const [who, more, inside] of [
+const users = [
   ["root", {}, []],
   ["anybody", anybody, []],
   ["anybody in a user namespace", anybody, ["unshare", "--user", "--map-current-user"]],
-] as const)
-  await casesInMachine(
-    `every ready policy passes its live tests under seccomp-ebpf, as ${who}`,
-    { kernel: "patched", env: { PORTCULLIS_TEST_ENGINE: "seccomp-ebpf", HOME: "/tmp" }, ...more },
-    [...inside, ...live],
-    { atLeast: 27 },
-  );
+] as const;
+await Promise.all(
+  users.map(([who, more, inside]) =>
+    casesInMachine(
+      `every ready policy passes its live tests under seccomp-ebpf, as ${who}`,
+      { kernel: "patched", env: { PORTCULLIS_TEST_ENGINE: "seccomp-ebpf", HOME: "/tmp" }, ...more },
+      [...inside, ...live],
+      { atLeast: 27 },
+    ),
+  ),
+);

@@ -128,13 +128,24 @@ PATH='${path}' exec ${name} "$@"
     expect(ran.stderr).toMatch(/vm: the kernel reported an error: (Kernel panic|Oops|BUG)/i);
   });
 
+  it("does not end a machine whose command prints", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    for (let timeout = 20; ; timeout *= 2) {
+      const ran = await shell(`for line in $(seq ${2 * timeout}); do echo $line; sleep 1; done`, { timeout });
+      // The start prints nothing, and on a busy machine it can take longer.
+      if (ran.stdout === "" && timeout < 1000) continue;
+      expect(ran).toMatchObject({ status: 0, stderr: "" });
+      break;
+    }
+  });
+
   it("ends a machine that hangs", async (context) => {
     if (reason !== undefined) context.skip(reason);
     // If the machine has not started its command in that time, try again with a longer one.
     for (let timeout = 20; ; timeout *= 2) {
       const ran = await shell("echo begun; sleep 36000", { timeout });
       expect(ran.status).toBe(124);
-      expect(ran.stderr).toContain(`vm: not done after ${timeout} s (--timeout)`);
+      expect(ran.stderr).toContain(`vm: neither output nor an end for ${timeout} s (--timeout)`);
       if (ran.stdout === "" && timeout < 1000) continue;
       // Of each hanging task: its name, its state, and the functions of the kernel in which it waits.
       expect(ran.stderr).toMatch(/ \(sleep\) S .*\n.*\n(.*\n)*.*hrtimer_nanosleep/);

@@ -31,7 +31,7 @@ export interface MachineOptions {
   /** MiB. */
   readonly memory?: number;
   readonly icount?: boolean;
-  /** Seconds; by default the time limit of a machine, three times that for all iterations. */
+  /** Seconds without output; by default the time limit of a machine, three times that for all iterations. */
   readonly timeout?: number;
   readonly cwd?: string;
 }

@@ -11,7 +11,7 @@ export const patience = {
   command: 600_000,
   /** A test; vitest.config.ts sets it for all. It includes the shrinking of a campaign's finding. */
   test: 1_200_000 + campaignSeconds * 1000,
-  /** A test machine with all its commands, and a test that starts one. */
+  /** A test machine from its start, or an output, to the next output; and a test that starts one. */
   machine: 2_400_000,
   machineTest: 2_700_000,
 } as const;

@@ -43,7 +43,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 DEB_CONFIG ?=
 WORDS ?=
-# Of test-busy. Beside busy processes two workers, as otherwise, get too little of the processors: the tests take hours.
+# For test-busy. Beside busy processes vitest's usual two workers get so little of the processors that the tests take hours.
 BUSY ?= 8
 WORKERS ?= 4
 
@@ -103,7 +103,7 @@ coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the sha
 test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newest Node of each other release line (WORDS=PATHS for some)
 	@node tools/node.mjs test $(WORDS)
 
-test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests beside BUSY=8 processes that compute by WORKERS=4 workers (WORDS=PATHS for some)
+test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests, by WORKERS=4 workers, beside BUSY=8 processes that compute (WORDS=PATHS for some)
 	@tools/busy.sh $(BUSY) npm test --silent -- --maxWorkers=$(WORKERS) $(WORDS)
 
 kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulnerable (kernel/README.md)

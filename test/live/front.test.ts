@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { patience, until } from "../support/patience.ts";
+import { ends, isAlive } from "../support/processes.ts";
 import { prepare, victim } from "./run.ts";
 
 const launcher = resolve("dist/native", process.arch, "launcher");
@@ -51,17 +52,6 @@ function started(words: readonly string[], options: SpawnOptions = {}) {
   const says = (line: string) => until(line, () => text.split("\n").includes(line));
   return { child, ended, pid: child.pid!, says, text: () => text };
 }
-
-const isAlive = (pid: number) => {
-  try {
-    // A zombie counts as ended.
-    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
-  } catch {
-    return false;
-  }
-};
-// A process may still run for a moment after the signal that kills it was sent.
-const ends = (pid: number) => until(`process ${pid} ends`, () => !isAlive(pid));
 
 const childrenOf = (pid: number): number[] =>
   readdirSync(`/proc/${pid}/task`).flatMap((tid) =>

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { patience, until } from "../support/patience.ts";
+import { ends, isAlive } from "../support/processes.ts";
 import { number } from "./programs.ts";
 import { Conversation, prepare, type RunSettings, run, users, victim } from "./run.ts";
 
@@ -98,7 +99,7 @@ for (const { name, uid } of users) {
       expect(isAlive(child)).toBe(true);
       process.kill(who === "front" ? one.pid : one.supervisor, "SIGKILL");
       await one.ended;
-      await vanished(child);
+      await ends(child);
     });
 
     test("denies every call after the first internal error, and reports it", () => {
@@ -171,15 +172,6 @@ for (const { name, uid } of users) {
   });
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Waits, because a process may still run when kill(2) with a stop signal returns. */
 async function stopped(pid: number): Promise<void> {
   const states = () =>
@@ -187,10 +179,6 @@ async function stopped(pid: number): Promise<void> {
       (tid) => readFileSync(`/proc/${pid}/task/${tid}/stat`, "latin1").split(") ")[1]![0],
     );
   await until(`process ${pid} stops`, () => states().every((state) => state === "T"));
-}
-
-async function vanished(pid: number): Promise<void> {
-  await until(`process ${pid} ends`, () => !isAlive(pid));
 }
 
 function descendants(pid: number): number[] {

@@ -29,14 +29,19 @@ export async function startNginx(prefix: readonly string[]): Promise<Server> {
   const words = [...prefix, "nginx", "-c", join(folder, "nginx.conf"), "-g", "daemon off;"];
   const child = startWithUs(words, { stdio: ["ignore", "inherit", "inherit"] });
   const page = `http://127.0.0.1:${port}/index.html`;
+  let cause: unknown;
   for (let attempt = 0; ; attempt += 1) {
     // A server whose port is taken exits, and another server may respond there.
     if (child.exitCode !== null || attempt > mostAttempts) {
       child.kill();
-      throw new Error(`nginx does not serve ${page}: ${words.join(" ")}`);
+      throw new Error(`nginx does not serve ${page}: ${words.join(" ")}`, { cause });
     }
-    const isUp = existsSync(join(folder, "nginx.pid")) && (await fetch(page).catch(() => undefined))?.ok === true;
-    if (isUp) break;
+    if (existsSync(join(folder, "nginx.pid"))) {
+      const answer = await fetch(page).catch((error: unknown) => {
+        cause = error;
+      });
+      if (answer?.ok === true) break;
+    }
     await sleep(50);
   }
   return {

@@ -7,7 +7,8 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 
-const lowest = 10_000;
+/** fetch() and browsers connect to no port on a list of the Fetch standard ("bad port"); the highest on it is 10080. */
+export const lowest = 10_081;
 /** The kernel gives connections and binds of port 0 a port from here on: ip(7), ip_local_port_range. */
 const ephemeral = Number(/^\d+/.exec(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8"))![0]);
 const end = ephemeral > lowest + 1000 ? ephemeral : 32_768;

@@ -1,9 +1,13 @@
-/** Ports of measured servers: two processes never get the same one, and the kernel gives none of them to a connection. */
+/**
+ * Ports of measured servers: two processes never get the same one, the kernel gives none of them to a connection, and
+ * fetch() connects to each.
+ */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { expect, it } from "vitest";
+import { lowest } from "../../bench/support/port.ts";
 import { folderOf } from "../cli/harness.ts";
 
 /** Two independent choices of so many ports have some in common in all but one of a thousand runs. */
@@ -27,4 +31,15 @@ it("belong to one process", async () => {
   expect(new Set(ports).size).toBe(2 * count);
   const [first] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s+/);
   expect(Math.max(...ports)).toBeLessThan(Number(first));
+  expect(Math.min(...ports)).toBeGreaterThanOrEqual(lowest);
+});
+
+it("are those to which fetch() connects", async () => {
+  const causeAt = (port: number) =>
+    fetch(`http://127.0.0.1:${port}/`).then(
+      () => undefined,
+      ({ cause }) => cause.message as string,
+    );
+  expect(await causeAt(lowest - 1)).toBe("bad port");
+  expect(await causeAt(lowest)).not.toBe("bad port");
 });

@@ -42,7 +42,7 @@ const asRoot: readonly Run[] = [
   // Only the debug kernel has fault injection (kernel/config.debug).
   ...(isDebug ? [{ program: "seccomp_ebpf_fail", count: 15 }] : []),
   { program: "seccomp_ebpf_ckpt", count: 21 },
-  { program: "seccomp_ebpf_rooms", count: 46 },
+  { program: "seccomp_ebpf_rooms", count: 47 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",
@@ -79,7 +79,7 @@ const asNobody: readonly Run[] = [
   { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
   { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable"), count: 49 },
   { program: "seccomp_ebpf_match", count: 40 },
-  { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info"), count: 44 },
+  { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info"), count: 45 },
 ];
 
 for (const [who, user, runs] of [

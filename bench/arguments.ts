@@ -26,7 +26,7 @@ import { removeWithUs } from "./support/end-with-us.ts";
 import { instructions } from "./support/machine.ts";
 import { median, print } from "./support/pairs.ts";
 import { record, runsIn } from "./surface/recording.ts";
-import { isInstalled, missingPrograms, type Server } from "./surface/server.ts";
+import { missingForLoad, type Server } from "./surface/server.ts";
 import { servers } from "./surface/servers.ts";
 
 const bench = "arguments";
@@ -105,7 +105,7 @@ function meansOf(steps: Readonly<Record<(typeof forms)[number], readonly number[
 }
 
 async function rates(server: Server, folder: string): Promise<Pick<Checked, "here" | "inMachine">> {
-  if (!isWanted("rates") || !isInstalled(server.generator[1])) return { here: undefined, inMachine: undefined };
+  if (!isWanted("rates")) return { here: undefined, inMachine: undefined };
   const found = {
     here: await ratesUnder(server, folder, "notify"),
     inMachine: usesMachine ? ratesInMachine(server, folder) : undefined,
@@ -136,7 +136,7 @@ if (guest !== undefined) {
   const checked: Checked[] = [];
   try {
     for (const server of measured) {
-      const missing = missingPrograms(server);
+      const missing = missingForLoad(server);
       if (missing.length === 0) {
         checked.push(await measure(server, join(folder, server.name)));
         continue;

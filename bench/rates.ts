@@ -14,7 +14,7 @@ import { printRates } from "./surface/print-rates.ts";
 import { propose } from "./surface/proposal.ts";
 import { type ServerRates, withRates } from "./surface/rates-table.ts";
 import { record } from "./surface/recording.ts";
-import { isInstalled, missingPrograms } from "./surface/server.ts";
+import { missingForLoad } from "./surface/server.ts";
 import { servers } from "./surface/servers.ts";
 
 const bench = "rates";
@@ -31,7 +31,7 @@ removeWithUs(folder);
 const measured: ServerRates[] = [];
 try {
   for (const server of servers.filter(({ name }) => wanted.includes(name))) {
-    const missing = [...missingPrograms(server), ...(isInstalled(server.generator[1]) ? [] : [server.generator[1]])];
+    const missing = missingForLoad(server);
     if (missing.length > 0) {
       const what = `${server.name}: ${missing.join(", ")} not installed`;
       print({ bench, case: what, unit: "missing programs", ours: missing.length, informative: true });

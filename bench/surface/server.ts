@@ -62,6 +62,11 @@ export function isInstalled(program: string): boolean {
   return spawnSync("which", [program]).status === 0;
 }
 
-export function missingPrograms({ programs }: Server): string[] {
+export function missingPrograms({ programs }: Pick<Server, "programs">): string[] {
   return programs.filter((program) => !isInstalled(program));
+}
+
+/** Also the program that generates the load. */
+export function missingForLoad({ programs, generator }: Server): string[] {
+  return missingPrograms({ programs: [...programs, generator[1]] });
 }

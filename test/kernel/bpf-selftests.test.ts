@@ -43,11 +43,14 @@ describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => 
   it("test_verifier: the same tests pass on both kernels, except those that need a module or IPv6", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const [stock, patched] = await onBoth("test_verifier");
+    for (const { signal, stdout } of [stock, patched]) {
+      expect(signal).toBe(null);
+      expect(stdout.split("\n").at(-2)).toMatch(/^Summary: \d+ PASSED, 0 SKIPPED, \d+ FAILED$/);
+    }
     const failing = lines(stock).filter((line) => !line.endsWith(" OK"));
     expect(failing.filter((line) => !elsewhere.test(line))).toEqual([]);
     expect(lines(stock).length - failing.length).toBeGreaterThanOrEqual(770);
     expect(lines(patched)).toEqual(lines(stock));
-    expect(patched.stdout.split("\n").at(-2)).toMatch(/^Summary: \d+ PASSED, 0 SKIPPED, \d+ FAILED$/);
   });
 
   // Compares the verifier's paths through each program. It takes another minute, so it runs only with all iterations.

@@ -205,14 +205,15 @@ export class SuperviseLoop {
   }
 
   /**
-   * Waits until what is judged is forbidden, or is not, so that a race is lost whatever the machine's speed. Not for ever:
-   * it need not change.
+   * Waits until the judged memory is forbidden, or is not, so that a race is lost whatever the machine's speed. The wait has
+   * a bound, because the memory need not change. On a busy machine the attacker runs only when the supervisor sleeps.
    */
   #awaitChange(judge: Judge, notification: Uint8Array, isForbidden: boolean): boolean {
     if (this.#dawdlesIn !== new Observer(notification).number) return false;
-    for (let look = 0; look < 200; look++) {
+    for (let look = 0; look < 220; look++) {
       if (judge(new Observer(notification)) === isForbidden) return true;
-      native().syscall(callNumber("sched_yield"));
+      if (look < 200) native().syscall(callNumber("sched_yield"));
+      else pollFor([], 1);
     }
     return false;
   }

@@ -65,7 +65,10 @@ static inline int is_reported(pid_t tid) {
 }
 
 static inline void await_call(pid_t pid, pid_t tid, long number) {
-  while (call_of(pid, tid) != number) pause_for(1);
+  while (call_of(pid, tid) != number) {
+    if (waitpid(pid, NULL, WNOHANG) > 0) exit(5);
+    pause_for(1);
+  }
 }
 
 static inline void start(struct worker *own, long (*call)(void)) {

@@ -51,6 +51,15 @@ test("a denial with errno 0 says that the call is not made", () => {
   expect(describe(policy, record(openat2, 0))[0]).not.toHaveProperty("returns");
 });
 
+test("an event has phases only if the record has their values", () => {
+  const phased = { ...policy, phases: [{ cell: 0, name: "phase", names: ["starting", "serving"] }] };
+  const [known] = describe(phased, { ...record(openat2, 1), phases: [1] });
+  expect(known).toMatchObject({ phases: { phase: "serving" } });
+  const [unknown] = describe(phased, record(openat2, "invisible-task"));
+  expect(unknown).not.toHaveProperty("phases");
+  expect(printLine(unknown!)).not.toContain("in phase");
+});
+
 test("a late call's event names the room and side that it waited for, beside the verdict's reason", () => {
   const late = { room: "mapping", side: "discard" };
   const [event] = describe(policy, { ...record(openat2, 1), late });

@@ -128,7 +128,7 @@ function decision(
     ...memoryMembers(policy.architecture, call, record.memory ?? []),
   } as const;
   const phases =
-    policy.phases.length === 0
+    policy.phases.length === 0 || record.phases.length === 0
       ? {}
       : {
           phases: Object.fromEntries(

@@ -178,7 +178,10 @@ export interface JudgementRecord {
   readonly obstacle?: FollowObstacle | undefined;
   /** The verdict is a kill, and the kernel refused it with this errno: the call was denied with EPERM instead. */
   readonly notKilled?: number | undefined;
-  /** The values of the cells in `PolicyDescription.phases`, in that order, before the evaluation. */
+  /**
+   * The values of the cells in `PolicyDescription.phases`, in that order, before the evaluation; empty if the engine does not
+   * know them, or if there was no evaluation.
+   */
   readonly phases: readonly number[];
   /** The reports of the evaluation. */
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];

@@ -1,6 +1,6 @@
 /**
  * Serves the status of a running tree on a Unix socket, from the thread that waits for the command. The supervisor's thread
- * only counts, and makes a snapshot each second while clients are connected. The server reads no data from clients.
+ * only counts, and makes a snapshot each second while clients are connected. The server drops the data that clients send.
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";

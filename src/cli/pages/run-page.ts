@@ -2,7 +2,7 @@
 import type { RunHelp } from "../../engines/engine.ts";
 import { engines } from "../../engines/registry.ts";
 import { engineChoices } from "../engine.ts";
-import { policyOptions } from "../policy/arguments.ts";
+import { policyOrBundleOptions } from "../policy/arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 
 /** The engines' sentences for a part of the page. */
@@ -20,11 +20,11 @@ export const runPage: Omit<Verb, "execute"> = {
     "Each evaluation whose verdict is not a plain allow becomes an event: a readable line on standard error, or with --events a JSON object per line (docs/events.md). Repeated events are counted instead of printed. Neither the command nor the supervisor waits for the reader of events.",
     `If this machine cannot enforce the policy, portcullis does not start the command and prints a remedy; --best-effort starts it with the part that can be enforced. ${ofEngines("supervision")}`,
     "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status. SIGINT, SIGTERM, SIGHUP and SIGQUIT end that wait: portcullis sends the signal to the whole tree, and SIGKILL two seconds later. Before the command ends, it passes signals to the command only; during the start, they end portcullis, and no command runs.",
-    "The command inherits everything that portcullis was started with: file descriptors, ignored and blocked signals, limits, arguments and environment byte for byte, except for a descriptor above 2 that --events or -p names. It differs in its parent, in no_new_privs and in the filter.",
+    "The command inherits everything that portcullis was started with: file descriptors, ignored and blocked signals, limits, arguments and environment byte for byte, except for a descriptor above 2 that --events or -p names. It differs in its parent, in no_new_privs, in the filter, and in POSIX record locks, which end when it starts.",
     "Compiled policies are cached in $XDG_CACHE_HOME/portcullis (~/.cache/portcullis); an entry is valid while its source files have the same content.",
   ],
   options: {
-    ...policyOptions,
+    ...policyOrBundleOptions,
     engine: {
       value: "NAME",
       about: `How to enforce: ${engines.map(({ name, summary }) => `${name} (${summary})`).join(", ")}, or auto, the default: the first of these that works and can express the policy.`,
@@ -36,7 +36,7 @@ export const runPage: Omit<Verb, "execute"> = {
       complete: "file",
     },
     audit: {
-      about: `Enforce nothing: each verdict becomes an event, and the call passes. Only foreign ABIs and io_uring are still refused. Always uses ${auditing.join(" or ")}.`,
+      about: `Enforce nothing: each verdict becomes an event, and the call passes. Foreign ABIs, io_uring, calls that portcullis does not know, and tasks that it cannot follow are still refused. Always uses ${auditing.join(" or ")}.`,
     },
     "no-denial-events": {
       about: `Let the kernel give denials and logs that need no state by itself: faster, but without events. ${ofEngines("no-denial-events")}`,

@@ -11,14 +11,15 @@ import { capabilityNames } from "../../linux/capability-names.ts";
 import { packageFile } from "../../linux/package.ts";
 import { Failure, type Invocation, type OptionTable } from "../verb.ts";
 
+const policyOption = (bundle: string): OptionTable[string] => ({
+  short: "p",
+  value: "POLICY",
+  about: `The policy: a TypeScript module (.ts), an OCI seccomp profile (.json), ${bundle}or the name of a ready policy (exec-once, against/cve-2016-0728, …).`,
+  complete: "policy",
+});
+
 export const policyOptions: OptionTable = {
-  policy: {
-    short: "p",
-    value: "POLICY",
-    about:
-      "The policy: a TypeScript module (.ts), an OCI seccomp profile (.json), or the name of a ready policy (exec-once, against/cve-2016-0728, …).",
-    complete: "policy",
-  },
+  policy: policyOption(""),
   set: {
     short: "s",
     value: "NAME=VALUE",
@@ -33,6 +34,9 @@ export const policyOptions: OptionTable = {
     complete: ["ALL", ...capabilityNames],
   },
 };
+
+/** Of the verbs that also read a bundle. */
+export const policyOrBundleOptions: OptionTable = { ...policyOptions, policy: policyOption("a bundle (.pcl), ") };
 
 export const architectureOption: OptionTable = {
   architecture: {

@@ -57,7 +57,7 @@ export const compile: Verb = {
     },
     ...architectureOption,
     "no-denial-events": {
-      about: "Denials and logs write no record to the ring buffer, which makes the program smaller. Reports still do.",
+      about: "No verdict writes a record to the ring buffer, which makes the program smaller. Reports still do.",
     },
     verify: { about: "Check the program with this kernel's verifier, and write nothing if it refuses the program." },
     "verifier-log": {
@@ -85,7 +85,7 @@ export const compile: Verb = {
     ["portcullis compile -p nginx -o nginx.bpf.o", "An object file, for bpftool gen skeleton"],
     [
       "portcullis compile -p order -o order.bpf.o --target trial --verify",
-      "An object that every kernel loads, checked by this kernel's verifier",
+      "An object that any kernel since 5.14 loads, checked by this kernel's verifier",
     ],
   ],
   async execute(invocation, context) {

@@ -4,7 +4,13 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Context } from "../context.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import { writeOutput } from "../output.ts";
-import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
+import {
+  architectureOption,
+  noMoreWords,
+  policyAndWords,
+  policyOrBundleOptions,
+  policyRequest,
+} from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { withSafeTexts } from "../policy/safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
@@ -19,7 +25,7 @@ export const disasm: Verb = {
     "With --target, prints the eBPF program for that target instead: the part without state, a body for each kind of stateful call, the operations on tables. For a bundle, prints its contents and its requirements for the loader.",
   ],
   options: {
-    ...policyOptions,
+    ...policyOrBundleOptions,
     ...architectureOption,
     ...describedEngineOption,
     target: {

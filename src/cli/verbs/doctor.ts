@@ -10,7 +10,7 @@ export const doctor: Verb = {
   synopsis: ["doctor [--json]", "doctor --differences [--json]"],
   about: [
     "Runs small commands under small policies, each in a child, and derives which engines work on this machine and which conditions slow down or prevent the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type or without permission to use it, a native part that is not built.",
-    "It makes no other change on the machine.",
+    "It also reports which recorders work, and what Landlock permits. Beyond these commands it changes nothing on the machine.",
   ],
   options: {
     differences: { about: "Instead of trying the engines, print how they differ (docs/engines.md, What differs)." },

@@ -23,9 +23,9 @@ export const propose: Verb = {
   synopsis: ["propose [OPTIONS] TRACE…"],
   about: [
     "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
-    "propose groups processes into roles by their origin. For each role it searches for the event after which the largest number of calls is never made again; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
+    "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
     "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows recorded calls only, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
-    "With -o, propose also writes a file with cases beside the policy (nginx.cases for nginx.ts).",
+    "With -o, propose also writes a case file for each of the first nine recordings beside the policy (nginx.cases, nginx.2.cases, … for nginx.ts).",
   ],
   options: {
     output: {
@@ -71,7 +71,10 @@ export const propose: Verb = {
       about: "List the calls of this trace that the policy would refuse. The policy is not derived from it.",
       complete: "file",
     },
-    json: { about: "Print one JSON object with the roles, triggers and figures to standard output." },
+    json: {
+      about:
+        "Print one JSON object with the roles, triggers and figures to standard output instead of the policy, which -o writes.",
+    },
     quiet: { short: "q", about: "Print only errors and warnings." },
     ...architectureOption,
   },

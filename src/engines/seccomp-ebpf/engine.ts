@@ -13,7 +13,7 @@ export const seccompEbpfEngine: EngineRuntime<"seccomp-ebpf", SeccompEbpfPolicy>
     supervision:
       "Under seccomp-ebpf no call needs portcullis: with -q, and without --timeout, --kill-tree and --die-with-parent, it executes the command in its own process.",
     "no-denial-events": "Under seccomp-ebpf, verdicts then do not become events; reports do.",
-    "kill-events": "Under seccomp-ebpf all kills are events without this option.",
+    "kill-events": "Under seccomp-ebpf all kills are events without this option, except with --no-denial-events.",
     killed: "under seccomp-ebpf 159 (SIGSYS)",
   },
   audits: false,

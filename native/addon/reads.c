@@ -270,6 +270,7 @@ long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uin
     if (!read->is_parked) drop(own, read); /* a call that comes back may need a parked read again */
   } else {
     read->is_parked = true;
+    read->is_delivered = false;
     set_timer(own);
     result = -EINPROGRESS;
   }
@@ -300,6 +301,15 @@ long write_apart(struct reads *own, struct read *frame) {
   return result;
 }
 
+/*
+ * The call comes back once for all of its reads: its observer asks for each of them again. Otherwise the next read that ends
+ * would return a call that is already judged and whose object is being served, so that its caller still waits.
+ */
+static void deliver(struct reads *own, uint64_t id) {
+  for (struct read *one = own->first; one != NULL; one = one->next)
+    if (one->id == id) one->is_delivered = true;
+}
+
 enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *tid) {
   struct read *found = NULL;
   enum next_read result = NO_READ;
@@ -322,6 +332,7 @@ enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *t
   }
   if (found != NULL && found->stopped == 0) {
     *into = found->call;
+    deliver(own, found->id);
     result = CALL_COMES_BACK;
   } else if (found != NULL) {
     *tid = found->stopped;

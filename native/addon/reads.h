@@ -18,7 +18,7 @@ struct read {
   pid_t process;
   enum read_state state;
   bool is_parked;    /* the loop does not wait for it; its call comes back */
-  bool is_delivered; /* its call has come back */
+  bool is_delivered; /* its call has come back since its observer last asked for it */
   bool has_expired;  /* its result is -ETIMEDOUT, although it may still run */
   pid_t stopped;     /* of a write: the caller, which stays stopped until the write ends; 0: the loop waits for it */
   uint64_t deadline;
@@ -47,7 +47,7 @@ int reads_timer(const struct reads *own);
 struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t size);
 /*
  * Makes the read, and takes it over. -EINPROGRESS: the call comes back, and its observer must then ask for the same read
- * again. -ETIMEDOUT: its time is over, or too many reads wait.
+ * again, and for all others of the call. -ETIMEDOUT: its time is over, or too many reads wait.
  */
 long read_apart(struct reads *own, struct read *read, unsigned char *into, uint32_t *starts);
 /*

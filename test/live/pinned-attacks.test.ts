@@ -164,6 +164,25 @@ export default policy((call) => {
     expect({ results, status }).toEqual({ results: { late: 0, forked: 0, "late again": 0, after: 0 }, status: 0 });
   });
 
+  it("whose two late arguments come at the same moment has its object opened once", (context) => {
+    const objects = join(folder, "objects.ts");
+    writeFileSync(
+      objects,
+      `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+  if (call.name !== "openat2") return allow;
+  const { path, how } = call.args;
+  return how.flags.has("O_PATH") || path.resolved.under("/proc") ? deny("EXFULL") : allow;
+});
+`,
+    );
+    const { results, decisions, stderr, status } = attackUnder(objects, "late-arguments");
+    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
+    expect({ results, decisions, stderr, status }).toEqual({
+      ...{ results: { late: 0, after: 0 }, decisions: [], stderr: "", status: 0 },
+    });
+  });
+
   it("that makes processes by clone3 at the same moment does not exceed a limit of living ones", () => {
     const limited = join(folder, "limited.ts");
     writeFileSync(

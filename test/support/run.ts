@@ -72,13 +72,16 @@ export function guarded(
   }
 }
 
-/** Compiles one C file for a test, unless the program is newer than its source, and returns the program's path. */
-export function compiled(source: string, flags: readonly string[] = []): string {
+/**
+ * Compiles one C file for a test, unless the program is newer than its source, and returns the program's path. `included`:
+ * files of other folders that the source includes.
+ */
+export function compiled(source: string, flags: readonly string[] = [], included: readonly string[] = []): string {
   const folder = "build/test";
   const program = join(process.cwd(), folder, basename(source, ".c") + flags.join("").replaceAll("-", "_"));
   mkdirSync(folder, { recursive: true });
   const headers = readdirSync(dirname(source)).filter((name) => name.endsWith(".h"));
-  const inputs = [source, ...headers.map((name) => join(dirname(source), name))];
+  const inputs = [source, ...headers.map((name) => join(dirname(source), name)), ...included];
   if (!existsSync(program) || inputs.some((input) => statSync(program).mtimeMs < statSync(input).mtimeMs)) {
     // Other test files may start it concurrently.
     const fresh = `${program}.${process.pid}`;

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -141,8 +142,10 @@ static void limit(void) {
 }
 
 /* Memory that never comes: a page of userfaultfd(2) that nothing fills. NULL where that is not permitted. */
+static int fault;
+
 static char *page_that_never_comes(void) {
-  int fault = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+  fault = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
   struct uffdio_api api = {.api = UFFD_API};
   char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   struct uffdio_register range = {.range = {(unsigned long)memory, PAGE}, .mode = UFFDIO_REGISTER_MODE_MISSING};
@@ -156,6 +159,48 @@ static void block(void) { block_by_path(page_that_never_comes); }
 static void block_stack(void) {
   block_by_stack(page_that_never_comes);
   tell("after", open_path("allowed"));
+}
+
+/* The memory of two arguments is in one page, which comes when both are being read. The policy judges both. */
+enum { LATE_PATH = 64 };
+static atomic_bool is_answered;
+
+static void *open_late(void *page) {
+  char *how = page;
+  const long result = syscall(SYS_openat2, AT_FDCWD, how + LATE_PATH, how, sizeof(struct open_how));
+  const long error = result < 0 ? -errno : 0;
+  is_answered = true;
+  if (result >= 0) close((int)result);
+  return (void *)error;
+}
+
+/* A late read of the page, or the call's answer. */
+static void await_read(void) {
+  struct uffd_msg message;
+  while (!is_answered && read(fault, &message, sizeof message) != sizeof message) usleep(100);
+}
+
+static void late_arguments(void) {
+  enum { ROUNDS = 50 };
+  static char content[PAGE];
+  strcpy(content + LATE_PATH, "allowed");
+  char *page = page_that_never_comes();
+  if (page == NULL) return;
+  struct uffdio_copy copy = {.dst = (unsigned long)page, .src = (unsigned long)content, .len = PAGE};
+  void *result = NULL;
+  for (int round = 0; round < ROUNDS && result == NULL; round++) {
+    pthread_t caller;
+    is_answered = false;
+    pthread_create(&caller, NULL, open_late, page);
+    await_read();
+    await_read();
+    if (!is_answered && ioctl(fault, UFFDIO_COPY, &copy) != 0) exit(2);
+    pthread_join(caller, &result);
+    madvise(page, PAGE, MADV_DONTNEED);
+  }
+  tell("late", (long)result);
+  struct open_how how = {0};
+  tell("after", syscall(SYS_openat2, AT_FDCWD, "allowed", &how, sizeof how) < 0 ? -errno : 0);
 }
 
 /* A fork that is stuck in a page that never comes, while other processes make calls. */
@@ -424,6 +469,7 @@ int main(int count, char **words) {
   else if (strcmp(attack, "replace") == 0) replace();
   else if (strcmp(attack, "hold") == 0) hold(words[2]);
   else if (strcmp(attack, "stuck-fork") == 0) stuck_fork();
+  else if (strcmp(attack, "late-arguments") == 0) late_arguments();
   else if (strcmp(attack, "crowd") == 0) crowd();
   else return 2;
   return 0;

@@ -222,10 +222,18 @@ struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t
   return read;
 }
 
+/* A thread counts as idle until it runs, so several reads can wait for the same idle thread. */
+static bool needs_reader(const struct reads *own) {
+  unsigned waiting = 1; /* the read that is about to be added */
+  for (const struct read *one = own->first; one != NULL; one = one->next)
+    waiting += one->state == WAITS && !one->has_expired;
+  return own->idle < waiting && own->readers < MOST_READERS;
+}
+
 static bool submit(struct reads *own, struct read *read) {
   drop_stale(own);
   if (own->count >= MOST_READS) return false;
-  if (own->idle == 0 && own->readers < MOST_READERS && !start_reader(own) && own->readers == 0) return false;
+  if (needs_reader(own) && !start_reader(own) && own->readers == 0) return false;
   read->deadline = now() + deadline;
   *own->last = read;
   own->last = &read->next;

@@ -104,12 +104,36 @@ static void same(void) {
   say("comes back", comes_back());
 }
 
+/* Two reads arrive before the idle thread runs, and the first one does not end. */
+static void one_idle(void) {
+  struct read *last = read_at(2);
+  sem_post(&gates[0]);
+  while (ask(0) != 0) {
+  }
+  pthread_mutex_lock(&pool->lock);
+  while (pool->idle == 0) {
+    pthread_mutex_unlock(&pool->lock);
+    sched_yield();
+    pthread_mutex_lock(&pool->lock);
+  }
+  submit(pool, read_at(1));
+  submit(pool, last);
+  say("threads", pool->readers);
+  pthread_mutex_unlock(&pool->lock);
+  if (pool->readers < 2) exit(0);
+  sem_post(&gates[2]);
+  pthread_mutex_lock(&pool->lock);
+  while (last->state != OVER) pthread_cond_wait(&pool->change, &pool->lock);
+  pthread_mutex_unlock(&pool->lock);
+  say("read", last->result);
+}
+
 int main(int count, char **words) {
   static const struct {
     const char *name;
     void (*run)(void);
   } scenarios[] = {
-      {"both", both}, {"deferred", deferred}, {"in-turn", in_turn}, {"same", same}};
+      {"both", both}, {"deferred", deferred}, {"in-turn", in_turn}, {"same", same}, {"one-idle", one_idle}};
   setvbuf(stdout, NULL, _IOLBF, 0);
   for (int i = 0; i < GATES; i++) sem_init(&gates[i], 0, 0);
   pool = start_reads(eventfd(0, EFD_CLOEXEC));

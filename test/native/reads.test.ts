@@ -27,6 +27,7 @@ it.each<readonly [what: string, scenario: string, said: readonly string[]]>([
     "same",
     ["first: -115", "second: 0", comesBack, ...read, stays],
   ],
+  ["two reads do not wait for one idle thread", "one-idle", ["threads: 2", "read: 0"]],
 ])("%s", (_, scenario, said) => {
   const { status, stdout } = spawnSync(program, [scenario], { encoding: "utf8", timeout: patience.command });
   expect({ status, said: stdout.trim().split("\n") }).toEqual({ status: 0, said });

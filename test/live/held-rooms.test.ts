@@ -3,8 +3,10 @@
  * overlaps themselves (victims/rooms.c).
  */
 import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { prepare, type RunSettings, run, users, victim } from "./run.ts";
+import { until } from "../support/patience.ts";
+import { Conversation, prepare, type RunSettings, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
@@ -160,6 +162,30 @@ for (const { name, uid } of users) {
         ],
         events: [],
       });
+    });
+
+    it("releases the objects of calls that are killed while they wait", async (context) => {
+      if (process.getuid?.() !== 0) context.skip("needs root, to look into portcullis, which is not dumpable");
+      const settings = { program: "rooms-served", uid, dieWithParent: true };
+      const conversation = new Conversation(settings, rooms, "killed-openers");
+      try {
+        const count = () => readdirSync(`/proc/${conversation.supervisor}/fd`).length;
+        expect(await conversation.line()).toBe("opened: 0");
+        const before = count();
+        conversation.write("");
+        await until(
+          "the supervisor has a descriptor of each process, and one of its object",
+          () => count() >= before + 200,
+        );
+        conversation.write("");
+        // This call is admitted when no killed call waits any more.
+        expect(await conversation.line()).toBe("napped: 0");
+        expect(count()).toBeLessThan(before + 50);
+        conversation.write("");
+        expect(await conversation.line()).toBe("held: -4");
+      } finally {
+        conversation.close();
+      }
     });
 
     it.each([

@@ -16,6 +16,8 @@ export interface CountingOptions {
   readonly counts: Uint8Array;
   /** Drops the tasks that have ended. */
   readonly reap: () => void;
+  /** The caller of the notification with this id no longer waits. Its object can be held (objects/). */
+  readonly abandon: (id: bigint) => void;
 }
 
 export class CountingCalls {
@@ -45,10 +47,13 @@ export class CountingCalls {
 
   /** Whether a call has waited long enough, and is in the memory now. */
   next(): boolean {
-    const { listener, memory, tracer, reap } = this.#options;
+    const { listener, memory, tracer, reap, abandon } = this.#options;
     while (this.isBusy && !tracer.hasReservations) {
       memory.receiveAgain(this.#waiting.shift()!);
-      if (!notificationIsValid(listener, memory.idBytes())) continue;
+      if (!notificationIsValid(listener, memory.idBytes())) {
+        abandon(memory.id);
+        continue;
+      }
       // The caller lives, so an earlier task with its id has ended by now.
       reap();
       return true;

@@ -201,6 +201,7 @@ export class Supervisor {
       tracer: this.#tracer,
       counts: policy.countingCalls,
       reap: () => this.#reap(this.#native.deaths()),
+      abandon: (id) => this.#objects?.drop(id),
     });
     this.#following = new Following({
       architecture,

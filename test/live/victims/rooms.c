@@ -311,6 +311,32 @@ static void opened(void) {
   say("napped", nap());
 }
 
+/* Opens that wait are killed. Each line of standard input lets the scenario continue. */
+static void await_line(void) {
+  char byte = 0;
+  while (byte != '\n')
+    if (read(0, &byte, 1) != 1) exit(3);
+}
+static void killed_openers(void) {
+  enum { OPENERS = 100 };
+  struct worker holder;
+  pid_t openers[OPENERS];
+  say("opened", open_null());
+  start_holder(&holder, hold);
+  await_line();
+  for (int i = 0; i < OPENERS; i++) {
+    openers[i] = fork();
+    if (openers[i] < 0) exit(3);
+    if (openers[i] == 0) _exit((int)open_null());
+  }
+  await_line();
+  for (int i = 0; i < OPENERS; i++) kill(openers[i], SIGKILL);
+  for (int i = 0; i < OPENERS; i++) await(openers[i]);
+  say("napped", nap());
+  await_line();
+  say("held", release(&holder));
+}
+
 /* A process that may not be looked at. */
 static void hidden(void) {
   prctl(PR_SET_DUMPABLE, 0);
@@ -434,6 +460,7 @@ int main(int argc, char **argv) {
       {"hidden", hidden},
       {"scopes", scopes},
       {"opened", opened},
+      {"killed-openers", killed_openers},
   };
   if (!strcmp(which, "sleep")) {
     for (;;) pause_for(-1);

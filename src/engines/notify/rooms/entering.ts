@@ -54,6 +54,8 @@ export class PlainEntering implements EnteringCall {
     this.#respond(-errno, 0);
   }
 
+  abandon(): void {}
+
   #respond(error: number, flags: number): boolean {
     response.setBigUint64(0, this.id, true);
     response.setInt32(16, error, true);
@@ -79,6 +81,11 @@ export class ServedEntering extends PlainEntering {
   override refuse(errno: number): void {
     this.#objects.drop(this.id);
     super.refuse(errno);
+  }
+
+  /** The addon holds the object until it is served or dropped. */
+  override abandon(): void {
+    this.#objects.drop(this.id);
   }
 }
 
@@ -117,4 +124,6 @@ export class ReportedEntering implements EnteringCall {
   refuse(errno: number): void {
     this.#call.refuse(errno);
   }
+
+  abandon(): void {}
 }

@@ -41,6 +41,8 @@ export interface EnteringCall {
   late(entered: EnteredRoom): void;
   /** It returns this positive errno. */
   refuse(errno: number): void;
+  /** Its caller no longer waits for it, and it was not admitted. */
+  abandon(): void;
 }
 
 /** Milliseconds. */
@@ -213,7 +215,8 @@ export class RoomKeeper {
   ended(tid: number): void {
     const entry = this.#entries.get(tid);
     if (entry === undefined) return;
-    if (entry.isAdmitted && (entry.isExpected || entry.call.isReported)) this.#learn(entry, performance.now());
+    if (!entry.isAdmitted) entry.call.abandon();
+    else if (entry.isExpected || entry.call.isReported) this.#learn(entry, performance.now());
     this.#remove(entry);
   }
 
@@ -326,6 +329,7 @@ export class RoomKeeper {
     if (!this.#waiting.delete(entry)) return;
     this.#waiting.add(entry);
     if (!notificationIsValid(this.#listener, BigUint64Array.of(call.id))) {
+      call.abandon();
       this.#remove(entry);
       return;
     }

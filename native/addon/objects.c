@@ -223,6 +223,12 @@ static bool hold_at_once(struct objects *own, struct call *call, bool has_our_ri
   return goes_on;
 }
 
+/* The loop polls the event while a fork is traced or a call waits for a room. */
+static void announce(const struct objects *own) {
+  const uint64_t one = 1;
+  if (write(own->event, &one, sizeof one) < 0) return; /* the counter is full, so it is readable already */
+}
+
 static void interrupt_nothing(int signal) { (void)signal; }
 
 static void *work(void *argument) {
@@ -248,8 +254,7 @@ static void *work(void *argument) {
       forget(own, call);
       continue;
     }
-    const uint64_t one = 1;
-    if (write(own->event, &one, sizeof one) < 0) continue; /* the counter is full, so it is readable already */
+    announce(own);
   }
   own->threads--;
   pthread_cond_signal(&own->change);
@@ -406,6 +411,7 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, b
       own->count++;
       if (is_held) {
         call->state = HELD;
+        announce(own);
         call = NULL;
       } else if (begin(own, call, false)) {
         call = NULL;

@@ -164,6 +164,22 @@ for (const { name, uid } of users) {
       });
     });
 
+    it("opens at once what enters no room, while another call waits for one", () => {
+      const { status, said, events } = scenario({ program: "rooms-beside-objects", uid }, rooms, "beside");
+      expect({ status, said, events }).toEqual({
+        status: 0,
+        said: [
+          ["opened", 0],
+          ["opened", 0],
+          ["opened", 0],
+          ["done", 0],
+          ["held", -4],
+          ["asked", 0],
+        ],
+        events: [],
+      });
+    });
+
     it("releases the objects of calls that are killed while they wait", async (context) => {
       if (process.getuid?.() !== 0) context.skip("needs root, to look into portcullis, which is not dumpable");
       const settings = { program: "rooms-served", uid, dieWithParent: true };

@@ -183,6 +183,27 @@ export default policy((call) => {
     });
   });
 
+  it("whose fork is stuck delays no other call for ever, however that call has reached the supervisor", (context) => {
+    const followed = join(folder, "followed.ts");
+    writeFileSync(
+      followed,
+      `import { allow, calls, deny, perTree, policy, tree } from "portcullis";
+const isOver = perTree.flag();
+const makes = calls("clone", "fork", "vfork");
+export default policy((call) => {
+  if (call.name === "getsid") isOver.set(true);
+  if (call.name === "getpgid") return isOver.get() ? deny("EXFULL") : allow;
+  if (call.name === "openat") return call.args.path.resolved.under("/proc") ? deny("EXFULL") : allow;
+  if (call.name === "fchmodat") return call.args.path.text.is("forbidden") ? deny("EXFULL") : allow;
+  return makes.has(call) && tree.alive() > 30n ? deny("EXFULL") : allow;
+});
+`,
+    );
+    const { results, stderr, status } = attackUnder(followed, "beside-stuck-fork");
+    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
+    expect({ results, stderr, status }).toEqual({ results: { opened: 0, called: 0 }, stderr: "", status: 0 });
+  });
+
   it("that makes processes by clone3 at the same moment does not exceed a limit of living ones", () => {
     const limited = join(folder, "limited.ts");
     writeFileSync(

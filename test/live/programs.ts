@@ -257,6 +257,20 @@ function rooms(patience: number, late: number = verdicts.deny, scope: Room["scop
 const statically = (which: number, index: number): Program =>
   programOf("static", { body: [onCall(which, [give(index)]), give(verdicts.allow)] });
 
+/** The same rooms. open(2), which enters none, opens what does not lie under /proc. */
+function roomsBesideObjects(): Program {
+  const gated = rooms(60_000);
+  const at = { file: 0, line: 1, column: 1, length: 1 };
+  const source = { number: 2, register: 0, length: undefined };
+  const isForbidden = when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)]);
+  return {
+    ...gated,
+    observations: [{ name: "path", shape: { is: "path" }, sources: [source], at }],
+    words: [{ observation: 0, reads: { is: "resolved", objects: [{ is: "under", path: "/proc" }] } }],
+    body: [onCall(2, [isForbidden]), ...gated.body],
+  };
+}
+
 /** The rooms of such a policy, in which open(2) enters the gate as well, after something was read behind its pointer. */
 function roomsAbout(reads: Reading): Program {
   const gated = rooms(60_000);
@@ -303,6 +317,7 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "rooms-of-process": () => rooms(brief, verdicts.deny, "process"),
   "rooms-of-patient-process": () => rooms(60_000, verdicts.deny, "process"),
   "rooms-pinned": () => roomsAbout({ is: "length" }),
+  "rooms-beside-objects": roomsBesideObjects,
   "rooms-served": () => roomsAbout({ is: "resolved", objects: [{ is: "under", path: "/proc" }] }),
   /**
    * Of the folder OBJECTS: what lies under forbidden/, and secret, cannot be opened; of the sockets with a path, agent.sock

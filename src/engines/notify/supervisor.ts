@@ -241,8 +241,7 @@ export class Supervisor {
       if (this.#tracer.busy || this.#counting.isBusy) {
         if (answer) this.#send();
         answer = false;
-        const isAsked = () =>
-          pollFor(this.#asking, 0).some((events) => (events & (pollBits.in | pollBits.hangUp)) !== 0);
+        const isAsked = () => this.#pinning?.hasWaiting === true || pollFor(this.#asking, 0).some((bits) => bits !== 0);
         this.#tracer.advance({ interrupts: this.#counting.isBusy || !isAsked() });
         if (this.#counting.next()) {
           answer = this.#judgeReceived();

@@ -9,6 +9,7 @@
 #include <linux/openat2.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -236,6 +237,121 @@ static void stuck_fork(void) {
   kill(child, SIGKILL);
   waitpid(child, NULL, 0);
   tell("after", (long)fork_once(NULL));
+}
+
+/* The number of the call that the thread is in, and its first argument; −1 if it runs. */
+static long call_of(pid_t pid, pid_t tid, unsigned long *first) {
+  char path[64], text[256] = "";
+  long number = -1;
+  snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
+  int file = (int)syscall(SYS_open, path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  if (read(file, text, sizeof text - 1) <= 0 || sscanf(text, "%ld %lx", &number, first) != 2) number = -1;
+  close(file);
+  return number;
+}
+
+static bool has_child(pid_t pid) {
+  char path[64], byte;
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+  int file = (int)syscall(SYS_open, path, O_RDONLY | O_CLOEXEC);
+  const bool has = file >= 0 && read(file, &byte, 1) == 1;
+  close(file);
+  return has;
+}
+
+/*
+ * The call of a third process arrives while the supervisor prepares the first pinned call of a victim, which is killed before
+ * it can make that call. Another thread of the victim delays the preparation: while it populates memory, no mapping is made.
+ */
+enum { VICTIMS = 5, POPULATED = 256 << 20 };
+
+struct victim {
+  pid_t pid;
+  int start; /* a pipe's end */
+  atomic_bool *is_done;
+};
+
+static atomic_bool delays;
+static atomic_int caller, wanted_calls, made_calls;
+
+static void *delay_mappings(void *unused) {
+  (void)unused;
+  while (!delays) usleep(100);
+  for (;;) {
+    char *memory = mmap(NULL, POPULATED, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    madvise(memory, POPULATED, MADV_NOHUGEPAGE);
+    madvise(memory, POPULATED, MADV_POPULATE_WRITE);
+    munmap(memory, POPULATED);
+  }
+  return NULL;
+}
+
+static struct victim make_victim(void) {
+  struct victim own = {.is_done = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)};
+  int ends[2];
+  char byte;
+  if (pipe(ends) != 0) exit(2);
+  own.start = ends[1];
+  own.pid = fork();
+  if (own.pid < 0) exit(2);
+  if (own.pid > 0) {
+    close(ends[0]);
+    return own;
+  }
+  close(ends[1]);
+  pthread_t thread;
+  pthread_create(&thread, NULL, delay_mappings, NULL);
+  if (read(ends[0], &byte, 1) != 1) _exit(1);
+  delays = true;
+  usleep(1000);
+  syscall(SYS_fchmodat, AT_FDCWD, "allowed", 0600);
+  *own.is_done = true;
+  for (;;) pause();
+}
+
+static void *call_when_wanted(void *unused) {
+  (void)unused;
+  caller = (int)syscall(SYS_gettid);
+  for (;;) {
+    while (made_calls == wanted_calls) usleep(100);
+    if (syscall(SYS_getpgid, 0) < 0) exit(3);
+    made_calls++;
+  }
+  return NULL;
+}
+
+/* Calls of all kinds, while a fork is stuck: the supervisor looks for the end of the fork all the time. */
+static void beside_stuck_fork(void) {
+  struct victim victims[VICTIMS];
+  pid_t child;
+  unsigned long first = 0;
+  pthread_t thread;
+  pthread_create(&thread, NULL, call_when_wanted, NULL);
+  for (int i = 0; i < VICTIMS; i++) victims[i] = make_victim();
+  /* From now on the supervisor can hold the file at once. */
+  for (int i = 0; i < 2; i++) close((int)open_path("allowed"));
+  char *page = page_in_child(page_that_never_comes, &child);
+  if (page != NULL) {
+    syscall(SYS_clone, CLONE_PARENT_SETTID | SIGCHLD, 0, page, 0, 0);
+    _exit(0);
+  }
+  while (!has_child(child)) usleep(100);
+  tell("opened", open_path("allowed"));
+  for (int i = 0; i < VICTIMS; i++) {
+    if (write(victims[i].start, "", 1) != 1) exit(2);
+    while (!*victims[i].is_done && (call_of(victims[i].pid, victims[i].pid, &first) != SYS_mmap || first != STUB))
+      sched_yield();
+    wanted_calls++;
+    while (made_calls < wanted_calls && call_of(getpid(), caller, &first) != SYS_getpgid) sched_yield();
+    usleep(8000);
+    kill(victims[i].pid, SIGKILL);
+    waitpid(victims[i].pid, NULL, 0);
+    while (made_calls < wanted_calls) usleep(1000);
+  }
+  tell("called", VICTIMS - made_calls);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
 }
 
 /* Passes a descriptor in a message whose length of control data another thread changes all the time. */
@@ -469,6 +585,7 @@ int main(int count, char **words) {
   else if (strcmp(attack, "replace") == 0) replace();
   else if (strcmp(attack, "hold") == 0) hold(words[2]);
   else if (strcmp(attack, "stuck-fork") == 0) stuck_fork();
+  else if (strcmp(attack, "beside-stuck-fork") == 0) beside_stuck_fork();
   else if (strcmp(attack, "late-arguments") == 0) late_arguments();
   else if (strcmp(attack, "crowd") == 0) crowd();
   else return 2;

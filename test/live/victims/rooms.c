@@ -311,6 +311,26 @@ static void opened(void) {
   say("napped", nap());
 }
 
+/* An open that enters no room, of a file that the supervisor can hold at once, returns while another call waits. */
+static const char *own_file;
+static long open_beside(void) {
+  const long file = result_of(syscall(SYS_open, own_file, O_RDONLY));
+  if (file >= 0) close((int)file);
+  return file < 0 ? file : 0;
+}
+static void beside(void) {
+  struct worker holder, asker;
+  say("opened", open_beside());
+  say("opened", open_beside());
+  start_holder(&holder, hold);
+  start_in(&asker, ask, SYS_getppid);
+  pause_for(50);
+  say("opened", open_beside());
+  say("done", asker.done);
+  say("held", release(&holder));
+  say("asked", finish(&asker));
+}
+
 /* Opens that wait are killed. Each line of standard input lets the scenario continue. */
 static void await_line(void) {
   char byte = 0;
@@ -436,6 +456,7 @@ int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
   const char *which = argc > 1 ? argv[1] : "";
   long number = argc > 2 ? atol(argv[argc - 1]) : 0;
+  own_file = argv[0];
   handle(SIGUSR1, nothing, 0);
   static const struct {
     const char *name;
@@ -461,6 +482,7 @@ int main(int argc, char **argv) {
       {"scopes", scopes},
       {"opened", opened},
       {"killed-openers", killed_openers},
+      {"beside", beside},
   };
   if (!strcmp(which, "sleep")) {
     for (;;) pause_for(-1);

@@ -1,5 +1,6 @@
 /** The confined tree sets the supervisor's resource limits to 0: kills are still carried out, and no process hangs. */
 import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Conversation, prepare, run, users, victim } from "./run.ts";
 
@@ -9,6 +10,8 @@ const limits = victim("limits");
 const ask = victim("ask");
 
 for (const { name, uid } of users) {
+  const same = uid === undefined ? [] : ["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
+
   for (const kernel of ["present", "oldest"] as const) {
     describe(`without file descriptors, as ${name}, with the features of the ${kernel} kernel`, () => {
       test("a stateful kill kills, the run ends, and lost events are reported", () => {
@@ -45,11 +48,37 @@ for (const { name, uid } of users) {
     });
   }
 
+  // An older kernel does not notify the supervisor of a thread's end.
+  test.for(["present", "oldest"] as const)(
+    `threads that have ended need no descriptors, as ${name}: %s`,
+    async (kernel, context) => {
+      if (process.getuid?.() !== 0) context.skip("needs root, to look into portcullis, which is not dumpable");
+      const one = new Conversation({ program: "thread-fresh", uid, kernel }, victim("threads"), "1000", "200");
+      try {
+        const open = () => readdirSync(`/proc/${one.supervisor}/fd`).map(Number);
+        expect(await one.line()).toBe("begin");
+        const before = open().length;
+        one.write("");
+        expect(await one.line()).toBe("refused 0");
+        const after = open();
+        // 64, and some of the supervisor's other threads.
+        expect(after.length).toBeLessThan(before + 100);
+        const limit = Math.max(...after) + 20;
+        execFileSync("setpriv", [...same, "prlimit", "--pid", `${one.supervisor}`, `--nofile=${limit}:${limit}`]);
+        one.write("");
+        expect(await one.line()).toBe("refused 0");
+        one.end();
+        expect(await one.ended).toEqual({ status: 0, signal: null });
+      } finally {
+        one.close();
+      }
+    },
+  );
+
   // The tree cannot do this itself (native/launcher/shield.c); any other process of the user can.
   test(`the launcher without file descriptors ends the tree, as ${name}`, async () => {
     const one = new Conversation({ program: "first-thousand", uid, killTree: true }, limits, "daemon");
     const launcher = await one.line();
-    const same = uid === undefined ? [] : ["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
     execFileSync("setpriv", [...same, "prlimit", "--pid", launcher!, "--nofile=0"]);
     one.write("");
     expect(await one.ended).toEqual({ status: 0, signal: null });

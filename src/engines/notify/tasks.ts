@@ -7,10 +7,16 @@
  *
  * The leader needs no descriptor, because its id is its process's, which is not reused during the process's life. An
  * execution by another thread gives that thread the leader's id: `executed`.
+ *
+ * Before Linux 6.9 there are no pidfds of single threads. A thread's descriptor is then its folder in /proc, which gives no
+ * event when the thread ends. Each call of the thread tests whether the folder still has its entries, and all folders are
+ * tested when their number has doubled since the last test, or when no descriptor is left: otherwise a process that makes a
+ * thread for each request would use up the descriptors.
  */
 
 import { inherit, initialise, SlotAllocator } from "../../compile/wasm/state.ts";
 import { close, openDirectory, stillHas, unwatch, watch } from "../../linux/descriptors.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { type Identity, noDescriptorsLeft, openProcess, openThread, readIdentity } from "../../linux/pidfd.ts";
 import { readProc } from "../../linux/proc.ts";
 import type { JudgementMemory } from "./memory.ts";
@@ -63,6 +69,8 @@ export interface TaskFeatures {
 }
 
 const noWord = -1;
+/** So many folders of ended threads can stay open. */
+const leastAsked = 64;
 
 export class TaskRegistry {
   readonly #memory: JudgementMemory;
@@ -76,8 +84,14 @@ export class TaskRegistry {
   readonly #watched: (Thread | Process | undefined)[] = [];
   readonly #freeWords: number[] = [];
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
-  /** Before Linux 6.9 a thread's descriptor is its folder in /proc, which gives no event at its end, so each call checks it. */
+  /** Before Linux 6.9: a thread's descriptor is its folder in /proc. */
   readonly #threadsMustBeAsked: boolean;
+  /** Threads whose descriptor is a folder. */
+  readonly #asked = new Set<Thread>();
+  /** The number of them at which all are tested. */
+  #mostAsked = leastAsked;
+  /** So many further tests of all, for lack of a descriptor, are left out, because the last one has freed none. */
+  #vain = 0;
   #reservations = 0;
 
   /** Whether PIDFD_GET_INFO gives the process and its credentials (Linux 6.13). */
@@ -118,9 +132,33 @@ export class TaskRegistry {
   find(tid: number): Thread | undefined {
     const thread = this.#threads.get(tid);
     if (thread === undefined || !this.#threadsMustBeAsked || thread.descriptor < 0) return thread;
-    if (stillHas(thread.descriptor, "comm")) return thread;
+    return this.#isGone(thread) ? undefined : thread;
+  }
+
+  /** Tests the thread's folder, and drops the thread if it has ended. */
+  #isGone(thread: Thread): boolean {
+    if (stillHas(thread.descriptor, "comm")) return false;
     this.#loseId(thread);
-    return undefined;
+    return true;
+  }
+
+  /** Drops the threads whose folders show their end. */
+  #sweep(): void {
+    for (const thread of [...this.#asked]) this.#isGone(thread);
+    this.#mostAsked = Math.max(leastAsked, 2 * this.#asked.size);
+  }
+
+  /** No descriptor is left. Returns whether the folder of an ended thread has freed one. */
+  #freesDescriptor(): boolean {
+    if (this.#vain > 0) {
+      this.#vain--;
+      return false;
+    }
+    const before = this.#asked.size;
+    this.#sweep();
+    const frees = this.#asked.size < before;
+    if (!frees) this.#vain = Math.floor(before / leastAsked);
+    return frees;
   }
 
   /**
@@ -128,13 +166,21 @@ export class TaskRegistry {
    * after the thread's identity was read, that identity is the caller's.
    */
   discover(tid: number, stillWaits: () => boolean): Thread | Unidentified {
+    if (this.#asked.size >= this.#mostAsked) this.#sweep();
+    const found = this.#tryToDiscover(tid, stillWaits);
+    return found === "exhausted" && this.#freesDescriptor() ? this.#tryToDiscover(tid, stillWaits) : found;
+  }
+
+  #tryToDiscover(tid: number, stillWaits: () => boolean): Thread | Unidentified {
     const descriptor = this.#threadsMustBeAsked ? openDirectory(`/proc/${tid}`) : openThread(tid);
     const identity = this.#identity;
     const known = this.#identify(tid, descriptor, identity) && stillWaits();
     if (!known || descriptor < 0) {
+      // Without descriptors /proc cannot be read either, so a waiting caller looks like one that has ended. The caller's own
+      // descriptor can be the last one.
+      const isExhausted = noDescriptorsLeft();
       if (descriptor >= 0) close(descriptor);
-      // Without descriptors /proc cannot be read either, so a waiting caller looks like one that has ended.
-      return noDescriptorsLeft() && stillWaits() ? "exhausted" : "gone";
+      return isExhausted && stillWaits() ? "exhausted" : "gone";
     }
     const isLeader = identity.process === tid;
     if (isLeader) close(descriptor);
@@ -154,6 +200,7 @@ export class TaskRegistry {
       close(descriptor);
       return "exhausted";
     }
+    if (own >= 0 && this.#threadsMustBeAsked) this.#asked.add(thread);
     this.#enter(thread);
     return thread;
   }
@@ -331,7 +378,8 @@ export class TaskRegistry {
   }
 
   #addProcess(pid: number, slot: number, borrowed?: number): Process | undefined {
-    const pidfd = borrowed ?? openProcess(pid);
+    let pidfd = borrowed ?? openProcess(pid);
+    if ((pidfd === -errno.EMFILE || pidfd === -errno.ENFILE) && this.#freesDescriptor()) pidfd = openProcess(pid);
     const isBorrowed = borrowed !== undefined;
     const word = this.#takeWord();
     if (pidfd < 0 || watch(this.#epoll, pidfd, word) < 0) {
@@ -360,6 +408,7 @@ export class TaskRegistry {
   #unwatch(thread: Thread): void {
     if (thread.word !== noWord) this.#freeWord(thread.word);
     if (thread.descriptor >= 0) close(thread.descriptor);
+    this.#asked.delete(thread);
     thread.word = noWord;
     thread.descriptor = -1;
   }

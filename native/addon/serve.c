@@ -118,8 +118,11 @@ static bool may_open_device(const struct service *service, const struct identity
         return false;
     }
   }
-  *failure = (struct failure){EACCES, has_own_namespaces(service->self, tid) ? OTHER_CGROUP : OTHER_NAMESPACES};
-  return failure->why == OTHER_CGROUP && has_own_cgroup(service->self, tid);
+  const enum obstacle why = !has_own_namespaces(service->self, tid) ? OTHER_NAMESPACES
+                            : !has_own_cgroup(service->self, tid)   ? OTHER_CGROUP
+                                                                    : NO_OBSTACLE;
+  if (why != NO_OBSTACLE) *failure = (struct failure){EACCES, why};
+  return why == NO_OBSTACLE;
 }
 
 /* fs/namei.c, may_create_in_sticky(): an O_CREAT that finds a file of another user. */
@@ -175,7 +178,8 @@ static int open_target(const struct service *service, const struct target *targe
   if ((flags & O_CREAT) != 0 && S_ISDIR(object.mode)) return -EISDIR;
   if (!may_open_device(service, &object, failure)) return -failure->error;
   if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;
-  flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW | (is_new ? 0 : O_EXCL));
+  /* With O_CREAT, O_EXCL has been answered (find_target()). Without, it means something to block devices (block/fops.c). */
+  flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW);
   snprintf(number, sizeof number, "%d", target->object);
   return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
 }

@@ -263,3 +263,14 @@ describe.each(users)("$name", ({ uid }) => {
     });
   });
 });
+
+it("opens a block device exclusively", (context) => {
+  if (process.getuid?.() !== 0) context.skip("needs root, to open a block device");
+  const command = [victim("objects"), "exclusive"] as const;
+  const plainly = (device: string) => spawnSync(command[0], ["exclusive", device], { encoding: "utf8" }).stdout;
+  const expected = "first 0\nsecond EBUSY\nshared 0\n";
+  const loops = readdirSync("/dev").flatMap((name) => (/^loop\d+$/.test(name) ? [`/dev/${name}`] : []));
+  const free = loops.find((device) => plainly(device) === expected);
+  if (free === undefined) context.skip("no loop device is free");
+  expect(run(settingsFor(undefined), ...command, free!).out).toBe(expected);
+});

@@ -455,6 +455,13 @@ int main(int count, char **words) {
     line[strcspn(line, "\n")] = 0;
     return supervisor(line);
   }
+  if (strcmp(what, "exclusive") == 0) {
+    /* The open file holds the block device, as a mount does. */
+    tell("first", open_file(argument, O_RDONLY | O_EXCL) < 0 ? -errno : 0);
+    tell("second", open_file(argument, O_RDONLY | O_EXCL));
+    tell("shared", open_file(argument, O_RDONLY) < 0 ? -errno : 0);
+    return 0;
+  }
   if (strcmp(what, "race") == 0) return race(atol(argument), false);
   if (strcmp(what, "control") == 0) return race(atol(argument), true);
   if (strcmp(what, "moving") == 0) return moving(atol(argument));

@@ -178,7 +178,8 @@ static int walk(const struct self *self, pid_t tid, const struct way *way, const
     if (base < 0) return -EAGAIN;
     /* In /proc, `self` would lead to us. */
     struct identity identity;
-    if (is_proc(base) || (cached == 0 && !(identify(base, &identity) && identity.mount == self->root.mount))) {
+    if (!identify(base, &identity) || can_be_proc(self, &identity) ||
+        (cached == 0 && identity.mount != self->root.mount)) {
       close(base);
       return -EAGAIN;
     }

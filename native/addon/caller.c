@@ -50,12 +50,14 @@ ssize_t read_text(int directory, const char *path, char *into, size_t size) {
 /* The requested attributes never change, so the kernel need not ask a file server. */
 static bool identify_at(int directory, const char *path, struct identity *identity) {
   const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  enum { MOUNT_ID = 0x1000 /* STATX_MNT_ID */, LASTING_MOUNT_ID = 0x4000 /* STATX_MNT_ID_UNIQUE */ };
   struct statx found;
-  if (statx(directory, path, flags, STATX_BASIC_STATS | 0x1000 /* STATX_MNT_ID */, &found) != 0) return false;
+  if (statx(directory, path, flags, STATX_BASIC_STATS | MOUNT_ID | LASTING_MOUNT_ID, &found) != 0) return false;
   *identity = (struct identity){
       .device = makedev(found.stx_dev_major, found.stx_dev_minor),
       .inode = found.stx_ino,
       .mount = found.stx_mnt_id,
+      .has_lasting_mount = (found.stx_mask & LASTING_MOUNT_ID) != 0,
       .mode = found.stx_mode,
       .special = makedev(found.stx_rdev_major, found.stx_rdev_minor),
   };

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@
 enum {
   MOST_CALLS = 4096,
   MOST_THREADS = 256,
-  DEVICES = 16,
+  FILE_SYSTEMS = 16,
   STACK = 256 * 1024,
   PATROL = 10 * 1000 * 1000, /* ns */
 };
@@ -68,7 +69,7 @@ struct objects {
   struct call *calls; /* the newest first */
   size_t count;
   unsigned threads, idle, next_local;
-  uint64_t local[DEVICES]; /* devices of file systems whose lookups never wait */
+  uint64_t local[FILE_SYSTEMS]; /* numbers of file systems whose lookups never wait */
 };
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -106,23 +107,34 @@ static void forget(struct objects *own, struct call *call) {
 
 /* ── File systems whose lookups never wait ───────────────────────────────────────────────────────────────────────── */
 
-static bool is_local(const struct objects *own, uint64_t device) {
-  for (unsigned i = 0; i < DEVICES; i++)
-    if (own->local[i] == device && device != 0) return true;
+/*
+ * A number that no other file system gets while this process lives, or 0. The number of a file system without a device,
+ * such as a tmpfs, is that of a later one, such as a FUSE server's, once it has ended. Before Linux 6.8 such a file system
+ * has a lasting number only if it is the root directory's. A later one of the same device (fuseblk) is mounted by root.
+ */
+static uint64_t lasting_number(const struct objects *own, const struct identity *object) {
+  if (object->has_lasting_mount) return object->mount;
+  return major(object->device) != 0 || object->device == own->self.root.device ? object->device : 0;
+}
+
+static bool is_local(const struct objects *own, uint64_t number) {
+  for (unsigned i = 0; i < FILE_SYSTEMS; i++)
+    if (own->local[i] == number && number != 0) return true;
   return false;
 }
 
-/* A thread of the pool calls fstatfs(2), which may wait for the file system. Remembers the last DEVICES devices. */
+/* A thread of the pool calls fstatfs(2), which may wait for the file system. Remembers the last FILE_SYSTEMS numbers. */
 static void learn(struct objects *own, int object) {
   struct identity identity;
   struct statfs system;
-  if (!identify(object, &identity)) return;
+  const uint64_t number = identify(object, &identity) ? lasting_number(own, &identity) : 0;
+  if (number == 0) return;
   pthread_mutex_lock(&own->lock);
-  bool is_known = is_local(own, identity.device);
+  bool is_known = is_local(own, number);
   pthread_mutex_unlock(&own->lock);
   if (is_known || fstatfs(object, &system) != 0 || !never_waits(&system)) return;
   pthread_mutex_lock(&own->lock);
-  own->local[own->next_local++ % DEVICES] = identity.device;
+  own->local[own->next_local++ % FILE_SYSTEMS] = number;
   pthread_mutex_unlock(&own->lock);
 }
 
@@ -205,7 +217,7 @@ static bool hold_at_once(struct objects *own, struct call *call, bool has_our_ri
   const struct lookup lookup = lookup_of(own, call);
   if (!find_at_once(&lookup, &call->target, &object)) return false;
   pthread_mutex_lock(&own->lock);
-  bool goes_on = is_local(own, object.device);
+  bool goes_on = is_local(own, lasting_number(own, &object));
   pthread_mutex_unlock(&own->lock);
   const bool is_file = S_ISREG(object.mode) || S_ISDIR(object.mode);
   goes_on = goes_on && (call->order.kind == CONNECTS ? S_ISSOCK(object.mode) : is_file);

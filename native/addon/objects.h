@@ -57,6 +57,7 @@ struct failure {
 
 struct identity {
   uint64_t device, inode, mount;
+  bool has_lasting_mount; /* no later mount gets this number of `mount` (Linux 6.8) */
   uint32_t mode;
   uint64_t special; /* the device of a device file */
 };
@@ -136,10 +137,15 @@ bool find_target(const struct lookup *lookup, struct target *target, struct fail
 bool find_at_once(const struct lookup *lookup, struct target *target, struct identity *object);
 /* openat2(2): a descriptor, closed on exec, or a negative errno. */
 int open_at(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
-/* Whether the object is a part of a proc file system. */
-bool is_proc(int object);
 /* Our own errno, as a failure. */
 struct failure failure_of(int error);
+
+/* ── Proc file systems (procfs.c) ────────────────────────────────────────────────────────────────────────────────── */
+
+/* Whether the object is a part of a proc file system. May wait for a file server. */
+bool is_proc(int object);
+/* The same without a wait, because no file system is asked; true if that is unknown. */
+bool can_be_proc(const struct self *self, const struct identity *object);
 
 /* ── The object's directories (place.c) ──────────────────────────────────────────────────────────────────────────── */
 

@@ -47,12 +47,10 @@ static bool refuse(struct failure *failure, enum obstacle why) {
   return false;
 }
 
-static bool is_of(int descriptor, long magic) {
+static bool is_automount(int descriptor) {
   struct statfs system;
-  return fstatfs(descriptor, &system) == 0 && (long)system.f_type == magic;
+  return fstatfs(descriptor, &system) == 0 && system.f_type == AUTOFS_SUPER_MAGIC;
 }
-
-bool is_proc(int descriptor) { return is_of(descriptor, PROC_SUPER_MAGIC); }
 
 /* ── One component after the other ───────────────────────────────────────────────────────────────────────────────── */
 
@@ -267,7 +265,7 @@ static int walk_slowly(const struct lookup *lookup, int base, const char *path, 
 static int find_object(const struct lookup *lookup, int base, const char *path, uint64_t flags,
                        struct failure *failure) {
   int found = open_at(base, path, O_PATH | flags, 0, lookup->resolve | RESOLVE_NO_MAGICLINKS);
-  if (found >= 0 && is_of(found, AUTOFS_SUPER_MAGIC)) {
+  if (found >= 0 && is_automount(found)) {
     /* An open triggers the automount; O_PATH does so with O_DIRECTORY alone (fs/namei.c, follow_automount()). */
     int mounted = open_at(base, path, O_PATH | O_DIRECTORY | flags, 0, lookup->resolve | RESOLVE_NO_MAGICLINKS);
     if (mounted >= 0) {

@@ -34,7 +34,7 @@ enum obstacle {
   OTHER_NAMESPACES,     /* another namespace does; a device or a file of /proc can depend on its opener's */
   OTHER_CGROUP,         /* its cgroup does, which can forbid a device */
   OWN_PROCESS,          /* below our own /proc/PID */
-  OTHER_PROCESS,        /* a magic link of another process */
+  OTHER_PROCESS,        /* a link of another process, or a file that the kernel protects as it protects tracing */
   OTHER_PROC,           /* a mount of procfs that is not /proc */
   OTHER_TERMINAL,       /* /dev/tty, and the caller's terminal is not ours */
   PLACE_UNKNOWN,        /* the object's directories cannot be determined, or change at each look */
@@ -146,6 +146,10 @@ struct failure failure_of(int error);
 bool is_proc(int object);
 /* The same without a wait, because no file system is asked; true if that is unknown. */
 bool can_be_proc(const struct self *self, const struct identity *object);
+/* Whether the kernel lets every process open the file of this name in another's directory of /proc, or look below it. */
+bool is_public(const char *name);
+/* Whether /proc protects all files of a process (its mount option `hidepid`), or that is unknown. */
+bool hides_processes(const struct self *self);
 
 /* ── The object's directories (place.c) ──────────────────────────────────────────────────────────────────────────── */
 

@@ -102,10 +102,24 @@ static bool next_component(struct walk *walk, char name[NAME_MAX + 1], bool *is_
   return true;
 }
 
-static bool is_thread_of(const struct self *self, pid_t process, pid_t tid) {
+/*
+ * Whether the directory that the walk has entered last is one of the caller's process. The walk asks once it holds a file
+ * below it: if the number is of a new thread by now, the held files are of an ended process, and opening them fails.
+ */
+static bool is_of_caller(const struct walk *walk) {
   char path[48];
-  snprintf(path, sizeof path, "%d/task/%d", process, tid);
-  return faccessat(self->proc, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  const pid_t process = walk->lookup->caller->process;
+  if (walk->process == process) return true;
+  snprintf(path, sizeof path, "%d/task/%d", process, walk->process);
+  return walk->process > 0 && faccessat(walk->lookup->self->proc, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/*
+ * A process's directory can have the root's number: a counter of 32 bits gives numbers in turn (fs/inode.c,
+ * get_next_ino()). Only the root has a link to each process's own directory.
+ */
+static bool is_proc_root(const struct walk *walk, const struct identity *here) {
+  return here->inode == PROC_ROOT && faccessat(walk->at, "self", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /*
@@ -134,6 +148,7 @@ static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool follows,
   snprintf(number, sizeof number, "%s", name);
   if (faccessat(self->tasks, number, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return refuse(walk->failure, OWN_PROCESS);
   walk->process = (pid_t)strtol(name, NULL, 10);
+  if (!is_of_caller(walk) && hides_processes(self)) return refuse(walk->failure, OTHER_PROCESS);
   return true;
 }
 
@@ -164,9 +179,7 @@ static bool follow(struct walk *walk, int link, const char *name, bool in_proc) 
     if (probe >= 0) close(probe);
     /* A further link could also give ELOOP; then the call is refused with this errno instead. */
     if (probe == -ELOOP) {
-      const struct caller *caller = walk->lookup->caller;
-      if (walk->process <= 0 || !is_thread_of(walk->lookup->self, caller->process, walk->process))
-        return refuse(walk->failure, OTHER_PROCESS);
+      if (!is_of_caller(walk)) return refuse(walk->failure, OTHER_PROCESS);
       int object = open_at(walk->at, name, O_PATH, 0, 0);
       if (object < 0) return fail(walk->failure, -object);
       move_to(walk, object);
@@ -197,11 +210,16 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
     walk->met_proc = true;
     if (here.device != self->proc_root.device || here.mount != self->proc_root.mount)
       return refuse(walk->failure, OTHER_PROC);
-    bool again = false;
-    if (here.inode == PROC_ROOT && !enter_proc(walk, name, follows, &again)) return false;
-    if (again) {
-      /* The rest of the path follows the replacement. */
-      return true;
+    if (is_proc_root(walk, &here)) {
+      bool again = false;
+      if (!enter_proc(walk, name, follows, &again)) return false;
+      if (again) {
+        /* The rest of the path follows the replacement. */
+        return true;
+      }
+    } else if (walk->process > 0 && !is_of_caller(walk) && !is_public(name)) {
+      /* Before the lookup, because its result would also tell the caller something (map_files). */
+      return refuse(walk->failure, OTHER_PROCESS);
     }
   }
   int next = open_at(walk->at, name, O_PATH | O_NOFOLLOW, 0, 0);
@@ -222,7 +240,10 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
   return true;
 }
 
-/* The object, or −1. *met_proc: the kernel's walk has no result, because it met procfs. */
+/*
+ * The object, or −1. *met_proc: the kernel's walk has no result, because it met procfs. Follows what `resolve` forbids,
+ * so it goes at least as far as the kernel's walk.
+ */
 static int walk_slowly(const struct lookup *lookup, int base, const char *path, uint64_t flags, bool *met_proc,
                        struct failure *failure) {
   struct walk *walk = calloc(1, sizeof *walk);
@@ -233,7 +254,7 @@ static int walk_slowly(const struct lookup *lookup, int base, const char *path, 
   *walk = (struct walk){.lookup = lookup, .failure = failure, .at = -1};
   snprintf(walk->rest, sizeof walk->rest, "%s", path);
   bool goes_on = true, is_over = false;
-  if (path[0] == '/') {
+  if (path[0] == '/' && (lookup->resolve & RESOLVE_IN_ROOT) == 0) {
     goes_on = start_at_root(walk);
   } else {
     walk->at = fcntl(base, F_DUPFD_CLOEXEC, 0);
@@ -276,17 +297,16 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
   if (found >= 0 && !is_proc(found)) return found;
   if (found < 0) fail(failure, -found);
   if (found < 0 && failure->why != NO_OBSTACLE) return -1;
-  if (lookup->resolve != 0) {
-    if (found >= 0) {
-      close(found);
-      refuse(failure, RESTRICTED_WALK);
-    }
-    return -1;
-  }
   if (found >= 0) close(found);
   struct failure own = {0, NO_OBSTACLE};
   bool met_proc = false;
   int object = walk_slowly(lookup, base, path, flags, &met_proc, &own);
+  if (lookup->resolve != 0) {
+    if (object >= 0) close(object);
+    /* In /proc, even the errno of the kernel's walk can be about our files. */
+    if (found >= 0 || met_proc) refuse(failure, RESTRICTED_WALK);
+    return -1;
+  }
   if (object >= 0 && (found >= 0 || met_proc)) return object;
   if (object >= 0) close(object); /* the name exists now, and did not before */
   /* Without /proc, the kernel's result is complete. */

@@ -180,8 +180,9 @@ const holdObstacleTexts: { readonly [O in HoldObstacle]: ObstacleText } = {
   },
   "own-process": { cause: "the path leads to portcullis's own process", advice: ownPath },
   "other-process": {
-    cause: "the path leads through a link of another process (/proc/PID/fd, cwd, root, exe)",
-    advice: ownPath,
+    cause:
+      "the path leads to a protected file or a link of another process (/proc/PID/mem, environ, fd, cwd and others)",
+    advice: `${ownPath}, or ${byText}`,
   },
   "other-proc": { cause: "the path leads to a mount of procfs other than /proc", advice: "use /proc" },
   "other-terminal": {

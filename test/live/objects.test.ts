@@ -2,11 +2,12 @@
  * Policies about the objects of paths, enforced by `notify` on a program (test/live/victims/objects.c), as root and as an
  * ordinary user.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { reachableFolder } from "../support/ordinary-user.ts";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { asUser, reachableFolder } from "../support/ordinary-user.ts";
 import { Conversation, type Outcome, prepare, type RunSettings, run, users, victim } from "./run.ts";
 
 const full = process.env["PORTCULLIS_FULL"] === "1";
@@ -152,6 +153,50 @@ describe.each(users)("$name", ({ uid }) => {
     } finally {
       conversation.close();
     }
+  });
+
+  it("opens of another process only what the kernel lets every process read", async () => {
+    const words = [victim("reach"), "target"];
+    const [file, ...rest] = uid === undefined ? words : asUser(uid, ...words);
+    const target = spawn(file!, rest, { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void target.kill("SIGKILL"));
+    await once(target.stdout, "data");
+    const outcome = run(settingsFor(uid), victim("objects"), "others", `${target.pid}`);
+    const ofOther = (other: string) => ({
+      [`${other}-protected`]: "0",
+      [`${other}-memory`]: "EACCES",
+      [`${other}-around`]: "EACCES",
+      [`${other}-descriptor`]: "EACCES",
+      [`${other}-through-directory`]: "EACCES",
+      [`${other}-relative`]: "EACCES",
+      [`${other}-through-own-link`]: "EACCES",
+    });
+    expect(results(outcome)).toEqual({
+      ...ofOther("outside"),
+      ...ofOther("child"),
+      "own-memory": "0",
+      "own-descriptors": "0",
+      "own-first-thread": "0",
+      "own-thread-by-number": "0",
+      "own-thread-below": "0",
+      "own-thread-itself": "0",
+      "restricted-missing": "EACCES",
+      "restricted-root": "EACCES",
+    });
+    expect(reasons(outcome)).toEqual(["other-process", "restricted-walk"]);
+  });
+
+  it("opens no file of another process if the mount options of /proc hide processes", (context) => {
+    if (process.getuid?.() !== 0) context.skip("only root can mount without a user namespace");
+    const hides = ["unshare", "-m", "--propagation", "private", "sh", "-ec"];
+    const script = 'mount -t proc -o "$0" proc /proc; exec "$@"';
+    const attempt = (option: string) => {
+      const settings = settingsFor(uid);
+      const within = [...hides, script, option, ...settings.within!];
+      return results(run({ ...settings, within }, victim("objects"), "status", `${process.pid}`));
+    };
+    expect(attempt("hidepid=0")).toEqual({ status: "0", own: "0" });
+    for (const option of ["hidepid=2", "hidepid=1"]) expect(attempt(option)).toEqual({ status: "EACCES", own: "0" });
   });
 
   it("opens only the judged file during changes of a link", () => {

@@ -160,6 +160,84 @@ static int supervisor(const char *process) {
   return 0;
 }
 
+/* ── Other processes ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Of the process `argument`, which is outside the tree, or of a child: what the kernel protects as it protects tracing. */
+static void protected_files(const char *of, const char *process) {
+  static const char *const names[] = {"mem",       "environ",
+                                      "auxv",      "maps",
+                                      "smaps",     "smaps_rollup",
+                                      "numa_maps", "pagemap",
+                                      "map_files", "syscall",
+                                      "io",        "fd",
+                                      "stack",     "fdinfo",
+                                      "ns",        "personality",
+                                      "ns/mnt",    "fd/0",
+                                      "cwd",       "root/",
+                                      "exe",       "missing",
+                                      "net/unix",  "attr/current",
+                                      "timers",    "map_files/1000-2000"};
+  char text[64];
+  long reached = 0;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    snprintf(text, sizeof text, "/proc/%s/%s", process, names[i]);
+    long file = open_file(text, O_RDONLY);
+    if (file != -EACCES) printf("%s-%s %ld\n", of, names[i], file);
+    snprintf(text, sizeof text, "/proc/%s/task/%s/%s", process, process, names[i]);
+    reached += file != -EACCES || open_file(text, O_RDONLY) != -EACCES;
+  }
+  printf("%s-protected %ld\n", of, reached);
+  snprintf(text, sizeof text, "/proc/%s/mem", process);
+  printf("%s-memory %s\n", of, strerrorname_np((int)-open_file(text, O_RDWR)));
+  snprintf(text, sizeof text, "/proc/self/../%s/task/../mem", process);
+  printf("%s-around %s\n", of, strerrorname_np((int)-open_file(text, O_RDWR)));
+  snprintf(text, sizeof text, "/proc/%s/mem", process);
+  int memory = (int)syscall(428 /* open_tree */, AT_FDCWD, text, O_CLOEXEC);
+  snprintf(text, sizeof text, "/proc/self/fd/%d", memory);
+  printf("%s-descriptor %s\n", of, memory < 0 ? "-" : strerrorname_np((int)-open_file(text, O_RDWR)));
+  snprintf(text, sizeof text, "/proc/%s", process);
+  int directory = (int)open_file(text, O_RDONLY | O_DIRECTORY);
+  long through = result_of(syscall(SYS_openat, directory, "mem", O_RDWR));
+  printf("%s-through-directory %s\n", of, directory < 0 ? "-" : strerrorname_np((int)-through));
+  if (chdir(text) != 0) exit(1);
+  printf("%s-relative %s\n", of, strerrorname_np((int)-open_file("mem", O_RDWR)));
+  printf("%s-through-own-link %s\n", of, strerrorname_np((int)-open_file("/proc/self/cwd/maps", O_RDONLY)));
+  static const char *const public[] = {"status", "stat", "statm", "cmdline", "comm", "limits", "mountinfo", "task"};
+  for (size_t i = 0; i < sizeof public / sizeof *public; i++)
+    if (open_file(public[i], O_RDONLY) < 0) printf("%s-%s %s\n", of, public[i], strerrorname_np(errno));
+}
+
+static void *thread_of_this(void *number) {
+  char text[64];
+  snprintf(text, sizeof text, "/proc/%ld/maps", (long)number);
+  tell("own-first-thread", open_file(text, O_RDONLY) < 0);
+  snprintf(text, sizeof text, "/proc/%ld/maps", (long)syscall(SYS_gettid));
+  tell("own-thread-by-number", open_file(text, O_RDONLY) < 0);
+  snprintf(text, sizeof text, "/proc/self/task/%ld/environ", (long)syscall(SYS_gettid));
+  tell("own-thread-below", open_file(text, O_RDONLY) < 0);
+  tell("own-thread-itself", open_file("/proc/thread-self/mem", O_RDWR) < 0);
+  return NULL;
+}
+
+static int others(const char *process) {
+  char text[64];
+  pthread_t thread;
+  protected_files("outside", process);
+  pid_t child = fork();
+  if (child == 0) pause();
+  snprintf(text, sizeof text, "%d", child);
+  protected_files("child", text);
+  kill(child, SIGKILL);
+  tell("own-memory", open_file("/proc/self/mem", O_RDWR) < 0);
+  tell("own-descriptors", open_file("/proc/self/fd", O_RDONLY | O_DIRECTORY) < 0);
+  if (pthread_create(&thread, NULL, thread_of_this, (void *)(long)getpid()) != 0) return 1;
+  pthread_join(thread, NULL);
+  tell("restricted-missing", open_how(AT_FDCWD, "/proc/self/map_files/1000-2000", O_RDONLY, 0, RESOLVE_NO_MAGICLINKS));
+  int root = open("/", O_RDONLY | O_DIRECTORY);
+  tell("restricted-root", open_how(root, "/proc/self/map_files/1000-2000", O_RDONLY, 0, RESOLVE_IN_ROOT));
+  return 0;
+}
+
 /* ── Races ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static atomic_bool over;
@@ -454,6 +532,14 @@ int main(int count, char **words) {
     if (fgets(line, sizeof line, stdin) == NULL) return 1;
     line[strcspn(line, "\n")] = 0;
     return supervisor(line);
+  }
+  if (strcmp(what, "others") == 0) return others(argument);
+  if (strcmp(what, "status") == 0) {
+    char text[64];
+    snprintf(text, sizeof text, "/proc/%s/status", argument);
+    tell("status", open_file(text, O_RDONLY) < 0 ? -errno : 0);
+    tell("own", open_file("/proc/self/status", O_RDONLY) < 0);
+    return 0;
   }
   if (strcmp(what, "exclusive") == 0) {
     /* The open file holds the block device, as a mount does. */

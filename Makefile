@@ -45,7 +45,7 @@ DEB_CONFIG ?=
 WORDS ?=
 # For test-busy. Beside busy processes vitest's usual two workers get so little of the processors that the tests take hours.
 BUSY ?= 8
-WORKERS ?= 4
+WORKERS ?= 6
 
 .PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
@@ -103,7 +103,7 @@ coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the sha
 test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newest Node of each other release line (WORDS=PATHS for some)
 	@node tools/node.mjs test $(WORDS)
 
-test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests, by WORKERS=4 workers, beside BUSY=8 processes that compute (WORDS=PATHS for some)
+test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests, by WORKERS=6 workers, beside BUSY=8 processes that compute (WORDS=PATHS for some)
 	@tools/busy.sh $(BUSY) npm test --silent -- --maxWorkers=$(WORKERS) $(WORDS)
 
 kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulnerable (kernel/README.md)

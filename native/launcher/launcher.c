@@ -429,7 +429,8 @@ static int reap(void) {
     if (pid == 0) return 1;
     if (pid == -EINTR) continue;
     if (pid < 0) return 0;
-    if (pid != child.pid) continue;
+    /* Once the command is reaped, another process of its tree can have its id. */
+    if (pid != child.pid || tree.has_ended) continue;
     if ((status & 0xff) == 0x7f) {
       /* Past the deadline the front must run, to exit with the status. */
       if (!tree.has_deadline && !tree.is_ending) stop_front();

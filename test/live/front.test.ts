@@ -497,6 +497,12 @@ describe("signals", () => {
   });
 });
 
+test("the status is the command's, also if a process that it left gets its id", (context) => {
+  const ran = shell('"$portcullis" run -q -p "$stateful" -- "$1"', victim("recycled"));
+  if (ran.stdout === "not possible\n") context.skip("only root can make a task with a certain id");
+  expect(ran).toMatchObject({ status: 1, stdout: "", stderr: "" });
+});
+
 describe("fails closed", () => {
   const refused = (script: string, sentence: string | RegExp) => {
     const ran = shell(script);

@@ -44,7 +44,7 @@ describe("cases", () => {
 main openat(AT_FDCWD, "/usr/bin/env", O_RDONLY)                        allow
 main openat(AT_FDCWD, "/etc/shadow", O_RDONLY)                         deny EACCES @ "configuration"
 main openat(AT_FDCWD, "/etc\057shadow")                                deny EACCES
-main openat(AT_FDCWD, NULL)                                            allow
+main openat(AT_FDCWD, NULL)                                            fails EFAULT
 main openat(AT_FDCWD, EFAULT)                                          fails EFAULT
 main openat(AT_FDCWD, "/count") × 2                                    allow
 main openat(AT_FDCWD, "/count")                                        deny EMFILE
@@ -62,13 +62,14 @@ main connect(3, unix:/run/agents, 14)                                  deny EACC
 main connect(3, abstract:@dbus-1, 9)                                   allow
 main connect(3, {sa_family=AF_UNIX, sun_path=@"x"}, 4)                 deny EPERM
 main connect(3, netlink, 12)                                           deny EAFNOSUPPORT
-main connect(3, NULL)                                                  deny EAFNOSUPPORT
+main connect(3, NULL, 0)                                               deny EAFNOSUPPORT
+main connect(3, NULL, 16)                                              fails EFAULT
 main execve("/usr/bin/git", ["git", "log", "-p"], ["PATH=/bin"])       log
 main execve("/usr/bin/git", ["git"], [])                               deny EPERM
 main execve("/usr/bin/git", NULL, ["LD_PRELOAD=/x.so"])                kill process
 main unlink(…)                                                         deny EROFS
 `;
-    expect(await runCases(cases)).toEqual({ status: 0, text: "/p.cases: 26 cases pass\n" });
+    expect(await runCases(cases)).toEqual({ status: 0, text: "/p.cases: 27 cases pass\n" });
   });
 
   test.each([
@@ -280,7 +281,7 @@ describe("simulate", () => {
       '2 openat(?, "/usr/bin/env", ?, ?)  allow',
       '3 openat(?, "/etc/shadow", ?, ?)  deny EACCES  "no configuration"',
       '4 openat(?, EFAULT, ?, ?)  fails EFAULT  "the memory behind its argument path cannot be copied"',
-      "5 openat(?, NULL, ?, ?)  allow",
+      '5 openat(?, NULL, ?, ?)  fails EFAULT  "the memory behind its argument path cannot be copied"',
       "6 connect(3, unix:/run/agent, 13)  allow",
       "7 connect(3, abstract:@x, 4)  deny EPERM",
       "8 connect(3, 10.0.0.1:443, 16)  allow",

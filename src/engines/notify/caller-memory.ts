@@ -2,7 +2,9 @@
 import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "../../events/record.ts";
 import { errnoOfTooLong, type Shape } from "../../ir/observation.ts";
 import type { Memory, ObservationOfCall } from "../../ir/observe.ts";
+import { hostArchitecture } from "../../linux/architecture.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { nullPointer } from "../../linux/null-pointers.ts";
 import { ObservationFailure, type Observer } from "./pin/observer.ts";
 
 const absent: Memory = { is: "absent" };
@@ -11,7 +13,14 @@ const noBytes = new Uint8Array(0);
 /** Reads the memory of one observation. The result is part of the image that the call is made with. */
 export function readMemory(observer: Observer, { observation, source }: ObservationOfCall): Memory {
   const { shape } = observation;
-  const { register, length } = source;
+  const { number, register, length } = source;
+  if (observer.argument(register) === 0n) {
+    const word = (index: number) => ({ value: observer.argument(index), unknown: 0n });
+    const meaning = nullPointer(hostArchitecture()!, number, register, word);
+    // The judgement is the same on all kernels, so none of them may read address 0.
+    if (meaning === "empty-path") observer.emptyText(register);
+    if (meaning === "empty-path" || meaning === "absent") return absent;
+  }
   switch (shape.is) {
     case "path":
       return bytesOf(observer.text(register));
@@ -29,8 +38,7 @@ export function readMemory(observer: Observer, { observation, source }: Observat
     }
     case "strings": {
       const read = observer.vector(register, { count: shape.entries, bytes: shape.bytes });
-      if (read instanceof ObservationFailure) return failed(read);
-      return read === null ? absent : { is: "strings", entries: read };
+      return read instanceof ObservationFailure ? failed(read) : { is: "strings", entries: read };
     }
     case "structure": {
       const bounds = { least: shape.minimum };
@@ -41,9 +49,8 @@ export function readMemory(observer: Observer, { observation, source }: Observat
   }
 }
 
-function bytesOf(read: Uint8Array | null | ObservationFailure): Memory {
-  if (read instanceof ObservationFailure) return failed(read);
-  return read === null ? absent : { is: "bytes", bytes: read };
+function bytesOf(read: Uint8Array | ObservationFailure): Memory {
+  return read instanceof ObservationFailure ? failed(read) : { is: "bytes", bytes: read };
 }
 
 function failed(failure: ObservationFailure): Memory {

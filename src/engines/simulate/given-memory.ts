@@ -13,6 +13,7 @@ import {
 import { type Memory, type ObservationOfCall, Observer, patternsOf, readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { nullPointer } from "../../linux/null-pointers.ts";
 import { pathBytes } from "../../linux/pointees.ts";
 import { type Automaton, compileMatcher } from "../../patterns/automaton.ts";
 import { type Bits, binaryBits, bits, known } from "./unknown/known-bits.ts";
@@ -24,7 +25,7 @@ export interface GivenText {
 }
 
 export type GivenMemory =
-  /** A null pointer, or no such argument. */
+  /** A null pointer, or no such argument. Where the call reads address 0, it fails with EFAULT. */
   | { readonly is: "absent" }
   /** The copy fails with this errno. */
   | { readonly is: "failed"; readonly errno: number }
@@ -71,13 +72,11 @@ export class SimulatedMemory {
     this.#zeros = program.words.map(() => 0n);
   }
 
-  /** The words of a call. Memory that is not given is absent behind a null pointer, otherwise unknown. */
+  /** The words of a call. Memory that is not given is absent behind a null pointer, otherwise unknown. Page 0 is not mapped. */
   words(number: number, given: GivenMemories, register: RegisterBits): SimulatedWords {
     const observations = this.#observer.of(number);
     if (observations.length === 0) return { words: this.#zeros, unknown: this.#zeros, lacking: [] };
-    const copies = observations.map((one) =>
-      copied(one.observation.shape, given.get(one.observation.name) ?? behind(register(one.source.register))),
-    );
+    const copies = observations.map((one) => this.#copied(one, given, register));
     const observed = this.#observer.observe(number, copies.map(memoryOf));
     if ("errno" in observed) {
       const failed = copies.findIndex(({ is }) => is === "failed");
@@ -100,6 +99,17 @@ export class SimulatedMemory {
       if (lacks) lacking.push(observation.name);
     }
     return { words, unknown, lacking };
+  }
+
+  /** @throws TypeError for memory of another shape */
+  #copied({ observation, source }: ObservationOfCall, given: GivenMemories, register: RegisterBits): GivenMemory {
+    const { name, shape } = observation;
+    const copy = copied(shape, given.get(name) ?? behind(register(source.register)));
+    if (copy.is !== "absent") return copy;
+    const meaning = nullPointer(this.#program.architecture, source.number, source.register, register);
+    // move_addr_to_kernel() (net/socket.c) reads nothing if the length is 0.
+    const isEmpty = source.length !== undefined && isZero(register(source.length));
+    return meaning === "address" && !isEmpty ? { is: "failed", errno: errno.EFAULT } : copy;
   }
 
   /** The observations of a call. */
@@ -151,9 +161,13 @@ function anyOf(word: ObservedWord): Bits {
   return bits(0n, (1n << BigInt(most.toString(2).length)) - 1n);
 }
 
+function isZero({ value, unknown }: Bits): boolean {
+  return value === 0n && unknown === 0n;
+}
+
 /** Memory that is not given, behind this pointer. */
-function behind({ value, unknown }: Bits): GivenMemory {
-  return value === 0n && unknown === 0n ? { is: "absent" } : { is: "unknown" };
+function behind(pointer: Bits): GivenMemory {
+  return isZero(pointer) ? { is: "absent" } : { is: "unknown" };
 }
 
 /** Whether all bytes, and the object that a path leads to, are known. */

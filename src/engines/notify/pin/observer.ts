@@ -10,8 +10,9 @@
  * | `message` | sendmsg | the data (msg_iov) and what the control data say; their length is pinned |
  * | `vector` | execve's argv and envp | |
  *
- * A null pointer gives null, because the register itself has the information and does not change. Structures that the
- * kernel also writes must not be read here, because the window is read-only (sendmmsg, recvmsg).
+ * Address 0 is read like any other, because memory can be there. A null pointer that the kernel does not read is not
+ * observed: the register itself has the information and does not change (linux/null-pointers.ts). Structures that the kernel
+ * also writes must not be read here, because the window is read-only (sendmmsg, recvmsg).
  */
 
 import { addressBytes } from "../../../ir/observation.ts";
@@ -117,21 +118,24 @@ export class Observer {
   }
 
   /** A string without its NUL. ENAMETOOLONG if so many bytes have no NUL, as in the kernel's copy of a path. */
-  text(argument: number, size = pathBytes): Uint8Array | null | ObservationFailure {
-    const address = this.argument(argument);
-    if (address === 0n) return null;
+  text(argument: number, size = pathBytes): Uint8Array | ObservationFailure {
     const into = this.#scratch.take(size);
-    const length = native().observeText(this.#notification, address, into);
+    const length = native().observeText(this.#notification, this.argument(argument), into);
     if (length < 0) return new ObservationFailure(-length);
     this.#builder.point(argument, this.#builder.segment(into.subarray(0, length + 1)));
     return into.subarray(0, length);
   }
 
+  /** The kernel gets the empty string in the place of this null pointer. */
+  emptyText(argument: number): void {
+    this.#builder.point(argument, this.#builder.segment(new Uint8Array(1)));
+  }
+
   /** A socket address, whose length is in another register, as a C int. EINVAL for a length that the kernel refuses. */
-  address(argument: number, lengthArgument: number): Uint8Array | null | ObservationFailure {
+  address(argument: number, lengthArgument: number): Uint8Array | ObservationFailure {
     const length = Number(BigInt.asIntN(32, this.argument(lengthArgument)));
     const found = this.#address(this.argument(argument), length);
-    if (found === null || found instanceof ObservationFailure) return found;
+    if (found instanceof ObservationFailure) return found;
     this.#builder.point(argument, found.segment);
     return found.bytes;
   }
@@ -139,8 +143,7 @@ export class Observer {
   #address(
     address: bigint,
     length: number,
-  ): { readonly bytes: Uint8Array; readonly segment: SegmentId } | null | ObservationFailure {
-    if (address === 0n) return null;
+  ): { readonly bytes: Uint8Array; readonly segment: SegmentId } | ObservationFailure {
     if (length < 0 || length > addressBytes) return new ObservationFailure(errno.EINVAL);
     const bytes = this.#bytes(address, length);
     return bytes instanceof ObservationFailure ? bytes : { bytes, segment: this.#builder.segment(bytes, 8) };
@@ -184,7 +187,7 @@ export class Observer {
     const address = view.getBigUint64(messageHeader.name, true);
     // The kernel ignores the length without an address, and truncates a longer one (net/socket.c, __copy_msghdr).
     const length = Math.min(view.getInt32(messageHeader.nameLength, true), addressBytes);
-    const name = length === 0 ? null : this.#address(address, length);
+    const name = length === 0 || address === 0n ? null : this.#address(address, length);
     if (name instanceof ObservationFailure) return name;
     const segment = this.#builder.segment(header, 8);
     this.#builder.point(argument, segment);
@@ -193,12 +196,10 @@ export class Observer {
   }
 
   /** An array of pointers to strings, ended by a null pointer. E2BIG beyond the bounds. */
-  vector(argument: number, bounds: VectorBounds): readonly Uint8Array[] | null | ObservationFailure {
-    const address = this.argument(argument);
-    if (address === 0n) return null;
+  vector(argument: number, bounds: VectorBounds): readonly Uint8Array[] | ObservationFailure {
     const into = new Uint8Array(bounds.bytes);
     const starts = new Uint32Array(bounds.count);
-    const count = native().observeVector(this.#notification, address, into, starts);
+    const count = native().observeVector(this.#notification, this.argument(argument), into, starts);
     if (count < 0) return new ObservationFailure(-count);
     const end = count === 0 ? 0 : into.indexOf(0, starts[count - 1]!) + 1;
     const strings = this.#builder.segment(into.subarray(0, end));

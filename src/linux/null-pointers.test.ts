@@ -51,7 +51,7 @@ test.each(cases.map(([call, parameter, given, wanted]) => ({ call, parameter, gi
   },
 );
 
-test("what is not known is as in the call without the argument", () => {
+test("an unknown bit is as in the call without the argument", () => {
   expect(meaning("newfstatat", "path", {}, everything)).toBe("empty-path");
   expect(meaning("utimensat", "path", {}, everything)).toBe("absent");
   expect(meaning("open", "path", {}, everything)).toBe("address");

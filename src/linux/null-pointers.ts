@@ -90,7 +90,7 @@ function meaningsOn(architecture: ArchitectureName): ReadonlyMap<string, Meaning
   return made;
 }
 
-/** What is not known of a register is as in the call that has no argument. */
+/** An unknown bit of a register is taken as in the call that has no argument. */
 function meaningOf(rule: Rule | undefined, register: (name: string) => number): Meaning {
   if (rule === undefined) return () => "address";
   if (rule.flag !== undefined) {
@@ -106,7 +106,7 @@ function meaningOf(rule: Rule | undefined, register: (name: string) => number): 
   return () => "absent";
 }
 
-/** What the kernel makes of a null pointer in this register. Undefined if no policy can ask about the argument. */
+/** The meaning of a null pointer in this register. Undefined if no policy can ask about the argument. */
 export function nullPointer(
   architecture: ArchitectureName,
   number: number,

@@ -117,11 +117,12 @@ static bool recover(pid_t tid) {
   return false;
 }
 
+/* Another thread can put any file at the number. An inode's number never changes, so no file server is asked for it. */
 static bool still_has(pid_t tid, int number, ino_t inode) {
   char path[64];
-  struct stat identity;
+  struct statx found;
   snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, number);
-  return stat_of(path, &identity) == 0 && identity.st_ino == inode;
+  return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &found) == 0 && found.stx_ino == inode;
 }
 
 #define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})

@@ -2,6 +2,7 @@
 /* The listener: answers, and notifications that arrive while a caller is being prepared. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -31,7 +32,7 @@ bool is_observed(const struct pins *own, uint64_t id) { return own->observed == 
 bool next_waiting(struct pins *own, struct seccomp_notif *into) {
   if (own->waiting_count == 0) return false;
   *into = own->waiting[own->waiting_first];
-  own->waiting_first = (own->waiting_first + 1) % WAITING;
+  own->waiting_first = (own->waiting_first + 1) % own->waiting_room;
   own->waiting_count--;
   return true;
 }
@@ -62,19 +63,38 @@ bool has_strays(struct pins *own) {
   return own->strays != NULL;
 }
 
+/* A received notification must not be lost, so there is room for one before it is received. */
+static bool has_room(struct pins *own) {
+  enum { FIRST_ROOM = 64 };
+  if (own->waiting_count < own->waiting_room) return true;
+  const size_t room = own->waiting_room == 0 ? FIRST_ROOM : 2 * own->waiting_room;
+  struct seccomp_notif *waiting = malloc(room * sizeof *waiting);
+  if (waiting == NULL) return false;
+  for (size_t i = 0; i < own->waiting_count; i++)
+    waiting[i] = own->waiting[(own->waiting_first + i) % own->waiting_room];
+  free(own->waiting);
+  own->waiting = waiting;
+  own->waiting_room = room;
+  own->waiting_first = 0;
+  return true;
+}
+
 /*
- * A call of ours that the policy's filter asks about: it passes without a judgement. Notifications of other callers
- * wait for their turn. Without a notification there is nothing to do.
+ * A call of ours that the policy's filter asks about: it passes without a judgement. Notifications of other callers, which
+ * the kernel gives us first if they came first, wait for their turn. Signals can end calls and bring others without an end, so
+ * one look receives a bounded number. Without a notification there is nothing to do.
  */
 bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
-  if (own->waiting_count == WAITING || !is_asked(own, 0)) return false;
-  struct seccomp_notif call = {0};
-  if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
-  if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
-      memcmp(call.data.args, arguments, sizeof call.data.args) == 0) {
-    answer(own, &call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-    return true;
+  enum { AT_ONCE = 1024 };
+  for (int count = 0; count < AT_ONCE && has_room(own) && is_asked(own, 0); count++) {
+    struct seccomp_notif call = {0};
+    if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
+    if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
+        memcmp(call.data.args, arguments, sizeof call.data.args) == 0) {
+      answer(own, &call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+      return true;
+    }
+    own->waiting[(own->waiting_first + own->waiting_count++) % own->waiting_room] = call;
   }
-  own->waiting[(own->waiting_first + own->waiting_count++) % WAITING] = call;
   return false;
 }

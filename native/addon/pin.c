@@ -51,7 +51,9 @@ static bool has_dispatch(struct pins *own, pid_t tid) {
   uint64_t config[4] = {0};
   if (!own->asks_for_dispatch) return false;
   if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof config, config) != 0) {
-    own->asks_for_dispatch = false; /* the request exists since 6.4 */
+    /* EIO: the request exists since 6.4; EINVAL: the architecture has no dispatch. Otherwise the caller was killed. */
+    if (errno != EIO && errno != EINVAL) return true;
+    own->asks_for_dispatch = false;
     return false;
   }
   return config[0] != 0;
@@ -556,5 +558,6 @@ void end_pins(struct pins *own) {
     own->strays = one->next;
     free(one);
   }
+  free(own->waiting);
   free(own);
 }

@@ -12,7 +12,6 @@
 enum {
   NESTING = 4,
   BUCKETS = 1024,
-  WAITING = 64,
 };
 
 enum use { UNUSED, READY, MADE };
@@ -88,8 +87,8 @@ struct pins {
   struct stray *strays;
   struct thread *threads[BUCKETS];
   struct process *processes[BUCKETS];
-  struct seccomp_notif waiting[WAITING];
-  unsigned waiting_first, waiting_count;
+  struct seccomp_notif *waiting; /* a ring with this room */
+  size_t waiting_room, waiting_first, waiting_count;
 };
 
 /* ── Threads (threads.c) ─────────────────────────────────────────────────────────────────────────────────────────── */
@@ -116,7 +115,8 @@ bool still_waits(struct pins *own, const struct seccomp_notif *call);
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal);
 /* From now on this notification's call can be refused or pinned, but not continued. */
 void mark_observed(struct pins *own, uint64_t id);
-/* Lets a call pass that the thread makes for us and the policy's filter reports; true if it did. Other notifications wait. */
+/* Lets a call pass that the thread makes for us and the policy's filter reports; true if it did. Other notifications wait.
+   False, too, if memory for them lacks. */
 bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
 
 /* ── Calls that are answered without a pin (answers.c) ───────────────────────────────────────────────────────────── */

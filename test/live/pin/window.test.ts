@@ -64,6 +64,13 @@ for (const { name, uid } of users) {
   });
 }
 
+it("a caller gets its window, however many calls wait in front of those that map it", (context) => {
+  if (!hasSeals) context.skip("mseal(2) is of Linux 6.10");
+  const { victim, counts, error } = runPinned({ calls: ["openat", "mseal"], protection: "seal" }, "queue", 100);
+  expect(victim, error).toEqual({ good: 100 });
+  expect(Object.keys(counts).filter((one) => one.startsWith("not-mapped"))).toEqual([]);
+});
+
 it.for(users)("an audit allows calls that cannot be pinned, with an event for each, as $name", ({ uid }) => {
   const protection = hasSeals ? "seal" : "rules";
   const { before } = protections.find((one) => one.protection === protection)!;

@@ -173,11 +173,45 @@ static int stop_scenario(int tries) {
   return 0;
 }
 
+/* ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static atomic_int queued[256];
+static atomic_long good_in_queue;
+
+static void *open_in_queue(void *id) {
+  *(atomic_int *)id = (int)syscall(SYS_gettid);
+  good_in_queue += open_and_check("./ok", 'o') == 0;
+  return NULL;
+}
+
+/* Not openat, about which the filter asks. */
+static bool is_opening(int tid) {
+  char path[48], text[16] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+  const int file = (int)syscall(SYS_open, path, O_RDONLY);
+  const bool is_read = file >= 0 && read(file, text, sizeof text - 1) > 0;
+  close(file);
+  return is_read && atoi(text) == SYS_openat;
+}
+
+/* While the supervisor is stopped, so many threads make calls, of which the first one needs the window. */
+static int queue_scenario(int threads) {
+  pthread_t all[sizeof queued / sizeof *queued];
+  kill(getppid(), SIGSTOP);
+  for (int i = 0; i < threads; i++) pthread_create(&all[i], NULL, open_in_queue, &queued[i]);
+  for (int i = 0; i < threads; i++)
+    while (queued[i] == 0 || !is_opening(queued[i])) sched_yield();
+  kill(getppid(), SIGCONT);
+  for (int i = 0; i < threads; i++) pthread_join(all[i], NULL);
+  printf("good: %ld\n", (long)good_in_queue);
+  return 0;
+}
+
 int neighbour_scenario(const char *name, char **arguments) {
   if (strcmp(name, "opens") == 0) _exit(opens());
   if (readlink("/proc/self/exe", self, sizeof self - 1) <= 0) return 2;
   int tries = arguments[0] == NULL ? 0 : atoi(arguments[0]);
-  static const char *names[] = {"forks", "closes", "threads", "kill", "executes", "traced", "stops"};
+  static const char *names[] = {"forks", "closes", "threads", "kill", "executes", "traced", "queue", "stops"};
   unsigned which = 0;
   while (which < sizeof names / sizeof *names && strcmp(name, names[which]) != 0) which++;
   if (which == sizeof names / sizeof *names) return -1;
@@ -196,6 +230,8 @@ int neighbour_scenario(const char *name, char **arguments) {
       return execute_scenario(tries);
     case 5:
       return traced_scenario();
+    case 6:
+      return queue_scenario(tries);
     default:
       return stop_scenario(tries);
   }

@@ -4,6 +4,7 @@
 #define PINNED_H
 #include "../../victims/victim.h"
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>

@@ -52,8 +52,7 @@ static bool has_dispatch(struct pins *own, pid_t tid) {
   if (!own->asks_for_dispatch) return false;
   if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof config, config) != 0) {
     /* EIO: the request exists since 6.4; EINVAL: the architecture has no dispatch. Otherwise the caller was killed. */
-    if (errno != EIO && errno != EINVAL) return true;
-    own->asks_for_dispatch = false;
+    if (errno == EIO || errno == EINVAL) own->asks_for_dispatch = false;
     return false;
   }
   return config[0] != 0;

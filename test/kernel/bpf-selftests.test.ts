@@ -26,7 +26,7 @@ const settled = (log: string): string[] =>
 
 describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => {
   const run = async (kernel: Kernel, name: string, ...words: string[]): Promise<Outcome> => {
-    // Beside busy processes one such command takes ten minutes.
+    // Beside busy processes one such command can take more than ten minutes.
     const command = { words: [join(folder, name), ...words], timeout: patience.test / 1000 };
     const [outcome] = await eachInMachine({ kernel }, [command]);
     if (outcome === undefined) throw new Error("no outcome");

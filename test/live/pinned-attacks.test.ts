@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
 import { compiled, guarded } from "../support/run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-attacks-"));
@@ -33,6 +33,15 @@ function attackUnder(rules: string, name: string, ...options: readonly string[])
     [...ran.stdout.matchAll(/^(.+): (-?\d+)$/gm)].map(([, what, result]) => [what, Number(result)]),
   );
   return { ...ran, results };
+}
+
+/** An attack by memory that arrives late, under this policy. */
+function lateAttack({ skip }: TestContext, name: string, source: string) {
+  const rules = join(folder, `${name}.ts`);
+  writeFileSync(rules, source);
+  const ran = attackUnder(rules, name);
+  if (ran.results["userfaultfd"] !== undefined) skip("userfaultfd(2) is not permitted");
+  return ran;
 }
 
 const [eperm, efault, exfull] = [-1, -14, -54];
@@ -145,9 +154,9 @@ export default policy((call) => {
   });
 
   it("whose fork is stuck delays only calls that count living processes, and these once", (context) => {
-    const limited = join(folder, "limited.ts");
-    writeFileSync(
-      limited,
+    const { results, status } = lateAttack(
+      context,
+      "stuck-fork",
       `import { allow, calls, deny, perTree, policy, tree } from "portcullis";
 const isOver = perTree.flag();
 const makes = calls("clone", "fork", "vfork");
@@ -159,15 +168,13 @@ export default policy((call) => {
 });
 `,
     );
-    const { results, status } = attackUnder(limited, "stuck-fork");
-    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
     expect({ results, status }).toEqual({ results: { late: 0, forked: 0, "late again": 0, after: 0 }, status: 0 });
   });
 
   it("whose two late arguments come at the same moment has its object opened once", (context) => {
-    const objects = join(folder, "objects.ts");
-    writeFileSync(
-      objects,
+    const { results, decisions, stderr, status } = lateAttack(
+      context,
+      "late-arguments",
       `import { allow, deny, policy } from "portcullis";
 export default policy((call) => {
   if (call.name !== "openat2") return allow;
@@ -176,17 +183,15 @@ export default policy((call) => {
 });
 `,
     );
-    const { results, decisions, stderr, status } = attackUnder(objects, "late-arguments");
-    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
     expect({ results, decisions, stderr, status }).toEqual({
       ...{ results: { late: 0, after: 0 }, decisions: [], stderr: "", status: 0 },
     });
   });
 
   it("whose fork is stuck delays no other call for ever, however that call has reached the supervisor", (context) => {
-    const followed = join(folder, "followed.ts");
-    writeFileSync(
-      followed,
+    const { results, stderr, status } = lateAttack(
+      context,
+      "beside-stuck-fork",
       `import { allow, calls, deny, perTree, policy, tree } from "portcullis";
 const isOver = perTree.flag();
 const makes = calls("clone", "fork", "vfork");
@@ -199,8 +204,6 @@ export default policy((call) => {
 });
 `,
     );
-    const { results, stderr, status } = attackUnder(followed, "beside-stuck-fork");
-    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
     expect({ results, stderr, status }).toEqual({ results: { opened: 0, called: 0 }, stderr: "", status: 0 });
   });
 

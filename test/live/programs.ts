@@ -257,39 +257,31 @@ function rooms(patience: number, late: number = verdicts.deny, scope: Room["scop
 const statically = (which: number, index: number): Program =>
   programOf("static", { body: [onCall(which, [give(index)]), give(verdicts.allow)] });
 
-/** The same rooms. open(2), which enters none, opens what does not lie under /proc. */
-function roomsBesideObjects(): Program {
+/** These rooms, and an open(2) whose path word 0 reads. */
+function roomsAndOpen(reads: Reading, onOpen: Parameters<typeof onCall>[1]): Program {
   const gated = rooms(60_000);
   const at = { file: 0, line: 1, column: 1, length: 1 };
   const source = { number: 2, register: 0, length: undefined };
-  const isForbidden = when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)]);
   return {
     ...gated,
     observations: [{ name: "path", shape: { is: "path" }, sources: [source], at }],
-    words: [{ observation: 0, reads: { is: "resolved", objects: [{ is: "under", path: "/proc" }] } }],
-    body: [onCall(2, [isForbidden]), ...gated.body],
+    words: [{ observation: 0, reads }],
+    body: [onCall(2, onOpen), ...gated.body],
   };
 }
 
-/** The rooms of such a policy, in which open(2) enters the gate as well, after something was read behind its pointer. */
-function roomsAbout(reads: Reading): Program {
-  const gated = rooms(60_000);
-  const at = { file: 0, line: 1, column: 1, length: 1 };
-  return {
-    ...gated,
-    observations: [
-      { name: "path", shape: { is: "path" }, sources: [{ number: 2, register: 0, length: undefined }], at },
-    ],
-    words: [{ observation: 0, reads }],
-    body: [
-      onCall(2, [
-        { kind: "enter", room: 1, side: 1 },
-        when({ kind: "observed", word: 0 }, "equal", constant(1), [give(verdicts.deny)]),
-      ]),
-      ...gated.body,
-    ],
-  };
-}
+/** open(2) enters no room, and opens no object under /proc. */
+const roomsBesideObjects = (): Program =>
+  roomsAndOpen({ is: "resolved", objects: [{ is: "under", path: "/proc" }] }, [
+    when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)]),
+  ]);
+
+/** open(2) enters the gate as well. */
+const roomsAbout = (reads: Reading): Program =>
+  roomsAndOpen(reads, [
+    { kind: "enter", room: 1, side: 1 },
+    when({ kind: "observed", word: 0 }, "equal", constant(1), [give(verdicts.deny)]),
+  ]);
 
 /** openat of "forbidden" is denied. */
 function paths(cells: readonly Cell[] = []): Program {

@@ -79,18 +79,19 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
   return false;
 }
 
-/* A negative result is the kernel's errno. LOST: the thread is not at the expected instruction. */
-enum { LOST = -100000 };
+/* A negative result is the kernel's errno. LOST: the thread is not at the expected instruction. NOT_MADE: nor was it. */
+enum { LOST = -100000, NOT_MADE = -100001 };
+static bool is_lost(int64_t result) { return result == LOST || result == NOT_MADE; }
 
 static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uint64_t instruction, long number,
                          const uint64_t arguments[6]) {
   registers at = *base;
   enter_call(&at, instruction, number, arguments);
-  if (!set_registers(tid, &at) || ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return LOST;
-  if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return LOST;
+  if (!set_registers(tid, &at) || ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return NOT_MADE;
+  if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return NOT_MADE;
   /* The program's own memory holds the instruction, and another thread may have changed it. */
-  if (!is_entering(&at, number, arguments)) return LOST;
-  if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return LOST;
+  if (!is_entering(&at, number, arguments)) return NOT_MADE;
+  if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return NOT_MADE;
   if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return LOST;
   if (!is_trapped(tid)) return result_of(&at);
   /* The next continuation from this stop discards the signal. */
@@ -118,7 +119,7 @@ static bool recover(pid_t tid) {
 }
 
 /* Another thread can put any file at the number. An inode's number never changes, so no file server is asked for it. */
-static bool still_has(pid_t tid, int number, ino_t inode) {
+bool still_has(pid_t tid, int number, ino_t inode) {
   char path[64];
   struct statx found;
   snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, number);
@@ -127,13 +128,21 @@ static bool still_has(pid_t tid, int number, ino_t inode) {
 
 #define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})
 
+/* False if the thread is lost. A descriptor that cannot be closed keeps its number. */
+static bool close_given(struct pins *own, pid_t tid, const registers *base, uint64_t at, int *number, ino_t inode) {
+  if (*number < 0) return true;
+  const int64_t result = still_has(tid, *number, inode) ? CALL(SYS_close, CLOSE_MARK | (uint64_t)*number) : 0;
+  if (result == 0 || result == -EBADF) *number = -1;
+  return !is_lost(result);
+}
+
 /* All signals but SIGSYS are blocked; other threads may make any call meanwhile. */
 static enum outcome map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t at,
-                                const struct given *given, int *error) {
+                                struct given *given, int *error) {
   pid_t tid = thread->id;
   enum { FLAGS = MAP_SHARED | MAP_FIXED_NOREPLACE };
-  int64_t result = 0, closed = 0;
-  if (given->code >= 0) {
+  int64_t result = 0;
+  if (given->sight == ABSENT) {
     result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
     /*
      * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not
@@ -144,23 +153,26 @@ static enum outcome map_missing(struct pins *own, struct thread *thread, const r
       *error = EBADF;
       return GONE;
     }
-    if (result != LOST && still_has(tid, given->code, own->windows.code_inode))
-      closed = CALL(SYS_close, CLOSE_MARK | (uint64_t)given->code);
   }
-  if (result >= 0 && closed != LOST)
+  if (!is_lost(result) && !close_given(own, tid, base, at, &given->code, own->windows.code_inode)) result = NOT_MADE;
+  if (result >= 0) {
     result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);
-  if (result != LOST && closed != LOST && still_has(tid, given->data, given->window->inode))
-    closed = CALL(SYS_close, CLOSE_MARK | (uint64_t)given->data);
-  if (result < 0 || closed == LOST) {
-    *error = (int)(closed == LOST ? -LOST : -result);
+    if (result >= 0 || result == LOST) given->placement = UNSURE;
+  }
+  if (!is_lost(result) && !close_given(own, tid, base, at, &given->data, given->window->inode)) result = NOT_MADE;
+  if (result < 0) {
+    *error = (int)(is_lost(result) ? -LOST : -result);
     return NOT_MAPPED;
   }
   result = CALL(SYS_madvise, WINDOW_DATA, DATA_SIZE, MADV_DONTFORK);
   if (result == 0 && own->windows.protection == SEALED)
     result = CALL(SYS_mseal, WINDOW_START, WINDOW_END - WINDOW_START);
-  if (result == 0) return PREPARED;
-  *error = (int)-result;
-  return result == LOST ? NOT_MAPPED : NOT_PROTECTED;
+  if (result == 0) {
+    given->placement = PLACED;
+    return PREPARED;
+  }
+  *error = (int)(is_lost(result) ? -LOST : -result);
+  return is_lost(result) ? NOT_MAPPED : NOT_PROTECTED;
 }
 
 /* A later SIGCONT cancels a stop. */
@@ -178,17 +190,82 @@ static bool is_to_continue(pid_t tid) {
   return false;
 }
 
-enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
-                        const struct given *given, int *error) {
-  pid_t tid = thread->id;
-  /* The kernel resets the handler of SIGSYS if a call is trapped while the signal is blocked. */
+/* ── Before and after ────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The caller's signal mask. The kernel resets the handler of SIGSYS if a call is trapped while the signal is blocked. */
+static uint64_t block_signals(struct pins *own, pid_t tid) {
   uint64_t all = ~((uint64_t)1 << (SIGSYS - 1)), before = 0;
   own->stopping = 0;
   ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
-  enum outcome outcome = map_missing(own, thread, base, instruction, given, error);
-  if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(tid))) return GONE;
-  if (own->stopping != 0 && !is_to_continue(tid)) kill(thread->process->id, own->stopping);
-  ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof before, &before);
+  return before;
+}
+
+static void unblock_signals(struct pins *own, const struct thread *thread, uint64_t before) {
+  if (own->stopping != 0 && !is_to_continue(thread->id)) kill(thread->process->id, own->stopping);
+  ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof before, &before);
+}
+
+enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+                        struct given *given, int *error) {
+  const uint64_t before = block_signals(own, thread->id);
+  const enum outcome outcome = map_missing(own, thread, base, instruction, given, error);
+  if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(thread->id))) return GONE;
+  unblock_signals(own, thread, before);
   return outcome;
+}
+
+/* ── Syscall user dispatch ───────────────────────────────────────────────────────────────────────────────────────── */
+
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG 0x4210
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+
+/* struct ptrace_sud_config; all 0: it is off */
+struct dispatch {
+  uint64_t mode, selector, offset, length;
+};
+
+static bool get_dispatch(struct pins *own, pid_t tid, struct dispatch *into) {
+  *into = (struct dispatch){0};
+  if (!own->asks_for_dispatch || ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof *into, into) == 0)
+    return true;
+  /* EIO: the request exists since 6.4; EINVAL: no dispatch on this machine. Else the tracee was killed. */
+  if (errno != EIO && errno != EINVAL) return false;
+  own->asks_for_dispatch = false;
+  return true;
+}
+
+static bool set_dispatch(pid_t tid, const struct dispatch *to) {
+  return ptrace(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof *to, to) == 0;
+}
+
+static void restore_dispatch(pid_t tid, const struct dispatch *to) {
+  /* PR_SYS_DISPATCH_INCLUSIVE_ON (6.18) has no mode of its own in the answer, only the inverted range, which wraps around. */
+  const struct dispatch inclusive = {2, to->selector, to->offset + to->length, -to->length};
+  if (!set_dispatch(tid, to)) set_dispatch(tid, &inclusive);
+}
+
+bool has_dispatch(struct pins *own, pid_t tid) {
+  struct dispatch dispatch;
+  return get_dispatch(own, tid, &dispatch) && dispatch.mode != 0;
+}
+
+bool take_back(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+               struct given *given) {
+  const struct dispatch off = {0};
+  struct dispatch dispatch;
+  if (given->data < 0 && given->code < 0) return true;
+  if (!get_dispatch(own, thread->id, &dispatch)) return false;
+  const uint64_t before = block_signals(own, thread->id);
+  if (dispatch.mode != 0) set_dispatch(thread->id, &off);
+  bool is_here =
+      close_given(own, thread->id, base, instruction, &given->code, own->windows.code_inode) &&
+      (given->data < 0 || close_given(own, thread->id, base, instruction, &given->data, given->window->inode));
+  if (!is_here) is_here = recover(thread->id);
+  if (!is_here) return false;
+  if (dispatch.mode != 0) restore_dispatch(thread->id, &dispatch);
+  unblock_signals(own, thread, before);
+  return true;
 }

@@ -43,21 +43,6 @@ static uint64_t now(void) {
   return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* Syscall user dispatch (5.11) intercepts each call outside its allowed range, which does not contain the stub. */
-static bool has_dispatch(struct pins *own, pid_t tid) {
-#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
-#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
-#endif
-  uint64_t config[4] = {0};
-  if (!own->asks_for_dispatch) return false;
-  if (ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof config, config) != 0) {
-    /* EIO: the request exists since 6.4; EINVAL: the architecture has no dispatch. Otherwise the caller was killed. */
-    if (errno == EIO || errno == EINVAL) own->asks_for_dispatch = false;
-    return false;
-  }
-  return config[0] != 0;
-}
-
 /* A read of /proc/TID/mem grows a stack, as PTRACE_PEEKDATA does, which only the tracer's thread may use. */
 static void look_apart(pid_t tid, uint64_t stack) {
   char path[40], word[8];
@@ -216,20 +201,25 @@ static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call
 }
 
 /*
- * The caller has stopped in its call. Prepares the pinned call, or makes the caller's call return the refusal. With
- * *stays_stopped the caller must stay stopped until a late write has ended, and then makes its call anew.
+ * The caller has stopped in its call. Prepares the pinned call, or makes the caller's call return the refusal, whose reason
+ * can be the earlier `outcome`. With *stays_stopped the caller must stay stopped until a late write has ended, and then makes
+ * its call anew.
  */
 static enum outcome prepare(struct pins *own, struct thread *thread, const struct seccomp_data *call,
-                            const struct image *image, const struct given *given, int refusal, int *error,
-                            bool *stays_stopped) {
+                            const struct image *image, enum outcome outcome, struct given *given, int refusal,
+                            int *error, bool *stays_stopped) {
   pid_t tid = thread->id;
   registers at;
   if (!get_registers(tid, &at)) return GONE;
   if (!is_in_call(&at, call)) return INTERRUPTED;
-  enum outcome outcome = PREPARED;
-  if (has_dispatch(own, tid)) outcome = DISPATCHED;
-  if (outcome == PREPARED && given->window != NULL) {
-    outcome = map_window(own, thread, &at, call->instruction_pointer - CALL_INSTRUCTION, given, error);
+  const uint64_t instruction = call->instruction_pointer - CALL_INSTRUCTION;
+  if (outcome == PREPARED && has_dispatch(own, tid)) outcome = DISPATCHED;
+  const bool is_mapped = given->sight == WHOLE;
+  if ((outcome != PREPARED || is_mapped) && !take_back(own, thread, &at, instruction, given)) return GONE;
+  /* The call no longer waited when the caller should get its second descriptor. */
+  if (outcome == GONE) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
+  if (outcome == PREPARED && !is_mapped) {
+    outcome = map_window(own, thread, &at, instruction, given, error);
     if (outcome == GONE) return GONE;
     if (outcome == PREPARED) {
       enum sight sight = look(own, thread);
@@ -268,6 +258,44 @@ static enum outcome of_errno(int error) {
 static int give(struct pins *own, const struct seccomp_notif *call, int descriptor) {
   struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)descriptor, .newfd_flags = O_CLOEXEC};
   return add_descriptor(own->listener, &order);
+}
+
+/*
+ * Gives the caller the descriptors with which it maps a window. Those of an attempt that ended before that are used again.
+ * With an outcome other than PREPARED it has none, or only some.
+ */
+static enum outcome give_window(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+                                struct given *given, int *error) {
+  int result = 0, read_only = -1;
+  if (given->code >= 0 && !still_has(thread->id, given->code, own->windows.code_inode)) given->code = -1;
+  if (given->data >= 0 && !still_has(thread->id, given->data, given->window->inode)) given->data = -1;
+  if (given->data < 0) {
+    if (given->window != NULL) {
+      given->window->users--;
+      drop_window(&own->windows, given->window);
+    }
+    given->window = make_window(&read_only);
+    if (given->window == NULL) {
+      *error = errno;
+      return of_errno(*error);
+    }
+    result = add_window(&own->windows, given->window, thread->id);
+    if (result < 0) {
+      given->window = NULL;
+      close(read_only);
+      *error = -result;
+      return *error == ENOENT || *error == ESRCH ? GONE : of_errno(*error);
+    }
+    /* The data's descriptor stays open longer, so it gets the lower number. */
+    result = given->data = give(own, call, read_only);
+    close(read_only);
+  }
+  if (result >= 0 && given->sight == ABSENT && given->code < 0)
+    result = given->code = give(own, call, own->windows.code);
+  if (result >= 0) return PREPARED;
+  *error = -result;
+  const enum outcome outcome = of_errno(*error);
+  return outcome == NO_SIGHT ? GONE : outcome;
 }
 
 static bool gives_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
@@ -317,50 +345,35 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   /* A thread that is about to end cannot be traced either. */
   if (*error != 0) return *error == ESRCH || !still_waits(own, call) ? refuse(own, call, GONE, refusal) : NO_TRACE;
 
-  struct given given = {-1, -1, NULL};
+  struct given given = take_given(thread);
   /* A traced thread's id is not used again. If the caller had ended before, another thread has been seized. */
   enum outcome outcome = still_waits(own, call) ? PREPARED : GONE;
-  if (outcome == PREPARED && sight != WHOLE) {
-    int read_only = -1;
-    given.window = make_window(&read_only);
-    if (given.window == NULL) {
-      *error = errno;
-      outcome = of_errno(*error);
-    } else {
-      /* The data's descriptor stays open longer, so it gets the lower number. */
-      given.data = give(own, call, read_only);
-      given.code = given.data >= 0 && sight == ABSENT ? give(own, call, own->windows.code) : -1;
-      close(read_only);
-      if (given.data < 0 || (sight == ABSENT && given.code < 0)) {
-        *error = given.data < 0 ? -given.data : -given.code;
-        outcome = *error == EMFILE || *error == ENFILE ? NO_DESCRIPTOR : *error == ENOMEM ? NO_MEMORY : GONE;
-      } else {
-        add_window(&own->windows, given.window, tid);
-      }
-      if (outcome != PREPARED) {
-        free_window(given.window);
-        given.window = NULL;
-      }
-    }
-  }
+  const bool is_there = outcome == PREPARED;
+  given.sight = sight;
+  if (is_there && sight != WHOLE) outcome = give_window(own, thread, call, &given, error);
 
   interrupt(tid);
+  /* The caller closes the descriptors that it has got in vain before its call is refused. */
+  const bool stops_in_call = outcome == PREPARED || (is_there && (given.data >= 0 || given.code >= 0));
   /* Before 5.19 the interrupt may have ended the wait already. */
-  answer(own, call, outcome == PREPARED || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
+  answer(own, call, stops_in_call || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
   bool stays_stopped = false;
   switch (await_stop(&own->strays, tid)) {
     case ENDED:
-      return GONE;
+      outcome = GONE;
+      break;
     case LATE:
     case ELSEWHERE:
-      if (outcome == PREPARED) outcome = INTERRUPTED;
+      if (stops_in_call) outcome = INTERRUPTED;
       break;
     case STOPPED:
-      if (outcome == PREPARED)
-        outcome = prepare(own, thread, &call->data, image, &given, refusal, error, &stays_stopped);
+      if (stops_in_call)
+        outcome = prepare(own, thread, &call->data, image, outcome, &given, refusal, error, &stays_stopped);
       if (!stays_stopped) detach(&own->strays, tid, 0);
       break;
   }
+  settle(own, thread, &given);
+  if (outcome == GONE) return GONE;
   if (outcome != INTERRUPTED) thread->interrupted = thread->closed = 0;
   else if (*error == EBADF) thread->closed++;
   else thread->interrupted++;

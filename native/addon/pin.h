@@ -183,8 +183,8 @@ struct window {
   dev_t device;
   ino_t inode;
   unsigned char *bytes; /* our own view of the data */
-  int memory;           /* /proc/TID/mem: it belongs to this address space for ever, and reads 0 bytes after its end */
-  unsigned users;       /* threads whose last seen window this is */
+  int memory;           /* of /proc/TID: it belongs to this address space for ever (`has_ended`) */
+  unsigned users;       /* threads whose last seen window this is, and what else refers to it (pins.h) */
   unsigned taken_pins;
   struct passage *passages;
   unsigned passage_count;
@@ -194,7 +194,8 @@ struct window {
 
 struct windows {
   enum protection protection;
-  int code; /* read-only descriptor of the stub's memory, which is the same in all windows */
+  int code;           /* read-only descriptor of the stub's memory, which is the same in all windows */
+  const char *memory; /* the name in /proc/TID of `window.memory` */
   dev_t code_device;
   ino_t code_inode;
   struct window *first;
@@ -215,10 +216,10 @@ void end_windows(struct windows *own);
 enum sight look_at(struct windows *own, pid_t tid, struct window **found);
 /* Makes the memory of a window, and a read-only descriptor of it, which the caller closes. */
 struct window *make_window(int *read_only);
-void add_window(struct windows *own, struct window *window, pid_t tid);
-void free_window(struct window *window);
-/* Frees the windows whose address space has ended. */
-void sweep_windows(struct windows *own);
+/* The window of this thread's address space, with one user. Returns 0 or a negative errno; then the window is freed. */
+int add_window(struct windows *own, struct window *window, pid_t tid);
+/* Frees the window, unless something refers to it. */
+void drop_window(struct windows *own, struct window *window);
 /* Takes so many bytes of the data; returns their offset, or a negative number if there is no room. */
 int take_room(struct window *window, size_t length);
 void give_room(struct window *window, int at, size_t length);

@@ -30,6 +30,21 @@ struct pinned {
   uint64_t time;         /* likewise, in nanoseconds */
 };
 
+/* Whether a window is mapped in its address space. */
+enum placement {
+  NOT_PLACED,
+  UNSURE, /* it may be, and is not protected: no call uses it */
+  PLACED,
+};
+
+/* A window, and descriptors in the caller's table with which it maps it. */
+struct given {
+  int code, data;        /* their numbers; −1: no descriptor */
+  struct window *window; /* or NULL */
+  enum sight sight;      /* before this attempt: ABSENT, CODE_ONLY or WHOLE */
+  enum placement placement;
+};
+
 struct process {
   pid_t id;
   unsigned threads;
@@ -39,6 +54,7 @@ struct process {
   int memory, maps;
   bool shares_memory; /* with its parent, in this epoch */
   unsigned memory_epoch;
+  struct window *unsure; /* the last window of this placement that one of its threads got, or NULL */
   struct process *next;
 };
 
@@ -57,6 +73,7 @@ struct thread {
   uint64_t calls;        /* received calls that are not from the stub */
   enum outcome given_up; /* why its call, which it makes again, must pass unpinned; PREPARED: it must not */
   int given_up_error;
+  struct given given; /* the last attempt ended before they were used or closed: for the next one */
   struct pinned pinned[NESTING];
   struct thread *next;
 };
@@ -104,6 +121,10 @@ void has_executed(struct thread *thread);
 bool is_trusted(const struct pins *own, const struct thread *thread);
 /* The memory at the window's addresses in the thread. Drops calls that were prepared in another window. */
 enum sight look(struct pins *own, struct thread *thread);
+/* Takes over what was given, after the attempt to map it. */
+void settle(struct pins *own, struct thread *thread, const struct given *given);
+/* Gives it back for the next attempt. */
+struct given take_given(struct thread *thread);
 
 /* ── Notifications (notifications.c) ─────────────────────────────────────────────────────────────────────────────── */
 
@@ -142,13 +163,18 @@ void forget_memory(struct pins *own, struct process *process);
 
 /* ── Calls that the stopped caller makes for us (own_calls.c) ────────────────────────────────────────────────────── */
 
-struct given {
-  int code, data; /* numbers in the caller's table; −1: no descriptor */
-  struct window *window;
-};
-
-/* Maps the missing parts of the window. The caller has stopped in a call whose instruction is at this address. */
+/* Whether the thread's table has a descriptor of this memory at this number. */
+bool still_has(pid_t tid, int number, ino_t inode);
+/* Whether the stopped thread uses syscall user dispatch (5.11), which intercepts each call outside its allowed range. */
+bool has_dispatch(struct pins *own, pid_t tid);
+/*
+ * Maps the missing parts of the window, and closes the descriptors. The caller has stopped in a call whose instruction is at
+ * this address.
+ */
 enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
-                        const struct given *given, int *error);
+                        struct given *given, int *error);
+/* Only closes the descriptors. False if the caller has ended, or does not stop again. */
+bool take_back(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+               struct given *given);
 
 #endif

@@ -43,14 +43,31 @@ static struct process *enter_process(struct pins *own, pid_t id) {
   return one;
 }
 
+static void release_window(struct pins *own, struct window *window) {
+  window->users--;
+  drop_window(&own->windows, window);
+}
+
+/*
+ * A caller whose window cannot be protected can unmap it and get another. So a process has one such window at most. If an
+ * earlier one is still mapped, it is foreign memory from now on.
+ */
+static void hold_unsure(struct pins *own, struct process *process, struct window *window) {
+  if (process->unsure != NULL) release_window(own, process->unsure);
+  process->unsure = window;
+}
+
 static void leave_process(struct pins *own, struct process *process) {
   if (--process->threads > 0) return;
   struct process **at = &own->processes[(unsigned)process->id % BUCKETS];
   while (*at != process) at = &(*at)->next;
   *at = process->next;
   forget_memory(own, process);
+  hold_unsure(own, process, NULL);
   free(process);
 }
+
+static const struct given nothing = {.code = -1, .data = -1};
 
 struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
   struct thread *one = find_thread(own, tid);
@@ -65,6 +82,7 @@ struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
     return NULL;
   }
   one->process->threads++;
+  one->given = nothing;
   one->id = tid;
   struct thread **first = bucket(own, tid);
   one->next = *first;
@@ -95,6 +113,8 @@ void pin_ended(struct pins *own, pid_t tid) {
     if (one->id != tid) continue;
     release_all(one);
     set_window(one, NULL);
+    const struct given given = take_given(one);
+    if (given.window != NULL) release_window(own, given.window);
     if (one->is_executing) {
       one->process->executing--;
       one->process->epoch++;
@@ -145,4 +165,25 @@ enum sight look(struct pins *own, struct thread *thread) {
   for (int i = 0; i < NESTING; i++)
     if (thread->pinned[i].window != window) release_pinned(&thread->pinned[i]);
   return sight;
+}
+
+/* ── Windows that callers get ────────────────────────────────────────────────────────────────────────────────────── */
+
+struct given take_given(struct thread *thread) {
+  const struct given given = thread->given;
+  thread->given = nothing;
+  return given;
+}
+
+void settle(struct pins *own, struct thread *thread, const struct given *given) {
+  if (given->placement == UNSURE) {
+    hold_unsure(own, thread->process, given->window);
+  } else if (given->placement == NOT_PLACED && (given->data >= 0 || given->code >= 0)) {
+    thread->given = *given;
+  } else if (given->window != NULL) {
+    given->window->users--;
+    /* If another window is there, the caller has replaced the descriptor by that of another one. */
+    if (given->placement == NOT_PLACED || (thread->window != NULL && thread->window != given->window))
+      drop_window(&own->windows, given->window);
+  }
 }

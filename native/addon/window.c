@@ -82,6 +82,7 @@ int start_windows(struct windows *own, enum protection protection) {
                           .code = read_only,
                           .code_device = identity.st_dev,
                           .code_inode = identity.st_ino,
+                          .memory = access("/proc/self/pagemap", F_OK) == 0 ? "pagemap" : "mem",
                           .sweep_at = FIRST_SWEEP};
   return 0;
 }
@@ -105,7 +106,7 @@ struct window *make_window(int *read_only) {
   return window;
 }
 
-void free_window(struct window *window) {
+static void free_window(struct window *window) {
   munmap(window->bytes, DATA_SIZE);
   while (window->passages != NULL) {
     struct passage *one = window->passages;
@@ -116,33 +117,55 @@ void free_window(struct window *window) {
   free(window);
 }
 
-void add_window(struct windows *own, struct window *window, pid_t tid) {
+/*
+ * After the end of its address space a read gives 0 bytes. A read of "mem" waits for the lock of the address space, which a
+ * thread of the caller can hold for ever (mmap(2) of a file on a FUSE server). "pagemap", which a kernel can lack
+ * (CONFIG_PROC_PAGE_MONITOR), refuses to read a single byte before it takes the lock (pagemap_read(), fs/proc/task_mmu.c).
+ */
+static bool has_ended(const struct window *window) {
+  char byte;
+  return pread(window->memory, &byte, 1, WINDOW_DATA) == 0;
+}
+
+static void remove_window(struct windows *own, struct window **at) {
+  struct window *window = *at;
+  *at = window->next;
+  own->count--;
+  free_window(window);
+}
+
+static bool is_used(const struct window *window) { return window->users > 0 || window->taken_pins > 0; }
+
+/* Frees the windows whose address space has ended. */
+static void sweep_windows(struct windows *own) {
+  for (struct window **at = &own->first; *at != NULL;) {
+    if (is_used(*at) || !has_ended(*at)) at = &(*at)->next;
+    else remove_window(own, at);
+  }
+  own->sweep_at = 2 * own->count + FIRST_SWEEP;
+}
+
+int add_window(struct windows *own, struct window *window, pid_t tid) {
   char path[40];
-  snprintf(path, sizeof path, "/proc/%d/mem", tid);
+  snprintf(path, sizeof path, "/proc/%d/%s", tid, own->memory);
   window->memory = open(path, O_RDONLY | O_CLOEXEC);
+  if (window->memory < 0) {
+    const int error = errno;
+    free_window(window);
+    return -error;
+  }
+  window->users = 1;
   window->next = own->first;
   own->first = window;
   if (++own->count >= own->sweep_at) sweep_windows(own);
+  return 0;
 }
 
-/* Without a descriptor the end of the address space is not visible, so the window stays. */
-static bool has_ended(const struct window *window) {
-  char byte;
-  return window->memory >= 0 && pread(window->memory, &byte, 1, WINDOW_DATA) == 0;
-}
-
-void sweep_windows(struct windows *own) {
-  for (struct window **at = &own->first; *at != NULL;) {
-    struct window *one = *at;
-    if (one->users > 0 || one->taken_pins > 0 || !has_ended(one)) {
-      at = &one->next;
-      continue;
-    }
-    *at = one->next;
-    own->count--;
-    free_window(one);
-  }
-  own->sweep_at = 2 * own->count + FIRST_SWEEP;
+void drop_window(struct windows *own, struct window *window) {
+  if (is_used(window)) return;
+  struct window **at = &own->first;
+  while (*at != window) at = &(*at)->next;
+  remove_window(own, at);
 }
 
 void end_windows(struct windows *own) {

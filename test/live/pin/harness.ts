@@ -5,10 +5,11 @@
  *     node harness.mjs OPTIONS-AS-JSON VICTIM [ARGUMENT...]
  *
  * It forbids a path or a program's argument whose last component begins with "n", an IPv4 address that ends in 2, an open
- * for writing by openat2, and a child that shares its parent's descriptors. When the victim has ended, it prints the
- * outcomes of the calls to standard error as JSON.
+ * for writing by openat2, and a child that shares its parent's descriptors. When the victim has ended, it prints the number
+ * of windows that it still has and the outcomes of the calls to standard error, the latter as JSON.
  */
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { SuperviseLoop } from "./loop.ts";
 import type { PinHarnessOptions } from "./options.ts";
 
@@ -22,6 +23,8 @@ child.stdio[3]!.once("data", (text: Buffer) => {
   const loop = new SuperviseLoop(options, child.pid!, Number(text.toString()));
   child.stdin!.write("\n", () => {
     loop.run();
+    const windows = readFileSync("/proc/self/maps", "latin1").match(/memfd:portcullis/g) ?? [];
+    process.stderr.write(`windows: ${windows.length}\n`);
     process.stderr.write(`${JSON.stringify(loop.counts)}\n`);
   });
 });

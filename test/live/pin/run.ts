@@ -57,6 +57,8 @@ export interface PinRun {
   /** The victim's output, `name: number` each. */
   readonly victim: Readonly<Record<string, number>>;
   readonly counts: PinCounts;
+  /** The number of windows that the supervisor has at the end. */
+  readonly windows: number;
   readonly out: string;
   readonly error: string;
 }
@@ -88,5 +90,6 @@ export function runPinned(settings: PinSettings, scenario: string, ...words: rea
   for (const [, name, value] of done.stdout.matchAll(/^([\w ]+): (-?\d+)$/gm)) victim[name!] = Number(value);
   const last = done.stderr.trim().split("\n").at(-1) ?? "";
   const counts = last.startsWith("{") ? (JSON.parse(last) as PinCounts) : {};
-  return { status: done.status, victim, counts, out: done.stdout, error: done.stderr };
+  const windows = Number(/^windows: (\d+)$/m.exec(done.stderr)?.[1]);
+  return { status: done.status, victim, counts, windows, out: done.stdout, error: done.stderr };
 }

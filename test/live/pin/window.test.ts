@@ -1,11 +1,11 @@
 /** A caller that attacks its own window, sealed by the kernel or protected by the filter; and callers without a window. */
 import { release } from "node:os";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, type TestContext } from "vitest";
 import { windowRules } from "../../../src/engines/notify/pin/window-rules.ts";
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
 import { kernelAtLeast } from "../../../src/linux/kernel-version.ts";
 import { users } from "../../support/ordinary-user.ts";
-import { preparePinning, runPinned, tries } from "./run.ts";
+import { type PinSettings, preparePinning, runPinned, tries } from "./run.ts";
 
 beforeAll(preparePinning);
 
@@ -64,11 +64,60 @@ for (const { name, uid } of users) {
   });
 }
 
+describe.each(protections)("callers that do not get a window, protected by $protection,", ({ protection, before }) => {
+  const times = 200;
+  /** Of the victim's processes; the supervisor looks for ended address spaces only at further windows. */
+  const fewWindows = 40;
+  const leave = (which: string, settings: Partial<PinSettings> = {}) =>
+    runPinned({ calls, protection, before, ...settings }, "leftovers", which, times);
+
+  it.for(["memory", "dispatch", ...(protection === "seal" ? ["seal"] : [])])("leave nothing: %s", (which, context) => {
+    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+    const { victim, windows, error } = leave(which);
+    expect(victim, error).toEqual({ refused: times, others: 0, left: 0 });
+    expect(windows).toBeLessThan(fewWindows);
+  });
+
+  it("leave nothing: descriptor", (context) => {
+    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+    const { victim, windows, error } = leave("descriptor");
+    expect(victim, error).toEqual({ refused: times, others: 0, last: 1, left: 0 });
+    expect(windows).toBeLessThan(fewWindows);
+  });
+
+  it("leave nothing: a window that comes late", (context) => {
+    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+    const { victim, windows, error } = leave("storm", { killable: false });
+    expect(victim, error).toEqual({ refused: 0, others: 0, left: 0 });
+    expect(windows).toBeLessThan(2 * fewWindows);
+  });
+});
+
 it("a caller gets its window, however many calls wait in front of those that map it", (context) => {
   if (!hasSeals) context.skip("mseal(2) is of Linux 6.10");
   const { victim, counts, error } = runPinned({ calls: ["openat", "mseal"], protection: "seal" }, "queue", 100);
   expect(victim, error).toEqual({ good: 100 });
   expect(Object.keys(counts).filter((one) => one.startsWith("not-mapped"))).toEqual([]);
+});
+
+describe("a file server that does not answer", () => {
+  const serve = (context: TestContext, scenario: string, times: number) => {
+    if (process.getuid?.() !== 0) context.skip("needs root, to make a device");
+    const { victim, error } = runPinned({ calls }, scenario, times);
+    const [lack] = ["unshare", "device", "mount"].filter((step) => step in victim);
+    if (lack !== undefined) context.skip(`FUSE cannot be used: ${lack}`);
+    return { victim, error };
+  };
+
+  it("is not asked about its file in the place of the window's descriptors", (context) => {
+    const { victim, error } = serve(context, "replaced by a served file", 5);
+    expect(victim, error).toEqual({ asked: 0, after: 0 });
+  });
+
+  it("delays no window by the lock of another address space", (context) => {
+    const { victim, error } = serve(context, "beside a held lock", 80);
+    expect(victim, error).toEqual({ good: 80, ended: 0 });
+  });
 });
 
 it.for(users)("an audit allows calls that cannot be pinned, with an event for each, as $name", ({ uid }) => {

@@ -108,6 +108,8 @@ int main(int count, char **words) {
   if (result < 0) result = neighbour_scenario(words[1], words + 2);
   if (result < 0) result = birth_scenario(words[1], words + 2);
   if (result < 0) result = window_scenario(words[1], words + 2);
+  if (result < 0) result = leftover_scenario(words[1], words + 2);
+  if (result < 0) result = file_server_scenario(words[1], words + 2);
   if (result < 0) fprintf(stderr, "no scenario %s\n", words[1]);
   fflush(NULL);
   return result < 0 ? 2 : result;

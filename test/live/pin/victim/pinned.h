@@ -36,4 +36,6 @@ int signal_scenario(const char *name, char **arguments);
 int neighbour_scenario(const char *name, char **arguments);
 int birth_scenario(const char *name, char **arguments);
 int window_scenario(const char *name, char **arguments);
+int file_server_scenario(const char *name, char **arguments);
+int leftover_scenario(const char *name, char **arguments);
 #endif

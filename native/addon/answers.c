@@ -190,12 +190,6 @@ static int walk(const struct self *self, pid_t tid, const struct way *way, const
   return found;
 }
 
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
 static int walk_on_disk(struct pins *own, pid_t tid, const struct way *way, const char *path) {
   if (!own->self->has_local_root || own->reads_apart) return -EAGAIN;
   if (own->rest > 0) {

@@ -25,6 +25,13 @@
 #endif
 
 /*
+ * How the loop waits for the caller: in nanoseconds, but also in looks, because all clocks go on while a virtual machine is
+ * stopped by its host.
+ */
+enum { EAGER_LOOKS = 20, SLEEP = 20000, LEAST_LOOKS = 250, STOP_PATIENCE = 500000000 };
+static const uint64_t call_patience = 5000000000;
+
+/*
  * Another filter can trap a call (SECCOMP_RET_TRAP): the call is not made, its end shows the caller's registers in place of
  * a result, and SIGSYS follows. That signal is ours, and the program must not get it.
  */
@@ -47,10 +54,11 @@ static bool is_trapped(pid_t tid) {
  * first look waits for the stop, unless a call of this number has been asked about: then it waits for us.
  */
 static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
-  const struct timespec moment = {0, 20000};
+  const struct timespec moment = {0, SLEEP};
+  const uint64_t end = now() + call_patience;
   /* The calls that are made here differ in these bits of their numbers. */
   const uint64_t call = UINT64_C(1) << (number % 64);
-  for (int look = 0; look < 50000; look++) {
+  for (int look = 0; look < LEAST_LOOKS || now() < end; look++) {
     int status;
     const bool waits = look == 0 && (own->asked & call) == 0;
     pid_t found = waits ? wait_promptly(tid, &status) : waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
@@ -73,7 +81,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
       return false;
     }
     if (pass_own_call(own, tid, number, arguments)) own->asked |= call;
-    else if (look < 20) sched_yield();
+    else if (look < EAGER_LOOKS) sched_yield();
     else nanosleep(&moment, NULL);
   }
   return false;
@@ -100,21 +108,24 @@ static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uin
 }
 
 /*
- * A lost thread has run code of its program in place of our call. Only another thread that writes to that code causes
- * this. The thread is stopped where it is, to be sent back. False if it does not stop either.
+ * A thread is lost if it has run code of its program in place of our call, because another thread has written to that code, or
+ * if it got no processor time. It is stopped where it is, to be sent back. If it does not stop either, its process is killed:
+ * it would make our call later, when nothing checks the mapping, and continue with our registers. False if it ends.
  */
-static bool recover(pid_t tid) {
+static bool recover(const struct thread *thread) {
   registers at;
-  if (get_registers(tid, &at)) return true; /* it is stopped */
-  interrupt(tid);
-  const struct timespec moment = {0, 20000};
-  for (int look = 0; look < 5000; look++) {
+  if (get_registers(thread->id, &at)) return true; /* it is stopped */
+  interrupt(thread->id);
+  const struct timespec moment = {0, SLEEP};
+  const uint64_t end = now() + STOP_PATIENCE;
+  for (int look = 0; look < LEAST_LOOKS || now() < end; look++) {
     int status;
-    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-    if (found == tid) return WIFSTOPPED(status);
+    pid_t found = waitpid(thread->id, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (found == thread->id) return WIFSTOPPED(status);
     if (found < 0 && errno != EINTR) return false;
     nanosleep(&moment, NULL);
   }
+  kill(thread->process->id, SIGKILL);
   return false;
 }
 
@@ -136,6 +147,12 @@ static bool close_given(struct pins *own, pid_t tid, const registers *base, uint
   return !is_lost(result);
 }
 
+/* Whether a call that the thread has begun, but not ended in time, has succeeded since. */
+static bool has_succeeded(const struct thread *thread) {
+  registers at;
+  return recover(thread) && get_registers(thread->id, &at) && result_of(&at) >= 0;
+}
+
 /* All signals but SIGSYS are blocked; other threads may make any call meanwhile. */
 static enum outcome map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t at,
                                 struct given *given, int *error) {
@@ -148,7 +165,8 @@ static enum outcome map_missing(struct pins *own, struct thread *thread, const r
      * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not
      * judge, has made that file executable, and the process must not continue with it.
      */
-    if (result >= 0 && look(own, thread) != CODE_ONLY) {
+    const bool is_made = result >= 0 || (result == LOST && has_succeeded(thread));
+    if (is_made && look(own, thread) != CODE_ONLY) {
       kill(thread->process->id, SIGKILL);
       *error = EBADF;
       return GONE;
@@ -210,7 +228,7 @@ enum outcome map_window(struct pins *own, struct thread *thread, const registers
                         struct given *given, int *error) {
   const uint64_t before = block_signals(own, thread->id);
   const enum outcome outcome = map_missing(own, thread, base, instruction, given, error);
-  if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(thread->id))) return GONE;
+  if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(thread))) return GONE;
   unblock_signals(own, thread, before);
   return outcome;
 }
@@ -263,7 +281,7 @@ bool take_back(struct pins *own, struct thread *thread, const registers *base, u
   bool is_here =
       close_given(own, thread->id, base, instruction, &given->code, own->windows.code_inode) &&
       (given->data < 0 || close_given(own, thread->id, base, instruction, &given->data, given->window->inode));
-  if (!is_here) is_here = recover(thread->id);
+  if (!is_here) is_here = recover(thread);
   if (!is_here) return false;
   if (dispatch.mode != 0) restore_dispatch(thread->id, &dispatch);
   unblock_signals(own, thread, before);

@@ -37,12 +37,6 @@ enum {
 /* Nanoseconds. A prepared call usually arrives within some microseconds, on a busy machine within milliseconds. */
 static const uint64_t longest_way = 100000000;
 
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
 /* A read of /proc/TID/mem grows a stack, as PTRACE_PEEKDATA does, which only the tracer's thread may use. */
 static void look_apart(pid_t tid, uint64_t stack) {
   char path[40], word[8];

@@ -18,8 +18,8 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 
-/* Looks for a stop that takes long. */
-enum { EAGER_LOOKS = 100, SLEEP = 50000 /* ns */, PATIENT_LOOKS = 20000 /* a second */ };
+/* Looks for a stop that takes long, and nanoseconds. */
+enum { EAGER_LOOKS = 100, SLEEP = 50000, PATIENCE = 1000000000 };
 
 /* Of the moments that a seizure lasts, while another thread of the process executes a program. */
 enum { MOST_MOMENTS = 50 };
@@ -68,12 +68,13 @@ void detach(struct stray **strays, pid_t tid, int signal) {
 static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
 
 /* It usually stops within some microseconds. */
-static enum stop await(struct stray **strays, pid_t tid, int looks) {
+static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
   const struct timespec moment = {0, SLEEP};
   int status, found = wait_promptly(tid, &status);
-  for (int look = 0; found != tid; look++) {
+  const uint64_t start = now();
+  while (found != tid) {
     if (found < 0 && found != -EINTR && found != -EAGAIN) return ENDED;
-    if (look == looks) {
+    if (now() - start >= patience) {
       add_stray(strays, tid);
       return LATE;
     }
@@ -87,7 +88,7 @@ static enum stop await(struct stray **strays, pid_t tid, int looks) {
   return ELSEWHERE;
 }
 
-enum stop await_stop(struct stray **strays, pid_t tid) { return await(strays, tid, PATIENT_LOOKS); }
+enum stop await_stop(struct stray **strays, pid_t tid) { return await(strays, tid, PATIENCE); }
 enum stop await_prompt_stop(struct stray **strays, pid_t tid) { return await(strays, tid, 0); }
 
 void release_strays(struct stray **strays) {

@@ -68,7 +68,7 @@ await Promise.all(
       `every ready policy passes its live tests under seccomp-ebpf, as ${who}`,
       { kernel: "patched", env: { PORTCULLIS_TEST_ENGINE: "seccomp-ebpf", HOME: "/tmp" }, ...more },
       [...inside, ...live],
-      { atLeast: 27 },
+      { atLeast: 30 },
     ),
   ),
 );

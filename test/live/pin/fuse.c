@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Attacks the supervisor of its own pinned calls with memory that never comes: a mapped file of a FUSE server that does
- * not answer. The server speaks the kernel's protocol (linux/fuse.h) itself.
+ * not answer.
  *
  *   fuse inside DEVICE DIRECTORY               mounts on DIRECTORY, serves, and attacks: all under the policy
  *   fuse around DEVICE DIRECTORY COMMAND...    mounts, and serves while COMMAND runs
@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -27,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fuse_server.h"
 #include "never.h"
 
 static const char *directory;
@@ -45,52 +45,26 @@ static const char *const names[NODES] = {
     [NEVER] = "never", [NEVER_BELOW] = "below", [LATE_ALLOWED] = "late-1", [LATE_FORBIDDEN] = "late-2"};
 static const char *const contents[NODES] = {[LATE_ALLOWED] = "allowed", [LATE_FORBIDDEN] = "forbidden"};
 
-static void reply(int device, const struct fuse_in_header *to, int error, const void *bytes, size_t size) {
-  unsigned char buffer[sizeof(struct fuse_out_header) + PAGE];
-  const struct fuse_out_header header = {(uint32_t)(sizeof header + size), error, to->unique};
-  memcpy(buffer, &header, sizeof header);
-  if (size > 0) memcpy(buffer + sizeof header, bytes, size);
-  if (write(device, buffer, header.len) < 0 && errno != ENOENT) exit(4);
-}
-
-static struct fuse_attr attributes_of(uint64_t node) {
-  const struct fuse_attr attributes = {.ino = node,
-                                       .size = node == ROOT ? 0 : PAGE,
-                                       .mode = node == ROOT ? S_IFDIR | 0755 : S_IFREG | 0644,
-                                       .nlink = 1,
-                                       .uid = getuid(),
-                                       .gid = getgid()};
-  return attributes;
-}
-
 static void look_up(int device, const struct fuse_in_header *request, const char *name) {
   for (uint64_t node = NEVER; node < NODES; node++) {
     if (strcmp(name, names[node]) != 0) continue;
-    const struct fuse_entry_out entry = {.nodeid = node, .attr = attributes_of(node)};
-    reply(device, request, 0, &entry, sizeof entry);
+    reply_entry(device, request, node);
     return;
   }
   reply(device, request, -ENOENT, NULL, 0);
 }
 
 static void serve_request(int device, const struct fuse_in_header *request) {
-  const struct fuse_init_out start = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE};
-  /* Else an open waits for the pages of earlier ones. */
-  const struct fuse_open_out opened = {.open_flags = FOPEN_KEEP_CACHE};
-  const struct fuse_attr_out attributes = {.attr = attributes_of(request->nodeid)};
-  char path[PAGE] = "";
+  char path[FILE_SIZE] = "";
   switch (request->opcode) {
-    case FUSE_INIT:
-      reply(device, request, 0, &start, sizeof start);
-      break;
     case FUSE_LOOKUP:
       look_up(device, request, (const char *)(request + 1));
       break;
     case FUSE_GETATTR:
-      reply(device, request, 0, &attributes, sizeof attributes);
+      reply_attributes(device, request);
       break;
     case FUSE_OPEN:
-      reply(device, request, 0, &opened, sizeof opened);
+      reply_open(device, request, 0);
       break;
     case FUSE_READ:
       if (contents[request->nodeid] == NULL) break;
@@ -98,35 +72,18 @@ static void serve_request(int device, const struct fuse_in_header *request) {
       snprintf(path, sizeof path, "%s", contents[request->nodeid]);
       reply(device, request, 0, path, sizeof path);
       break;
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT:
-      break;
-    case FUSE_FLUSH:
-    case FUSE_RELEASE:
-      reply(device, request, 0, NULL, 0);
-      break;
     default:
-      reply(device, request, -ENOSYS, NULL, 0);
+      serve_other(device, request);
   }
 }
 
 /* Until the attack says that it is over: as long as a request is not answered, not even portcullis can end. */
 static void serve(int device, int over) {
-  static union {
-    struct fuse_in_header header;
-    char bytes[FUSE_MIN_READ_BUFFER + PAGE];
-  } request;
   struct pollfd asked[] = {{.fd = device, .events = POLLIN}, {.fd = over, .events = POLLIN}};
-  for (;;) {
+  do {
     while (poll(asked, 2, -1) < 0) {
     }
-    if (asked[1].revents != 0) return;
-    ssize_t length = read(device, &request, sizeof request);
-    if (length < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
-    if (length < (ssize_t)sizeof request.header) return; /* ENODEV: it is not mounted any more */
-    serve_request(device, &request.header);
-  }
+  } while (asked[1].revents == 0 && serve_next(device, serve_request));
 }
 
 static void write_file(const char *file, const char *text) {

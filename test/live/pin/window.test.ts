@@ -68,26 +68,25 @@ describe.each(protections)("callers that do not get a window, protected by $prot
   const times = 200;
   /** Of the victim's processes; the supervisor looks for ended address spaces only at further windows. */
   const fewWindows = 40;
-  const leave = (which: string, settings: Partial<PinSettings> = {}) =>
-    runPinned({ calls, protection, before, ...settings }, "leftovers", which, times);
+  const leave = (context: TestContext, which: string, settings: Partial<PinSettings> = {}) => {
+    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+    return runPinned({ calls, protection, before, ...settings }, "leftovers", which, times);
+  };
 
   it.for(["memory", "dispatch", ...(protection === "seal" ? ["seal"] : [])])("leave nothing: %s", (which, context) => {
-    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
-    const { victim, windows, error } = leave(which);
+    const { victim, windows, error } = leave(context, which);
     expect(victim, error).toEqual({ refused: times, others: 0, left: 0 });
     expect(windows).toBeLessThan(fewWindows);
   });
 
   it("leave nothing: descriptor", (context) => {
-    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
-    const { victim, windows, error } = leave("descriptor");
+    const { victim, windows, error } = leave(context, "descriptor");
     expect(victim, error).toEqual({ refused: times, others: 0, last: 1, left: 0 });
     expect(windows).toBeLessThan(fewWindows);
   });
 
   it("leave nothing: a window that comes late", (context) => {
-    if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
-    const { victim, windows, error } = leave("storm", { killable: false });
+    const { victim, windows, error } = leave(context, "storm", { killable: false });
     expect(victim, error).toEqual({ refused: 0, others: 0, left: 0 });
     expect(windows).toBeLessThan(2 * fewWindows);
   });

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
  * Callers whose files have a server that does not answer: a FUSE server of their own, in a mount namespace of theirs. It has
- * one file, and speaks the kernel's protocol (linux/fuse.h) itself.
+ * one file.
  */
 #include "pinned.h"
 
-#include <linux/fuse.h>
-#include <poll.h>
+#include "../fuse_server.h"
+
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
-enum { FILE_NODE = FUSE_ROOT_ID + 1, PAGE = 4096 };
+enum { FILE_NODE = FUSE_ROOT_ID + 1 };
 
 /* Seconds until a server ends for which everything waits, also processes that only list others (ps). */
 enum { PATIENCE = 300 };
@@ -27,38 +27,15 @@ static void fail(const char *what) {
   exit(0);
 }
 
-static void reply(int device, const struct fuse_in_header *to, int error, const void *bytes, size_t size) {
-  unsigned char buffer[sizeof(struct fuse_out_header) + PAGE];
-  const struct fuse_out_header header = {(uint32_t)(sizeof header + size), error, to->unique};
-  memcpy(buffer, &header, sizeof header);
-  if (size > 0) memcpy(buffer + sizeof header, bytes, size);
-  if (write(device, buffer, header.len) < 0 && errno != ENOENT) _exit(4);
-}
-
-static struct fuse_attr attributes_of(uint64_t node) {
-  const struct fuse_attr attributes = {.ino = node,
-                                       .size = node == FUSE_ROOT_ID ? 0 : PAGE,
-                                       .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644,
-                                       .nlink = 1};
-  return attributes;
-}
-
-static void answer(int device, const struct fuse_in_header *request) {
-  static const char zeros[PAGE];
-  const struct fuse_init_out start = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE};
-  const struct fuse_entry_out entry = {.nodeid = FILE_NODE, .attr = attributes_of(FILE_NODE)};
-  const struct fuse_open_out opened = {.open_flags = FOPEN_KEEP_CACHE | (server->is_direct ? FOPEN_DIRECT_IO : 0)};
-  const struct fuse_attr_out root = {.attr = attributes_of(FUSE_ROOT_ID)};
+static void serve_request(int device, const struct fuse_in_header *request) {
+  static const char zeros[FILE_SIZE];
   switch (request->opcode) {
-    case FUSE_INIT:
-      reply(device, request, 0, &start, sizeof start);
-      break;
     case FUSE_LOOKUP:
-      reply(device, request, 0, &entry, sizeof entry);
+      reply_entry(device, request, FILE_NODE);
       break;
     case FUSE_GETATTR:
       if (request->nodeid == FUSE_ROOT_ID) {
-        reply(device, request, 0, &root, sizeof root);
+        reply_attributes(device, request);
         break;
       }
       /* If the supervisor has asked, it waits until the connection ends. */
@@ -66,7 +43,7 @@ static void answer(int device, const struct fuse_in_header *request) {
       sleep(2);
       _exit(0);
     case FUSE_OPEN:
-      reply(device, request, 0, &opened, sizeof opened);
+      reply_open(device, request, server->is_direct ? FOPEN_DIRECT_IO : 0);
       break;
     case FUSE_READ:
       reply(device, request, 0, zeros, sizeof zeros);
@@ -75,29 +52,8 @@ static void answer(int device, const struct fuse_in_header *request) {
       server->written++;
       alarm(PATIENCE);
       break;
-    case FUSE_FORGET:
-    case FUSE_BATCH_FORGET:
-    case FUSE_INTERRUPT:
-      break;
-    case FUSE_FLUSH:
-    case FUSE_RELEASE:
-      reply(device, request, 0, NULL, 0);
-      break;
     default:
-      reply(device, request, -ENOSYS, NULL, 0);
-  }
-}
-
-static void serve(int device) {
-  static union {
-    struct fuse_in_header header;
-    char bytes[FUSE_MIN_READ_BUFFER + PAGE];
-  } request;
-  for (;;) {
-    const ssize_t length = read(device, &request, sizeof request);
-    if (length < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
-    if (length < (ssize_t)sizeof request.header) return;
-    answer(device, &request.header);
+      serve_other(device, request);
   }
 }
 
@@ -115,7 +71,8 @@ static pid_t mount_server(void) {
   const pid_t child = fork();
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    serve(device);
+    while (serve_next(device, serve_request)) {
+    }
     _exit(0);
   }
   close(device);
@@ -184,7 +141,7 @@ static void *open_once(void *result) {
 static void *map_directly(void *unused) {
   (void)unused;
   const int file = (int)syscall(SYS_open, "mounted/file", O_RDWR);
-  mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+  mmap(NULL, FILE_SIZE, PROT_READ, MAP_PRIVATE, file, 0);
   return NULL;
 }
 
@@ -194,7 +151,7 @@ static void hold_lock(int told) {
   pthread_create(&thread, NULL, open_once, &result);
   pthread_join(thread, NULL);
   const int file = (int)syscall(SYS_open, "mounted/file", O_RDWR);
-  char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  char *memory = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   if (result != 0 || memory == MAP_FAILED) _exit(1);
   memory[0] = 1;
   server->is_direct = 1;

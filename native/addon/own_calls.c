@@ -25,11 +25,11 @@
 #endif
 
 /*
- * How the loop waits for the caller: in nanoseconds, but also in looks, because all clocks go on while a virtual machine is
- * stopped by its host.
+ * How the loop waits for the caller: in nanoseconds, those of all calls for a window together, but also in looks, because all
+ * clocks go on while a virtual machine is stopped by its host.
  */
 enum { EAGER_LOOKS = 20, SLEEP = 20000, LEAST_LOOKS = 250, STOP_PATIENCE = 500000000 };
-static const uint64_t call_patience = 5000000000;
+static const uint64_t calls_patience = 5000000000;
 
 /*
  * Another filter can trap a call (SECCOMP_RET_TRAP): the call is not made, its end shows the caller's registers in place of
@@ -55,10 +55,9 @@ static bool is_trapped(pid_t tid) {
  */
 static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   const struct timespec moment = {0, SLEEP};
-  const uint64_t end = now() + call_patience;
   /* The calls that are made here differ in these bits of their numbers. */
   const uint64_t call = UINT64_C(1) << (number % 64);
-  for (int look = 0; look < LEAST_LOOKS || now() < end; look++) {
+  for (int look = 0; look < LEAST_LOOKS || now() < own->calls_end; look++) {
     int status;
     const bool waits = look == 0 && (own->asked & call) == 0;
     pid_t found = waits ? wait_promptly(tid, &status) : waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
@@ -87,30 +86,10 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
   return false;
 }
 
-/* A negative result is the kernel's errno. LOST: the thread is not at the expected instruction. NOT_MADE: nor was it. */
-enum { LOST = -100000, NOT_MADE = -100001 };
-static bool is_lost(int64_t result) { return result == LOST || result == NOT_MADE; }
-
-static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uint64_t instruction, long number,
-                         const uint64_t arguments[6]) {
-  registers at = *base;
-  enter_call(&at, instruction, number, arguments);
-  if (!set_registers(tid, &at) || ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return NOT_MADE;
-  if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return NOT_MADE;
-  /* The program's own memory holds the instruction, and another thread may have changed it. */
-  if (!is_entering(&at, number, arguments)) return NOT_MADE;
-  if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return NOT_MADE;
-  if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return LOST;
-  if (!is_trapped(tid)) return result_of(&at);
-  /* The next continuation from this stop discards the signal. */
-  if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0 || !await_call(own, tid, number, arguments)) return LOST;
-  return -EPERM;
-}
-
 /*
- * A thread is lost if it has run code of its program in place of our call, because another thread has written to that code, or
- * if it got no processor time. It is stopped where it is, to be sent back. If it does not stop either, its process is killed:
- * it would make our call later, when nothing checks the mapping, and continue with our registers. False if it ends.
+ * Stops a thread that runs code of its program in place of our call, because another thread has written to that code, or that
+ * got no processor time. If it does not stop either, its process is killed: it would make our call later, when nothing checks
+ * the mapping, and continue with our registers. False if it ends.
  */
 static bool recover(const struct thread *thread) {
   registers at;
@@ -129,6 +108,33 @@ static bool recover(const struct thread *thread) {
   return false;
 }
 
+/* From its begin on the thread makes the call, and next stops at its end, however late. */
+static bool reach_end(struct pins *own, const struct thread *thread, long number, const uint64_t arguments[6],
+                      registers *at) {
+  return ptrace(PTRACE_SYSCALL, thread->id, NULL, NULL) == 0 &&
+         (await_call(own, thread->id, number, arguments) || recover(thread)) && get_registers(thread->id, at);
+}
+
+/* Other negative results are the kernel's errno. NOT_MADE: the thread is stopped elsewhere. LOST: it ends. */
+enum { NOT_MADE = -100000, LOST = -100001 };
+static bool is_made(int64_t result) { return result != NOT_MADE && result != LOST; }
+
+static int64_t make_call(struct pins *own, const struct thread *thread, const registers *base, uint64_t instruction,
+                         long number, const uint64_t arguments[6]) {
+  const pid_t tid = thread->id;
+  registers at = *base;
+  enter_call(&at, instruction, number, arguments);
+  /* The program's own memory holds the instruction, and another thread may have changed it. */
+  const bool is_begun = set_registers(tid, &at) && ptrace(PTRACE_SYSCALL, tid, NULL, NULL) == 0 &&
+                        await_call(own, tid, number, arguments) && get_registers(tid, &at) &&
+                        is_entering(&at, number, arguments);
+  if (!is_begun) return recover(thread) ? NOT_MADE : LOST;
+  if (!reach_end(own, thread, number, arguments, &at)) return LOST;
+  if (!is_trapped(tid)) return result_of(&at);
+  /* The next continuation from this stop discards the signal. */
+  return reach_end(own, thread, number, arguments, &at) ? -EPERM : LOST;
+}
+
 /* Another thread can put any file at the number. An inode's number never changes, so no file server is asked for it. */
 bool still_has(pid_t tid, int number, ino_t inode) {
   char path[64];
@@ -137,26 +143,23 @@ bool still_has(pid_t tid, int number, ino_t inode) {
   return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &found) == 0 && found.stx_ino == inode;
 }
 
-#define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})
+#define CALL(number, ...) make_call(own, thread, base, instruction, number, (const uint64_t[6]){__VA_ARGS__})
 
-/* False if the thread is lost. A descriptor that cannot be closed keeps its number. */
-static bool close_given(struct pins *own, pid_t tid, const registers *base, uint64_t at, int *number, ino_t inode) {
-  if (*number < 0) return true;
-  const int64_t result = still_has(tid, *number, inode) ? CALL(SYS_close, CLOSE_MARK | (uint64_t)*number) : 0;
+/* Returns 0, NOT_MADE or LOST. A descriptor that cannot be closed keeps its number. */
+static int64_t close_given(struct pins *own, const struct thread *thread, const registers *base, uint64_t instruction,
+                           int *number, ino_t inode) {
+  if (*number < 0) return 0;
+  const int64_t result = still_has(thread->id, *number, inode) ? CALL(SYS_close, CLOSE_MARK | (uint64_t)*number) : 0;
   if (result == 0 || result == -EBADF) *number = -1;
-  return !is_lost(result);
+  return is_made(result) ? 0 : result;
 }
 
-/* Whether a call that the thread has begun, but not ended in time, has succeeded since. */
-static bool has_succeeded(const struct thread *thread) {
-  registers at;
-  return recover(thread) && get_registers(thread->id, &at) && result_of(&at) >= 0;
-}
-
-/* All signals but SIGSYS are blocked; other threads may make any call meanwhile. */
-static enum outcome map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t at,
-                                struct given *given, int *error) {
-  pid_t tid = thread->id;
+/*
+ * Maps the missing parts, and closes the descriptors. All signals but SIGSYS are blocked; other threads may make any call
+ * meanwhile.
+ */
+static int64_t map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+                           struct given *given) {
   enum { FLAGS = MAP_SHARED | MAP_FIXED_NOREPLACE };
   int64_t result = 0;
   if (given->sight == ABSENT) {
@@ -165,32 +168,27 @@ static enum outcome map_missing(struct pins *own, struct thread *thread, const r
      * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not
      * judge, has made that file executable, and the process must not continue with it.
      */
-    const bool is_made = result >= 0 || (result == LOST && has_succeeded(thread));
-    if (is_made && look(own, thread) != CODE_ONLY) {
+    if (result >= 0 && look(own, thread) != CODE_ONLY) {
       kill(thread->process->id, SIGKILL);
-      *error = EBADF;
-      return GONE;
+      return LOST;
     }
+    if (!is_made(result)) return result;
   }
-  if (!is_lost(result) && !close_given(own, tid, base, at, &given->code, own->windows.code_inode)) result = NOT_MADE;
+  int64_t closed = close_given(own, thread, base, instruction, &given->code, own->windows.code_inode);
+  if (closed != 0) return closed;
   if (result >= 0) {
     result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);
-    if (result >= 0 || result == LOST) given->placement = UNSURE;
+    if (result >= 0) given->placement = UNSURE;
+    if (!is_made(result)) return result;
   }
-  if (!is_lost(result) && !close_given(own, tid, base, at, &given->data, given->window->inode)) result = NOT_MADE;
-  if (result < 0) {
-    *error = (int)(is_lost(result) ? -LOST : -result);
-    return NOT_MAPPED;
-  }
-  result = CALL(SYS_madvise, WINDOW_DATA, DATA_SIZE, MADV_DONTFORK);
-  if (result == 0 && own->windows.protection == SEALED)
-    result = CALL(SYS_mseal, WINDOW_START, WINDOW_END - WINDOW_START);
-  if (result == 0) {
-    given->placement = PLACED;
-    return PREPARED;
-  }
-  *error = (int)(is_lost(result) ? -LOST : -result);
-  return is_lost(result) ? NOT_MAPPED : NOT_PROTECTED;
+  closed = close_given(own, thread, base, instruction, &given->data, given->window->inode);
+  return closed != 0 ? closed : result;
+}
+
+static int64_t protect(struct pins *own, const struct thread *thread, const registers *base, uint64_t instruction) {
+  const int64_t result = CALL(SYS_madvise, WINDOW_DATA, DATA_SIZE, MADV_DONTFORK);
+  if (result != 0 || own->windows.protection != SEALED) return result;
+  return CALL(SYS_mseal, WINDOW_START, WINDOW_END - WINDOW_START);
 }
 
 /* A later SIGCONT cancels a stop. */
@@ -210,8 +208,9 @@ static bool is_to_continue(pid_t tid) {
 
 /* ── Before and after ────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* The caller's signal mask. The kernel resets the handler of SIGSYS if a call is trapped while the signal is blocked. */
-static uint64_t block_signals(struct pins *own, pid_t tid) {
+/* Returns the caller's signal mask. The kernel resets the handler of SIGSYS if a call is trapped while the signal is blocked. */
+static uint64_t begin_calls(struct pins *own, pid_t tid) {
+  own->calls_end = now() + calls_patience;
   uint64_t all = ~((uint64_t)1 << (SIGSYS - 1)), before = 0;
   own->stopping = 0;
   ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
@@ -219,17 +218,24 @@ static uint64_t block_signals(struct pins *own, pid_t tid) {
   return before;
 }
 
-static void unblock_signals(struct pins *own, const struct thread *thread, uint64_t before) {
+static void end_calls(struct pins *own, const struct thread *thread, uint64_t before) {
   if (own->stopping != 0 && !is_to_continue(thread->id)) kill(thread->process->id, own->stopping);
   ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof before, &before);
 }
 
 enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
                         struct given *given, int *error) {
-  const uint64_t before = block_signals(own, thread->id);
-  const enum outcome outcome = map_missing(own, thread, base, instruction, given, error);
-  if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(thread))) return GONE;
-  unblock_signals(own, thread, before);
+  const uint64_t before = begin_calls(own, thread->id);
+  enum outcome outcome = NOT_MAPPED;
+  int64_t result = map_missing(own, thread, base, instruction, given);
+  if (result >= 0) {
+    result = protect(own, thread, base, instruction);
+    if (result == 0) given->placement = PLACED;
+    outcome = result == 0 ? PREPARED : NOT_PROTECTED;
+  }
+  if (result == LOST) return GONE;
+  end_calls(own, thread, before);
+  *error = result < 0 && is_made(result) ? (int)-result : 0;
   return outcome;
 }
 
@@ -276,14 +282,13 @@ bool take_back(struct pins *own, struct thread *thread, const registers *base, u
   struct dispatch dispatch;
   if (given->data < 0 && given->code < 0) return true;
   if (!get_dispatch(own, thread->id, &dispatch)) return false;
-  const uint64_t before = block_signals(own, thread->id);
+  const uint64_t before = begin_calls(own, thread->id);
   if (dispatch.mode != 0) set_dispatch(thread->id, &off);
-  bool is_here =
-      close_given(own, thread->id, base, instruction, &given->code, own->windows.code_inode) &&
-      (given->data < 0 || close_given(own, thread->id, base, instruction, &given->data, given->window->inode));
-  if (!is_here) is_here = recover(thread);
-  if (!is_here) return false;
+  int64_t closed = close_given(own, thread, base, instruction, &given->code, own->windows.code_inode);
+  if (closed == 0 && given->data >= 0)
+    closed = close_given(own, thread, base, instruction, &given->data, given->window->inode);
+  if (closed == LOST) return false;
   if (dispatch.mode != 0) restore_dispatch(thread->id, &dispatch);
-  unblock_signals(own, thread, before);
+  end_calls(own, thread, before);
   return true;
 }

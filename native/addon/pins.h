@@ -95,6 +95,7 @@ struct pins {
   bool is_restricted; /* a process of the tree has entered a Landlock domain, or decides about opens */
   struct self *self;  /* NULL: no call is answered without a pin */
   int stopping;       /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
+  uint64_t calls_end; /* the time until which the loop waits for the calls that a caller makes for us */
   uint64_t asked;     /* bits of the calls that callers make for us and the policy's filter has reported */
   uint64_t observed;
   uint64_t order;

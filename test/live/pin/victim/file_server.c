@@ -145,7 +145,7 @@ static void *map_directly(void *unused) {
   return NULL;
 }
 
-static void hold_lock(int told) {
+static void hold_lock(int ready) {
   pthread_t thread;
   long result = -1;
   pthread_create(&thread, NULL, open_once, &result);
@@ -157,23 +157,23 @@ static void hold_lock(int told) {
   server->is_direct = 1;
   pthread_create(&thread, NULL, map_directly, NULL);
   while (server->written == 0) sched_yield();
-  if (write(told, "", 1) != 1) _exit(1);
+  if (write(ready, "", 1) != 1) _exit(1);
   pthread_join(thread, NULL);
   _exit(0);
 }
 
 static void sweep_scenario(pid_t serving, int children) {
-  int told[2];
+  int ready[2];
   char byte;
-  if (pipe(told) != 0) fail("pipe");
+  if (pipe(ready) != 0) fail("pipe");
   const pid_t holder = fork();
   if (holder == 0) {
-    close(told[0]);
+    close(ready[0]);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    hold_lock(told[1]);
+    hold_lock(ready[1]);
   }
-  close(told[1]);
-  if (read(told[0], &byte, 1) != 1) fail("lock");
+  close(ready[1]);
+  if (read(ready[0], &byte, 1) != 1) fail("lock");
   long good = 0;
   for (int i = 0; i < children; i++) good += open_in_child() == 0;
   printf("good: %ld\nended: %d\n", good, waitpid(serving, NULL, WNOHANG) != 0);

@@ -1,5 +1,4 @@
 /** nginx with one worker, pinned to one core, as a server to measure, and wrk on the other core as its load. */
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { removeWithUs, startWithUs } from "./end-with-us.ts";
 import { freePort } from "./port.ts";
 import { coreOfLoad, mostAttempts, type Server } from "./server.ts";
+import { wrk } from "./wrk.ts";
 
 /** `prefix`: the words before the server's own. */
 export async function startNginx(prefix: readonly string[]): Promise<Server> {
@@ -44,10 +44,11 @@ export async function startNginx(prefix: readonly string[]): Promise<Server> {
     }
     await sleep(50);
   }
+  const load = () => wrk(["taskset", ...coreOfLoad], page);
   return {
     process: child,
-    requestsPerSecond: () => loaded(page, /Requests\/sec:\s+([\d.]+)/),
-    requests: () => loaded(page, /(\d+) requests in/),
+    requestsPerSecond: () => load().requestsPerSecond,
+    requests: () => load().requests,
     async stop() {
       const ended = once(child, "exit");
       process.kill(Number(readFileSync(join(folder, "nginx.pid"), "utf8")), "SIGTERM");
@@ -55,11 +56,4 @@ export async function startNginx(prefix: readonly string[]): Promise<Server> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function loaded(page: string, figure: RegExp): number {
-  const words = [...coreOfLoad, "wrk", "-t1", "-c16", "-d1s", page];
-  const text = execFileSync("taskset", words, { encoding: "utf8" });
-  if (/Non-2xx|Socket errors/.test(text)) throw new Error(`requests failed:\n${text}`);
-  return Number(figure.exec(text)![1]);
 }

@@ -1,9 +1,11 @@
 /** The parts of the load that all web servers share: documents, requests, and broken connections. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { wrk } from "../../support/wrk.ts";
 import { Dialogue, expectStatus, http, http2 } from "../clients.ts";
+import { onProcessor } from "../processors.ts";
 import type { Feature, Instance } from "../server.ts";
-import { figure, type Site } from "../site.ts";
+import type { Site } from "../site.ts";
 
 /** The ports of a web server, and the parts of its instance that other web servers do not share. */
 interface WebServer extends Pick<Instance, "command" | "pidFile" | "features"> {
@@ -19,7 +21,7 @@ export function webInstance({ site, port, tlsPort, command, pidFile, features }:
     command,
     pidFile,
     ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    burst: () => wrk(`${origin}/index.html`),
+    burst: () => wrk(onProcessor("load"), `${origin}/index.html`).requests,
     features: [
       ...plainFeatures(site, port),
       tlsFeature(site, tlsPort),
@@ -192,8 +194,4 @@ export function webSocketFeature(port: number): Feature {
       dialogue.close();
     },
   };
-}
-
-function wrk(url: string): number {
-  return figure(/(\d+) requests in/, "wrk", ["-t1", "-c16", "-d1s", url]);
 }

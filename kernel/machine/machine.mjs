@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One virtual machine: QEMU, its console, and the port over which init.c receives a request and responds (init.c
 // describes the frames).
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isTainted } from "./console.mjs";
 
-const init = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "build/kernel/init");
+const built = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), "build/kernel");
+const init = join(built, "init");
 
 function frame(type, payload) {
   const head = Buffer.alloc(5);
@@ -42,7 +43,8 @@ function words({ image, smp, memory, icount, append }) {
     // and panics without one (io_apic.c, timer_irq_works).
     "no_timer_check",
     `root=host rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=524288 ro init="${init}"`,
-    ...(icount ? ["mitigations=off"] : []),
+    // With --icount the time stamp counter counts instructions.
+    icount ? "mitigations=off" : `tsc_early_khz=${execFileSync(join(built, "tsc_khz"), { encoding: "utf8" }).trim()}`,
     ...append,
   ].join(" ");
   return [

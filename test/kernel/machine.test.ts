@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -94,6 +95,16 @@ PATH='${path}' exec ${name} "$@"
     expect(ran.stdout).toMatch(/^1000\n2\n.* mitigations=off portcullis\.word\nblue\n1\n$/);
   });
 
+  it("counts time with the host's counter, whose frequency the kernel need not measure", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const { status, stdout } = await shell("cat /proc/cmdline; dmesg | grep 'tsc: Detected' | tail -n 1");
+    expect(status).toBe(0);
+    const [, given, found] = / tsc_early_khz=(\d+)\s.*Detected (\d+\.\d+) MHz/s.exec(stdout) ?? [];
+    expect(Number(found) * 1000).toBeCloseTo(Number(given), 0);
+    const measured = Number(execFileSync("build/kernel/tsc_khz", { encoding: "latin1" }));
+    expect(Math.abs(measured / Number(given) - 1)).toBeLessThan(0.001);
+  });
+
   it("lets every user work in a folder that only root can reach on the host", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const closed = mkdtempSync(join(tmpdir(), "portcullis-closed-"));
@@ -131,10 +142,13 @@ PATH='${path}' exec ${name} "$@"
   it("does not end a machine whose command prints", async (context) => {
     if (reason !== undefined) context.skip(reason);
     for (let timeout = 20; ; timeout *= 2) {
+      const start = performance.now();
       const ran = await shell(`for line in $(seq ${2 * timeout}); do echo $line; sleep 1; done`, { timeout });
       // The start prints nothing, and on a busy machine it can take longer.
       if (ran.stdout === "" && timeout < 1000) continue;
       expect(ran).toMatchObject({ status: 0, stderr: "" });
+      // The machine's clock is not faster than the host's.
+      expect(performance.now() - start).toBeGreaterThan(0.99 * 2000 * timeout);
       break;
     }
   });

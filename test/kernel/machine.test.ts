@@ -1,8 +1,9 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { patience } from "../support/patience.ts";
 import { eachInMachine, inMachine, type MachineOptions, unable } from "./vm.ts";
@@ -103,6 +104,14 @@ PATH='${path}' exec ${name} "$@"
     expect(Number(found) * 1000).toBeCloseTo(Number(given), 0);
     const measured = Number(execFileSync("build/kernel/tsc_khz", { encoding: "latin1" }));
     expect(Math.abs(measured / Number(given) - 1)).toBeLessThan(0.001);
+  });
+
+  it("builds its programs for several machines that start at once", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-machine-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const make = () => promisify(execFile)("make", ["-s", "-C", "kernel", `OUT=${folder}/programs`]);
+    await Promise.all([make(), make(), make(), make()]);
+    expect(readdirSync(`${folder}/programs`).sort()).toEqual(["init", "tsc_khz"]);
   });
 
   it("lets every user work in a folder that only root can reach on the host", async (context) => {

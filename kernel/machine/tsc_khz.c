@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Prints the frequency of this machine's time stamp counter in kHz. QEMU's processors count with it (cpu_get_host_ticks()).
- * A kernel that boots beside other work can measure a wrong one: two of fifteen boots beside eight busy processes and four other
- * machines found a third of it, because the PIT's interval ended while the processor waited for its host
- * (pit_hpet_ptimer_calibrate_cpu() in arch/x86/kernel/tsc.c). Their clocks ran three times too fast, and time limits ended
- * their commands. Prints 0, the kernel's sign to measure, if this is not an x86.
+ * A kernel that boots beside other work can measure a much lower one: if its processor waits for the host between the start of
+ * the PIT and the first look at the counter, it sees only the rest of the interval, and it prefers that value to the HPET's
+ * (pit_hpet_ptimer_calibrate_cpu() in arch/x86/kernel/tsc.c). Its clock is then too fast. Prints 0, with which the kernel
+ * measures itself, if this is not an x86.
  */
 #define _GNU_SOURCE
 #include <stdint.h>

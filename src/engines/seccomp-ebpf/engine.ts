@@ -11,7 +11,7 @@ export const seccompEbpfEngine: EngineRuntime<"seccomp-ebpf", SeccompEbpfPolicy>
   summary: "the kernel itself; needs one with portcullis's patches",
   runHelp: {
     supervision:
-      "Under seccomp-ebpf no call needs portcullis: with -q, and without --timeout, --kill-tree and --die-with-parent, it executes the command in its own process.",
+      "Under seccomp-ebpf no call needs portcullis: with -q, and without --events, --status, --timeout, --kill-tree, --die-with-parent, --cgroup and --separate, it executes the command in its own process.",
     "no-denial-events": "Under seccomp-ebpf, verdicts then do not become events; reports do.",
     "kill-events": "Under seccomp-ebpf all kills are events without this option, except with --no-denial-events.",
     killed: "under seccomp-ebpf 159 (SIGSYS)",

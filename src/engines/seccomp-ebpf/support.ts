@@ -63,7 +63,10 @@ function probe(): Support {
     const what = "kernel.seccomp.ebpf is 0";
     return {
       is: "off",
-      missing: { what, help: "sysctl kernel.seccomp.ebpf=1 allows it to holders of CAP_BPF" },
+      missing: {
+        what,
+        help: "the kernel keeps 0 until the next boot; remove the setting (/etc/sysctl.conf, /etc/sysctl.d) and reboot",
+      },
     };
   }
   const refused = refusal(calling);

@@ -3,7 +3,7 @@
 export interface Variant {
   /** Without CAP_BPF: programs have at most 4,096 instructions. */
   readonly unprivileged: boolean;
-  /** The kernel copies and matches arguments of calls; the series does so from patch 64 on. */
+  /** The kernel copies and matches arguments of calls; the series does so from patch 66 on. */
   readonly memory: boolean;
 }
 

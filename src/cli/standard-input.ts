@@ -42,7 +42,7 @@ function spooled(): ByteSource {
   const parts: Uint8Array[] = [];
   let total = 0;
   for (;;) {
-    const part = readPart();
+    const part = readPart(Buffer.allocUnsafe(chunkSize));
     if (part.length === 0) return sourceOf(Buffer.concat(parts, total));
     parts.push(part);
     total += part.length;
@@ -57,7 +57,9 @@ function inFile(parts: readonly Uint8Array[]): ByteSource {
     file = openNameless(folder);
     let size = 0;
     for (const part of parts) size += writeWhole(file, part);
-    for (let part = readPart(); part.length > 0; part = readPart()) size += writeWhole(file, part);
+    // One buffer for all: a new one for each part stays in memory until the next garbage collection.
+    const buffer = Buffer.allocUnsafe(chunkSize);
+    for (let part = readPart(buffer); part.length > 0; part = readPart(buffer)) size += writeWhole(file, part);
     return sourceOfFile(file, size);
   } catch (error) {
     if (file !== undefined) closeSync(file);
@@ -83,12 +85,11 @@ function writeWhole(file: number, bytes: Uint8Array): number {
   return done;
 }
 
-/** Empty at the end. */
-function readPart(): Uint8Array {
-  const part = Buffer.allocUnsafe(chunkSize);
+/** @returns the beginning of `buffer` that was filled, empty at the end of the input */
+function readPart(buffer: Buffer): Uint8Array {
   for (;;) {
     try {
-      return part.subarray(0, readSync(descriptor, part));
+      return buffer.subarray(0, readSync(descriptor, buffer));
     } catch (error) {
       if (codeOf(error) !== "EAGAIN") {
         throw new Failure([diagnostic("P0901", `standard input cannot be read: ${reasonOf(error)}`)]);

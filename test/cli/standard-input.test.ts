@@ -57,7 +57,7 @@ function peakOf(pid: number): number {
   );
 }
 
-it("a pipe of 200 MiB is not held in memory", async () => {
+it("a pipe of 512 MiB is not held in memory", async () => {
   const folder = folderOf({});
   const child = spawn("bin/portcullis", ["simulate", "exec-once", "-"], { env: { ...process.env, TMPDIR: folder } });
   let said = "";
@@ -75,7 +75,7 @@ it("a pipe of 200 MiB is not held in memory", async () => {
   const ended = new Promise((resolve) => child.once("close", resolve));
   // Long lines, so that the test waits for the pipe and not for the policy.
   const long = `{"v":1,"kind":"call","tid":7,"call":"getppid","x":"${"x".repeat(1 << 16)}"}\n`;
-  const calls = Math.ceil((200 << 20) / long.length);
+  const calls = Math.ceil((512 << 20) / long.length);
   child.stdin.write(head);
   for (let count = 0; count < calls; count++) {
     if (!child.stdin.write(long)) await new Promise((resolve) => child.stdin.once("drain", resolve));
@@ -85,7 +85,8 @@ it("a pipe of 200 MiB is not held in memory", async () => {
   clearInterval(looking);
   expect(said).toBe(`${calls} calls: ${calls} allow\n`);
   expect(peak).toBeGreaterThan(20_000);
-  expect(peak).toBeLessThan(200_000);
+  // About 165 MB at any size of the input; how much depends on when Node collects garbage.
+  expect(peak).toBeLessThan(300_000);
 });
 
 it("a folder for temporary files that cannot hold it is a clear error", () => {

@@ -438,8 +438,8 @@ class WordLowering {
   }
 
   /**
-   * The bits that match, from the kernel; none where there is no such text. A filter can match 256 KiB for a call, which
-   * paths never reach; a call with longer lists is refused.
+   * The bits that match, from the kernel; none where there is no such text. A filter can match 256 KiB for a call, 32 KiB
+   * if it is locked, which paths never reach; a call with longer lists is refused.
    */
   #askKernel(part: number, offset: number, { map, at }: Search & { readonly by: "kernel" }): void {
     const builder = this.#builder;

@@ -1,6 +1,9 @@
 /** A model of the kernel's `bpf_seccomp_arg_match()` (kernel/seccomp_args.c in kernel/patches), on the bytes of a table. */
 
-/** The bytes that a filter may match for one call: `SECCOMP_EBPF_MATCH_MAX`; each string takes `SECCOMP_MATCH_TEXT` more. */
+/**
+ * The bytes that a filter without `SECCOMP_EBPF_LOCK` may match for one call: `SECCOMP_EBPF_MATCH_MAX`; each string takes
+ * `SECCOMP_MATCH_TEXT` more.
+ */
 export class Budget {
   left = 256 * 1024;
 }

@@ -1,8 +1,6 @@
 # Builds, tests and packages portcullis. Each target installs its requirements on a Debian machine with Node.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-# Set by CI, empty otherwise.
-CI ?=
 
 # Debian packages. The demo and the benchmarks run nginx-light and load it with wrk; the live tests of policies run
 # nginx, Redis and memcached; zsh and fish test their completions, groff the manual pages; systemd checks and starts the
@@ -93,8 +91,8 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## Show a stateful policy that stops attacks on nginx
 	@node dist/demo.js
 
-test: setup-test build native-all $(KERNEL_TARGET) ## All tests; in CI also the coverage
-	@npm test --silent $(if $(CI),-- --coverage)
+test: setup-test build native-all $(KERNEL_TARGET) ## All tests
+	@npm test --silent
 
 coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)
 	@npm test --silent -- --coverage $(WORDS)

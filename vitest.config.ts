@@ -26,7 +26,8 @@ export default defineConfig({
     hookTimeout: patience.test,
     teardownTimeout: patience.command,
     pool: "forks",
-    maxWorkers: 2,
+    // Two processors, and tests that wait for machines and timers.
+    maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     setupFiles: ["./test/setup/fast-check.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],

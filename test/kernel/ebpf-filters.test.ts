@@ -16,7 +16,7 @@ function program(kernel: Kernel, name: string): string {
   return `${folder}/${name}`;
 }
 
-const env = { SECCOMP_EBPF_DIVISOR: full ? "1" : "20" };
+const env = { SECCOMP_EBPF_DIVISOR: full ? "1" : "100" };
 
 interface Run {
   readonly program: string;
@@ -139,7 +139,7 @@ if (full)
   ])
     await casesInMachine(
       `${name} on a kernel without JIT`,
-      { kernel: "nojit", env: { SECCOMP_EBPF_DIVISOR: "20" } },
+      { kernel: "nojit", env: { SECCOMP_EBPF_DIVISOR: "100" } },
       [program("nojit", name), ...select],
       count,
     );

@@ -10,7 +10,7 @@ import { patience } from "../support/patience.ts";
 import { parseTap } from "./tap.ts";
 
 /**
- * Tests with loops make a twentieth of their iterations; with PORTCULLIS_FULL=1 all, and then tests that need a
+ * Tests with loops make a hundredth of their iterations; with PORTCULLIS_FULL=1 all, and then tests that need a
  * separate kernel also run (`make test-kernel-debug`).
  */
 export const full = process.env["PORTCULLIS_FULL"] === "1";

@@ -2,16 +2,69 @@
 import { dirname, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
+import { type Process, patienceWithoutProgress, processes, Stalled } from "./stalled.ts";
+
+/** Milliseconds. A test file that runs for longer is named in the output, again and again. */
+const long = 300_000;
+/** Milliseconds between looks at the workers' processes. */
+const interval = 60_000;
 
 /**
- * Ends a run with the failed tests and their messages, with the skipped tests and their reasons, and with the number of
+ * Names test files that run for long: the log of a run that was ended from outside then shows what it waited for. Kills
+ * the processes of a test that has stopped, so that it fails. Ends a run with the failed tests and their messages, with the skipped tests and their reasons, and with the number of
  * passed and failed tests. The messages come again here, short and last, because a log that was cut shows only its end.
  *
  * A test that this machine cannot run calls `context.skip("why")`. In CI a skipped test counts as failed, because
  * unnoticed skips reduce coverage.
  */
 export default class ClosingReporter implements Reporter {
+  /** The files that run, with the times of their starts. Machines run while files are collected. */
+  readonly #running = new Map<string, number>();
+  readonly #durations: { readonly file: string; readonly time: number }[] = [];
+  #clock: NodeJS.Timeout | undefined;
+
+  onTestRunStart(): void {
+    const stalled = new Stalled(process.pid);
+    let turns = 0;
+    this.#clock = setInterval(() => {
+      if (++turns % (long / interval) === 0) this.#nameLong();
+      for (const [worker, ...children] of stalled.look(processes(), Date.now())) this.#end(worker!, children);
+    }, interval);
+    this.#clock.unref();
+  }
+
+  #nameLong(): void {
+    const now = Date.now();
+    for (const [file, began] of this.#running)
+      if (now - began >= long) console.log(`running for ${Math.round((now - began) / 60_000)} minutes: ${file}`);
+  }
+
+  /** Without its children a worker continues with the result of a failure. A worker that waits for others is killed itself. */
+  #end(worker: Process, children: readonly Process[]): void {
+    const files = [...this.#running.keys()].join(" or ");
+    console.log(`${files}: no progress for ${patienceWithoutProgress / 60_000} minutes; killed:`);
+    for (const { pid, command } of children.length > 0 ? children : [worker]) {
+      console.log(`  ${pid} ${command.slice(0, 200)}`);
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+  }
+
+  onTestModuleQueued(module: TestModule): void {
+    this.#running.set(module.relativeModuleId, Date.now());
+  }
+
+  onTestModuleEnd(module: TestModule): void {
+    const began = this.#running.get(module.relativeModuleId);
+    if (began !== undefined) this.#durations.push({ file: module.relativeModuleId, time: Date.now() - began });
+    this.#running.delete(module.relativeModuleId);
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[], _reason: TestRunEndReason): void {
+    clearInterval(this.#clock);
     let passed = 0;
     let failed = unhandled.length;
     const unable: string[] = [];
@@ -39,6 +92,11 @@ export default class ClosingReporter implements Reporter {
         closing.push("In CI these count as failed.");
         failed += unable.length;
       }
+    }
+    if (modules.length > 20) {
+      const longest = this.#durations.sort((a, b) => b.time - a.time).slice(0, 10);
+      closing.push("", "The files that took longest:");
+      closing.push(...longest.map(({ file, time }) => `${Math.round(time / 1000)} s`.padStart(8) + `  ${file}`));
     }
     if (failed > 0) process.exitCode = 1;
     closing.push("", `${passed} passed, ${failed} failed`);

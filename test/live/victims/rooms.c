@@ -50,7 +50,8 @@ static void order(void) {
   start_in(&asker, ask, SYS_getppid);
   start_in(&napper, nap, SYS_clock_nanosleep);
   pause_for(50);
-  say("done", asker.done + napper.done);
+  say("the other side is done", asker.done);
+  say("the holder's side is done", napper.done);
   say("held", release(&holder));
   say("asked", finish(&asker));
   say("napped", finish(&napper));

@@ -48,6 +48,8 @@ static void order(void) {
   struct worker holder, asker, napper;
   start_holder(&holder, hold);
   start_in(&asker, ask, SYS_getppid);
+  /* /proc also shows the call while it waits for the listener's mutex, before it is in the queue (kernel/seccomp.c). */
+  pause_for(50);
   start_in(&napper, nap, SYS_clock_nanosleep);
   pause_for(50);
   say("the other side is done", asker.done);

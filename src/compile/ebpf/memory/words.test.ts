@@ -74,10 +74,10 @@ function reporting(shape: Shape, sources: Observation["sources"], readings: read
   };
 }
 
-function run(program: Program, unprivileged = false) {
+function run(program: Program, unprivileged = false, locked = false) {
   const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, reportsVerdicts: true });
   if (compiled === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
-  const tree = new ModelledTree(program, compiled);
+  const tree = new ModelledTree(program, { ...compiled, locked });
   const [observation] = program.observations as [Observation];
   return {
     declared: compiled.declared,
@@ -208,15 +208,16 @@ describe("lists", () => {
     const patterns: readonly Pattern[] = plain("endsWith", "x");
     const program = reporting(shape, argv, [{ is: "any-entry", patterns }]);
     const entries = (bytes: number): Memory => ({ is: "strings", entries: [new Uint8Array(bytes).fill(97)] });
-    const most = 256 * 1024 - 16;
-    expect(run(program).evaluate(59, entries(most)).records).toHaveLength(1);
-    expect(run(program).evaluate(59, entries(most + 1))).toMatchObject({
-      returned: returnWord("ERRNO", 7),
-      records: [],
-    });
+    const most = (locked: boolean) => (locked ? 32 : 256) * 1024 - 16;
+    for (const locked of [false, true]) {
+      const { evaluate } = run(program, false, locked);
+      expect(evaluate(59, entries(most(locked))).records).toHaveLength(1);
+      const { returned, records } = evaluate(59, entries(most(locked) + 1));
+      expect({ locked, returned, records }).toEqual({ locked, returned: returnWord("ERRNO", 7), records: [] });
+    }
     // A text whose result is certain is not read to its end.
     const settled = reporting(shape, argv, [{ is: "any-entry", patterns: plain("startsWith", "a") }]);
-    expect(run(settled).evaluate(59, entries(most + 1)).records).toHaveLength(1);
+    expect(run(settled).evaluate(59, entries(most(false) + 1)).records).toHaveLength(1);
   });
 
   it("longer than the policy's bound are not judged", () => {

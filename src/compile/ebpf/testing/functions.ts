@@ -147,7 +147,7 @@ export class CalledFunctions {
     return this.#memory.addCopy(laidOut(copy.parts, index, size));
   }
 
-  #match({ copies }: SeccompKernel): bigint {
+  #match({ copies, locked }: SeccompKernel): bigint {
     const [argument, index, offset, map, at] = ([1, 2, 3, 4, 5] as const).map((register) => this.#read(register));
     const copy = copies?.get(Number(argument));
     if (copy === undefined) return enoent;
@@ -157,7 +157,7 @@ export class CalledFunctions {
     const texts = (isAll ? copy.parts : copy.parts.slice(Number(index), Number(index) + 1))
       .filter(({ length }) => length >= Number(offset))
       .map((one) => one.subarray(Number(offset)));
-    this.#matched ??= new Budget();
+    this.#matched ??= new Budget(locked);
     return BigInt.asUintN(64, matchTexts(table, texts, this.#matched));
   }
 

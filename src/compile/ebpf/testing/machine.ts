@@ -31,6 +31,8 @@ export interface SeccompKernel {
   /** gid << 32 | uid. */
   readonly owner: bigint;
   readonly alive: number;
+  /** The program is attached with `SECCOMP_EBPF_LOCK`. */
+  readonly locked: boolean;
   entered?: readonly EnteredRoom[];
   /** Set if the program has reserved a place for a child. */
   expectsChild?: boolean;

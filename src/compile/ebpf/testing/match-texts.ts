@@ -1,11 +1,15 @@
 /** A model of the kernel's `bpf_seccomp_arg_match()` (kernel/seccomp_args.c in kernel/patches), on the bytes of a table. */
 
 /**
- * The bytes that a filter without `SECCOMP_EBPF_LOCK` may match for one call: `SECCOMP_EBPF_MATCH_MAX`; each string takes
- * `SECCOMP_MATCH_TEXT` more.
+ * The bytes that a filter may match for one call: `SECCOMP_EBPF_MATCH_MAX`, with `SECCOMP_EBPF_LOCK`
+ * `SECCOMP_EBPF_MATCH_MAX_LOCKED`; each string takes `SECCOMP_MATCH_TEXT` more.
  */
 export class Budget {
-  left = 256 * 1024;
+  left: number;
+
+  constructor(locked: boolean) {
+    this.left = (locked ? 32 : 256) * 1024;
+  }
 }
 const perText = 16;
 

@@ -112,8 +112,9 @@ export class ModelledTree {
     const { now, who, owner, attached = true, copies = new Map() } = given;
     const states = attached ? this.tasks.get(task)!.states : undefined;
     const { alive, maps, mostRecords } = this;
+    const { locked } = this.#compiled;
     const kernel: SeccompKernel = {
-      ...{ states, now, who, owner, alive, records, mostRecords, copies },
+      ...{ states, now, who, owner, alive, locked, records, mostRecords, copies },
       entered: [],
       expectsChild: false,
     };

@@ -9,7 +9,8 @@
  *   host to guest: 'R' the request, strings "name=value" that each end in NUL (see struct request)
  *                  'I' bytes for standard input; 'E' its end
  *                  'T' describe the tasks: the command has not ended in time
- *   guest to host: 'o', 'e' bytes of standard output and error
+ *   guest to host: 'b' the begin: the request has been read
+ *                  'o', 'e' bytes of standard output and error
  *                  't' the description of the tasks
  *                  'x' the end: wait status (4 bytes), /proc/sys/kernel/tainted (8 bytes)
  *                  'f' a message why the command could not be started
@@ -536,6 +537,7 @@ int main(void)
 	sethostname("machine", strlen("machine"));
 	setrlimit(RLIMIT_NOFILE, &files);
 	read_request(&request);
+	send_frame('b', "", 0);
 
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
 		die("pipes: %s", strerror(errno));

@@ -72,7 +72,13 @@ export function start(options) {
   });
   const [, , errors, serial, link] = emulator.stdio;
   const result = { status: undefined, tainted: false, refused: undefined, console: "", emulator: "", tasks: "" };
-  let out = () => {};
+  // One chunk can have the begin and output, which comes before the caller of `ended`.
+  const early = [];
+  let out = (...output) => early.push(output);
+  let begin;
+  const begun = new Promise((resolve) => {
+    begin = () => resolve(true);
+  });
 
   errors.setEncoding("utf8").on("data", (text) => {
     result.emulator += text;
@@ -81,7 +87,8 @@ export function start(options) {
     result.console += text;
   });
   const take = frames((type, payload) => {
-    if (type === "o") out("out", payload);
+    if (type === "b") begin();
+    else if (type === "o") out("out", payload);
     else if (type === "e") out("err", payload);
     else if (type === "t") result.tasks += payload.toString("latin1");
     else if (type === "f") result.refused = payload.toString("utf8");
@@ -90,7 +97,7 @@ export function start(options) {
       result.tainted = isTainted(payload.readBigUInt64LE(4));
     } else result.refused = `the machine sent an unknown frame (${type})`;
     // An empty frame ends the description of the tasks.
-    const continues = type === "o" || type === "e" || (type === "t" && payload.length > 0);
+    const continues = type === "b" || type === "o" || type === "e" || (type === "t" && payload.length > 0);
     if (!continues) emulator.kill("SIGKILL");
   });
   link.on("data", take);
@@ -106,6 +113,8 @@ export function start(options) {
   link.write(frame("R", Buffer.from(options.request.map((text) => `${text}\0`).join(""))));
 
   return {
+    /** Resolves to true when the machine has read the request, to false if it ends before. */
+    begun: Promise.race([begun, closed.then(() => false)]),
     /** Returns false if the caller must wait for `onDrain`. */
     input: (bytes) => link.write(frame("I", bytes)),
     endOfInput: () => link.write(frame("E", Buffer.alloc(0))),
@@ -119,6 +128,7 @@ export function start(options) {
     },
     /** Waits until QEMU has ended, passes the command's output to `write`, and returns the result. */
     async ended(write) {
+      for (const output of early.splice(0)) write(...output);
       out = write;
       await closed;
       result.emulator = result.emulator.trim();

@@ -45,6 +45,34 @@ PATH='${path}' exec ${name} "$@"
     expect(existsSync(join(folder, "failed"))).toBe(true);
   });
 
+  it("loses no output at its begin, and is replaced by another if it does not boot in time", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-emulator-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const path = process.env["PATH"] ?? "";
+    const emulator = (script: string) =>
+      writeFileSync(join(folder, "qemu-system-x86_64"), `#!/bin/sh\nPATH='${path}'\n${script}\n`, { mode: 0o755 });
+    const run = (seconds: number): Promise<{ readonly stdout: string; readonly stderr: string }> => {
+      const words = ["run", "--kernel", "stock", "--boot-timeout", `${seconds}`, "--", "cat"];
+      const running = promisify(execFile)("kernel/vm", words, { env: { ...process.env, PATH: `${folder}:${path}` } });
+      running.child.stdin!.end("input");
+      return running;
+    };
+    const late = (seconds: number) => `vm: the machine has not booted in ${seconds} s (--boot-timeout)`;
+    // The begin, output "hi" and the end with status 0 come at once.
+    const zeros = (count: number) => "\\0".repeat(count);
+    emulator(`printf 'b${zeros(4)}o\\2${zeros(3)}hix\\14${zeros(15)}' >&4\nexec sleep 1000`);
+    expect(await run(60)).toEqual({ stdout: "hi", stderr: "" });
+    emulator("exec sleep 1000");
+    await expect(run(1)).rejects.toMatchObject({
+      code: 125,
+      stderr: `${late(1)}: starting another\n${late(1)}: starting another\n${late(1)}\n`,
+    });
+    // The second machine must boot in this time, also beside busy processes.
+    emulator(`mkdir ${folder}/late 2>/dev/null && exec sleep 1000\nexec qemu-system-x86_64 "$@"`);
+    expect(await run(60)).toEqual({ stdout: "input", stderr: `${late(60)}: starting another\n` });
+  });
+
   it("passes bytes unchanged", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const hash = createHash("sha256")

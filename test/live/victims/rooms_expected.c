@@ -9,7 +9,7 @@
 
 enum { CONTENDED = 400 };
 static const char *which;
-static _Atomic int contended, may_end;
+static _Atomic int contended, has_stopped, may_end;
 
 static long spin(void) {
   while (!may_end) {
@@ -36,7 +36,12 @@ static long disappoint(void) {
   for (int i = 0; i < CONTENDED; i++) failed += nap() != 0;
   if (!strcmp(which, "starved")) starve();
   contended = 1;
-  if (!strcmp(which, "hold")) return hold();
+  /* The other thread's last call would wait for the hold. No call of this thread comes before it. */
+  if (!strcmp(which, "hold")) {
+    while (!has_stopped) {
+    }
+    return hold();
+  }
   if (!strcmp(which, "sleep"))
     while (!may_end) pause_for(1000);
   if (!strcmp(which, "spin") || !strcmp(which, "starved")) spin();
@@ -51,6 +56,7 @@ int main(int argc, char **argv) {
   handle(SIGUSR1, nothing, 0);
   start(&other, disappoint);
   while (!contended) failed += ask() != 0;
+  has_stopped = 1;
   say("failed", failed);
   if (!strcmp(which, "hold")) {
     while (call_of(getpid(), other.tid) != SYS_clock_nanosleep) pause_for(1);

@@ -1,10 +1,10 @@
 import { execFile, execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { patience } from "../support/patience.ts";
 import { eachInMachine, inMachine, type MachineOptions, unable } from "./vm.ts";
 
@@ -22,55 +22,65 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
     expect({ ...ran, stdout: ran.stdout === text }).toEqual({ status: 42, stdout: true, stderr: "wrong\n" });
   });
 
-  it("is replaced by another if QEMU fails before there is output", async (context) => {
-    if (reason !== undefined) context.skip(reason);
-    const folder = mkdtempSync(join(tmpdir(), "portcullis-emulator-"));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const name = "qemu-system-x86_64";
-    const path = process.env["PATH"] ?? "";
-    const fault = `${name}: system/physmem.c:2671: iotlb_to_section: Assertion \`section_index < d->map.sections_nb' failed.`;
-    const script = `#!/bin/sh
-if mkdir ${folder}/failed 2>/dev/null; then
-  echo "${fault.replaceAll("`", "\\`")}" >&2
-  kill -6 $$
-fi
-PATH='${path}' exec ${name} "$@"
-`;
-    writeFileSync(join(folder, name), script, { mode: 0o755 });
-    vi.stubEnv("PATH", `${folder}:${path}`);
-    onTestFinished(() => {
-      vi.unstubAllEnvs();
-    });
-    expect(await shell("cat", {}, "input")).toEqual({ status: 0, stdout: "input", stderr: "" });
-    expect(existsSync(join(folder, "failed"))).toBe(true);
-  });
-
-  it("loses no output at its begin, and is replaced by another if it does not boot in time", async (context) => {
-    if (reason !== undefined) context.skip(reason);
+  /** A folder with an emulator that is a shell script. Returns a function that runs `cat` in a machine of this emulator. */
+  const emulated = () => {
     const folder = mkdtempSync(join(tmpdir(), "portcullis-emulator-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const path = process.env["PATH"] ?? "";
-    const emulator = (script: string) =>
-      writeFileSync(join(folder, "qemu-system-x86_64"), `#!/bin/sh\nPATH='${path}'\n${script}\n`, { mode: 0o755 });
-    const run = (seconds: number): Promise<{ readonly stdout: string; readonly stderr: string }> => {
+    const env = { ...process.env, PATH: `${folder}:${path}` };
+    return async (script: string, seconds = 60): Promise<{ readonly stdout: string; readonly stderr: string }> => {
+      const text = `#!/bin/sh\ncd '${folder}'\nPATH='${path}'\n${script}\n`;
+      writeFileSync(join(folder, "qemu-system-x86_64"), text, { mode: 0o755 });
       const words = ["run", "--kernel", "stock", "--boot-timeout", `${seconds}`, "--", "cat"];
-      const running = promisify(execFile)("kernel/vm", words, { env: { ...process.env, PATH: `${folder}:${path}` } });
+      const running = promisify(execFile)("kernel/vm", words, { env });
       running.child.stdin!.end("input");
       return running;
     };
+  };
+  const real = 'exec qemu-system-x86_64 "$@"';
+
+  it("is replaced by another if QEMU fails before the command begins", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const fault = "qemu-system-x86_64: system/physmem.c:2671: iotlb_to_section: Assertion 'section_index' failed.";
+    const fails = `{ echo "${fault}" >&2; kill -6 $$; }`;
+    const run = emulated();
+    const said = `vm: the machine ended before the command began: ${fault}`;
+    expect(await run(`mkdir first 2>/dev/null && ${fails}\n${real}`)).toEqual({
+      stdout: "input",
+      stderr: `${said}: starting another\n`,
+    });
+    await expect(run(fails)).rejects.toMatchObject({
+      code: 125,
+      stderr: `${said}: starting another\n${said}: starting another\n${said}\n`,
+    });
+    // Another machine would fail for the same reason.
+    await expect(run("echo no such image >&2; exit 1")).rejects.toMatchObject({
+      code: 125,
+      stderr: "vm: the machine ended before the command did: no such image\n",
+    });
+  });
+
+  it("is replaced by another if it does not boot in time", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const run = emulated();
     const late = (seconds: number) => `vm: the machine has not booted in ${seconds} s (--boot-timeout)`;
-    // The begin, output "hi" and the end with status 0 come at once.
-    const zeros = (count: number) => "\\0".repeat(count);
-    emulator(`printf 'b${zeros(4)}o\\2${zeros(3)}hix\\14${zeros(15)}' >&4\nexec sleep 1000`);
-    expect(await run(60)).toEqual({ stdout: "hi", stderr: "" });
-    emulator("exec sleep 1000");
-    await expect(run(1)).rejects.toMatchObject({
+    await expect(run("exec sleep 1000", 1)).rejects.toMatchObject({
       code: 125,
       stderr: `${late(1)}: starting another\n${late(1)}: starting another\n${late(1)}\n`,
     });
     // The second machine must boot in this time, also beside busy processes.
-    emulator(`mkdir ${folder}/late 2>/dev/null && exec sleep 1000\nexec qemu-system-x86_64 "$@"`);
-    expect(await run(60)).toEqual({ stdout: "input", stderr: `${late(60)}: starting another\n` });
+    expect(await run(`mkdir first 2>/dev/null && exec sleep 1000\n${real}`, 60)).toEqual({
+      stdout: "input",
+      stderr: `${late(60)}: starting another\n`,
+    });
+  });
+
+  it("loses no output that comes with the begin", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const zeros = (count: number) => "\\0".repeat(count);
+    // Frames: the begin, output "hi", and the end with status 0.
+    const frames = `b${zeros(4)}o\\2${zeros(3)}hix\\14${zeros(15)}`;
+    expect(await emulated()(`printf '${frames}' >&4\nexec sleep 1000`)).toEqual({ stdout: "hi", stderr: "" });
   });
 
   it("passes bytes unchanged", async (context) => {

@@ -69,33 +69,12 @@ export function unable(kernel: Kernel): string | undefined {
   }
 }
 
-/**
- * A fault of QEMU 10.0.13, seen once beside busy processes, while the guest started: a processor used a section of memory that
- * another had removed (`iotlb_to_section` in system/physmem.c).
- */
-const emulatorFault = /the machine ended before the command did: qemu-system-x86_64: \S+ iotlb_to_section: Assertion /;
-
-/**
- * Runs one command to its end. Its status is 125 if the kernel printed a warning. `onOutput` gets its output as it comes. If
- * QEMU fails before there is output, another machine runs the command: it has the same read-only files.
- */
-export async function inMachine(
+/** Runs one command to its end. Its status is 125 if the kernel printed a warning. `onOutput` gets its output as it comes. */
+export function inMachine(
   options: MachineOptions,
   command: readonly string[],
   input = "",
   onOutput: (text: string) => void = () => {},
-): Promise<Ran> {
-  for (let attempts = 3; ; attempts--) {
-    const ran = await inOneMachine(options, command, input, onOutput);
-    if (attempts === 1 || ran.stdout !== "" || !emulatorFault.test(ran.stderr)) return ran;
-  }
-}
-
-function inOneMachine(
-  options: MachineOptions,
-  command: readonly string[],
-  input: string,
-  onOutput: (text: string) => void,
 ): Promise<Ran> {
   const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
   const timeout = options.timeout ?? ((full ? 3 : 1) * patience.machine) / 1000;

@@ -6,13 +6,18 @@ import { type Process, patienceWithoutProgress, processes, Stalled } from "./sta
 
 /** Milliseconds. A test file that runs for longer is named in the output, again and again. */
 const long = 300_000;
+/** Files in the list of those that took longest. */
+const mostFiles = 10;
 /** Milliseconds between looks at the workers' processes. */
 const interval = 60_000;
 
 /**
  * Names test files that run for long: the log of a run that was ended from outside then shows what it waited for. Kills
- * the processes of a test that has stopped, so that it fails. Ends a run with the failed tests and their messages, with the skipped tests and their reasons, and with the number of
- * passed and failed tests. The messages come again here, short and last, because a log that was cut shows only its end.
+ * the processes of a test that has stopped, so that it fails.
+ *
+ * Ends a run with the failed tests and their messages, with the skipped tests and their reasons, with the files that took
+ * longest, and with the number of passed and failed tests. The messages come again here, short and last, because a log that
+ * was cut shows only its end.
  *
  * A test that this machine cannot run calls `context.skip("why")`. In CI a skipped test counts as failed, because
  * unnoticed skips reduce coverage.
@@ -93,8 +98,8 @@ export default class ClosingReporter implements Reporter {
         failed += unable.length;
       }
     }
-    if (modules.length > 20) {
-      const longest = this.#durations.sort((a, b) => b.time - a.time).slice(0, 10);
+    if (modules.length > mostFiles) {
+      const longest = this.#durations.sort((a, b) => b.time - a.time).slice(0, mostFiles);
       closing.push("", "The files that took longest:");
       closing.push(...longest.map(({ file, time }) => `${Math.round(time / 1000)} s`.padStart(8) + `  ${file}`));
     }

@@ -34,8 +34,11 @@ function treeOf(root: Process, all: readonly Process[]): Process[] {
 /** Milliseconds without progress. */
 export const patienceWithoutProgress = 900_000;
 
-/** Ticks in that time. An idle virtual machine uses up to a fiftieth of a processor; beside ten busy processes a test gets more. */
-const leastTicks = (patienceWithoutProgress / 10) * 0.03;
+/**
+ * Ticks in that time: a hundredth of a processor. Beside ten busy processes a test gets more. So does a virtual machine that
+ * stands still (9 % of a processor), but kernel/vm has time limits for it.
+ */
+const leastTicks = (patienceWithoutProgress / 10) * 0.01;
 
 interface Seen {
   readonly pids: string;

@@ -41,7 +41,7 @@ await casesInMachine(
   "rooms, the freezer and FUSE",
   { kernel: "patched" },
   inFolder(...confined("stopped", runs ? compiled(resolve(`${guest}/stopped.c`), ["-static"]) : "")),
-  16,
+  26,
 );
 
 await casesInMachine(

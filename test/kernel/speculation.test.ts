@@ -6,9 +6,11 @@ import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { built, isDebug, unable } from "./vm.ts";
 
+type Source = "seccomp_ebpf" | "seccomp_args";
+
 /** The instructions of a function, each without its address. */
-function disassemble(name: string): string[] {
-  const object = `${built("patched")}/objects/seccomp_ebpf.o`;
+function disassemble(name: string, source: Source = "seccomp_ebpf"): string[] {
+  const object = `${built("patched")}/objects/${source}.o`;
   const listing = execFileSync("objdump", ["-d", "--no-show-raw-insn", `--disassemble=${name}`, object], {
     encoding: "utf8",
   });
@@ -42,5 +44,18 @@ describe("kernel functions of seccomp filters, as compiled", () => {
     const instructions = disassemble(name);
     expect(jumps(instructions).length).toBeGreaterThan(0);
     expect(masks(instructions)).toHaveLength(1);
+  });
+
+  it.for([
+    // The position in the map's value, and the value's size, which is 0 for maps that are no arrays.
+    ["bpf_seccomp_arg_match", "seccomp_ebpf", 2],
+    // The numbers of states and classes, and the size of the whole automaton.
+    ["seccomp_dfa_read", "seccomp_args", 3],
+    // The first state, the byte of the text, the transition, and the last state.
+    ["seccomp_dfa_run", "seccomp_args", 4],
+  ] as const)("%s masks what an automaton says", ([name, source, count], context) => {
+    const reason = unable("patched");
+    if (reason !== undefined) context.skip(reason);
+    expect(masks(disassemble(name, source))).toHaveLength(count);
   });
 });

@@ -65,57 +65,78 @@ static void put(const char *path, const char *text) {
   close(fd);
 }
 
-#define GROUP "cgroup/stopped"
+/* The two freezers of cgroups: a file to write to, and another that says when all tasks are frozen. */
+struct freezer {
+  const char *name, *procs, *state, *freeze, *thaw, *events, *frozen;
+};
 
-static void freeze(pid_t pid) {
+static const struct freezer freezers[] = {
+    {"cgroup v2", "cgroup/stopped/cgroup.procs", "cgroup/stopped/cgroup.freeze", "1", "0",
+     "cgroup/stopped/cgroup.events", "frozen 1"},
+    {"cgroup v1", "freezer/stopped/cgroup.procs", "freezer/stopped/freezer.state", "FROZEN", "THAWED",
+     "freezer/stopped/freezer.state", "FROZEN"},
+};
+
+static void freeze(const struct freezer *freezer, pid_t pid) {
   char text[128];
   snprintf(text, sizeof text, "%d", pid);
-  put(GROUP "/cgroup.procs", text);
-  put(GROUP "/cgroup.freeze", "1");
+  put(freezer->procs, text);
+  put(freezer->state, freezer->freeze);
   for (;; nap()) {
-    int fd = openat(AT_FDCWD, GROUP "/cgroup.events", O_RDONLY);
+    int fd = openat(AT_FDCWD, freezer->events, O_RDONLY);
     ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     CHECK(size > 0);
     close(fd);
     text[size] = '\0';
-    if (strstr(text, "frozen 1") != NULL) return;
+    if (strstr(text, freezer->frozen) != NULL) return;
   }
 }
 
-static void thaw(void) { put(GROUP "/cgroup.freeze", "0"); }
+static void thaw(const struct freezer *freezer) { put(freezer->state, freezer->thaw); }
 
-static void frozen_waiter(void) {
+static void expect_with(const struct freezer *freezer, const char *what, int holds) {
+  char text[128];
+  snprintf(text, sizeof text, "%s: %s", freezer->name, what);
+  expect(text, holds);
+}
+
+static void frozen_waiter(const struct freezer *freezer) {
   CHECK(mkfifo("one", 0600) == 0);
   pid_t holder = child(SYS_open, "one", NULL);
   await_call(holder, SYS_open);
   pid_t waiter = child(SYS_symlink, "link-one", "target");
   await_call(waiter, SYS_symlink);
-  freeze(waiter);
-  expect("a frozen call that waits stays", is_running(waiter));
+  freeze(freezer, waiter);
+  expect_with(freezer, "a frozen call that waits stays", is_running(waiter));
   int fd = openat(AT_FDCWD, "one", O_RDWR);
   CHECK(fd >= 0);
-  expect("its holder ends", ended(holder) == 0);
-  expect("it is frozen still", is_running(waiter) && faccessat(AT_FDCWD, "link-one", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
-  thaw();
-  expect("after the thaw it is admitted", ended(waiter) == 0);
+  expect_with(freezer, "its holder ends", ended(holder) == 0);
+  expect_with(freezer, "it is frozen still",
+              is_running(waiter) && faccessat(AT_FDCWD, "link-one", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
+  /* Admitted, it would hold the room until somebody thaws it. */
+  expect_with(freezer, "it is not admitted while it is frozen", ended(child(SYS_open, "one", NULL)) == 0);
+  thaw(freezer);
+  expect_with(freezer, "after the thaw it is admitted", ended(waiter) == 0);
   close(fd);
+  CHECK(unlink("one") == 0 && unlink("link-one") == 0);
 }
 
 /* The freezer interrupts the call, which leaves the room. It is made again after the thaw. */
-static void frozen_holder(void) {
+static void frozen_holder(const struct freezer *freezer) {
   CHECK(mkfifo("two", 0600) == 0);
   pid_t holder = child(SYS_creat, "two", NULL);
   await_call(holder, SYS_creat);
-  freeze(holder);
-  expect("a frozen call has left its room", ended(child(SYS_rmdir, "none", NULL)) == ENOENT);
-  thaw();
+  freeze(freezer, holder);
+  expect_with(freezer, "a frozen call has left its room", ended(child(SYS_rmdir, "none", NULL)) == ENOENT);
+  thaw(freezer);
   while (ended(child(SYS_rmdir, "none", NULL)) != EDEADLK) nap();
-  expect("after the thaw it holds it again", is_running(holder));
+  expect_with(freezer, "after the thaw it holds it again", is_running(holder));
   int fd = openat(AT_FDCWD, "two", O_RDWR);
   CHECK(fd >= 0);
-  expect("and ends", ended(holder) == 0);
-  expect("and the room is empty", ended(child(SYS_rmdir, "none", NULL)) == ENOENT);
+  expect_with(freezer, "and ends", ended(holder) == 0);
+  expect_with(freezer, "and the room is empty", ended(child(SYS_rmdir, "none", NULL)) == ENOENT);
   close(fd);
+  CHECK(unlink("two") == 0);
 }
 
 /* A FUSE server that answers nothing but the first request; a request that it has not read can be killed. */
@@ -171,9 +192,13 @@ static void blocked_by_fuse(void) {
 
 int main(int argc, char **argv) {
   CHECK(argc == 2 && chdir(argv[1]) == 0);
-  CHECK(mkdir("cgroup", 0700) == 0 && mount("none", "cgroup", "cgroup2", 0, NULL) == 0 && mkdir(GROUP, 0700) == 0);
-  frozen_waiter();
-  frozen_holder();
+  CHECK(mkdir("cgroup", 0700) == 0 && mount("none", "cgroup", "cgroup2", 0, NULL) == 0);
+  CHECK(mkdir("freezer", 0700) == 0 && mount("none", "freezer", "cgroup", 0, "freezer") == 0);
+  CHECK(mkdir("cgroup/stopped", 0700) == 0 && mkdir("freezer/stopped", 0700) == 0);
+  for (size_t i = 0; i < sizeof freezers / sizeof freezers[0]; i++) {
+    frozen_waiter(&freezers[i]);
+    frozen_holder(&freezers[i]);
+  }
   blocked_by_fuse();
   return reported();
 }

@@ -27,6 +27,7 @@ export const kernelErrno = {
   /** The kernel restarts the call, and does not report it. */
   ERESTARTSYS: 512,
   ERESTARTNOINTR: 513,
+  ERESTARTNOHAND: 514,
   /** bpf(2) lets it out. */
   ENOTSUPP: 524,
 } as const;

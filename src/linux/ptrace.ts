@@ -4,11 +4,12 @@
  */
 
 import { callNumber } from "./call-numbers.ts";
-import { errno } from "./errno-numbers.ts";
+import { errno, kernelErrno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
 
 const request = {
   peekUser: 3,
+  pokeUser: 6,
   cont: 7,
   detach: 17,
   eventMessage: 0x4201,
@@ -72,6 +73,35 @@ export function interruptedCall(tid: number): InterruptedCall | undefined {
   return { number: Number(number), instructionPointer, error: Number(-result) };
 }
 
+/**
+ * Calls of x86-64 that a stop ends with EINTR although the program gets no signal (signal(7), "Interruption of system calls
+ * and library functions by stop signals"), and that have had no effect then. close(2) has closed its descriptor, and a FUSE
+ * server can have written what write(2) has not reported.
+ */
+export const endedByStops = {
+  ...{ read: 0, readv: 19, recvfrom: 45, recvmsg: 47, recvmmsg: 299, sendto: 44, sendmsg: 46, sendmmsg: 307 },
+  ...{ accept: 43, accept4: 288, connect: 42, msgsnd: 69, msgrcv: 70, semop: 65, semtimedop: 220 },
+  ...{
+    epoll_wait: 232,
+    epoll_pwait: 281,
+    epoll_pwait2: 441,
+    io_getevents: 208,
+    io_pgetevents: 333,
+    rt_sigtimedwait: 128,
+  },
+} as const;
+const endsByStop: ReadonlySet<number> = new Set(Object.values(endedByStops));
+
+/**
+ * Has the kernel restart the call of a task that our own stop has interrupted, if the stop would end it with EINTR. A handler
+ * that runs first ends it nevertheless: ERESTARTNOHAND (arch/x86/kernel/signal.c, Linux 6.12). A timeout begins again.
+ */
+export function restartEndedCall(tid: number): void {
+  const call = interruptedCall(tid);
+  if (call?.error !== errno.EINTR || !endsByStop.has(call.number)) return;
+  native().syscall(callNumber("ptrace"), request.pokeUser, tid, register.rax, BigInt(-kernelErrno.ERESTARTNOHAND));
+}
+
 const message = new BigUint64Array(1);
 
 /**
@@ -93,6 +123,9 @@ export interface TraceStop {
 const waitAll = 0x4000_0000; // __WALL
 const onlyOwn = 0x2000_0000; // __WNOTHREAD: only tracees of this thread
 const withoutWaiting = 1; // WNOHANG
+const anyChange = 2 | 4; // WSTOPPED | WEXITED
+const withoutReaping = 0x0100_0000; // WNOWAIT
+const oneProcess = 1; // P_PID
 
 /** A tracee of this thread that has stopped or ended; "none yet" if all are running; "no tracees" if there are none. */
 export function nextStop(): TraceStop | "none yet" | "no tracees" {
@@ -104,6 +137,12 @@ export function stopOfOne(id: number): TraceStop | "none yet" | "no tracees" {
   const tid = native().syscall(callNumber("wait4"), id, status, waitAll | onlyOwn | withoutWaiting, null);
   if (tid > 0) return { tid, status: status[0]! };
   return tid === -errno.ECHILD ? "no tracees" : "none yet";
+}
+
+/** Whether the task with this id is a tracee of this thread. A tracee that has ended is one until a wait reports its end. */
+export function isTracee(tid: number): boolean {
+  const options = anyChange | waitAll | onlyOwn | withoutWaiting | withoutReaping;
+  return native().syscall(callNumber("waitid"), oneProcess, tid, null, options, null) !== -errno.ECHILD;
 }
 
 /** Yields the processor. */

@@ -34,6 +34,8 @@ export interface FollowingOptions {
   readonly tracer: ForkTracer;
   /** Undefined where no call is pinned. */
   readonly pinning: Pinning | undefined;
+  /** Whether the caller of the notification in the memory still waits for its answer. */
+  readonly stillWaits: () => boolean;
   /** Nothing is enforced. */
   readonly audits: boolean;
   /** Makes an event. Refuses the call, unless it `passes`. */
@@ -68,9 +70,9 @@ export class Following {
       if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
       const seized = tracer.seize(tid);
-      if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized));
+      if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized), call);
       pinning?.executes(tid);
-      if (this.#passSeized(tid, call)) tracer.awaitExecution(tid, call.data);
+      if (this.#passSeized(tid, call)) tracer.awaitExecution(caller, call.data);
       return false;
     }
     if ((traits & callTrait.executes) !== 0) pinning?.executes(tid);
@@ -109,13 +111,18 @@ export class Following {
    * must not be lost: portcullis would open objects for the child that the domain forbids.
    */
   #cannotFollow(caller: Thread | undefined, call: FollowedCall, obstacle: FollowObstacle): boolean {
-    if (!this.#options.audits || caller?.process.isRestricted === true) return this.#refuse(obstacle);
+    if (!this.#options.audits || caller?.process.isRestricted === true) return this.#refuse(obstacle, call);
     this.#options.refuse(obstacle, { passes: true });
     call.pass();
     return false;
   }
 
-  #refuse(obstacle: FollowObstacle): true {
+  /** ptrace(2) also refuses a thread that has been killed, for example by another one's execution: nothing was denied. */
+  #refuse(obstacle: FollowObstacle, call: FollowedCall): boolean {
+    if (!this.#options.stillWaits()) {
+      call.pass();
+      return false;
+    }
     this.#options.refuse(obstacle, { passes: false });
     return true;
   }

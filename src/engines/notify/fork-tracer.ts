@@ -12,6 +12,10 @@
  *
  * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
  *
+ * A call in flight belongs to a task, not to an id. A thread that executes a program gets its leader's id
+ * (fs/exec.c, de_thread(), Linux 6.12) long before the event that says so. Meanwhile any new task can get the thread's
+ * former id, and the leader, which may have made a child, disappears without a wait status.
+ *
  * | the caller's stop or end | meaning |
  * | --- | --- |
  * | an event of fork, vfork or clone | the child enters the registry |
@@ -25,7 +29,7 @@ import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
 import { signals } from "../../linux/signals.ts";
-import type { Reservation, TaskRegistry } from "./tasks.ts";
+import { isThreadOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
 
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
@@ -47,6 +51,12 @@ const outcomePatience = 5000;
 const eagerLooks = 200;
 const eagerTime = 1;
 
+/**
+ * Milliseconds between examinations of the tracees: an eighth of the time since the last stop or seizure, within these limits.
+ * A fork takes about 0.1 ms, and one in memory that never arrives takes any time.
+ */
+const pauses = { least: 0.1, most: 5 } as const;
+
 interface Followed {
   readonly tid: number;
   /** Its `struct seccomp_data`. */
@@ -64,6 +74,8 @@ interface Creation extends Followed {
 
 interface Execution extends Followed {
   readonly kind: "execution";
+  /** Its process. */
+  readonly pid: number;
 }
 
 /** A thread that was seized for a call that it does not make: it only has to be detached. */
@@ -104,6 +116,7 @@ export class ForkTracer {
   /** The time at which the tracees in `early` are killed. */
   #earlyUntil = Number.POSITIVE_INFINITY;
   #forks = 0;
+  #lastProgress = 0;
   readonly #options: ForkTracerOptions;
 
   constructor(registry: TaskRegistry, options: ForkTracerOptions) {
@@ -114,6 +127,11 @@ export class ForkTracer {
   /** Whether any task may be traced, or a reservation waits for its child. */
   get busy(): boolean {
     return this.#hasTracees || this.#unnamed.length > 0;
+  }
+
+  /** Milliseconds until the next `advance` is worthwhile, if no call comes. */
+  get pause(): number {
+    return Math.min(Math.max((performance.now() - this.#lastProgress) / 8, pauses.least), pauses.most);
   }
 
   /** Whether the outcome of an allowed fork is not known yet, except of those that take very long. */
@@ -135,6 +153,10 @@ export class ForkTracer {
   called(tid: number, call: Uint8Array): "new" | "stops" | "judged" {
     const former = this.#inFlight.get(tid);
     if (former === undefined) return "new";
+    if (!ptrace.isTracee(tid)) {
+      this.#losesId(former);
+      return "new";
+    }
     if (this.comesAgain(tid, call)) return "judged";
     this.#hasFailed(former);
     this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
@@ -148,6 +170,7 @@ export class ForkTracer {
   comesAgain(tid: number, call: Uint8Array): boolean {
     const one = this.#inFlight.get(tid);
     if (one === undefined || one.kind === "stray" || !one.isRestarted || !isSame(one.call, call)) return false;
+    if (!ptrace.isTracee(tid)) return false;
     one.isRestarted = false;
     one.until = performance.now() + patience.restarted;
     return true;
@@ -164,6 +187,7 @@ export class ForkTracer {
       result = ptrace.seize(tid, options);
     }
     if (result === 0) this.#hasTracees = true;
+    this.#lastProgress = performance.now();
     return result;
   }
 
@@ -175,10 +199,12 @@ export class ForkTracer {
     if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(tid);
   }
 
-  awaitExecution(tid: number, call: Uint8Array): void {
+  /** The seized thread's execution passes. It is not its process's leader. */
+  awaitExecution(thread: Thread, call: Uint8Array): void {
     const until = performance.now() + patience.execution;
-    this.#registry.executes(tid);
-    this.#inFlight.set(tid, { kind: "execution", tid, call, until, isRestarted: false });
+    this.#registry.executes(thread);
+    const { tid, process } = thread;
+    this.#inFlight.set(tid, { kind: "execution", tid, pid: process.pid, call, until, isRestarted: false });
   }
 
   /** The seized thread's fork is about to pass. */
@@ -231,12 +257,13 @@ export class ForkTracer {
   }
 
   #handle(tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
+    this.#lastProgress = performance.now();
     // This event comes with the id that the thread has after its execution: its leader's.
     if (stopped && event === ptrace.traceEvent.exec) {
       this.#executed(tid);
       return;
     }
-    const one = this.#inFlight.get(tid);
+    const one = this.#callerWith(tid, stopped);
     if (one !== undefined) {
       // With another signal it is a stop of the whole process (ptrace(2), Group-stop), which must continue.
       const isOwnStop = stopped && event === ptrace.traceEvent.stop && signal === signals.SIGTRAP;
@@ -257,18 +284,26 @@ export class ForkTracer {
     }
   }
 
+  /**
+   * The caller in flight whose stop or end a wait has reported. While its execution has another id, the wait can be that of a
+   * child that has the former id. The end of an executing thread is that of its process, or another thread's execution.
+   */
+  #callerWith(tid: number, stopped: boolean): InFlight | undefined {
+    const one = this.#inFlight.get(tid);
+    if (one?.kind !== "execution" || (stopped && isThreadOf(tid, one.pid) !== false)) return one;
+    this.#losesId(one);
+    return undefined;
+  }
+
   #callerStopped(one: InFlight, signal: number, event: number): void {
     const { fork, vfork, clone } = ptrace.traceEvent;
     if (event === fork || event === vfork || event === clone) {
-      const child = ptrace.eventMessage(one.tid);
-      if (one.kind !== "creation") {
-        if (child > 0) this.#expect(child); // a thread, which needs no reservation
-      } else if (child > 0) this.#commit(one.reservation, child);
-      else this.#addUnnamed(one.reservation); // the parent was killed during its stop; its child has not stopped yet
+      this.#hasMade(one, ptrace.eventMessage(one.tid));
       this.#detach(one.tid, 0);
       return;
     }
     this.#hasFailed(one);
+    if (event === ptrace.traceEvent.stop && signal === signals.SIGTRAP) ptrace.restartEndedCall(one.tid);
     // A stop for a signal holds the signal back, so the detach delivers it. All other stops are our own.
     this.#detach(one.tid, event === 0 ? signal : 0);
   }
@@ -294,12 +329,26 @@ export class ForkTracer {
     return true;
   }
 
+  /** `child` is negative if the caller was killed during its stop. */
+  #hasMade(one: InFlight, child: number): void {
+    // A child that was killed before its first stop has been reaped: its id can be another process's by now.
+    const exists = child > 0 && ptrace.isTracee(child);
+    if (one.kind !== "creation") {
+      this.#hasFailed(one);
+      if (exists) this.#expect(child); // a thread, which needs no reservation
+    } else if (exists) this.#commit(one.reservation, child);
+    else if (child > 0) this.#registry.cancel(one.reservation);
+    else this.#addUnnamed(one.reservation); // its child has not stopped yet
+  }
+
   #executed(pid: number): void {
     const former = ptrace.eventMessage(pid);
     const caller = this.#inFlight.get(former);
-    this.#inFlight.delete(former);
-    // The thread executes a program, so its earlier fork has failed.
-    if (caller?.kind === "creation") this.#registry.cancel(caller.reservation);
+    if (caller !== undefined && this.#isOfExecution(caller, pid)) {
+      this.#inFlight.delete(former);
+      // The thread executes a program, so its earlier fork has failed.
+      if (caller.kind === "creation") this.#registry.cancel(caller.reservation);
+    }
     // The former leader has ended without a wait status.
     this.#dying.delete(pid);
     const leader = this.#inFlight.get(pid);
@@ -311,10 +360,23 @@ export class ForkTracer {
     this.#detach(pid, 0);
   }
 
+  /** Whether the caller in flight has executed a program in this process, rather than got the former id of the thread that has. */
+  #isOfExecution(caller: InFlight, pid: number): boolean {
+    if (caller.kind === "execution") return caller.pid === pid;
+    return caller.tid === pid || !ptrace.isTracee(caller.tid) || this.#early.has(caller.tid);
+  }
+
   /** The call has made nothing. */
   #hasFailed(one: InFlight): void {
     if (one.kind === "creation") this.#registry.cancel(one.reservation);
-    else if (one.kind === "execution") this.#registry.notExecuted(one.tid);
+    else if (one.kind === "execution") this.#registry.notExecuted(one.tid, one.pid);
+  }
+
+  /** The caller's id is another task's by now: it executes a program, or was a leader and another thread has executed one. */
+  #losesId(one: InFlight): void {
+    this.#inFlight.delete(one.tid);
+    if (one.kind === "execution") this.#registry.losesId(one.tid, one.pid);
+    else this.#callerEnded(one);
   }
 
   #callerEnded(one: InFlight): void {
@@ -336,7 +398,10 @@ export class ForkTracer {
     this.#expect(child);
   }
 
+  /** The child exists and has not been detached, so no caller in flight has its id. */
   #expect(child: number): void {
+    const former = this.#inFlight.get(child);
+    if (former !== undefined) this.#losesId(former);
     if (this.#early.delete(child)) this.#detach(child, 0);
     else this.#expected.add(child);
   }
@@ -396,7 +461,7 @@ export class ForkTracer {
       one.until = now + patience.execution;
       if (ptrace.interrupt(one.tid) === 0) continue;
       // It may have got its leader's id already, and be about to stop for the event.
-      if (one.kind === "execution" && this.#registry.isExecuting(one.tid)) continue;
+      if (one.kind === "execution" && this.#registry.isExecuting(one.tid, one.pid)) continue;
       // It is no longer a tracee. (A leader disappears without a wait status when another thread executes.)
       this.#inFlight.delete(one.tid);
       this.#callerEnded(one);

@@ -49,8 +49,6 @@ import { startTextFilter } from "./text-filter-start.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
-/** Milliseconds between examinations of the tracees, while no call comes. */
-const traceInterval = 0.1;
 
 export interface SupervisorOptions {
   readonly policy: Pick<
@@ -210,6 +208,7 @@ export class Supervisor {
       registry: this.#registry,
       tracer: this.#tracer,
       pinning: this.#pinning,
+      stillWaits: () => notificationIsValid(listener, this.#memory.idBytes()),
       audits: policy.mode === "audit",
       refuse: (obstacle, { passes }) => {
         if (passes) this.#records.putRefusal("unseen-child", errno.EPERM, { obstacle, audit: true });
@@ -248,7 +247,7 @@ export class Supervisor {
           continue;
         }
         if (this.#tracer.busy && !isAsked()) {
-          pollFor(this.#asking, traceInterval);
+          pollFor(this.#asking, this.#tracer.pause);
           this.#advanceRooms();
           continue;
         }
@@ -674,7 +673,7 @@ export class Supervisor {
     return refused;
   }
 
-  /** Only for our tracees: they are not reaped before they are detached, so the id is still theirs. */
+  /** Only for a tracee whose end no wait has reported: the id is still its own. */
   #kill(pid: number): void {
     this.#native.syscall(callNumber("kill"), pid, signals.SIGKILL);
   }

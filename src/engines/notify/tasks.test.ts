@@ -90,17 +90,40 @@ describe.skipIf(!isBuilt())("the registry of tasks", () => {
     const thread = tasks.discover(tid, () => true);
     if (typeof thread === "string") throw new Error(thread);
     const { slot } = thread;
-    tasks.executes(tid);
+    tasks.executes(thread);
     await worker.terminate();
     expect(pollFor([epoll], 60_000)[0]).not.toBe(0);
     tasks.reap(1); // the second that was watched
     expect(tasks.find(tid)).toBeUndefined();
-    expect(tasks.isExecuting(tid)).toBe(true);
+    expect(tasks.isExecuting(tid, process.pid)).toBe(true);
     tasks.executed(tid, process.pid);
     expect(tasks.find(process.pid)?.slot).toBe(slot);
-    expect(tasks.isExecuting(tid)).toBe(false);
+    expect(tasks.isExecuting(tid, process.pid)).toBe(false);
     expect(tasks.knownThreads).toBe(1);
     expect(memory.instance.layout.scopes.thread.size).toBeGreaterThan(0);
+    close(epoll);
+  });
+
+  test("a task that gets the former id of a thread that executes has a state of its own", async () => {
+    const { tasks, epoll } = registry("thread-copied");
+    expect(adoptSelf(tasks)).toBe(true);
+    const child = spawn("sleep", ["3600"], { stdio: "ignore" });
+    await once(child, "spawn");
+    // The id of another process stands for that of the thread, which has got the leader's: no task ends in this test.
+    const former = child.pid!;
+    const thread = tasks.find(process.pid)!;
+    thread.tid = former;
+    tasks.executes(thread);
+    tasks.losesId(former, process.pid);
+    expect(tasks.commit(tasks.reserveChild(undefined), former)).toBe("process");
+    const owner = tasks.find(former)!;
+    expect(owner.slot).not.toBe(thread.slot);
+    expect(tasks.isExecuting(former, former)).toBe(false);
+    tasks.notExecuted(former, former);
+    tasks.executed(former, process.pid);
+    expect(tasks.find(process.pid)).toBe(thread);
+    expect(tasks.find(former)).toBe(owner);
+    child.kill("SIGKILL");
     close(epoll);
   });
 

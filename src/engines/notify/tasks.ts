@@ -30,6 +30,8 @@ export interface Process {
   /** The registry must not close the pidfd. */
   readonly isBorrowed: boolean;
   readonly threads: Set<Thread>;
+  /** The thread that executes a program and has lost its id: it gets the leader's, or the whole process ends. */
+  executing: Thread | undefined;
   readonly word: number;
   /** Whether a thread of it, or of an ancestor, has restricted itself by Landlock. */
   isRestricted: boolean;
@@ -79,8 +81,6 @@ export class TaskRegistry {
   readonly #epoll: number;
   readonly #threads = new Map<number, Thread>();
   readonly #processes = new Map<number, Process>();
-  /** By its former id: a thread whose descriptor has ended because the thread has got the leader's id, or has ended. */
-  readonly #executing = new Map<number, Thread>();
   readonly #watched: (Thread | Process | undefined)[] = [];
   readonly #freeWords: number[] = [];
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
@@ -275,25 +275,36 @@ export class TaskRegistry {
 
   /**
    * A thread other than the leader is about to execute a program. If its descriptor ends, its state stays until `executed` or
-   * `notExecuted`: the kernel changes the id, and so ends the descriptor, before it reports the execution
-   * (fs/exec.c, de_thread(), Linux 6.12).
+   * the end of its process: the kernel changes the id, and so ends the descriptor, before it reports the execution
+   * (fs/exec.c, de_thread(), Linux 6.12). From then on another task can get the former id.
    */
-  executes(tid: number): void {
-    const thread = this.#threads.get(tid);
-    if (thread !== undefined) thread.isExecuting = true;
+  executes(thread: Thread): void {
+    thread.isExecuting = true;
   }
 
-  /** The execution has failed, or its thread has ended. */
-  notExecuted(tid: number): void {
-    const ended = this.#executing.get(tid);
-    if (ended !== undefined) return this.#endThread(ended);
-    const thread = this.#threads.get(tid);
-    if (thread !== undefined) thread.isExecuting = false;
+  /** The execution has failed in a thread that still has its id, or all tracees have ended. */
+  notExecuted(tid: number, pid: number): void {
+    const thread = this.#executingThread(tid, pid);
+    if (thread === undefined) return;
+    if (thread.process.executing === thread) this.#endThread(thread);
+    else thread.isExecuting = false;
   }
 
-  /** Whether the thread may still execute its program. */
-  isExecuting(tid: number): boolean {
-    return this.#executing.has(tid) || this.#threads.get(tid)?.isExecuting === true;
+  /** The thread executes its program and no longer has this id. */
+  losesId(tid: number, pid: number): void {
+    const thread = this.#executingThread(tid, pid);
+    if (thread !== undefined && thread.process.executing !== thread) this.#loseId(thread);
+  }
+
+  /** Whether the thread with this former or present id may still execute its program. */
+  isExecuting(tid: number, pid: number): boolean {
+    return this.#executingThread(tid, pid) !== undefined;
+  }
+
+  #executingThread(formerTid: number, pid: number): Thread | undefined {
+    for (const thread of this.#processes.get(pid)?.threads ?? [])
+      if (thread.isExecuting && thread.tid === formerTid) return thread;
+    return undefined;
   }
 
   /**
@@ -301,7 +312,7 @@ export class TaskRegistry {
    * other threads of its process have ended.
    */
   executed(formerTid: number, pid: number): void {
-    const thread = this.#executing.get(formerTid) ?? this.#threads.get(formerTid);
+    const thread = this.#executingThread(formerTid, pid);
     if (thread === undefined || formerTid === pid) return;
     for (const other of [...thread.process.threads]) if (other !== thread) this.#endThread(other);
     this.#forget(thread);
@@ -326,7 +337,7 @@ export class TaskRegistry {
     if (!thread.isExecuting) return this.#endThread(thread);
     this.#forget(thread);
     this.#unwatch(thread);
-    this.#executing.set(thread.tid, thread);
+    thread.process.executing = thread;
   }
 
   #endProcess(process: Process): void {
@@ -340,7 +351,7 @@ export class TaskRegistry {
 
   /** The thread no longer has its id. */
   #forget(thread: Thread): void {
-    if (this.#executing.get(thread.tid) === thread) this.#executing.delete(thread.tid);
+    if (thread.process.executing === thread) thread.process.executing = undefined;
     if (this.#threads.get(thread.tid) !== thread) return;
     this.#threads.delete(thread.tid);
     this.#ended(thread.tid);
@@ -388,7 +399,9 @@ export class TaskRegistry {
       this.#slots.giveBack("process", slot);
       return undefined;
     }
-    const process: Process = { pid, slot, pidfd, isBorrowed, threads: new Set(), word, isRestricted: false };
+    const process: Process = {
+      ...{ pid, slot, pidfd, isBorrowed, threads: new Set<Thread>(), executing: undefined, word, isRestricted: false },
+    };
     this.#watched[word] = process;
     this.#processes.set(pid, process);
     return process;
@@ -421,6 +434,12 @@ export class TaskRegistry {
     this.#watched[word] = undefined;
     this.#freeWords.push(word);
   }
+}
+
+/** Whether the task with this id is a thread of the process; undefined if it does not exist or cannot be examined. */
+export function isThreadOf(tid: number, pid: number): boolean | undefined {
+  const identity: Identity = { process: 0, uid: 0, gid: 0 };
+  return readStatus(tid, identity) ? identity.process === pid : undefined;
 }
 
 /** Reads /proc/TID/status, with the ids of our own namespaces. False if the thread does not exist or is hidden. */

@@ -67,6 +67,11 @@ export class Argument {
     );
   }
 
+  /** Whether both have one size and sign. */
+  hasTypeOf(other: Argument): boolean {
+    return this.width === other.width && this.#signed === other.#signed;
+  }
+
   get isRewritten(): boolean {
     return this.#rewrites.length > 0;
   }

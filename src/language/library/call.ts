@@ -8,8 +8,18 @@ import { registerOf } from "../../linux/calls.ts";
 import { type Pointee, pointeeOf } from "../../linux/pointees.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
-import { join, type Range, unsigned64, widthRange } from "../values/ranges.ts";
-import { type ArgumentsValue, boolean, type CallValue, integer, object, text, type Value } from "../values/values.ts";
+import { fits, join, type Range, signed64, unsigned64, widthRange } from "../values/ranges.ts";
+import {
+  type ArgumentsValue,
+  boolean,
+  type CallValue,
+  type IntegerValue,
+  integer,
+  object,
+  text,
+  type Value,
+  wrappedInteger,
+} from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { Argument, type BitsTest } from "./argument.ts";
 import { choice, flags, type NamedArgument } from "./named.ts";
@@ -91,17 +101,50 @@ function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: Sour
 /** How some of the calls pass an argument. */
 interface Passing {
   readonly argument: Argument;
+  /** As the first of the calls declares it. */
+  readonly type: string;
   names: bigint;
 }
 
-export function argumentOf(c: Compilation, value: ArgumentsValue, name: string, node: SourceRange): Value {
+/** `wraps`: only the bits are used, as in `BigInt.asUintN(64, call.args.len)`. */
+export function argumentOf(
+  c: Compilation,
+  value: ArgumentsValue,
+  name: string,
+  node: SourceRange,
+  wraps = false,
+): Value {
   const known = c.knownArguments(value.names);
   let argument = known.get(name);
   if (argument === undefined) {
     argument = newArgument(c, value, name, node);
     if (argument.is !== "unknown") known.set(name, argument);
   }
-  return argument;
+  if (argument.is !== "integer" || wraps) return argument;
+  return ofOneType(c, argument, name, passingsOf(c, c.names.descriptions(value.names), name), node);
+}
+
+/** Reports an integer of calls that disagree on its sign, so that no 64-bit type holds its values. */
+function ofOneType(
+  c: Compilation,
+  argument: IntegerValue,
+  name: string,
+  passings: readonly Passing[],
+  node: SourceRange,
+): Value {
+  if (fits(argument.range)) return argument;
+  const one = (differs: (range: Range) => boolean) => {
+    const { names, type } = passings.find((passing) => differs(passing.argument.range))!;
+    return `${c.names.list(names, 1)[0]} (${type})`;
+  };
+  const signed = one((range) => range.from < 0n);
+  const unsigned = one((range) => range.to > signed64.to);
+  return c.error(
+    "P0211",
+    node,
+    `\`${name}\` is signed in ${signed} and unsigned in ${unsigned}: no 64-bit type holds both`,
+    "test the call's name first: `case`, or call.name === …; or BigInt.asUintN(64, …) if the bit pattern is meant",
+  );
 }
 
 function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: SourceRange): Value {
@@ -155,7 +198,7 @@ function passingsOf(c: Compilation, calls: readonly CallDescription[], name: str
     const argument = Argument.of(call, name, c.names.architecture);
     const bit = c.names.bit(call.name)!;
     const known = passings.find((one) => one.argument.isReadAs(argument));
-    if (known === undefined) passings.push({ argument, names: bit });
+    if (known === undefined) passings.push({ argument, type: parameterOf(call, name).type, names: bit });
     else known.names |= bit;
   }
   return passings;
@@ -174,11 +217,12 @@ function makeArgument(
 ): Value {
   const { name, parameter, pointee, node } = asked;
   const { kind } = parameter;
+  // Calls can disagree on the sign. The pattern is right even so, and `ofOneType` checks the uses of the value.
   const value = () =>
-    integer(
+    wrappedInteger(
       choose(c, passings, ({ argument }) => argument.value()),
       passings.map(({ argument }) => argument.range).reduce((a, b): Range => join(a, b)),
-      `\`${name}\` is ${article(parameter.type)} ${parameter.type}${partUsed(passings)}`,
+      `\`${name}\` is ${typesOf(passings)}${partUsed(passings)}`,
     );
   switch (kind.is) {
     case "integer":
@@ -199,11 +243,19 @@ function makeArgument(
         set: kind.set,
         width: Math.max(...passings.map(({ argument }) => argument.width)),
         ask: (make) => ask(c, passings, make),
-        value,
+        value: () => ofOneType(c, value(), name, passings, node),
       };
       return kind.is === "flags" ? flags(c, named) : choice(c, named);
     }
   }
+}
+
+/** For a message: the declared types that differ in size or sign, each with its article. */
+function typesOf(passings: readonly Passing[]): string {
+  const types = passings.filter(
+    ({ argument }, index) => passings.findIndex((other) => other.argument.hasTypeOf(argument)) === index,
+  );
+  return types.map(({ type }) => `${article(type)} ${type}`).join(" or ");
 }
 
 /** For a message: the part of a declared type that the kernel uses. */

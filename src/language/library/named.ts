@@ -12,7 +12,6 @@ import {
   boolean,
   constantString,
   describe,
-  type IntegerValue,
   object,
   unknown,
   type Value,
@@ -28,7 +27,7 @@ export interface NamedArgument {
   /** Tests the bits that the kernel uses. */
   readonly ask: (make: (test: BitsTest) => BooleanExpression) => BooleanExpression;
   /** The value as the kernel reads it; most policies ask for names only. */
-  readonly value: () => IntegerValue;
+  readonly value: () => Value;
 }
 
 interface Meaning {

@@ -291,6 +291,12 @@ export function wrappingInteger(c: Compilation, node: Node): Value {
     if (value === undefined) return unknown;
     return node.operator === "-" ? negate(c, value, node, true) : invert(c, value, node, true);
   }
+  if (node.type === "MemberExpression") {
+    c.bounds.enter(node);
+    const value = member(c, node, true);
+    c.bounds.leave();
+    return value;
+  }
   return evaluate(c, node);
 }
 

@@ -8,7 +8,7 @@ import { integerKey, orderKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
 import * as ranges from "../values/ranges.ts";
 import { printInteger, printRange, type Range } from "../values/ranges.ts";
-import { constantInteger, type IntegerValue, integer, unknown, type Value } from "../values/values.ts";
+import { constantInteger, type IntegerValue, integer, unknown, type Value, wrappedInteger } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
 /** The operators on two bigints, except comparisons. */
@@ -45,10 +45,11 @@ export function arithmetic(
   const range = one === undefined || other === undefined ? shape.range : ranges.exactly(exact(operator, one, other));
   if (!ranges.fits(range) && !wraps)
     return outOfRange(c, resultNames[operator] ?? "result", range, node, operator, left, right);
+  const make = wraps ? wrappedInteger : integer;
   if (one !== undefined && other !== undefined) {
-    return { ...integer(ir.constant(range.from), range), ...variable };
+    return { ...make(ir.constant(range.from), range), ...variable };
   }
-  return { ...integer(ir.binary(operation, left.expression, right.expression), range), ...variable };
+  return { ...make(ir.binary(operation, left.expression, right.expression), range), ...variable };
 }
 
 /** The result for two constants; the operator and its right side are already checked. */
@@ -203,14 +204,14 @@ function mixedSigns(c: Compilation, node: SourceRange): void {
 export function negate(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
   const range = ranges.negate(c.rangeOf(value));
   if (!ranges.fits(range) && !wraps) return tooLarge(c, node, range, "test it first, which narrows its range");
-  return ofOne(value, range, () => ir.binary("subtract", ir.constant(0n), value.expression));
+  return ofOne(value, range, wraps, () => ir.binary("subtract", ir.constant(0n), value.expression));
 }
 
 export function invert(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
   const range = ranges.complement(c.rangeOf(value));
   if (!ranges.fits(range) && !wraps)
     return tooLarge(c, node, range, "BigInt.asUintN(64, ~BigInt.asIntN(64, …)) inverts 64 bits");
-  return ofOne(value, range, () => ir.binary("xor", value.expression, ir.constant(-1n)));
+  return ofOne(value, range, wraps, () => ir.binary("xor", value.expression, ir.constant(-1n)));
 }
 
 function tooLarge(c: Compilation, node: SourceRange, range: Range, remedy: string): Value {
@@ -218,9 +219,10 @@ function tooLarge(c: Compilation, node: SourceRange, range: Range, remedy: strin
 }
 
 /** The result of an operation with one operand. */
-function ofOne(value: IntegerValue, range: Range, expression: () => IntegerExpression): Value {
+function ofOne(value: IntegerValue, range: Range, wraps: boolean, expression: () => IntegerExpression): Value {
+  const make = wraps ? wrappedInteger : integer;
   const result = constantInteger(value) === undefined ? expression() : ir.constant(range.from);
-  return { ...integer(result, range), ...(value.variable ? { variable: true as const } : {}) };
+  return { ...make(result, range), ...(value.variable ? { variable: true as const } : {}) };
 }
 
 /** `BigInt.asUintN` and `asIntN`. The operand may wrap, so sums of two 64-bit values are permitted inside. */

@@ -9,13 +9,14 @@ import { constantString, describe, unknown, type Value } from "../values/values.
 import type { Compilation } from "../walk/compilation.ts";
 import { listMember } from "./lists.ts";
 
-export function member(c: Compilation, node: MemberExpression): Value {
+/** `wraps`: only the bits of the member are used (`argumentOf`). */
+export function member(c: Compilation, node: MemberExpression, wraps = false): Value {
   const value = c.walker.evaluate(node.object);
   if (node.optional) {
     return c.error("P0309", node, "the language has no null", "leave out `?`");
   }
   if (node.property.type === "PrivateIdentifier") return c.error("P0309", node.property, "the language has no classes");
-  if (!node.computed) return memberOf(c, value, node.property.name, node.property);
+  if (!node.computed) return memberOf(c, value, node.property.name, node.property, wraps);
   if (value.is === "arguments") {
     const explained = explainIndexedArgument(c, value, node);
     if (explained !== undefined) return explained;
@@ -41,14 +42,14 @@ const writtenMessages: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
-export function memberOf(c: Compilation, value: Value, name: string, node: SourceRange): Value {
+export function memberOf(c: Compilation, value: Value, name: string, node: SourceRange, wraps = false): Value {
   switch (value.is) {
     case "unknown":
       return unknown;
     case "call":
       return callMember(c, value, name, node) ?? noMember(c, value, name, node, callMembers);
     case "arguments":
-      return argumentOf(c, value, name, node);
+      return argumentOf(c, value, name, node, wraps);
     case "object": {
       const found = value.members.get(name);
       if (found !== undefined) return typeof found === "function" ? found() : found;

@@ -10,7 +10,7 @@ import type { OciPart } from "../oci/lower.ts";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import * as ir from "./ir.ts";
-import { exactly, type Range } from "./ranges.ts";
+import { exactly, fits, printRange, type Range } from "./ranges.ts";
 import type { LexicalScope } from "./scope.ts";
 
 export type Value =
@@ -170,7 +170,14 @@ export interface UnknownValue {
 export const unknown: UnknownValue = { is: "unknown" };
 export const nothing: VoidValue = { is: "void" };
 
+/** An integer that one 64-bit type holds. Comparisons and divisions rely on it. */
 export function integer(expression: IntegerExpression, range: Range, described?: string): IntegerValue {
+  if (!fits(range)) throw new Error(`no 64-bit type holds ${printRange(range)}`);
+  return wrappedInteger(expression, range, described);
+}
+
+/** An operand of `BigInt.asUintN` or `asIntN`: its low 64 bits are right, and its range may exceed every type. */
+export function wrappedInteger(expression: IntegerExpression, range: Range, described?: string): IntegerValue {
   return described === undefined
     ? { is: "integer", expression, range }
     : { is: "integer", expression, range, described };

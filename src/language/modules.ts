@@ -12,8 +12,9 @@ import type {
 } from "oxc-parser";
 import { nearestName } from "../diagnostics/suggest.ts";
 import { packageFile } from "../linux/package.ts";
+import { announce } from "./lower/announcements.ts";
 import { reportModuleVariable } from "./lower/assignments.ts";
-import { announce, statement } from "./lower/statements.ts";
+import { statement } from "./lower/statements.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 import { parsePolicyText } from "./source/parse.ts";
 import type { FileStore } from "./source/store.ts";

@@ -176,6 +176,7 @@ const cases: readonly Case[] = [
   ["P0317", "return log;", "", "return allow; return log;"],
   ["P0319", "now()", "const t = now();", "return t > 1n ? allow : log;"],
   ["P0320", "later", "const x = later;\nconst later = 1n;", "return call.number > x ? allow : log;"],
+  ["P0320", "later", "const x = later;\nconst [later] = [1n];", "return call.number > x ? allow : log;"],
   // State
   ["P0401", '"one"', 'const p = perTree.phases(["one", "two"]);', 'p.enter("one"); return allow;'],
   ["P0403", "log", "const s = perTree.set({ capacity: 4n, full: log });", "s.add(1n); return allow;"],

@@ -134,7 +134,8 @@ return allow;`;
 
 it("an argument of several types has all of them in messages", () => {
   const message = (set: string) =>
-    diagnosticsOf(`if (calls(${set}).has(call) && call.args.fd > 0x1_0000_0000n) return log; return allow;`)[0]!.message;
+    diagnosticsOf(`if (calls(${set}).has(call) && call.args.fd > 0x1_0000_0000n) return log; return allow;`)[0]!
+      .message;
   const rest = "−2147483648 … 4294967295, and 4294967296 lies outside";
   expect(message('"bind", "close"')).toBe(`never true: \`fd\` is an int or an unsigned int, ${rest}`);
   expect(message('"close", "bind", "listen", "fchdir"')).toBe(

@@ -7,15 +7,7 @@ import type { BooleanExpression } from "../../ir/program.ts";
 import { nameSet } from "../../linux/flags.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
-import {
-  type BuiltinCall,
-  boolean,
-  constantString,
-  describe,
-  object,
-  unknown,
-  type Value,
-} from "../values/values.ts";
+import { type BuiltinCall, boolean, constantString, describe, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { BitsTest } from "./argument.ts";
 

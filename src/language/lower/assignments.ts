@@ -8,6 +8,7 @@ import { resolveType } from "../values/declared-types.ts";
 import type { Variable } from "../values/scope.ts";
 import { describe, integerConstant, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { reportEarlyUse } from "./announcements.ts";
 import { arithmetic, arithmeticOperators } from "./integers.ts";
 import { identifier } from "./names.ts";
 import { asInteger, integers } from "./operands.ts";
@@ -75,6 +76,10 @@ function assignable(
     return undefined;
   }
   if (variable.kind !== "let") {
+    if (variable.kind === "const" && variable.value === undefined) {
+      if (c.flow.live === "live") reportEarlyUse(c, variable, node);
+      return undefined;
+    }
     c.error(
       "P0316",
       node,

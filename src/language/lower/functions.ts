@@ -8,6 +8,7 @@ import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type 
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";
 import type { ApplyOptions, PlacedValue } from "../walk/walker.ts";
+import { announcePattern } from "./announcements.ts";
 import { bind, resultType } from "./bindings.ts";
 import { inOrder } from "./stable.ts";
 import { body, returnValue } from "./statements.ts";
@@ -20,14 +21,21 @@ export function functionValue(c: Compilation, node: ArrowFunctionExpression | Fu
     return c.error("P0309", node.typeParameters, "the language has no type parameters", "write the types out");
   }
   if (node.body === null) return c.error("P0309", node, "a function without a body", "write its body: { return … }");
+  // A function expression's own name is visible in itself only.
+  const own = node.type === "FunctionExpression" && node.id !== null ? new LexicalScope(c.scope, c.file) : undefined;
   const made: FunctionValue = {
     is: "function",
     node,
-    scope: c.scope,
+    scope: own ?? c.scope,
     file: c.file,
     name: node.id?.name ?? name,
     time: c.time,
   };
+  if (own !== undefined) {
+    const { file, time } = c;
+    const { id } = node as FunctionNode;
+    own.declare({ name: id!.name, kind: "function", file, at: id!, time, ofModule: false, value: made });
+  }
   if (!c.findings.functions.has(node)) c.findings.functions.set(node, made);
   return made;
 }
@@ -159,8 +167,11 @@ export function apply(
       }
       return check(c.walker.evaluate(fn.node.body as Expression), fn.node.body as SourceRange);
     }
+    // A default may contain a function, which sees the parameters and not the variables of the body.
+    if (hasDefaults(fn)) c.scope = new LexicalScope(inner, fn.file, inner);
+    const own = c.scope;
     const result = body(c, fn.node.body, { check, tail, expects, name });
-    c.leaveScope(inner, fn.node.body);
+    c.leaveScope(own, fn.node.body);
     return result;
   } finally {
     c.callStack.pop();
@@ -172,6 +183,22 @@ export function apply(
   }
 }
 
+function hasDefaults(fn: FunctionValue): boolean {
+  return fn.node.params.some((one) => one.type === "AssignmentPattern");
+}
+
+/** A default sees all parameters, and reads only those before it. */
+function announceParameters(c: Compilation, fn: FunctionValue, inner: LexicalScope<Value>): void {
+  const { file, scope } = c;
+  c.file = fn.file;
+  c.scope = inner;
+  for (const one of fn.node.params) {
+    if (one.type !== "RestElement" && one.type !== "TSParameterProperty") announcePattern(c, one);
+  }
+  c.scope = scope;
+  c.file = file;
+}
+
 function bindParameters(
   c: Compilation,
   fn: FunctionValue,
@@ -181,6 +208,7 @@ function bindParameters(
   contextual: boolean,
 ): void {
   const { file, scope } = c;
+  if (hasDefaults(fn)) announceParameters(c, fn, inner);
   for (const [index, parameter] of fn.node.params.entries()) {
     if (parameter.type === "RestElement" || parameter.type === "TSParameterProperty") {
       c.reporter.report(

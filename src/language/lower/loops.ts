@@ -18,6 +18,7 @@ import type { Value } from "../values/values.ts";
 import { constantBoolean, describe } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { JumpTarget } from "../walk/flow.ts";
+import { announceVariables } from "./announcements.ts";
 import { bind, declare } from "./bindings.ts";
 import { condition } from "./conditions.ts";
 import { switchStatement } from "./switches.ts";
@@ -50,12 +51,16 @@ export function loop(c: Compilation, node: Loop, name: string | undefined, walk:
 
 function forOf(c: Compilation, node: ForOfStatement, name: string | undefined, walk: Walk): void {
   const { scope } = c;
+  // The list is evaluated in the scope of the loop's variable: `for (const x of x)` reads no outer `x`.
+  c.scope = new LexicalScope(scope, c.file);
+  if (node.left.type === "VariableDeclaration") announceVariables(c, node.left);
   const list = c.walker.evaluate(node.right);
+  if (list.is !== "list") once(c, node.body, walk);
+  c.scope = scope;
   if (node.await || node.left.type !== "VariableDeclaration" || node.left.declarations.length !== 1) {
     c.error("P0309", node, "a loop over a list is written `for (const one of list)`");
     return;
   }
-  if (list.is !== "list") once(c, node.body, walk);
   if (list.is === "unknown") return;
   if (list.is !== "list") {
     c.error(
@@ -91,8 +96,10 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
   const head = new LexicalScope(scope, c.file);
   c.scope = head;
   try {
-    if (node.init?.type === "VariableDeclaration") walk(c, node.init);
-    else if (node.init !== null) c.walker.evaluate(node.init);
+    if (node.init?.type === "VariableDeclaration") {
+      announceVariables(c, node.init);
+      walk(c, node.init);
+    } else if (node.init !== null) c.walker.evaluate(node.init);
     if (node.test === null) {
       c.error("P0303", node, "this loop has no bound", "`for (let i = 0n; i < 8n; i++)`");
       return;
@@ -100,9 +107,10 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
     const { test, update, body } = node;
     let first = true;
     unroll(c, node, name, () => {
-      // Each round has its own variables, as in JavaScript: a closure captures those of its round.
+      // Each round has its own variables, as in JavaScript: a closure captures those of its round, and one in the
+      // loop's head those before the first round.
+      nextRound(c, scope, node);
       if (!first) {
-        nextRound(c, scope, node);
         if (update !== null && c.walker.evaluate(update).is === "unknown" && c.flow.live === "live") {
           c.flow.uncertain = true;
           return undefined;

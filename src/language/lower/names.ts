@@ -6,6 +6,7 @@ import type { Range as SourceRange } from "../source/file.ts";
 import type { Variable } from "../values/scope.ts";
 import { unknown, type Value, verdict } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { reportEarlyUse } from "./announcements.ts";
 
 /** Globals of JavaScript, for a better message than "unknown name". */
 const javascript = new Set(
@@ -65,11 +66,7 @@ function read(c: Compilation, variable: Variable<Value>, node: SourceRange): Val
   const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
   if (value === undefined) {
     if (c.flow.live !== "live") return unknown;
-    return c.error("P0320", node, `\`${variable.name}\` is used before its declaration`, undefined, {
-      file: variable.file,
-      node: variable.at,
-      message: "declared here",
-    });
+    return reportEarlyUse(c, variable, node);
   }
   // A named verdict is located where the name is used: that line decides.
   if (value.is === "verdict" && value.expression.kind === "verdict" && variable.kind !== "let") {

@@ -16,7 +16,8 @@ import { LexicalScope } from "../values/scope.ts";
 import { nothing, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";
-import { bind, declare } from "./bindings.ts";
+import { announce } from "./announcements.ts";
+import { bind } from "./bindings.ts";
 import { bothBranches, condition, decidedBranch } from "./conditions.ts";
 import { jump, labelled, loop } from "./loops.ts";
 import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
@@ -117,35 +118,6 @@ function statements(c: Compilation, list: readonly (Statement | Directive)[]): v
       return;
     }
     statement(c, node);
-  }
-}
-
-/** Functions are visible from the start of their block, other names from their declaration. */
-export function announce(c: Compilation, list: readonly (Statement | Directive)[]): void {
-  for (let at = 0; at < list.length; at++) {
-    const outer = list[at]!;
-    const node =
-      outer.type === "ExportNamedDeclaration" && outer.declaration !== null ? outer.declaration : (outer as Statement);
-    if (node.type === "FunctionDeclaration" && node.id !== null) {
-      declare(c, node.id.name, node.id, "function", c.walker.functionValue(node, node.id.name));
-    } else if (node.type === "VariableDeclaration") {
-      for (const { id } of node.declarations) {
-        if (id.type !== "Identifier") continue;
-        c.scope.announce({
-          name: id.name,
-          kind: "const",
-          file: c.file,
-          at: id,
-          time: c.time,
-          ofModule: false,
-          value: undefined,
-        });
-      }
-    } else if (node.type === "TSInterfaceDeclaration" || node.type === "TSTypeAliasDeclaration") {
-      if (!c.scope.declareType(node.id.name, { node, scope: c.scope, file: c.file })) {
-        c.error("P0109", node.id, `the type \`${node.id.name}\` is declared twice`, "give it another name");
-      }
-    }
   }
 }
 

@@ -3,6 +3,7 @@
 import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "oxc-parser";
 import { normalise } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
+import type { Range as SourceRange } from "../source/file.ts";
 import { both, either, type Facts, noFacts } from "../values/facts.ts";
 import { LexicalScope } from "../values/scope.ts";
 import {
@@ -17,6 +18,7 @@ import {
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Branch, JumpTarget } from "../walk/flow.ts";
+import { announceName, declaredNames } from "./announcements.ts";
 import { comparison } from "./comparisons.ts";
 import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
 
@@ -37,9 +39,12 @@ export function switchStatement(
 ): void {
   const given = stable(c, c.walker.evaluate(node.discriminant));
   const subject = isLeftOpen(c, given) ? refuseOpen(c, node.discriminant) : given;
+  reportRedeclarations(c, node);
   if (subject.is !== "string" && subject.is !== "integer") {
     for (const one of node.cases) {
-      c.branch({ ...noFacts, impossible: true }, () => walkAll(c, withoutLastBreak(one.consequent, name)));
+      c.branch({ ...noFacts, impossible: true }, () =>
+        inBlock(c, node, one.consequent, () => walkAll(c, withoutLastBreak(one.consequent, name))),
+      );
     }
     c.flow.uncertain = true;
     if (subject.is !== "unknown") {
@@ -53,7 +58,7 @@ export function switchStatement(
     return;
   }
   const target: JumpTarget = { name, breakLabel: c.builder.label(), breaks: [], continues: undefined };
-  const arms = collect(c, node, subject);
+  const arms = inBlock(c, node, [], () => collect(c, node, subject));
   c.block(
     target.breakLabel,
     () => {
@@ -66,6 +71,55 @@ export function switchStatement(
     },
     () => target.breaks,
   );
+}
+
+/**
+ * Runs `run` in a scope of the switch's block. In JavaScript the block is one scope. Here each arm has its own, because
+ * no arm continues in the next one; the names of the others are announced in it, because they hide outer ones.
+ */
+function inBlock<T>(c: Compilation, node: SwitchStatement, own: readonly Statement[], run: () => T): T {
+  const { scope } = c;
+  c.scope = new LexicalScope(scope, c.file);
+  try {
+    for (const [list, names] of namesByCase(node)) {
+      if (list !== own) for (const { name, at, kind } of names) announceName(c, name, at, kind);
+    }
+    return run();
+  } finally {
+    c.scope = scope;
+  }
+}
+
+type NamesOfCase = readonly [list: readonly Statement[], names: ReturnType<typeof declaredNames>];
+
+const namesBySwitch = new WeakMap<SwitchStatement, readonly NamesOfCase[]>();
+
+/** The cases that declare names; few do. */
+function namesByCase(node: SwitchStatement): readonly NamesOfCase[] {
+  const known = namesBySwitch.get(node);
+  if (known !== undefined) return known;
+  const made = node.cases
+    .map(({ consequent }): NamesOfCase => [consequent, declaredNames(consequent)])
+    .filter(([, names]) => names.length > 0);
+  namesBySwitch.set(node, made);
+  return made;
+}
+
+/** Reports names that two cases declare: their block is one scope. */
+function reportRedeclarations(c: Compilation, node: SwitchStatement): void {
+  const earlier = new Map<string, SourceRange>();
+  for (const [, own] of namesByCase(node)) {
+    for (const { name, at } of own) {
+      const first = earlier.get(name);
+      if (first === undefined) continue;
+      c.error("P0109", at, `\`${name}\` is declared twice`, "give it another name, or put each case in braces", {
+        file: c.file,
+        node: first,
+        message: "first declared here: the cases of a switch are one block",
+      });
+    }
+    for (const { name, at } of own) earlier.set(name, at);
+  }
 }
 
 function collect(c: Compilation, node: SwitchStatement, subject: StringValue | IntegerValue): Arm[] {
@@ -155,14 +209,10 @@ function walkArms(
   const ends: (Branch & { readonly arm: Arm | undefined })[] = [];
   for (const [index, arm] of arms.entries()) {
     const end = c.branch(arm.isDefault ? defaultFacts(arm, none) : armFacts(arm), () => {
-      const { scope } = c;
-      c.scope = new LexicalScope(scope, c.file);
-      try {
+      inBlock(c, node, arm.body, () => {
         walkAll(c, withoutLastBreak(arm.body, target.name));
         c.leaveScope(c.scope, arm.node);
-      } finally {
-        c.scope = scope;
-      }
+      });
       const breaks = endsInBreak(arm.body, target.name);
       if (c.flow.live !== "ended" && !breaks && index < arms.length - 1) {
         const after = arms[index + 1]!.node;

@@ -27,22 +27,25 @@ export interface TypeSource<V> {
 export class LexicalScope<V> {
   readonly parent: LexicalScope<V> | undefined;
   readonly file: SourceFile;
+  /** The scope of a function's parameters, for that of its body, which must not declare their names again. */
+  private readonly head: LexicalScope<V> | undefined;
   // Most blocks declare nothing, so the maps are created on demand.
   private variables: Map<string, Variable<V>> | undefined;
   /** Declared later in this block: visible from its start, without a value. */
   private pending: Map<string, Variable<V>> | undefined;
   private types: Map<string, TypeSource<V> | { readonly builtin: string }> | undefined;
 
-  constructor(parent: LexicalScope<V> | undefined, file: SourceFile) {
+  constructor(parent: LexicalScope<V> | undefined, file: SourceFile, head?: LexicalScope<V>) {
     this.parent = parent;
     this.file = file;
+    this.head = head;
   }
 
   /** Returns the earlier variable of this name in this scope, if there is one: redeclaration is an error. */
   declare(variable: Variable<V>): Variable<V> | undefined {
     this.pending?.delete(variable.name);
     this.variables ??= new Map();
-    const earlier = this.variables.get(variable.name);
+    const earlier = this.variables.get(variable.name) ?? this.head?.own(variable.name);
     if (earlier === undefined) this.variables.set(variable.name, variable);
     return earlier;
   }

@@ -15,7 +15,7 @@ import { compileMatcher } from "../patterns/automaton.ts";
 import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
-import { defaultName, type Module, Modules } from "./modules.ts";
+import { exportOf, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
 import type { OciHost } from "./oci/profile.ts";
 import { admissionOf, clone3Refusal, refusesClone3, withoutClone3 } from "./program/admission.ts";
@@ -208,13 +208,16 @@ function hasAutomata(c: Compilation, { files, observations, words }: Program): b
 }
 
 function policyOf(c: Compilation, module: Module): PolicyValue | undefined {
-  const value = module.scope.own(defaultName)?.value;
+  const exported = exportOf(module, "default");
+  const value = exported?.value;
+  // The export of a name that the module does not declare is reported already.
+  if (exported === undefined && module.exports.has("default") && c.reporter.failed) return undefined;
   if (value?.is === "policy") return value;
   if (value === undefined || value.is !== "unknown") {
     c.reporter.report(
       "P0312",
       value === undefined ? "this module exports no policy" : "this module's default export is not a policy",
-      { file: module.file, node: module.scope.own(defaultName)?.at ?? { start: 0, end: 1 } },
+      { file: module.file, node: exported?.file === module.file ? exported.at : { start: 0, end: 1 } },
       "export default policy((call) => …)",
     );
   }

@@ -42,7 +42,7 @@ interface ExportedName {
 }
 
 /** The name of the default export in the module's scope. */
-export const defaultName = "*default*";
+const defaultName = "*default*";
 
 const mostModules = 256;
 const deepestImports = 64;
@@ -341,7 +341,7 @@ export class Modules {
       return;
     }
     if (target === "library") return this.bindLibrary(module, specifier, name, node);
-    const found = this.resolveExport(target, name);
+    const found = resolveExport(target, name);
     if (found === undefined) {
       this.notExported(target, specifier, name);
       return this.bindUnknown(module, local.name, specifier);
@@ -399,13 +399,6 @@ export class Modules {
   private bindUnknown(module: Module, name: string, at: SourceRange): void {
     module.scope.alias(name, { ...this.plain(module, name, at), value: unknown });
     module.scope.declareType(name, { builtin: "CallTable" });
-  }
-
-  private resolveExport(module: Module, name: string): { module: Module; local: string } | undefined {
-    const found = module.exports.get(name);
-    if (found === undefined) return undefined;
-    if (found.from === undefined) return { module, local: found.local };
-    return this.resolveExport(found.from, found.local);
   }
 
   private notExported(target: Module, node: SourceRange, name: string): void {
@@ -486,6 +479,19 @@ export class Modules {
     }
     return resolve(dirname(module.file.path), specifier);
   }
+}
+
+/** The variable that a module exports under a name, its own or that of a module from which it exports. */
+export function exportOf(module: Module, name: string): Variable<Value> | undefined {
+  const found = resolveExport(module, name);
+  return found?.module.scope.own(found.local);
+}
+
+function resolveExport(module: Module, name: string): { module: Module; local: string } | undefined {
+  const found = module.exports.get(name);
+  if (found === undefined) return undefined;
+  if (found.from === undefined) return { module, local: found.local };
+  return resolveExport(found.from, found.local);
 }
 
 type Target = Module | "library" | "json" | undefined;

@@ -478,6 +478,26 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
     state,
     'if (!calls("read", "write").has(call)) return allow; switch (call.name) { case "read": return deny("EIO"); case "write": return log; }',
   ],
+  [
+    "exhaustive-architecture",
+    "",
+    'if (call.number < 9n) return log; switch (call.architecture) { case "x86_64": return deny("EIO"); case "aarch64": return allow; }',
+  ],
+  [
+    "exhaustive-constant",
+    'function f(mode: "a" | "b" | "c"): bigint { switch (mode) { case "a": return 1n; case "b": case "c": return 3n; } }',
+    'return call.number === f("a") ? log : call.number === f("c") ? deny("EIO") : allow;',
+  ],
+  [
+    "spread-override",
+    "const base = { low: 1n, high: 5n }; const o = { ...base, low: 3n, ...{ high: 9n } };",
+    'return call.number >= o.low && call.number <= o.high ? deny("EPERM") : allow;',
+  ],
+  [
+    "includes-parameter",
+    'const p = parameter.integer("p", { default: 70_000n, from: 0n, to: 100_000n });',
+    'if (call.name !== "chmod") return allow; return [p].includes(call.args.mode) ? deny("EPERM") : [p, 9n].includes(call.args.mode) ? log : [9n].includes(p) ? trap() : allow;',
+  ],
 ];
 
 /**

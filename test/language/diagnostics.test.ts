@@ -121,6 +121,19 @@ const cases: readonly Case[] = [
     "function f(n: bigint): bigint { return n; }",
     "return f(1n, 2n) === call.number ? allow : log;",
   ],
+  ["P0212", "i", "", "return [1n, 2n].some((x, i) => x === call.number) ? allow : log;"],
+  [
+    "P0109",
+    "a",
+    "const b = { a: 1n };\nconst o = { a: 2n, ...b, a: 3n };",
+    "return call.number === o.a ? allow : log;",
+  ],
+  [
+    "P0305",
+    "}",
+    'function f(mode: "a" | "b"): bigint { switch (mode) { case "a": return 1n; } }',
+    'return call.number === f("b") ? allow : log;',
+  ],
   ["P0213", "-1n", "const c = perTree.counter(-1n);", "return c.get() > 1n ? allow : log;"],
   [
     "P0213",

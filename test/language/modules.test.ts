@@ -73,6 +73,26 @@ export default policy((call) => (call.number === 9n ? deny("EIO") : allow));`,
     expect(overridden.codes).toEqual([]);
   });
 
+  it("export their policy by default in each form", () => {
+    const named = `${top}const p = policy((call) => (call.number > 3n ? allow : deny("EPERM")));\nexport { p as default };\n`;
+    const again = 'export { default } from "./lib.ts";\n';
+    for (const files of [
+      { "main.ts": named },
+      { "main.ts": again, "lib.ts": named },
+      { "main.ts": again, "lib.ts": plain },
+      { "main.ts": 'export { p as default } from "./lib.ts";\n', "lib.ts": `${named}export { p };\n` },
+      { "main.ts": `${top}import p from "./lib.ts";\nexport { p as default };\n`, "lib.ts": again, "other.ts": plain },
+    ]) {
+      const other = files["lib.ts"] === again ? { ...files, "lib.ts": again.replace("lib", "other") } : files;
+      const { codes, program } = load(other);
+      expect(codes).toEqual([]);
+      expect(program!.verdicts.some((one) => one.action === "deny")).toBe(true);
+    }
+    expect(load({ "main.ts": `${top}const n = 1n;\nexport { n as default };\n` }).codes).toEqual(["P0312"]);
+    expect(load({ "main.ts": "type T = bigint;\nexport { type T as default };\n" }).codes).toEqual(["P0312"]);
+    expect(load({ "main.ts": "export { n as default };\n" }).codes).toEqual(["P0105"]);
+  });
+
   it("import the package's own policies", () => {
     const { codes, program } = load({
       "main.ts": `${top}import once from "portcullis/policies/exec-once.ts";\nexport default policy({ extends: [once] }, () => allow);`,

@@ -203,6 +203,8 @@ const longestList = 65_536;
 
 function objectLiteral(c: Compilation, node: ObjectExpression): Value {
   const members = new Map<string, Value>();
+  // A member that is written out replaces one that was spread before it.
+  const written = new Set<string>();
   for (const property of node.properties) {
     if (property.type === "SpreadElement") {
       const spread = evaluate(c, property.argument);
@@ -222,8 +224,10 @@ function objectLiteral(c: Compilation, node: ObjectExpression): Value {
       c.error("P0309", property, "a member of an object is written `name: value`", undefined);
       continue;
     }
-    if (members.has(name))
+    if (written.has(name)) {
       c.error("P0109", property.key, `\`${name}\` is listed twice in this object`, "leave one out");
+    }
+    written.add(name);
     members.set(name, stable(c, evaluate(c, property.value)));
   }
   return object("", members);

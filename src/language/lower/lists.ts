@@ -37,21 +37,26 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
   if (rest.length > 0) return c.error("P0212", rest[0]!.node, "`.includes` takes one value");
   const { value, node } = given;
   const integers = list.elements.map(constantInteger);
+  // Other settings of a parameter may decide otherwise.
+  const ofParameter = list.elements.some((one) => one.is === "integer" && one.variable);
   if (value.is === "integer" && integers.every((one) => one !== undefined)) {
     const range = c.rangeOf(value);
     const possible = (integers as bigint[]).filter((one) => range.from <= one && one <= range.to);
     const constant = constantInteger(value);
-    if (constant !== undefined) return boolean(possible.includes(constant) ? ir.always : ir.never);
-    if (possible.length === 0 && list.elements.length > 0) {
+    const variable = value.variable || ofParameter ? { variable: true as const } : {};
+    if (constant !== undefined) {
+      return { ...boolean(possible.includes(constant) ? ir.always : ir.never), ...variable };
+    }
+    if (possible.length === 0 && list.elements.length > 0 && !variable.variable) {
       c.noteComparison(call.node, "never", () => ({
         message: `${value.described ?? "this is"} ${ranges.printRange(range)}, and no element of the list is`,
       }));
     }
     // The possible elements fit the value's 64-bit type, so a comparison of patterns is exact.
     const test = ir.oneOf(value.expression, possible);
-    if (possible.length === 0) return boolean(test);
+    if (possible.length === 0) return { ...boolean(test), ...variable };
     const all: ranges.Range = { from: possible.reduce(smaller), to: possible.reduce(larger) };
-    return boolean(test, rangeFactOf(value, all));
+    return { ...boolean(test, rangeFactOf(value, all)), ...variable };
   }
   const whole: Value = chain(
     c,
@@ -87,6 +92,15 @@ function quantify(c: Compilation, list: ListValue, name: "some" | "every", call:
   const { value, node } = given;
   if (value.is !== "function") {
     return c.error("P0207", node, `\`.${name}\` takes a function, not ${describe(value)}`, "(one) => …");
+  }
+  const extra = value.node.params[1];
+  if (extra !== undefined && extra.type !== "AssignmentPattern") {
+    return c.error(
+      "P0212",
+      extra,
+      `\`.${name}\` gives its function one element, and no index: the language has no numbers`,
+      "(one) => …, or a `let` that counts in a loop",
+    );
   }
   const parts = list.elements.map((element) => ({
     node: call.node,

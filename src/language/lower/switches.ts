@@ -31,6 +31,9 @@ interface Arm {
   readonly body: readonly Statement[];
 }
 
+/** The labels of all cases, as texts. */
+type Labels = ReadonlyMap<string, Expression>;
+
 export function switchStatement(
   c: Compilation,
   node: SwitchStatement,
@@ -58,13 +61,13 @@ export function switchStatement(
     return;
   }
   const target: JumpTarget = { name, breakLabel: c.builder.label(), breaks: [], continues: undefined };
-  const arms = inBlock(c, node, [], () => collect(c, node, subject));
+  const { arms, labels } = inBlock(c, node, [], () => collect(c, node, subject));
   c.block(
     target.breakLabel,
     () => {
       c.jumps.push(target);
       try {
-        walkArms(c, node, subject, arms, target, walkAll);
+        walkArms(c, node, subject, arms, labels, target, walkAll);
       } finally {
         c.jumps.pop();
       }
@@ -122,7 +125,11 @@ function reportRedeclarations(c: Compilation, node: SwitchStatement): void {
   }
 }
 
-function collect(c: Compilation, node: SwitchStatement, subject: StringValue | IntegerValue): Arm[] {
+function collect(
+  c: Compilation,
+  node: SwitchStatement,
+  subject: StringValue | IntegerValue,
+): { readonly arms: readonly Arm[]; readonly labels: Labels } {
   const arms: Arm[] = [];
   const seen = new Map<string, Expression>();
   let tests: BooleanValue[] = [];
@@ -145,7 +152,7 @@ function collect(c: Compilation, node: SwitchStatement, subject: StringValue | I
     codes = [];
     isDefault = false;
   }
-  return arms;
+  return { arms, labels: seen };
 }
 
 function caseTest(
@@ -201,6 +208,7 @@ function walkArms(
   node: SwitchStatement,
   subject: StringValue | IntegerValue,
   arms: readonly Arm[],
+  labels: Labels,
   target: JumpTarget,
   walkAll: (c: Compilation, list: readonly Statement[]) => void,
 ): void {
@@ -233,7 +241,7 @@ function walkArms(
   }
   if (!arms.some((arm) => arm.isDefault)) {
     const end = c.branch(none, () => {
-      if (exhausted(c, subject, node, tests.length)) c.flow.live = "ended";
+      if (exhausted(c, subject, labels)) c.flow.live = "ended";
     });
     ends.push({ ...end, arm: undefined });
   }
@@ -286,17 +294,13 @@ function defaultFacts(arm: Arm, none: Facts): Facts {
 }
 
 /** Whether the cases cover every value, so that no value reaches the statement after the switch. */
-function exhausted(
-  c: Compilation,
-  subject: StringValue | IntegerValue,
-  _node: SwitchStatement,
-  labels: number,
-): boolean {
+function exhausted(c: Compilation, subject: StringValue | IntegerValue, labels: Labels): boolean {
   if (subject.is !== "string") return false;
   if (subject.reference !== undefined) {
     return c.typedNames({ names: subject.names!, reference: subject.reference }) === 0n;
   }
-  return labels === subject.options.length;
+  // A constant has one option of those that its declared type permits, and the cases may have them all.
+  return subject.options.every((option) => labels.has(option));
 }
 
 function endsInBreak(list: readonly Statement[], name: string | undefined): boolean {

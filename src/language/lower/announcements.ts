@@ -30,37 +30,40 @@ export function announce(c: Compilation, list: readonly (Statement | Directive)[
 }
 
 export function announceVariables(c: Compilation, node: VariableDeclaration): void {
-  for (const { id } of node.declarations) announcePattern(c, id);
+  for (const { id } of node.declarations) announcePattern(c, id, node.kind === "let" ? "let" : "const");
 }
 
-export function announcePattern(c: Compilation, pattern: BindingPattern): void {
-  for (const { name, at } of namesOf(pattern)) announceName(c, name, at, "const");
+export function announcePattern(c: Compilation, pattern: BindingPattern, kind: "const" | "let" | "parameter"): void {
+  for (const { name, at } of namesOf(pattern)) announceName(c, name, at, kind);
 }
 
 /** Announces a name whose value this scope does not get. */
-export function announceName(c: Compilation, name: string, at: SourceRange, kind: "const" | "function"): void {
-  c.scope.announce({ name, kind, file: c.file, at, time: c.time, ofModule: false, value: undefined });
+export function announceName(c: Compilation, name: string, at: SourceRange, kind: Variable<Value>["kind"]): void {
+  c.scope.announce({ name, kind, file: c.file, at, time: c.time, ofModule: false, isEarly: true, value: undefined });
 }
 
 interface PlacedName {
   readonly name: string;
   readonly at: SourceRange;
-  readonly kind: "const" | "function";
+  readonly kind: "const" | "let" | "function";
 }
 
 /** The variables and functions that statements declare in their own block. */
 export function declaredNames(list: readonly Statement[]): readonly PlacedName[] {
   return list.flatMap((node): readonly PlacedName[] => {
-    if (node.type === "VariableDeclaration") return node.declarations.flatMap(({ id }) => namesOf(id));
+    if (node.type === "VariableDeclaration") {
+      const kind = node.kind === "let" ? "let" : "const";
+      return node.declarations.flatMap(({ id }) => namesOf(id)).map((one) => ({ ...one, kind }));
+    }
     if (node.type !== "FunctionDeclaration" || node.id === null) return [];
     return [{ name: node.id.name, at: node.id, kind: "function" }];
   });
 }
 
-function namesOf(pattern: BindingPattern): readonly PlacedName[] {
+function namesOf(pattern: BindingPattern): readonly Omit<PlacedName, "kind">[] {
   switch (pattern.type) {
     case "Identifier":
-      return [{ name: (pattern as DeclaredName).name, at: pattern, kind: "const" }];
+      return [{ name: (pattern as DeclaredName).name, at: pattern }];
     case "AssignmentPattern":
       return namesOf(pattern.left);
     case "ObjectPattern":

@@ -75,11 +75,11 @@ function assignable(
     c.error("P0316", node, `\`${node.name}\` is state and changes only through its methods`, `write ${change}`);
     return undefined;
   }
+  if (variable.kind === "let" && variable.isEarly) {
+    if (c.flow.live === "live") reportEarlyUse(c, variable, node);
+    return undefined;
+  }
   if (variable.kind !== "let") {
-    if (variable.kind === "const" && variable.value === undefined) {
-      if (c.flow.live === "live") reportEarlyUse(c, variable, node);
-      return undefined;
-    }
     c.error(
       "P0316",
       node,

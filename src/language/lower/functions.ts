@@ -193,7 +193,7 @@ function announceParameters(c: Compilation, fn: FunctionValue, inner: LexicalSco
   c.file = fn.file;
   c.scope = inner;
   for (const one of fn.node.params) {
-    if (one.type !== "RestElement" && one.type !== "TSParameterProperty") announcePattern(c, one);
+    if (one.type !== "RestElement" && one.type !== "TSParameterProperty") announcePattern(c, one, "parameter");
   }
   c.scope = scope;
   c.file = file;

@@ -11,6 +11,8 @@ export interface Variable<V> {
   readonly time: "constant" | "step";
   /** At the top of a module. */
   readonly ofModule: boolean;
+  /** Announced: its declaration comes later in the scope. */
+  readonly isEarly?: true;
   /** The value of a constant, or of a variable at compile time; the value of a step's `let` is in the flow. */
   value: V | undefined;
   /** The declared type of a `let`, for later assignments. */

@@ -127,6 +127,25 @@ describe("the layout", () => {
     expect(named).toEqual([]);
   });
 
+  // What these open, they tell src/linux/inputs.ts: no output replaces an input. The others call them.
+  it("has few files of the command line that open files by themselves", () => {
+    const opening = filesOf("src/cli", ".ts").filter(
+      (file) =>
+        !isForTests(file) &&
+        /\b(?:append|copy|create|open|read|rename|write)(?:File|ReadStream|WriteStream)?Sync\b|Stream\(/.test(
+          readFileSync(file, "utf8").replace(/\b(?:readSync|writeSync)\b/g, ""),
+        ),
+    );
+    expect(opening.sort()).toEqual([
+      "src/cli/input.ts",
+      "src/cli/output.ts",
+      "src/cli/policy/cache.ts", // its entries
+      "src/cli/standard-input.ts",
+      "src/cli/top-screen.ts", // /proc
+      "src/cli/verbs/report.ts", // of the package
+    ]);
+  });
+
   it("has no include cycle between the C files of the launcher", () => {
     const graph = new Map<string, string[]>();
     for (const file of [...filesOf("native/launcher", ".c"), ...filesOf("native/launcher", ".h")]) {

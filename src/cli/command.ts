@@ -1,11 +1,13 @@
 /** Runs a command line: finds the verb, runs it, and turns its errors into diagnostics and an exit status. */
 import { safeLines } from "../diagnostics/width.ts";
+import { forgetFiles } from "../linux/inputs.ts";
 import { type Context, internalError, isWithoutDirectory } from "./context.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 import { isVerb, verbs } from "./verbs.ts";
 
 /** @returns the exit status */
 export async function runCommand(argv: readonly string[], world: Context): Promise<number> {
+  forgetFiles();
   const context = safely(world);
   try {
     return await dispatch(argv, context);

@@ -9,6 +9,7 @@ import { type EventOutput, openEventOutput } from "../events/output.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import type { StatusReporter } from "../status/reporter.ts";
 import type { StatusServer } from "../status/server.ts";
+import { refuseUsed } from "./output.ts";
 import type { RunRequest, StatusPlace } from "./run-request.ts";
 import { Failure } from "./verb.ts";
 
@@ -77,11 +78,14 @@ function openOutput(
   messages: Messages,
 ): EventOutput | undefined {
   if (destination === undefined) return undefined;
+  const name = "file" in destination ? destination.file : `fd:${destination.fd}`;
   try {
-    return openEventOutput(reachable(destination), {
+    const reached = reachable(destination);
+    if (form === "json") refuseUsed("file" in reached ? reached.file : reached.fd, name, "--events");
+    return openEventOutput(reached, {
       policy: compiled.policy.description,
       form,
-      name: "file" in destination ? destination.file : `fd:${destination.fd}`,
+      name,
       // If events are lines on standard error, no other channel is left for this sentence.
       onLoss: form === "json" ? (sentence) => messages.write(sentence) : undefined,
     });

@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { diagnostic } from "../diagnostics/catalogue.ts";
+import { noteFile } from "../linux/inputs.ts";
 import { type ByteSource, sourceOfFile } from "../traces/blocks.ts";
 import { gzipFault } from "../traces/lines.ts";
 import { reasonOf } from "./file-fault.ts";
@@ -92,6 +93,7 @@ function openRegular(file: string, openedAs = file): number {
   } catch (error) {
     throw new Failure([diagnostic("P0901", `${file} cannot be read: ${reasonOf(error)}`)]);
   }
+  noteFile(fd, "input");
   const stat = fstatSync(fd);
   if (stat.isFile()) return fd;
   closeSync(fd);

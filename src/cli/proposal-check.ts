@@ -1,5 +1,4 @@
 /** Checks a proposed policy: it must compile without warnings, and is replayed over traces. */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -8,6 +7,7 @@ import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { nameCall } from "../linux/decode.ts";
+import { readInputFile } from "../linux/inputs.ts";
 import type { RefusedCalls } from "../propose/statement.ts";
 import { type Replay, replay } from "../traces/replay.ts";
 import type { TraceEvent } from "../traces/trace.ts";
@@ -35,7 +35,7 @@ export async function checkProposal(
   const path = resolve(context.workingDirectory, file);
   const { program, diagnostics, sources, promises } = loadPolicy(path, {
     architecture,
-    readFile: (wanted) => (wanted === path ? text : readFileSync(wanted)),
+    readFile: (wanted) => (wanted === path ? text : readInputFile(wanted)),
   });
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   const found = lintPolicy(program, { promises });

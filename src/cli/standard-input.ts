@@ -6,6 +6,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rm
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";
+import { noteFile } from "../linux/inputs.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "../traces/blocks.ts";
 import { codeOf, reasonOf } from "./file-fault.ts";
 import { Failure } from "./verb.ts";
@@ -23,6 +24,7 @@ let source: ByteSource | undefined;
  * @throws Failure
  */
 export function standardInput(): ByteSource {
+  noteFile(descriptor, "input");
   source ??= fileSource() ?? spooled();
   return source;
 }

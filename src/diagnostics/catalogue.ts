@@ -165,6 +165,8 @@ export const catalogue = {
   P0913: warning("a filter that needs a listener"),
   P0914: error("a trace that cannot be recorded into"),
   P0915: error("a status socket that cannot be used"),
+  P0916: error("an output that is also an input, or another output"),
+  P0917: error("an output that would replace a file of another origin"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

@@ -216,10 +216,11 @@ describe("portcullis propose", () => {
     }
     try {
       const policy = join(small, "server.ts");
-      writeFileSync(policy, "edited by hand", { mode: 0o640 });
+      const before = "/**\n * Proposed from 1 recording, and then edited by hand.\n */\n";
+      writeFileSync(policy, before, { mode: 0o640 });
       const ran = await portcullis("propose", "-q", "-o", policy, join(at, "server.trace"));
       expect(ran).toMatchObject({ status: 125, err: expect.stringContaining("cannot be written (ENOSPC)") });
-      expect(readFileSync(policy, "utf8")).toBe("edited by hand");
+      expect(readFileSync(policy, "utf8")).toBe(before);
       expect(readdirSync(small)).toEqual(["server.ts"]);
     } finally {
       execFileSync("umount", [small]);

@@ -24,6 +24,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
+import { readInputFile } from "../../linux/inputs.ts";
 import { packageFile, packageVersion } from "../../linux/package.ts";
 import { sha256 } from "../../linux/sha256.ts";
 
@@ -191,7 +192,7 @@ function isReadFile(value: unknown): value is ReadFile {
 function isUnchanged({ path, hash }: ReadFile): boolean {
   try {
     const stat = statSync(path);
-    return stat.isFile() && stat.size <= mostFileBytes && sha256(readFileSync(path)).toString("hex") === hash;
+    return stat.isFile() && stat.size <= mostFileBytes && sha256(readInputFile(path)).toString("hex") === hash;
   } catch {
     return false;
   }

@@ -8,7 +8,7 @@ import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { pattern } from "../../ir/arithmetic.ts";
 import { defaultWords, printValue } from "../../ir/parameters.ts";
 import type { Context } from "../context.ts";
-import { writeOutput } from "../output.ts";
+import { type OutputRules, writeOutput } from "../output.ts";
 import {
   architectureOption,
   missing,
@@ -109,7 +109,7 @@ export const compile: Verb = {
     const bundle = makeBundle(artifact, { compiler: `portcullis ${packageVersion()}`, fixed, sources });
     const bytes = format === "pcl" ? await encodeAsBundle(bundle, sources) : await encodeAsObject(artifact, sources);
     await verify(bundle, sources, invocation);
-    writeOutput(output, bytes);
+    writeOutput(output, bytes, { option: "-o" });
     const json = invocation.has("json");
     if (!json) {
       printFixed(loaded, context);
@@ -186,6 +186,8 @@ async function encodeAsObject(artifact: EbpfArtifact, sources: Sources): Promise
 
 // ── Asking the kernel ───────────────────────────────────────────────────────────────────────────────────────────────
 
+const logRules: OutputRules = { option: "--verifier-log" };
+
 async function verify(bundle: Bundle, sources: Sources, invocation: Invocation): Promise<void> {
   const logFile = invocation.text("verifier-log");
   if (!invocation.has("verify")) {
@@ -203,10 +205,10 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
     const [words, ...others] = verifiedWords(bundle);
     const loaded = loadBundle(bundle, logFile === undefined ? 0 : logLevels.all | logLevels.statistics, words);
     loaded.close();
-    if (logFile !== undefined) writeOutput(logFile, loaded.log ?? "");
+    if (logFile !== undefined) writeOutput(logFile, loaded.log ?? "", logRules);
     for (const one of others) loadBundle(bundle, 0, one).close();
   } catch (error) {
-    if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log);
+    if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log, logRules);
     if (error instanceof NativeUnavailableError)
       throw new Failure([diagnostic("P0605", error.message, { help: error.help })]);
     const refusal = explainRefusal(bundle, error);

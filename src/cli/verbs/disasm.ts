@@ -83,7 +83,7 @@ export const disasm: Verb = {
     const raw = invocation.text("raw");
     if (raw === undefined) return 0;
     if (isAsking(classic)) await printDiagnostics([askingFilter(raw, pure)], sources, context);
-    writeOutput(raw, encodeClassic(classic));
+    writeOutput(raw, encodeClassic(classic), { option: "--raw" });
     return 0;
   },
 };

@@ -71,7 +71,7 @@ export const flow: Verb = {
 function write(text: string, invocation: Invocation, context: Context): void {
   const output = invocation.text("output");
   if (output === undefined) context.out(text);
-  else writeOutput(output, text);
+  else writeOutput(output, text, { option: "-o" });
 }
 
 function constantName(invocation: Invocation, trace: string): string {

@@ -11,7 +11,7 @@ import type { HistoryBuilder } from "../../propose/history.ts";
 import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
 import { type SituationName, situationNames } from "../../propose/situations.ts";
 import { Faults } from "../../traces/faults.ts";
-import { replaceOutput } from "../output.ts";
+import { checkOutput, type OutputRules, writeOutputs } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
 import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
@@ -25,7 +25,7 @@ export const propose: Verb = {
     "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
     "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
     "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows recorded calls only, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
-    "With -o, propose also writes a case file for each of the first nine recordings beside the policy (nginx.cases, nginx.2.cases, … for nginx.ts).",
+    "With -o, propose also writes a case file for each of the first nine recordings beside the policy (nginx.cases, nginx.2.cases, … for nginx.ts). It replaces only files that it has written.",
   ],
   options: {
     output: {
@@ -100,6 +100,8 @@ export const propose: Verb = {
         import("../../propose/statement.ts"),
         import("../../propose/cases-text.ts"),
       ]);
+    // Before the work, which can take minutes.
+    if (request.output !== undefined) checkOutput(request.output, ownOutputs);
     const history = new HistoryBuilder(architecture, request.detail);
     const warnings = traces.flatMap((trace) => collect(trace, architecture, history));
     await printDiagnostics(warnings, new Map(), context);
@@ -120,8 +122,8 @@ export const propose: Verb = {
     // Before the files are written, because it can fail.
     const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf, architecture);
     if (request.output !== undefined) {
-      replaceOutput(request.output, proposal.policy, "usual");
-      for (const { file, text } of cases.of(request.output, history)) replaceOutput(file, text, "usual");
+      const policy = { file: request.output, text: proposal.policy };
+      writeOutputs([policy, ...cases.of(request.output, history)], ownOutputs);
     } else if (!request.json) context.out(proposal.policy);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
     if (request.json)
@@ -133,6 +135,10 @@ export const propose: Verb = {
     return validations.some(({ refused }) => refused.calls.size > 0) ? 1 : 0;
   },
 };
+
+/** The head of a proposal (`originOf`), and of its cases (src/propose/cases-text.ts). People write such files, too. */
+const mark = /^(?:\/\*\*\n \* Proposed from \d|# Recorded: .*\. Written by portcullis propose\.\n)/;
+const ownOutputs: OutputRules = { option: "-o", replaces: { by: "propose", mark } };
 
 interface Request {
   readonly traces: readonly TraceFileName[];

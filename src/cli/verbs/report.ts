@@ -13,7 +13,7 @@ import { findCaseFiles } from "../case-files.ts";
 import type { Context } from "../context.ts";
 import { readInput, withTraceSource } from "../input.ts";
 import { wholeNumber } from "../numbers.ts";
-import { replaceOutput } from "../output.ts";
+import { writeOutput } from "../output.ts";
 import {
   architectureOption,
   chosenArchitecture,
@@ -87,7 +87,7 @@ export const report: Verb = {
       { script: asset("report.js"), style: asset("report-style.css"), licences: asset("report-licences.txt") },
     );
     if (output === "-") context.out(page);
-    else replaceOutput(output, page, "private");
+    else writeOutput(output, page, { option: "-o", access: "private" });
     return 0;
   },
 };

@@ -92,7 +92,7 @@ async function printMeasurement(
   if (file !== undefined) {
     const { printLcov } = await import("../../traces/lcov.ts");
     if (file === "-") context.out(printLcov(coverage));
-    else writeOutput(file, printLcov(coverage));
+    else writeOutput(file, printLcov(coverage), { option: "--lcov" });
   }
   if (!invocation.has("coverage")) return;
   const all: Sources = { get: (name) => sources.find((one) => one.get(name) !== undefined)?.get(name) };

@@ -5,6 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
+import { noteFile } from "../../linux/inputs.ts";
 
 /** Larger than any hand-written policy, and small enough to parse in a second. */
 const maximumFileBytes = 4 * 1024 * 1024;
@@ -22,6 +23,7 @@ export function readPolicyFile(path: string): ReadOutcome {
     return failure(error);
   }
   try {
+    noteFile(descriptor, "input");
     const status = fstatSync(descriptor);
     if (!status.isFile()) {
       const what = status.isDirectory()

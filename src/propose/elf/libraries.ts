@@ -4,6 +4,7 @@
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { ArchitectureName } from "../../linux/architecture.ts";
+import { readInputFile } from "../../linux/inputs.ts";
 import { architectureOfElf, ElfError, ElfImage } from "./image.ts";
 
 /**
@@ -36,7 +37,7 @@ export function readImages(program: string, modules: readonly string[]): Images 
   const add = (file: string): void => {
     const real = realpathSync(file);
     if (images.has(real)) return;
-    const image = new ElfImage(readFileSync(real), file);
+    const image = new ElfImage(readInputFile(real), file);
     const { architecture } = image;
     const [first] = images.values();
     if (first !== undefined && first.architecture !== architecture)

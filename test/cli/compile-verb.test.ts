@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { folderOf, portcullis } from "./harness.ts";
@@ -253,6 +253,42 @@ test.each([
   expect({ status, out }).toEqual({ status: 125, out: "" });
   expect(err).toContain(expected);
   expect(existsSync("x.pcl") || existsSync("x")).toBe(false);
+});
+
+test("verbs that need a policy's source say that a bundle has none", async () => {
+  const folder = folderOf({ "p.ts": policy, "t.jsonl": '{"v":1,"kind":"start","tid":7}\n', "p.cases": "" });
+  const bundle = join(folder, "p.pcl");
+  await portcullis("compile", join(folder, "p.ts"), "-o", bundle);
+  for (const argv of [
+    ["check", bundle],
+    ["explain", bundle],
+    ["why", bundle, "getpid()"],
+    ["diff", bundle, join(folder, "p.ts")],
+    ["simulate", bundle, join(folder, "t.jsonl")],
+    ["compile", bundle, "-o", join(folder, "q.pcl")],
+    ["report", "-p", bundle, "-o", join(folder, "q.html")],
+  ]) {
+    const { status, err } = await portcullis(...argv);
+    expect({ argv, status, err }).toEqual({
+      argv,
+      status: 125,
+      err: expect.stringMatching(/^error P0912: .*p\.pcl is a bundle, and .*\n {2}help: name the policy .*disasm.*run/),
+    });
+  }
+});
+
+// This kernel need not have the engine of bundles: it is asked last.
+test.each<[string, Uint8Array | undefined, string]>([
+  ["is missing", undefined, "error P0901: p.pcl cannot be read: there is no such file"],
+  ["is empty", new Uint8Array(), "error P0912: p.pcl: not a bundle"],
+  ["is cut short", Buffer.from("portcullis"), "error P0912: p.pcl: not a bundle"],
+])("run of a bundle that %s says so, whatever the kernel has", (_what, bytes, expected) => {
+  const folder = folderOf(bytes === undefined ? {} : { "p.pcl": bytes });
+  for (const more of [[], ["--engine", "seccomp-ebpf"], ["--best-effort"]]) {
+    const argv = ["run", ...more, "-p", "p.pcl", "--", "true"];
+    const ran = spawnSync(resolve("bin/portcullis"), argv, { cwd: folder, encoding: "utf8" });
+    expect({ status: ran.status, err: ran.stderr }).toEqual({ status: 125, err: expect.stringContaining(expected) });
+  }
 });
 
 test("disasm of an invalid bundle reports it", async () => {

@@ -97,6 +97,10 @@ export interface PolicyFile {
   readonly openedAs: string;
 }
 
+export function isBundle({ name }: PolicyFile): boolean {
+  return name.endsWith(".pcl");
+}
+
 const inPlace = (name: string): PolicyFile => ({ name, openedAs: name });
 
 function reachable(name: string): PolicyFile {

@@ -5,18 +5,18 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { bundledPolicy, bundleEngine } from "../../engines/bundled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
-import { type Candidate, candidates } from "../engine.ts";
+import { candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
 import { demandsOf, type RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyFile } from "./arguments.ts";
 
-/** @throws Failure; StartError if this kernel cannot enforce bundles */
-export function policyOfBundle(
-  { name, openedAs }: PolicyFile,
-  possible: readonly Candidate[],
-  request: RunRequest,
-): CompiledPolicy {
+/**
+ * What is wrong with the file comes before what the kernel lacks: it is wrong on every machine.
+ *
+ * @throws Failure; StartError if this kernel cannot enforce bundles; NativeUnavailableError
+ */
+export function policyOfBundle(file: PolicyFile, request: RunRequest): CompiledPolicy {
   if (request.capabilities !== undefined) {
     throw new Failure([
       diagnostic("P0909", "--cap cannot be used with a bundle, which is already compiled", {
@@ -24,12 +24,17 @@ export function policyOfBundle(
       }),
     ]);
   }
-  if (!possible.some(({ engine }) => engine === bundleEngine)) {
+  const policy = readBundle(file, request);
+  if (!candidates(request.engine, demandsOf(request)).some(({ engine }) => engine === bundleEngine)) {
     requireEngine(request);
     throw new Failure([diagnostic("P0907", `a bundle is for the engine ${bundleEngine}`, { help: withoutEngine })]);
   }
+  return { engine: bundleEngine, policy };
+}
+
+function readBundle({ name, openedAs }: PolicyFile, request: RunRequest): ReturnType<typeof bundledPolicy> {
   try {
-    return { engine: bundleEngine, policy: bundledPolicy(readBytes(name, openedAs), request.parameters) };
+    return bundledPolicy(readBytes(name, openedAs), request.parameters);
   } catch (error) {
     if (error instanceof BundleError) throw new Failure([diagnostic("P0912", `${name}: ${error.message}`)]);
     if (error instanceof SettingError)

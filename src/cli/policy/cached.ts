@@ -6,21 +6,19 @@ import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { type Candidate, candidates } from "../engine.ts";
 import { demandsOf, hasEvents, type RunRequest } from "../run-request.ts";
-import { type PolicyFile, policyFile } from "./arguments.ts";
+import type { PolicyFile } from "./arguments.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
 
 export interface CacheAnswer {
   readonly cache: CompiledCache | undefined;
   readonly question: CacheQuestion;
-  readonly file: PolicyFile;
   readonly candidates: readonly Candidate[];
   /** Undefined if the cache lacks it. */
   readonly policy: CompiledPolicy | undefined;
 }
 
-/** @throws Failure if there is no such policy; StartError and NativeUnavailableError as `candidates` */
-export function askCache(request: RunRequest, context: Context): CacheAnswer {
-  const file = policyFile(request.policy, context.workingDirectory);
+/** @throws StartError and NativeUnavailableError as `candidates` */
+export function askCache(request: RunRequest, file: PolicyFile, context: Context): CacheAnswer {
   const engines = candidates(request.engine, demandsOf(request));
   const question: CacheQuestion = {
     path: resolve(context.workingDirectory, file.name),
@@ -38,7 +36,7 @@ export function askCache(request: RunRequest, context: Context): CacheAnswer {
   };
   const cache = CompiledCache.open(context.environment);
   const bytes = cache?.find(question);
-  return { cache, question, file, candidates: engines, policy: bytes === undefined ? undefined : decoded(bytes) };
+  return { cache, question, candidates: engines, policy: bytes === undefined ? undefined : decoded(bytes) };
 }
 
 /** A policy whose entry cannot be decoded is compiled again. */

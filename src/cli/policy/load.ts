@@ -1,6 +1,6 @@
 /** Loads the requested policy and prints its diagnostics. */
-
-import { hasErrors } from "../../diagnostics/catalogue.ts";
+import { existsSync } from "node:fs";
+import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import type { Program } from "../../ir/program.ts";
@@ -11,7 +11,7 @@ import type { DeclaredParameter } from "../../language/walk/parameters.ts";
 import { runningKernel } from "../../linux/kernel-version.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
-import { type PolicyRequest, policyFile } from "./arguments.ts";
+import { isBundle, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
 
 /** The host on which the result runs, if known. */
 export type Destination = "this-kernel" | "any-kernel";
@@ -41,6 +41,17 @@ export interface LoadedPolicy {
   readonly files: readonly ReadFile[];
 }
 
+/** @throws Failure as `policyFile`, or if it is a bundle, which has no source */
+function sourceFile({ policy }: PolicyRequest, context: Context): PolicyFile {
+  const file = policyFile(policy, context.workingDirectory);
+  if (!isBundle(file) || !existsSync(file.openedAs)) return file;
+  throw new Failure([
+    diagnostic("P0912", `${file.name} is a bundle, and a policy's source is needed here`, {
+      help: "name the policy that it was compiled from; `portcullis disasm` lists a bundle, `run` enforces it",
+    }),
+  ]);
+}
+
 /**
  * Loads a policy, checks its promises, and prints its warnings unless `quiet`.
  *
@@ -52,7 +63,7 @@ export async function loadRequested(
   options: { readonly set?: ReadonlyMap<string, string>; readonly quiet?: boolean } = {},
 ): Promise<LoadedPolicy> {
   const { loadPolicy } = await import("../../language/load.ts");
-  const { name, openedAs } = policyFile(request.policy, context.workingDirectory);
+  const { name, openedAs } = sourceFile(request, context);
   const loaded = loadPolicy(name, {
     openedAs,
     architecture: request.architecture,
@@ -103,7 +114,7 @@ export async function loadOpen(
     import("../../language/open.ts"),
     import("../../analysis/lint/tightening.ts"),
   ]);
-  const { name, openedAs } = policyFile(request.policy, context.workingDirectory);
+  const { name, openedAs } = sourceFile(request, context);
   const { loaded, fixed } = loadOpenPolicy(
     name,
     { openedAs, architecture: request.architecture, set: request.parameters, host: hostOf(request, "any-kernel") },

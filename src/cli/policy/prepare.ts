@@ -7,6 +7,7 @@ import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import type { RunRequest } from "../run-request.ts";
 import { withCompilerFlags } from "../v8-flags.ts";
+import { isBundle, policyFile } from "./arguments.ts";
 import { askCache } from "./cached.ts";
 
 /**
@@ -14,9 +15,10 @@ import { askCache } from "./cached.ts";
  *   NativeUnavailableError
  */
 export async function preparePolicy(request: RunRequest, context: Context): Promise<CompiledPolicy> {
-  const { cache, question, file, candidates, policy } = askCache(request, context);
+  const file = policyFile(request.policy, context.workingDirectory);
+  if (isBundle(file)) return (await import("./bundle.ts")).policyOfBundle(file, request);
+  const { cache, question, candidates, policy } = askCache(request, file, context);
   if (policy !== undefined) return policy;
-  if (file.name.endsWith(".pcl")) return (await import("./bundle.ts")).policyOfBundle(file, candidates, request);
   const { compileRequested } = await import("./compile.ts");
   const { compiled, files } = await withCompilerFlags(() => compileRequested(request, candidates, context));
   cache?.keep(question, files, encodeCompiled(compiled));

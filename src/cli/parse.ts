@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
+import { notUtf8 } from "../linux/command-line.ts";
 import { commonOptions, Failure, type Invocation, type OptionTable, type Verb } from "./verb.ts";
 
 /** @throws Failure naming every unknown option and every missing value */
@@ -19,12 +20,18 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
     ]),
   );
   const ours = verb.takesCommand === true ? argv.slice(0, commandAt(argv, options)) : argv;
+  refuseOtherEncodings(argv, ours.length);
   const { tokens } = parseArgs({ args: [...ours], options, strict: false, allowPositionals: true, tokens: true });
   const values = new Map<string, string[]>();
   const words: string[] = [];
   const wrong: Diagnostic[] = [];
   for (const token of tokens) {
-    if (token.kind === "positional") words.push(token.value);
+    if (token.kind === "positional") {
+      words.push(token.value);
+      // As a path it would name the working directory.
+      if (token.value === "")
+        wrong.push(diagnostic("P0907", "an empty word names nothing", { help: `portcullis ${verb.synopsis[0]}` }));
+    }
     if (token.kind !== "option") continue;
     const specification = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (specification === undefined) {
@@ -67,6 +74,16 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
     has: (option) => values.has(option),
     words,
   };
+}
+
+/** Words that differ look equal to Node if they are not UTF-8: it would write to, or read, another file. */
+function refuseOtherEncodings(argv: readonly string[], count: number): void {
+  const wrong = notUtf8(argv, count);
+  if (wrong.length === 0) return;
+  const help = "rename the file, or name a link to it, or a path relative to its folder";
+  throw new Failure(
+    wrong.map((word) => diagnostic("P0918", `the word ${JSON.stringify(word)} is not UTF-8`, { help })),
+  );
 }
 
 type ParserOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>["options"]>;

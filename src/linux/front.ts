@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { callNumber } from "./call-numbers.ts";
+import { givenWords, terminated } from "./command-line.ts";
 import { closeOnExecFlag, setDescriptorFlags } from "./descriptors.ts";
 import { native, nativeFile, SystemCallError } from "./native.ts";
 
@@ -21,10 +22,9 @@ export function frontSocket(): number | undefined {
  */
 export function becomeFront(): never {
   const { syscall } = native();
+  const front = ["portcullis-launcher", "supervise", process.execPath, process.argv[1]!].map(cString);
   // Bytes, because arguments need not be UTF-8.
-  const given = terminated(readFileSync("/proc/self/cmdline"));
-  const words = given.slice(given.length - (process.argv.length - 2));
-  const argv = [...["portcullis-launcher", "supervise", process.execPath, process.argv[1]!].map(cString), ...words];
+  const argv = [...front, ...givenWords()];
   const environment = terminated(readFileSync("/proc/self/environ"));
   // Node sets close-on-exec on its standard streams.
   for (const stream of [0, 1, 2]) syscall(callNumber("fcntl"), stream, setDescriptorFlags, 0);
@@ -40,18 +40,6 @@ export function becomeFront(): never {
 
 function cString(text: string): Uint8Array {
   return Buffer.from(`${text}\0`);
-}
-
-/** Splits a block into its strings, each with its NUL. */
-function terminated(block: Uint8Array): readonly Uint8Array[] {
-  const strings: Uint8Array[] = [];
-  for (let at = 0; at < block.length; ) {
-    const end = block.indexOf(0, at) + 1;
-    if (end === 0) break;
-    strings.push(block.slice(at, end));
-    at = end;
-  }
-  return strings;
 }
 
 /** A `char *[]` of the strings, which the caller must keep alive. */

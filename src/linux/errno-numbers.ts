@@ -10,6 +10,7 @@ export const errno = {
   E2BIG: 7,
   ECHILD: 10,
   EAGAIN: 11,
+  ENOMEM: 12,
   EACCES: 13,
   EFAULT: 14,
   EINVAL: 22,

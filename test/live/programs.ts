@@ -304,6 +304,11 @@ export const programs: Readonly<Record<string, () => Program>> = {
   rooms: () => rooms(60_000),
   "rooms-followed": () => ({ ...most(24), rooms: rooms(60_000).rooms, body: [...roomStatements, ...most(24).body] }),
   "rooms-late": () => rooms(brief),
+  /** prctl enters the gate as well. */
+  "rooms-hiding": () => {
+    const gated = rooms(60_000);
+    return { ...gated, body: [onCall(157, [{ kind: "enter", room: 1, side: 0 }]), ...gated.body] };
+  },
   "rooms-kill": () => rooms(brief, verdicts.kill),
   "rooms-of-memory": () => rooms(brief, verdicts.deny, "memory"),
   "rooms-of-process": () => rooms(brief, verdicts.deny, "process"),

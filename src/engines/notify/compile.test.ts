@@ -215,6 +215,23 @@ test("the filter asks about no protection to which the policy itself gives a ver
   });
 });
 
+test("under a policy with rooms the filter asks about the calls that hide their process, as far as it may allow them", () => {
+  const gate = { name: "gate", scope: "tree", sides: ["in"], exclusive: 1, timeout: 1n, late: verdicts.deny } as const;
+  const hiding = (rooms: boolean, ...body: readonly Statement[]) => {
+    const at = { file: 0, line: 1, column: 1, length: 1 };
+    const entering = onCall(number.getppid, [{ kind: "enter", room: 0, side: 0 }]);
+    const program = programOf("hiding", {
+      rooms: rooms ? [{ ...gate, at }] : [],
+      body: [...body, ...(rooms ? [entering] : []), give(verdicts.allow)],
+    });
+    return compileForNotify(program).policy!.hidings.map((one) => one.number);
+  };
+  const setuid = 105;
+  expect(hiding(false)).toEqual([]);
+  expect(hiding(true)).toEqual(expect.arrayContaining([prctl, setuid]));
+  expect(hiding(true, onCall(prctl, [give(verdicts.trap)]))).not.toContain(prctl);
+});
+
 test("only calls whose judgement can depend on the number of living processes wait for forks in flight", () => {
   const limited = when(input("alive"), "less-unsigned", constant(9), [give(verdicts.allow)], [give(verdicts.deny)]);
   const read = when(cellOf(0), "equal", constant(0), [give(verdicts.allow)], [give(verdicts.deny)]);

@@ -22,9 +22,10 @@ import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
-import { askedProtections } from "./pin/protecting-calls.ts";
+import { askedCalls, askedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
 import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
+import { hidingCalls } from "./rooms/hiding.ts";
 import { textFilterOf } from "./text-filter.ts";
 
 export interface NotifyCompilation {
@@ -70,6 +71,7 @@ export function compileForNotify(
       program.observations.length > 0 ? passingOf(stallingNumbers(program.architecture), program, quiet.split) : [],
     memoryIsFree: protections !== undefined,
     protections: protections ?? [],
+    hidings: program.rooms.length > 0 ? askedCalls(program, quiet.split, hidingCalls(program.architecture)).asked : [],
     needs,
     calls,
     textFilter: mode === "audit" ? undefined : textFilterOf(program, calls),

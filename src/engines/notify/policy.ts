@@ -6,7 +6,7 @@ import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
 import type { StateDescription } from "../status.ts";
-import type { Protection } from "./pin/protecting-calls.ts";
+import type { AskedCall } from "./pin/protecting-calls.ts";
 
 /**
  * The modes on this engine:
@@ -38,7 +38,9 @@ export interface NotifyPolicy extends EnginePolicy {
   /** Whether each process is free to make its memory writable and executable, unless it gives that up (PR_SET_MDWE). */
   readonly memoryIsFree: boolean;
   /** If it is: the allowed calls with which a process gives that up. The filter asks about them. */
-  readonly protections: readonly Protection[];
+  readonly protections: readonly AskedCall[];
+  /** In a policy with rooms: the allowed calls that can hide their process from the supervisor. The filter asks about them. */
+  readonly hidings: readonly AskedCall[];
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;

@@ -72,6 +72,12 @@ export function explainRefusal(found: PtraceCircumstances): FollowObstacle {
   return { why: "refused", errno: found.errno };
 }
 
+/** Whether we may trace every process, except those of other user namespaces or by the rules of a security module. */
+export function mayTraceAll(): boolean {
+  const own = statusOf("thread-self");
+  return own !== undefined && (own.effective & ptraceCapability) !== 0n;
+}
+
 /** Examines the caller while it waits for its answer. `errno` is PTRACE_SEIZE's, positive. */
 export function whyPtraceRefused(tid: number, errno: number): FollowObstacle {
   const own = statusOf("thread-self");

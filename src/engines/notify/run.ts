@@ -118,7 +118,7 @@ class Run {
     const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
       reportsEnds,
       stalling: this.#policy.stallingCalls,
-      protections: this.#policy.protections,
+      asked: [...this.#policy.protections, ...this.#policy.hidings],
     });
     return behind([...protection, ...own], filter);
   }

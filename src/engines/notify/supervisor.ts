@@ -410,6 +410,7 @@ export class Supervisor {
     if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
       this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
     this.#premises?.meets(number, (index) => memory.argument(index));
+    if (caller !== undefined) this.#admission?.meets(caller, number, (index) => memory.argument(index));
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
     const observations = this.#observer.of(number);
     if (observations.length > 0) {

@@ -4,6 +4,7 @@
  * user can, then makes supervised calls. Without "early" it makes one call before that, so that the supervisor is
  * running. limits daemon: prints the launcher's pid, waits for a line, and leaves a process that ends only by a signal.
  */
+#include "parent.h"
 #include "victim.h"
 #include <sys/resource.h>
 
@@ -23,35 +24,8 @@ static void tell(long result) {
   else printf("call errno %ld\n", -result);
 }
 
-/* A field of /proc/PID/status. */
-static void read_status(pid_t pid, const char *format, void *value) {
-  char path[64], line[256];
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  FILE *file = fopen(path, "r");
-  while (file != NULL && fgets(line, sizeof line, file) != NULL)
-    if (sscanf(line, format, value) == 1) break;
-  if (file != NULL) fclose(file);
-}
-
-static pid_t parent_of(pid_t pid) {
-  int parent = 0;
-  read_status(pid, "PPid: %d", &parent);
-  return parent;
-}
-
-/* getppid is the call that the policies judge. */
-static pid_t find_launcher(void) {
-  for (pid_t pid = parent_of(getpid()); pid > 1; pid = parent_of(pid)) {
-    char name[64] = "";
-    read_status(pid, "Name: %63s", name);
-    if (strstr(name, "launcher") != NULL || !strncmp(name, "portcullis-laun", 15)) return pid;
-  }
-  printf("no launcher\n");
-  exit(1);
-}
-
 static int daemonise(void) {
-  printf("%d\n", find_launcher());
+  printf("%d\n", find_launcher(getpid()));
   getchar();
   pid_t pid = fork();
   if (pid != 0) return pid < 0;
@@ -66,7 +40,7 @@ int main(int argc, char **argv) {
   int first = argc > 1 && !strcmp(argv[1], "early") ? 2 : 1;
   if (first == 1) tell(add_one());
   const struct rlimit nothing = {0, 0};
-  pid_t supervisor = parent_of(find_launcher());
+  pid_t supervisor = parent_of(find_launcher(getpid()));
   for (int i = first; i < argc; i++)
     if (prlimit(supervisor, (enum __rlimit_resource)resource_named(argv[i]), &nothing, NULL) != 0)
       printf("prlimit %s errno %d\n", argv[i], errno);

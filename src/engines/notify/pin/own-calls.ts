@@ -14,6 +14,8 @@
  * While a process is free to make its memory writable, the filter also asks about the calls with which it gives that up
  * (premises.ts), as far as the policy may allow them.
  *
+ * In a policy with rooms it asks about the calls that can hide their process (rooms/hiding.ts).
+ *
  * Another mark of close(2) reports the end of a call that held a room (native/addon/machine.c, REPORTS_END). The filter
  * always asks about that call.
  */
@@ -24,7 +26,7 @@ import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
-import type { ArgumentTest, Protection } from "./protecting-calls.ts";
+import type { ArgumentTest, AskedCall } from "./protecting-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
@@ -100,11 +102,11 @@ export function ownCallRules(
   {
     reportsEnds,
     stalling,
-    protections,
+    asked,
   }: {
     readonly reportsEnds: boolean;
     readonly stalling: readonly number[];
-    readonly protections: readonly Protection[];
+    readonly asked: readonly AskedCall[];
   },
 ): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
@@ -112,7 +114,7 @@ export function ownCallRules(
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
   if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
-  for (const { number, tests } of protections) blocks.push(...block(number, tests.map(conditionOf)));
+  for (const { number, tests } of asked) blocks.push(...block(number, tests.map(conditionOf)));
   if (stalling.length > 0) blocks.push(...askedAbout(stalling));
   if (blocks.length === 0) return [];
   return [

@@ -8,7 +8,7 @@ import { returns } from "./testing/rules.ts";
 import { windowRange } from "./window-rules.ts";
 
 const protections = protectingCalls("x86_64").flatMap(([number, anyOf]) => anyOf.map((tests) => ({ number, tests })));
-const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], protections });
+const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], asked: protections });
 
 /** What the supervisor tells the addon. */
 function met(call: string, registers: readonly (number | bigint)[]): readonly string[] {
@@ -63,6 +63,6 @@ describe("premises of results without a pin", () => {
   });
 
   it("asks about none of them if the policy does not leave the memory free", () => {
-    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], protections: [] })).toEqual([]);
+    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], asked: [] })).toEqual([]);
   });
 });

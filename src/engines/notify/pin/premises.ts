@@ -7,7 +7,7 @@ import { callNumber } from "../../../linux/call-numbers.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { Pinning } from "./pinning.ts";
-import { type ArgumentTest, holds, protectingCalls } from "./protecting-calls.ts";
+import { type ArgumentTest, meetsTests, protectingCalls } from "./protecting-calls.ts";
 import { mayStallBy } from "./stalling.ts";
 
 export class Premises {
@@ -36,7 +36,6 @@ export class Premises {
     const decidesAboutOpens = number === this.#listens && mayStallBy(this.#architecture, number, argumentOf);
     if (number === this.#restricts || decidesAboutOpens) this.#pinning.restricts();
     if (decidesAboutOpens) this.#objects?.openApart();
-    const anyOf = this.#protecting.get(number);
-    if (anyOf?.some((tests) => tests.every((test) => holds(test, argumentOf))) === true) this.#pinning.protectsMemory();
+    if (meetsTests(this.#protecting.get(number), argumentOf)) this.#pinning.protectsMemory();
   }
 }

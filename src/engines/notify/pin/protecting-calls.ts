@@ -37,10 +37,11 @@ const protecting: { readonly [call: string]: readonly (readonly ArgumentTest[])[
   arch_prctl: [[{ argument: 0, half: "low", is: [0x5001] }]],
 };
 
+/** A call with lists of tests: all tests of one of its lists hold. */
+export type TestedCall = readonly [number: number, anyOf: readonly (readonly ArgumentTest[])[]];
+
 /** Their numbers, with the lists of tests. */
-export function protectingCalls(
-  architecture: ArchitectureName,
-): readonly (readonly [number: number, anyOf: readonly (readonly ArgumentTest[])[]])[] {
+export function protectingCalls(architecture: ArchitectureName): readonly TestedCall[] {
   return Object.entries(protecting).flatMap(([call, anyOf]) => {
     const number = numberOf(call, architecture);
     return number === undefined ? [] : [[number, anyOf] as const];
@@ -56,8 +57,16 @@ export function holds(
   return is === undefined ? !isNot.includes(word) : is.includes(word);
 }
 
-/** A call that protects memory if all tests hold. */
-export interface Protection {
+/** Whether all tests of one of the lists hold. */
+export function meetsTests(
+  anyOf: readonly (readonly ArgumentTest[])[] | undefined,
+  argumentOf: (index: number) => bigint,
+): boolean {
+  return anyOf?.some((tests) => tests.every((test) => holds(test, argumentOf))) === true;
+}
+
+/** A call about which the filter asks if all tests hold. */
+export interface AskedCall {
   readonly number: number;
   readonly tests: readonly ArgumentTest[];
 }
@@ -67,9 +76,20 @@ export interface Protection {
  * them alone, because it itself gives another verdict to a part of these calls: the supervisor can neither trap nor deny
  * without an event.
  */
-export function askedProtections(program: Program, split: SplitPolicy): readonly Protection[] | undefined {
-  const asked: Protection[] = [];
-  for (const [number, anyOf] of protectingCalls(program.architecture)) {
+export function askedProtections(program: Program, split: SplitPolicy): readonly AskedCall[] | undefined {
+  const { asked, isWhole } = askedCalls(program, split, protectingCalls(program.architecture));
+  return isWhole ? asked : undefined;
+}
+
+/** Those of the calls that the policy may allow. `isWhole`: the filter can ask about all of them, for the reason above. */
+export function askedCalls(
+  program: Program,
+  split: SplitPolicy,
+  calls: readonly TestedCall[],
+): { readonly asked: readonly AskedCall[]; readonly isWhole: boolean } {
+  const asked: AskedCall[] = [];
+  let isWhole = true;
+  for (const [number, anyOf] of calls) {
     const decision = split.get(number);
     if (decision === undefined) continue;
     for (const tests of anyOf.flatMap(byValue)) {
@@ -79,11 +99,11 @@ export function askedProtections(program: Program, split: SplitPolicy): readonly
       const isStatic = given.length > 0 && given.every((action) => action !== "allow" && action !== "log");
       const isAsked = leavesWhere(decision, tests).some(isStateful);
       if (isStatic && !isAsked) continue;
-      if (given.some((action) => action !== "allow")) return undefined;
-      asked.push({ number, tests });
+      if (given.some((action) => action !== "allow")) isWhole = false;
+      else asked.push({ number, tests });
     }
   }
-  return asked;
+  return { asked, isWhole };
 }
 
 /** The same tests, each list with one value of the first one. */

@@ -3,20 +3,25 @@
  * memory and must be sent, it has been sent, or it is sent later because the call waits.
  */
 import { enteredRooms } from "../../../compile/wasm/instance.ts";
+import { describeObstacle } from "../../../events/obstacles.ts";
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
+import { signalProcess } from "../../../linux/pidfd.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../../linux/process-calls.ts";
 import { notificationIsValid } from "../../../linux/seccomp.ts";
+import { signals } from "../../../linux/signals.ts";
 import type { JudgementMemory } from "../memory.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { PendingCall, Pinning, PreparedCall } from "../pin/pinning.ts";
-import { whyPtraceRefused } from "../ptrace-refusal.ts";
+import { type ArgumentTest, meetsTests } from "../pin/protecting-calls.ts";
+import { mayTraceAll, whyPtraceRefused } from "../ptrace-refusal.ts";
 import type { Records } from "../records.ts";
 import type { Thread } from "../tasks.ts";
 import { packEntered, unpackEntered } from "./entered.ts";
 import { type JudgeLate, PlainEntering, ReportedEntering, ServedEntering } from "./entering.ts";
+import { hidingCalls } from "./hiding.ts";
 import { RoomKeeper } from "./keeper.ts";
 
 export interface AdmissionOptions {
@@ -34,11 +39,15 @@ export class Admission {
   readonly #options: AdmissionOptions;
   /** Calls that cannot hold a room, because they return in two tasks or in another program. */
   readonly #unheld: ReadonlySet<number>;
+  readonly #hiding: ReadonlyMap<number, readonly (readonly ArgumentTest[])[]>;
 
   constructor(options: AdmissionOptions) {
     const { rooms, architecture, listener, pinning } = options;
     this.#options = options;
-    this.keeper = new RoomKeeper(rooms, pinning, listener);
+    this.keeper = new RoomKeeper(rooms, pinning, listener, (thread, room) =>
+      this.#killHidden(thread, rooms[room]!.name),
+    );
+    this.#hiding = mayTraceAll() ? new Map() : new Map(hidingCalls(architecture));
     this.#unheld = new Set(numbersOf([...creatingCalls, ...executingCalls], architecture));
   }
 
@@ -46,6 +55,11 @@ export class Admission {
   get entered(): readonly EnteredRoom[] {
     const { memory, rooms } = this.#options;
     return enteredRooms(memory.instance, rooms.length);
+  }
+
+  /** The call may be about to pass. */
+  meets(caller: Thread, number: number, argumentOf: (index: number) => bigint): void {
+    if (meetsTests(this.#hiding.get(number), argumentOf)) this.keeper.hides(caller);
   }
 
   /** False if the call cannot hold a room; it has its event, and must be refused with EPERM. */
@@ -62,14 +76,15 @@ export class Admission {
     const { memory, records, listener, judgeLate } = this.#options;
     if (!this.canHold(entered)) return this.#refuse(errno.EPERM);
     const plain = new PlainEntering(listener, memory.bytes(), caller, judgeLate);
-    if (keeper.enterAtOnce(plain, entered)) return this.#pass();
+    const mayHide = keeper.mayHide(plain);
+    if (!mayHide && keeper.enterAtOnce(plain, entered)) return this.#pass();
     if (!keeper.isVisible(plain)) {
       if (!notificationIsValid(listener, memory.idBytes())) return this.#refuse(errno.EPERM); // it no longer waits
       const obstacle = whyPtraceRefused(memory.tid, errno.EPERM);
       records.putRefusal("unheld", errno.EPERM, { pin: { why: "untraceable", errno: errno.EPERM }, obstacle });
       return this.#refuse(errno.EPERM);
     }
-    if (keeper.isExpected(plain)) {
+    if (!mayHide && keeper.isExpected(plain)) {
       if (keeper.isFull) return this.#refuseFull();
       return keeper.enter(plain, entered, true) && this.#pass();
     }
@@ -99,6 +114,16 @@ export class Admission {
     const { entered } = this;
     if (entered.length === 0) return true;
     return this.keeper.enter(new ServedEntering(listener, memory.bytes(), caller, judgeLate, objects), entered);
+  }
+
+  #killHidden({ tid, process: { pid, pidfd } }: Thread, room: string): void {
+    const { records } = this.#options;
+    const { cause } = describeObstacle(whyPtraceRefused(tid, errno.EPERM));
+    const result = signalProcess(pidfd, signals.SIGKILL);
+    if (result === -errno.ESRCH) return;
+    const outcome = result >= 0 ? "was killed" : `was to be killed, and the kernel refuses it (${-result})`;
+    const why = `it kept the room ${room} from others, and the end of its call cannot be seen, because ${cause}`;
+    records.putNotice(`process ${pid} ${outcome}: ${why}`);
   }
 
   #refuseFull(): boolean {

@@ -12,6 +12,10 @@
  * A report costs a stop and two more notifications. Looking costs nothing as long as no two calls want a room at once. So
  * ends are reported after two calls have wanted a room at once, until that has not happened for a while; except for
  * threads whose next call is expected sooner than a report (expected.ts).
+ *
+ * A process can become one that we may neither look at nor stop, while its threads hold rooms. The calls with which it does
+ * so are reported (hiding.ts), and the other threads are stopped before. One that gets past that is killed: otherwise it could
+ * keep a room for ever, and an end of its hold could come before that of its call.
  */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";
@@ -51,6 +55,8 @@ const times = {
   look: 5,
   /** A thread whose call's end is not reported is stopped if it runs for so long. */
   running: 10,
+  /** The process of a holder that we may neither look at nor stop is killed if others wait for it so long. */
+  hidden: 1000,
   /** So long after two calls have wanted a room at once, the ends of its calls are reported. */
   contended: 1000,
 } as const;
@@ -72,10 +78,16 @@ interface Entry {
   isExpected: boolean;
   /** The time since which looks have found it running, in milliseconds; 0: the last look did not. */
   runningSince: number;
+  /** The time since which looks have found it hidden, in milliseconds; 0: the last look did not. */
+  hiddenSince: number;
+  isKilled: boolean;
   isInterrupted: boolean;
   /** Whether its process had a pending signal at the last look; another thread may take that signal. */
   hadSignal: boolean;
 }
+
+/** Kills the process of a thread that holds this room, and that may neither be looked at nor stopped. */
+export type KillHidden = (thread: Thread, room: number) => void;
 
 export class RoomKeeper {
   readonly #rooms: readonly Room[];
@@ -88,17 +100,21 @@ export class RoomKeeper {
   readonly #waiting = new Set<Entry>();
   /** By room: the time until which the ends of its calls are reported, in milliseconds. */
   readonly #contendedUntil: Float64Array;
-  /** Threads whose state /proc shows us. */
-  readonly #visible = new WeakSet<Thread>();
+  readonly #killHidden: KillHidden;
+  /** By process: threads whose state /proc shows us. */
+  readonly #visible = new WeakMap<Process, WeakSet<Thread>>();
+  /** Processes that have made a call after which they may be hidden, perhaps at this moment. */
+  readonly #hiding = new WeakSet<Process>();
   readonly #expected = new ExpectedThreads<Thread>();
   readonly #tree = {};
   #nextLook = 0;
 
-  constructor(rooms: readonly Room[], pinning: Pinning, listener: number) {
+  constructor(rooms: readonly Room[], pinning: Pinning, listener: number, killHidden: KillHidden) {
     this.#rooms = rooms;
     this.#table = new RoomTable(rooms);
     this.#pinning = pinning;
     this.#listener = listener;
+    this.#killHidden = killHidden;
     this.#contendedUntil = new Float64Array(rooms.length);
   }
 
@@ -149,10 +165,19 @@ export class RoomKeeper {
 
   /** Whether /proc shows where the thread is: it waits in its call now, and /proc must show that. */
   isVisible({ thread, data }: EnteringCall): boolean {
-    if (this.#visible.has(thread)) return true;
+    const { process } = thread;
+    if (this.#visible.get(process)?.has(thread) === true) return true;
     const place = whereabouts(thread.tid, data);
-    if (place === "in-call") this.#visible.add(thread);
+    if (place === "in-call" && !this.#hiding.has(process)) {
+      if (!this.#visible.has(process)) this.#visible.set(process, new WeakSet());
+      this.#visible.get(process)!.add(thread);
+    }
     return place === "in-call" || place === "running";
+  }
+
+  /** Whether the thread may be hidden before its call ends. Then the end can only be reported. */
+  mayHide({ thread }: EnteringCall): boolean {
+    return this.#hiding.has(thread.process);
   }
 
   /** If the call has to wait, looks at the holders of its rooms. If it still has to wait, the rooms are contended. */
@@ -168,6 +193,8 @@ export class RoomKeeper {
       admittedAt: time,
       isExpected,
       runningSince: 0,
+      hiddenSince: 0,
+      isKilled: false,
       isInterrupted: false,
       hadSignal: false,
     };
@@ -223,6 +250,19 @@ export class RoomKeeper {
   #learn({ call: { thread }, isExpected, admittedAt }: Entry, time: number): void {
     if (isExpected) this.#expected.came(thread, admittedAt, time, this.#waiting.size > 0);
     else this.#expected.reported(thread, admittedAt, time);
+  }
+
+  /** The caller of a call after which its process may be hidden: ends the holds of the other threads, which can be stopped now. */
+  hides({ process }: Thread): void {
+    this.#hiding.add(process);
+    this.#visible.delete(process);
+    const start = now();
+    for (const entry of [...this.#entries.values()]) {
+      const { thread, data } = entry.call;
+      if (thread.process !== process || !entry.isAdmitted || entry.isInterrupted) continue;
+      if (whereabouts(thread.tid, data) === "elsewhere") this.#remove(entry, start);
+      else this.#interrupt(entry, start);
+    }
   }
 
   /** Makes every waiting call return this positive errno. */
@@ -300,27 +340,47 @@ export class RoomKeeper {
       if (!this.#pinning.isLate(tid)) this.#remove(entry, start);
       return;
     }
-    switch (whereabouts(tid, call.data)) {
+    const place = whereabouts(tid, call.data);
+    if (place !== "hidden") entry.hiddenSince = 0;
+    switch (place) {
       case "elsewhere":
         if (entry.isExpected) this.#expected.failed(call.thread);
         this.#remove(entry, start);
         return;
       case "running":
+      case "unseen": // a stop needs no descriptor
         if (entry.runningSince === 0) entry.runningSince = time;
         else if (!call.isReported && time - entry.runningSince >= times.running) this.#interrupt(entry, start);
         return;
-      case "in-call":
       case "hidden":
+        entry.runningSince = 0;
+        if (entry.hiddenSince === 0) entry.hiddenSince = time;
+        else if (time - entry.hiddenSince >= (call.isReported ? times.hidden : times.running))
+          this.#endHidden(entry, time, start);
+        return;
+      case "in-call":
         entry.runningSince = 0;
     }
   }
 
-  #interrupt(entry: Entry, start: bigint): void {
+  /** It may be stopped although /proc hides it. Otherwise only its death is a certain end of its call. */
+  #endHidden(entry: Entry, time: number, start: bigint): void {
+    if (entry.isKilled || this.#interrupt(entry, start) || time - entry.hiddenSince < times.hidden) return;
+    entry.isKilled = true;
+    this.#killHidden(entry.call.thread, entry.requests[0]!.room);
+  }
+
+  /** Returns false if the thread may not be stopped. */
+  #interrupt(entry: Entry, start: bigint): boolean {
     if (entry.isExpected) this.#expected.failed(entry.call.thread);
     const result = this.#pinning.interrupt(entry.call.thread.tid);
     if (result === 0 || result === -errno.ESRCH) this.#remove(entry, start);
     else if (result === -errno.EINPROGRESS) entry.isInterrupted = true;
-    else entry.runningSince = 0; // another process traces it, so a later look must find it
+    else {
+      entry.runningSince = 0; // if another process traces it, a later look must find it
+      return false;
+    }
+    return true;
   }
 
   /** Finds whether the call still waits. */

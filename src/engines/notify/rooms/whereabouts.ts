@@ -18,8 +18,10 @@ export type Whereabouts =
   | "elsewhere"
   /** It runs, in the call or not. */
   | "running"
-  /** We may not look at it (ptrace(2), hidepid of proc(5)), or our table of descriptors is full. */
-  | "hidden";
+  /** We may not look at it (ptrace(2), hidepid of proc(5)). */
+  | "hidden"
+  /** We have no descriptor or no memory left to look. */
+  | "unseen";
 
 const buffer = new Uint8Array(512);
 const latin1 = new TextDecoder("latin1");
@@ -35,14 +37,19 @@ function read(path: string): string | number {
   return length < 0 ? length : latin1.decode(buffer.subarray(0, length));
 }
 
+const exhausted: ReadonlySet<number> = new Set([errno.EMFILE, errno.ENFILE, errno.ENOMEM]);
+
 /** restart_syscall(2), by which an interrupted call continues (kernel/signal.c) with the same registers. */
 const restart = { x64: "219", arm64: "128" } as const;
 
 /** `call` is the `struct seccomp_data` of the call's notification. */
 export function whereabouts(tid: number, call: Uint8Array): Whereabouts {
   const text = read(`${tid}/syscall`);
-  // A thread that /proc hides looks as if it had ended.
-  if (typeof text === "number") return hasEnded(tid) ? "elsewhere" : "hidden";
+  if (typeof text === "number") {
+    // A thread that /proc hides looks as if it had ended. Its state is shown to everyone.
+    if (hasEnded(tid) || isStopped(tid)) return "elsewhere";
+    return exhausted.has(-text) ? "unseen" : "hidden";
+  }
   if (text === "") return "hidden";
   if (text.startsWith("running")) return "running";
   const [number, ...values] = text.trim().split(" ");
@@ -69,10 +76,12 @@ const hasEnded = (tid: number): boolean =>
  * hold a room.
  */
 function hasReturned(tid: number): boolean {
-  if (/^[Tt]/.test(stateOf(tid))) return true;
+  if (isStopped(tid)) return true;
   const place = read(`${tid}/wchan`);
   return typeof place === "string" && behindCalls.test(place);
 }
+
+const isStopped = (tid: number): boolean => /^[Tt]/.test(stateOf(tid));
 
 /** The letter of proc(5) first; "" where it cannot be read. */
 function stateOf(tid: number): string {

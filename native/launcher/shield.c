@@ -2,8 +2,11 @@
 /* The classic filter that protects the front, Node and the launcher from the command. */
 #include "shield.h"
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
+#include <linux/resource.h>
 #include <linux/seccomp.h>
 #include <linux/signal.h>
 
@@ -15,7 +18,8 @@ enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
 enum { ARCHITECTURE = AUDIT_ARCH_AARCH64 };
 #endif
 
-enum { PROGRAM_SIZE = 256, NO_SIGNAL = -1, EXISTS = 0 };
+/* Node has seven or eight threads when the command starts. */
+enum { PROGRAM_SIZE = 2048, MOST_THREADS = 32, NO_SIGNAL = -1, EXISTS = 0 };
 
 static struct sock_filter program[PROGRAM_SIZE];
 static unsigned length;
@@ -38,17 +42,62 @@ static void allow_if(uint32_t value) {
   return_action(SECCOMP_RET_ALLOW);
 }
 
+/*
+ * Node's other threads: to most of these calls a thread's id names its process. Threads that Node starts later are not known
+ * here. The id of one that ends can become another process's, which these calls then do not reach.
+ */
+static uint32_t threads[MOST_THREADS];
+static unsigned thread_count;
+
+/* 0 for a text that is no number. */
+static uint32_t number_in(const char *text) {
+  uint32_t number = 0;
+  for (; *text >= '0' && *text <= '9'; text++) number = 10 * number + (uint32_t)(*text - '0');
+  return *text == 0 ? number : 0;
+}
+
+/* The directory of the process's threads. /proc can be that of another pid namespace. */
+static long open_threads_of(uint32_t pid) {
+  char own[16], path[32] = "/proc/", digits[10];
+  long length = CALL(__NR_readlinkat, AT_FDCWD, "/proc/self", own, sizeof own - 1);
+  if (length <= 0) return -ENOENT;
+  own[length] = 0;
+  if (number_in(own) != (uint32_t)CALL(__NR_getpid, 0)) return -ENOENT;
+  unsigned count = 0, at = 6;
+  for (; pid > 0; pid /= 10) digits[count++] = (char)('0' + pid % 10);
+  while (count > 0) path[at++] = digits[--count];
+  memcpy(path + at, "/task", 6);
+  return CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
+static void find_threads(uint32_t pid) {
+  static char entries[1024] __attribute__((aligned(8)));
+  thread_count = 0;
+  long directory = open_threads_of(pid);
+  if (directory < 0) return;
+  for (;;) {
+    long count = CALL(__NR_getdents64, directory, entries, sizeof entries);
+    if (count <= 0) break;
+    for (long at = 0; at < count; at += ((const struct directory_entry *)(entries + at))->length) {
+      uint32_t thread = number_in(((const struct directory_entry *)(entries + at))->name);
+      if (thread != 0 && thread != pid && thread_count < MOST_THREADS) threads[thread_count++] = thread;
+    }
+  }
+  CALL(__NR_close, directory);
+}
+
 struct denied_call {
   int number;
   int pid;    /* which argument */
   int signal; /* which argument, or NO_SIGNAL */
 };
 
-/* Limits and priorities of another process require only the same user (kernel/sys.c, kernel/sched/syscalls.c). */
+/* Limits and priorities of another process require only the same user (kernel/sys.c, kernel/sched, block/ioprio.c). */
 static const struct denied_call limiting[] = {
     {__NR_prlimit64, 0, NO_SIGNAL},      {__NR_setpriority, 1, NO_SIGNAL},
     {__NR_sched_setattr, 0, NO_SIGNAL},  {__NR_sched_setscheduler, 0, NO_SIGNAL},
     {__NR_sched_setparam, 0, NO_SIGNAL}, {__NR_sched_setaffinity, 0, NO_SIGNAL},
+    {__NR_ioprio_set, 1, NO_SIGNAL},
 };
 
 static const struct denied_call signalling[] = {
@@ -69,7 +118,13 @@ static void deny_call(const struct denied_call *call, const struct own_processes
     load_argument(call->signal);
     allow_if(EXISTS);
   }
+  /* All processes of a user, and so ours. */
+  if (call->number == __NR_setpriority || call->number == __NR_ioprio_set) {
+    load_argument(0);
+    deny_if(call->number == __NR_setpriority ? PRIO_USER : IOPRIO_WHO_USER);
+  }
   load_argument(call->pid);
+  for (unsigned i = 0; i < thread_count; i++) deny_if(threads[i]);
   int pids[] = {own->node, own->launcher};
   for (unsigned i = 0; i < 2; i++) {
     if (pids[i] == 0) continue;
@@ -96,6 +151,8 @@ static void deny_call(const struct denied_call *call, const struct own_processes
 
 long install_shield(const struct own_processes *own, int is_separate) {
   length = 0;
+  thread_count = 0;
+  if (own->node != 0) find_threads((uint32_t)own->node);
   load(4);
   /* The policy's own filter refuses foreign architectures. */
   add(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);

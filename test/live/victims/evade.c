@@ -57,24 +57,34 @@ static void as_owner(pid_t pid) {
   if (write(pair[1], "x", 1) != 1) return;
 }
 
-static void every_thread(pid_t pid) {
+static void on_each_thread(pid_t pid, void (*way)(pid_t)) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/task", pid);
   DIR *folder = opendir(path);
   for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
-    if (atoi(entry->d_name) > 0) {
-      count(syscall(SYS_tkill, atoi(entry->d_name), wanted));
-      count(syscall(SYS_kill, atoi(entry->d_name), wanted));
-    }
+    if (atoi(entry->d_name) > 0) way(atoi(entry->d_name));
 }
+
+static void one_thread(pid_t tid) {
+  count(syscall(SYS_tkill, tid, wanted));
+  count(syscall(SYS_kill, tid, wanted));
+}
+static void every_thread(pid_t pid) { on_each_thread(pid, one_thread); }
 
 static void group(pid_t pid) { count(syscall(SYS_kill, -pid, wanted)); }
 
-static void limit(pid_t pid) {
+static void limit_thread(pid_t pid) {
   struct rlimit none = {0, 0};
   count(syscall(SYS_prlimit64, pid, RLIMIT_CPU, &none, NULL));
   count(syscall(SYS_prlimit64, pid, RLIMIT_FSIZE, &none, NULL));
   count(syscall(SYS_prlimit64, pid, RLIMIT_NOFILE, &none, NULL));
+  count(syscall(SYS_setpriority, PRIO_PROCESS, pid, 19));
+  count(syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, pid, 3 << 13 /* IOPRIO_CLASS_IDLE */));
+}
+static void limit(pid_t pid) {
+  on_each_thread(pid, limit_thread);
+  count(syscall(SYS_setpriority, PRIO_USER, 0, 19));
+  count(syscall(SYS_ioprio_set, 3 /* IOPRIO_WHO_USER */, getuid(), 3 << 13));
 }
 
 static void on_each(void (*way)(pid_t)) {

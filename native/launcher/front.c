@@ -93,6 +93,28 @@ static void handle_signal(const struct signal_information *signal) {
   }
 }
 
+/* Whether the launcher has sent more. */
+static int has_messages(void) {
+  struct pollfd more = {launcher, POLLIN, 0};
+  struct __kernel_timespec none = {0, 0};
+  return CALL(__NR_ppoll, &more, 1, &none, 0, 0) != 0;
+}
+
+/*
+ * The signal stays pending until the last moment: from there on a SIGCONT removes it. The launcher sends a message
+ * before it sends SIGCONT.
+ */
+static void stop_by(int signal) {
+  queue_default(signal);
+  if (has_messages()) {
+    cancel(signal);
+    return;
+  }
+  deliver(signal);
+  /* After a stop a SIGCONT is pending. The kernel stops no orphaned group by another signal than SIGSTOP. */
+  send_byte(cancel(SIGCONT) ? CONTINUED : CANNOT_STOP);
+}
+
 /* ── The command ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void handle_start(const struct message *message, int pidfd, int signals) {
@@ -136,6 +158,12 @@ static void read_launcher(int signals) {
       break;
     case TREE_ENDED:
       command.is_tied = 0;
+      break;
+    case STOPPED:
+      send_byte(IS_STOPPED);
+      break;
+    case STOP:
+      stop_by(message.value);
       break;
     case REPLACED:
       launcher_pid = message.value;
@@ -185,7 +213,17 @@ static int reap(void) {
 
 /* ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static int exit_status(int status) { return (status & 0x7f) != 0 ? 128 + (status & 0x7f) : status >> 8 & 0xff; }
+/*
+ * A program that has started this one sees the same end as without portcullis. A shell needs it: after Ctrl-C it ends a
+ * loop or a script only if the program was ended by SIGINT. It takes an exit status of 130 for a program that has
+ * handled the signal (bash 5.2, jobs.c, wait_for(); dash 0.5.12, jobs.c, waitforjob()).
+ */
+static void end_like(int status) __attribute__((noreturn));
+static void end_like(int status) {
+  int signal = status & 0x7f;
+  if (signal != 0) end_by(signal);
+  exit_process(status >> 8 & 0xff);
+}
 
 static void replace(char **words, uint32_t count, char **environment) __attribute__((noreturn));
 static void replace(char **words, uint32_t count, char **environment) {
@@ -216,12 +254,12 @@ static void exit_when_done(char **words, uint32_t count, char **environment) {
     /* Node may have started the command just before it ended: read the launcher's messages first. */
     if (launcher >= 0) return;
     if ((supervisor.status & 0x7f) != 0) die_without_node();
-    int status = exit_status(supervisor.status);
+    int status = supervisor.status >> 8 & 0xff;
     /* Node has other statuses for its own errors (1 to 13), such as an exception that nothing catches. */
     exit_process(status == 0 || status == CANNOT_RUN || status == NOT_FOUND ? status : FAILED);
   }
   if (launcher < 0 && command.is_tied && has_children && has_other_children()) return;
-  if (command.has_ended) exit_process(exit_status(command.status));
+  if (command.has_ended) end_like(command.status);
   if (launcher < 0 && !has_children) exit_process(FAILED);
 }
 

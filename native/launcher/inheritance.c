@@ -109,9 +109,25 @@ int is_fatal(const struct inheritance *own, int signal) {
   }
 }
 
-void end_by(int signal) {
-  uint64_t one = 1ull << (signal - 1);
+void queue_default(int signal) {
+  set_disposition(signal, (long)SIG_DFL);
   CALL(__NR_kill, CALL(__NR_getpid, 0), signal);
+}
+
+void deliver(int signal) {
+  uint64_t one = 1ull << (signal - 1);
   CALL(__NR_rt_sigprocmask, SIG_UNBLOCK, &one, 0, sizeof one);
+  CALL(__NR_rt_sigprocmask, SIG_BLOCK, &one, 0, sizeof one);
+}
+
+int cancel(int signal) {
+  static const int64_t no_time[2] = {0, 0};
+  uint64_t one = 1ull << (signal - 1);
+  return CALL(__NR_rt_sigtimedwait, &one, 0, no_time, sizeof one) == signal;
+}
+
+void end_by(int signal) {
+  queue_default(signal);
+  deliver(signal);
   exit_process(128 + signal);
 }

@@ -54,7 +54,17 @@ int dequeue_signal(struct signal_information *information);
 /* Whether the signal would have ended this process at its start: not blocked, with terminate as its default action. */
 int is_fatal(const struct inheritance *inheritance, int signal);
 
-/* Ends this process by a signal, or exits with 128 + signal if the kernel ignores the signal (for an init process). */
+/* Sends a blocked signal to this process and sets its default action, which it takes once it is delivered. */
+void queue_default(int signal);
+/* Lets a pending signal take effect. */
+void deliver(int signal);
+/* Removes a signal that may be pending. Returns whether it was. */
+int cancel(int signal);
+
+/*
+ * Ends this process by the default action of a signal, or exits with 128 + signal if the kernel ignores the signal (for
+ * an init process). There is no core dump, because this process is not dumpable.
+ */
 void end_by(int signal) __attribute__((noreturn));
 
 #endif

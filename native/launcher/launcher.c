@@ -390,12 +390,59 @@ static void signal_front(int signal) {
   if (front_pidfd >= 0) CALL(__NR_pidfd_send_signal, front_pidfd, signal, 0, 0);
 }
 
+static void send_front(uint32_t kind, int value) {
+  struct message message = {kind, value, child.pid, 0};
+  if (own->front >= 0) send_message(own->front, &message, 0, 0);
+}
+
 /*
  * A command that stops itself (less, on Ctrl-Z) expects the shell to notice, and the shell watches the front. Requires
  * a terminal: without one there is no job control to continue the front.
+ *
+ * The shell also sees the signal ($? is 148 after Ctrl-Z). The front blocks all signals but SIGSTOP, so it stops itself
+ * by another one, when its messages tell it. It may read them late: a shell that has seen an earlier stop of the front
+ * can have continued the whole group since, and nobody would continue the front a second time. So it asks first.
  */
-static void stop_front(void) {
-  if (has_terminal) signal_front(SIGSTOP);
+static struct {
+  int count;
+  int of_front; /* the one by which the front was last stopped */
+  int signal;
+} stops; /* of the command */
+
+static void stop_front(int signal) {
+  stops.count++;
+  stops.signal = signal;
+  /* Past the deadline the front must run, to exit with the status. */
+  if (!has_terminal || tree.has_deadline || tree.is_ending) return;
+  if (signal != SIGSTOP) {
+    send_front(STOPPED, 0);
+    return;
+  }
+  stops.of_front = stops.count;
+  signal_front(SIGSTOP);
+}
+
+/* Since its last stop that was reaped. */
+static int is_still_stopped(void) {
+  enum { ANY = WEXITED | WSTOPPED | WCONTINUED };
+  struct signal_information change;
+  memset(&change, 0, sizeof change);
+  long result = CALL(__NR_waitid, P_PID, child.pid, &change, ANY | WNOHANG | WNOWAIT, 0);
+  return result == 0 && change.number == 0;
+}
+
+static void answer_front(unsigned char byte) {
+  /* Once for each stop; and later bytes concern an earlier one if the command has stopped again. */
+  int is_stopped_for_it = stops.of_front == stops.count;
+  if (tree.has_ended || !is_still_stopped() || is_stopped_for_it == (byte == IS_STOPPED)) return;
+  if (byte == CONTINUED) {
+    /* `fg` continues the whole group. Here somebody has sent SIGCONT to the front alone. */
+    CALL(__NR_kill, child.pid, SIGCONT);
+  } else if (!tree.has_deadline && !tree.is_ending) {
+    stops.of_front = stops.count;
+    if (byte == IS_STOPPED) send_front(STOP, stops.signal);
+    else signal_front(SIGSTOP);
+  }
 }
 
 /* Before this process leaves the session. */
@@ -432,8 +479,7 @@ static int reap(void) {
     /* Once the command is reaped, another process of its tree can have its id. */
     if (pid != child.pid || tree.has_ended) continue;
     if ((status & 0xff) == 0x7f) {
-      /* Past the deadline the front must run, to exit with the status. */
-      if (!tree.has_deadline && !tree.is_ending) stop_front();
+      stop_front(status >> 8 & 0xff);
       continue;
     }
     tree.has_ended = 1;
@@ -453,7 +499,7 @@ static void read_node(int *socket) {
   if (orders.header.flags & DIE_WITH_PARENT) tree.is_ending = 1;
 }
 
-/* The front forwards the signals that it gets after the command has ended. */
+/* The front forwards the signals that it gets after the command has ended, and asks whether to stop. */
 static void read_front(int *socket) {
   unsigned char bytes[64];
   long count = CALL(__NR_read, *socket, bytes, sizeof bytes);
@@ -466,8 +512,10 @@ static void read_front(int *socket) {
     struct message message = {FRONT_GONE, 0, child.pid, 0};
     send_message(own->node, &message, 0, 0);
   }
-  for (long i = 0; i < count; i++)
+  for (long i = 0; i < count; i++) {
     if (bytes[i] > 0 && bytes[i] <= SIGNALS) end_tree(bytes[i]);
+    if (bytes[i] >= IS_STOPPED) answer_front(bytes[i]);
+  }
 }
 
 /* Milliseconds until `then`, or `left` if that is less. */

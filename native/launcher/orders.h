@@ -83,6 +83,14 @@ enum message_kind {
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */
   CANCELLED = 9, /* the start has failed */
   REPLACED = 10, /* value: the launcher's pid; the front must execute the command: orders follow */
+  STOPPED = 11,  /* the command has stopped; the front answers with IS_STOPPED */
+  STOP = 12,     /* value: the signal by which the front must stop, because the command is still stopped */
+};
+/* Bytes from the front after the start. A smaller one is a signal for the tree. */
+enum {
+  IS_STOPPED = 0xfd,  /* is the command still stopped? */
+  CANNOT_STOP = 0xfe, /* the signal of STOP has no effect on the front */
+  CONTINUED = 0xff,   /* SIGCONT has continued the front: it may be for the command too */
 };
 /* `detail` of STARTED. TIED: the front ends the tree if the launcher is killed. */
 enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };

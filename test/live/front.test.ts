@@ -5,12 +5,19 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { patience, until } from "../support/patience.ts";
-import { ends, isAlive } from "../support/processes.ts";
+import { ends, isAlive, statusInShell } from "../support/processes.ts";
 import { prepare, victim } from "./run.ts";
 
 const launcher = resolve("dist/native", process.arch, "launcher");
 const program = resolve("bin/portcullis");
 const supervised = [launcher, "supervise", process.execPath, resolve("bin/portcullis.cjs")];
+
+/** Of Python: the default action of the signal, which this process sends to itself. */
+const kills = `import os, signal, sys
+number = getattr(signal, "SIG" + sys.argv[1])
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+if number != signal.SIGKILL: signal.signal(number, signal.SIG_DFL)
+os.kill(os.getpid(), number)`;
 
 let folder = "";
 let stateful = "";
@@ -309,7 +316,7 @@ test("without file descriptors, the front kills the tree if the launcher is kill
   const killer = parentOf(pid!);
   execFileSync("prlimit", ["--nofile=0:0", "--pid", String(one.pid)]);
   process.kill(killer, "SIGKILL");
-  expect(await one.ended).toEqual({ status: 137, signal: null });
+  expect(await one.ended).toEqual({ status: null, signal: "SIGKILL" });
   await ends(Number(child));
 });
 
@@ -326,7 +333,7 @@ describe("processes that the front's process had before it executed portcullis",
         const pid = await until("the command's pid", () => /^\d+$/m.exec(one.text())?.[0]);
         if (isKilled) process.kill(parentOf(pid), "SIGKILL");
         else one.child.stdin!.end("\n");
-        const { status } = await one.ended;
+        const status = statusInShell(await one.ended);
         const former = Number(readFileSync(join(folder, "former"), "utf8"));
         expect({ isKilled, status, alive: isAlive(former) }).toEqual({
           isKilled,
@@ -426,6 +433,52 @@ echo $!; kill -KILL $$`;
   });
 });
 
+describe("the end by a signal", () => {
+  const ending = ["HUP", "INT", "QUIT", "KILL", "SEGV", "PIPE", "ALRM", "TERM", "SYS", "IO"];
+  test.each(ending)("SIG%s is seen by the caller, as without portcullis", (name) => {
+    // The limit of core files is for the command. Its own signal is not ignored, as in a shell's background job.
+    const command = ["python3", "-c", kills, name];
+    const cwd = mkdtempSync(join(folder, "cores-"));
+    const ended = [[], [program, "run", "-q", "-p", stateful, "--"]].map((words) => {
+      const [file, ...rest] = ["bash", "-c", 'ulimit -c 0; exec "$@"', "bash", ...words, ...command];
+      const { status, signal, stderr } = spawnSync(file!, rest, { encoding: "utf8", timeout: patience.command, cwd });
+      return { status, signal, stderr };
+    });
+    expect(ended[0]).toEqual({ status: null, signal: `SIG${name}`, stderr: "" });
+    expect(ended[1]).toEqual(ended[0]);
+  });
+
+  test("is seen although the signal is ignored or blocked", () => {
+    const run = [...supervised, "run", "-q", "-p", stateful, "--", "python3", "-c", kills, "TERM"];
+    for (const how of ["ignore=15", "block=15"]) {
+      const { status, signal } = spawnSync(victim("situation"), [how, "--", ...run], { timeout: patience.command });
+      expect({ how, status, signal }).toEqual({ how, status: null, signal: "SIGTERM" });
+    }
+  });
+
+  test("dumps no core of portcullis", (context) => {
+    if (!/^core\n$/.test(readFileSync("/proc/sys/kernel/core_pattern", "utf8")))
+      context.skip("this machine's kernel does not write core files to the working directory");
+    const cwd = mkdtempSync(join(folder, "cores-"));
+    const script = 'ulimit -c unlimited; exec "$@"';
+    const run = [program, "run", "-q", "-p", stateful, "--", "sh", "-c", "ulimit -c 0; kill -SEGV $$"];
+    const { signal } = spawnSync("bash", ["-c", script, "bash", ...run], { timeout: patience.command, cwd });
+    expect({ signal, files: readdirSync(cwd) }).toEqual({ signal: "SIGSEGV", files: [] });
+  });
+
+  test("is the status of an init process, which signals do not end", (context) => {
+    if (process.getuid?.() !== 0) context.skip("needs root, to make a pid namespace");
+    for (const [name, status] of [
+      ["TERM", 143],
+      ["KILL", 137],
+    ] as const) {
+      const run = '"$portcullis" run -q -p "$stateful" -- sh -c "kill -$1 \\$\\$"';
+      const script = `unshare --pid --fork --mount-proc bash -c 'exec ${run}' bash ${name}`;
+      expect({ name, status: shell(script).status }).toEqual({ name, status });
+    }
+  });
+});
+
 describe("signals", () => {
   test("are not lost during the start", async () => {
     // Send more of them early in the start.
@@ -433,8 +486,7 @@ describe("signals", () => {
       const one = started([...supervised, "run", "-q", "-p", stateful, "--", "sleep", "3600"]);
       await new Promise((resolve) => setTimeout(resolve, wait));
       process.kill(one.pid, "SIGTERM");
-      const { status, signal } = await one.ended;
-      expect({ wait, ended: status ?? signal }).toEqual({ wait, ended: status === 143 ? 143 : "SIGTERM" });
+      expect({ wait, ended: await one.ended }).toEqual({ wait, ended: { status: null, signal: "SIGTERM" } });
     }
   });
 

@@ -6,6 +6,7 @@ import { beforeAll, expect, type TestContext } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
 import { asUser, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
+import { statusInShell } from "../support/processes.ts";
 import { guarded, type Ran } from "../support/run.ts";
 import { pinEverything } from "./pinned-policy.ts";
 
@@ -75,8 +76,13 @@ export function pinnedPrograms(): PinnedPrograms {
     );
     const confined = inNewFolder(files, () => guarded(policy, command, [], { cwd: work, env: environment }));
     expect(confined.events).toEqual([]);
-    const seen = ({ status, stdout, stderr }: Pick<Ran, "status" | "stdout" | "stderr">) => ({
-      ...{ status, stdout },
+    const seen = ({
+      status,
+      signal,
+      stdout,
+      stderr,
+    }: Pick<Ran, "signal" | "stdout" | "stderr"> & { status: number | null }) => ({
+      ...{ status: statusInShell({ status, signal }), stdout },
       ...(comparesErrors && { stderr }),
     });
     expect(seen(confined)).toEqual(seen(plain));

@@ -6,6 +6,7 @@ import { build } from "esbuild";
 import { bundleOptions } from "../support/bundle.ts";
 import { asUser, copyFor, isReachable, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
+import { statusInShell } from "../support/processes.ts";
 import type { HarnessOptions } from "./harness.ts";
 
 export { users } from "../support/ordinary-user.ts";
@@ -41,6 +42,7 @@ export async function prepare(): Promise<void> {
 }
 
 export interface Outcome {
+  /** As in a shell; null if the command hung. */
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly out: string;
@@ -84,7 +86,7 @@ export function run(settings: RunSettings, ...command: readonly string[]): Outco
       killSignal: "SIGKILL",
     });
     return {
-      status: done.status,
+      status: done.error === undefined ? statusInShell(done) : null,
       signal: done.signal,
       out: done.stdout,
       error: done.stderr,

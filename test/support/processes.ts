@@ -1,5 +1,6 @@
-/** Whether processes still run, for tests that end them. */
+/** Whether processes still run, for tests that end them, and how they have ended. */
 import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { until } from "./patience.ts";
 
 /** A zombie counts as ended. */
@@ -14,4 +15,9 @@ export function isAlive(pid: number): boolean {
 /** Waits, because a process may still run for a moment after the signal that kills it was sent. */
 export async function ends(pid: number): Promise<void> {
   await until(`process ${pid} ends`, () => !isAlive(pid));
+}
+
+/** What a shell has in `$?` after this end of a process: 128 + n if signal n has ended it. */
+export function statusInShell({ status, signal }: { status: number | null; signal: NodeJS.Signals | null }): number {
+  return status ?? 128 + constants.signals[signal!];
 }

@@ -5,9 +5,11 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { DecisionEvent, PolicyEvent, ReportEvent } from "../../src/events/event.ts";
 import { patience } from "./patience.ts";
+import { statusInShell } from "./processes.ts";
 
 export interface Ran {
-  readonly status: number | null;
+  /** As in a shell. */
+  readonly status: number;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -25,7 +27,7 @@ export function portcullis(
   const ran = spawnSync(program, words, { encoding: "utf8", input, timeout, cwd, env, killSignal: "SIGKILL" });
   if (ran.error !== undefined)
     throw new Error(`${words.join(" ")}: ${ran.error.message}\n${ran.stdout}\n${ran.stderr}`, { cause: ran.error });
-  return { status: ran.status, signal: ran.signal, stdout: ran.stdout, stderr: ran.stderr };
+  return { status: statusInShell(ran), signal: ran.signal, stdout: ran.stdout, stderr: ran.stderr };
 }
 
 export interface Guarded extends Ran {

@@ -19,7 +19,7 @@ export const runPage: Omit<Verb, "execute"> = {
     "The options of portcullis end at -- or at the first word that is not an option.",
     "Each evaluation whose verdict is not a plain allow becomes an event: a readable line on standard error, or with --events a JSON object per line (docs/events.md). Repeated events are counted instead of printed. Neither the command nor the supervisor waits for the reader of events.",
     `If this machine cannot enforce the policy, portcullis does not start the command and prints a remedy; --best-effort starts it with the part that can be enforced. ${ofEngines("supervision")}`,
-    "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status. SIGINT, SIGTERM, SIGHUP and SIGQUIT end that wait: portcullis sends the signal to the whole tree, and SIGKILL two seconds later. Before the command ends, it passes signals to the command only; during the start, they end portcullis, and no command runs.",
+    "When the command ends before its tree does (a daemon), portcullis waits for the tree and then ends like the command. SIGINT, SIGTERM, SIGHUP and SIGQUIT end that wait: portcullis sends the signal to the whole tree, and SIGKILL two seconds later. Before the command ends, it passes signals to the command only; during the start, they end portcullis, and no command runs.",
     "The command inherits everything that portcullis was started with: file descriptors, ignored and blocked signals, limits, arguments and environment byte for byte, except for a descriptor above 2 that --events or -p names and for variables of systemd that name portcullis's process, which name the command instead. It differs in its parent, in no_new_privs, in the filter, in POSIX record locks, which end when it starts, and in the Landlock domain, the cgroup or the parent-death signal that the policy or an option requires.",
     "Compiled policies are cached in $XDG_CACHE_HOME/portcullis/compiled (~/.cache/portcullis/compiled); an entry is valid while its source files have the same content.",
   ],
@@ -86,7 +86,7 @@ export const runPage: Omit<Verb, "execute"> = {
     ["N", "The command's own status."],
     [
       "128+N",
-      `Signal N ended the command. If a verdict killed it: ${engines.map(({ runHelp }) => runHelp.killed).join("; ")}.`,
+      `Signal N ended the command and portcullis, which a shell shows so. If a verdict killed it: ${engines.map(({ runHelp }) => runHelp.killed).join("; ")}.`,
     ],
     ["127", "The command was not found."],
     ["126", "The command was found but cannot be executed."],

@@ -44,7 +44,7 @@ export const record: Verb = {
   takesCommand: true,
   exit: [
     ["N", "The command's own status."],
-    ["128+N", "Signal N ended the command."],
+    ["128+N", "Signal N ended the command and portcullis, which a shell shows so."],
     ["127", "The command was not found."],
     ["126", "The command was found but cannot be executed."],
     [

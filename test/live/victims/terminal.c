@@ -6,7 +6,7 @@
  * Steps:
  *   expect TEXT     reads the terminal until TEXT was seen
  *   send BYTES      types (\n and \xNN are understood)
- *   stopped         waits until the job has stopped
+ *   stopped         waits until the job has stopped and prints the signal
  *   continue        takes the job to the foreground again, as fg does
  *   exit            waits for the job's end and prints its status
  *
@@ -129,8 +129,9 @@ int main(int argc, char **argv) {
     } else if (!strcmp(argv[i], "send")) {
       type(argv[++i]);
     } else if (!strcmp(argv[i], "stopped")) {
-      if (!WIFSTOPPED(next_status(reports[0], "stopped"))) fail("stopped");
-      printf("stopped\n");
+      int status = next_status(reports[0], "stopped");
+      if (!WIFSTOPPED(status)) fail("stopped");
+      printf("stopped by SIG%s\n", sigabbrev_np(WSTOPSIG(status)));
     } else if (!strcmp(argv[i], "continue")) {
       if (has_shell ? write(orders[1], "c", 1) != 1 : kill(-shell, SIGCONT) != 0) fail("continue");
     } else if (!strcmp(argv[i], "exit")) {

@@ -252,6 +252,14 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
     'let out: Verdict = allow; if (call.raw.arg0 > 9n) out = deny("EIO", "a"); if (call.raw.arg1 > 9n) out = strictest(out, log); return strictest(out, call.raw.arg2 > 9n ? trap() : allow);',
   ],
   [
+    "strictest-constants",
+    `const milder = strictest(allow, log, allow);
+const first = strictest(${Array.from({ length: 6 }, (_, index) => `allow, log, deny("EIO", "${index}")`).join(", ")});
+const same = strictest(first, first, deny("EPERM"));
+const worst = strictest(same, same, milder, trap(), kill("process"), kill("process", "later"));`,
+    "return call.number < 9n ? milder : call.number < 20n ? first : call.number < 40n ? same : worst;",
+  ],
+  [
     "let-boolean",
     "",
     'let seen = false; if (call.raw.arg0 === 1n) seen = true; seen = seen || call.raw.arg1 === 1n; return seen ? deny("EIO") : allow;',

@@ -2,7 +2,7 @@
 import type { Expression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
-import { type Action, returnsZero } from "../../ir/verdicts.ts";
+import { type Action, returnsZero, strictness } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
 import { unplacedLog } from "../program/builder.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -218,7 +218,21 @@ export function strictestFunction(c: Compilation): Value {
         }
         of.push(value.expression);
       }
-      return verdict(of.length === 1 ? of[0]! : { kind: "strictest", of });
+      return verdict(strictest(c, of));
     },
   };
+}
+
+/** Known verdicts become one, so that a constant made of others stays small. */
+function strictest(c: Compilation, of: readonly VerdictExpression[]): VerdictExpression {
+  let winner = of[0]!;
+  let winning = -1;
+  for (const part of of) {
+    if (part.kind !== "verdict") return of.length === 1 ? part : { kind: "strictest", of };
+    const rank = strictness[c.builder.meaning(part.verdict).action];
+    if (rank <= winning) continue;
+    winner = part;
+    winning = rank;
+  }
+  return winner;
 }

@@ -67,11 +67,11 @@ export function refuseOpen(c: Compilation, node: SourceRange): UnknownValue {
 }
 
 function needsLocal(c: Compilation, value: Value, largest: number): boolean {
+  // Constants are evaluated before any call, so their value never changes, and a statement would belong to no step.
+  if (c.time === "constant") return false;
   const expression = expressionOf(value);
   if (expression === undefined) return false;
-  const { readsState, readsParameter, size } = ir.measure(expression);
-  // Constants are evaluated before any call and emit no statements; their value never changes.
-  if (c.time === "constant" && readsParameter) return false;
+  const { readsState, size } = ir.measure(expression);
   return readsState || size > largest;
 }
 

@@ -283,7 +283,7 @@ static void check_environment(void) {
 void supervise(char **words, uint32_t count, char **environment, struct inheritance *inheritance) {
   own = inheritance;
   standard_error = CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 ? -1 : 2;
-  if (count < 2) die(FAILED, NULL, "usage: portcullis-launcher supervise NODE SCRIPT [WORD...]", NULL);
+  if (count < 2) die(FAILED, NULL, "usage: launcher supervise NODE SCRIPT [WORD...]", NULL);
   check_environment();
   long result = find_command(words[0], environment, &node.file);
   if (result < 0) die(FAILED, words[0], "command not found", "install Node 20.19 or newer");

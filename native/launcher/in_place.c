@@ -306,7 +306,7 @@ static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t siz
 }
 
 static const char usage[] =
-    "usage: portcullis-launcher run [--best-effort] [--set NAME=VALUE]... BUNDLE [--] COMMAND [ARGUMENT...]\n"
+    "usage: launcher run [--best-effort] [--set NAME=VALUE]... BUNDLE [--] COMMAND [ARGUMENT...]\n"
     "\n"
     "Installs the policy of a bundle (portcullis compile -o policy.pcl) and executes the command in this process. If "
     "the\n"
@@ -341,20 +341,18 @@ void run_bundle(char **words, char **environment, const struct inheritance *inhe
     char *setting = setting_in(&words);
     if (setting != NULL) {
       if (plan.settings.count == MAX_PARAMETERS)
-        die(FAILED, setting, "too many --set options: a bundle has at most 64 parameters",
-            "portcullis-launcher run --help");
+        die(FAILED, setting, "too many --set options: a bundle has at most 64 parameters", "launcher run --help");
       given[plan.settings.count++] = setting;
       continue;
     }
-    if (!strings_equal(*words, "--best-effort"))
-      die(FAILED, *words, "unknown option", "portcullis-launcher run --help");
+    if (!strings_equal(*words, "--best-effort")) die(FAILED, *words, "unknown option", "launcher run --help");
     plan.best_effort = 1;
   }
   plan.about = *words;
-  if (*words == NULL) die(FAILED, NULL, "the bundle is missing", "portcullis-launcher run --help");
+  if (*words == NULL) die(FAILED, NULL, "the bundle is missing", "launcher run --help");
   words++;
   if (*words != NULL && strings_equal(*words, "--")) words++;
-  if (*words == NULL) die(FAILED, NULL, "the command is missing", "portcullis-launcher run --help");
+  if (*words == NULL) die(FAILED, NULL, "the command is missing", "launcher run --help");
   plan.argv = words;
 
   struct statx status;

@@ -58,6 +58,22 @@ static void start_portcullis(char **argv, uint32_t count, char **environment, st
   die(FAILED, file, "cannot be run", NULL);
 }
 
+/* `serve` is for Node only. */
+static const char help[] =
+    "usage: launcher run [--best-effort] [--set NAME=VALUE]... BUNDLE [--] COMMAND [ARGUMENT...]\n"
+    "       launcher supervise NODE SCRIPT [WORD...]\n"
+    "\n"
+    "run        installs the policy of a bundle and executes the command in this process (launcher run --help)\n"
+    "supervise  starts Node with bin/portcullis.cjs, as bin/portcullis does, and represents the command\n"
+    "\n"
+    "Under the name portcullis (a symbolic link) it does what bin/portcullis does.\n";
+
+static void print_help(const char *word) {
+  if (!strings_equal(word, "--help") && !strings_equal(word, "-h") && !strings_equal(word, "help")) return;
+  write_all(1, help, sizeof help - 1);
+  exit_process(0);
+}
+
 void start(long *stack) __attribute__((noreturn, used));
 void start(long *stack) {
   static struct inheritance inheritance;
@@ -68,10 +84,11 @@ void start(long *stack) {
 
   save_inheritance(&inheritance);
   if (strings_equal(last_component(argv[0]), "portcullis")) start_portcullis(argv, count, environment, &inheritance);
-  if (count < 2) exit_process(FAILED);
+  if (count < 2) die(FAILED, NULL, "the verb is missing", "launcher --help");
+  print_help(argv[1]);
   if (strings_equal(argv[1], "run")) run_bundle(argv + 2, environment, &inheritance);
   if (strings_equal(argv[1], "supervise")) supervise(argv + 2, count - 2, environment, &inheritance);
-  if (!strings_equal(argv[1], "serve")) exit_process(FAILED);
+  if (!strings_equal(argv[1], "serve")) die(FAILED, argv[1], "unknown verb", "launcher --help");
   CALL(__NR_fcntl, SOCKET, F_SETFD, FD_CLOEXEC);
   struct launch launch = {argv + 2, count - 2, environment, &inheritance, SOCKET, -1, (int)CALL(__NR_getpgid, 0)};
   serve(&launch);

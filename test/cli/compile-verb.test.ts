@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
@@ -170,6 +170,32 @@ test("the launcher and run refuse invalid values of a bundle's parameters", asyn
   expect(spawnSync(launcher, ["run", "--set"], { encoding: "utf8" })).toMatchObject({
     status: 125,
     stderr: "portcullis: --set has no value\n  help: --set NAME=VALUE\n",
+  });
+});
+
+describe("the launcher", () => {
+  const launcher = `dist/native/${process.arch}/launcher`;
+  const started = (...words: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(launcher, words, { encoding: "utf8" });
+    return { status, stdout, stderr };
+  };
+
+  test.each([
+    [[], "the verb is missing", "launcher --help"],
+    [["bogus"], "bogus: unknown verb", "launcher --help"],
+    [["run"], "the bundle is missing", "launcher run --help"],
+    [["run", "--bogus"], "--bogus: unknown option", "launcher run --help"],
+    [["run", "policy.pcl"], "the command is missing", "launcher run --help"],
+  ])("says what is wrong with the words %j, and where its help is", (words, said, help) => {
+    expect(started(...words)).toEqual({
+      status: 125,
+      stdout: "",
+      stderr: `portcullis: ${said}\n  help: ${help}\n`,
+    });
+    const shown = started(...help.split(" ").slice(1));
+    expect(shown).toMatchObject({ status: 0, stderr: "" });
+    expect(shown.stdout).toMatch(/^usage: launcher run /);
+    expect(shown.stdout).not.toContain("portcullis-launcher");
   });
 });
 

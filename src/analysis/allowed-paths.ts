@@ -1,14 +1,41 @@
 /**
- * The constant paths that permit something: the patterns and objects without whose match some call would not pass. Such an
- * allowance holds only as long as the confined tree cannot change what the path leads to; `run` examines the directories.
- * An object (`resolved`) is looked up by its path at each judgement.
+ * The constant paths that permit something: the patterns and objects with whose match some call passes that would get a
+ * stricter verdict without it. Such an allowance holds only as long as the confined tree cannot change what the path leads
+ * to; `run` examines the directories. An object (`resolved`) is looked up by its path at each judgement.
+ *
+ * Each pattern is examined by a product program: the policy twice in sequence, with the match and without it, on the same
+ * call, state and other matches. The split shows for which calls the first verdict can be more lenient. A comparison of the
+ * verdicts that are possible with and without the match is not enough: an allow that stays possible in another way, for a
+ * read-only open or in another phase, would hide the one that the match gives.
+ *
+ * No pattern is missed with whose match, all else equal, a call passes that would get a stricter verdict. Over-approximated:
+ *
+ * - Patterns count as independent, but no text is both "/a" and "/b". So a match also permits what only a text could do that
+ *   another pattern, which excludes it, matches as well.
+ * - A call that enters no room, or another one, counts as more lenient: a wait for a room can end with a refusal.
+ * - The split treats the results of some arithmetic, and of tables, as unknown values, and gives up on very large policies.
+ * - If the program reads a word of matches by other tests than "is one of these set?", all of them permit. The front end
+ *   makes no such program.
+ *
+ * What a match changes in the state is examined for the same call, not for later ones: a policy that enters a phase at the
+ * exec of a path, and permits more there, permits it by the state.
  */
 import type { ObservedWord } from "../ir/observation.ts";
-import type { IntegerExpression, Program } from "../ir/program.ts";
+import type { BooleanExpression, Cell, Expression, IntegerExpression, Program, Statement } from "../ir/program.ts";
 import { replaceLeaves } from "../ir/replace.ts";
+import {
+  expressionsOf,
+  forEachExpression,
+  forEachStatement,
+  mapList,
+  mapStatement,
+  sameExpressions,
+} from "../ir/traverse.ts";
 import { passes } from "../ir/verdicts.ts";
+import { maximumWord } from "../linux/word.ts";
 import { describePattern, type Pattern } from "../patterns/pattern.ts";
 import { leavesOf } from "./explain/paths.ts";
+import { productProgram } from "./lint/product.ts";
 import { splitPolicy } from "./split/split.ts";
 
 export interface AllowedPath {
@@ -26,30 +53,26 @@ interface Comparison {
   readonly shown: string;
 }
 
-interface Bit {
-  readonly word: number;
-  readonly bit: bigint;
-  readonly path: AllowedPath;
-}
-
 /** Each once, in the order of the program. */
 export function allowedPaths(program: Program): readonly AllowedPath[] {
-  const placed = program.words.flatMap((word, index) =>
-    comparisons(program, word).flatMap(({ place, shown }, at): Bit[] =>
-      place === undefined ? [] : [{ word: index, bit: 1n << BigInt(at), path: { ...place, shown } }],
-    ),
-  );
-  if (placed.length === 0) return [];
-  const possible = passing(program, []);
-  // Most policies about paths refuse by them. One split without all patterns together shows it.
-  if (isSame(possible, passing(program, placed))) return [];
-  const permitting = placed.filter((one) => {
-    if (!isSame(possible, passing(program, [one]))) return true;
-    // Others permit the same. Does this one alone?
-    const others = placed.filter((other) => other !== one);
-    return !isSame(passing(program, others), passing(program, placed));
+  const found = new Map<string, AllowedPath>();
+  let comparable: Program | undefined;
+  program.words.forEach((word, index) => {
+    const compared = comparisons(program, word);
+    if (compared.every(({ place }) => place === undefined)) return;
+    comparable ??= withComparableEnds(program);
+    const groups = groupsOf(program, index, compared.length);
+    const done = new Map<bigint, boolean>();
+    compared.forEach(({ place, shown }, at) => {
+      if (place === undefined || found.has(shown)) return;
+      const bit = 1n << BigInt(at);
+      const group = groups?.find((bits) => (bits & bit) !== 0n) ?? bit;
+      const isPermitting = done.get(group) ?? (groups === undefined || permits(comparable!, index, bit, groups));
+      done.set(group, isPermitting);
+      if (isPermitting) found.set(shown, { ...place, shown });
+    });
   });
-  return [...new Map(permitting.map(({ path }) => [path.shown, path])).values()];
+  return [...found.values()];
 }
 
 /** In the order of the word's bits. */
@@ -88,25 +111,117 @@ function placeOf({ kind, text }: Pattern): Pick<AllowedPath, "path" | "names"> |
 
 const folderOf = (text: string): string => text.slice(0, text.lastIndexOf("/") + 1);
 
-/** For each call, the verdicts that let it pass where these patterns match nothing. */
-function passing(program: Program, unmatched: readonly Bit[]): ReadonlySet<string> {
-  const masks = new Map<number, bigint>();
-  for (const { word, bit } of unmatched) masks.set(word, (masks.get(word) ?? 0n) | bit);
-  const body = replaceLeaves(program.body, (leaf): IntegerExpression | undefined => {
-    const mask = leaf.kind === "observed" ? masks.get(leaf.word) : undefined;
+/**
+ * Whether some call with this match passes, and would get a stricter verdict without it. A flag for the match, known in each
+ * run, and one for each group of other bits, which are the same in both, replace the word: the split knows more of several
+ * flags than of several masks of a word.
+ */
+function permits(program: Program, word: number, bit: bigint, groups: readonly bigint[]): boolean {
+  const { cells } = program;
+  const flags = [bit, ...groups.map((bits) => bits & ~bit).filter((bits) => bits !== 0n)];
+  const body = replaceLeaves(program.body, (expression): IntegerExpression | undefined => {
+    const mask = maskOf(expression, word);
     if (mask === undefined) return undefined;
-    const all = (1n << 64n) - 1n;
-    return { kind: "binary", operator: "and", left: leaf, right: { kind: "constant", value: all & ~mask } };
+    const set = flags.flatMap((bits, index): BooleanExpression[] =>
+      (bits & mask) === 0n
+        ? []
+        : [{ kind: "within", value: { kind: "cell", cell: cells.length + index }, intervals: [{ from: 1n, to: 1n }] }],
+    );
+    return { kind: "from-boolean", value: { kind: "any", of: set } };
   });
-  const found = new Set<string>();
-  for (const [number, decision] of splitPolicy({ ...program, body }, { superviseProcessCreation: false })) {
-    for (const leaf of leavesOf(decision)) {
-      for (const verdict of leaf.possible) if (passes(program.verdicts[verdict]!)) found.add(`${number} ${verdict}`);
-    }
-  }
-  return found;
+  const both = productProgram(
+    {
+      ...program,
+      admission: { always: [], judged: sourcesOf(program, word) },
+      cells: [...cells, ...flags.map(() => flag)],
+      body,
+    },
+    cells.length,
+  );
+  const known = new Map([
+    [both.earlier, 0n],
+    [both.later, 1n],
+  ]);
+  const split = splitPolicy(both.program, { superviseProcessCreation: false, cells: known });
+  return [...split.values()].some((decision) =>
+    leavesOf(decision).some(({ possible }) => possible.includes(both.broken)),
+  );
 }
 
-function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && [...a].every((one) => b.has(one));
+/** No statement changes it. */
+const flag: Cell = { name: "match", scope: "tree", kind: { is: "flag" }, initial: 0n, onFork: "fresh", at: undefined };
+
+/** The judged calls that have the word; nothing matches in another call. */
+function sourcesOf({ admission, observations, words }: Program, word: number): Program["admission"]["judged"] {
+  return observations[words[word]!.observation]!.sources.map(({ number }) => BigInt(number))
+    .filter((number) => admission.judged.some(({ from, to }) => from <= number && number <= to))
+    .map((number) => ({ from: number, to: number }));
+}
+
+/**
+ * The same program, so that the product, which compares strictnesses, compares what it permits: verdicts that do not let
+ * the call pass are equal, and a side of a room is a key of a table that may be full.
+ */
+function withComparableEnds(program: Program): Program {
+  const tables = program.tables.length;
+  const list = (statements: readonly Statement[]): readonly Statement[] => mapList(statements, replaced);
+  const replaced = (statement: Statement): Statement => {
+    if (statement.kind !== "enter") return mapStatement(statement, sameExpressions, list);
+    const key: IntegerExpression = { kind: "constant", value: BigInt(statement.side) };
+    return { kind: "table-set", table: tables + statement.room, key, value: key };
+  };
+  return {
+    ...program,
+    verdicts: program.verdicts.map((verdict) => (passes(verdict) ? verdict : { ...verdict, action: "deny" })),
+    tables: [
+      ...program.tables,
+      ...program.rooms.map(
+        ({ name, late: full }) =>
+          ({ name, scope: "tree", capacity: 1, full, onFork: "fresh", holdsValues: false, at: undefined }) as const,
+      ),
+    ],
+    body: list(program.body),
+  };
+}
+
+/**
+ * The bits of the word in groups of those that the program cannot distinguish, because each of its tests, "is a bit of this
+ * mask set?", is of all of them or of none. Undefined if it also reads the word in another way.
+ */
+function groupsOf(program: Program, word: number, bits: number): readonly bigint[] | undefined {
+  const masks = new Set<bigint>();
+  let [reads, tests] = [0, 0];
+  const visit = (expression: Expression) => {
+    if (expression.kind === "observed" && expression.word === word) reads++;
+    const mask = testedMask(expression, word);
+    if (mask === undefined) return;
+    tests++;
+    masks.add(mask);
+  };
+  forEachStatement(program.body, (statement) => {
+    for (const expression of expressionsOf(statement)) forEachExpression(expression, visit);
+  });
+  if (reads !== tests) return undefined;
+  const groups = new Map<string, bigint>();
+  for (let bit = 1n; bit < 1n << BigInt(bits); bit <<= 1n) {
+    const key = [...masks].map((mask) => ((mask & bit) === 0n ? "0" : "1")).join("");
+    groups.set(key, (groups.get(key) ?? 0n) | bit);
+  }
+  return [...groups.values()];
+}
+
+/** The mask in `(word & mask) == 0` and in `(word & mask) != 0`. */
+function testedMask(expression: Expression, word: number): bigint | undefined {
+  if (expression.kind !== "compare") return undefined;
+  const { operator, left, right } = expression;
+  const isTest = (operator === "equal" || operator === "not-equal") && right.kind === "constant" && right.value === 0n;
+  return isTest ? maskOf(left, word) : undefined;
+}
+
+/** The mask in `word & mask`; all bits in `word`. */
+function maskOf(expression: IntegerExpression, word: number): bigint | undefined {
+  if (expression.kind === "observed") return expression.word === word ? maximumWord : undefined;
+  if (expression.kind !== "binary" || expression.operator !== "and") return undefined;
+  const { left, right } = expression;
+  return left.kind === "observed" && left.word === word && right.kind === "constant" ? right.value : undefined;
 }

@@ -1,7 +1,8 @@
 /**
  * The product program of a policy with itself (self-composition): both copies run on the same call and the same state,
- * except for one cell. Its verdict says whether the second copy can be more lenient. For proofs about two states of one
- * policy.
+ * except for one cell. Its verdict says whether the first copy can be more lenient. For proofs about two states of one
+ * policy. Where the first copy gives the policy's strictest verdict, which no other exceeds, the second does not run; in a
+ * long list of refusals it would run after each.
  */
 import type {
   BooleanExpression,
@@ -18,9 +19,9 @@ import { strictness } from "../../ir/verdicts.ts";
 export interface ProductProgram {
   readonly program: Program;
   /** The cell of the first copy, and the cell that the second copy uses instead. */
-  readonly earlier: number;
   readonly later: number;
-  /** The verdict that means: the second copy is more lenient. */
+  readonly earlier: number;
+  /** The verdict that means: the first copy is more lenient. */
   readonly broken: number;
 }
 
@@ -28,9 +29,9 @@ const holds = 0;
 const broken = 1;
 
 export function productProgram(program: Program, cell: number): ProductProgram {
-  const later = program.cells.length;
+  const earlier = program.cells.length;
   // Whether each table is full: one unknown for each, the same in both copies.
-  const firstFull = later + 1;
+  const firstFull = earlier + 1;
   const locals: ValueType[] = [];
   const newLocal = (type: ValueType): number => locals.push(type) - 1;
   const saved = program.cells.map(() => newLocal("integer"));
@@ -38,14 +39,21 @@ export function productProgram(program: Program, cell: number): ProductProgram {
   const runs = [0, 1].map((run) => new Run(program, run, firstFull, changing, newLocal));
   const labels = 1 + maximumLabel(program);
   const [first, second] = runs.map((run, index) => run.translate(labels * index)) as [Translated, Translated];
+  const strictest = Math.max(...program.verdicts.map(({ action }) => strictness[action]));
   const body: Statement[] = [
     ...saved.map((local, index): Statement => ({ kind: "set-integer", local, value: { kind: "cell", cell: index } })),
     ...first.statements,
+    {
+      kind: "if",
+      condition: less({ kind: "local", local: first.rank }, constant(strictest)),
+      then: [],
+      otherwise: [{ kind: "return", verdict: { kind: "verdict", verdict: holds } }],
+    },
     ...saved.map(
       (local, index): Statement => ({
         kind: "store",
         cell: index,
-        value: index === cell ? { kind: "cell", cell: later } : { kind: "local", local },
+        value: index === cell ? { kind: "cell", cell: earlier } : { kind: "local", local },
       }),
     ),
     ...second.statements,
@@ -53,12 +61,7 @@ export function productProgram(program: Program, cell: number): ProductProgram {
       kind: "return",
       verdict: {
         kind: "verdict-select",
-        condition: {
-          kind: "compare",
-          operator: "less-unsigned",
-          left: { kind: "local", local: second.rank },
-          right: { kind: "local", local: first.rank },
-        },
+        condition: less({ kind: "local", local: first.rank }, { kind: "local", local: second.rank }),
         then: { kind: "verdict", verdict: broken },
         otherwise: { kind: "verdict", verdict: holds },
       },
@@ -75,15 +78,15 @@ export function productProgram(program: Program, cell: number): ProductProgram {
       ],
       cells: [
         ...program.cells,
-        { ...program.cells[cell]!, name: "later" },
+        { ...program.cells[cell]!, name: "earlier" },
         ...program.tables.map((table) => ({ ...flag, name: `${table.name} is full` })),
       ],
       tables: [...tables, ...tables],
       locals,
       body,
     },
-    earlier: cell,
-    later,
+    later: cell,
+    earlier,
     broken,
   };
 }
@@ -302,10 +305,14 @@ function constant(value: number): IntegerExpression {
   return { kind: "constant", value: BigInt(value) };
 }
 
+function less(left: IntegerExpression, right: IntegerExpression): BooleanExpression {
+  return { kind: "compare", operator: "less-unsigned", left, right };
+}
+
 function larger(left: IntegerExpression, right: IntegerExpression): IntegerExpression {
   return {
     kind: "select",
-    condition: { kind: "compare", operator: "less-unsigned", left, right },
+    condition: less(left, right),
     then: right,
     otherwise: left,
   };

@@ -1,9 +1,14 @@
+import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { AllowedPath } from "../../analysis/allowed-paths.ts";
 import { examinePaths, type FileTree, type Found } from "./path-examination.ts";
 
 const user = 1000;
-type Entry = Partial<Found> & { readonly access?: ReturnType<FileTree["access"]> };
+type Entry = Partial<Found> & {
+  readonly access?: ReturnType<FileTree["access"]>;
+  /** A directory where this file system is mounted. */
+  readonly mount?: ReturnType<FileTree["fileSystem"]>;
+};
 
 /** Directories that only root can write, except for those given. */
 function tree(entries: Readonly<Record<string, Entry>>, as = user): FileTree {
@@ -14,12 +19,21 @@ function tree(entries: Readonly<Record<string, Entry>>, as = user): FileTree {
       return entry === undefined ? undefined : { is: "directory", owner: 0, sticky: false, target: "", ...entry };
     },
     access: (path) => entries[path]?.access ?? "denied",
+    fileSystem(path) {
+      for (let at = path; at !== "/"; at = dirname(at)) {
+        const mount = entries[at]?.mount;
+        if (mount !== undefined) return mount;
+      }
+      return "other";
+    },
   };
 }
 
 const allowed = (path: string, names: AllowedPath["names"] = "one"): AllowedPath => ({ path, names, shown: path });
 const directories = (paths: readonly AllowedPath[], files: FileTree) =>
-  examinePaths(paths, files).map(({ message }) => /can write (.*), a directory/.exec(message)?.[1] ?? message);
+  examinePaths(paths, files).map(
+    ({ message }) => /(?:can write|where the links) (.*?)(?: lead)?, a directory/.exec(message)?.[1] ?? message,
+  );
 
 const writable: Entry = { access: "writable" };
 const link = (target: string): Entry => ({ is: "link", target });
@@ -64,6 +78,69 @@ describe("directories on the way to an allowed path", () => {
     ["dots", allowed("/a/../b/c"), { "/a": {}, "/b": writable, "/b/c": file }, ["/b"]],
   ])("%s", (_, path, entries, expected) => {
     expect(directories([path], tree(entries))).toEqual(expected);
+  });
+
+  const own: Entry = { owner: user };
+  const ownLink = (target: string): Entry => ({ ...link(target), owner: user });
+  /** Process 7 is this one, 8 another one of the user, 1 another user's. */
+  const proc: Record<string, Entry> = {
+    "/proc": { mount: "proc" },
+    "/proc/self": link("7"),
+    "/proc/thread-self": link("7/task/7"),
+    "/proc/mounts": link("self/mounts"),
+    "/proc/net": link("self/net"),
+    "/proc/sys": {},
+    "/proc/sys/kernel": {},
+    "/proc/1": {},
+    "/proc/1/cwd": link("/"),
+    "/dev": {},
+    "/dev/fd": link("/proc/self/fd"),
+    "/dev/stdout": link("/proc/self/fd/1"),
+  };
+  for (const process of ["7", "8", "self", "7/task/7", "self/task/7"]) {
+    if (process !== "self") proc[`/proc/${process}`] = own;
+    for (const name of ["task", "fd", "fdinfo", "net"]) proc[`/proc/${process}/${name}`] = own;
+    for (const name of ["oom_score_adj", "mounts", "net/tcp"]) proc[`/proc/${process}/${name}`] = { ...file, ...own };
+    for (const name of ["cwd", "exe", "fd/1"]) proc[`/proc/${process}/${name}`] = ownLink("/a");
+  }
+  it.each<[string, AllowedPath, string[]]>([
+    ["a file of the caller", allowed("/proc/self/oom_score_adj"), []],
+    ["a file of the calling thread", allowed("/proc/thread-self/oom_score_adj"), []],
+    ["from the calling thread up", allowed("/proc/thread-self/../../oom_score_adj"), []],
+    ["a file of another process", allowed("/proc/8/oom_score_adj"), []],
+    ["links of procfs itself", allowed("/proc/mounts"), []],
+    ["a directory of them", allowed("/proc/net/", "below"), []],
+    ["settings", allowed("/proc/sys/kernel/", "below"), []],
+    ["a descriptor", allowed("/proc/self/fd/1"), ["below /proc/self/fd"]],
+    ["a descriptor that is closed here", allowed("/proc/self/fd/77"), ["below /proc/self/fd"]],
+    ["standard output", allowed("/dev/stdout"), ["below /proc/self/fd"]],
+    ["any descriptor", allowed("/dev/fd/", "below"), ["below /proc/self/fd"]],
+    ["what is known of descriptors", allowed("/proc/self/fdinfo/", "below"), []],
+    ["the working directory", allowed("/proc/self/cwd/b"), ["below /proc/self"]],
+    ["the working directory of a thread", allowed("/proc/thread-self/cwd"), ["below /proc/self/task/7"]],
+    ["that of another process", allowed("/proc/8/cwd/b"), ["below /proc/8"]],
+    ["that of another user's process", allowed("/proc/1/cwd/b"), []],
+    ["a name that no process has", allowed("/proc/self/none"), []],
+    ["all of the caller", allowed("/proc/self", "either"), ["below /proc/self"]],
+    ["all of its threads", allowed("/proc/self/task/", "below"), ["below /proc/self/task"]],
+    ["all processes", allowed("/proc/", "below"), ["below /proc"]],
+  ])("in procfs: %s", (_, path, expected) => {
+    expect(directories([path], tree(proc))).toEqual(expected);
+  });
+
+  it("in sysfs no name can be made, in cgroup2 an owner can make some", () => {
+    const entries = { "/sys": { mount: "sys" }, "/sys/a": { owner: user }, "/sys/a/b": file } as const;
+    expect(directories([allowed("/sys/a/b"), allowed("/sys/a/", "below")], tree(entries))).toEqual([]);
+    const groups = { ...entries, "/sys/a": { owner: user, mount: "other" } } as const;
+    expect(directories([allowed("/sys/a/b")], tree(groups))).toEqual(["/sys/a"]);
+  });
+
+  it("knows the file systems of this machine", () => {
+    const files = ["/proc/self/oom_score_adj", "/proc/self/fd/0", "/sys/kernel/profiling"].map((path) => allowed(path));
+    const said = examinePaths(files).map(({ message }) => message);
+    expect(said.filter((one) => /write \/(proc|sys)/.test(one))).toEqual([]);
+    // Root can write to "/".
+    if (process.geteuid?.() !== 0) expect(said).toEqual([expect.stringContaining("links below /proc/self/fd lead")]);
   });
 
   it("root can write all of them, sticky or not", () => {

@@ -1,9 +1,16 @@
 /**
  * Finds allowed paths that the command's user can make lead to another object (P0609): `run` examines every directory on
  * the way of each path. In a directory that this user can write, the next name of the path can get another object.
+ *
+ * In procfs and sysfs only the kernel makes and removes names, whatever the permissions. But the links below a process's
+ * directory in procfs (fd, cwd, root, exe) lead where the process decides, and `/proc/self` is another process in the
+ * command than here: its links are reported, and its other files are the caller's own. A number below `/proc` is not
+ * reported, although another process may get it.
+ *
+ * Other file systems of the kernel count as ordinary ones: in cgroup2 or tracefs an owner can make directories.
  */
-import { accessSync, constants, lstatSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, lstatSync, readlinkSync, statfsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { AllowedPath } from "../../analysis/allowed-paths.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -16,6 +23,7 @@ export interface FileTree {
   look(path: string): Found | undefined;
   /** access(2) with W_OK, which knows ACLs and read-only file systems. */
   access(path: string): "writable" | "read-only" | "denied";
+  fileSystem(path: string): "proc" | "sys" | "other";
   /** Effective. */
   readonly user: number;
 }
@@ -27,6 +35,15 @@ export interface Found {
   /** The target of a link. */
   readonly target: string;
 }
+
+/** `f_type` of statfs(2) (include/uapi/linux/magic.h). */
+const fileSystems = new Map<number, ReturnType<FileTree["fileSystem"]>>([
+  [0x9fa0, "proc"],
+  [0x6265_6572, "sys"],
+]);
+
+/** The directories of a process in procfs without links, here or below. */
+const withoutLinks: readonly string[] = ["attr", "fdinfo", "net"];
 
 /** MAXSYMLINKS (include/linux/namei.h). */
 const mostLinks = 40;
@@ -41,7 +58,7 @@ export function examined(
 
 /** One warning for each directory, and for each path that leads to no fixed place. */
 export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = systemTree()): Diagnostic[] {
-  const byDirectory = new Map<string, string[]>();
+  const byReason = new Map<string, { readonly help: string; readonly shown: string[] }>();
   const found: Diagnostic[] = [];
   for (const one of allowed) {
     if (!one.path.startsWith("/")) {
@@ -52,19 +69,33 @@ export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = s
       );
       continue;
     }
-    const directory = new Walk(tree).changeable(one);
-    if (directory !== undefined) byDirectory.set(directory, [...(byDirectory.get(directory) ?? []), one.shown]);
+    const change = new Walk(tree).change(one);
+    if (change === undefined) continue;
+    const { reason, help } = explained(change);
+    const known = byReason.get(reason);
+    if (known === undefined) byReason.set(reason, { help, shown: [one.shown] });
+    else known.shown.push(one.shown);
   }
-  for (const [directory, shown] of byDirectory) {
-    found.push(
-      diagnostic(
-        "P0609",
-        `the command's user can write ${directory}, a directory on the way to paths that the policy permits: ${shown.join(", ")}`,
-        { help: "a directory that another user owns, with all above it; or run the command as another user" },
-      ),
-    );
+  for (const [reason, { help, shown }] of byReason) {
+    const message = `${reason}, a directory on the way to paths that the policy permits: ${shown.join(", ")}`;
+    found.push(diagnostic("P0609", message, { help }));
   }
   return found;
+}
+
+/** A directory in which the next name of the path can get another object. */
+interface Change {
+  readonly directory: string;
+  readonly by: "writing" | "links of a process";
+}
+
+function explained({ directory, by }: Change): { readonly reason: string; readonly help: string } {
+  return by === "writing"
+    ? {
+        reason: `the command's user can write ${directory}`,
+        help: "a directory that another user owns, with all above it; or run the command as another user",
+      }
+    : { reason: `a process decides where the links below ${directory} lead`, help: "a path that is not below it" };
 }
 
 class Walk {
@@ -75,16 +106,17 @@ class Walk {
     this.#tree = tree;
   }
 
-  /** The first directory on the way that this user can write. */
-  changeable({ path, names }: AllowedPath): string | undefined {
-    const way = this.#follow("/", path);
-    if (way.changeable !== undefined || names === "one") return way.changeable;
+  /** The first on the way. */
+  change({ path, names }: AllowedPath): Change | undefined {
+    const { change, end } = this.#follow("/", path);
+    if (change !== undefined || names === "one" || end === undefined) return change;
     // Any name in the directory is permitted, so a new one is enough.
-    return way.end !== undefined && this.#canWrite(way.end) ? way.end : undefined;
+    if (this.#canWrite(end)) return { directory: end, by: "writing" };
+    return this.#hasLinks(end) ? { directory: end, by: "links of a process" } : undefined;
   }
 
   /** `end` is the directory that the path leads to, if it is one. */
-  #follow(from: string, path: string): { readonly changeable?: string; readonly end?: string } {
+  #follow(from: string, path: string): { readonly change?: Change; readonly end?: string } {
     let at = path.startsWith("/") ? "/" : from;
     for (const name of path.split("/")) {
       if (name === "" || name === ".") continue;
@@ -94,8 +126,12 @@ class Walk {
       }
       const next = join(at, name);
       const found = this.#tree.look(next);
-      if (this.#canReplace(at, found)) return { changeable: at };
-      if (found?.is === "link") {
+      if (this.#canReplace(at, found)) return { change: { directory: at, by: "writing" } };
+      if (this.#isLinkOfProcess(at, found)) return { change: { directory: at, by: "links of a process" } };
+      if (found?.is === "link" && this.#isSelf(next)) {
+        // Its target is this process. The command's processes have the same files there.
+        at = join(at, found.target.replace(/^[0-9]+/, "self"));
+      } else if (found?.is === "link") {
         if (++this.#links > mostLinks) return {};
         const way = this.#follow(at, found.target);
         if (way.end === undefined) return way;
@@ -109,10 +145,41 @@ class Walk {
     return { end: at };
   }
 
+  #isSelf(path: string): boolean {
+    return /^(thread-)?self$/.test(basename(path)) && this.#inProc(dirname(path)) === "";
+  }
+
+  /** A descriptor that is closed here may be open in the command. */
+  #isLinkOfProcess(directory: string, entry: Found | undefined): boolean {
+    if (entry !== undefined && entry.is !== "link") return false;
+    const [process, ...below] = this.#inProc(directory)?.split("/") ?? [];
+    if (process !== "self" && !/^[0-9]+$/.test(process ?? "")) return false;
+    if (entry === undefined) return below.at(-1) === "fd" || below.at(-1) === "map_files";
+    return process === "self" || this.#owns(entry);
+  }
+
+  /** Whether there are links of processes in the directory or below. */
+  #hasLinks(directory: string): boolean {
+    const [process, first, , second] = this.#inProc(directory)?.split("/") ?? [];
+    if (process === "") return true;
+    if (process !== "self" && !/^[0-9]+$/.test(process ?? "")) return false;
+    return !withoutLinks.includes((first === "task" ? second : first) ?? "");
+  }
+
+  /** The path below the root of procfs, "" for that itself; undefined in other file systems. */
+  #inProc(directory: string): string | undefined {
+    const isInside = (one: string) => this.#tree.fileSystem(one) === "proc";
+    if (!isInside(directory)) return undefined;
+    let root = directory;
+    while (root !== "/" && isInside(dirname(root))) root = dirname(root);
+    return directory.slice(root.length).replace(/^\//, "");
+  }
+
   #canWrite(directory: string): boolean {
     const access = this.#tree.access(directory);
     // An owner can permit it to himself.
-    return access === "writable" || (access === "denied" && this.#owns(this.#tree.look(directory)));
+    const isPermitted = access === "writable" || (access === "denied" && this.#owns(this.#tree.look(directory)));
+    return isPermitted && this.#tree.fileSystem(directory) === "other";
   }
 
   #canReplace(directory: string, entry: Found | undefined): boolean {
@@ -147,6 +214,13 @@ function systemTree(): FileTree {
         return "writable";
       } catch (error) {
         return (error as NodeJS.ErrnoException).code === "EROFS" ? "read-only" : "denied";
+      }
+    },
+    fileSystem(path) {
+      try {
+        return fileSystems.get(statfsSync(path).type) ?? "other";
+      } catch {
+        return "other";
       }
     },
   };

@@ -10,6 +10,7 @@ const sentences: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "this user's quota is used up",
   EFBIG: "it would be larger than a file may be",
+  EBADF: "it is not open for writing",
   EROFS: "the file system is read-only",
 };
 

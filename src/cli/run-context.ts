@@ -17,6 +17,8 @@ export function runContext(): Context {
     (text) => {
       const error = writeNow(descriptor(), text);
       if (error === undefined || error.code === "EPIPE") return;
+      // It was closed, and the descriptor is a negative errno.
+      if (descriptor() < 0) error.code = "EBADF";
       throw new Failure([diagnostic("P0901", unwrittenOutput(error))]);
     },
     (text) => {

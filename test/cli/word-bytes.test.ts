@@ -74,7 +74,7 @@ test("the words of the command pass as bytes, and files of a folder whose name i
   for (const start of ["run -q -p p.ts --", "record -q -o r.trace --append --"]) {
     const { status, out } = shell(folder, `"$P" ${start} printf %s "$A" && "$P" run -q -p order -- printf %s "$A"`);
     expect({ start, status }).toEqual({ start, status: 0 });
-    expect(out.equals(Buffer.from("c\xff.pclc\xff.pcl", "latin1"))).toBe(true);
+    expect(out.equals(Buffer.from("c\xff.pcl".repeat(2), "latin1"))).toBe(true);
   }
   const inside = 'mkdir "$A" && cp p.ts a.trace "$A" && cd "$A"';
   expect(shell(folder, `${inside} && "$P" check p.ts && "$P" flow -o f.ts a.trace && ls f.ts`)).toMatchObject({

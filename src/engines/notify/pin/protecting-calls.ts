@@ -48,10 +48,7 @@ export function protectingCalls(architecture: ArchitectureName): readonly Tested
   });
 }
 
-export function holds(
-  { argument, half, is, isNot = [] }: ArgumentTest,
-  argumentOf: (index: number) => bigint,
-): boolean {
+function holds({ argument, half, is, isNot = [] }: ArgumentTest, argumentOf: (index: number) => bigint): boolean {
   const value = argumentOf(argument);
   const word = Number(BigInt.asUintN(32, half === "low" ? value : value >> 32n));
   return is === undefined ? !isNot.includes(word) : is.includes(word);

@@ -11,6 +11,15 @@ for (const { name, uid } of users) {
     expect(status).toBe(0);
   });
 
+  test(`forks that never end delay the others once, however many they are, as ${name}`, (context) => {
+    const { out } = run({ program: "most-20", uid }, victim("stuck_forks"), "8");
+    if (out === "no userfaultfd\n") return context.skip("this user may not use userfaultfd");
+    const seconds = [...out.matchAll(/^forked: (\d+)$/gm)].map(([, time]) => Number(time));
+    expect(seconds).toHaveLength(2);
+    // Each of the eight would take five seconds.
+    expect(seconds[0]! + seconds[1]!).toBeLessThan(15);
+  });
+
   test(`a process is no longer counted when wait() has returned, as ${name}`, () => {
     const { out } = run({ program: "most-20", uid }, victim("bomb"), "0");
     expect(out).toBe("places: 19 children, 0 refused after a wait\n");

@@ -26,9 +26,11 @@
  */
 
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
+import { readProc } from "../../linux/proc.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
 import { signals } from "../../linux/signals.ts";
+import { type AwaitedFork, ForkPatience } from "./fork-patience.ts";
 import { isThreadOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
 
 /**
@@ -37,12 +39,6 @@ import { isThreadOf, type Reservation, type TaskRegistry, type Thread } from "./
  * without naming it. `seizure`: the time for which another thread of the process, which executes a program, can delay it.
  */
 const patience = { creation: 5, execution: 100, restarted: 100, child: 500, seizure: 100 } as const;
-
-/**
- * Milliseconds for which a fork in flight may still fail. The fork of a frozen thread (cgroup.freeze) does not end, nor does
- * one in a page of memory that never arrives; after this time it counts as a process until its outcome is known.
- */
-const outcomePatience = 5000;
 
 /**
  * The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. On a busy machine
@@ -66,10 +62,9 @@ interface Followed {
   isRestarted: boolean;
 }
 
-interface Creation extends Followed {
+interface Creation extends Followed, AwaitedFork {
   readonly kind: "creation";
   readonly reservation: Reservation;
-  readonly since: number;
 }
 
 interface Execution extends Followed {
@@ -112,7 +107,8 @@ export class ForkTracer {
   /** A tracee can exist: wait(2) has not said otherwise since the last one was seized. */
   #hasTracees = false;
   /** Reservations of parents that ended before they could name the child. */
-  readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
+  readonly #unnamed: (AwaitedFork & { readonly reservation: Reservation; readonly until: number })[] = [];
+  readonly #patience = new ForkPatience();
   /** The time at which the tracees in `early` are killed. */
   #earlyUntil = Number.POSITIVE_INFINITY;
   #forks = 0;
@@ -136,11 +132,13 @@ export class ForkTracer {
 
   /** Whether the outcome of an allowed fork is not known yet, except of those that take very long. */
   get hasReservations(): boolean {
-    if (this.#unnamed.length > 0) return true;
-    if (this.#inFlight.size === 0) return false;
-    const oldest = performance.now() - outcomePatience;
-    for (const one of this.#inFlight.values()) if (one.kind === "creation" && one.since > oldest) return true;
-    return false;
+    if (this.#unnamed.length === 0 && this.#inFlight.size === 0) return false;
+    return this.#patience.awaits(this.#reservations(), performance.now());
+  }
+
+  *#reservations(): Generator<AwaitedFork> {
+    yield* this.#unnamed;
+    for (const one of this.#inFlight.values()) if (one.kind === "creation") yield one;
   }
 
   /**
@@ -195,7 +193,9 @@ export class ForkTracer {
   awaitChild(tid: number, reservation: Reservation, call: Uint8Array): void {
     const since = performance.now();
     const until = since + patience.creation;
-    this.#inFlight.set(tid, { kind: "creation", tid, reservation, since, call, until, isRestarted: false });
+    const processOf = () => processOfTracee(tid);
+    const followed = { tid, call, until, isRestarted: false } as const;
+    this.#inFlight.set(tid, { kind: "creation", ...followed, reservation, since, processOf });
     if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(tid);
   }
 
@@ -338,7 +338,7 @@ export class ForkTracer {
       if (exists) this.#expect(child); // a thread, which needs no reservation
     } else if (exists) this.#commit(one.reservation, child);
     else if (child > 0) this.#registry.cancel(one.reservation);
-    else this.#addUnnamed(one.reservation); // its child has not stopped yet
+    else this.#addUnnamed(one); // its child has not stopped yet
   }
 
   #executed(pid: number): void {
@@ -382,12 +382,12 @@ export class ForkTracer {
   #callerEnded(one: InFlight): void {
     if (one.kind !== "creation") return this.#hasFailed(one);
     if (one.isRestarted) return this.#registry.cancel(one.reservation);
-    this.#addUnnamed(one.reservation);
+    this.#addUnnamed(one);
     this.#adoptUnnamed();
   }
 
-  #addUnnamed(reservation: Reservation): void {
-    this.#unnamed.push({ reservation, until: performance.now() + patience.child });
+  #addUnnamed({ reservation, since, processOf }: Creation): void {
+    this.#unnamed.push({ reservation, since, processOf, until: performance.now() + patience.child });
   }
 
   #commit(reservation: Reservation, child: number): void {
@@ -474,6 +474,12 @@ export class ForkTracer {
     // A tracee that was killed during a stop is no longer stopped, and stays a tracee until it is reaped.
     if (ptrace.detach(tid, signal) < 0) this.#dying.add(tid);
   }
+}
+
+/** A tracee is not reaped before it is detached, so the id is still its own. */
+function processOfTracee(tid: number): number | undefined {
+  const group = /^Tgid:\t(\d+)$/m.exec(readProc(`${tid}/status`) ?? "");
+  return group === null ? undefined : Number(group[1]);
 }
 
 /** Whether two `struct seccomp_data` are equal. */

@@ -167,8 +167,10 @@ export function startCommand(command: readonly string[], given: LauncherOrders):
   write(socket, encodeOrders(orderKind.start, given, command.length));
   try {
     const { message, descriptors } = answer(socket);
-    const [pidfd, ...rest] = descriptors;
-    if (message.getUint32(0, true) !== messageKind.started || pidfd === undefined) throw otherVersion();
+    // The command runs already, and can have lowered our limit of descriptors (prlimit). Then the kernel drops them. An
+    // error would say that nothing was started.
+    const [pidfd = -1, ...rest] = descriptors;
+    if (message.getUint32(0, true) !== messageKind.started) throw otherVersion();
     return {
       socket,
       launcher: message.getInt32(4, true),

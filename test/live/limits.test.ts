@@ -85,6 +85,22 @@ for (const { name, uid } of users) {
     one.close();
   });
 
+  // The command can lower the limit before portcullis has received the listener, or while the supervisor's thread starts.
+  test(`a command that takes the descriptors at once is not reported as one that was not started, as ${name}`, () => {
+    for (const program of ["stateful-kill", "static-deny"])
+      for (let attempt = 0; attempt < 8; attempt++) {
+        const { out, error, status, events } = run({ program, uid }, limits, "early", "nofile");
+        expect({ error, out }).toEqual({
+          error: "",
+          out: expect.stringMatching(/^(call (allowed|errno (33|38))\n)+$/),
+        });
+        const isKilled = events.some((one) => one["kind"] === "judgement" && one["verdict"] === 5);
+        expect(status).toBe(isKilled ? 137 : 0);
+        const failure = expect.objectContaining({ text: expect.stringMatching(/^the supervisor failed/) });
+        if (out.includes("errno 38")) expect(events).toContainEqual(failure);
+      }
+  });
+
   // These attacks are no stronger than SIGKILL: calls are judged, or denied.
   describe(`the policy is enforced and no process hangs, as ${name}, with an exhausted limit`, () => {
     test.each(["nofile", "as", "nproc", "cpu", "data", "sigpending"])("%s", (resource) => {

@@ -4,8 +4,8 @@
  * After the command's start no code is read from disk, because a command of the same user could change it.
  *
  * The supervisor's thread takes some 30 ms to start. Until the filter's first notification, this thread waits in the
- * kernel. If calls need the policy's state, the supervisor's thread starts meanwhile. Otherwise it starts at the first
- * notification, which is about a denial, so only an event is late.
+ * kernel. If calls need the policy's state, or the command's tree ends with an option, the supervisor's thread starts
+ * meanwhile. Otherwise it starts at the first notification, which is about a denial, so only an event is late.
  */
 
 import { readFileSync } from "node:fs";
@@ -78,7 +78,7 @@ class Run {
   async run(command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
     if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
-    if (this.#policy.stateful) this.#worker = this.#startWorker();
+    if (this.#startsEarly()) this.#worker = this.#startWorker();
     if (this.#policy.filter.asks && hasLimitedMemory()) await this.#prepareWorker();
     let launched: Launched;
     try {
@@ -96,13 +96,26 @@ class Run {
     this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
+    } else if (this.#policy.filter.asks && launched.listener === undefined) {
+      this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
     // This thread serves the status, so it must not wait in the kernel.
     if (this.#options.status !== undefined || this.#waitUnasked(launched) === "asked")
       await this.#superviseUntilEnd(launched);
-    else void this.#worker?.terminate();
+    else if (this.#worker !== undefined) {
+      // One that has not got its descriptors or memory fails meanwhile.
+      this.#worker.on("error", () => undefined);
+      void this.#worker.terminate();
+    }
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();
+  }
+
+  /** The launcher's shield knows the ids of threads that exist when the command starts (native/launcher/shield.c). */
+  #startsEarly(): boolean {
+    const { timeout, killTree, dieWithParent } = this.#options;
+    const isTied = timeout !== undefined || killTree === true || dieWithParent === true;
+    return this.#policy.stateful || (this.#policy.filter.asks && isTied);
   }
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────

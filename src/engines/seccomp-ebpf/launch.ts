@@ -34,7 +34,10 @@ export function launch(command: readonly string[], policy: LaunchedPolicy, optio
     const started = startCommand(command, ordersFor(policy, options));
     const [events, dropped, ...tables] = started.descriptors;
     if (events === undefined || dropped === undefined) {
-      throw new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
+      // Not a StartError: the command runs. It can have lowered our limit of descriptors (prlimit).
+      throw new Error(
+        "no file descriptor was left at the start: the policy is enforced, and its events cannot be read",
+      );
     }
     return { ...started, events, dropped, tables };
   });

@@ -244,8 +244,8 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
   return set_registers(tid, &at) ? outcome : GONE;
 }
 
-static enum outcome of_errno(int error) {
-  return error == EMFILE || error == ENFILE ? NO_DESCRIPTOR : error == ENOMEM ? NO_MEMORY : NO_SIGHT;
+static enum outcome of_errno(int error, enum outcome otherwise) {
+  return error == EMFILE || error == ENFILE ? NO_DESCRIPTOR : error == ENOMEM ? NO_MEMORY : otherwise;
 }
 
 /* Puts a descriptor into the caller's table; negative: errno. */
@@ -271,14 +271,14 @@ static enum outcome give_window(struct pins *own, struct thread *thread, const s
     given->window = make_window(&read_only);
     if (given->window == NULL) {
       *error = errno;
-      return of_errno(*error);
+      return of_errno(*error, NO_WINDOW);
     }
     result = add_window(&own->windows, given->window, thread->id);
     if (result < 0) {
       given->window = NULL;
       close(read_only);
       *error = -result;
-      return *error == ENOENT || *error == ESRCH ? GONE : of_errno(*error);
+      return *error == ENOENT || *error == ESRCH ? GONE : of_errno(*error, NO_SIGHT);
     }
     /* The data's descriptor stays open longer, so it gets the lower number. */
     result = given->data = give(own, call, read_only);
@@ -288,8 +288,7 @@ static enum outcome give_window(struct pins *own, struct thread *thread, const s
     result = given->code = give(own, call, own->windows.code);
   if (result >= 0) return PREPARED;
   *error = -result;
-  const enum outcome outcome = of_errno(*error);
-  return outcome == NO_SIGHT ? GONE : outcome;
+  return of_errno(*error, GONE);
 }
 
 static bool gives_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
@@ -311,7 +310,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   if (is_stray(own->strays, tid)) return refuse(own, call, INTERRUPTED, ERESTARTNOINTR);
 
   struct thread *thread = enter_thread(own, tid, error);
-  if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error) : GONE, refusal);
+  if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error, NO_SIGHT) : GONE, refusal);
   has_executed(thread);
   enum outcome result = GONE;
   const bool has_window = is_trusted(own, thread);
@@ -330,7 +329,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   enum sight sight = has_window ? WHOLE : look(own, thread);
   if (sight == UNREADABLE) *error = errno;
   if (!has_window && sight == WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
-  if (sight == UNREADABLE) return refuse(own, call, of_errno(*error), refusal);
+  if (sight == UNREADABLE) return refuse(own, call, of_errno(*error, NO_SIGHT), refusal);
   if (sight == UNSEALED) return refuse(own, call, NOT_PROTECTED, refusal);
   if (sight == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
 

@@ -270,7 +270,8 @@ enum outcome {
   DISPATCHED = 12,   /* the caller uses syscall user dispatch, which would intercept the stub's call */
   STARVED = 13,      /* signals interrupted the call too often */
   STALLED = 14,      /* the write to the caller's stack does not end */
-  HAS_RESULT = 15,   /* the call has its result without a pin: an errno, or its success */
+  NO_WINDOW = 15,    /* the window's memory cannot be made (RLIMIT_FSIZE) */
+  HAS_RESULT = 16,   /* the call has its result without a pin: an errno, or its success */
 };
 
 struct pins;

@@ -174,6 +174,14 @@ static void read_launcher(int signals) {
   }
 }
 
+/* Of this process, and of Node, which has inherited the hard limit. */
+static int has_limited_time(void) {
+  struct {
+    uint64_t soft, hard;
+  } limit = {0, ~0ull};
+  return CALL(__NR_prlimit64, 0, RLIMIT_CPU, 0, &limit) == 0 && limit.hard != ~0ull;
+}
+
 /*
  * The command goes on without its supervisor. It, the kernel (out of memory) or any process of the user can have killed
  * Node. Does not wait for the reader of standard error, nor send SIGPIPE to this process, which would forward it.
@@ -185,6 +193,7 @@ static void report_end_of_node(void) {
   if (signal != 0 && CALL(__NR_ppoll, &error, 1, &none, 0, 0) == 1 && error.revents == POLLOUT) {
     print("portcullis: Node was ended by signal ");
     print_number(signal);
+    if (signal == SIGKILL && has_limited_time()) print(" (its processor time is limited, ulimit -t)");
     print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
   }
   if (standard_error >= 0) CALL(__NR_close, standard_error);
@@ -238,6 +247,10 @@ static void die_without_node(void) __attribute__((noreturn));
 static void die_without_node(void) {
   print("portcullis: Node was ended by signal ");
   print_number(supervisor.status & 0x7f);
+  if ((supervisor.status & 0x7f) == SIGKILL && has_limited_time()) {
+    print(" before the command was started\n  help: its processor time is limited: ulimit -t unlimited\n");
+    exit_process(FAILED);
+  }
   print(
       " before the command was started\n  help: it needs memory and address space (ulimit -v unlimited, ulimit -d "
       "unlimited), some of it executable; "

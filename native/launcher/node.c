@@ -3,6 +3,7 @@
 #include "node.h"
 
 #include <linux/fcntl.h>
+#include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 
@@ -93,6 +94,26 @@ static void reset_signals(void) {
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &original.mask, 0, sizeof original.mask);
 }
 
+/*
+ * Limits that a shell sets for the command (ulimit -S) apply to the supervisor only where it cannot raise them. A V8 that
+ * has less stack than it was built for (984 KiB) overflows it: SIGSEGV.
+ */
+static void raise_limits(void) {
+  static const struct {
+    int resource;
+    uint64_t enough;
+  } raised[] = {
+      {RLIMIT_CPU, ~0ull}, {RLIMIT_FSIZE, ~0ull}, {RLIMIT_DATA, ~0ull}, {RLIMIT_AS, ~0ull}, {RLIMIT_STACK, 8 << 20}};
+  for (unsigned i = 0; i < sizeof raised / sizeof *raised; i++) {
+    struct {
+      uint64_t soft, hard;
+    } limit;
+    if (CALL(__NR_prlimit64, 0, raised[i].resource, 0, &limit) < 0 || limit.soft >= raised[i].enough) continue;
+    limit.soft = limit.hard < raised[i].enough ? limit.hard : raised[i].enough;
+    CALL(__NR_prlimit64, 0, raised[i].resource, &limit, 0);
+  }
+}
+
 /* Runs in the front's memory, with its own descriptors and signal dispositions. */
 static void become_node(void *argument) {
   struct node *node = argument;
@@ -108,6 +129,7 @@ static void become_node(void *argument) {
   CALL(__NR_setpgid, 0, 0);
   arrange_descriptors(node->socket);
   reset_signals();
+  raise_limits();
   fail("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment), NULL);
 }
 

@@ -87,7 +87,10 @@ export function describeObstacle(
     case "refused":
       return {
         cause: `ptrace is refused (${errnoName(obstacle.errno) ?? obstacle.errno})`,
-        advice: "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: see the kernel's log",
+        advice:
+          errnoName(obstacle.errno) === "EAGAIN"
+            ? "raise the caller's limit of pending signals (ulimit -i)"
+            : "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: see the kernel's log",
       };
   }
 }
@@ -145,6 +148,10 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
   stalled: {
     cause: "the memory of its arguments, or its stack, does not come (a FUSE or file server, userfaultfd)",
     advice: `copy memory that is mapped from a slow file system before passing it to a call, or ${noMemoryRules}`,
+  },
+  "no-window": {
+    cause: "portcullis cannot make the memory that it shares with the caller",
+    advice: "it needs files of 2 MiB (ulimit -f); another process may have lowered its limit (prlimit)",
   },
 };
 
@@ -214,7 +221,7 @@ const holdObstacleTexts: { readonly [O in HoldObstacle]: ObstacleText } = {
   },
   landlock: {
     cause: "the caller, or a process that it comes from, has restricted itself by Landlock",
-    advice: 'return deny("EOPNOTSUPP") for landlock_restrict_self, so that it works unrestricted, or compare `.text`',
+    advice: 'return deny("EOPNOTSUPP") for landlock_create_ruleset, so that it works unrestricted, or compare `.text`',
   },
 };
 

@@ -76,6 +76,7 @@ export type FollowObstacle =
  * | dispatched | the caller has syscall user dispatch, which would take the prepared call |
  * | starved | signals have interrupted the caller each time, more than 256 times in a row (EINTR) |
  * | stalled | a page of the arguments, or of the caller's stack, does not come: of a file server, of userfaultfd(2) |
+ * | no-window | portcullis cannot make the memory of a window: its RLIMIT_FSIZE |
  */
 export const pinObstacles = [
   "untraceable",
@@ -90,6 +91,7 @@ export const pinObstacles = [
   "dispatched",
   "starved",
   "stalled",
+  "no-window",
 ] as const;
 export type PinObstacle = (typeof pinObstacles)[number];
 

@@ -22,6 +22,7 @@ import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import { behind } from "./filter-prefix.ts";
 import { type Launched, launch } from "./launch.ts";
+import { requireFileSize } from "./pin/file-size.ts";
 import { ownCallRules } from "./pin/own-calls.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { windowRules } from "./pin/window-rules.ts";
@@ -124,6 +125,7 @@ class Run {
   #filter(): ArmedFilter {
     const { filter, memory, rooms, description } = this.#policy;
     if (memory.observations.length === 0 && rooms.length === 0) return filter;
+    requireFileSize();
     const { architecture } = description;
     const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
     const protection = isSealed ? [] : windowRules(architecture);

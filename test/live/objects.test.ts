@@ -4,10 +4,11 @@
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { asUser, reachableFolder } from "../support/ordinary-user.ts";
+import { portcullis } from "../support/run.ts";
 import { Conversation, type Outcome, prepare, type RunSettings, run, users, victim } from "./run.ts";
 
 const full = process.env["PORTCULLIS_FULL"] === "1";
@@ -54,6 +55,15 @@ function results({ out }: Outcome): Readonly<Record<string, string>> {
       .filter(Boolean)
       .map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]),
   );
+}
+
+/** A policy about the objects of paths with this statement, which refuses none of the tests' files. */
+function written(statement: string): string {
+  const file = join(folder, "objects.ts");
+  const rule = 'if (call.name === "openat" && call.args.path.resolved.under("/never")) return deny("EXFULL");';
+  const step = `export default policy((call) => {\n${statement}\n${rule}\nreturn allow;\n});`;
+  writeFileSync(file, `import { allow, deny, policy } from "portcullis";\n${step}\n`);
+  return file;
 }
 
 /** Why portcullis itself refused calls. */
@@ -318,4 +328,42 @@ it("opens a block device exclusively", (context) => {
   const free = loops.find((device) => plainly(device) === expected);
   if (free === undefined) context.skip("no loop device is free");
   expect(run(settingsFor(undefined), ...command, free!).out).toBe(expected);
+});
+
+describe("a program that restricts itself by Landlock (docs/engines.md)", () => {
+  it.for([
+    ["works if landlock_create_ruleset is denied, which it asks for the version", "landlock_create_ruleset", 0, /^$/],
+    ["takes an error of landlock_restrict_self as fatal", "landlock_restrict_self", 1, /Failed to enable the sandbox/],
+    ["is refused where neither is denied", undefined, 1, /Permission denied/],
+  ] as const)("%s: xz", ([, denied, status, error], context) => {
+    const version = spawnSync("xz", ["--version"], { encoding: "utf8" }).stdout ?? "";
+    // Only 5.8.1 was read.
+    const [, minor = 0, patch = 0] = (/^xz .* 5\.(\d+)\.(\d+)/.exec(version) ?? []).map(Number);
+    if (minor < 8 || (minor === 8 && patch < 1)) context.skip("this xz is older than 5.8.1, or none is installed");
+    const policy = written(denied === undefined ? "" : `if (call.name === "${denied}") return deny("EOPNOTSUPP");`);
+    writeFileSync(join(folder, "packed"), "text");
+    const ran = portcullis(["run", "-q", "--engine", "notify", "-p", policy, "--", "xz", "packed"], { cwd: folder });
+    expect(ran).toMatchObject({ status, stderr: expect.stringMatching(error) });
+    expect(existsSync(join(folder, "packed.xz"))).toBe(status === 0);
+  });
+});
+
+it("differs from the kernel in flags and errnos as docs/engines.md says", () => {
+  const script = `import errno, fcntl, os, resource, sys
+def tried(path, flags):
+  try: return os.open(path, flags)
+  except OSError as error: return errno.errorcode[error.errno]
+file = tried("secret", os.O_RDONLY | os.O_NOFOLLOW)
+print("no-follow", fcntl.fcntl(file, fcntl.F_GETFL) & os.O_NOFOLLOW != 0)
+print("long", tried("a" * 4200, os.O_CREAT | os.O_DIRECTORY | os.O_RDWR))
+resource.setrlimit(resource.RLIMIT_NOFILE, (file + 1, file + 1))
+print("missing", tried("missing", os.O_RDONLY), "present", tried("secret", os.O_RDONLY))`;
+  const python = ["python3", "-c", script];
+  const plain = spawnSync(python[0]!, python.slice(1), { encoding: "utf8", cwd: folder }).stdout;
+  const { stdout } = portcullis(["run", "-q", "--engine", "notify", "-p", written(""), "--", ...python], {
+    cwd: folder,
+  });
+  // O_CREAT with O_DIRECTORY is invalid since Linux 6.4.
+  expect(plain).toMatch(/^no-follow True\nlong (EINVAL|ENAMETOOLONG)\nmissing EMFILE present EMFILE\n$/);
+  expect(stdout).toBe("no-follow False\nlong ENAMETOOLONG\nmissing ENOENT present EMFILE\n");
 });

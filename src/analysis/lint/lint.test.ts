@@ -3,8 +3,10 @@ import { describe, expect, it } from "vitest";
 import { densePolicy } from "../../../bench/support/dense-policy.ts";
 import { loadPolicy } from "../../language/load.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
+import { leavesOf } from "../explain/paths.ts";
 import { lintPolicy, surveyedLints } from "./lint.ts";
 import { SurveyView } from "./surveyed.ts";
+import { View } from "./view.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
 
@@ -365,5 +367,36 @@ describe("rules on calls that are already denied (P0603)", () => {
       readFile: (path) => (path.endsWith(".json") ? JSON.stringify(profile) : text),
     });
     expect(lintPolicy(loaded.program!, loaded).map((one) => one.code)).toContain("P0603");
+  });
+});
+
+describe("policies with many independent conditions", () => {
+  const independent = (count: number) =>
+    Array.from({ length: count }, (_, bit) => `(call.raw.arg0 & ${1n << BigInt(bit)}n) !== 0n`);
+  const load = (text: string) => loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => text }).program!;
+
+  it("give up the survey soon: in `strictest`, and in one condition", () => {
+    const verdicts = independent(18).map((one, index) => `${one} ? ${index % 2 ? "log" : 'deny("EPERM")'} : allow`);
+    expect(SurveyView.of(load(step(`return strictest(${verdicts.join(", ")});`)))).toBeUndefined();
+    const bits = independent(60);
+    const pairs = Array.from({ length: 30 }, (_, at) => `(${bits[2 * at]} || ${bits[2 * at + 1]})`);
+    expect(SurveyView.of(load(step(`return ${pairs.join(" && ")} ? log : allow;`)))).toBeUndefined();
+  });
+
+  it("are split exactly, because the conditions of a verdict need not be remembered", () => {
+    const verdicts = independent(20).map((one, index) => `${one} ? ${index % 2 ? "log" : 'deny("EPERM")'} : allow`);
+    const view = new View(load(step(`return strictest(${verdicts.join(", ")});`)));
+    expect(view.possible("write").length).toBe(21);
+    const reasons = leavesOf(view.decisions.get(1)!).flatMap(({ stateful }) => stateful);
+    expect(reasons).toEqual([]);
+  });
+
+  it("may extend thousands of others", () => {
+    const chain = Array.from(
+      { length: 5_000 },
+      (_, at) => `const p${at + 1} = policy({ extends: [p${at}] }, () => allow);`,
+    );
+    const head = `import { allow, log, policy } from "portcullis";\nconst p0 = policy((call) => call.number === 3n ? log : allow);`;
+    expect(lint(`${head}\n${chain.join("\n")}\nexport default p5000;`)).toEqual([]);
   });
 });

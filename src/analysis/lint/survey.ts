@@ -55,9 +55,10 @@ export interface End {
   readonly onArguments: boolean;
 }
 
-/** Limits of paths through one statement, and of steps. Beyond them, the split is needed. */
+/** Limits of paths through one statement, of steps, and of questions. Beyond them, the split is needed. */
 const mostPaths = 2_000;
 const mostSteps = 50_000;
+const mostQuestions = 200_000;
 
 class TooLong extends Error {}
 
@@ -82,6 +83,7 @@ class Survey {
   readonly #questions = new Questions();
   readonly #fixed = new Map<IntegerExpression, Value | undefined>();
   #steps = 0;
+  #asked = 0;
 
   constructor(program: Program) {
     this.#program = program;
@@ -273,6 +275,7 @@ class Survey {
         for (let part = 0; part < condition.of.length; part++) {
           const next: SurveyPath[] = [];
           for (let at = 0; at < open.length; at++) this.#decide(condition.of[part]!, open[at]!, next, otherwise);
+          if (next.length > mostPaths) throw new TooLong();
           open = next;
         }
         then.push(...open);
@@ -283,6 +286,7 @@ class Survey {
         for (let part = 0; part < condition.of.length; part++) {
           const next: SurveyPath[] = [];
           for (let at = 0; at < open.length; at++) this.#decide(condition.of[part]!, open[at]!, then, next);
+          if (next.length > mostPaths) throw new TooLong();
           open = next;
         }
         otherwise.push(...open);
@@ -331,6 +335,8 @@ class Survey {
     then: SurveyPath[],
     otherwise: SurveyPath[],
   ): void {
+    // One expression, such as `(a ? 1n : 2n) + (b ? 3n : 4n) + …`, can have exponentially many paths.
+    if (++this.#asked > mostQuestions) throw new TooLong();
     const { symbol } = value;
     if (symbol === undefined) {
       (holds(intervals, value.add) ? then : otherwise).push(path);
@@ -477,27 +483,32 @@ class Survey {
         return;
       }
       case "strictest":
-        this.#strictest(expression.of, 0, -1, path, use);
+        this.#strictest(expression.of, path, use);
         return;
     }
   }
 
+  /** Part by part on all paths, without recursion: a policy may extend thousands of others. */
   #strictest(
     parts: readonly VerdictExpression[],
-    at: number,
-    strictest: number,
     path: SurveyPath,
     use: (verdict: number, path: SurveyPath) => void,
   ): void {
-    if (at === parts.length) {
-      use(Math.max(0, strictest), path);
-      return;
-    }
     const { verdicts } = this.#program;
     const rank = (verdict: number) => (verdict < 0 ? -1 : strictness[verdicts[verdict]!.action]);
-    this.#verdict(parts[at]!, path, (verdict, each) =>
-      this.#strictest(parts, at + 1, rank(verdict) > rank(strictest) ? verdict : strictest, each, use),
-    );
+    let open: readonly (readonly [strictest: number, path: SurveyPath])[] = [[-1, path]];
+    for (const part of parts) {
+      const next: (readonly [number, SurveyPath])[] = [];
+      for (const [strictest, each] of open) {
+        this.#verdict(part, each, (verdict, after) =>
+          next.push([rank(verdict) > rank(strictest) ? verdict : strictest, after]),
+        );
+      }
+      // Conditions of n parts make up to 2^n paths.
+      if (next.length > mostPaths) throw new TooLong();
+      open = next;
+    }
+    for (const [strictest, each] of open) use(Math.max(0, strictest), each);
   }
 
   /** The path after a test of a table: only the first test of a table is independent of others. */

@@ -14,31 +14,37 @@ export class VerdictResolver {
     this.#formulas = formulas;
   }
 
+  /** The term without the conditions that the path or the numbers decide. */
   resolve(term: VerdictTerm, environment: Environment, numbers: NumberSet): VerdictTerm {
-    return this.#resolved(term, environment, numbers, new Map());
+    return this.#rewrite(term, new Map(), (condition) => this.#formulas.resolve(condition, environment, numbers));
   }
 
-  #resolved(
+  /** The term where this condition has this outcome. */
+  assume(term: VerdictTerm, condition: Formula, outcome: boolean): VerdictTerm {
+    const known = outcome ? this.#pool.yes : this.#pool.no;
+    return this.#rewrite(term, new Map(), (each) => (each === condition ? known : each));
+  }
+
+  #rewrite(
     term: VerdictTerm,
-    environment: Environment,
-    numbers: NumberSet,
     done: Map<VerdictTerm, VerdictTerm>,
+    decide: (condition: Formula) => Formula,
   ): VerdictTerm {
     const { shape } = term;
     if (shape.kind === "verdict") return term;
     let result = done.get(term);
     if (result !== undefined) return result;
     if (shape.kind === "select") {
-      const condition = this.#formulas.resolve(shape.condition, environment, numbers);
-      if (condition === this.#pool.yes) result = this.#resolved(shape.then, environment, numbers, done);
-      else if (condition === this.#pool.no) result = this.#resolved(shape.otherwise, environment, numbers, done);
+      const condition = decide(shape.condition);
+      if (condition === this.#pool.yes) result = this.#rewrite(shape.then, done, decide);
+      else if (condition === this.#pool.no) result = this.#rewrite(shape.otherwise, done, decide);
       else
         result = this.#pool.verdictSelect(
           condition,
-          this.#resolved(shape.then, environment, numbers, done),
-          this.#resolved(shape.otherwise, environment, numbers, done),
+          this.#rewrite(shape.then, done, decide),
+          this.#rewrite(shape.otherwise, done, decide),
         );
-    } else result = this.#strictest(shape.of.map((part) => this.#resolved(part, environment, numbers, done)));
+    } else result = this.#strictest(shape.of.map((part) => this.#rewrite(part, done, decide)));
     done.set(term, result);
     return result;
   }

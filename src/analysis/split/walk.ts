@@ -115,8 +115,13 @@ export class Walker {
   #ending(verdict: VerdictTerm, environment: Environment, numbers: NumberSet): Walk["stop"] {
     const resolved = this.#verdicts.resolve(verdict, environment, numbers);
     if (resolved.shape.kind === "verdict") return { kind: "end", verdict: resolved.shape.verdict };
-    const to: Continuation = { kind: "verdict", verdict: resolved };
-    return { kind: "branch", formula: this.#verdicts.firstCondition(resolved), then: to, otherwise: to };
+    const formula = this.#verdicts.firstCondition(resolved);
+    // The continuations lack the condition: a path that learns nothing about arguments would otherwise ask it again.
+    const after = (outcome: boolean): Continuation => ({
+      kind: "verdict",
+      verdict: this.#verdicts.assume(resolved, formula, outcome),
+    });
+    return { kind: "branch", formula, then: after(true), otherwise: after(false) };
   }
 
   /** The path's continuation; the path stops if the condition is undecided. */

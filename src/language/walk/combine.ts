@@ -20,12 +20,15 @@ import type { ReturnTarget } from "./flow.ts";
 /** Bases before their extensions, in order; a base that is reached twice occurs once. */
 function partsOf(policy: PolicyValue): PolicyValue[] {
   const parts = new Set<PolicyValue>();
-  const visit = (one: PolicyValue): void => {
-    if (parts.has(one)) return;
-    for (const base of one.extended) visit(base);
-    parts.add(one);
-  };
-  visit(policy);
+  // Without recursion: a chain of extensions can be longer than the stack.
+  const open: { readonly one: PolicyValue; next: number }[] = [{ one: policy, next: 0 }];
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    const base = top.one.extended[top.next++];
+    if (base === undefined) {
+      parts.add(top.one);
+      open.pop();
+    } else if (!parts.has(base)) open.push({ one: base, next: 0 });
+  }
   return [...parts];
 }
 

@@ -21,6 +21,7 @@ import { openChannel } from "../../src/events/channel.ts";
 import { socketPair } from "../../src/linux/descriptors.ts";
 import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
+import { statusInShell } from "../support/processes.ts";
 import { folderOf } from "./harness.ts";
 
 const program = resolve("bin/portcullis");
@@ -56,7 +57,7 @@ function run(argv: readonly string[], { cache = "/nonexistent/cache", cwd, stdio
     stdio: stdio ?? ["ignore", "pipe", "pipe"],
     env: { ...process.env, XDG_CACHE_HOME: cache, ...env },
   });
-  return { status: result.status, out: result.stdout, err: result.stderr, output: result.output };
+  return { status: statusInShell(result), out: result.stdout, err: result.stderr, output: result.output };
 }
 
 const noExec = `import { allow, deny, policy } from "portcullis";

@@ -23,6 +23,7 @@ import { readStrace } from "../../src/traces/strace.ts";
 import type { Trace } from "../../src/traces/trace.ts";
 import { asUser, copyFor, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience, until } from "../support/patience.ts";
+import { statusInShell } from "../support/processes.ts";
 import { prepare, victim } from "./run.ts";
 
 const root = process.getuid?.() === 0;
@@ -78,7 +79,7 @@ function record(way: Way, file: string, command: readonly string[], options: rea
     killSignal: "SIGKILL",
     cwd: folder,
   });
-  return { status: ran.status, out: ran.stdout, error: ran.stderr };
+  return { status: statusInShell(ran), out: ran.stdout, error: ran.stderr };
 }
 
 const linesOf = (file: string): string[] =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { callByName } from "./calls.ts";
+import { pointeeOf, structures } from "./pointees.ts";
 import { rewritesOf, rewrittenArguments } from "./rewrites.ts";
 
 describe("rewrites of arguments", () => {
@@ -36,8 +37,15 @@ describe("rewrites of arguments", () => {
     const asked = ["socket.family", "socketpair.family", "socket.type", "socketpair.type", "prctl.arg2"];
     expect(rewrittenArguments().length).toBeGreaterThan(20);
     for (const argument of rewrittenArguments()) {
-      const [call = "", parameter = ""] = argument.split(".");
-      const names = callByName(call)?.parameters.map((one) => one.name) ?? [];
+      const [call = "", ...rest] = argument.split(".");
+      const parameter = rest.join(".");
+      const behind = pointeeOf(call, rest[0]!);
+      const names = [
+        ...(callByName(call)?.parameters.map((one) => one.name) ?? []),
+        ...(behind?.is === "structure"
+          ? structures[behind.structure].fields.map(({ name }) => `${rest[0]}.${name}`)
+          : []),
+      ];
       expect(names, argument).toContain(parameter);
       for (const architecture of ["x86_64", "aarch64"] as const) {
         for (const { when, clear, set } of rewritesOf(call, parameter, architecture)) {

@@ -21,8 +21,8 @@ function linesByArgument(): ReadonlyMap<string, readonly string[]> {
 }
 
 /**
- * The rewrites of a call's argument, by the policy's names ("socket", "family"), in the order in which they apply.
- * Equal lists are the same object.
+ * The rewrites of a call's argument, by the policy's names ("socket", "family"), or of a field of a structure ("openat2",
+ * "how.flags"), in the order in which they apply. Equal lists are the same object.
  */
 export function rewritesOf(call: string, parameter: string, architecture: ArchitectureName): readonly Rewrite[] {
   const found = linesByArgument().get(`${call}.${parameter}`);
@@ -46,7 +46,7 @@ export function rewrittenArguments(): string[] {
 function decode(text: string): Rewrite {
   const [conditions = "", clear, set] = text.split(" ");
   const when = conditions.split(";").flatMap((condition) => {
-    const [, parameter, mask, values] = condition.match(/^(\w+)&(\w+)=(.*)$/) ?? [];
+    const [, parameter, mask, values] = condition.match(/^([\w.]+)&(\w+)=(.*)$/) ?? [];
     if (parameter === undefined || values === undefined) return [];
     return { parameter, mask: word(mask), values: values.split(",").map(word) };
   });

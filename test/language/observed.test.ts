@@ -308,6 +308,17 @@ describe("structures", () => {
     expect(ask("openat2", { how: how(0, 4) })).toBe("ENOSYS");
   });
 
+  it.each(['has("O_SYNC")', 'has("O_DSYNC")', "bits === 0x10_1000n", 'hasAny("O_DSYNC", "O_NOATIME")'])(
+    "openat2's flags are those that the kernel uses: one bit of O_SYNC is O_SYNC (%s)",
+    (test) => {
+      const body = `return call.name === "openat2" && call.args.how.flags.${test} ? deny("EPERM") : allow;`;
+      const { ask } = compile("", body);
+      expect(ask("openat2", { how: how(0x10_0000, 0) })).toBe("EPERM");
+      expect(ask("openat2", { how: how(0x10_1000, 0) })).toBe("EPERM");
+      expect(ask("openat2", { how: how(0x4000, 0) })).toBe("allow");
+    },
+  );
+
   it("a short one is extended by zeros", () => {
     const { ask } = compile(
       "",

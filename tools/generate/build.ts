@@ -2,6 +2,7 @@
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import type { CallDescription, CallParameter, NameSet, Rewrite } from "../../src/linux/call.ts";
 import { exemptCalls } from "../../src/linux/exempt-calls.ts";
+import { pointeeOf, structures } from "../../src/linux/pointees.ts";
 import { argumentSets, narrowings, pointerTypes, readings, renamings, unlikePrototypes } from "./arguments.ts";
 import { Constants } from "./constants.ts";
 import { architectureHeaders, commonHeaders, definitionFiles, errnoHeaders, libraryNames } from "./inputs.ts";
@@ -193,9 +194,7 @@ function buildRewrites(
     rule.calls.map((call) => {
       const described = calls.find((candidate) => candidate.name === call);
       for (const name of [rule.parameter, ...(rule.when ?? []).flatMap((one) => one.parameter ?? [])]) {
-        if (described?.parameters.some((parameter) => parameter.name === name) !== true) {
-          throw new SourceError(`rewrites.ts: ${call} has no argument ${name}`);
-        }
+        if (!hasArgument(described, name)) throw new SourceError(`rewrites.ts: ${call} has no argument ${name}`);
       }
       const rewrite = {
         x86_64: buildRewrite(rule, constants.x86_64),
@@ -204,6 +203,15 @@ function buildRewrites(
       return { call, parameter: rule.parameter, rewrite };
     }),
   );
+}
+
+/** `name` may be a field: "how.flags". */
+function hasArgument(call: BuiltCall | undefined, name: string): boolean {
+  const [parameter = "", field] = name.split(".");
+  if (call?.parameters.some((one) => one.name === parameter) !== true) return false;
+  if (field === undefined) return true;
+  const behind = pointeeOf(call.name, parameter);
+  return behind?.is === "structure" && structures[behind.structure].fields.some((one) => one.name === field);
 }
 
 function buildRewrite({ parameter, when = [], clear = "0", set = "0" }: RewriteRule, constants: Constants): Rewrite {

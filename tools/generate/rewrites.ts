@@ -25,7 +25,7 @@ export interface RewriteCondition {
 /** `(bits & ~clear) | set` if all conditions hold. Rules of one parameter apply in the order of this list. */
 export interface RewriteRule {
   readonly calls: readonly string[];
-  /** The policy's name of it. */
+  /** The policy's name of it; for a field of a structure behind it, "how.flags". */
   readonly parameter: string;
   readonly when?: readonly RewriteCondition[];
   readonly clear?: string;
@@ -464,6 +464,17 @@ export const rewriteRules: readonly RewriteRule[] = [
       { file: "fs/open.c", line: "if (flags & __O_SYNC)" },
       { file: "fs/open.c", line: "flags |= O_DSYNC;" },
       handleOpen,
+    ],
+  },
+  {
+    calls: ["openat2"],
+    parameter: "how.flags",
+    when: [{ mask: "__O_SYNC", values: ["__O_SYNC"] }],
+    set: "O_DSYNC",
+    does: "adds O_DSYNC to the other bit of O_SYNC, so that bit alone also means O_SYNC",
+    cited: [
+      { file: "fs/open.c", line: "if (flags & __O_SYNC)" },
+      { file: "fs/open.c", line: "flags |= O_DSYNC;" },
     ],
   },
   {

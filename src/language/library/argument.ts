@@ -27,35 +27,61 @@ export class Argument {
   readonly width: number;
   readonly #name: string;
   readonly #signed: boolean;
-  readonly #register: number;
+  /** The register or field, before any rewrite. */
+  readonly #word: IntegerExpression;
   readonly #rewrites: readonly Rewrite[];
   /** Finds another argument of the call, which a rewrite depends on. */
   readonly #other: (name: string) => Argument;
 
   static of(call: CallDescription, name: string, architecture: ArchitectureName): Argument {
-    return new Argument(call, name, architecture, rewritesOf(call.name, name, architecture));
+    return Argument.#of(call, name, architecture, rewritesOf(call.name, name, architecture));
   }
 
-  private constructor(
+  /** An unsigned field of the structure behind an argument, "how.flags", that the caller has set to `word`. */
+  static field(
+    call: string,
+    name: string,
+    width: number,
+    word: IntegerExpression,
+    architecture: ArchitectureName,
+  ): Argument {
+    return new Argument(name, width, false, word, rewritesOf(call, name, architecture), () => {
+      throw new Error("no rewrite of a field depends on another argument");
+    });
+  }
+
+  static #of(
     call: CallDescription,
     name: string,
     architecture: ArchitectureName,
     rewrites: readonly Rewrite[],
-  ) {
+  ): Argument {
     const index = call.parameters.findIndex((parameter) => parameter.name === name);
     const { width, signed } = call.parameters[index]!;
+    const word = ir.argument(registerOf(call, index, architecture));
+    return new Argument(name, width, signed, word, rewrites, (other) => Argument.#of(call, other, architecture, []));
+  }
+
+  private constructor(
+    name: string,
+    width: number,
+    signed: boolean,
+    word: IntegerExpression,
+    rewrites: readonly Rewrite[],
+    other: (name: string) => Argument,
+  ) {
     this.width = width;
     this.#name = name;
     this.#signed = signed;
-    this.#register = registerOf(call, index, architecture);
+    this.#word = word;
     this.#rewrites = rewrites;
-    this.#other = (other) => new Argument(call, other, architecture, []);
+    this.#other = other;
   }
 
   /** Whether both arguments have the same expression. */
   isReadAs(other: Argument): boolean {
     return (
-      this.#register === other.#register &&
+      equalExpressions(this.#word, other.#word) &&
       this.width === other.width &&
       this.#signed === other.#signed &&
       this.#rewrites === other.#rewrites &&
@@ -76,14 +102,14 @@ export class Argument {
     return this.#rewrites.length > 0;
   }
 
-  /** The register's low bits, zero-extended, before any rewrite. */
+  /** The low bits, zero-extended, before any rewrite. */
   register(): IntegerExpression {
-    return ir.extend(this.width, false, ir.argument(this.#register));
+    return ir.extend(this.width, false, this.#word);
   }
 
   /** The integer that the kernel uses. */
   value(): IntegerExpression {
-    if (!this.isRewritten) return ir.extend(this.width, this.#signed, ir.argument(this.#register));
+    if (!this.isRewritten) return ir.extend(this.width, this.#signed, this.#word);
     const bits = this.#value(0, unchanged);
     return this.#signed && this.#mayBeNegative ? ir.extend(this.width, true, bits) : bits;
   }

@@ -41,6 +41,7 @@ open_by_handle_at.flags|flags&200000=200000 54ffc3 0|flags&200000=200000 573fc3 
 open.flags|flags&100000=100000 0 1000
 openat.flags|flags&100000=100000 0 1000
 open_by_handle_at.flags|flags&100000=100000 0 1000
+openat2.how.flags|how.flags&100000=100000 0 1000
 open.flags| 8000 0| 20000 0
 openat.flags| 8000 0| 20000 0
 open_by_handle_at.flags| 8000 0| 20000 0

@@ -4,7 +4,7 @@ import * as ir from "../../values/ir.ts";
 import { widthRange } from "../../values/ranges.ts";
 import { integer, object, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
-import type { BitsTest } from "../argument.ts";
+import { Argument, type BitsTest } from "../argument.ts";
 import { choice, flags } from "../named.ts";
 import type { ObservedArgument } from "./argument.ts";
 
@@ -28,19 +28,24 @@ function field(c: Compilation, argument: ObservedArgument, one: StructureField):
   const bits = argument.field(one.offset, one.bytes);
   const width = 8 * one.bytes;
   const isSigned = one.signed === true;
+  // Every call with this structure reads it in one way.
+  const changed = Argument.field(argument.calls[0]!, `${argument.name}.${one.name}`, width, bits, c.names.architecture);
+  const read = changed.isRewritten ? changed.value() : bits;
   const value = integer(
-    isSigned ? ir.extend(width, true, bits) : bits,
+    isSigned ? ir.extend(width, true, read) : read,
     widthRange(width, isSigned),
     `\`${argument.name}.${one.name}\` is ${width} bits`,
   );
   const set = one.flags ?? one.choice;
   if (set === undefined) return value;
   const test: BitsTest = (mask, values) => ir.oneOf(ir.masked(bits, mask), values);
+  const ask = (make: (test: BitsTest) => ReturnType<BitsTest>) =>
+    changed.isRewritten ? changed.ask(make) : make(test);
   const named = {
     name: one.name,
     set,
     width,
-    ask: (make: (test: BitsTest) => ReturnType<BitsTest>) => make(test),
+    ask,
     value: () => value,
   };
   return one.flags === undefined ? choice(c, named) : flags(c, named);

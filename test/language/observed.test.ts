@@ -7,11 +7,13 @@ import { checkProgram } from "../../src/ir/check.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Memory } from "../../src/ir/observe.ts";
 import { Observer } from "../../src/ir/observe.ts";
+import { programSize } from "../../src/ir/size.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { numberOf } from "../../src/linux/calls.ts";
 import { errnoName } from "../../src/linux/errno.ts";
+import { CidrSet, readBlock } from "../../src/patterns/cidr.ts";
 import { policyModule } from "./corpus.ts";
 
 type Given = { readonly [argument: string]: Memory };
@@ -211,6 +213,47 @@ describe("the control data of a message", () => {
     ["of which the low half is 0", message(0x1_0000_0000n), "ENOBUFS"],
   ])("%s", (_, memory, wanted) => {
     expect(ask("sendmsg", { msg: memory })).toBe(wanted);
+  });
+});
+
+describe("blocks of addresses", () => {
+  const test = (texts: readonly string[]) => {
+    const list = texts.map((one) => JSON.stringify(one)).join(", ");
+    return compile(
+      `const blocks = cidr(${list});`,
+      'return call.name === "connect" && call.args.addr.kind === "ip" && blocks.has(call.args.addr.address) ? log : allow;',
+    );
+  };
+  const groups = (address: bigint): number[] =>
+    Array.from({ length: 16 }, (_, index) => Number((address >> BigInt(8 * (15 - index))) & 0xffn));
+
+  it.each([
+    [["10.0.0.0/8"]],
+    [["10.0.0.0/24", "10.0.2.0/24", "192.168.0.1/32", "::1/128"]],
+    [["fd00::/8", "2001:db8::/32", "2001:db9::/64", "2001:db9:0:1::/112"]],
+    [["::/0"]],
+    [["0.0.0.0/0"]],
+    [["::/1", "8000::/128", "fe80::/10", "ffff:ffff:ffff:ffff::/64"]],
+    [["2001:db8:0:1::/65", "2001:db8:0:1:8000::/66", "2001:db8:0:2::/64", "2001:db8:0:3::/65"]],
+  ])("hold what the set holds: %j", (texts) => {
+    const set = new CidrSet(texts.map((text) => readBlock(text).block!));
+    const { ask } = test(texts);
+    const edges = set.ranges.flatMap(({ from, to }) => [from, to]).map(({ high, low }) => (high << 64n) | low);
+    const near = edges.flatMap((edge) => [edge - 1n, edge, edge + 1n, edge ^ (1n << 64n), edge ^ (1n << 63n)]);
+    for (const address of near) {
+      if (address < 0n || address >= 1n << 128n) continue;
+      expect([address, ask("connect", { addr: inet6(1, groups(address)) })]).toEqual([
+        address,
+        set.has(address) ? "log" : "allow",
+      ]);
+    }
+  });
+
+  it("of one family are one test, however many", () => {
+    const v4 = Array.from({ length: 2_000 }, (_, at) => `10.${at >> 7}.${(at & 127) * 2}.0/24`);
+    const v6 = Array.from({ length: 2_000 }, (_, at) => `2001:${(2 * at).toString(16)}::/32`);
+    const few = programSize(test([...v4.slice(0, 2), ...v6.slice(0, 2)]).program).nodes;
+    expect(programSize(test([...v4, ...v6]).program).nodes).toBe(few);
   });
 });
 

@@ -1,7 +1,7 @@
 /** `SocketAddress`, `MessageHeader`, `IpAddress` and `cidr(…)`. */
 
 import { addressKinds } from "../../../ir/observation.ts";
-import type { BooleanExpression, IntegerExpression } from "../../../ir/program.ts";
+import type { BooleanExpression, IntegerExpression, Interval } from "../../../ir/program.ts";
 import { maximumWord } from "../../../linux/word.ts";
 import { type AddressRange, type CidrBlock, CidrSet, readBlock } from "../../../patterns/cidr.ts";
 import * as ir from "../../values/ir.ts";
@@ -132,16 +132,34 @@ function has(c: Compilation, call: BuiltinCall, ranges: readonly AddressRange[])
     >;
     return value.expression;
   };
-  return boolean(ir.any(ranges.map((range) => within(word(highWord), word(lowWord), range))));
+  return boolean(within(word(highWord), word(lowWord), ranges));
 }
 
-/** high:low between two addresses of 128 bits. */
-function within(high: IntegerExpression, low: IntegerExpression, { from, to }: AddressRange): BooleanExpression {
-  if (from.high === to.high) {
-    return ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: to.low }])]);
+/**
+ * Whether high:low lies in one of the ranges. Ranges with one high word, such as all of IPv4, make one test of the low word,
+ * and those with every low word make one of the high word: a test for each range would make the analysis of n blocks take
+ * n² steps.
+ */
+function within(high: IntegerExpression, low: IntegerExpression, ranges: readonly AddressRange[]): BooleanExpression {
+  const byHigh = new Map<bigint, Interval[]>();
+  const whole: Interval[] = [];
+  const add = (word: bigint, interval: Interval): void => {
+    const known = byHigh.get(word);
+    if (known === undefined) byHigh.set(word, [interval]);
+    else known.push(interval);
+  };
+  for (const { from, to } of ranges) {
+    let [first, last] = [from.high, to.high];
+    if (first === last && (from.low > 0n || to.low < maximumWord)) {
+      add(first, { from: from.low, to: to.low });
+      continue;
+    }
+    if (from.low > 0n) add(first++, { from: from.low, to: maximumWord });
+    if (to.low < maximumWord) add(last--, { from: 0n, to: to.low });
+    if (first <= last) whole.push({ from: first, to: last });
   }
-  const first = ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: maximumWord }])]);
-  const last = ir.all([ir.oneOf(high, [to.high]), ir.within(low, [{ from: 0n, to: to.low }])]);
-  const between = from.high + 1n <= to.high - 1n ? [ir.within(high, [{ from: from.high + 1n, to: to.high - 1n }])] : [];
-  return ir.any([first, ...between, last]);
+  return ir.any([
+    ...[...byHigh].map(([word, intervals]) => ir.all([ir.oneOf(high, [word]), ir.within(low, intervals)])),
+    ir.within(high, whole),
+  ]);
 }

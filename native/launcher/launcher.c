@@ -401,7 +401,7 @@ static void send_front(uint32_t kind, int value) {
  *
  * The shell also sees the signal ($? is 148 after Ctrl-Z). The front blocks all signals but SIGSTOP, so it stops itself
  * by another one, when its messages tell it. It may read them late: a shell that has seen an earlier stop of the front
- * can have continued the whole group since, and nobody would continue the front a second time. So it asks first.
+ * can have continued the whole group since, and does not continue the front a second time. So it asks first.
  */
 static struct {
   int count;
@@ -436,7 +436,7 @@ static void answer_front(unsigned char byte) {
   int is_stopped_for_it = stops.of_front == stops.count;
   if (tree.has_ended || !is_still_stopped() || is_stopped_for_it == (byte == IS_STOPPED)) return;
   if (byte == CONTINUED) {
-    /* `fg` continues the whole group. Here somebody has sent SIGCONT to the front alone. */
+    /* `fg` continues the whole group. Here a process has sent SIGCONT to the front alone. */
     CALL(__NR_kill, child.pid, SIGCONT);
   } else if (!tree.has_deadline && !tree.is_ending) {
     stops.of_front = stops.count;

@@ -124,8 +124,8 @@ const procfs = 0x9fa0; // PROC_SUPER_MAGIC
 const mostLinks = 40;
 
 /**
- * Where symbolic links lead. Undefined if that is an open file (/proc/self/fd/1): whoever opened it would not see the
- * file that replaces it.
+ * Where symbolic links lead. Undefined if that is an open file (/proc/self/fd/1): the process that has opened it would
+ * not see the file that replaces it.
  *
  * @throws Node's error
  */

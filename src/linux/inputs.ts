@@ -50,6 +50,6 @@ function identityOf(file: string | number): string | undefined {
     const stat = typeof file === "number" ? fstatSync(file, options) : statSync(file, options);
     return stat.isFile() ? `${stat.dev}:${stat.ino}` : undefined;
   } catch {
-    return undefined; // It does not exist, or whoever opens it will say why that fails.
+    return undefined; // It does not exist, or the open that follows reports why it fails.
   }
 }

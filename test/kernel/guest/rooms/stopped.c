@@ -113,7 +113,7 @@ static void frozen_waiter(const struct freezer *freezer) {
   expect_with(freezer, "its holder ends", ended(holder) == 0);
   expect_with(freezer, "it is frozen still",
               is_running(waiter) && faccessat(AT_FDCWD, "link-one", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
-  /* Admitted, it would hold the room until somebody thaws it. */
+  /* Admitted, it would hold the room until it is thawed. */
   expect_with(freezer, "it is not admitted while it is frozen", ended(child(SYS_open, "one", NULL)) == 0);
   thaw(freezer);
   expect_with(freezer, "after the thaw it is admitted", ended(waiter) == 0);

@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
 import { type Address, freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
+import { statusInShell } from "../support/processes.ts";
 import { responseOf } from "../support/response.ts";
 import { compiled, engine } from "../support/run.ts";
 
@@ -72,9 +73,9 @@ async function started({ command, asks, answers }: Server, before: readonly stri
   const inside = ["env", `LD_PRELOAD=${library}`, `HIJACK=${hijack}`, ...command(address, folder, pidFile)];
   const [program, ...words] = [...before, ...inside];
   const child = spawn(program!, words, { stdio: ["ignore", said, said] });
-  let status: number | null | undefined;
-  const ended = once(child, "exit").then(([code]: (number | null)[]) => {
-    status = code ?? null;
+  let status: number | undefined;
+  const ended = once(child, "exit").then(([code, signal]) => {
+    status = statusInShell({ status: code, signal });
     return status;
   });
   const read = (file: string) => (existsSync(file) ? readFileSync(file, "utf8") : "");

@@ -20,6 +20,7 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";
+import { fileSystemMagic } from "../linux/file-systems.ts";
 import { noteFile, useOf } from "../linux/inputs.ts";
 import { codeOf } from "./file-fault.ts";
 import { Failure } from "./verb.ts";
@@ -120,7 +121,6 @@ function resemble(fresh: string, there: Stats): void {
   chmodSync(fresh, there.mode & 0o777);
 }
 
-const procfs = 0x9fa0; // PROC_SUPER_MAGIC
 const mostLinks = 40;
 
 /**
@@ -134,7 +134,7 @@ function targetOf(named: string): string | undefined {
   for (let links = 0; links < mostLinks; links++) {
     if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return file;
     const folder = dirname(file);
-    if (statfsSync(folder).type === procfs) return undefined;
+    if (statfsSync(folder).type === fileSystemMagic.proc) return undefined;
     const target = readlinkSync(file, "buffer");
     if (!isUtf8(target)) return undefined;
     file = target[0] === 0x2f ? target.toString() : `${folder}/${target.toString()}`;

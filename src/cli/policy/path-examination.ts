@@ -15,6 +15,7 @@ import type { AllowedPath } from "../../analysis/allowed-paths.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
+import { fileSystemMagic } from "../../linux/file-systems.ts";
 import type { RunRequest } from "../run-request.ts";
 
 /** The examination's view of the file system. */
@@ -36,10 +37,9 @@ export interface Found {
   readonly target: string;
 }
 
-/** `f_type` of statfs(2) (include/uapi/linux/magic.h). */
 const fileSystems = new Map<number, ReturnType<FileTree["fileSystem"]>>([
-  [0x9fa0, "proc"],
-  [0x6265_6572, "sys"],
+  [fileSystemMagic.proc, "proc"],
+  [fileSystemMagic.sys, "sys"],
 ]);
 
 /** The directories of a process in procfs without links, here or below. */

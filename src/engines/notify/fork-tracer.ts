@@ -26,12 +26,11 @@
  */
 
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
-import { readProc } from "../../linux/proc.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
 import { signals } from "../../linux/signals.ts";
 import { type AwaitedFork, ForkPatience } from "./fork-patience.ts";
-import { isThreadOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
+import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
 
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
@@ -193,9 +192,9 @@ export class ForkTracer {
   awaitChild(tid: number, reservation: Reservation, call: Uint8Array): void {
     const since = performance.now();
     const until = since + patience.creation;
-    const processOf = () => processOfTracee(tid);
     const followed = { tid, call, until, isRestarted: false } as const;
-    this.#inFlight.set(tid, { kind: "creation", ...followed, reservation, since, processOf });
+    // A tracee is not reaped before it is detached, so the id is still its own.
+    this.#inFlight.set(tid, { kind: "creation", ...followed, reservation, since, processOf: () => processOf(tid) });
     if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(tid);
   }
 
@@ -265,9 +264,7 @@ export class ForkTracer {
     }
     const one = this.#callerWith(tid, stopped);
     if (one !== undefined) {
-      // With another signal it is a stop of the whole process (ptrace(2), Group-stop), which must continue.
-      const isOwnStop = stopped && event === ptrace.traceEvent.stop && signal === signals.SIGTRAP;
-      if (isOwnStop && this.#restarts(one)) return;
+      if (stopped && isOwnStop(signal, event) && this.#restarts(one)) return;
       this.#inFlight.delete(tid);
       if (stopped) this.#callerStopped(one, signal, event);
       else this.#callerEnded(one);
@@ -290,7 +287,7 @@ export class ForkTracer {
    */
   #callerWith(tid: number, stopped: boolean): InFlight | undefined {
     const one = this.#inFlight.get(tid);
-    if (one?.kind !== "execution" || (stopped && isThreadOf(tid, one.pid) !== false)) return one;
+    if (one?.kind !== "execution" || (stopped && (processOf(tid) ?? one.pid) === one.pid)) return one;
     this.#losesId(one);
     return undefined;
   }
@@ -303,7 +300,7 @@ export class ForkTracer {
       return;
     }
     this.#hasFailed(one);
-    if (event === ptrace.traceEvent.stop && signal === signals.SIGTRAP) ptrace.restartEndedCall(one.tid);
+    if (isOwnStop(signal, event)) ptrace.restartEndedCall(one.tid);
     // A stop for a signal holds the signal back, so the detach delivers it. All other stops are our own.
     this.#detach(one.tid, event === 0 ? signal : 0);
   }
@@ -352,10 +349,7 @@ export class ForkTracer {
     // The former leader has ended without a wait status.
     this.#dying.delete(pid);
     const leader = this.#inFlight.get(pid);
-    if (leader !== undefined) {
-      this.#inFlight.delete(pid);
-      this.#callerEnded(leader);
-    }
+    if (leader !== undefined) this.#losesId(leader);
     this.#registry.executed(former, pid);
     this.#detach(pid, 0);
   }
@@ -463,8 +457,7 @@ export class ForkTracer {
       // It may have got its leader's id already, and be about to stop for the event.
       if (one.kind === "execution" && this.#registry.isExecuting(one.tid, one.pid)) continue;
       // It is no longer a tracee. (A leader disappears without a wait status when another thread executes.)
-      this.#inFlight.delete(one.tid);
-      this.#callerEnded(one);
+      this.#losesId(one);
     }
     this.#adoptUnnamed();
     this.#giveUp(now);
@@ -476,10 +469,9 @@ export class ForkTracer {
   }
 }
 
-/** A tracee is not reaped before it is detached, so the id is still its own. */
-function processOfTracee(tid: number): number | undefined {
-  const group = /^Tgid:\t(\d+)$/m.exec(readProc(`${tid}/status`) ?? "");
-  return group === null ? undefined : Number(group[1]);
+/** With another signal it is a stop of the whole process (ptrace(2), Group-stop), which must continue. */
+function isOwnStop(signal: number, event: number): boolean {
+  return event === ptrace.traceEvent.stop && signal === signals.SIGTRAP;
 }
 
 /** Whether two `struct seccomp_data` are equal. */

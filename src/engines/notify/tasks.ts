@@ -30,8 +30,6 @@ export interface Process {
   /** The registry must not close the pidfd. */
   readonly isBorrowed: boolean;
   readonly threads: Set<Thread>;
-  /** The thread that executes a program and has lost its id: it gets the leader's, or the whole process ends. */
-  executing: Thread | undefined;
   readonly word: number;
   /** Whether a thread of it, or of an ancestor, has restricted itself by Landlock. */
   isRestricted: boolean;
@@ -286,14 +284,14 @@ export class TaskRegistry {
   notExecuted(tid: number, pid: number): void {
     const thread = this.#executingThread(tid, pid);
     if (thread === undefined) return;
-    if (thread.process.executing === thread) this.#endThread(thread);
-    else thread.isExecuting = false;
+    if (this.#threads.get(tid) === thread) thread.isExecuting = false;
+    else this.#endThread(thread);
   }
 
   /** The thread executes its program and no longer has this id. */
   losesId(tid: number, pid: number): void {
     const thread = this.#executingThread(tid, pid);
-    if (thread !== undefined && thread.process.executing !== thread) this.#loseId(thread);
+    if (thread !== undefined && this.#threads.get(tid) === thread) this.#loseId(thread);
   }
 
   /** Whether the thread with this former or present id may still execute its program. */
@@ -337,7 +335,6 @@ export class TaskRegistry {
     if (!thread.isExecuting) return this.#endThread(thread);
     this.#forget(thread);
     this.#unwatch(thread);
-    thread.process.executing = thread;
   }
 
   #endProcess(process: Process): void {
@@ -351,7 +348,6 @@ export class TaskRegistry {
 
   /** The thread no longer has its id. */
   #forget(thread: Thread): void {
-    if (thread.process.executing === thread) thread.process.executing = undefined;
     if (this.#threads.get(thread.tid) !== thread) return;
     this.#threads.delete(thread.tid);
     this.#ended(thread.tid);
@@ -399,9 +395,7 @@ export class TaskRegistry {
       this.#slots.giveBack("process", slot);
       return undefined;
     }
-    const process: Process = {
-      ...{ pid, slot, pidfd, isBorrowed, threads: new Set<Thread>(), executing: undefined, word, isRestricted: false },
-    };
+    const process: Process = { pid, slot, pidfd, isBorrowed, threads: new Set(), word, isRestricted: false };
     this.#watched[word] = process;
     this.#processes.set(pid, process);
     return process;
@@ -436,10 +430,10 @@ export class TaskRegistry {
   }
 }
 
-/** Whether the task with this id is a thread of the process; undefined if it does not exist or cannot be examined. */
-export function isThreadOf(tid: number, pid: number): boolean | undefined {
+/** The process of the task that has this id now; undefined if there is none, or it cannot be examined. */
+export function processOf(tid: number): number | undefined {
   const identity: Identity = { process: 0, uid: 0, gid: 0 };
-  return readStatus(tid, identity) ? identity.process === pid : undefined;
+  return readStatus(tid, identity) ? identity.process : undefined;
 }
 
 /** Reads /proc/TID/status, with the ids of our own namespaces. False if the thread does not exist or is hidden. */

@@ -101,8 +101,8 @@ export class RoomKeeper {
   /** By room: the time until which the ends of its calls are reported, in milliseconds. */
   readonly #contendedUntil: Float64Array;
   readonly #killHidden: KillHidden;
-  /** By process: threads whose state /proc shows us. */
-  readonly #visible = new WeakMap<Process, WeakSet<Thread>>();
+  /** Threads whose state /proc shows us, unless their process may be hidden. */
+  readonly #visible = new WeakSet<Thread>();
   /** Processes that have made a call after which they may be hidden, perhaps at this moment. */
   readonly #hiding = new WeakSet<Process>();
   readonly #expected = new ExpectedThreads<Thread>();
@@ -165,13 +165,9 @@ export class RoomKeeper {
 
   /** Whether /proc shows where the thread is: it waits in its call now, and /proc must show that. */
   isVisible({ thread, data }: EnteringCall): boolean {
-    const { process } = thread;
-    if (this.#visible.get(process)?.has(thread) === true) return true;
+    if (this.#visible.has(thread) && !this.#hiding.has(thread.process)) return true;
     const place = whereabouts(thread.tid, data);
-    if (place === "in-call" && !this.#hiding.has(process)) {
-      if (!this.#visible.has(process)) this.#visible.set(process, new WeakSet());
-      this.#visible.get(process)!.add(thread);
-    }
+    if (place === "in-call") this.#visible.add(thread);
     return place === "in-call" || place === "running";
   }
 
@@ -255,7 +251,6 @@ export class RoomKeeper {
   /** The caller of a call after which its process may be hidden: ends the holds of the other threads, which can be stopped now. */
   hides({ process }: Thread): void {
     this.#hiding.add(process);
-    this.#visible.delete(process);
     const start = now();
     for (const entry of [...this.#entries.values()]) {
       const { thread, data } = entry.call;

@@ -14,6 +14,7 @@
 #include <linux/if_tun.h>
 #include <linux/io_uring.h>
 #include <linux/keyctl.h>
+#include <linux/openat2.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -101,6 +102,12 @@ static long opened(long fd) {
 }
 
 static long openat_flags(word flags) { return opened(CALL(SYS_openat, AT_FDCWD, "file", flags, 0600)); }
+
+static long openat2_flags(word flags) {
+  struct open_how how = {.flags = flags};
+
+  return opened(CALL(SYS_openat2, AT_FDCWD, "file", &how, sizeof(how)));
+}
 
 #ifdef SYS_open
 static long open_flags(word flags) { return opened(CALL(SYS_open, "file", flags, 0600)); }
@@ -514,6 +521,7 @@ int main(void) {
   try("openat.flags", openat_flags, O_PATH | O_RDWR | O_TRUNC | O_APPEND, O_PATH, O_RDWR, "");
   try("openat.flags", openat_flags, 04000000, O_SYNC, O_RDONLY, "");
   try("openat.flags", openat_flags, 04000000 | O_PATH, O_PATH, O_SYNC, "");
+  try("openat2.how.flags", openat2_flags, 04000000, O_SYNC, O_RDONLY, "");
 #ifdef __x86_64__
   try("openat.flags", openat_flags, 0100000, O_RDONLY, O_WRONLY, "");
   try("open.flags", open_flags, O_PATH | O_CREAT | O_EXCL, O_PATH, O_CREAT | O_EXCL, "");

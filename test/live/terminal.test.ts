@@ -70,6 +70,12 @@ for (const program of ["allow-all", "first-thousand"]) {
     expect(terminal(program, steps, "bash", "-c", countInterrupts)).toBe("stopped by SIGTSTP\nexit 6\n");
   });
 
+  test(`the job stops and continues many times (${program})`, () => {
+    const round = ["expect", "awake", "send", "\\x1a", "stopped", "continue"];
+    const steps = [...Array.from({ length: 50 }, () => round).flat(), "expect", "awake", "send", "\\x03", "exit"];
+    expect(terminal(program, steps, victim("continued"))).toBe(`${"stopped by SIGTSTP\n".repeat(50)}exit 1002\n`);
+  });
+
   test(`a command that stops itself stops the job (${program})`, () => {
     const steps = ["expect", "ready", "stopped", "continue", "expect", "awake", "exit"];
     for (const signal of ["TSTP", "TTIN", "TTOU", "STOP"])

@@ -65,6 +65,13 @@ static void become_command(void *unused) {
   (void)unused;
   const struct child *child = shared.child;
   uint32_t flags = child->orders->header.flags;
+  int has_ties = is_tied(&child->orders->header);
+  /* Before the filters and the command: if the launcher is killed, the front ends this process. */
+  if (child->front >= 0) {
+    struct message message = {CLONED, 0, (int)CALL(__NR_getpid, 0), has_ties ? TIED : 0};
+    long error = send_message(child->front, &message, &child->pidfd, 1);
+    if (error < 0) fail(PASS_DESCRIPTORS, error);
+  }
   restore_inheritance(child->inheritance);
   set_pid_variables(child->pidfd);
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -75,7 +82,6 @@ static void become_command(void *unused) {
     result = enter_cgroup(child->cgroup);
     if (result < 0) fail(MAKE_CGROUP, result);
   }
-  int has_ties = is_tied(&child->orders->header);
   if (has_ties || child->domain >= 0) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);

@@ -24,6 +24,7 @@ struct child {
   const struct inheritance *inheritance;
   const struct orders *orders; /* flags; with WANT_LISTENER also the filters */
   int group;                   /* the process group to join, 0: the starter's */
+  int front;                   /* the socket to which the child announces itself (CLONED), or -1 */
   const struct cgroup *cgroup; /* NULL: the parent's */
   const struct own_processes *own;
   long domain;                           /* domain.h, or -1 */

@@ -49,8 +49,13 @@ static struct {
   int status;
 } command;
 
-/* Signals stay pending between the launcher's READY and its next message. */
+/* Signals stay pending from the launcher's READY until its STARTED or CANCELLED. */
 static int is_starting;
+static struct {
+  int pid; /* 0: none */
+  int pidfd;
+  int is_tied;
+} cloned; /* the process that will execute the command */
 static int is_replaced, launcher_pid;
 
 /* ── Signals ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -117,63 +122,6 @@ static void stop_by(int signal) {
 
 /* ── The command ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void handle_start(const struct message *message, int pidfd, int signals) {
-  is_starting = 0;
-  command.pid = message->pid;
-  command.is_tied = (message->detail & TIED) != 0;
-  command.pidfd = pidfd;
-  int open[] = {launcher, pidfd, signals, polling, children, standard_error};
-  close_all_except(open, sizeof open / sizeof *open);
-  /* The launcher has already delivered the signals that were pending when it was forked. */
-  for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
-}
-
-static void read_launcher(int signals) {
-  struct message message;
-  int descriptor;
-  if (receive_message(launcher, &message, &descriptor) < 0) {
-    CALL(__NR_close, launcher);
-    launcher = -1;
-    is_starting = 0;
-    return;
-  }
-  switch ((enum message_kind)message.kind) {
-    case READY:
-      /* Without the answer the launcher would wait for ever. */
-      is_starting = send_byte(0);
-      if (!is_starting) {
-        CALL(__NR_close, launcher);
-        launcher = -1;
-      }
-      break;
-    case CANCELLED:
-      is_starting = 0;
-      break;
-    case STARTED:
-      handle_start(&message, descriptor, signals);
-      break;
-    case ENDED:
-      command.has_ended = 1;
-      command.status = message.value;
-      break;
-    case TREE_ENDED:
-      command.is_tied = 0;
-      break;
-    case STOPPED:
-      send_byte(IS_STOPPED);
-      break;
-    case STOP:
-      stop_by(message.value);
-      break;
-    case REPLACED:
-      launcher_pid = message.value;
-      is_replaced = read_orders(launcher, &orders) == 0;
-      break;
-    default:
-      break;
-  }
-}
-
 /* Of this process, and of Node, which has inherited the hard limit. */
 static int has_limited_time(void) {
   struct {
@@ -197,6 +145,76 @@ static void report_end_of_node(void) {
     print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
   }
   if (standard_error >= 0) CALL(__NR_close, standard_error);
+}
+
+static void handle_start(int signals) {
+  is_starting = 0;
+  command.pid = cloned.pid;
+  command.is_tied = cloned.is_tied;
+  command.pidfd = cloned.pidfd;
+  int open[] = {launcher, command.pidfd, signals, polling, children, standard_error};
+  close_all_except(open, sizeof open / sizeof *open);
+  /* The launcher has already delivered the signals that were pending when it was forked. */
+  for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
+  if (supervisor.pid == 0) report_end_of_node();
+}
+
+static void read_launcher(int signals) {
+  struct message message;
+  int descriptor;
+  if (receive_message(launcher, &message, &descriptor) < 0) {
+    CALL(__NR_close, launcher);
+    launcher = -1;
+    /* If the launcher was killed before its STARTED, the command may run, and Node cannot end it. */
+    if (is_starting && cloned.pid != 0) {
+      handle_start(signals);
+      CALL(__NR_pidfd_send_signal, command.pidfd, SIGKILL, 0, 0);
+    }
+    is_starting = 0;
+    return;
+  }
+  switch ((enum message_kind)message.kind) {
+    case READY:
+      /* Without the answer the launcher would wait for ever. */
+      is_starting = send_byte(0);
+      if (!is_starting) {
+        CALL(__NR_close, launcher);
+        launcher = -1;
+      }
+      break;
+    case CLONED:
+      cloned.pid = message.pid;
+      cloned.pidfd = descriptor;
+      cloned.is_tied = (message.detail & TIED) != 0;
+      break;
+    case CANCELLED:
+      is_starting = 0;
+      if (cloned.pid != 0 && cloned.pidfd >= 0) CALL(__NR_close, cloned.pidfd);
+      cloned.pid = 0;
+      break;
+    case STARTED:
+      handle_start(signals);
+      break;
+    case ENDED:
+      command.has_ended = 1;
+      command.status = message.value;
+      break;
+    case TREE_ENDED:
+      command.is_tied = 0;
+      break;
+    case STOPPED:
+      send_byte(IS_STOPPED);
+      break;
+    case STOP:
+      stop_by(message.value);
+      break;
+    case REPLACED:
+      launcher_pid = message.value;
+      is_replaced = read_orders(launcher, &orders) == 0;
+      break;
+    default:
+      break;
+  }
 }
 
 /* Reaps Node, and the processes that a killed launcher leaves to this subreaper. True while there are children. */
@@ -271,9 +289,11 @@ static void exit_when_done(char **words, uint32_t count, char **environment) {
     /* Node has other statuses for its own errors (1 to 13), such as an exception that nothing catches. */
     exit_process(status == 0 || status == CANNOT_RUN || status == NOT_FOUND ? status : FAILED);
   }
-  if (launcher < 0 && command.is_tied && has_children && has_other_children()) return;
+  /* A killed launcher leaves its children to this process. Children from before its execve of portcullis do not count. */
+  int has_tree = has_children && has_other_children();
+  if (launcher < 0 && command.is_tied && has_tree) return;
   if (command.has_ended) end_like(command.status);
-  if (launcher < 0 && !has_children) exit_process(FAILED);
+  if (launcher < 0 && !has_tree) exit_process(FAILED);
 }
 
 /* ── The beginning ───────────────────────────────────────────────────────────────────────────────────────────────── */

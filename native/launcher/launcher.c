@@ -191,11 +191,10 @@ static void report_start(void) {
     descriptors[count++] = extended.dropped;
     for (int i = 0; i < extended.table_count && count < MAX_DESCRIPTORS; i++) descriptors[count++] = extended.tables[i];
   }
-  uint32_t detail = child.detail | (is_tied(&orders.header) ? TIED : 0);
-  struct message message = {STARTED, processes.launcher, child.pid, detail};
+  struct message message = {STARTED, processes.launcher, child.pid, child.detail};
   /* If Node has exited, the listener closes here and the kernel denies notified calls (ENOSYS). */
   send_message(own->node, &message, descriptors, count);
-  if (own->front >= 0) send_message(own->front, &message, descriptors, 1);
+  if (own->front >= 0) send_message(own->front, &message, 0, 0);
   int open[] = {own->node,
                 own->front,
                 front_pidfd,
@@ -236,6 +235,7 @@ static int start_command(void) {
   child.confinement = &confinement;
   child.own = &processes;
   child.group = own->group;
+  child.front = own->front;
   child.cgroup = NULL;
   if (orders.header.flags & OWN_CGROUP) {
     fault.stage = MAKE_CGROUP;

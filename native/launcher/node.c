@@ -65,8 +65,10 @@ static void fail(const char *what, long error, const char *help) {
 }
 
 const char *help_without_process(long error) {
-  /* clone(2) has EPERM only for flags that are not ours. A supervisor cannot follow this process, which is not dumpable. */
-  if (error == -EPERM) return "an outer sandbox refuses it, such as another portcullis: supervisors do not nest";
+  /* clone(2) has EPERM only for flags that are not ours. A supervisor cannot trace this process, which is not dumpable. */
+  if (error == -EPERM)
+    return "an outer sandbox refuses it, such as another portcullis whose policy follows new processes "
+           "(docs/engines.md)";
   return error == -EAGAIN ? "the limit of processes is reached (ulimit -u, or pids.max of the cgroup)" : NULL;
 }
 

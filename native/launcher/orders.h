@@ -72,7 +72,7 @@ struct message {
   uint32_t detail;
 };
 enum message_kind {
-  STARTED = 1,     /* value: the launcher's pid; pid; detail; with the pidfd and further descriptors */
+  STARTED = 1,     /* value: the launcher's pid; pid; detail; to Node with the pidfd and further descriptors */
   NOT_STARTED = 2, /* value: errno; detail: enum stage; a string of `pid` bytes follows */
   TIMED_OUT = 3,   /* the time limit is reached: the launcher ends the command */
   ENDED = 4,       /* value: the wait(2) status */
@@ -85,6 +85,8 @@ enum message_kind {
   REPLACED = 10, /* value: the launcher's pid; the front must execute the command: orders follow */
   STOPPED = 11,  /* the command has stopped; the front answers with IS_STOPPED */
   STOP = 12,     /* value: the signal by which the front must stop, because the command is still stopped */
+  /* pid; detail: TIED or 0; with the pidfd: the process that will execute the command. STARTED or CANCELLED follows. */
+  CLONED = 13,
 };
 /* Bytes from the front after the start. A smaller one is a signal for the tree. */
 enum {
@@ -92,7 +94,7 @@ enum {
   CANNOT_STOP = 0xfe, /* the signal of STOP has no effect on the front */
   CONTINUED = 0xff,   /* SIGCONT has continued the front: it may be for the command too */
 };
-/* `detail` of STARTED. TIED: the front ends the tree if the launcher is killed. */
+/* `detail` of STARTED and CLONED. TIED: the front ends the tree if the launcher is killed. */
 enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };
 
 enum { MAX_DESCRIPTORS = 8 };

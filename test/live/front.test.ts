@@ -88,7 +88,8 @@ describe("open descriptors", () => {
         .filter((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === marker)
         .sort();
     expect(marked(command!)).toEqual(["17", "700", "9"]);
-    for (const pid of [one.pid, node!, own]) expect({ pid, marked: marked(pid) }).toEqual({ pid, marked: [] });
+    // The front and the launcher close theirs when the command runs.
+    for (const pid of [one.pid, node!, own]) await until(`no marked file of ${pid}`, () => marked(pid).length === 0);
     one.child.stdin!.end("\n");
     expect((await one.ended).status).toBe(0);
   });
@@ -337,6 +338,67 @@ describe("processes that the front's process had before it executed portcullis",
       }
     },
   );
+});
+
+describe("a process of portcullis, killed before the launcher has reported that the command runs:", () => {
+  /** Starts a script, whose execve(2) waits until `goesOn` is called. */
+  const starting = async (words: readonly string[], options: readonly string[] = []) => {
+    const script = join(folder, "script");
+    writeFileSync(script, "#!/bin/bash\nsleep 3600 &\necho pids $$ $!\nwait\n", { mode: 0o755 });
+    const lease = started([victim("leased"), script]);
+    await lease.says("leased");
+    const one = started([...words, ...supervised, "run", ...options, "-p", stateful, "--", script], { cwd: folder });
+    await lease.says("opened");
+    const node = childrenOf(one.pid).at(-1)!;
+    const ours = childrenOf(node)[0]!;
+    return { one, node, ours, starter: childrenOf(ours)[0]!, goesOn: () => lease.child.stdin!.end("\n") };
+  };
+
+  test.each(["-q", "--kill-tree", "--die-with-parent"])("the launcher (%s)", async (option) => {
+    const { one, ours, starter, goesOn } = await starting([], [option]);
+    // The starter waits in vfork. It stops before it reports, and a launcher that runs would continue it.
+    process.kill(ours, "SIGSTOP");
+    process.kill(starter, "SIGSTOP");
+    goesOn();
+    const pids = await until("the command's pids", () => /^pids (\d+) (\d+)$/m.exec(one.text()) ?? undefined);
+    const [command, child] = pids.slice(1).map(Number);
+    process.kill(ours, "SIGKILL");
+    try {
+      expect(await one.ended).toEqual({ status: null, signal: "SIGKILL" });
+      await ends(command!);
+      if (option !== "-q") await ends(child!);
+    } finally {
+      // They have the test's pipes.
+      for (const pid of [command!, child!]) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    }
+  });
+
+  test("Node: the front says so, and the command goes on without it", async () => {
+    const { one, node, goesOn } = await starting([]);
+    let errors = "";
+    one.child.stderr!.on("data", (bytes) => {
+      errors += bytes;
+    });
+    process.kill(node, "SIGKILL");
+    await until("the end of Node", () => !childrenOf(one.pid).includes(node));
+    goesOn();
+    const pids = await until("the command's pids", () => /^pids (\d+) (\d+)$/m.exec(one.text()) ?? undefined);
+    for (const pid of pids.slice(1).map(Number)) process.kill(pid, "SIGTERM");
+    expect(await one.ended).toEqual({ status: null, signal: "SIGTERM" });
+    await until("the sentence", () => errors.includes("\n"));
+    expect(errors).toMatch(/^portcullis: Node was ended by signal 9 while the command ran: /);
+  });
+
+  test("the starter, while the front has a child of its own", async () => {
+    const { one, starter, goesOn } = await starting([
+      ...["bash", "-c", 'sleep 3600 >/dev/null 2>&1 & echo $! >former; exec "$@"', "bash"],
+    ]);
+    process.kill(starter, "SIGKILL");
+    goesOn();
+    expect(await one.ended).toEqual({ status: 125, signal: null });
+    expect(one.text()).toBe("");
+    process.kill(Number(readFileSync(join(folder, "former"), "utf8")), "SIGKILL");
+  });
 });
 
 describe("the caller's session", () => {

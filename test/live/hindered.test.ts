@@ -69,7 +69,7 @@ describe("inside another supervisor", () => {
     expect({ status, stderr }).toEqual({
       status: 125,
       stderr:
-        "portcullis: a process cannot be created\n  help: an outer sandbox refuses it, such as another portcullis: supervisors do not nest\n",
+        "portcullis: a process cannot be created\n  help: an outer sandbox refuses it, such as another portcullis whose policy follows new processes (docs/engines.md)\n",
     });
   });
 

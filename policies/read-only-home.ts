@@ -94,6 +94,9 @@ function isPlain(mode: bigint): boolean {
  * that are open for writing when the command starts stay writable. A server on a Unix socket (docker, systemd) may write
  * for the command. Of the commands of ioctl that change what was opened for reading, the policy refuses those of the
  * kernel's headers (attributes, verity, encryption, Btrfs's subvolumes); a file system may have others.
+ *
+ * A core dump is a file of the working directory. The tree cannot change its limit (RLIMIT_CORE), so ssh-agent, which sets
+ * it to 0, does not start. A shell's limit is 0 on most systems; where it is not, start the command after `ulimit -c 0`.
  */
 export default policy({ extends: [isolated, steadyPaths] }, (call) => {
   if (never.has(call)) return deny("EPERM", "writes somewhere else");
@@ -140,6 +143,13 @@ export default policy({ extends: [isolated, steadyPaths] }, (call) => {
       return !relative || inside(call.args.path.text, true) ? allow : deny("EACCES", "leaves the directories");
     case "fchdir":
       return relative ? deny("EACCES", "does not say where it leads") : allow;
+    // The kernel writes a core dump into the working directory.
+    case "setrlimit":
+      return call.args.resource.is("RLIMIT_CORE") ? deny("EPERM", "could permit core dumps") : allow;
+    case "prlimit64":
+      return call.args.resource.is("RLIMIT_CORE") && !call.args.new_rlim.isNull
+        ? deny("EPERM", "could permit core dumps")
+        : allow;
     case "ioctl":
       return call.args.cmd.is("FS_IOC_SETFLAGS", "FS_IOC_SETVERSION") || changing.includes(call.args.cmd.value)
         ? deny("EPERM", "does not say which file it changes")

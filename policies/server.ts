@@ -37,8 +37,8 @@ function makesNamespace(call: CallOf<"clone">): boolean {
 
 /**
  * A server that accepts connections. It starts, opens its sockets, forks its workers and drops root without restrictions. A
- * child of the listening process is a worker, which may not bind an address. After its first accept a process and its
- * children may not start a program, bind an address or change their user.
+ * child of the listening process is a worker, which may not bind an address or begin to listen. After its first accept a
+ * process and its children may not start a program, bind an address or change their user.
  *
  * For servers that accept in one process (Redis, memcached, PostgreSQL) or in workers (Apache, HAProxy, lighttpd,
  * Varnish); with `--set sessions=true` those that fork a child for each connection, which changes its user (sshd). A
@@ -53,7 +53,8 @@ export default policy({ extends: [isolated] }, (call) => {
     case "bind": // denied, not killed: getaddrinfo(3) binds a netlink socket, and continues without it
       return phase.is("worker", "serving") ? deny("EACCES", "a worker opens no address of its own") : allow;
     case "listen":
-      if (phase.is("serving")) return deny("EACCES", "a serving process began to listen");
+      // It binds a socket that has no address.
+      if (phase.is("worker", "serving")) return deny("EACCES", "a worker began to listen");
       phase.enter("listening");
       return allow;
     case "accept":

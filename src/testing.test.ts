@@ -121,9 +121,12 @@ describe.each(["interpreter", "wasm"] as const)("memory behind pointers, by %s",
       ...["allow", "deny EACCES", "fails EFAULT", "fails EFAULT", "allow", "deny EPERM"],
       ...["deny EPERM", "allow", "allow", "deny ENETUNREACH", "allow", "deny EISCONN", "deny EPERM"],
     ]);
-    const lacks = "the policy asks about the memory behind `path` of openat, and the call does not give it";
+    const lacks = "the policy asks about the memory behind `path`, and the call of openat does not give it";
     expect(() => command.call("openat")).toThrow(lacks);
     expect(() => command.call("openat", { path: 0x1000n })).toThrow(lacks);
+    expect(() => command.call("openat2", { path: "a", how: { flags: ["O_CREAT"] } })).toThrow(
+      "the policy asks about the object that `path` leads to (`resolved`), and the call of openat2 does not give it",
+    );
   });
 
   test("of the wrong form is refused", async () => {
@@ -181,5 +184,41 @@ describe("mistakes", () => {
     expect(() => call("openat", { pathname: 0n })).toThrow("did you mean `path`?");
     expect(() => run.advance("5 parsecs" as "5s")).toThrow("is not a duration");
     await expect(simulate("policies/none.ts")).rejects.toThrow();
+  });
+
+  test.each([
+    [[5], "the policy is the name of a file, or a URL, not 5"],
+    [["p.ts", null], "the options of simulate are an object, not null"],
+    [["p.ts", "t.trace", "wasm"], 'the options of simulate are an object, not "wasm"'],
+    [["p.ts", { sets: {} }], "simulate has no option `sets`; did you mean `set`?"],
+    [["p.ts", { set: ["most=2"] }], '`set` is an object of strings, { most: "16" }, not a list'],
+    [["p.ts", { set: { most: 999 } }], 'the parameter "most" is set to a string, not 999'],
+    [["p.ts", { set: { most: 2n } }], 'the parameter "most" is set to a string, not 2n'],
+    [["p.ts", { compiled: "WASM" }], '`compiled` is "interpreter" or "wasm", not "WASM"'],
+    [["p.ts", { architecture: "arm64" }], '`architecture` is "x86_64" or "aarch64", not "arm64"'],
+    [["p.ts", { uid: 0 }], "`uid` is a bigint from 0n to 4294967294n, not 0"],
+    [["p.ts", { gid: -1n }], "`gid` is a bigint from 0n to 4294967294n, not -1n"],
+  ])("of a test in JavaScript: simulate(...%o)", async (given, message) => {
+    const call = simulate as (...given: readonly unknown[]) => Promise<unknown>;
+    await expect(call(...given)).rejects.toThrow(new TypeError(message));
+  });
+
+  test("of a test in JavaScript: the members of a run", async () => {
+    const { command, advance, run } = await simulate("policies/exec-once.ts", x86_64).then((made) => ({
+      command: made.command as unknown as Record<"uid" | "gid", unknown> & {
+        call(...given: readonly unknown[]): unknown;
+      },
+      advance: made.advance.bind(made) as (time: unknown) => void,
+      run: made,
+    }));
+    expect(() => command.call(5)).toThrow(new TypeError("the name of a call is a string, not 5"));
+    expect(() => command.call("openat", null)).toThrow(
+      new TypeError("the arguments of openat are an object, not null"),
+    );
+    expect(() => advance(50)).toThrow(new TypeError('a duration is a string, "50ms", not 50'));
+    expect(() => {
+      command.uid = 0;
+    }).toThrow(new TypeError("`uid` is a bigint, not 0"));
+    expect(run.command.uid).toBe(1000n);
   });
 });

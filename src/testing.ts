@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { hasErrors } from "./diagnostics/catalogue.ts";
 import type { Diagnostic } from "./diagnostics/diagnostic.ts";
 import { renderDiagnostics, type Sources } from "./diagnostics/render.ts";
+import { nearestName } from "./diagnostics/suggest.ts";
+import { lackingText } from "./engines/simulate/decision.ts";
 import type { Evaluator } from "./engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "./engines/simulate/interpreter-evaluator.ts";
 import type { SimulatedDecision, SimulatedReport, SimulatedTask } from "./engines/simulate/model.ts";
@@ -16,7 +18,7 @@ import { WasmEvaluator } from "./engines/simulate/wasm-evaluator.ts";
 import { duration } from "./inert.ts";
 import type { Program } from "./ir/program.ts";
 import { loadPolicy } from "./language/load.ts";
-import { type ArchitectureName, hostArchitecture } from "./linux/architecture.ts";
+import { type ArchitectureName, architectureNames, hostArchitecture } from "./linux/architecture.ts";
 import { callByName, callByNumber } from "./linux/calls.ts";
 import { runningKernel } from "./linux/kernel-version.ts";
 import { registersOf } from "./linux/registers.ts";
@@ -57,8 +59,10 @@ export async function simulate(
   traceOrOptions: string | URL | Options = {},
   optionsWithTrace: Options = {},
 ): Promise<Simulation> {
-  const traceFile = typeof traceOrOptions === "string" || traceOrOptions instanceof URL ? traceOrOptions : undefined;
+  const traceFile = isFile(traceOrOptions) ? traceOrOptions : undefined;
   const options = traceFile === undefined ? (traceOrOptions as Options) : optionsWithTrace;
+  if (!isFile(policy)) throw new TypeError(`the policy is the name of a file, or a URL, not ${shown(policy)}`);
+  checkOptions(options);
   const architecture = options.architecture ?? hostArchitecture() ?? "x86_64";
   const program = load(pathOf(policy), architecture, options);
   const evaluator = (
@@ -83,6 +87,76 @@ function load(path: string, architecture: ArchitectureName, { set = {} }: Option
 
 function pathOf(file: string | URL): string {
   return typeof file === "string" ? file : fileURLToPath(file);
+}
+
+// ── Tests in JavaScript, whose types nothing has checked ────────────────────────────────────────────────────────────
+
+const id = {
+  form: "a bigint from 0n to 4294967294n",
+  fits: (value: unknown) => typeof value === "bigint" && value >= 0n && value < 0xffff_ffffn,
+};
+const optionForms: {
+  readonly [O in keyof Options]-?: { readonly form: string; fits(value: unknown): boolean };
+} = {
+  set: { form: 'an object of strings, { most: "16" }', fits: isObject },
+  compiled: oneOf(["interpreter", "wasm"]),
+  architecture: oneOf(architectureNames),
+  uid: id,
+  gid: id,
+};
+
+function oneOf(names: readonly string[]) {
+  return {
+    form: names.map((name) => JSON.stringify(name)).join(" or "),
+    fits: (value: unknown) => names.some((name) => name === value),
+  };
+}
+
+/** @throws TypeError */
+function checkOptions(options: unknown): asserts options is Options {
+  if (!isObject(options)) throw new TypeError(`the options of simulate are an object, not ${shown(options)}`);
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(optionForms, name)) {
+      const near = nearestName(name, Object.keys(optionForms));
+      throw new TypeError(
+        `simulate has no option \`${name}\`${near === undefined ? "" : `; did you mean \`${near}\`?`}`,
+      );
+    }
+    const { form, fits } = optionForms[name as keyof Options];
+    if (value !== undefined && !fits(value)) throw new TypeError(`\`${name}\` is ${form}, not ${shown(value)}`);
+  }
+  for (const [name, value] of Object.entries(options["set"] ?? {})) {
+    if (typeof value !== "string")
+      throw new TypeError(`the parameter ${JSON.stringify(name)} is set to a string, not ${shown(value)}`);
+  }
+}
+
+function isFile(value: unknown): value is string | URL {
+  return typeof value === "string" || value instanceof URL;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof URL);
+}
+
+function shown(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "bigint":
+      return `${value}n`;
+    case "object":
+      return value === null ? "null" : Array.isArray(value) ? "a list" : "an object";
+    case "function":
+      return "a function";
+    default:
+      return String(value);
+  }
+}
+
+/** @throws TypeError */
+function checkId(name: "uid" | "gid", value: unknown): void {
+  if (typeof value !== "bigint") throw new TypeError(`\`${name}\` is a bigint, not ${shown(value)}`);
 }
 
 // ── Recordings ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,6 +236,7 @@ class Simulation {
   }
 
   advance(time: string): void {
+    if (typeof time !== "string") throw new TypeError(`a duration is a string, "50ms", not ${shown(time)}`);
     this.#tree.advance(duration(time));
   }
 
@@ -196,6 +271,7 @@ class Task {
   }
 
   set uid(uid: bigint) {
+    checkId("uid", uid);
     this.#task.uid = Number(BigInt.asUintN(32, uid));
   }
 
@@ -204,6 +280,7 @@ class Task {
   }
 
   set gid(gid: bigint) {
+    checkId("gid", gid);
     this.#task.gid = Number(BigInt.asUintN(32, gid));
   }
 
@@ -230,6 +307,8 @@ class Task {
 
   #judge(how: "call" | "begin", name: string, given: Readonly<Record<string, unknown>>): Decision {
     const { architecture } = this.#program;
+    if (typeof name !== "string") throw new TypeError(`the name of a call is a string, not ${shown(name)}`);
+    if (!isObject(given)) throw new TypeError(`the arguments of ${name} are an object, not ${shown(given)}`);
     const call = callByName(name);
     if (call === undefined) throw new TypeError(unknownCall(name));
     const number = call.number[architecture];
@@ -238,11 +317,9 @@ class Task {
     const decision = this.#task[how]({ number, arguments: registersOf(call, architecture, registers), memory });
     // A call only gives the verdict; `fork` and `thread` create children.
     decision.birth?.fail();
-    const [lacking] = decision.lacking;
-    if (lacking !== undefined) {
-      throw new TypeError(
-        `the policy asks about the memory behind \`${lacking}\` of ${name}, and the call does not give it`,
-      );
+    if (decision.lacking.length > 0) {
+      const what = lackingText(decision.lacking, (argument) => `\`${argument}\``);
+      throw new TypeError(`the policy asks about ${what}, and the call of ${name} does not give it`);
     }
     return decisionOf(decision);
   }

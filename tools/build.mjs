@@ -8,6 +8,13 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { licencesOf } from "./licences.mjs";
 
+// tools/code-cache.cjs runs commands through the launcher.
+const launcher = `dist/native/${process.arch}/launcher`;
+if (!existsSync(launcher)) {
+  console.error(`${launcher} is missing: \`make build\` compiles the C programs before this`);
+  process.exit(1);
+}
+
 const entries = {
   testing: "src/testing.ts",
   inert: "src/inert.ts",
@@ -17,9 +24,8 @@ const entries = {
 // Written last, so that the files of a failed build do not use cached policies of another build.
 rmSync("dist/build-id", { force: true });
 
-const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
 const { metafile } = await build({
-  entryPoints: present,
+  entryPoints: entries,
   outdir: "dist",
   bundle: true,
   splitting: true,

@@ -24,5 +24,7 @@ export default policy({ extends: [noSecrets] }, (call) => {
   const { text } = call.args.path;
   // The dynamic linker executes the file that is its argument.
   if (text.is("/usr/bin/ld.so", "/bin/ld.so")) return deny("EACCES", "the dynamic linker as a program");
+  // "*" matches "..", so a pattern of directories matches paths that leave them.
+  if (text.matches("..", "../**", "**/..", "**/../**")) return deny("EACCES", "the path has a ..");
   return text.matches(...programs) ? allow : deny("EACCES", "not a program of the system");
 });

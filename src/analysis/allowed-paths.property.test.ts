@@ -1,4 +1,4 @@
-/** The paths that permit something in random policies, against all assignments of matches, flags and state. */
+/** The paths that permit or refuse something in random policies, against all assignments of matches, flags and state. */
 import { describe, expect, it } from "vitest";
 import { evaluate } from "../ir/interpreter.ts";
 import type { Program } from "../ir/program.ts";
@@ -10,7 +10,7 @@ import { loadPolicy } from "../language/load.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { callNumber } from "../linux/call-numbers.ts";
 import { describePattern } from "../patterns/pattern.ts";
-import { allowedPaths } from "./allowed-paths.ts";
+import { comparedPaths, type Effect } from "./allowed-paths.ts";
 
 const policies = 150;
 const ends = ["allow", "allow", "log", 'deny("EPERM")', 'deny("EACCES", "second")', 'kill("process")'];
@@ -70,8 +70,8 @@ export default policy((call) => {
 `;
 }
 
-/** Whether some match, with all else equal, makes a call pass that would get a stricter verdict. */
-function permits(program: Program, word: number, bit: bigint): boolean {
+/** Whether a call passes with the match (`permits`) or without it (`refuses`), and gets a stricter verdict otherwise. */
+function has(effect: Effect, program: Program, word: number, bit: bigint): boolean {
   const { reads } = program.words[word]!;
   if (reads.is !== "matches") throw new Error("a word of another kind");
   const rank = (observed: bigint, writes: bigint, seen: bigint): number => {
@@ -87,18 +87,20 @@ function permits(program: Program, word: number, bit: bigint): boolean {
     const verdict = program.verdicts[evaluate(program, event, who, state).verdict]!;
     return passes(verdict) ? strictness[verdict.action] : strictness.deny;
   };
+  const [lenient, strict] = effect === "permits" ? [bit, 0n] : [0n, bit];
   for (let others = 0n; others < 1n << BigInt(reads.patterns.length); others++) {
     if ((others & bit) !== 0n) continue;
     for (const writes of [0n, 1n]) {
-      for (const seen of [0n, 1n]) if (rank(others | bit, writes, seen) < rank(others, writes, seen)) return true;
+      for (const seen of [0n, 1n])
+        if (rank(others | lenient, writes, seen) < rank(others | strict, writes, seen)) return true;
     }
   }
   return false;
 }
 
-describe("the paths that permit something, in random policies", () => {
-  it("are those with whose match some call gets a more lenient verdict", () => {
-    let [permitting, others] = [0, 0];
+describe.each(["permits", "refuses"] as const)("the paths whose match %s something, in random policies", (effect) => {
+  it("are those for which some call gets another verdict", () => {
+    let [effective, others] = [0, 0];
     for (const seed of seeds(policies)) {
       const text = randomPolicy(new SeededChoices(seed));
       const { program, diagnostics } = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => text });
@@ -108,17 +110,17 @@ describe("the paths that permit something, in random policies", () => {
         reads.is !== "matches"
           ? []
           : reads.patterns.flatMap((pattern, at) => {
-              const isPermitting = permits(program!, word, 1n << BigInt(at));
-              if (isPermitting) permitting++;
+              const hasEffect = has(effect, program!, word, 1n << BigInt(at));
+              if (hasEffect) effective++;
               else others++;
-              return isPermitting ? [describePattern(pattern)] : [];
+              return hasEffect ? [describePattern(pattern)] : [];
             }),
       );
-      const found = allowedPaths(program!).map(({ shown }) => shown);
+      const found = comparedPaths(program!, effect).map(({ shown }) => shown);
       // Each test here is of one bit or flag, so nothing is over-approximated.
       expect(found, `seed ${seed}\n${text}`).toEqual(expected);
     }
-    expect(permitting).toBeGreaterThan(policies / 2);
+    expect(effective).toBeGreaterThan(policies / 2);
     expect(others).toBeGreaterThan(policies / 4);
   });
 });

@@ -20,7 +20,7 @@
  * What a match changes in the state is examined for the same call, not for later ones: a policy that enters a phase at the
  * exec of a path, and permits more there, permits it by the state.
  */
-import type { ObservedWord } from "../ir/observation.ts";
+import type { ObservedWord, ResolvedObject } from "../ir/observation.ts";
 import type { BooleanExpression, Cell, Expression, IntegerExpression, Program, Statement } from "../ir/program.ts";
 import { replaceLeaves } from "../ir/replace.ts";
 import {
@@ -45,19 +45,32 @@ export interface AllowedPath {
   readonly names: "one" | "below" | "either";
   /** As the policy has it: `under "/srv"`. */
   readonly shown: string;
+  /** How an object (`resolved`) is compared. */
+  readonly object?: ResolvedObject["is"];
 }
+
+type Place = Omit<AllowedPath, "shown">;
 
 interface Comparison {
   /** Undefined if it does not determine the beginning of a path. */
-  readonly place: Pick<AllowedPath, "path" | "names"> | undefined;
+  readonly place: Place | undefined;
   readonly shown: string;
 }
 
 /** Each once, in the order of the program. */
 export function allowedPaths(program: Program): readonly AllowedPath[] {
+  return comparedPaths(program, "permits");
+}
+
+/** Whether some call passes with the match only, or without it only. */
+export type Effect = "permits" | "refuses";
+
+/** The paths whose match has the effect, of texts and objects or of objects alone. Each once, in the order of the program. */
+export function comparedPaths(program: Program, effect: Effect, of: "all" | "objects" = "all"): readonly AllowedPath[] {
   const found = new Map<string, AllowedPath>();
   let comparable: Program | undefined;
   program.words.forEach((word, index) => {
+    if (of === "objects" && word.reads.is !== "resolved") return;
     const compared = comparisons(program, word);
     if (compared.every(({ place }) => place === undefined)) return;
     comparable ??= withComparableEnds(program);
@@ -67,9 +80,9 @@ export function allowedPaths(program: Program): readonly AllowedPath[] {
       if (place === undefined || found.has(shown)) return;
       const bit = 1n << BigInt(at);
       const group = groups?.find((bits) => (bits & bit) !== 0n) ?? bit;
-      const isPermitting = done.get(group) ?? (groups === undefined || permits(comparable!, index, bit, groups));
-      done.set(group, isPermitting);
-      if (isPermitting) found.set(shown, { ...place, shown });
+      const hasEffect = done.get(group) ?? (groups === undefined || has(effect, comparable!, index, bit, groups));
+      done.set(group, hasEffect);
+      if (hasEffect) found.set(shown, { ...place, shown });
     });
   });
   return [...found.values()];
@@ -80,7 +93,7 @@ function comparisons({ observations }: Program, { observation, reads }: Observed
   if (reads.is === "resolved") {
     // Without the objects below the directory of `under`, which are judged by their own directories.
     return reads.objects.map(({ is, path }) => ({
-      place: { path, names: "one" },
+      place: { path, names: "one", object: is },
       shown: `resolved.${is} ${JSON.stringify(path)}`,
     }));
   }
@@ -90,7 +103,7 @@ function comparisons({ observations }: Program, { observation, reads }: Observed
 }
 
 /** Undefined if the pattern does not determine the beginning of a path. */
-function placeOf({ kind, text }: Pattern): Pick<AllowedPath, "path" | "names"> | undefined {
+function placeOf({ kind, text }: Pattern): Place | undefined {
   switch (kind) {
     case "is":
       return { path: text, names: "one" };
@@ -112,11 +125,11 @@ function placeOf({ kind, text }: Pattern): Pick<AllowedPath, "path" | "names"> |
 const folderOf = (text: string): string => text.slice(0, text.lastIndexOf("/") + 1);
 
 /**
- * Whether some call with this match passes, and would get a stricter verdict without it. A flag for the match, known in each
- * run, and one for each group of other bits, which are the same in both, replace the word: the split knows more of several
- * flags than of several masks of a word.
+ * Whether some call passes with this match (`permits`) or without it (`refuses`), and would get a stricter verdict in the
+ * other case. A flag for the match, known in each run, and one for each group of other bits, which are the same in both,
+ * replace the word: the split knows more of several flags than of several masks of a word.
  */
-function permits(program: Program, word: number, bit: bigint, groups: readonly bigint[]): boolean {
+function has(effect: Effect, program: Program, word: number, bit: bigint, groups: readonly bigint[]): boolean {
   const { cells } = program;
   const flags = [bit, ...groups.map((bits) => bits & ~bit).filter((bits) => bits !== 0n)];
   const body = replaceLeaves(program.body, (expression): IntegerExpression | undefined => {
@@ -138,9 +151,10 @@ function permits(program: Program, word: number, bit: bigint, groups: readonly b
     },
     cells.length,
   );
+  // The first run has the cell `later`.
   const known = new Map([
-    [both.earlier, 0n],
-    [both.later, 1n],
+    [both.earlier, effect === "permits" ? 0n : 1n],
+    [both.later, effect === "permits" ? 1n : 0n],
   ]);
   const split = splitPolicy(both.program, { superviseProcessCreation: false, cells: known });
   return [...split.values()].some((decision) =>

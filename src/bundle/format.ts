@@ -5,7 +5,7 @@ import { opcode } from "../compile/classic/instruction.ts";
 import { maximumParameters, maximumRooms } from "../ir/limits.ts";
 import type { RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
-import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
+import { type ArchitectureName, architectureNames, auditArchitecture } from "../linux/architecture.ts";
 import { mapFlags, mapTypes, programTypes } from "../linux/bpf/numbers.ts";
 import { mostDeclarations } from "../linux/declared-arguments.ts";
 
@@ -96,7 +96,7 @@ export const programTypeNumbers = { seccomp: programTypes.seccomp, trial: progra
 export const opcodes = { wide: 0x18, call: 0x85, classicEqual: opcode.jumpEqual } as const;
 
 export function architectureOf(audit: number): ArchitectureName | undefined {
-  return (Object.keys(auditArchitecture) as ArchitectureName[]).find((name) => auditArchitecture[name] === audit);
+  return architectureNames.find((name) => auditArchitecture[name] === audit);
 }
 
 /** The aligned start of the section after `end`. */

@@ -5,8 +5,8 @@
 import type { Case, Outcome } from "../analysis/explain/explanation.ts";
 import { AskedMemory, argumentName, observationsOf, withWords } from "../analysis/explain/memory.ts";
 import { why } from "../analysis/explain/why.ts";
-import { failureText } from "../engines/simulate/decision.ts";
-import { SimulatedMemory } from "../engines/simulate/given-memory.ts";
+import { failureText, lackingText } from "../engines/simulate/decision.ts";
+import { type LackingMemory, SimulatedMemory } from "../engines/simulate/given-memory.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
@@ -40,8 +40,8 @@ export interface Answer {
   readonly cases: readonly Case[];
   /** One for each argument whose memory the policy reads. */
   readonly memory: readonly MemoryReading[];
-  /** Arguments whose memory the call does not give, `args.path`. */
-  readonly lacking: readonly string[];
+  /** What the call does not give of arguments, `args.path`. */
+  readonly lacking: readonly LackingMemory[];
   /** The memory behind this argument cannot be copied: no rule is asked. */
   readonly failure?: { readonly argument: string };
   /** The verdict for the command's first process, if this is its first call. */
@@ -93,6 +93,7 @@ export function answer(program: Program, call: WrittenCall, profile: FilterProfi
     return { ...failure, memory: [], failure: { argument: read.argument }, atFirst };
   }
   const known = read.words.map((word, index) => (read.unknown[index] === 0n ? word : undefined));
+  const lacks = new Map(read.lacking.map(({ argument, lacks }) => [`args.${argument}`, lacks]));
   const answered = why(withWords(program, known), question, options).cases;
   // The engine reads all observed memory before a judgement, also memory that the judgement then does not need.
   const cases = answered.map(
@@ -103,7 +104,9 @@ export function answer(program: Program, call: WrittenCall, profile: FilterProfi
     call: text,
     cases,
     memory: readings(program, number, known).filter(({ argument }) => memoryReads.includes(argument)),
-    lacking: unique(answered.flatMap((one) => one.reads)).filter((name) => name.startsWith("args.")),
+    lacking: unique(answered.flatMap((one) => one.reads))
+      .filter((name) => name.startsWith("args."))
+      .map((argument) => ({ argument, lacks: lacks.get(argument) ?? "memory" })),
     atFirst,
   };
 }
@@ -191,7 +194,7 @@ export function printAnswer(found: Answer): string {
     list("reports", unique(found.cases.flatMap((one) => one.reports)));
     list("matches", found.memory.flatMap((one) => one.holds).slice(0, mostQuestions));
     list("but not", found.memory.flatMap((one) => one.fails).slice(0, mostQuestions));
-    list("not given: the memory behind", found.lacking);
+    list("not given:", found.lacking.length === 0 ? [] : [lackingText(found.lacking)]);
     list("because:", unique(found.cases.flatMap((one) => one.because)));
   }
   return `${lines.join("\n")}\n`;

@@ -1,5 +1,6 @@
 /** The inputs and outputs of a verb, so that tests can replace them. */
 import { writeSync } from "node:fs";
+import { safeLines, safeText } from "../diagnostics/width.ts";
 import { reasonOf } from "./file-fault.ts";
 
 export interface Context {
@@ -143,9 +144,11 @@ export function isWithoutDirectory(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
-/** The sentence for an internal error. */
+/** The sentence for an internal error, which may name a file. It is written also where no `Context` makes it safe. */
 export function internalError(error: unknown, withStack: boolean): string {
-  const detail = error instanceof Error ? (withStack ? (error.stack ?? error.message) : error.message) : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = withStack && error instanceof Error ? error.stack : undefined;
+  const detail = stack === undefined ? safeText(message) : safeLines(stack, false);
   const how = withStack ? "" : "\n  help: this is a bug of portcullis; PORTCULLIS_DEBUG=1 shows more for a report";
   return `portcullis: internal error: ${detail}${how}\n`;
 }

@@ -119,13 +119,22 @@ function armText(arm: CountedArm, sources: Sources): string {
   return `${condition} is never ${arm.arm === 0 ? "true" : "false"}`;
 }
 
-/** The source of a place. */
+/** Longer excerpts lose their middle. */
+const longestExcerpt = 80;
+
+/** The source of a place, on one line. */
 function excerpt({ file, line, column, length }: CountedPlace, sources: Sources): string {
-  const text = sources
-    .get(file)
-    ?.split("\n")
-    [line - 1]?.slice(column - 1, column - 1 + length);
-  return text === undefined || text === "" ? "a statement" : text.trim();
+  const [first = "", ...others] =
+    sources
+      .get(file)
+      ?.split("\n")
+      .slice(line - 1) ?? [];
+  const rest = [first.slice(column - 1), ...others].join("\n").slice(0, length);
+  const text = rest.trim().replaceAll(/\s*\n\s*/g, " ");
+  if (text === "") return "a statement";
+  if (text.length <= longestExcerpt) return text;
+  const half = longestExcerpt / 2;
+  return `${text.slice(0, half).replace(/\s\S*$/, "")} … ${text.slice(-half).replace(/^\S*\s/, "")}`;
 }
 
 function share(places: readonly { readonly count: number }[]): string {

@@ -3,9 +3,10 @@ import { diagnostic } from "../diagnostics/catalogue.ts";
 import { callersDescriptor, callersOpenFile, errnoText } from "../engines/launcher.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../engines/registry.ts";
 import { StartError } from "../engines/start-error.ts";
-import { type Destination, DestinationError, notOpen } from "../events/channel.ts";
+import { type Destination, DestinationError, notOpen, openForEvents } from "../events/channel.ts";
 import { Messages } from "../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../events/output.ts";
+import { isForReadingOnly } from "../linux/descriptors.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import type { StatusReporter } from "../status/reporter.ts";
 import type { StatusServer } from "../status/server.ts";
@@ -81,6 +82,8 @@ function openOutput(
   const name = "file" in destination ? destination.file : `fd:${destination.fd}`;
   try {
     const reached = reachable(destination);
+    // Lines for people are lost without a word, as all messages are, if standard error is such a descriptor.
+    if (form === "json" && "fd" in reached && isForReadingOnly(reached.fd)) throw notForWriting(destination);
     if (form === "json") refuseUsed("file" in reached ? reached.file : reached.fd, name, "--events");
     return openEventOutput(reached, {
       policy: compiled.policy.description,
@@ -109,6 +112,16 @@ function reachable(destination: Destination): Destination {
   const own = destination.fd === 2 ? 2 : callersDescriptor(destination.fd);
   if (own >= 0) return { fd: own, name: `file descriptor ${destination.fd}` };
   throw notOpen(destination.fd, errnoText(-own));
+}
+
+function notForWriting(destination: Destination): DestinationError {
+  if ("file" in destination)
+    return new DestinationError(
+      `${destination.file} is open for reading only`,
+      "name a file, or a descriptor for writing",
+    );
+  const { fd } = destination;
+  return new DestinationError(`file descriptor ${fd} is open for reading only`, openForEvents(fd));
 }
 
 /** The diagnostic for an error that prevented a start; other errors as they are. */

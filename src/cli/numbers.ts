@@ -4,16 +4,16 @@ import { type DurationUnit, durationUnits } from "../linux/durations.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /**
- * An option that is an integer, 0 … `most`.
+ * An option that is an integer, `least` … `most`.
  *
  * @throws Failure
  */
-export function wholeNumber(invocation: Invocation, option: string, most: number): number | undefined {
+export function wholeNumber(invocation: Invocation, option: string, most: number, least = 0): number | undefined {
   const given = invocation.text(option);
   if (given === undefined) return undefined;
   const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN;
-  if (value <= most) return value;
-  throw new Failure([diagnostic("P0907", `--${option} ${given} is not a number from 0 to ${most}`)]);
+  if (value >= least && value <= most) return value;
+  throw new Failure([diagnostic("P0907", `--${option} ${given} is not a number from ${least} to ${most}`)]);
 }
 
 const millisecondsOf = (unit: string): number => Number(durationUnits[unit as DurationUnit] / durationUnits.ms);

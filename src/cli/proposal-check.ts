@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { lackingName } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { Program } from "../ir/program.ts";
@@ -87,7 +88,7 @@ export async function refusedBy(
           verdict: decision.verdict,
           reason:
             decision.verdict === "unknown"
-              ? `it depends on ${decision.lacking.join(", ") || "unknown registers"}`
+              ? `it depends on ${decision.lacking.map(lackingName).join(", ") || "unknown registers"}`
               : undefined,
           first: `${file}:${call.event.place.line}`,
           example: printTraceCall(call.event, program),

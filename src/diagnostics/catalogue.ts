@@ -112,6 +112,7 @@ export const catalogue = {
   P0607: error("a program that the kernel refuses"),
   P0608: warning("a frequent call that a signal can make fail"),
   P0609: warning("an allowed path that the command's user can lead elsewhere"),
+  P0610: warning("a refused object that the command's user can give another path"),
 
   P0701: warning("a part of an OCI profile that is not implemented"),
   P0702: error("not JSON"),

@@ -44,6 +44,7 @@ export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, s
     description: { architecture, name, files, verdicts, reports, phases: [] },
     // The allowed paths are known when a policy is compiled; a bundle does not have them.
     allowedPaths: [],
+    refusedObjects: [],
     readOnlyProc: bundle.readOnlyProc,
   };
 }

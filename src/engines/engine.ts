@@ -4,6 +4,7 @@
  * in each of the three lists; no file in cli/ names an engine.
  */
 import type { AllowedPath } from "../analysis/allowed-paths.ts";
+import type { RefusedObject } from "../analysis/refused-objects.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { PolicyDescription } from "../events/record.ts";
@@ -26,6 +27,8 @@ export interface EnginePolicy {
   readonly description: PolicyDescription;
   /** Rules that allow calls by the string of a path: a start examines the directories of that path. */
   readonly allowedPaths: readonly AllowedPath[];
+  /** Rules that refuse objects: a start examines who can move them. */
+  readonly refusedObjects: readonly RefusedObject[];
   /** The launcher lets the tree open files of proc file systems for reading only; never in an audit. */
   readonly readOnlyProc: boolean;
   /** Names of the state, if the engine can show it. */

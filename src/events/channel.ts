@@ -45,10 +45,13 @@ function openFile(file: string): Channel {
 }
 
 export function notOpen(fd: number, why: string): DestinationError {
-  return new DestinationError(
-    `file descriptor ${fd} is not open (${why})`,
-    `open it in the shell: \`portcullis run --events fd:${fd} … ${fd}>events.jsonl\``,
-  );
+  return new DestinationError(`file descriptor ${fd} is not open (${why})`, openForEvents(fd));
+}
+
+export function openForEvents(fd: number): string {
+  // The shell's 0>file would take the command's standard input.
+  const free = Math.max(fd, 3);
+  return `open it in the shell: \`portcullis run --events fd:${free} … ${free}>events.jsonl\``;
 }
 
 function borrow({ fd, name = `file descriptor ${fd}` }: Extract<Destination, { fd: number }>): Channel {

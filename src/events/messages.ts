@@ -1,4 +1,5 @@
 /** Writes portcullis's own lines to standard error, without blocking, as for events. */
+import { safeText } from "../diagnostics/width.ts";
 import { DestinationError, openChannel } from "./channel.ts";
 import { LineSink } from "./sink.ts";
 
@@ -9,9 +10,9 @@ export class Messages {
   #sink: LineSink | undefined;
   #cannotBeOpened = false;
 
-  /** @param line without "portcullis: " and without a line end. */
+  /** @param line without "portcullis: " and without a line end. A name in it cannot control the terminal. */
   write(line: string): void {
-    this.#open()?.write(`portcullis: ${line}`);
+    this.#open()?.write(`portcullis: ${safeText(line)}`);
   }
 
   async finish(): Promise<void> {

@@ -9,4 +9,6 @@ export interface Location {
   readonly line: number;
   readonly column: number;
   readonly length: number;
+  /** How much of the construct follows on further lines, with the line end; absent if nothing does. */
+  readonly further?: number;
 }

@@ -79,8 +79,7 @@ const walker = (c: Compilation): Walker => ({
 export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const absolute = resolve(path);
   const reporter = new Reporter();
-  const openedAs = new Map(options.openedAs === undefined ? [] : [[absolute, options.openedAs]]);
-  const store = new FileStore(reporter, options.readFile, openedAs);
+  const store = new FileStore(reporter, options.readFile, path, options.openedAs);
   if (absolute.endsWith(".json")) return loadProfile(absolute, store, reporter, options);
   const parameters = new Parameters(options.set ?? new Map(), options.open);
   // A placeholder file for the declarations that precede every module.

@@ -1,7 +1,6 @@
 /**
  * Modules: resolves, reads and parses them, and evaluates their top level in JavaScript's order. Nothing is executed.
  */
-import { dirname, resolve } from "node:path";
 import type {
   ExportNamedDeclaration,
   ImportDeclaration,
@@ -477,7 +476,7 @@ export class Modules {
       );
       return undefined;
     }
-    return resolve(dirname(module.file.path), specifier);
+    return this.store.pathFrom(module.file, specifier);
   }
 }
 

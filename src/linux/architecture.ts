@@ -10,6 +10,22 @@ export const auditArchitecture: { readonly [A in ArchitectureName]: number } = {
   aarch64: 0xc000_00b7,
 };
 
+export const architectureNames = Object.keys(auditArchitecture) as readonly ArchitectureName[];
+
+/** The architecture by another name, as Debian, Go, Node or the documentation of the kernel write it. */
+export function architectureByAlias(name: string): ArchitectureName | undefined {
+  switch (name.toLowerCase()) {
+    case "x86-64":
+    case "x64":
+    case "amd64":
+      return "x86_64";
+    case "arm64":
+      return "aarch64";
+    default:
+      return undefined;
+  }
+}
+
 /** Call numbers with this bit set come from x32 programs, although `seccomp_data.arch` says x86_64 (asm/unistd.h). */
 export const x32Bit = 0x4000_0000;
 

@@ -87,6 +87,15 @@ export function hasRoom(descriptor: number): boolean {
   return native().syscall(callNumber("ppoll"), entry, 1, new BigInt64Array(2), null, 0) > 0;
 }
 
+const getStatusFlags = 3; // F_GETFL of fcntl(2)
+const accessMode = 3; // O_ACCMODE
+
+/** Whether the descriptor was opened for reading only, or as a place (O_PATH): no write to it can succeed. */
+export function isForReadingOnly(descriptor: number): boolean {
+  const flags = native().syscall(callNumber("fcntl"), descriptor, getStatusFlags);
+  return flags >= 0 && (flags & accessMode) === 0;
+}
+
 /** F_SETFD of fcntl(2). */
 export const setDescriptorFlags = 2;
 /** FD_CLOEXEC */

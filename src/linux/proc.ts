@@ -10,6 +10,19 @@ export function readProc(name: string): string | undefined {
   }
 }
 
+/** The mount points of a mountinfo (proc_pid_mountinfo(5)): of other file systems, and of parts of the same one. */
+export function mountPoints(mountinfo: string): ReadonlySet<string> {
+  const points = new Set<string>();
+  for (const line of mountinfo.split("\n")) {
+    const [, point] = /^\d+ \d+ \S+ \S+ (\S+) /.exec(line) ?? [];
+    if (point === undefined) continue;
+    // Blanks, line ends and backslashes are octal: mangle_path() in fs/seq_file.c.
+    const bytes = point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    points.add(Buffer.from(bytes, "latin1").toString("utf8"));
+  }
+  return points;
+}
+
 /** A task's name now, at most 15 bytes; undefined where it cannot be read. */
 export function taskName(tid: number): string | undefined {
   try {

@@ -147,6 +147,12 @@ export function callsMeantBy(name: string): readonly string[] {
   return near === undefined ? [] : [near].flat();
 }
 
+/** For a name outside of a policy: what to write instead of it. Undefined if no name is near. */
+export function writeCallMeantBy(name: string): string | undefined {
+  const meant = callsMeantBy(name);
+  return meant.length === 0 ? undefined : `write ${meant.join(" or ")}`;
+}
+
 /** Explains a name that is neither a system call nor a group, with a remedy. */
 export function explainUnknownCall(name: string): Explanation {
   if (groups().has(name)) {

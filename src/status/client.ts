@@ -1,7 +1,7 @@
 /** Reads the lines of a status socket, after a check that portcullis, and no confined process, serves it. */
 import { connect, type Socket } from "node:net";
 import { isConfinedMore, peerOf } from "./peer.ts";
-import { StatusError } from "./server.ts";
+import { mostReaders, StatusError } from "./server.ts";
 import type { Status } from "./status.ts";
 
 /** Bytes of a line: some hundred processes with their state. */
@@ -10,7 +10,7 @@ const mostLine = 1 << 24;
 /**
  * Calls `onStatus` with each line until the tree ends or `onStatus` returns false.
  *
- * @throws StatusError if there is no server, or it is not trusted
+ * @throws StatusError if there is no server, it is not trusted, or it refuses this process
  */
 export async function readStatus(path: string, onStatus: (status: Status) => boolean): Promise<void> {
   const socket = await answered(path);
@@ -20,6 +20,7 @@ export async function readStatus(path: string, onStatus: (status: Status) => boo
     throw new StatusError(`${path} is not trusted: ${doubt}`, "a confined process may have made it");
   }
   let rest = "";
+  let isWelcome = false;
   socket.setEncoding("utf8");
   try {
     for await (const part of socket as AsyncIterable<string>) {
@@ -27,6 +28,7 @@ export async function readStatus(path: string, onStatus: (status: Status) => boo
       for (let end = rest.indexOf("\n"); end >= 0; end = rest.indexOf("\n")) {
         const line = rest.slice(0, end);
         rest = rest.slice(end + 1);
+        isWelcome = true;
         if (!onStatus(parsed(line, path))) return;
       }
       if (rest.length > mostLine) throw new StatusError(`${path} writes lines that are too long`);
@@ -38,6 +40,21 @@ export async function readStatus(path: string, onStatus: (status: Status) => boo
   } finally {
     socket.destroy();
   }
+  if (!isWelcome) throw await refusal(path);
+}
+
+/**
+ * Why the connection has ended before a status. The server tells a process that it refuses nothing, because that may be a
+ * confined one. If the tree has ended, it has no server any more.
+ *
+ * @throws StatusError if the tree has ended
+ */
+async function refusal(path: string): Promise<StatusError> {
+  (await answered(path)).destroy();
+  return new StatusError(
+    `${path} refuses this process: it has ${mostReaders} readers, or this process is in the tree or in another pid namespace`,
+    "end another reader, or run portcullis top outside of the tree, where portcullis run was started",
+  );
 }
 
 /** Milliseconds to wait for a place in the server's queue, which other clients can fill for a moment. */

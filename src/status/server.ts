@@ -12,7 +12,7 @@ import type { StatusReporter } from "./reporter.ts";
 const interval = 1000;
 /** Milliseconds between the request for a snapshot and the line, so that a busy tree's line has a new snapshot. */
 const snapshotTime = 30;
-const mostReaders = 8;
+export const mostReaders = 8;
 /** A reader with more unread bytes gets no further lines until it has read some. */
 const mostUnread = 1 << 18;
 /** The size of sun_path without its NUL (include/uapi/linux/un.h). */

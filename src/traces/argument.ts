@@ -11,6 +11,7 @@ import { nameSet } from "../linux/flags.ts";
 import { atWorkingDirectory } from "../linux/open-numbers.ts";
 import { fitsWord } from "../linux/word.ts";
 import { readNumber } from "./numbers.ts";
+import { valueOfStraceName, withoutDescription } from "./strace-names.ts";
 
 /** The address of a pointer whose target the text shows: outside of every mapping, and not NULL. */
 export const someAddress = 0x5555_5555_0000n;
@@ -50,7 +51,7 @@ export function readArgument(
   }
   let register = 0n;
   let offset = 0;
-  for (const part of text.split("|")) {
+  for (const part of withoutDescription(text).split("|")) {
     const written = part.replace(/\s*\/\*.*?\*\//g, "").trim();
     const at = { offset: offset + (part.length - part.trimStart().length), length: Math.max(1, written.length) };
     offset += part.length + 1;
@@ -82,7 +83,7 @@ function readAddress(text: string): bigint | undefined {
   if (text === "NULL") return 0n;
   const number = readNumber(text);
   if (number !== undefined) return BigInt.asUintN(64, number);
-  if (/^["{[]/.test(text) || text === "…" || text === "..." || text === "_") return someAddress;
+  if (/^(?:["{[]|~\[)/.test(text) || text === "…" || text === "..." || text === "_") return someAddress;
   // An address of a socket or a path: text that is not a name of a constant.
   return /^(?:none|netlink|vsock|unspecified)$|^(?:unix|abstract):"|^[\w.:/@%+-]*[.:/@][\w.:/@%+-]*$/.test(text)
     ? someAddress
@@ -107,7 +108,7 @@ function valueOfName(
     const value = member?.value[architecture];
     if (value !== undefined) return value;
   }
-  return everywhere.get(name);
+  return everywhere.get(name) ?? valueOfStraceName(name, parameter, setsFor(parameter), architecture);
 }
 
 /** The parameter's own set first; signals go into integers and into clone's flags. */
@@ -125,10 +126,11 @@ function faultOf(
   const known = [...setsFor(parameter).flatMap((set) => set.members.map((one) => one.name)), ...everywhere.keys()];
   const near = nearestName(written, known);
   if (known.includes(written)) return { fault: `${architecture} has no ${written}`, help: undefined };
+  const isPointer = parameter !== undefined && isAddress[parameter.kind.is];
   const wanted = parameter === undefined ? "an integer" : `\`${parameter.name}\` (${parameter.type})`;
   return {
     fault:
       written === "" ? `the value for ${wanted} is missing` : `${JSON.stringify(written)} is not a value of ${wanted}`,
-    help: near === undefined ? "write a number, a name of the manual, or … for some address" : `write ${near}`,
+    help: near === undefined ? (isPointer ? "NULL, a number, or … for some address" : "a number") : `write ${near}`,
   };
 }

@@ -5,8 +5,9 @@
 
 import { runClassic } from "../compile/classic/interpreter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
-import { failureText } from "../engines/simulate/decision.ts";
+import { failureText, lackingText } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
+import type { LackingMemory } from "../engines/simulate/given-memory.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import type { BegunCall, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
@@ -223,9 +224,9 @@ function begunText(begun: BegunCall | undefined): Given {
 }
 
 /** The line lacks memory on which the verdict depends, so the verdict is unknown. */
-function lackingMemory(lacking: readonly string[]): Given {
-  const names = lacking.map((name) => `\`${name}\``).join(" and ");
-  const verdict = `unknown: the policy asks about the memory behind ${names}, and the line does not give it`;
+function lackingMemory(lacking: readonly LackingMemory[]): Given {
+  const what = lackingText(lacking, (name) => `\`${name}\``);
+  const verdict = `unknown: the policy asks about ${what}, and the line does not give it`;
   return { verdict, ...noRule };
 }
 

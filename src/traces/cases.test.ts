@@ -61,7 +61,36 @@ test.each([
   ['openat(AT_FDCWD, "/x", O_WRONLY|O_CREAT|O_TRUNC, 0644)', [0xffff_ff9cn, 0x5555_5555_0000n, 0x241n, 0o644n, 0n, 0n]],
   ["openat(-100, NULL)", [0xffff_ff9cn, 0n, 0n, 0n, 0n, 0n]],
   ["socket(0x1_0000_0002, 1)", [0x1_0000_0002n, 1n, 0n, 0n, 0n, 0n]],
-  ["clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD)", ["P0814"]],
+  ["clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD)", [0x20_0011n, 0n, 0n, 0n, 0n, 0n]],
+  ["clone3({flags=CLONE_FS, exit_signal=0} => {parent_tid=[7]}, 88)", [0x5555_5555_0000n, 88n, 0n, 0n, 0n, 0n]],
+  ["clone3({flags=CLONE_FS, child_tid=0x7} => {parent_tid=[7]}, 88) = 7", [0x5555_5555_0000n, 88n, 0n, 0n, 0n, 0n]],
+  ["clone3({flags=CLONE_FS, child_tid=0x7}, 88)", ["P0814"]],
+  ["rt_sigreturn({mask=[]})", [0n, 0n, 0n, 0n, 0n, 0n]],
+  ["rt_sigreturn(1)", ["P0814"]],
+  ["rt_sigprocmask(SIG_BLOCK, ~[], [INT TERM], 8)", [0n, 0x5555_5555_0000n, 0x5555_5555_0000n, 8n, 0n, 0n]],
+  ["kill(7, SIGRT_2)", [7n, 34n, 0n, 0n, 0n, 0n]],
+  ["kill(7, SIGRT_33)", ["P0814"]],
+  ["futex(0x1, FUTEX_WAIT_BITSET_PRIVATE|FUTEX_CLOCK_REALTIME, 2)", [1n, 0x189n, 2n, 0n, 0n, 0n]],
+  ["futex(0x1, FUTEX_NONE_PRIVATE, 2)", ["P0814"]],
+  ["socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_UDP)", [2n, 0x8_0002n, 17n, 0n, 0n, 0n]],
+  ["fcntl(3</tmp/a|b>, F_SETFD, FD_CLOEXEC)", [3n, 2n, 1n, 0n, 0n, 0n]],
+  ["dup2(4<TCP:[127.0.0.1:1->127.0.0.1:2]>, 1</dev/null<char 1:3>>)", [4n, 1n, 0n, 0n, 0n, 0n]],
+  ["close(5</tmp/x>(deleted))", [5n, 0n, 0n, 0n, 0n, 0n]],
+  ["kill(-7<sh>, SIGTERM)", [0xffff_fff9n, 15n, 0n, 0n, 0n, 0n]],
+  ['openat(AT_FDCWD</root>, "/x", O_RDONLY)', [0xffff_ff9cn, 0x5555_5555_0000n, 0n, 0n, 0n, 0n]],
+  ["setsockopt(6, SOL_SOCKET, SO_REUSEADDR, [1], 4)", [6n, 1n, 2n, 0x5555_5555_0000n, 4n, 0n]],
+  ["socket(AF_NETLINK, SOCK_RAW|SOCK_CLOEXEC, NETLINK_ROUTE)", [16n, 0x8_0003n, 0n, 0n, 0n, 0n]],
+  ['mknod("x", S_IFCHR|0600, makedev(0x1, 0x3))', [0x5555_5555_0000n, 0o20600n, 0x103n, 0n, 0n, 0n]],
+  ['mknod("x", S_IFBLK|0600, makedev(0x103, 0x12345))', [0x5555_5555_0000n, 0o60600n, 0x1231_0345n, 0n, 0n, 0n]],
+  ['mknod("x", S_IFCHR|0600, makedev(0x1000, 0))', ["P0814"]],
+  ["shmget(IPC_PRIVATE, 4096, IPC_CREAT|0600)", [0n, 4096n, 0o1600n, 0n, 0n, 0n]],
+  ["getrusage(RUSAGE_CHILDREN, 0x1)", [0xffff_ffffn, 1n, 0n, 0n, 0n, 0n]],
+  ["fcntl(3, F_ADD_SEALS, F_SEAL_GROW|F_SEAL_SHRINK)", [3n, 1033n, 6n, 0n, 0n, 0n]],
+  ["fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK)", [3n, 4n, 0x802n, 0n, 0n, 0n]],
+  ["fanotify_init(FAN_CLASS_NOTIF, O_RDONLY)", [0n, 0n, 0n, 0n, 0n, 0n]],
+  ["prctl(PR_CAPBSET_READ, CAP_MAC_OVERRIDE)", [23n, 32n, 0n, 0n, 0n, 0n]],
+  ["openat(AT_FDCWD, NULL, PROT_READ)", ["P0814"]],
+  ["listen(4</x, 5)", ["P0811"]],
   ["listen(4, 511, raw.arg5=0xdead, raw.arg2=-1)", [4n, 511n, 0xffff_ffff_ffff_ffffn, 0n, 0n, 0xdeadn]],
   ["listen(raw.arg0=0x100000004)", [0x1_0000_0004n, 0n, 0n, 0n, 0n, 0n]],
   ["getppid(raw.arg3=7)", [0n, 0n, 0n, 7n, 0n, 0n]],
@@ -127,6 +156,27 @@ test("a call can be written by its number, which is an int", () => {
   expect(readCall("call_4294967295()", "x86_64").call?.number).toBe(-1);
   expect(readCall("call_0x3e7", "x86_64").call?.number).toBe(999);
   expect(read("m call_59(1) allow").cases!.steps[0]).toMatchObject({ number: 59, registers: [1n, 0n, 0n, 0n, 0n, 0n] });
+});
+
+test.each([
+  ['open("x", O_RDONLY) = 3', 'open("x", O_RDONLY)'],
+  ['[pid  77] open("x", O_RDONLY) = -1 ENOENT (No such file or directory)', 'open("x", O_RDONLY)'],
+  ["77 12:00:01.5 getpid()          = 77 <0.000010>", "getpid()"],
+  ['write(1, "a) = 3", 6) = ?', 'write(1, "a) = 3", 6)'],
+])("a call stands alone in a line of strace: %s", (line, text) => {
+  expect(readCall(line, "x86_64").call?.text).toBe(text);
+});
+
+test.each([
+  ["read(3,  <unfinished ...>", '1:1 "read(3,  <unfinished ...>" is a part of a call'],
+  ['<... read resumed>"", 8) = 0', String.raw`1:1 "<... read resumed>\"\", 8) = 0" is a part of a call`],
+  ["+++ exited with 0 +++", '1:1 "+++ exited with 0 +++" is not a call'],
+  ["getpid() + 1", '1:1 "getpid() + 1" is not a call'],
+  ['[pid 7] opn("x") = 3', '1:9 no system call is named "opn"'],
+])("other lines are no calls: %s", (line, fault) => {
+  const { call, diagnostics } = readCall(line, "x86_64");
+  expect(call).toBeUndefined();
+  expect(diagnostics.map(({ message, span }) => `${span?.line}:${span?.column} ${message}`)).toEqual([fault]);
 });
 
 test("an errno without a name is its number, and one with a name is not", () => {

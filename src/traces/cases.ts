@@ -25,12 +25,13 @@ import { durationUnitNames, parseDuration } from "../linux/durations.ts";
 import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
 import { pointeeOf } from "../linux/pointees.ts";
 import { creatingCalls, isCreatingCall } from "../linux/process-calls.ts";
-import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
+import { explainUnknownCall, writeCallMeantBy } from "../linux/unknown-call.ts";
 import { type ArgumentFault, readArgument } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { readNumber } from "./numbers.ts";
 import { type PassedArgument, rawRegister } from "./passed-argument.ts";
-import { splitArguments } from "./strace-line.ts";
+import { callWithin, isPartOfCall, splitArguments } from "./strace-line.ts";
+import { parameterOfStrace } from "./strace-names.ts";
 import type { Place } from "./trace.ts";
 import { readMemory } from "./written-memory.ts";
 
@@ -128,7 +129,10 @@ export interface WrittenCall {
   readonly text: string;
 }
 
-/** Reads `listen(4, 511)`. A bare name is a call with zeros. `file` is the name of the text in diagnostics. */
+/**
+ * Reads `listen(4, 511)`, also within a line of strace. A bare name is a call with zeros. `file` is the name of the text in
+ * diagnostics.
+ */
 export function readCall(
   text: string,
   architecture: ArchitectureName,
@@ -161,6 +165,8 @@ class Reader {
   readonly #known = new Map<string, Place | undefined>();
   /** The tasks whose call goes on, as the lines expect it. */
   readonly #begun = new Map<string, "runs" | "waits">();
+  /** A line of strace has a task, a time or a result besides the call. */
+  #by: "person" | "strace" = "person";
   #number = 0;
   #cases = 0;
   #calls = 0;
@@ -192,9 +198,22 @@ class Reader {
     return this.#faults.list();
   }
 
+  /** As a person or strace writes it: `[pid 7] listen(4, 511) = 0`. */
   callAlone(line: string): WrittenCall | undefined {
     this.#number = 1;
-    return this.#callAt(line, 0);
+    const found = callWithin(line);
+    if (found === undefined && isPartOfCall(line)) {
+      const place = this.#place(0, line.length);
+      this.#faults.add(
+        "P0811",
+        place,
+        `${quote(line)} is a part of a call`,
+        "write the call with all of its arguments",
+      );
+      return undefined;
+    }
+    if (found !== undefined && (found.start > 0 || found.end < line.length)) this.#by = "strace";
+    return this.#callAt(line.slice(0, found?.end), found?.start ?? 0);
   }
 
   /** A call that the rest of the line is. */
@@ -469,9 +488,7 @@ class Reader {
         this.#faults.add("P0101", place, `${quote(name)} is not the number of a call`, "the number has 32 bits");
         return undefined;
       }
-      const meant = callsMeantBy(name);
-      const help = meant.length === 0 ? undefined : `write ${meant.join(" or ")}`;
-      this.#faults.add("P0101", place, explainUnknownCall(name).message, help);
+      this.#faults.add("P0101", place, explainUnknownCall(name).message, writeCallMeantBy(name));
       return undefined;
     }
     const number = call.number[this.#architecture];
@@ -508,6 +525,8 @@ class Reader {
     written.forEach((text, index) => {
       const at = line.indexOf(text, searchFrom);
       searchFrom = at + text.length;
+      // strace reads the mask from the stack: no argument has its address.
+      if (called.name === "rt_sigreturn" && /^\{mask=.*\}$/.test(text)) return;
       const reading = this.#argument(called, text, index);
       const fault =
         "fault" in reading || !given.has(reading.index)
@@ -538,10 +557,11 @@ class Reader {
       const reading = readArgument(text, undefined, this.#architecture);
       return "fault" in reading ? reading : { index, ...reading };
     }
+    const wanted = named === null ? undefined : parameterOfStrace(name, named[1]!);
     const position =
-      named === null
+      wanted === undefined
         ? index
-        : description.parameters.findIndex((one) => one.name === named[1] || one.aliases.includes(named[1]!));
+        : description.parameters.findIndex((one) => one.name === wanted || one.aliases.includes(wanted));
     const parameter = description.parameters[position];
     if (parameter === undefined) {
       const names = description.parameters.map((one) => one.name).join(", ") || "none";
@@ -560,7 +580,7 @@ class Reader {
     const moved = (found: ArgumentFault): ArgumentFault => ({ ...found, offset: skip + found.offset });
     const pointee = parameter.kind.is === "pointer" ? pointeeOf(name, parameter.name) : undefined;
     const behind =
-      pointee === undefined ? undefined : readMemory(text.slice(skip), { pointee, architecture, by: "person" });
+      pointee === undefined ? undefined : readMemory(text.slice(skip), { pointee, architecture, by: this.#by });
     if (behind !== undefined && "fault" in behind) return moved(behind);
     const reading = readArgument(text.slice(skip), parameter, architecture);
     if ("fault" in reading) return moved(reading);

@@ -9,7 +9,7 @@ import type { Program, Statement } from "../ir/program.ts";
 import { bodiesOf, forEachStatement } from "../ir/traverse.ts";
 import { verdictText } from "../ir/verdicts.ts";
 
-/** A place in a file; lines, columns and the length count as in `Location`. */
+/** A place in a file; lines and columns count as in `Location`, and the length includes further lines. */
 export interface CountedPlace {
   readonly file: string;
   readonly line: number;
@@ -192,8 +192,8 @@ function forEachPlaced(
   }
 }
 
-function linesOf({ line, column, length }: Location): Pick<CountedPlace, "line" | "column" | "length"> {
-  return { line, column, length };
+function linesOf(at: Location): Pick<CountedPlace, "line" | "column" | "length"> {
+  return { line: at.line, column: at.column, length: at.length + (at.further ?? 0) };
 }
 
 function key({ file, line, column }: Pick<CountedPlace, "file" | "line" | "column">): string {

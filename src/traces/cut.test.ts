@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import { loadPolicy } from "../language/load.ts";
-import { type CutBounds, cutTrace } from "./cut.ts";
+import { type CutBounds, TraceCut } from "./cut.ts";
 import { readJsonTrace } from "./json.ts";
 import type { LineReading } from "./lines.ts";
 import { replay } from "./replay.ts";
@@ -22,7 +22,9 @@ const run = [
 ];
 const readings = (...lines: readonly (string | undefined)[]): LineReading[] =>
   lines.map((text) => (text === undefined ? { kind: "damage", offset: 0, size: 1 } : { kind: "line", text }));
-const cut = (bounds: CutBounds, ...lines: readonly (string | undefined)[]) => [...cutTrace(readings(...lines), bounds)];
+const cut = (bounds: CutBounds, ...lines: readonly (string | undefined)[]) => [
+  ...new TraceCut(bounds).lines(readings(...lines)),
+];
 const calls = (lines: readonly string[]) => lines.flatMap((line) => /"call":"(\w+)"/.exec(line)?.[1] ?? []);
 
 describe("a part of a trace", () => {
@@ -45,6 +47,17 @@ describe("a part of a trace", () => {
       "fork",
       "accept4",
     ]);
+  });
+
+  it.each([
+    [{ toCall: "accept4" }, true],
+    [{ toCall: "mount" }, false],
+    [{ toCall: "brk", fromCall: "fork" }, false],
+    [{ toCall: "fork", runs: new Set([2]) }, false],
+  ])("knows whether it has an end: %o", (bounds, expected) => {
+    const part = new TraceCut(bounds);
+    Array.from(part.lines(readings(...run)));
+    expect(part.hasFoundEnd).toBe(expected);
   });
 
   it("is one of several recordings", () => {

@@ -24,16 +24,7 @@ interface Line {
   readonly call?: unknown;
 }
 
-/** The lines of the part, without ends. */
-export function* cutTrace(lines: Iterable<LineReading>, bounds: CutBounds): Generator<string> {
-  const cut = new Cut(bounds);
-  for (const reading of lines) {
-    if (reading.kind === "damage" || (reading.kind === "line" && reading.isDamaged)) yield* cut.damage();
-    else if (reading.kind === "line") yield* cut.line(reading.text);
-  }
-}
-
-class Cut {
+export class TraceCut {
   readonly #bounds: CutBounds;
   #run = 0;
   #hasStarted = false;
@@ -45,23 +36,37 @@ class Cut {
   #first: number | undefined;
   #isInside = false;
   #isBehind = false;
+  #hasFoundEnd = false;
 
   constructor(bounds: CutBounds) {
     this.#bounds = bounds;
   }
 
-  *damage(): Generator<string> {
+  /** Whether a run so far has the call that ends the part. */
+  get hasFoundEnd(): boolean {
+    return this.#hasFoundEnd;
+  }
+
+  /** The lines of the part, without ends. */
+  *lines(readings: Iterable<LineReading>): Generator<string> {
+    for (const reading of readings) {
+      if (reading.kind === "damage" || (reading.kind === "line" && reading.isDamaged)) yield* this.#damage();
+      else if (reading.kind === "line") yield* this.#line(reading.text);
+    }
+  }
+
+  *#damage(): Generator<string> {
     this.#isDamaged = true;
     if (this.#run > 0 && this.#isWanted()) yield '{"v":1,"kind":"lost"}';
   }
 
-  *line(text: string): Generator<string> {
+  *#line(text: string): Generator<string> {
     let line: Line;
     try {
       line = JSON.parse(text) as Line;
     } catch {
       // A line in the middle of which a plain file was cut.
-      yield* this.damage();
+      yield* this.#damage();
       return;
     }
     if (line === null || typeof line !== "object") return;
@@ -121,7 +126,10 @@ class Cut {
     const { from = 0, to = Number.POSITIVE_INFINITY, fromCall, toCall } = this.#bounds;
     const isCall = kind === "call";
     if (isCall && call === fromCall && fromCall !== undefined) this.#isInside = true;
-    if (isCall && call === toCall && toCall !== undefined && this.#isInside) this.#isBehind = true;
+    if (isCall && call === toCall && toCall !== undefined && this.#isInside) {
+      this.#isBehind = true;
+      this.#hasFoundEnd = true;
+    }
     if (time === undefined) return this.#isInside && !this.#isBehind;
     this.#first ??= Number(time);
     const since = Number(time) - this.#first;

@@ -89,6 +89,25 @@ export function parseStraceLine(line: string): StraceLine | undefined {
   };
 }
 
+/**
+ * Where the call stands in a line that strace has printed: between the task, the time and the result. Undefined if the
+ * line is something else, or has only a part of the call.
+ */
+export function callWithin(line: string): { readonly start: number; readonly end: number } | undefined {
+  const parsed = parseStraceLine(line);
+  if (parsed?.what.kind !== "call") return undefined;
+  const start = parsed.column - 1;
+  const list = splitArguments(line, start + parsed.what.name.length + 1);
+  const isWhole = list?.closed === true && /^(?:\s+=(?:\s.*)?)?$/.test(line.slice(list.end));
+  return isWhole ? { start, end: list.end } : undefined;
+}
+
+/** Strace prints the rest of the call on another line. */
+export function isPartOfCall(line: string): boolean {
+  const what = parseStraceLine(line)?.what;
+  return what?.kind === "resumed" || (what?.kind === "call" && /<unfinished \.\.\.>$/.test(line));
+}
+
 function nanoseconds(seconds: string | undefined, fraction = ""): bigint | undefined {
   return seconds === undefined ? undefined : BigInt(seconds) * durationUnits.s + BigInt(fraction.padEnd(9, "0"));
 }

@@ -25,7 +25,7 @@ const unknown: GivenMemory = { is: "unknown" };
 /** Undefined if the text does not contain the memory behind the pointer: a number, `…`. */
 export function readMemory(written: string, source: MemorySource): GivenMemory | ArgumentFault | undefined {
   // "/* 24 vars */", and what the kernel has written: "{flags=…} => {parent_tid=[7]}".
-  const text = source.by === "strace" ? written.replace(/ => \{.*\}$/s, "") : written;
+  const text = written.replace(/ => \{.*\}$/s, "");
   const bare = text.replace(/\s*\/\*.*?\*\/\s*/g, "");
   if (bare === "NULL") return { is: "absent" };
   if (bare === "EFAULT") return { is: "failed", errno: errno.EFAULT };

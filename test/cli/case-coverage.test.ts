@@ -39,6 +39,29 @@ test("a table of all case files, and the places that they do not reach", async (
   ]);
 });
 
+test("a condition of several lines is on one line, and loses its middle if it is long", async () => {
+  const long = Array.from({ length: 6 }, (_, index) => `call.raw.arg${index} < ${index + 10}n`);
+  const source = `import { allow, perTree, policy } from "portcullis";
+const seen = perTree.counter();
+export default policy((call) => {
+  if (
+    call.raw.arg0 === 0n &&
+    call.raw.arg1 === 0n
+  ) seen.add(1n);
+  if (${long.join("\n    && ")}) seen.add(1n);
+  return allow;
+});
+`;
+  const folder = folderOf({ "p.ts": source, "p.cases": "m getpid() allow\n" });
+  const { out } = await portcullis("test", "--coverage", join(folder, "p.ts"));
+  const lines = out.split("not reached:\n")[1]!.split("\n");
+  expect(lines.map((line) => line.replace(/^.*\/p\.ts/, "p.ts"))).toEqual([
+    "p.ts:5:5: call.raw.arg0 === 0n && call.raw.arg1 === 0n is never false",
+    "p.ts:8:7: call.raw.arg0 < 10n && call.raw.arg1 < … < 14n && call.raw.arg5 < 15n is never false",
+    "",
+  ]);
+});
+
 test("nothing is listed where all is reached", async () => {
   const folder = folderOf({ ...files, "p.cases": "m getpid() allow\nm mount() deny EPERM\nm listen() allow\n" });
   const { out } = await portcullis("test", "--coverage", join(folder, "p.ts"));

@@ -212,7 +212,33 @@ test("compile: an error about a policy that a target cannot express names the ta
   const { status, err } = await portcullis("compile", join(folder, "p.ts"), "-o", output, "--target", "unprivileged");
   expect(status).toBe(125);
   expect(err).toMatch(/error P0606: the target unprivileged cannot express the policy: it takes \d+ instructions/);
+  expect(err).toContain(
+    "help: with CAP_BPF the target seccomp has room for it; or run the policy under --engine notify",
+  );
   expect(existsSync(output)).toBe(false);
+});
+
+test.each([
+  [
+    'call.name === "openat" && call.args.path.resolved.under("/srv")',
+    "no program can see which object a path leads to\n",
+    "run the policy under --engine notify\n",
+  ],
+  [
+    'call.name === "clone3" && call.args.uargs.flags.has("CLONE_NEWUSER") && tree.alive() > 5n',
+    "a thread that clone3 makes would count as a process\n",
+    "deny clone3 with ENOSYS, and C libraries use clone; or run the policy under --engine notify\n",
+  ],
+])("compile: a construct that no program can express has its own way out: %s", async (condition, reason, help) => {
+  const source = `import { allow, deny, policy, tree } from "portcullis";
+export default policy((call) => (${condition} ? deny("EPERM") : allow));
+`;
+  const folder = folderOf({ "p.ts": source });
+  const { status, err } = await portcullis("compile", join(folder, "p.ts"), "-o", join(folder, "p.pcl"));
+  expect(status).toBe(125);
+  expect(err).toContain(reason);
+  expect(err).toContain(`\n  help: ${help}`);
+  expect(err).not.toContain("smaller");
 });
 
 test("compile: a parameter is fixed if the target has no space for both of its values", async () => {

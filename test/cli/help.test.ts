@@ -75,6 +75,10 @@ test.each([
   [["why", "exec-once", "lissten(4)"], "write listen"],
   [["why", "exec-once", "listen(4"], "write it as strace does"],
   [["simulate", "exec-once"], "portcullis simulate POLICY TRACE"],
+  [
+    ["simulate", "--compiled", "foo", "exec-once", "t"],
+    "P0907: --compiled foo is not one of its values\n  help: write one of interpreter, wasm",
+  ],
   [["test"], "portcullis test POLICY"],
   [["test", "nowhere.cases"], "there is no policy beside"],
   [["completion", "tcsh"], "bash, zsh or fish"],

@@ -3,11 +3,13 @@
  * names. JSON output preserves texts.
  */
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
+import { internalError } from "../../src/cli/context.ts";
 import { jsonText, safeLines, safeText } from "../../src/diagnostics/width.ts";
+import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 test("only our own colours are printed as escape sequences, and only if colours are enabled", () => {
@@ -146,6 +148,50 @@ describe("every verb", () => {
       cases: { outcomes: { verdicts: { reason: string }[] }[] }[];
     };
     expect(found.cases[0]!.outcomes[0]!.verdicts[0]!.reason).toBe(plain);
+  });
+});
+
+describe("the verbs that start a command", () => {
+  const program = resolve("bin/portcullis");
+  test.prop([hostileName], { numRuns: 2 })("print safe lines, also of their own files", (name) => {
+    const folder = folderOf({ "p.ts": policyOf(name) });
+    copyFileSync("/bin/true", join(folder, name));
+    mkdirSync(join(folder, `${name}.folder`));
+    symlinkSync("/dev/full", join(folder, `${name}.full`));
+    for (const [message, ...argv] of [
+      ["calls of", "record", "--", `./${name}`],
+      ["calls of", "record", "-o", `${name}.x`, "--", "true"],
+      ["P0914", "record", "-o", `${name}.x`, "--", "true"],
+      ["calls of", "record", "--append", "-o", `${name}.x`, "--", "true"],
+      ["P0914", "record", "-o", `${name}.folder`, "--", "true"],
+      ["P0914", "record", "-o", `${name}/x`, "--", "true"],
+      ["P0911", "record", "-o", "gone.trace", "--", `./${name}.gone`],
+      ["were lost|are lost|is lost", "run", "-p", "p.ts", "--events", `${name}.full`, "--", "true"],
+      ["reports: ", "run", "-p", "p.ts", "--", "true"],
+      ["AUDIT", "run", "--audit", "-p", "p.ts", "--", `./${name}`],
+      ["P0910", "run", "-p", "p.ts", "--events", `${name}.folder`, "--", "true"],
+      ["P0915", "run", "-p", "p.ts", "--status", `${name}.folder`, "--", "true"],
+      ["P0911", "run", "-p", "p.ts", "--", `./${name}.gone`],
+      ["P0901", "run", "-p", `${name}.gone.ts`, "--", "true"],
+      ["P0907", "run", "-p", "p.ts", "--events", `fd:${name}`, "--", "true"],
+      ["P0915", "top", `${name}.gone`],
+    ]) {
+      const ran = spawnSync(program, argv, { cwd: folder, encoding: "utf8", timeout: patience.command });
+      expect(ran.stderr, argv.join(" ")).toMatch(new RegExp(message!));
+      const lines = ran.stderr.split("\n");
+      expect(
+        lines.map((line) => unsafeIn(line)),
+        argv.join(" "),
+      ).toEqual(lines.map(() => undefined));
+      expectSafe({ out: ran.stdout, err: ran.stderr }, argv);
+    }
+  });
+
+  test.prop([hostileText])("print a safe internal error", (text) => {
+    const error = new Error(`ENOENT: ${text}`);
+    for (const withStack of [false, true])
+      for (const line of internalError(error, withStack).split("\n")) expect(unsafeIn(line)).toBeUndefined();
+    expect(internalError(error, false).split("\n")).toHaveLength(3);
   });
 });
 

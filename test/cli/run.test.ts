@@ -119,6 +119,34 @@ test("events go to a file or to a descriptor, as JSON lines", () => {
   expect(JSON.parse(toFd.output[3]!.trim().split("\n")[0]!)).toMatchObject({ kind: "decision", call: "execve" });
 });
 
+test("a destination that is open for reading only is refused before the command starts", () => {
+  const folder = folderOf({ file: "content\n" });
+  const readers = [join(folder, "file"), "/dev/null"].map((path) => openSync(path, constants.O_RDONLY));
+  try {
+    for (const [events, help] of [
+      ["fd:0", "run --events fd:3 "],
+      ["fd:3", "run --events fd:3 "],
+      ["fd:4", "run --events fd:4 "],
+      ["/dev/stdin", "name a file"],
+      ["/dev/fd/3", "name a file"],
+    ] as const) {
+      const { status, out, err } = run(["run", "-p", "exec-once", "--events", events, "--", "echo", "started"], {
+        stdio: [readers[0]!, "pipe", "pipe", ...readers],
+      });
+      expect({ status, out }).toEqual({ status: 125, out: "" });
+      expect(err).toMatch(/^error P0910: .* is open for reading only\n {2}help: /);
+      expect(err).toContain(help);
+    }
+    const pipe = spawnSync("sh", ["-c", `echo piped | ${built()} run -p exec-once --events fd:0 -- cat`]);
+    expect({ status: pipe.status, out: pipe.stdout.toString() }).toEqual({ status: 125, out: "" });
+    // Readable lines on such a standard error are lost, and the command runs.
+    const silent = run(["run", "-p", "exec-once", "--", "echo", "started"], { stdio: ["ignore", "pipe", readers[0]!] });
+    expect(silent).toMatchObject({ status: 0, out: "started\n" });
+  } finally {
+    for (const reader of readers) closeSync(reader);
+  }
+});
+
 test("the command does not inherit the descriptor of --events", () => {
   const { output, status } = run(
     ["run", "-p", "fork-rate", "--events", "fd:3", "--", "sh", "-c", "ls -l /proc/self/fd >&2; echo forged >&3"],

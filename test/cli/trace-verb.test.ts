@@ -76,11 +76,31 @@ describe("portcullis trace", () => {
     expect(merged.err).toContain("P0821");
     expect((await portcullis("trace", "stat", all!)).out).toContain("3 recordings, 5 calls");
     expect((await portcullis("simulate", "-p", "exec-once", all!)).err).toBe("5 calls: 5 allow\n");
+    const endless = await portcullis("trace", "cut", "-o", join(at, "none.trace"), "--to-call", "mount", whole!);
+    expect(endless).toMatchObject({
+      status: 125,
+      err: expect.stringMatching(/P0810: .* has no call mount \(--to-call\)/),
+    });
     const none = await portcullis("trace", "cut", "-o", join(at, "none.trace"), "--from-call", "mount", whole!);
     expect(none).toMatchObject({ status: 125 });
     expect(none.err).toContain("P0810");
     expect(existsSync(join(at, "none.trace"))).toBe(false);
     expect((await portcullis("trace", "cut", "-o", "/dev/full", whole!)).err).toContain("the disk is full");
+  });
+
+  it.each([
+    [["--to-call", "accept44"], 'error P0101: no system call is named "accept44"\n  help: write accept4\n'],
+    [
+      ["--from-call", "fopen"],
+      'error P0101: "fopen" is a C library function, not a system call\n  help: write openat\n',
+    ],
+    [["--run", "0"], "error P0907: --run 0 is not a number from 1 to 1000000\n"],
+  ])("cut refuses the bound %j", async (words, message) => {
+    const at = folder();
+    const written = join(at, "part.trace");
+    const found = await portcullis("trace", "cut", "-o", written, ...words, join(at, "whole.trace"));
+    expect(found).toEqual({ status: 125, out: "", err: message });
+    expect(existsSync(written)).toBe(false);
   });
 
   it("writes the readable part of a damaged trace", async () => {

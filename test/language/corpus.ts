@@ -351,6 +351,15 @@ const worst = strictest(same, same, milder, trap(), kill("process"), kill("proce
   ],
   ["architecture", "", 'return call.architecture === "x86_64" ? deny("EIO") : allow;'],
   [
+    "strings-of-wider-types",
+    'const is = (a: string, b: string): boolean => a === b; const on = !false; const typed: string = "a"; const made = () => "a"; const object = { a: "a" }; const by = (a = "a"): boolean => a === "b"; const one: "a" | "b" = "a"; const isB = (a: "a" | "b"): boolean => a === "b";',
+    `let changed = "a"; const chosen = on ? "a" : "b"; const declared: string = call.architecture;
+     if (["arm64", "x"].includes(call.architecture) || is(call.architecture, "arm64") || declared === "arm64") return deny("EIO");
+     if (typed === "b" || made() === "b" || object.a === "b" || changed === "b" || chosen === "b" || by() || isB(one)) return log;
+     for (const text of ["a", "b"]) { if (text === "c") return log; if (changed === "c") return trap(); changed = "c"; }
+     return call.architecture === "x86_64" || call.architecture === "aarch64" ? allow : log;`,
+  ],
+  [
     "time",
     "const start = perTree.value(0n);",
     'const t = now(); if (start.get() === 0n) start.set(t); return t > duration("1s") ? deny("EIO") : t >= start.get() && t - start.get() > 500n ? log : allow;',

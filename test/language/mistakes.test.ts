@@ -16,6 +16,7 @@ function load(text: string, architecture: ArchitectureName = "x86_64") {
 }
 
 const open = 'call.name === "openat" && ';
+const exec = 'call.name === "execve" && ';
 const socket = 'call.name === "socket" && ';
 const state =
   'const flag = perProcess.flag();\nconst count = perProcess.counter();\nconst phase = perProcess.phases(["starting", "serving"]);\nconst rate = perTree.rate({ limit: 1n, per: "1s" });\n';
@@ -117,6 +118,52 @@ const cases: readonly Case[] = [
   [when('call.caller.comm === "sh"'), "P0106", "comm", "comm", "does not know the program"],
   [when("tree.alive > 5n"), "P0208", "tree.alive > 5n", "a function is compared", "`tree.alive() > 5n`"],
   [when("tree.alive + 1n > 5n"), "P0207", "tree.alive", "a function", "`tree.alive()`"],
+  [
+    when(`${exec}call.args.argv[0] === "git"`),
+    "P0309",
+    "call.args.argv[0]",
+    "cannot be indexed",
+    'write `call.args.argv.at(0n).is("…")`',
+  ],
+  [
+    when(`${exec}call.args.argv[0n] === "git"`),
+    "P0309",
+    "call.args.argv[0n]",
+    "cannot be indexed",
+    'write `call.args.argv.at(0n).is("…")`',
+  ],
+  [
+    when(`${exec}call.args.argv[call.args.argv.length - 1n] === "git"`),
+    "P0309",
+    "call.args.argv[call.args.argv.length - 1n]",
+    "cannot be indexed",
+    '`.at(0n).is("…")`',
+  ],
+  [
+    when(`${exec}call.args.argv.at(0n) === "git"`),
+    "P0208",
+    'call.args.argv.at(0n) === "git"',
+    "no comparison of its own",
+    '`call.args.argv.at(0n).is("git")`',
+  ],
+  [
+    when(`${open}call.args.path.text.matches(/etc/)`),
+    "P0309",
+    "/etc/",
+    "no regular expressions",
+    '`.matches("/etc/**")`',
+  ],
+  // Strings that are never equal
+  [when('call.architecture === "arm64"'), "P0204", '"arm64"', "never true", 'did you mean "aarch64"?'],
+  [when('"x86-64" !== call.architecture'), "P0204", '"x86-64"', "never true", 'did you mean "x86_64"?'],
+  [
+    'switch (call.architecture) { case "arm64": return log; default: return allow; }',
+    "P0204",
+    '"arm64"',
+    'this is "x86_64" or "aarch64"',
+    'did you mean "aarch64"?',
+  ],
+  ['const a = "a"; return a === "b" ? log : allow;', "P0204", '"b"', 'this is "a", and never "b"', ""],
   // Verdicts
   ["return deny(1);", "P0207", "1", "1 is EPERM", 'deny("EPERM")'],
   ["return deny(-13n);", "P0207", "-13n", "13 is EACCES", 'deny("EACCES")'],

@@ -386,8 +386,14 @@ describe("mistakes", () => {
     ['return call.name === "open" && call.args.path.text.is(1n) ? allow : deny("EPERM");', "P0207"],
     ['return call.name === "open" && call.args.path.text === "/etc" ? allow : deny("EPERM");', "P0208"],
     ['return call.name === "open" && call.args.path.resolved.is("etc") ? allow : deny("EPERM");', "P0214"],
-    ['return call.name === "connect" && cidr("10.1.2.3/8").has(call.args.addr.address) ? allow : log;', "P0206"],
-    ['return call.name === "connect" && cidr("10.1.2/8").has(call.args.addr.address) ? allow : log;', "P0214"],
+    [
+      'return call.name === "connect" && call.args.addr.kind === "ip" && cidr("10.1.2.3/8").has(call.args.addr.address) ? allow : log;',
+      "P0206",
+    ],
+    [
+      'return call.name === "connect" && call.args.addr.kind === "ip" && cidr("10.1.2/8").has(call.args.addr.address) ? allow : log;',
+      "P0214",
+    ],
     ['return call.name === "connect" && cidr("10.0.0.0/8").has(call.args.addr) ? allow : log;', "P0207"],
     ['return call.name === "connect" && call.args.addr.kind === "inet" ? allow : log;', "P0204"],
     ['return call.name === "execve" && call.args.argv.at(-1n).is("a") ? allow : log;', "P0213"],

@@ -27,9 +27,13 @@ describe("limits", () => {
     return file;
   };
   const limited = (limit: string, command: string) =>
+    // bash reads ~/.bashrc if its input is a socket, as here, and that may write files.
     spawnSync(
       "bash",
-      ["-c", `ulimit ${limit}; exec "$@"`, "bash", program, "run", "-p", paths(), "--", "bash", "-c", command],
+      [
+        ...["--norc", "-c", `ulimit ${limit}; exec "$@"`, "bash"],
+        ...[program, "run", "-p", paths(), "--", "bash", "--norc", "-c", command],
+      ],
       {
         encoding: "utf8",
         timeout: patience.command,

@@ -367,3 +367,29 @@ print("missing", tried("missing", os.O_RDONLY), "present", tried("secret", os.O_
   expect(plain).toMatch(/^no-follow True\nlong (EINVAL|ENAMETOOLONG)\nmissing EMFILE present EMFILE\n$/);
   expect(stdout).toBe("no-follow False\nlong ENAMETOOLONG\nmissing ENOENT present EMFILE\n");
 });
+
+it("does not follow an object that is moved: the start reports who can (P0610), and a policy can refuse the moves", () => {
+  const rule = `if (call.name === "openat" && call.args.path.resolved.under("${folder}/forbidden")) return deny("EACCES");`;
+  const moves = 'calls("rename", "renameat", "renameat2", "link", "linkat")';
+  const file = join(folder, "moves.ts");
+  const tried = (refused: string, ...options: readonly string[]) => {
+    const text = `import { allow, calls, deny, policy } from "portcullis";\nconst moves = ${moves};\nexport default policy((call) => {\n${rule}\n${refused}\nreturn allow;\n});\n`;
+    writeFileSync(file, text);
+    const script = "cat forbidden/file; ln forbidden/file hard; mv forbidden moved; cat hard; echo; cat moved/file";
+    const words = ["run", "--engine", "notify", "-p", file, ...options, "--", "sh", "-c", script];
+    return portcullis(words, { cwd: folder });
+  };
+  const known = `the command's user can write \\S+, and so give another path to objects that the policy refuses: resolved.under "${folder}/forbidden"`;
+  const strict = tried("", "--strict-paths", "-q");
+  expect(strict).toMatchObject({ status: 125, stdout: "" });
+  expect(strict.stderr).toMatch(new RegExp(`^error P0610: ${known}$`, "m"));
+
+  const refused = tried('if (moves.has(call)) return deny("EACCES");', "--strict-paths");
+  expect(refused.stderr).not.toContain("P0610");
+  expect(refused.stdout).toBe("\n");
+  expect(existsSync(join(folder, "forbidden/file"))).toBe(true);
+
+  const moved = tried("");
+  expect(moved.stderr).toMatch(new RegExp(`^warning P0610: ${known}$`, "m"));
+  expect(moved.stdout).toBe("forbidden\nforbidden");
+});

@@ -12,8 +12,9 @@ const policy = `import { allow, deny, policy } from "portcullis";
 export default policy((call) => {
   if (call.name === "openat" || call.name === "newfstatat" || call.name === "utimensat")
     return call.args.path.text.is("forbidden") ? deny("EXFULL") : allow;
-  if (call.name === "connect") return call.args.addr.port === 81n ? deny("EXFULL") : allow;
-  return allow;
+  if (call.name !== "connect") return allow;
+  const { addr } = call.args;
+  return addr.kind === "ip" && addr.port === 81n ? deny("EXFULL") : allow;
 });
 `;
 const [efault, exfull, refused] = [-14, -54, -111];

@@ -1,7 +1,17 @@
 /** `run --status` and `top`: the state that they show of a running tree, and attacks of the tree on them. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -173,6 +183,48 @@ describe("top", () => {
     expect(await new Promise((ended) => reading.once("exit", ended))).toBe(0);
     await until("the run ends", () => child.exitCode !== null);
     expect(existsSync(socket)).toBe(false);
+  });
+
+  test("fails if the tree refuses it", async () => {
+    await start("work", socket);
+    const readers = Array.from({ length: 8 }, () => connect(socket).resume());
+    try {
+      await Promise.all(readers.map((reader) => new Promise((said) => reader.once("data", said))));
+      expect(top("--json", "-n", "1", socket)).toEqual({
+        status: 125,
+        out: "",
+        err: expect.stringMatching(
+          /^error P0915: .* refuses this process: it has 8 readers, or .*\n {2}help: end another/,
+        ),
+      });
+    } finally {
+      for (const reader of readers) reader.destroy();
+    }
+    // The server learns that they have gone.
+    await until("a place is free", () => top("-n", "1", socket).status === 0);
+  });
+
+  test("fails inside the tree", () => {
+    const inner = ["bin/portcullis", "top", "--json", "-n", "1", socket];
+    const words = ["run", "-q", "--status", socket, "-p", join(folder, "p.ts"), "--", ...inner];
+    const ran = spawnSync("bin/portcullis", words, { encoding: "utf8", timeout: patience.command });
+    expect(ran).toMatchObject({ status: 125, stdout: "" });
+    expect(ran.stderr).toMatch(/^error P0915: .* refuses this process: .* in the tree/);
+  });
+
+  test.each([
+    ["its socket is removed", true, "there is no such socket"],
+    ["its socket stays", false, "no tree runs there"],
+  ])("does not report a refusal if the tree ends before its first status and %s", async (_, isRemoved, message) => {
+    const server = createServer((reader) => {
+      // Node removes the name of a socket that it closes.
+      if (!isRemoved) renameSync(socket, `${socket}.moved`);
+      server.close();
+      if (!isRemoved) renameSync(`${socket}.moved`, socket);
+      reader.destroy();
+    });
+    await new Promise<void>((listening) => server.listen(socket, listening));
+    await expect(readStatus(socket, () => true)).rejects.toThrow(message);
   });
 
   test("reports missing trees and names", async () => {

@@ -1,8 +1,8 @@
 /** Tests the contents of the npm package, and that `npm pack` fails if a part is missing. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
@@ -36,6 +36,19 @@ describe("the npm package", () => {
     for (const entry of manifest.files.filter((each) => !each.startsWith("!"))) statSync(join(unpacked, entry));
     const all = readdirSync(unpacked, { recursive: true }).map(String);
     expect(all.filter((file) => /\.test\.|\.map$|\.new$|^(test|build|node_modules)\b|demo/.test(file))).toEqual([]);
+  });
+
+  it("has the files that its documents for users link to, but for sources", () => {
+    const documents = readdirSync(join(unpacked, "docs")).filter((file) => file.endsWith(".md"));
+    const linked = ["README.md", ...documents.map((file) => `docs/${file}`)]
+      .filter((file) => file !== "docs/architecture.md")
+      .flatMap((file) => {
+        const links = readFileSync(join(unpacked, file), "utf8").matchAll(/\]\(([^)#\s:]+)(?:#[^)]*)?\)/g);
+        return [...links].map(([, link]) => join(dirname(file), link!));
+      })
+      .filter((path) => !/^(src|native|test)\//.test(path));
+    expect(linked.length).toBeGreaterThan(20);
+    expect(linked.filter((path) => !existsSync(join(unpacked, path)))).toEqual([]);
   });
 
   it("passes publint", async () => {

@@ -5,12 +5,19 @@ import { exemptCalls } from "../../src/linux/exempt-calls.ts";
 import { pointeeOf, structures } from "../../src/linux/pointees.ts";
 import { argumentSets, narrowings, pointerTypes, readings, renamings, unlikePrototypes } from "./arguments.ts";
 import { Constants } from "./constants.ts";
-import { architectureHeaders, commonHeaders, definitionFiles, errnoHeaders, libraryNames } from "./inputs.ts";
+import {
+  architectureHeaders,
+  commonHeaders,
+  definitionFiles,
+  errnoHeaders,
+  libraryNames,
+  loneHeaders,
+} from "./inputs.ts";
 import { manualNames } from "./manual.ts";
 import { newerHeaders, newerInputs, plain } from "./newer.ts";
 import { architectures, type KernelParameter, prototypeFor, readCallTables, readDefinitions } from "./prototypes.ts";
 import { type Citation, type RewriteRule, rewriteRules } from "./rewrites.ts";
-import { type SetRule, setRules } from "./sets.ts";
+import { loneConstants, type SetRule, setRules } from "./sets.ts";
 import { type KernelSource, SourceError } from "./source.ts";
 
 /** A parameter as a policy sees it, with the kernel's name. */
@@ -26,6 +33,8 @@ export interface Tables {
   readonly calls: readonly BuiltCall[];
   readonly errnos: readonly { readonly name: string; readonly number: number }[];
   readonly sets: readonly (NameSet & { readonly about: string; readonly is: "flags" | "choice" })[];
+  /** Constants that are in no set, sorted by name; the same on both architectures. */
+  readonly lone: readonly { readonly name: string; readonly value: bigint }[];
   /** In the order in which they apply. */
   readonly rewrites: readonly BuiltRewrite[];
 }
@@ -47,7 +56,10 @@ export function buildTables(source: KernelSource, newer: KernelSource): Tables {
   checkExemptions(source, newer);
   const sets = setRules.map((rule) => buildSet(rule, constants)).sort((a, b) => (a.name < b.name ? -1 : 1));
   const calls = buildCalls(source, newer);
-  return { calls, errnos: buildErrnos(source), sets, rewrites: buildRewrites(source, newer, calls, constants) };
+  const rewrites = buildRewrites(source, newer, calls, constants);
+  // Last, because the further headers redefine names of the sets.
+  const lone = buildLone(source, constants, new Set(sets.flatMap((set) => set.members.map(({ name }) => name))));
+  return { calls, errnos: buildErrnos(source), sets, lone, rewrites };
 }
 
 // ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,10 +257,24 @@ function readConstants(source: KernelSource, newer: KernelSource, architecture: 
   const constants = new Constants(
     source,
     [...architectureHeaders[architecture], ...commonHeaders],
-    [macro, "CONFIG_64BIT", "__UAPI_DEF_XATTR"],
+    [macro, "CONFIG_64BIT", "__BITS_PER_LONG=64", "__UAPI_DEF_IN_IPPROTO", "__UAPI_DEF_IPPROTO_V6", "__UAPI_DEF_XATTR"],
   );
   constants.add(newer, newerHeaders);
   return constants;
+}
+
+function buildLone(source: KernelSource, constants: ConstantsOf, inSets: ReadonlySet<string>): Tables["lone"] {
+  for (const architecture of architectures) constants[architecture].add(source, loneHeaders);
+  const found = constants.x86_64
+    .names()
+    .filter((name) => !inSets.has(name) && loneConstants.some((one) => one.test(name)));
+  return found
+    .flatMap((name) => {
+      const [value, other] = architectures.map((architecture) => constants[architecture].value(name));
+      if (value !== other) throw new SourceError(`${name} has a value for each architecture: it needs a set (sets.ts)`);
+      return value === undefined ? [] : [{ name, value }];
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function constant(constants: Constants, name: string): bigint | undefined {

@@ -13,8 +13,12 @@ export class Constants {
   readonly #macros = new Map<string, string>();
   readonly #enumerators = new Map<string, bigint>();
 
+  /** @param defined macros, as for the compiler's -D: `NAME` is 1, or `NAME=VALUE`. */
   constructor(source: KernelSource, headers: readonly string[], defined: readonly string[]) {
-    for (const name of defined) this.#macros.set(name, "1");
+    for (const one of defined) {
+      const [name = "", value = "1"] = one.split("=");
+      this.#macros.set(name, value);
+    }
     this.add(source, headers);
   }
 
@@ -123,7 +127,7 @@ export class Constants {
 
   #evaluate(expression: string, name: string, depth: number): bigint {
     if (depth > 20) throw new SourceError(`${name} is defined recursively`);
-    const tokens = tokenize(expression.replace(/\(__force \w+\)/g, ""));
+    const tokens = tokenize(expression.replace(/\((?:__force \w+|__kernel_\w+)\)/g, ""));
     const fail = (): never => {
       throw new SourceError(`the value of ${name} cannot be computed: ${expression}`);
     };

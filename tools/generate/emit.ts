@@ -80,6 +80,14 @@ ${rows.join("\n")}\`;
 `;
 }
 
+export function emitConstants(source: KernelSource, { lone }: Tables): string {
+  return `${header(source)}
+/** Constants that are in no set, as "SO_REUSEADDR 2", in hexadecimal. */
+export const constantTable = \`
+${lone.map(({ name, value }) => `${name} ${value.toString(16)}`).join("\n")}\`;
+`;
+}
+
 function memberText(is: "flags" | "choice", member: Tables["sets"][number]["members"][number]): string {
   const side = (architecture: ArchitectureName) => {
     const value = member.value[architecture];

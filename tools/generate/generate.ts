@@ -9,6 +9,7 @@ import { renewLists } from "./document.ts";
 import {
   emitCalls,
   emitCallTypes,
+  emitConstants,
   emitErrnos,
   emitFlags,
   emitGroupTypes,
@@ -63,6 +64,7 @@ export function generate(archive: string, excerpts: string): { version: string; 
   const tables = buildTables(source, openNewer(excerpts));
   const files = new Map([
     ["src/linux/generated/calls.ts", emitCalls(source, tables)],
+    ["src/linux/generated/constants.ts", emitConstants(source, tables)],
     ["src/linux/generated/errno.ts", emitErrnos(source, tables)],
     ["src/linux/generated/flags.ts", emitFlags(source, tables)],
     ["src/linux/generated/rewrites.ts", emitRewrites(source, tables)],

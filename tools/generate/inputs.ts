@@ -191,6 +191,15 @@ export const commonHeaders: readonly string[] = [
   "include/linux/splice.h",
 ];
 
+/** Of loneConstants (sets.ts), besides the common ones. */
+export const loneHeaders: readonly string[] = [
+  "linux/in.h",
+  "linux/in6.h",
+  "linux/netlink.h",
+  "linux/tcp.h",
+  "linux/udp.h",
+].map(uapi);
+
 /** The same on both architectures. */
 export const errnoHeaders: readonly string[] = [uapi("asm-generic/errno-base.h"), uapi("asm-generic/errno.h")];
 
@@ -212,6 +221,7 @@ export const allInputs: readonly string[] = [
     ...architectureHeaders.aarch64,
     ...commonHeaders,
     ...errnoHeaders,
+    ...loneHeaders,
     "arch/x86/include/asm/processor.h",
     "drivers/net/tun.c",
     "drivers/tty/pty.c",

@@ -16,6 +16,13 @@ export interface SetRule {
   readonly fields?: readonly { readonly mask: string; readonly members: readonly (string | RegExp)[] }[];
 }
 
+/** Names of values that depend on another argument, or on the protocol: those that strace prints. */
+export const loneConstants: readonly RegExp[] = [
+  ...[/^(?:SO|TCP|UDP|IP|IPV6|IPPROTO|NETLINK)_(?!MAX$)/],
+  ...[/^RUSAGE_/, /^IPC_/, /^S_I(?:F(?!MT$)|S[UGV]|[RWX])/, /^F_(?:SEAL_|RDLCK$|WRLCK$|UNLCK$)/],
+  ...[/^FD_CLOEXEC$/, /^KEY_SPEC_/, /^PKEY_DISABLE_/, /^FUTEX_BITSET_MATCH_ANY$/],
+];
+
 const signals = /^SIG(?!_|RTMAX|IOT$|POLL$|STKSZ|UNUSED$)[A-Z0-9]+$/;
 const clone = [/^CLONE_(?!ARGS|NEWTIME$|CLEAR_SIGHAND$|INTO_CGROUP$)\w+$/];
 

@@ -82,11 +82,12 @@ it("finds blocks of addresses and ports", () => {
   const connect = (block: string, port: number) =>
     compile(
       `if (call.name !== "connect") return allow;
-       return net.has(call.args.addr.address) && call.args.addr.port === ${port}n ? allow : deny("EPERM");`,
+       const { addr } = call.args;
+       return addr.kind === "ip" && net.has(addr.address) && addr.port === ${port}n ? allow : deny("EPERM");`,
       `const net = cidr(${block});`,
     );
   const what = "memory of connect, addr";
-  const ports = (port: number) => `args.addr.port = ${port}`;
+  const ports = (port: number) => `args.addr.kind = ip; args.addr.port = ${port}`;
   const before = `${ports(443)}; cidr("10.0.0.0/8").has(args.addr.address)`;
   const difference = (block: string, port: number) =>
     comparePolicies(connect('"10.0.0.0/8"', 443), connect(block, port));

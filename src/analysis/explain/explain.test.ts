@@ -51,6 +51,21 @@ describe("the ready policies, explained", () => {
     expect(new Set(shown).size).toBe(judged);
   });
 
+  it.each([100, 80])("has aligned columns with long names, within %i columns", (width) => {
+    const program = compile(`import { allow, deny, policy } from "portcullis";
+      export default policy((call) =>
+        call.name === "openat" && !call.args.path.resolved.under("/srv") ? deny("EACCES") : allow);`);
+    const text = renderExplanation(explainPolicy(program, onNotify(program)), { width });
+    const [head, ...table] = text.slice(text.indexOf("CALLS"), text.indexOf("\n(")).split("\n");
+    expect(table.find((line) => line.startsWith("landlock_restrict_self "))).toBeDefined();
+    for (const line of [head!, ...table]) {
+      expect(line.length).toBeLessThanOrEqual(width);
+      for (const column of ["WHEN", "VERDICT", "DECIDED", "LINE"].map((name) => head!.indexOf(name))) {
+        expect(line.slice(column - 2, column).trim(), line).toBe("");
+      }
+    }
+  });
+
   it("fits a screen for nginx", () => {
     const program = load("nginx");
     const text = renderExplanation(explainPolicy(program, onNotify(program)));

@@ -41,37 +41,14 @@ function table(explanation: Explanation, width: number): string {
   const rows = explanation.rows.filter((row) => (!row.isOtherwise || row.cases.length > 1) && !isList(row));
   const lines = rows.map((row) => rowLines(row));
   const all = [head, ...lines.flat()];
-  const columnOf = (pick: (line: Line) => string, most: number) =>
-    Math.min(most, Math.max(...all.map((line) => pick(line).length)));
-  const verdict = columnOf((line) => line.verdict, 34);
-  const decided = columnOf((line) => line.decided, 20);
-  const at = columnOf((line) => line.at, 24);
-  // The two columns with long texts share the remaining width.
-  const rest = width - verdict - decided - at - 8;
-  const wanted = columnOf((line) => line.when, 44);
-  const calls = Math.max(
-    16,
-    Math.min(
-      columnOf((line) => line.calls, 60),
-      rest - wanted,
-    ),
-  );
-  const when = Math.max(Math.min(20, wanted), Math.min(wanted, rest - calls));
+  const widths = columnWidths(all, width);
   const print = (line: Line) => {
-    const columns = [
-      fold(line.calls, calls),
-      fold(line.when, when),
-      fold(line.verdict, verdict),
-      fold(line.decided, decided),
-      fold(line.at, at),
-    ];
-    const widths = [calls, when, verdict, decided, at];
-    const height = Math.max(...columns.map((column) => column.length));
+    const cells = columns.map(({ name }, index) => fold(line[name], widths[index]!));
+    const height = Math.max(...cells.map((cell) => cell.length));
     return Array.from({ length: height }, (_, row) =>
-      columns
-        .map((column, index) => (column[row] ?? "").padEnd(widths[index]!))
-        .filter((_, index) => widths[index]! > 0)
-        .join("  ")
+      cells
+        .map((cell, index) => (cell[row] ?? "").padEnd(widths[index]!))
+        .join(gap)
         .trimEnd(),
     ).join("\n");
   };
@@ -80,6 +57,68 @@ function table(explanation: Explanation, width: number): string {
   const footer = others === 0 ? [] : [`(${others} more calls: as any other call)`];
   if (lines.length === 0) return footer.join("\n");
   return [...[[head], ...lines].map((group) => group.map(print).join("\n")), ...footer].join("\n");
+}
+
+/** The columns, each with the width at which it is read well, and the least before the others shrink, too. */
+const columns = [
+  { name: "calls", most: 60, fair: 16 },
+  { name: "when", most: 44, fair: 20 },
+  { name: "verdict", most: 34, fair: 34 },
+  { name: "decided", most: 20, fair: 20 },
+  { name: "at", most: 24, fair: 24 },
+] as const;
+const gap = "  ";
+
+/** Widths with which the table fits, as far as each column has room for its longest word, which is not broken. */
+function columnWidths(lines: readonly Line[], width: number): number[] {
+  const least = columns.map(({ name }) => Math.max(...lines.map((line) => longestWord(line[name]))));
+  const widths = columns.map(({ name, most }, index) =>
+    Math.max(least[index]!, Math.min(most, Math.max(...lines.map((line) => line[name].length)))),
+  );
+  let excess = widths.reduce((sum, one) => sum + one, gap.length * (columns.length - 1)) - width;
+  // The texts of the first two are long, and usually have room enough.
+  columns.forEach(({ fair }, index) => {
+    const narrow = Math.max(fair, least[index]!, widths[index]! - Math.max(0, excess));
+    if (narrow >= widths[index]!) return;
+    excess -= widths[index]! - narrow;
+    widths[index] = narrow;
+  });
+  const heights = new Heights(lines);
+  for (; excess > 0; excess--) {
+    const narrower = columns.flatMap((_, index) =>
+      widths[index]! > least[index]! ? [widths.map((one, at) => (at === index ? one - 1 : one))] : [],
+    );
+    const [first, ...others] = narrower;
+    if (first === undefined) break;
+    const best = others.reduce((one, other) => (heights.of(other) < heights.of(one) ? other : one), first);
+    widths.splice(0, widths.length, ...best);
+  }
+  return widths;
+}
+
+/** How many lines a table takes. */
+class Heights {
+  readonly #lines: readonly Line[];
+  readonly #known = new Map<string, readonly number[]>();
+
+  constructor(lines: readonly Line[]) {
+    this.#lines = lines;
+  }
+
+  of(widths: readonly number[]): number {
+    const cells = columns.map(({ name }, index) => this.#cells(name, widths[index]!));
+    return this.#lines.reduce((sum, _, row) => sum + Math.max(...cells.map((cell) => cell[row]!)), 0);
+  }
+
+  #cells(name: keyof Line, width: number): readonly number[] {
+    const key = `${name} ${width}`;
+    let found = this.#known.get(key);
+    if (found === undefined) {
+      found = this.#lines.map((line) => fold(line[name], width).length);
+      this.#known.set(key, found);
+    }
+    return found;
+  }
 }
 
 /** Many calls with one verdict are easier to read as a paragraph than in a column. */
@@ -217,11 +256,18 @@ function summary(calls: readonly string[]): string {
   return calls.length <= 8 ? calls.join(", ") : `${calls.slice(0, 7).join(", ")} and ${calls.length - 7} more`;
 }
 
+/** Where a line can be broken. */
+const breaks = /(?<=\S) /;
+
+function longestWord(text: string): number {
+  return Math.max(...text.split(breaks).map((word) => word.length));
+}
+
 /** Breaks at spaces; a word that is too long is not broken. */
 function fold(text: string, width: number, indent = ""): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(/(?<=\S) /)) {
+  for (const word of text.split(breaks)) {
     if (line !== "" && line.length + 1 + word.length > width) {
       lines.push(line);
       line = indent + word;

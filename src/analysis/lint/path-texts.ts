@@ -88,7 +88,7 @@ export function findPathTexts(view: View): Diagnostic[] {
       `${name} is denied by the text of a path, which "..", a symbolic link or a directory descriptor bypasses`,
       {
         span: view.span(verdict),
-        help: "compare `.resolved`, or allow by text and deny the rest",
+        help: "compare `.resolved` and deny renames and links, or allow by text and deny the rest",
       },
     ),
   );

@@ -71,7 +71,7 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     "strict-paths": {
       about:
-        "Refuse to start if the policy permits something by a path and the command's user can write a directory on the way to it (P0609, a warning without this option), because the command can then make the path lead elsewhere.",
+        "Refuse to start if the policy permits something by a path, or refuses an object, and the command's user can write a directory on the way to it (P0609 and P0610, warnings without this option), because the command can then make the path lead elsewhere, or move the object.",
     },
     status: {
       value: "auto|SOCKET",

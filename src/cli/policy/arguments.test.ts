@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Failure } from "../verb.ts";
-import { policyFile, readyPolicies } from "./arguments.ts";
+import { type PolicyFile, policyFile, readyPolicies } from "./arguments.ts";
 
 function folderWith(...names: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-named-"));
@@ -13,9 +13,21 @@ function folderWith(...names: readonly string[]): string {
   return folder;
 }
 
-function refusal(named: string, folder: string): string {
+const checkout = process.cwd();
+
+/** In that folder. */
+function found(named: string, folder: string): PolicyFile {
+  process.chdir(folder);
   try {
-    return `accepted: ${policyFile(named, folder).name}`;
+    return policyFile(named, folder);
+  } finally {
+    process.chdir(checkout);
+  }
+}
+
+function refusal(policy: string, folder: string): string {
+  try {
+    return `accepted: ${found(policy, folder).name}`;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return error.diagnostics.map(({ code, message, help }) => `${code} ${message}; ${help}`).join();
@@ -23,19 +35,19 @@ function refusal(named: string, folder: string): string {
 }
 
 function named(policy: string, folder: string): string {
-  const { name, openedAs } = policyFile(policy, folder);
+  const { name, openedAs } = found(policy, folder);
   expect(openedAs).toBe(name);
   return name;
 }
 
-const nginx = join(process.cwd(), "policies/nginx.ts");
+const nginx = join(checkout, "policies/nginx.ts");
 
 test("a ready policy by its name, also beside a folder of that name", () => {
   expect(named("nginx", folderWith())).toBe(nginx);
   expect(named("nginx", folderWith("nginx/"))).toBe(nginx);
-  expect(named("nginx", join(process.cwd(), "policies"))).toBe(nginx);
+  expect(named("nginx", join(checkout, "policies"))).toBe(nginx);
   expect(named("portcullis/policies/nginx.ts", folderWith())).toBe(nginx);
-  const against = join(process.cwd(), "policies/against/npm-worm.ts");
+  const against = join(checkout, "policies/against/npm-worm.ts");
   expect(named("against/npm-worm", folderWith())).toBe(against);
   expect(named("against/npm-worm", folderWith("against/"))).toBe(against);
 });
@@ -48,6 +60,9 @@ test("a file by its name", () => {
 test("a bare name beside a file that has it with an ending", () => {
   expect(refusal("mine", folderWith("mine.ts"))).toBe('P0901 no file is named "mine", and mine.ts is here; -p mine.ts');
   expect(refusal("mine", folderWith("mine.json"))).toContain("-p mine.json");
+  expect(refusal("mine", folderWith("mine.pcl"))).toContain("-p mine.pcl");
+  // `compile -p nginx -o nginx.pcl` can be repeated.
+  expect(named("nginx", folderWith("nginx.pcl"))).toBe(join(checkout, "policies/nginx.ts"));
   // Either could be meant: neither is taken.
   expect(refusal("nginx", folderWith("nginx.ts"))).toBe(
     "P0901 nginx is a ready policy, and nginx.ts is here; -p ./nginx.ts is the file; -p portcullis/policies/nginx.ts is the ready policy",

@@ -114,24 +114,26 @@ function reachable(name: string): PolicyFile {
 
 /**
  * The file of a named policy. A bare name that is not a file, also one of against/, means one of the package's policies.
- * If a file has that name with a suffix, the bare name is ambiguous and refused.
+ * If a source has that name with a suffix, the bare name is ambiguous and refused. A bundle (.pcl) is often the compiled
+ * ready policy of the same name; it is named with its suffix.
  *
+ * @param workingDirectory its path, to compare with that of the package; it need not lead there (`FileStore`)
  * @throws Failure that suggests the nearest file or ready policy
  */
 export function policyFile(named: string, workingDirectory: string): PolicyFile {
   const isBare = /^(?:against\/)?[A-Za-z0-9_-]+$/.test(named);
-  const path = resolve(workingDirectory, named);
   // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
-  if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return reachable(named);
+  if (existsSync(named) && !(isBare && statSync(named).isDirectory())) return reachable(named);
   if (named.startsWith(packagePrefix)) {
     const inPackage = packageFile(join("policies", join("/", named.slice(packagePrefix.length))));
     return existsSync(inPackage) ? inPlace(inPackage) : reachable(named);
   }
   if (!isBare) return reachable(named);
   const ready = packageFile(`policies/${named}.ts`);
-  const beside = [".ts", ".json", ".pcl"].map((ending) => `${named}${ending}`);
-  const file = beside.find((one) => existsSync(resolve(workingDirectory, one)));
+  const withEnding = (...endings: readonly string[]) =>
+    endings.map((ending) => `${named}${ending}`).find((one) => existsSync(one));
   if (existsSync(ready)) {
+    const file = withEnding(".ts", ".json");
     if (file === undefined || resolve(workingDirectory, file) === ready) return inPlace(ready);
     throw new Failure([
       diagnostic("P0901", `${named} is a ready policy, and ${file} is here`, {
@@ -139,6 +141,7 @@ export function policyFile(named: string, workingDirectory: string): PolicyFile 
       }),
     ]);
   }
+  const file = withEnding(".ts", ".json", ".pcl");
   if (file !== undefined) {
     throw new Failure([
       diagnostic("P0901", `no file is named ${JSON.stringify(named)}, and ${file} is here`, { help: `-p ${file}` }),

@@ -30,7 +30,7 @@ import { sha256 } from "../../linux/sha256.ts";
 
 /** A file that the compilation read. */
 export interface ReadFile {
-  /** Absolute. */
+  /** Absolute, or from the working directory, which is part of the request. */
   readonly path: string;
   /** SHA-256 of its content, in hexadecimal. */
   readonly hash: string;

@@ -1,13 +1,14 @@
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { AllowedPath } from "../../analysis/allowed-paths.ts";
-import { examinePaths, type FileTree, type Found } from "./path-examination.ts";
+import { examinePaths, examineRefused, type FileTree, type Found } from "./path-examination.ts";
 
 const user = 1000;
 type Entry = Partial<Found> & {
   readonly access?: ReturnType<FileTree["access"]>;
   /** A directory where this file system is mounted. */
   readonly mount?: ReturnType<FileTree["fileSystem"]>;
+  readonly isMountPoint?: true;
 };
 
 /** Directories that only root can write, except for those given. */
@@ -19,6 +20,7 @@ function tree(entries: Readonly<Record<string, Entry>>, as = user): FileTree {
       return entry === undefined ? undefined : { is: "directory", owner: 0, sticky: false, target: "", ...entry };
     },
     access: (path) => entries[path]?.access ?? "denied",
+    isMountPoint: (path) => entries[path]?.isMountPoint ?? false,
     fileSystem(path) {
       for (let at = path; at !== "/"; at = dirname(at)) {
         const mount = entries[at]?.mount;
@@ -164,5 +166,43 @@ describe("directories on the way to an allowed path", () => {
     expect(examinePaths([allowed("b")], tree({})).map(({ code, message }) => `${code} ${message}`)).toEqual([
       "P0609 b permits paths that lead where the command's working directory is",
     ]);
+  });
+});
+
+describe("directories on the way to a refused object", () => {
+  const refused = (path: string, ...calls: readonly string[]) => ({ path, shown: `resolved.is "${path}"`, calls });
+  const home = { "/h": {}, "/h/me": writable, "/h/me/.ssh": {} };
+
+  it("are reported if its user can rename the object, or a directory above it", () => {
+    const objects = [
+      refused("/h/me/.ssh/id", "rename"),
+      refused("/h/me/.ssh", "rename", "link"),
+      refused("/etc/a", "rename"),
+    ];
+    expect(examineRefused(objects, tree(home)).map(({ code, message, help }) => [code, message, help])).toEqual([
+      [
+        "P0610",
+        `the command's user can write /h/me, and so give another path to objects that the policy refuses: resolved.is "/h/me/.ssh/id", resolved.is "/h/me/.ssh"`,
+        "allow the wanted directories and refuse the rest, or also refuse rename and link",
+      ],
+    ]);
+  });
+
+  it("are not reported above a mount point, which cannot be renamed, unless a directory above it can", () => {
+    const files = tree({ "/h": {}, "/h/me": writable, "/h/me/volume": { isMountPoint: true } });
+    expect(examineRefused([refused("/h/me/volume", "rename")], files)).toEqual([]);
+    const above = tree({ "/h": writable, "/h/me": writable, "/h/me/volume": { isMountPoint: true } });
+    expect(examineRefused([refused("/h/me/volume", "rename")], above)).toHaveLength(1);
+    // A mount can put another object there.
+    expect(directories([allowed("/h/me/volume")], files)).toEqual(["/h/me"]);
+  });
+
+  it("knows the mount points of this machine", () => {
+    expect(examineRefused([refused("/proc", "rename"), refused("/sys/kernel", "rename")])).toEqual([]);
+  });
+
+  it("are not reported for names that only the kernel makes", () => {
+    const proc = { "/proc": { mount: "proc" }, "/proc/self": link("7"), "/proc/7": { owner: user } } as const;
+    expect(examineRefused([refused("/proc/self/exe", "rename")], tree(proc))).toEqual([]);
   });
 });

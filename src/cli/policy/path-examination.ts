@@ -1,6 +1,7 @@
 /**
  * Finds allowed paths that the command's user can make lead to another object (P0609): `run` examines every directory on
- * the way of each path. In a directory that this user can write, the next name of the path can get another object.
+ * the way of each path. In a directory that this user can write, the next name of the path can get another object. For the
+ * same reason this user can give another path to an object that the policy refuses (P0610).
  *
  * In procfs and sysfs only the kernel makes and removes names, whatever the permissions. But the links below a process's
  * directory in procfs (fd, cwd, root, exe) lead where the process decides, and `/proc/self` is another process in the
@@ -12,10 +13,13 @@
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { AllowedPath } from "../../analysis/allowed-paths.ts";
+import { enumerate } from "../../analysis/lint/view.ts";
+import type { RefusedObject } from "../../analysis/refused-objects.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { fileSystemMagic } from "../../linux/file-systems.ts";
+import { mountPoints, readProc } from "../../linux/proc.ts";
 import type { RunRequest } from "../run-request.ts";
 
 /** The examination's view of the file system. */
@@ -25,6 +29,7 @@ export interface FileTree {
   /** access(2) with W_OK, which knows ACLs and read-only file systems. */
   access(path: string): "writable" | "read-only" | "denied";
   fileSystem(path: string): "proc" | "sys" | "other";
+  isMountPoint(path: string): boolean;
   /** Effective. */
   readonly user: number;
 }
@@ -53,7 +58,8 @@ export function examined(
   { policy }: CompiledPolicy,
   { strictPaths, quiet }: Pick<RunRequest, "strictPaths" | "quiet">,
 ): Diagnostic[] {
-  return strictPaths || !quiet ? examinePaths(policy.allowedPaths) : [];
+  if (quiet && !strictPaths) return [];
+  return [...examinePaths(policy.allowedPaths), ...examineRefused(policy.refusedObjects)];
 }
 
 /** One warning for each directory, and for each path that leads to no fixed place. */
@@ -83,6 +89,26 @@ export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = s
   return found;
 }
 
+/** One warning for each directory in which a refused object, or a directory above it, can be renamed. */
+export function examineRefused(refused: readonly RefusedObject[], tree: FileTree = systemTree()): Diagnostic[] {
+  const byDirectory = new Map<string, { readonly calls: readonly string[]; readonly shown: string[] }>();
+  for (const { path, shown, calls } of refused) {
+    const change = new Walk(tree, true).change({ path, names: "one" });
+    if (change?.by !== "writing") continue;
+    const known = byDirectory.get(change.directory);
+    byDirectory.set(change.directory, {
+      calls: [...new Set([...(known?.calls ?? []), ...calls])],
+      shown: [...(known?.shown ?? []), shown],
+    });
+  }
+  return [...byDirectory].map(([directory, { calls, shown }]) => {
+    const message = `the command's user can write ${directory}, and so give another path to objects that the policy refuses: ${shown.join(", ")}`;
+    return diagnostic("P0610", message, {
+      help: `allow the wanted directories and refuse the rest, or also refuse ${enumerate(calls)}`,
+    });
+  });
+}
+
 /** A directory in which the next name of the path can get another object. */
 interface Change {
   readonly directory: string;
@@ -100,14 +126,17 @@ function explained({ directory, by }: Change): { readonly reason: string; readon
 
 class Walk {
   readonly #tree: FileTree;
+  /** A rename of a mount point fails (EBUSY; d_mountpoint() in fs/namei.c), but a mount can replace it. */
+  readonly #renamesOnly: boolean;
   #links = 0;
 
-  constructor(tree: FileTree) {
+  constructor(tree: FileTree, renamesOnly = false) {
     this.#tree = tree;
+    this.#renamesOnly = renamesOnly;
   }
 
   /** The first on the way. */
-  change({ path, names }: AllowedPath): Change | undefined {
+  change({ path, names }: Pick<AllowedPath, "path" | "names">): Change | undefined {
     const { change, end } = this.#follow("/", path);
     if (change !== undefined || names === "one" || end === undefined) return change;
     // Any name in the directory is permitted, so a new one is enough.
@@ -126,7 +155,8 @@ class Walk {
       }
       const next = join(at, name);
       const found = this.#tree.look(next);
-      if (this.#canReplace(at, found)) return { change: { directory: at, by: "writing" } };
+      if (this.#canReplace(at, found) && !(this.#renamesOnly && this.#tree.isMountPoint(next)))
+        return { change: { directory: at, by: "writing" } };
       if (this.#isLinkOfProcess(at, found)) return { change: { directory: at, by: "links of a process" } };
       if (found?.is === "link" && this.#isSelf(next)) {
         // Its target is this process. The command's processes have the same files there.
@@ -196,6 +226,7 @@ class Walk {
 
 /** As the user of this process, which the command inherits; access(2) tests the real one, and they are the same. */
 function systemTree(): FileTree {
+  let mounted: ReadonlySet<string> | undefined;
   return {
     user: process.geteuid?.() ?? 0,
     look(path) {
@@ -222,6 +253,10 @@ function systemTree(): FileTree {
       } catch {
         return "other";
       }
+    },
+    isMountPoint(path) {
+      mounted ??= mountPoints(readProc("self/mountinfo") ?? "");
+      return mounted.has(path);
     },
   };
 }

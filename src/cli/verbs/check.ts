@@ -25,7 +25,7 @@ export const check: Verb = {
     strict: { about: "Treat warnings as errors." },
     "strict-paths": {
       about:
-        "Report an error (P0609), as `run --strict-paths` does, if the policy permits something by a path and the current user can write a directory on the way to it.",
+        "Report an error (P0609, P0610), as `run --strict-paths` does, if the policy permits something by a path, or refuses an object, and the current user can write a directory on the way to it.",
     },
     quiet: { short: "q", about: "Print nothing for policies without errors and warnings." },
   },
@@ -55,11 +55,12 @@ export const check: Verb = {
 
 /** @throws Failure */
 async function refuseChangeable(program: Program): Promise<void> {
-  const [{ allowedPaths }, { examinePaths }] = await Promise.all([
+  const [{ allowedPaths }, { refusedObjects }, { examinePaths, examineRefused }] = await Promise.all([
     import("../../analysis/allowed-paths.ts"),
+    import("../../analysis/refused-objects.ts"),
     import("../policy/path-examination.ts"),
   ]);
-  const found = examinePaths(allowedPaths(program));
+  const found = [...examinePaths(allowedPaths(program)), ...examineRefused(refusedObjects(program))];
   if (found.length > 0) throw new Failure(found.map((one) => ({ ...one, severity: "error" })));
 }
 

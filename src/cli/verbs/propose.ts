@@ -2,7 +2,6 @@
 import { basename } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { nearestName } from "../../diagnostics/suggest.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type Detail, details } from "../../propose/aspects.ts";
@@ -11,6 +10,7 @@ import type { HistoryBuilder } from "../../propose/history.ts";
 import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
 import { type SituationName, situationNames } from "../../propose/situations.ts";
 import { Faults } from "../../traces/faults.ts";
+import { oneOf } from "../choices.ts";
 import { checkOutput, type OutputRules, writeOutputs } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
@@ -173,17 +173,6 @@ function requestOf(invocation: Invocation): Request {
     json: invocation.has("json"),
     quiet: invocation.has("quiet"),
   };
-}
-
-function oneOf<Name extends string>(option: string, given: string, names: readonly Name[]): Name {
-  const found = names.find((name) => name === given);
-  if (found !== undefined) return found;
-  const near = nearestName(given, names);
-  throw new Failure([
-    diagnostic("P0907", `--${option} ${given} is not one of its values`, {
-      help: near === undefined ? `write one of ${names.join(", ")}` : `write --${option} ${near}`,
-    }),
-  ]);
 }
 
 /** The warnings of the trace. */

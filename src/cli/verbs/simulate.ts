@@ -1,7 +1,7 @@
 /** `portcullis simulate`: replays a trace (src/traces) under a policy and prints the decisions. */
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import { shownVerdict } from "../../engines/simulate/decision.ts";
+import { lackingName, lackingText, shownVerdict } from "../../engines/simulate/decision.ts";
 import type { NeverEntered, SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
@@ -11,6 +11,7 @@ import { jsonMemory } from "../../traces/json-memory.ts";
 import { CallsThatGoOn, missingForReplay, type Replay, type ReplayedCall, replay } from "../../traces/replay.ts";
 import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
 import { decodeWords, printTraceCall } from "../../traces/words.ts";
+import { oneOf } from "../choices.ts";
 import type { Context } from "../context.ts";
 import { wholeNumber } from "../numbers.ts";
 import {
@@ -24,6 +25,8 @@ import {
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { readEvents, shownName, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
+
+const forms = ["interpreter", "wasm"] as const;
 
 export const simulate: Verb = {
   name: "simulate",
@@ -45,7 +48,7 @@ export const simulate: Verb = {
     compiled: {
       value: "FORM",
       about: "Evaluate with the interpreter (the reference, and the default) or with wasm (as `run` does).",
-      complete: ["interpreter", "wasm"],
+      complete: forms,
     },
     uid: { value: "N", about: "The command's effective user, if the trace lacks it." },
     gid: { value: "N", about: "The command's effective group, if the trace lacks it." },
@@ -67,7 +70,7 @@ export const simulate: Verb = {
     const [file, ...more] = words;
     if (file === undefined) throw missing("a trace", "portcullis simulate POLICY TRACE");
     noMoreWords(more);
-    const form = oneOf(invocation.text("compiled") ?? "interpreter");
+    const form = oneOf("compiled", invocation.text("compiled") ?? "interpreter", forms);
     const quiet = invocation.has("quiet");
     const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
     const { program } = await loadRequested(policyRequest(policy, invocation), context, { quiet });
@@ -138,13 +141,6 @@ function surveyed(file: string, architecture: ArchitectureName) {
   return { runs, diagnostics };
 }
 
-type Form = "interpreter" | "wasm";
-
-function oneOf(form: string): Form {
-  if (form === "interpreter" || form === "wasm") return form;
-  throw missing(`a known form instead of ${JSON.stringify(form)},`, "--compiled interpreter or wasm");
-}
-
 function isPlain(decision: SimulatedDecision): boolean {
   return decision.verdict === "allow" && decision.waits === undefined && decision.reports.length === 0;
 }
@@ -153,7 +149,8 @@ class Summary {
   readonly verdicts = new Map<string, number>();
   calls = 0;
   passes = true;
-  lacking = 0;
+  /** Calls that depend on memory, and on an object alone, that the trace lacks. */
+  readonly lacking = { memory: 0, object: 0 };
   /** Phases that no run has entered. */
   neverEntered: readonly NeverEntered[] | undefined;
 
@@ -164,7 +161,8 @@ class Summary {
 
   count(decision: SimulatedDecision): void {
     const verdict = shownVerdict(decision);
-    if (decision.lacking.length > 0) this.lacking++;
+    if (decision.lacking.some(({ lacks }) => lacks === "memory")) this.lacking.memory++;
+    else if (decision.lacking.length > 0) this.lacking.object++;
     this.calls++;
     this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
     if (decision.passes !== true) this.passes = false;
@@ -178,9 +176,13 @@ function printSummary(
 ): void {
   const counts = [...verdicts].sort(([, a], [, b]) => b - a).map(([verdict, count]) => `${count} ${verdict}`);
   context.err(`${calls} calls: ${counts.join(", ")}\n`);
-  if (lacking > 0) {
+  if (lacking.memory > 0) {
     const how = "strace -f -n -ttt -v -s 65536, without -e raw=all, records it";
-    context.err(`${lacking} of them depend on memory that the trace lacks; ${how}\n`);
+    context.err(`${lacking.memory} of them depend on memory that the trace lacks; ${how}\n`);
+  }
+  if (lacking.object > 0) {
+    const how = "no recorder records it; case files and JSON lines can give it (docs/cases.md, docs/traces.md)";
+    context.err(`${lacking.object} of them depend on the object that a path leads to (resolved); ${how}\n`);
   }
   for (const { phases, phase, at } of neverEntered) {
     const place = at === undefined ? "" : ` (${program.files[at.file]}:${at.line}:${at.column})`;
@@ -202,8 +204,7 @@ function printLine({ event, pid, decision }: ReplayedCall, program: Program, fil
   const wait =
     waits === undefined ? "" : `  waits for ${waits.room}, behind ${waits.behind.map(({ tid }) => tid).join(", ")}`;
   const call = printTraceCall(event, program);
-  const lacking =
-    decision.lacking.length === 0 ? "" : `  the trace lacks the memory behind ${decision.lacking.join(", ")}`;
+  const lacking = decision.lacking.length === 0 ? "" : `  the trace lacks ${lackingText(decision.lacking)}`;
   const line = `${file}:${event.place.line}  ${who}  ${call}  ${shownVerdict(decision)}${wait}${rule}${reason}${between}${lacking}`;
   return [line, ...reports].map((one) => `${safeText(one)}\n`).join("");
 }
@@ -229,7 +230,7 @@ function printJson({ event, pid, decision }: ReplayedCall, program: Program): st
     possible: decision.verdict === "unknown" ? possible(decision, program) : undefined,
     reason: decision.reason,
     rule: decision.rule,
-    lacking: decision.lacking.length === 0 ? undefined : decision.lacking,
+    lacking: decision.lacking.length === 0 ? undefined : decision.lacking.map(lackingName),
     waits: decision.waits && { room: decision.waits.room, behind: decision.waits.behind.map(({ tid }) => tid) },
     phases: Object.keys(decision.phases.before).length === 0 ? undefined : decision.phases.before,
     stateUncertain: decision.effectsKnown ? undefined : true,

@@ -1,6 +1,6 @@
 /** `portcullis test`: runs case files (src/traces) beside their policies and prints the differences. */
-import { statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { renderDiagnostic, type Sources } from "../../diagnostics/render.ts";
@@ -163,8 +163,7 @@ function findCases(invocation: Invocation, workingDirectory: string): readonly P
   if (words.length === 0) throw missing("a policy, a folder or a case file", "portcullis test POLICY");
   return words.flatMap((word) => {
     if (word.endsWith(".cases")) return [{ policy: policyOf(word), cases: word }];
-    if (statSync(resolve(workingDirectory, word), { throwIfNoEntry: false })?.isDirectory() === true)
-      return inFolder(word);
+    if (existsSync(word) && statSync(word).isDirectory()) return inFolder(word);
     return besides(policyFile(word, workingDirectory).name);
   });
 }
@@ -195,7 +194,7 @@ function policyOf(cases: string): string {
   for (let count = parts.length; count > 0; count--) {
     for (const extension of ["ts", "json"]) {
       const candidate = join(dirname(cases), `${parts.slice(0, count).join(".")}.${extension}`);
-      if (statSync(candidate, { throwIfNoEntry: false })?.isFile() === true) return candidate;
+      if (existsSync(candidate) && statSync(candidate).isFile()) return candidate;
     }
   }
   throw new Failure([diagnostic("P0908", `there is no policy beside ${cases}`, { help: "name it: -p POLICY" })]);

@@ -4,7 +4,9 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
-import { type CutBounds, cutTrace } from "../../traces/cut.ts";
+import { callByName } from "../../linux/calls.ts";
+import { explainUnknownCall, writeCallMeantBy } from "../../linux/unknown-call.ts";
+import { type CutBounds, TraceCut } from "../../traces/cut.ts";
 import { eventLine, startLine } from "../../traces/json.ts";
 import { endsEarly, type LineReading, traceLines } from "../../traces/lines.ts";
 import { straceHead, streamStrace } from "../../traces/strace.ts";
@@ -176,7 +178,7 @@ async function merge(files: readonly string[], invocation: Invocation, context: 
     for (const file of files) {
       const watched = new Faults(file);
       await withLines(file, invocation, context, (lines) => {
-        for (const line of cutTrace(watched.watch(lines), {})) output.add(`${line}\n`);
+        for (const line of new TraceCut({}).lines(watched.watch(lines))) output.add(`${line}\n`);
       });
       faults.push(...watched.found);
     }
@@ -191,14 +193,19 @@ async function cut(files: readonly string[], invocation: Invocation, context: Co
   const bounds = boundsOf(invocation);
   return await writing(invocation, async (output) => {
     const faults = new Faults(file!);
+    const part = new TraceCut(bounds);
     let calls = 0;
     await withLines(file!, invocation, context, (lines) => {
-      for (const line of cutTrace(faults.watch(lines), bounds)) {
+      for (const line of part.lines(faults.watch(lines))) {
         if (line.includes('"kind":"call"')) calls++;
         output.add(`${line}\n`);
       }
     });
     await printDiagnostics(faults.found, new Map(), context);
+    if (bounds.toCall !== undefined && !part.hasFoundEnd) {
+      const since = bounds.fromCall === undefined ? "" : ` from the first ${bounds.fromCall} on`;
+      throw new Failure([diagnostic("P0810", `${file} has no call ${bounds.toCall}${since} (--to-call)`)]);
+    }
     if (calls === 0) throw new Failure([diagnostic("P0810", `no call of ${file} is in this part`)]);
     return faults.found.length === 0 ? 0 : 1;
   });
@@ -209,14 +216,25 @@ function boundsOf(invocation: Invocation): CutBounds {
     const milliseconds = duration(invocation, option);
     return milliseconds === undefined ? undefined : milliseconds * 1e6;
   };
-  const run = wholeNumber(invocation, "run", 1e6);
+  const run = wholeNumber(invocation, "run", 1e6, 1);
   return {
     from: nanoseconds("from"),
     to: nanoseconds("to"),
-    fromCall: invocation.text("from-call"),
-    toCall: invocation.text("to-call"),
+    fromCall: callNamed(invocation.text("from-call")),
+    toCall: callNamed(invocation.text("to-call")),
     runs: run === undefined ? undefined : new Set([run]),
   };
+}
+
+/**
+ * The name of a call of any architecture: the trace need not be of this machine.
+ *
+ * @throws Failure
+ */
+function callNamed(given: string | undefined): string | undefined {
+  if (given === undefined || callByName(given) !== undefined) return given;
+  const { message } = explainUnknownCall(given);
+  throw new Failure([diagnostic("P0101", message, { help: writeCallMeantBy(given) })]);
 }
 
 /** Bytes of a block before compression. */

@@ -28,10 +28,14 @@ export const tsconfig: Verb = {
   },
 };
 
-/** The name of policy.json for a tsconfig.json in this folder. */
-function settingsFor(folder: string): string {
+/**
+ * The name of policy.json for a tsconfig.json in this folder.
+ *
+ * @param here the working directory. The kernel gives its path without links; to follow it again can fail, if a folder
+ *   above it may not be searched, or its name is not UTF-8.
+ */
+function settingsFor(here: string): string {
   const root = realpathSync(packageRoot());
-  const here = realpathSync(folder);
   for (let above = here; ; above = dirname(above)) {
     const installed = join(above, "node_modules/portcullis/policy.json");
     if (existsSync(installed)) {

@@ -1,5 +1,6 @@
 /** `portcullis why`: prints the verdicts that one call can get, and the lines that give them. */
 import { jsonText } from "../../diagnostics/width.ts";
+import { lackingName } from "../../engines/simulate/decision.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import {
   architectureOption,
@@ -18,7 +19,7 @@ export const why: Verb = {
   summary: "Say whether a call would pass, and by which line",
   synopsis: ["why [OPTIONS] POLICY CALL", "why [OPTIONS] -p POLICY CALL"],
   about: [
-    'Prints the verdict of the policy on one call. Write the call as strace prints it; absent arguments are 0. If the policy asks about the memory behind a pointer, write that memory: "/etc/hosts", ["git", "log"], 10.0.0.1:443, unix:/run/agent, {flags=O_RDONLY}; the output names the policy\'s patterns that match. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).',
+    'Prints the verdict of the policy on one call. Write the call as strace prints it, or paste its line, with the process and the result; absent arguments are 0. If the policy asks about the memory behind a pointer, write that memory: "/etc/hosts", ["git", "log"], 10.0.0.1:443, unix:/run/agent, {flags=O_RDONLY}; the output names the policy\'s patterns that match. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).',
     "If the verdict depends on state, all verdicts are printed with their lines and the state that they depend on, and the verdict for the first call of the command's first process.",
   ],
   options: {
@@ -57,7 +58,9 @@ export const why: Verb = {
     const isJson = invocation.has("json");
     const profile = await compilerOf(describedEngine(invocation));
     const found = answer(isJson ? program : withSafeTexts(program), reading.call, profile);
-    context.out(isJson ? `${jsonText({ v: 1, ...found })}\n` : printAnswer(found));
+    context.out(
+      isJson ? `${jsonText({ v: 1, ...found, lacking: found.lacking.map(lackingName) })}\n` : printAnswer(found),
+    );
     return found.passes === true ? 0 : 1;
   },
 };

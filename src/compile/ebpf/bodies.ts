@@ -54,7 +54,7 @@ export function emitLowered(target: EbpfTarget, { statements, builder }: Lowered
       target,
       "a rule's conditions",
       `they need ${stack} bytes of stack, where ${stackLimit} are available`,
-      statements[0]?.at,
+      { change: "test fewer values in it", at: statements[0]?.at },
     );
 }
 

@@ -118,10 +118,11 @@ function goTo({ instructions }: Emitted, index: number, target: number): void {
 function checkSize(target: EbpfTarget, { instructions }: Emitted): void {
   const size = slotPositions(instructions).at(-1)!;
   const most = target.mostInstructions;
+  const refuse = (limit: string, change: string) =>
+    new TargetError(target, "the policy", `it takes ${size} instructions, and ${limit}`, { change });
   if (most !== undefined && size > most)
-    throw new TargetError(target, "the policy", `it takes ${size} instructions, and this target has room for ${most}`);
-  if (size > longestJump)
-    throw new TargetError(target, "the policy", `it takes ${size} instructions, and a jump reaches ${longestJump}`);
+    throw refuse(`this target has room for ${most}`, "with CAP_BPF the target seccomp has room for it");
+  if (size > longestJump) throw refuse(`a jump reaches ${longestJump}`, "make the policy smaller");
 }
 
 function appendEpilogue({ epilogue }: EbpfTarget, into: Emitted): Part[] {

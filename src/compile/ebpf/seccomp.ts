@@ -60,7 +60,8 @@ function refuseCountedClone3(program: Program, target: EbpfTarget): void {
   const observed = program.observations.find(({ shape }) => isStructure(shape, "clone_args"));
   if (observed === undefined || !countsAlive(program)) return;
   const reason = "a thread that clone3 makes would count as a process";
-  throw new TargetError(target, `\`tree.alive()\` beside \`${observed.name}\``, reason, observed.at);
+  const change = "deny clone3 with ENOSYS, and C libraries use clone";
+  throw new TargetError(target, `\`tree.alive()\` beside \`${observed.name}\``, reason, { change, at: observed.at });
 }
 
 function provable({ admission, architecture }: Program, { instructions }: EbpfProgram): number[] {
@@ -72,18 +73,16 @@ function provable({ admission, architecture }: Program, { instructions }: EbpfPr
 }
 
 /** A construct that a target cannot express, as a diagnostic. */
-export function cannotExpress(program: Program, { target, what, reason, at }: TargetError): Diagnostic {
+export function cannotExpress(program: Program, { target, what, reason, change, at }: TargetError): Diagnostic {
   const span =
     at === undefined
       ? undefined
       : { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
+  // The target trial is for tests, and another engine is no way out.
+  const engine = target === "trial" ? undefined : "run the policy under --engine notify";
+  const help = [change, engine].filter((way) => way !== undefined).join("; or ");
   return diagnostic("P0606", `the target ${target} cannot express ${what}: ${reason}`, {
     span,
-    help: waysOut[target],
+    help: help === "" ? undefined : help,
   });
 }
-
-const waysOut: { readonly [target: EbpfTarget["name"]]: string } = {
-  unprivileged: "with CAP_BPF the target seccomp has room for it; or run the policy under --engine notify",
-  seccomp: "make the policy smaller, or run it under --engine notify",
-};

@@ -2,6 +2,7 @@
 
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
+import { refusedObjects } from "../../analysis/refused-objects.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
@@ -63,6 +64,7 @@ export function compileForNotify(
     step: compileWasm(program),
     memory: { observations: program.observations, words: program.words, automata: automataOf(program) },
     allowedPaths: allowedPaths(program),
+    refusedObjects: refusedObjects(program),
     readOnlyProc: program.readOnlyProc && mode !== "audit",
     rooms: program.rooms,
     hinderedOwnCalls:

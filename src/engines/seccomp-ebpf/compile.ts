@@ -52,6 +52,8 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
     eventsSize,
     description: describePolicy(program),
     allowedPaths: allowedPaths(program),
+    // This engine has no objects (P0606).
+    refusedObjects: [],
     readOnlyProc: program.readOnlyProc,
     state: describeState(program),
     mappedTables: mappedTables(program),

@@ -4,6 +4,7 @@ import { type AdmissionOutcome, refusalReason } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
 import { explainedVerdict, passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
+import type { LackingMemory } from "./given-memory.ts";
 import type { SimulatedDecision } from "./model.ts";
 
 type Ruling = Pick<
@@ -19,6 +20,22 @@ export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" 
 /** "fails EFAULT": the copy of memory fails, so there is no judgement. */
 export function failureText(errno: number): string {
   return `fails ${errnoName(errno) ?? errno}`;
+}
+
+/** "the memory behind how and the object that path leads to (resolved)". `shown` prints names. */
+export function lackingText(lacking: readonly LackingMemory[], shown = (name: string): string => name): string {
+  const of = (what: LackingMemory["lacks"]) =>
+    lacking.filter(({ lacks }) => lacks === what).map(({ argument }) => shown(argument));
+  const [memory, objects] = [of("memory"), of("object")];
+  return [
+    ...(memory.length === 0 ? [] : [`the memory behind ${memory.join(" and ")}`]),
+    ...objects.map((name) => `the object that ${name} leads to (${shown("resolved")})`),
+  ].join(" and ");
+}
+
+/** As a policy names it: "path", "path.resolved". */
+export function lackingName({ argument, lacks }: LackingMemory): string {
+  return lacks === "object" ? `${argument}.resolved` : argument;
 }
 
 /** The policy's ruling from the possible verdicts, of which there is at least one. */

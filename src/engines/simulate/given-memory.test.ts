@@ -131,13 +131,13 @@ describe("a string whose beginning is known", () => {
     ["/srv", 0b0000n, 0b0111n],
     ["", 0b0000n, 0b1111n],
   ])("%s...", (text, word, unknown) => {
-    expect(ask(cut(text))).toEqual({ word, unknown, lacking: ["it"] });
+    expect(ask(cut(text))).toEqual({ word, unknown, lacking: [{ argument: "it", lacks: "memory" }] });
   });
 
   test("is known if it is complete, or behind a null pointer", () => {
     expect(ask({ is: "text", ...whole("/srv/a") })).toEqual({ word: 0b0011n, unknown: 0n, lacking: [] });
     expect(ask(undefined, 0n)).toEqual({ word: 0n, unknown: 0n, lacking: [] });
-    expect(ask(undefined)).toEqual({ word: 0n, unknown: 0b1111n, lacking: ["it"] });
+    expect(ask(undefined)).toEqual({ word: 0n, unknown: 0b1111n, lacking: [{ argument: "it", lacks: "memory" }] });
   });
 });
 
@@ -159,7 +159,9 @@ describe("the object of a path", () => {
     expect(ask(text("/srv"))).toMatchObject({ word: 0b111n, unknown: 0n });
     expect(ask(text("/srv/www/a"))).toMatchObject({ word: 0b110n, unknown: 0n });
     expect(ask(text("/srv2"))).toMatchObject({ word: 0b100n, unknown: 0n });
-    expect(ask(text())).toEqual({ word: 0n, unknown: 0b111n, lacking: ["it"] });
+    expect(ask(text())).toEqual({ word: 0n, unknown: 0b111n, lacking: [{ argument: "it", lacks: "object" }] });
+    expect(ask({ ...text(), isCut: true } as GivenMemory).lacking).toEqual([{ argument: "it", lacks: "memory" }]);
+    expect(ask(undefined).lacking).toEqual([{ argument: "it", lacks: "memory" }]);
   });
 });
 

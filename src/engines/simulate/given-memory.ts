@@ -46,13 +46,20 @@ export type GivenMemory =
 /** Memory by the policy's name of the argument. */
 export type GivenMemories = ReadonlyMap<string, GivenMemory>;
 
+/** What is not known of an argument, and the policy asks about. */
+export interface LackingMemory {
+  readonly argument: string;
+  /** The object that the path or address leads to, which the memory does not show; or the memory itself, at least a part. */
+  readonly lacks: "object" | "memory";
+}
+
 export type SimulatedWords =
   | {
       readonly words: readonly bigint[];
       /** Masks: 1 for each unknown bit, which is 0 in the word. */
       readonly unknown: readonly bigint[];
-      /** Arguments whose memory the policy reads and that is not known. */
-      readonly lacking: readonly string[];
+      /** What the policy reads and is not known. */
+      readonly lacking: readonly LackingMemory[];
     }
   | { readonly errno: number; readonly argument: string };
 
@@ -84,19 +91,19 @@ export class SimulatedMemory {
     }
     const words = [...observed.words];
     const unknown = this.#zeros.slice();
-    const lacking: string[] = [];
+    const lacking: LackingMemory[] = [];
     for (const [place, { index, observation }] of observations.entries()) {
       const copy = copies[place]!;
       if (isWhole(copy)) continue;
-      let lacks = false;
+      let lacks: LackingMemory["lacks"] | undefined;
       this.#program.words.forEach((word, at) => {
         if (word.observation !== index) return;
         const found = this.#possible(index, word, copy, words[at]!);
         words[at] = found.value;
         unknown[at] = found.unknown;
-        lacks ||= found.unknown !== 0n;
+        if (found.unknown !== 0n && lacks !== "memory") lacks = isObjectAlone(word, copy) ? "object" : "memory";
       });
-      if (lacks) lacking.push(observation.name);
+      if (lacks !== undefined) lacking.push({ argument: observation.name, lacks });
     }
     return { words, unknown, lacking };
   }
@@ -249,6 +256,11 @@ function textOf(
 /** Only a Unix socket with a path leads to an object. */
 function leadsNowhere(copy: GivenMemory): boolean {
   return copy.is === "address" && readSocketAddress(copy.bytes).kind !== "unix";
+}
+
+/** The path or address is known as a whole. */
+function isObjectAlone({ reads }: ObservedWord, copy: GivenMemory): boolean {
+  return reads.is === "resolved" && (copy.is === "address" || (copy.is === "text" && !copy.isCut));
 }
 
 function anyResolved(copy: GivenMemory, word: ObservedWord, whole: bigint): Bits {

@@ -3,7 +3,7 @@
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import type { GivenMemories } from "./given-memory.ts";
+import type { GivenMemories, LackingMemory } from "./given-memory.ts";
 
 export interface SimulatedCall {
   readonly number: number;
@@ -93,10 +93,9 @@ export interface SimulatedDecision {
   readonly rule: string | undefined;
   readonly at: Location | undefined;
   /**
-   * Arguments with unknown memory that may decide about the verdict, state or reports. Unknown memory is assumed to be
-   * readable.
+   * What is not known and may decide about the verdict, state or reports. Unknown memory is assumed to be readable.
    */
-  readonly lacking: readonly string[];
+  readonly lacking: readonly LackingMemory[];
   /** The possible verdicts, as indexes into `Program.verdicts`: one, more with unknown bits, none without a judgement. */
   readonly possible: readonly number[];
   /** The sides of rooms that the call takes if it passes; with unknown effects, those that it certainly takes. */

@@ -3,6 +3,7 @@ import type { MemberExpression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Input } from "../../ir/inputs.ts";
 import type { BooleanExpression, IntegerExpression } from "../../ir/program.ts";
+import { architectureNames } from "../../linux/architecture.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
 import { type Pointee, pointeeOf } from "../../linux/pointees.ts";
@@ -38,9 +39,9 @@ export function callMember(c: Compilation, call: CallValue, name: string, node: 
         of: "call",
       };
     case "args":
-      return { is: "arguments", names: c.typedNames(call) };
+      return { is: "arguments", names: c.typedNames(call), reference: call.reference };
     case "architecture":
-      return { ...text(c.names.architecture), options: [c.names.architecture], variable: true };
+      return { ...text(c.names.architecture), variable: true, typed: architectureNames };
     case "number":
       return integer(ir.input("number"), widthRange(32, false), "`number` is the call's number");
     case "instructionPointer":
@@ -114,7 +115,7 @@ export function argumentOf(
   node: SourceRange,
   wraps = false,
 ): Value {
-  const known = c.knownArguments(value.names);
+  const known = c.knownArguments(value);
   let argument = known.get(name);
   if (argument === undefined) {
     argument = newArgument(c, value, name, node);
@@ -168,7 +169,8 @@ function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: 
   }
   // Also where no call can come (this architecture has none of them), which the policy may ask about all the same.
   const pointee = pointeeOf(calls[0]!.name, name);
-  return makeArgument(c, { name, parameter: first, pointee, node }, possibleOf(c, calls), passings);
+  const asked = { name, parameter: first, pointee, node, reference: value.reference };
+  return makeArgument(c, asked, possibleOf(c, calls), passings);
 }
 
 function parameterOf(call: CallDescription, name: string): CallParameter {
@@ -211,11 +213,12 @@ function makeArgument(
     readonly parameter: CallParameter;
     readonly pointee: Pointee | undefined;
     readonly node: SourceRange;
+    readonly reference: number;
   },
   calls: readonly CallDescription[],
   passings: readonly Passing[],
 ): Value {
-  const { name, parameter, pointee, node } = asked;
+  const { name, parameter, pointee, node, reference } = asked;
   const { kind } = parameter;
   // Calls can disagree on the sign. The pattern is right even so, and `ofOneType` checks the uses of the value.
   const value = () =>
@@ -233,7 +236,7 @@ function makeArgument(
         ["isNull", boolean(ir.compare("equal", address, ir.constant(0n)))],
         ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
       ]);
-      if (pointee !== undefined) return observed(c, { name, calls, pointee, node, pointer });
+      if (pointee !== undefined) return observed(c, { name, calls, pointee, node, pointer, reference });
       return object("Pointer", pointer, `\`${name}\``);
     }
     case "flags":

@@ -6,7 +6,7 @@ import type { Range as SourceRange } from "../source/file.ts";
 import { conform } from "../values/conform.ts";
 import { resolveType } from "../values/declared-types.ts";
 import type { Variable } from "../values/scope.ts";
-import { describe, integerConstant, unknown, type Value } from "../values/values.ts";
+import { describe, integerConstant, unknown, type Value, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { reportEarlyUse } from "./announcements.ts";
 import { arithmetic, arithmeticOperators } from "./integers.ts";
@@ -107,7 +107,7 @@ export function reportModuleVariable(c: Compilation, variable: Variable<Value>):
 }
 
 function assign(c: Compilation, variable: Variable<Value>, value: Value, node: SourceRange): Value {
-  let assigned = stable(c, value);
+  let assigned = widened(stable(c, value));
   if (variable.type !== undefined) {
     assigned = conform(c, assigned, resolveType(c, variable.type), node, `\`${variable.name}\``);
   } else {

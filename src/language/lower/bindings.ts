@@ -4,8 +4,9 @@ import type { BindingPattern, Node, TSTypeAnnotation } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
 import { conform } from "../values/conform.ts";
 import { resolveType, type Type } from "../values/declared-types.ts";
+import { namesFact } from "../values/facts.ts";
 import type { TypeSource, Variable } from "../values/scope.ts";
-import { describe, unknown, type Value } from "../values/values.ts";
+import { describe, unknown, type Value, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { memberOf } from "./members.ts";
 import { stable } from "./stable.ts";
@@ -27,7 +28,10 @@ export function bind(
         value === undefined || type === undefined
           ? value
           : conform(c, value, resolveType(c, type), node, `\`${pattern.name}\``);
-      declare(c, pattern.name, pattern, kind, checked, type);
+      const own = checked === undefined || kind === "parameter" ? checked : referredAnew(c, checked);
+      // tsc widens the type of a variable that can change, and a declared type replaces it.
+      const bound = own === undefined || (kind === "const" && type === undefined) ? own : widened(own);
+      declare(c, pattern.name, pattern, kind, bound, type);
       return;
     }
     case "ObjectPattern":
@@ -54,6 +58,15 @@ export function bind(
       // A parameter's default. In a destructuring pattern every member is present, so a default never applies.
       bind(c, pattern.left, value ?? c.walker.evaluate(pattern.right), kind, pattern.right);
   }
+}
+
+/** An address or a header under a name of its own: as in tsc, later tests of the original narrow only the original. */
+function referredAnew(c: Compilation, value: Value): Value {
+  if (value.is !== "object" || value.references === undefined) return value;
+  const reference = ++c.references;
+  const known = c.flow.facts.names.get(value.references[0]!);
+  if (known !== undefined) c.assume(namesFact([reference], known));
+  return { ...value, references: [reference] };
 }
 
 function elementOf(c: Compilation, value: Value | undefined, index: number, node: SourceRange): Value {

@@ -3,16 +3,17 @@
  * follows.
  */
 
-import { namesInstead } from "../../diagnostics/suggest.ts";
+import { namesInstead, nearestName } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
+import { architectureByAlias, architectureNames } from "../../linux/architecture.ts";
 import { callFamilies } from "../../linux/families.ts";
 import { isCreatingCall } from "../../linux/process-calls.ts";
 import { comparisonOf } from "../mistakes/operands.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { reportUnknownCall } from "../values/declared-types.ts";
-import { both, event, type Facts, integerKey, noFacts, orderKey, rangeFact } from "../values/facts.ts";
+import { both, event, type Facts, integerKey, namesFact, noFacts, orderKey, rangeFact } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
 import * as ranges from "../values/ranges.ts";
 import { printRange, type Range } from "../values/ranges.ts";
@@ -263,6 +264,12 @@ function compareStrings(
   const rightConstant = constantString(right);
   const variable = left.variable || right.variable ? { variable: true as const } : {};
   if (leftConstant !== undefined && rightConstant !== undefined) {
+    if (left.typed !== undefined && right.typed?.some((one) => left.typed!.includes(one)) === false) {
+      // The shorter type is that of a string as written.
+      return right.typed.length > left.typed.length
+        ? neverEqual(c, right.typed, leftConstant, nodes[0])
+        : neverEqual(c, left.typed, rightConstant, nodes[1]);
+    }
     return { ...booleanConstant(leftConstant === rightConstant), ...variable };
   }
   if (rightConstant !== undefined) return compareWithString(c, left, rightConstant, node, nodes[1]);
@@ -272,7 +279,17 @@ function compareStrings(
   }
   const common = left.options.filter((option) => right.options.includes(option));
   const same = common.map((option) => ir.all([testOption(left, option), testOption(right, option)]));
-  return boolean(ir.any(same));
+  return boolean(ir.any(same), both(optionsFact(left, common), optionsFact(right, common)));
+}
+
+/** The fact that the kind of an address is one of these options; no facts for another string. */
+function optionsFact({ narrows, options }: StringValue, possible: readonly string[]): Facts {
+  if (narrows === undefined) return noFacts;
+  const bits = possible.map((option) => 1n << BigInt(options.indexOf(option)));
+  return namesFact(
+    narrows,
+    bits.reduce((all, bit) => all | bit, 0n),
+  );
 }
 
 function testOption(text: StringValue, option: string): BooleanExpression {
@@ -299,15 +316,23 @@ function compareWithString(
         namesInstead(wanted, text.options),
       );
     }
-    return c.error(
-      "P0204",
-      wantedNode,
-      `never true: this is ${text.options.slice(0, 6).map(quote).join(" or ")}, and never ${quote(wanted)}`,
-      undefined,
-    );
+    return neverEqual(c, text.options, wanted, wantedNode);
   }
-  const test = testOption(text, wanted);
-  return text.variable ? { ...boolean(test), variable: true } : boolean(test);
+  const others = text.options.filter((option) => option !== wanted);
+  const outcome = boolean(testOption(text, wanted), optionsFact(text, [wanted]), optionsFact(text, others));
+  return text.variable ? { ...outcome, variable: true } : outcome;
+}
+
+/** Reports a string that is none of the possible ones. */
+function neverEqual(c: Compilation, possible: readonly string[], wanted: string, node: SourceRange): Value {
+  const alias = possible === architectureNames ? architectureByAlias(wanted) : undefined;
+  const meant = alias ?? (possible.length > 1 ? nearestName(wanted, possible) : undefined);
+  return c.error(
+    "P0204",
+    node,
+    `never true: this is ${possible.slice(0, 6).map(quote).join(" or ")}, and never ${quote(wanted)}`,
+    meant === undefined ? undefined : `did you mean ${quote(meant)}?`,
+  );
 }
 
 function compareName(

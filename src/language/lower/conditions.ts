@@ -19,6 +19,7 @@ import {
   type UnknownValue,
   type Value,
   verdict,
+  widened,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Branch, PathEnd } from "../walk/flow.ts";
@@ -235,8 +236,9 @@ export function conditional(c: Compilation, node: ConditionalExpression): Value 
     c,
     test,
     node,
-    () => c.walker.evaluate(node.consequent),
-    () => c.walker.evaluate(node.alternate),
+    // A type of both: each outcome's own strings are not all that the result can be.
+    () => widened(c.walker.evaluate(node.consequent)),
+    () => widened(c.walker.evaluate(node.alternate)),
   );
 }
 

@@ -22,6 +22,7 @@ import {
   text,
   unknown,
   type Value,
+  widened,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { assignment, update } from "./assignments.ts";
@@ -114,7 +115,6 @@ const missing: Readonly<Record<string, readonly [string, string]>> = {
   YieldExpression: ["the language has no generators", "return a value"],
   ImportExpression: ["imports stand at the top of a module", 'import { name } from "./module.ts"'],
   MetaProperty: ["a policy has no import.meta", "a parameter: parameter.path(…)"],
-  RegExpLiteral: ["the language has no regular expressions", "compare strings with `===`"],
 };
 
 function notInLanguage(c: Compilation, node: Node): Value {
@@ -136,7 +136,7 @@ function literal(c: Compilation, node: Node & { readonly type: "Literal" }): Val
     case "boolean":
       return booleanConstant(value);
     case "string":
-      return text(value);
+      return { ...text(value), typed: [value] };
     case "number":
       return c.error(
         "P0201",
@@ -150,7 +150,12 @@ function literal(c: Compilation, node: Node & { readonly type: "Literal" }): Val
   if (value === null && "raw" in node && node.raw === "null") {
     return c.error("P0309", node, "the language has no null", "give a default value");
   }
-  return c.error("P0309", node, "the language has no regular expressions", "compare strings with `===`");
+  return c.error(
+    "P0309",
+    node,
+    "the language has no regular expressions",
+    'write a glob for a text: `.matches("/etc/**")`; compare names with `===`',
+  );
 }
 
 function template(c: Compilation, node: TemplateLiteral): Value {
@@ -188,7 +193,7 @@ function list(c: Compilation, node: ArrayExpression): Value {
       else if (spread.is !== "unknown") c.error("P0207", element.argument, `${describe(spread)} cannot be spread`);
       else return unknown;
     } else {
-      const value = stable(c, evaluate(c, element));
+      const value = widened(stable(c, evaluate(c, element)));
       if (value.is === "unknown") return unknown;
       elements.push(value);
     }
@@ -228,7 +233,7 @@ function objectLiteral(c: Compilation, node: ObjectExpression): Value {
       c.error("P0109", property.key, `\`${name}\` is listed twice in this object`, "leave one out");
     }
     written.add(name);
-    members.set(name, stable(c, evaluate(c, property.value)));
+    members.set(name, widened(stable(c, evaluate(c, property.value))));
   }
   return object("", members);
 }

@@ -2,9 +2,17 @@
 
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
-import { conform, printType } from "../values/conform.ts";
+import { asDeclared, conform, printType } from "../values/conform.ts";
 import { LexicalScope } from "../values/scope.ts";
-import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type Value } from "../values/values.ts";
+import {
+  type BuiltinCall,
+  describe,
+  type FunctionValue,
+  nothing,
+  unknown,
+  type Value,
+  widened,
+} from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";
 import type { ApplyOptions, PlacedValue } from "../walk/walker.ts";
@@ -157,7 +165,9 @@ export function apply(
     c.declares = undefined;
     const declared = resultType(c, fn.node.returnType);
     const check = (value: Value, at: SourceRange): Value =>
-      declared === undefined ? value : conform(c, value, declared, at, `the result of ${name}`);
+      declared === undefined
+        ? widened(value)
+        : asDeclared(c, conform(c, value, declared, at, `the result of ${name}`), declared);
     const expects = declared === undefined ? undefined : printType(declared);
     if (fn.node.body?.type !== "BlockStatement") {
       if (tail !== undefined) {
@@ -249,7 +259,7 @@ function bindParameters(
       c.file = file;
       const checked = conform(c, value, type, given!.node, `parameter \`${target.name}\``);
       c.file = fn.file;
-      bind(c, { ...target, typeAnnotation: null }, checked, "parameter", target);
+      bind(c, { ...target, typeAnnotation: null }, asDeclared(c, checked, type), "parameter", target);
     } else bind(c, target, value, "parameter", target);
     c.scope = scope;
     c.file = file;

@@ -35,7 +35,9 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
   const [given, ...rest] = call.values() ?? [];
   if (given === undefined) return unknown;
   if (rest.length > 0) return c.error("P0212", rest[0]!.node, "`.includes` takes one value");
-  const { value, node } = given;
+  const { node } = given;
+  // As in tsc, the kind of an address is not narrowed by a list.
+  const value = given.value.is === "string" ? { ...given.value, narrows: [] } : given.value;
   const integers = list.elements.map(constantInteger);
   // Other settings of a parameter may decide otherwise.
   const ofParameter = list.elements.some((one) => one.is === "integer" && one.variable);

@@ -2,6 +2,7 @@
 import type { MemberExpression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { argumentOf, callMember, explainIndexedArgument } from "../library/call.ts";
+import { lacksMember, referringMember } from "../library/observed/addresses.ts";
 import { callSetMember } from "../library/sets.ts";
 import { meantMember } from "../mistakes/members.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -21,6 +22,10 @@ export function member(c: Compilation, node: MemberExpression, wraps = false): V
     const explained = explainIndexedArgument(c, value, node);
     if (explained !== undefined) return explained;
   }
+  if (value.is === "object" && value.type === "ArgumentList") {
+    const explained = explainIndexedList(c, node);
+    if (explained !== undefined) return explained;
+  }
   const key = c.walker.evaluate(node.property);
   const name = constantString(key);
   if (name !== undefined && value.is === "object") return memberOf(c, value, name, node.property);
@@ -29,7 +34,26 @@ export function member(c: Compilation, node: MemberExpression, wraps = false): V
     "P0309",
     node,
     `${describe(value)} cannot be indexed`,
-    value.is === "list" ? "for (const one of list), or const [first, second] = list" : undefined,
+    value.is === "list"
+      ? "for (const one of list), or const [first, second] = list"
+      : value.is === "object" && value.type === "ArgumentList"
+        ? 'an entry at a constant index: `.at(0n).is("…")`; any entry: `.includes("…")`'
+        : undefined,
+  );
+}
+
+/** Reports `argv[0]`: an entry is a text, and is read by a method. Undefined if the index is not a literal integer. */
+function explainIndexedList(c: Compilation, node: MemberExpression): Value | undefined {
+  const { property } = node;
+  if (property.type !== "Literal") return undefined;
+  const { value: index } = property;
+  if (typeof index !== "bigint" && !(typeof index === "number" && Number.isSafeInteger(index))) return undefined;
+  const source = c.file.text.slice(node.object.start, node.object.end);
+  return c.error(
+    "P0309",
+    node,
+    "an ArgumentList cannot be indexed",
+    `write \`${source.length <= 60 ? source : "argv"}.at(${index}n).is("…")\``,
   );
 }
 
@@ -52,7 +76,10 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
       return argumentOf(c, value, name, node, wraps);
     case "object": {
       const found = value.members.get(name);
-      if (found !== undefined) return typeof found === "function" ? found() : found;
+      if (found !== undefined) {
+        if (lacksMember(c, value, name, node)) return unknown;
+        return referringMember(value, name, typeof found === "function" ? found() : found);
+      }
       if (value.type === "Pointer" && unreadable.has(name)) {
         return c.error(
           "P0601",

@@ -51,7 +51,8 @@ export class SourceFile {
     let lineEnd = starts[low + 1] === undefined ? this.text.length : starts[low + 1]! - 1;
     if (lineEnd > start && this.text.charCodeAt(lineEnd - 1) === 0x0d) lineEnd--;
     const length = Math.max(1, Math.min(end, lineEnd) - start);
-    return { file: this.index, line: low + 1, column: start - lineStart + 1, length };
+    const place = { file: this.index, line: low + 1, column: start - lineStart + 1, length };
+    return end > lineEnd && lineEnd > start ? { ...place, further: end - lineEnd } : place;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Range as SourceRange } from "../source/file.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Type } from "./declared-types.ts";
 import { printRange, widthRange } from "./ranges.ts";
-import { boolean, describe, integer, object, unknown, type Value, verdict } from "./values.ts";
+import { boolean, describe, integer, object, unknown, type Value, verdict, widened } from "./values.ts";
 
 /** The value narrowed to the type; reports a value of another type. */
 export function conform(c: Compilation, value: Value, type: Type, node: SourceRange, what: string): Value {
@@ -23,6 +23,16 @@ export function conform(c: Compilation, value: Value, type: Type, node: SourceRa
   const problem = mismatch(c, value, type);
   if (problem === undefined) return value;
   return c.error("P0207", node, `${what} must be ${printType(type)}, not ${problem}`);
+}
+
+/**
+ * A parameter or a result as its declared type shows it. A `SocketAddress` is of any kind there, as in tsc: what the
+ * caller knows about the kind holds for the caller.
+ */
+export function asDeclared(c: Compilation, value: Value, type: Type): Value {
+  return value.is === "object" && value.references !== undefined && type.is === "object"
+    ? { ...value, references: [++c.references, ...value.references] }
+    : widened(value);
 }
 
 /** A description of the value if it is not of the type. */

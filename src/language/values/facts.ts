@@ -8,7 +8,10 @@ import { fits, intersect, join, type Range } from "./ranges.ts";
 
 export interface Facts {
   readonly ranges: ReadonlyMap<string, Range>;
-  /** Possible calls as bits: by reference (a variable that holds the call), and for the event itself under `event`. */
+  /**
+   * Possible calls as bits: by reference (a variable that holds the call), and for the event itself under `event`. By the
+   * reference of an address: its possible kinds as bits.
+   */
   readonly names: ReadonlyMap<number, bigint>;
   /** `orderKey(a, b)`: a ≤ b. */
   readonly orders: ReadonlySet<string>;
@@ -25,6 +28,11 @@ export const noFacts: Facts = { ranges: new Map(), names: new Map(), orders: new
 export function rangeFactOf(value: Parameters<typeof integerKey>[0], range: Range): Facts {
   const key = value.expression.kind === "constant" ? "" : integerKey(value);
   return key === "" ? noFacts : rangeFact(key, range);
+}
+
+/** The fact that each of these references has one of the possibilities. */
+export function namesFact(references: readonly number[], possible: bigint): Facts {
+  return { ...noFacts, names: new Map(references.map((reference) => [reference, possible])) };
 }
 
 export function rangeFact(key: string, range: Range): Facts {

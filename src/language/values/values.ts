@@ -65,7 +65,11 @@ export interface StringValue {
   readonly reference?: number;
   /** For a call's name: the options as bits. */
   readonly names?: bigint;
-  readonly of?: "call" | "phase" | "architecture";
+  /** For the kind of an address: the references that a comparison narrows, to the options as bits. */
+  readonly narrows?: readonly number[];
+  readonly of?: "call" | "phase";
+  /** The strings of its type as tsc knows it: none other can equal it. Undefined for a `string`. */
+  readonly typed?: readonly string[];
   readonly variable?: true;
 }
 
@@ -85,6 +89,8 @@ export interface CallValue {
 export interface ArgumentsValue {
   readonly is: "arguments";
   readonly names: bigint;
+  /** Of the variable that holds the call. */
+  readonly reference: number;
 }
 
 export interface CallSetValue {
@@ -107,6 +113,11 @@ export interface ObjectValue {
   readonly members: ReadonlyMap<string, Value | (() => Value)>;
   /** The argument in messages: "`path`". */
   readonly described?: string;
+  /**
+   * For an address, and for the header that holds one: the references to it. The first one's kinds decide which members
+   * it has; a test of the kind narrows them all. The others are those of the callers from which it came.
+   */
+  readonly references?: readonly number[];
 }
 
 export interface FunctionValue {
@@ -197,6 +208,13 @@ export function booleanConstant(value: boolean): BooleanValue {
 
 export function text(value: string): StringValue {
   return { is: "string", options: [value], codes: [0n], subject: ir.constant(0n) };
+}
+
+/** The value where tsc widens its type, or where a declared type hides it. */
+export function widened(value: Value): Value {
+  if (value.is !== "string" || value.typed === undefined) return value;
+  const { typed: _, ...rest } = value;
+  return rest;
 }
 
 export function verdict(expression: VerdictExpression): VerdictValue {

@@ -28,7 +28,7 @@ import {
 } from "../values/facts.ts";
 import { intersect, type Range } from "../values/ranges.ts";
 import type { LexicalScope, Variable } from "../values/scope.ts";
-import { type FunctionValue, type IntegerValue, unknown, type Value } from "../values/values.ts";
+import { type ArgumentsValue, type FunctionValue, type IntegerValue, unknown, type Value } from "../values/values.ts";
 import { Bounds } from "./bounds.ts";
 import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
 import { Findings } from "./findings.ts";
@@ -65,10 +65,11 @@ export class Compilation {
   /** Counts changes of state: a value that was read from state before a change is saved in a local. */
   epoch = 0;
 
-  /** The number of references; each stands for a variable that holds the call, in the facts about it. */
+  /** The number of references; each stands for a variable that holds the call, or for an address, in the facts about it. */
   references = 0;
   readonly #comparisons = new DecidedComparisons();
-  private argumentsOf = { names: 0n, eventNames: 0n, known: new Map<string, Value>() };
+  private argumentsOf = { names: 0n, eventNames: 0n, reference: 0, known: new Map<string, Value>() };
+  private readonly referencesOfArguments = new Map<string, number>();
 
   constructor(parts: {
     reporter: Reporter;
@@ -176,13 +177,21 @@ export class Compilation {
     return this.flow.facts.names.get(event) ?? this.names.judgeable;
   }
 
-  /** Arguments that were evaluated for this set of calls: most are used more than once. */
-  knownArguments(names: bigint): Map<string, Value> {
-    const { eventNames } = this;
-    if (this.argumentsOf.names !== names || this.argumentsOf.eventNames !== eventNames) {
-      this.argumentsOf = { names, eventNames, known: new Map() };
+  /** Arguments that were evaluated for this variable and set of calls: most are used more than once. */
+  knownArguments({ names, reference }: ArgumentsValue): Map<string, Value> {
+    const { eventNames, argumentsOf: last } = this;
+    if (last.names !== names || last.eventNames !== eventNames || last.reference !== reference) {
+      this.argumentsOf = { names, eventNames, reference, known: new Map() };
     }
     return this.argumentsOf.known;
+  }
+
+  /** The reference of an argument, by that of the variable that holds the call: as in tsc, each variable is narrowed alone. */
+  argumentReference(call: number, name: string): number {
+    const key = `${call} ${name}`;
+    const known = this.referencesOfArguments.get(key) ?? ++this.references;
+    this.referencesOfArguments.set(key, known);
+    return known;
   }
 
   /** The calls that a variable's type permits here: its declared type, narrowed by tests as in tsc. */

@@ -424,7 +424,7 @@ export class Lowering {
       return { value: this.#available.reuse(input, () => this.builder.load(place.size, "context", place.offset)) };
     const value = this.builder.inputs.get(input);
     if (value === undefined)
-      throw new TargetError(this.#target, `\`${input}\``, "it is not available here", this.builder.at);
+      throw new TargetError(this.#target, `\`${input}\``, "it is not available here", { at: this.builder.at });
     return { value };
   }
 
@@ -432,7 +432,7 @@ export class Lowering {
     const { observed } = this.#target;
     const { name, at } = this.#program.observations[this.#program.words[word]!.observation]!;
     if (observed === undefined)
-      throw new TargetError(this.#target, `\`${name}\``, "it does not read behind pointers", at);
+      throw new TargetError(this.#target, `\`${name}\``, "it does not read behind pointers", { at });
     return this.#available.reuse(
       `observed ${word}`,
       () => observed(this.builder, this.#program, word, this.#use),
@@ -499,7 +499,7 @@ export class Lowering {
     let right = this.#integer(expression.right);
     const signedDivision = operator === "divide-signed" || operator === "remainder-signed";
     if (signedDivision && this.#target.processor < 4)
-      throw new TargetError(this.#target, "signed division", "it needs instruction set version 4", builder.at);
+      throw new TargetError(this.#target, "signed division", "it needs instruction set version 4", { at: builder.at });
     // The immediate of a shift must lie in 0 … 63; a register's is masked by the machine, as in the IR.
     if (operator.startsWith("shift") && "immediate" in right) right = { immediate: right.immediate & 63 };
     // The verifier refuses an immediate divisor of 0; a divisor of 0 in a register has the IR's meaning.

@@ -91,7 +91,7 @@ export class TableAccess {
     const place = this.#target.table(this.#program, table);
     if ("in" in place) return place;
     const { name, at } = this.#program.tables[table]!;
-    throw new TargetError(this.#target, `the table \`${name}\``, place.impossible, at);
+    throw new TargetError(this.#target, `the table \`${name}\``, place.impossible, { at });
   }
 
   // ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,6 @@
  * (text.ts), which takes the fewest steps; the kernel runs all others from a table (match-table.ts).
  */
 
-import type { Location } from "../../../ir/location.ts";
 import {
   type AddressKind,
   type AddressPart,
@@ -110,6 +109,7 @@ export class MemoryWords {
         this.#options.target,
         "the policy",
         `it reads ${all.length} arguments of calls, and a filter declares at most ${mostDeclarations}`,
+        { change: "ask about fewer arguments" },
       );
     return all;
   }
@@ -135,7 +135,8 @@ export class MemoryWords {
     if (shape.entries > mostSummedEntries)
       throw this.#error(
         observation,
-        `a bound of its bytes needs a bound of its entries, ${mostSummedEntries} at most: lists: { entries: ${mostSummedEntries}n }`,
+        `a bound of its bytes needs a bound of its entries, at most ${mostSummedEntries}`,
+        `lists: { entries: ${mostSummedEntries}n }`,
       );
     const total = builder.fresh();
     builder.set(total, { immediate: 0 });
@@ -171,7 +172,8 @@ export class MemoryWords {
     const kind = declarationKind(architecture, number, argument);
     if (kind === undefined || !fits(kind, observation)) {
       const call = callByNumber(architecture, number)?.name ?? `call ${number}`;
-      throw this.#error(observation, `the kernel does not copy this argument of ${call} before its filters`);
+      const reason = `the kernel does not copy this argument of ${call} before its filters`;
+      throw this.#error(observation, reason, `leave the question out for ${call}`);
     }
     const key = `${number} ${argument}`;
     const known = this.#declared.get(key);
@@ -218,7 +220,7 @@ export class MemoryWords {
     const observation = this.#program.observations[index]!;
     if (reads.is !== "matches" && reads.is !== "any-entry") throw new TypeError("no text");
     const { automaton, tooLarge } = compileMatcher(reads.patterns);
-    if (automaton === undefined) throw this.#error(observation, tooLarge.message);
+    if (automaton === undefined) throw this.#error(observation, tooLarge.message, tooLarge.help);
     const part = reads.is === "matches" ? reads.part : undefined;
     const search = this.#inProgram(automaton, part, observation) ?? this.#inKernel(automaton, reads.patterns, part);
     this.#searches.set(word, search);
@@ -246,8 +248,9 @@ export class MemoryWords {
     return { by: "kernel", map: this.#options.map, at: table.at };
   }
 
-  #error({ name, at }: Observation, reason: string): TargetError {
-    return new TargetError(this.#options.target, `a question about \`${name}\``, reason, at as Location | undefined);
+  #error({ name, at }: Observation, reason: string, change?: string): TargetError {
+    const what = `a question about \`${name}\``;
+    return new TargetError(this.#options.target, what, reason, { change, at });
   }
 }
 

@@ -151,6 +151,7 @@ function statePlaces(program: Program, needsAlive: boolean, name: string): State
       { name },
       "the policy's state",
       `with the marks for the mapping of phases at a fork, it takes ${error.size} bytes, where the kernel has ${largestObject}`,
+      { change: "declare less state" },
     );
   }
 }

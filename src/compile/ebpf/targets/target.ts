@@ -98,18 +98,26 @@ export interface MapTable {
   readonly map: number;
 }
 
+interface TargetErrorOptions {
+  /** What to change, so that the target can express it; absent if nothing less than another engine helps. */
+  readonly change?: string | undefined;
+  readonly at?: Location | undefined;
+}
+
 /** A construct that a target cannot express. */
 export class TargetError extends Error {
   readonly target: string;
   readonly what: string;
   readonly reason: string;
+  readonly change: string | undefined;
   readonly at: Location | undefined;
-  constructor(target: Pick<EbpfTarget, "name">, what: string, reason: string, at?: Location) {
+  constructor(target: Pick<EbpfTarget, "name">, what: string, reason: string, { change, at }: TargetErrorOptions) {
     super(`target ${target.name}: ${what}: ${reason}`);
     this.name = "TargetError";
     this.target = target.name;
     this.what = what;
     this.reason = reason;
+    this.change = change;
     this.at = at;
   }
 }

@@ -1,9 +1,10 @@
 /** `SocketAddress`, `MessageHeader`, `IpAddress` and `cidr(…)`. */
 
-import { addressKinds } from "../../../ir/observation.ts";
+import { type AddressKind, addressKinds } from "../../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, Interval } from "../../../ir/program.ts";
 import { maximumWord } from "../../../linux/word.ts";
 import { type AddressRange, type CidrBlock, CidrSet, readBlock } from "../../../patterns/cidr.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import * as ir from "../../values/ir.ts";
 import { unsigned64 } from "../../values/ranges.ts";
 import {
@@ -13,6 +14,7 @@ import {
   constantString,
   describe,
   integer,
+  type ObjectValue,
   object,
   unknown,
   type Value,
@@ -27,9 +29,24 @@ const uint16 = { from: 0n, to: 0xffffn };
 /** `::ffff:0:0/96` in the low word: an IPv4-mapped address. */
 const mapped = { from: 0xffff_0000_0000n, to: 0xffff_ffff_ffffn };
 
-export function socketAddress(c: Compilation, argument: ObservedArgument): Value {
+type AddressMember = "path" | "name" | "address" | "port" | "family" | "version";
+
+/** The members of each kind besides `kind`, as the type `SocketAddress` has them. */
+const membersByKind: Readonly<Record<AddressKind, readonly AddressMember[]>> = {
+  none: [],
+  ip: ["version", "address", "port"],
+  unix: ["path"],
+  abstract: ["name"],
+  unnamed: [],
+  unspecified: ["address", "port"],
+  netlink: [],
+  vsock: [],
+  other: ["family"],
+};
+
+export function socketAddress(c: Compilation, argument: ObservedArgument, reference: number): ObjectValue {
   const name = `\`${argument.name}\``;
-  const members: readonly (readonly [string, () => Value])[] = [
+  const members: readonly (readonly ["kind" | AddressMember, () => Value])[] = [
     [
       "kind",
       () => ({
@@ -46,23 +63,60 @@ export function socketAddress(c: Compilation, argument: ObservedArgument): Value
     ["family", () => integer(argument.address("family"), uint16, `the family of ${name} is 16 bits`)],
     ["version", () => version(argument.address("high"), argument.address("low"))],
   ];
-  return object("SocketAddress", new Map(members), name);
+  return { ...object("SocketAddress", new Map<string, () => Value>(members), name), references: [reference] };
+}
+
+/** A member of an address, or of a header that holds one, which refers to what the object refers to. */
+export function referringMember(value: ObjectValue, name: string, member: Value): Value {
+  const { references, type } = value;
+  if (references === undefined) return member;
+  if (type === "SocketAddress" && name === "kind" && member.is === "string") return { ...member, narrows: references };
+  return type === "MessageHeader" && member.is === "object" ? { ...member, references } : member;
+}
+
+/** Reports a member that an address lacks if it is of one of the kinds that are possible here. */
+export function lacksMember(c: Compilation, value: ObjectValue, name: string, node: SourceRange): boolean {
+  const [reference] = value.references ?? [];
+  if (value.type !== "SocketAddress" || reference === undefined || name === "kind") return false;
+  const known = c.flow.facts.names.get(reference);
+  const isPossible = (_: AddressKind, bit: number) => known === undefined || ((known >> BigInt(bit)) & 1n) !== 0n;
+  const possible = addressKinds.filter(isPossible);
+  const has = (kind: AddressKind) => membersByKind[kind].some((member) => member === name);
+  const lacking = possible.filter((kind) => !has(kind));
+  if (lacking.length === 0) return false;
+  const quoted = (kinds: readonly AddressKind[]) => kinds.map((kind) => JSON.stringify(kind)).join(", ");
+  const [first, ...others] = possible;
+  const isKnown = first !== undefined && others.length === 0;
+  const test = addressKinds.filter(has).map((kind) => `.kind === ${JSON.stringify(kind)}`);
+  c.error(
+    "P0106",
+    node,
+    isKnown
+      ? `this address has no \`${name}\`: its kind is ${quoted(possible)}`
+      : `this address may have no \`${name}\`: its kind can be ${quoted(lacking.slice(0, 3))}${lacking.length > 3 ? " …" : ""}`,
+    isKnown && membersByKind[first].length > 0
+      ? `it has ${membersByKind[first].join(", ")}`
+      : `test the kind first: ${test.join(" or ")}`,
+  );
+  return true;
 }
 
 export function messageHeader(
   c: Compilation,
   argument: ObservedArgument,
+  reference: number,
   pointer: ReadonlyMap<string, Value | (() => Value)>,
 ): Value {
-  return object(
+  const header = object(
     "MessageHeader",
     new Map<string, Value | (() => Value)>([
       ["isNull", pointer.get("isNull")!],
-      ["name", () => socketAddress(c, argument)],
+      ["name", () => socketAddress(c, argument, reference)],
       ["controllen", () => integer(argument.controlLength(), unsigned64, `\`${argument.name}.controllen\` is 64 bits`)],
     ]),
     `\`${argument.name}\``,
   );
+  return { ...header, references: [reference] };
 }
 
 /** Members that no policy can name, which `cidr(…).has` compares. */

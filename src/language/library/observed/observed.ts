@@ -20,9 +20,12 @@ export interface Asked {
   readonly node: SourceRange;
   /** `isNull` and `address`. */
   readonly pointer: ReadonlyMap<string, Value | (() => Value)>;
+  /** The reference of the variable that holds the call. */
+  readonly reference: number;
 }
 
-export function observed(c: Compilation, { name, calls, pointee, node, pointer }: Asked): Value {
+export function observed(c: Compilation, asked: Asked): Value {
+  const { name, calls, pointee, node, pointer, reference } = asked;
   const { listBounds } = c.builder.observations;
   const argument = new ObservedArgument(c, { name, shape: shapeOf(pointee, listBounds), calls, node });
   switch (pointee.is) {
@@ -31,9 +34,9 @@ export function observed(c: Compilation, { name, calls, pointee, node, pointer }
     case "string":
       return object("Text", new Map([...pointer, ...textMembers(c, argument, { is: "whole" }, false)]));
     case "address":
-      return socketAddress(c, argument);
+      return socketAddress(c, argument, c.argumentReference(reference, name));
     case "message":
-      return messageHeader(c, argument, pointer);
+      return messageHeader(c, argument, c.argumentReference(reference, name), pointer);
     case "strings":
       return argumentList(c, argument, listBounds.entries, pointer);
     case "structure":

@@ -8,6 +8,8 @@ SHELL := /bin/sh
 # containers-common has a real OCI profile; qemu-user runs arm64 programs; lcov reads the
 # coverage of policies, Chromium the pages of reports.
 BUILD_PACKAGES := gcc libc6-dev make
+# The analysis of C reads the header of libseccomp.
+CHECK_PACKAGES := $(BUILD_PACKAGES) libseccomp-dev
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 # The npm package has the native parts of both architectures.
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
@@ -45,7 +47,7 @@ WORDS ?=
 BUSY ?= 8
 WORKERS ?= 6
 
-.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
+.PHONY: help setup setup-check setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -53,6 +55,8 @@ help: ## This list
 
 setup:
 	@tools/setup.sh $(BUILD_PACKAGES)
+setup-check:
+	@tools/setup.sh $(CHECK_PACKAGES)
 setup-demo:
 	@tools/setup.sh $(DEMO_PACKAGES)
 setup-test:
@@ -131,7 +135,7 @@ test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all
 deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's configuration)
 	@kernel/deb $(DEB_CONFIG)
 
-check: setup ## Types, style, analysis of C, spelling, dead exports, layout and links
+check: setup-check ## Types, style, analysis of C, spelling, dead exports, layout and links
 	@npm run --silent check
 
 goldens: setup-test build ## Rewrite the expected texts of tests and documents; review the diff

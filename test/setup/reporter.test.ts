@@ -1,5 +1,10 @@
-import { afterEach, expect, it, vi } from "vitest";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 import type { TestModule } from "vitest/node";
+import { patience } from "../support/patience.ts";
 import ClosingReporter from "./reporter.ts";
 
 afterEach(() => {
@@ -28,4 +33,30 @@ it("names the test files that run for long, until they end", () => {
   reporter.onTestModuleEnd(file("c.test.ts"));
   vi.advanceTimersByTime(600_000);
   expect(said).toEqual([]);
+});
+
+it("names the file whose worker ended, and says how it ended", () => {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-reporter-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
+  writeFileSync(join(folder, "passes.test.js"), 'import { it } from "vitest";\nit("passes", () => {});\n');
+  const end = '{ process.kill(process.pid, "SIGSEGV"); await new Promise(() => {}); }';
+  const test = `import { it } from "vitest";\nit("ends", async () => ${end});\n`;
+  writeFileSync(join(folder, "collects.test.js"), `${end}\n`);
+  writeFileSync(join(folder, "runs.test.js"), test);
+  const words = ["run", "--root", folder, "--reporter", resolve("test/setup/reporter.ts")];
+  const { stdout, status } = spawnSync(process.execPath, ["node_modules/vitest/vitest.mjs", ...words], {
+    encoding: "utf8",
+    timeout: patience.command,
+  });
+  expect(status).toBe(1);
+  const lines = stdout
+    .replaceAll(/worker \d+/g, "worker PID")
+    .split("\n")
+    .map((line) => line.trim());
+  const error = ["unhandled: [vitest-pool]: Worker forks emitted error.", "caused by: Worker exited unexpectedly"];
+  const ended = "worker PID ended with SIGSEGV";
+  const files = ["collects.test.js: did not end", "runs.test.js: did not end"];
+  const expected = ["Failed:", ...error, ...error, ended, ended, ...files, "1 passed, 3 failed"];
+  expect(lines.filter((line) => line !== "").sort()).toEqual(expected.sort());
 });

@@ -1,8 +1,10 @@
 /** The reporter of vitest.config.ts, beside vitest's own. */
+import type { ChildProcess } from "node:child_process";
+import { subscribe } from "node:diagnostics_channel";
 import { dirname, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
-import { type Process, patienceWithoutProgress, processes, Stalled } from "./stalled.ts";
+import { isWorker, type Process, patienceWithoutProgress, processes, Stalled } from "./stalled.ts";
 
 /** Milliseconds. A test file that runs for longer is named in the output, again and again. */
 const long = 300_000;
@@ -27,6 +29,25 @@ export default class ClosingReporter implements Reporter {
   readonly #running = new Map<string, number>();
   readonly #durations: { readonly file: string; readonly time: number }[] = [];
   #clock: NodeJS.Timeout | undefined;
+  /** Says of each worker that vitest did not end how it ended. */
+  readonly #ended: string[] = [];
+
+  onInit(): void {
+    subscribe("child_process", (message) => {
+      const { process: child } = message as { readonly process: ChildProcess };
+      // Node sends the message before it spawns the process.
+      child.once("spawn", () => {
+        if (isWorker(child.spawnargs.join(" "))) this.#watch(child);
+      });
+    });
+  }
+
+  #watch(worker: ChildProcess): void {
+    worker.once("exit", (code, signal) => {
+      if (!worker.killed) this.#ended.push(`worker ${worker.pid} ended with ${signal ?? `status ${code}`}`);
+    });
+    worker.on("error", ({ message }) => this.#ended.push(`worker ${worker.pid}: ${message}`));
+  }
 
   onTestRunStart(): void {
     const stalled = new Stalled(process.pid);
@@ -73,8 +94,12 @@ export default class ClosingReporter implements Reporter {
     let passed = 0;
     let failed = unhandled.length;
     const unable: string[] = [];
-    const messages = unhandled.map((error) => `unhandled: ${shortened(error)}`);
+    const messages = unhandled.map((error) => `unhandled: ${withCauses(error)}`);
+    messages.push(...this.#ended);
+    // If its worker ended, vitest reports no end of a file, and names the file in no message.
+    for (const file of this.#running.keys()) messages.push(`${file}: did not end`);
     for (const module of modules) {
+      const isUnfinished = this.#running.has(module.relativeModuleId);
       if (module.state() === "failed" && module.errors().length > 0) {
         failed += 1;
         for (const error of module.errors()) messages.push(`${module.relativeModuleId}: ${shortened(error)}`);
@@ -86,7 +111,8 @@ export default class ClosingReporter implements Reporter {
           failed += 1;
           for (const error of result.errors)
             messages.push(`${module.relativeModuleId}: ${test.fullName}: ${shortened(error)}`);
-        } else unable.push(`${module.relativeModuleId}: ${test.fullName}: ${reason(test)}`);
+        } else if (isUnfinished && result.state === "pending") failed += 1;
+        else unable.push(`${module.relativeModuleId}: ${test.fullName}: ${reason(test)}`);
       }
     }
     const closing: string[] = [];
@@ -167,6 +193,13 @@ const longest = 1_000;
 function shortened({ message, diff }: SerializedError): string {
   const plain = (text: string) => stripVTControlCharacters(text).slice(0, longest).replaceAll("\n", "\n    ");
   return typeof diff !== "string" ? plain(message) : `${plain(message)}\n    ${plain(diff)}`;
+}
+
+/** vitest wraps the failure of a worker in an error that does not contain it. */
+function withCauses(error: SerializedError): string {
+  const { cause } = error;
+  const isError = typeof cause === "object" && cause !== null && "message" in cause;
+  return isError ? `${shortened(error)}\n    caused by: ${withCauses(cause as SerializedError)}` : shortened(error);
 }
 
 function reason(test: TestCase): string {

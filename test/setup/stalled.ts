@@ -40,6 +40,9 @@ export const patienceWithoutProgress = 900_000;
  */
 const leastTicks = (patienceWithoutProgress / 10) * 0.01;
 
+/** Whether `command` is that of a worker of vitest. */
+export const isWorker = (command: string): boolean => command.includes("workers/forks");
+
 interface Seen {
   readonly pids: string;
   readonly ticks: number;
@@ -60,7 +63,7 @@ export class Stalled {
 
   /** Returns the trees that have not progressed for `patienceWithoutProgress`, workers first. `time` is in milliseconds. */
   look(all: readonly Process[], time: number): Process[][] {
-    const workers = all.filter(({ parent, command }) => parent === this.#vitest && command.includes("workers/forks"));
+    const workers = all.filter(({ parent, command }) => parent === this.#vitest && isWorker(command));
     return workers.flatMap((worker) => {
       const tree = treeOf(worker, all);
       const pids = tree.map(({ pid }) => pid).join(" ");

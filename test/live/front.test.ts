@@ -394,8 +394,9 @@ describe("a process of portcullis, killed before the launcher has reported that 
       ...["bash", "-c", 'sleep 3600 >/dev/null 2>&1 & echo $! >former; exec "$@"', "bash"],
     ]);
     process.kill(starter, "SIGKILL");
-    goesOn();
+    // The launcher kills the command, which would run until then if its execve(2) went on.
     expect(await one.ended).toEqual({ status: 125, signal: null });
+    goesOn();
     expect(one.text()).toBe("");
     process.kill(Number(readFileSync(join(folder, "former"), "utf8")), "SIGKILL");
   });

@@ -36,7 +36,7 @@ const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf", select: leaveOut("T", "absent"), count: 70 },
   { program: "seccomp_ebpf_cache", count: 25 },
   { program: "seccomp_ebpf_state", count: 36 },
-  { program: "seccomp_ebpf_seal", count: 53 },
+  { program: "seccomp_ebpf_seal", count: 54 },
   { program: "seccomp_ebpf_args", count: 51 },
   { program: "seccomp_ebpf_match", count: 44 },
   // Only the debug kernel has fault injection (kernel/config.debug).
@@ -72,7 +72,8 @@ const asNobody: readonly Run[] = [
     program: "seccomp_ebpf_seal",
     select: [
       ...leaveOut("F", "tracer"),
-      ...leaveOut("T", "pin", "no_load", "iterator", "read_only_descriptor", "freplace", "prog_array_let_go_twice"),
+      ...leaveOut("T", "pin", "no_load", "iterator", "read_only_descriptor", "freplace"),
+      ...leaveOut("T", "prog_array_let_go_twice", "prog_array_opened_again"),
     ],
     count: 39,
   },
@@ -135,7 +136,7 @@ if (full)
       select: leaveOut("T", "state", "blinded", "interpreted", "kfunc_without_jit"),
       count: 21,
     },
-    { program: "seccomp_ebpf_seal", select: leaveOut("T", "freplace"), count: 52 },
+    { program: "seccomp_ebpf_seal", select: leaveOut("T", "freplace"), count: 53 },
   ])
     await casesInMachine(
       `${name} on a kernel without JIT`,

@@ -59,6 +59,7 @@ static void crowd(int wanted) {
     else last = child, made++;
   }
   printf("made %d refused %d\n", made, refused);
+  if (made == 0) exit(1); /* kill(0) would end the tests */
   kill(last, SIGKILL);
   waitpid(last, &status, 0);
   last = fork();

@@ -7,33 +7,42 @@ import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process"
 
 /**
  * Lines: `start PID`, `end PID`, `folder PATH`. A started process leads a session; its processes are those of the session,
- * which orphans do not leave, and the descendants of these.
+ * which orphans do not leave, and the descendants of these. A process is written PID:START, its start as in field 22 of
+ * /proc/PID/stat, because another one may get the id of one that has ended.
  */
 const script = `
+named() {
+  read -r line </proc/$1/stat || return
+  pid=$1
+  set -- \${line##*) }
+  echo $pid:\${20}
+}
+is() { [ "$(named \${1%:*})" = $1 ]; }
 sessions() {
   for file in /proc/[0-9]*/stat; do
     read -r line <$file || continue
     pid=\${file#/proc/}; pid=\${pid%/stat}
     set -- \${line##*) }
-    case "$started " in *" $4 "*) echo $pid ;; esac
+    case "$started " in *" $4:"*) echo $pid ;; esac
   done
 }
-tree() { echo $1; for child in $(cat /proc/$1/task/*/children); do tree $child; done; }
-lives() { for pid in $all; do kill -0 $pid && return 0; done; return 1; }
+tree() { named $1; for child in $(cat /proc/$1/task/*/children); do tree $child; done; }
+lives() { for one in $all; do is $one && return 0; done; return 1; }
+end() { is $2 && kill -$1 \${2%:*}; }
 started=
 while read -r what value; do
   case $what in
-    start) started="$started $value" ;;
-    end) rest=; for pid in $started; do [ $pid = $value ] || rest="$rest $pid"; done; started=$rest ;;
+    start) started="$started $(named $value)" ;;
+    end) rest=; for one in $started; do [ \${one%:*} = $value ] || rest="$rest $one"; done; started=$rest ;;
     folder) set -- "$@" "$value" ;;
   esac
 done
 if [ -n "$started" ]; then
   all=$(for pid in $(sessions); do tree $pid; done)
-  for pid in $started; do kill -TERM $pid; done
+  for one in $started; do end TERM $one; done
   turns=50
   while lives && [ $turns -gt 0 ]; do sleep 0.1; turns=$((turns - 1)); done
-  for pid in $all; do kill -KILL $pid; done
+  for one in $all; do end KILL $one; done
 fi
 rm -rf -- "$@"
 `;

@@ -9,6 +9,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync 
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ordinaryUser } from "../support/ordinary-user.ts";
+import { pidNamespace } from "../support/processes.ts";
 import { front, prepare, type RunSettings, run, supervisor, users, victim } from "./run.ts";
 
 let hasScopes = false;
@@ -24,10 +25,7 @@ beforeEach((context) => {
 
 /** The namespace's init process waits until all processes of the victim have exited. */
 const survivors = 'while grep -qs "^evade" /proc/[0-9]*/comm; do sleep 0.05; done';
-const namespace = (script: string) => [
-  ...["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
-  ...["sh", "-c", script, "sh"],
-];
+const namespace = (script: string) => [...pidNamespace, "sh", "-c", script, "sh"];
 const alone = namespace(`"$@"; echo "status $?"; ${survivors}; echo gone`);
 
 /** As `alone`, but with portcullis in the background; \`pid\` is the command's, and \`parent\` gives a process's. */

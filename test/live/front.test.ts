@@ -367,9 +367,11 @@ describe("a process of portcullis, killed before the launcher has reported that 
       expect(await one.ended).toEqual({ status: null, signal: "SIGKILL" });
       await ends(command!);
       if (option !== "-q") await ends(child!);
-    } finally {
+      else process.kill(child!, "SIGKILL");
+    } catch (error) {
       // They have the test's pipes.
       for (const pid of [command!, child!]) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+      throw error;
     }
   });
 

@@ -2,14 +2,14 @@
  * Tests the initial state of processes and threads on the running kernel: forks before and after a change, reused ids.
  */
 import { beforeAll, describe, expect, test } from "vitest";
+import { pidNamespace } from "../support/processes.ts";
 import { firstReader } from "./programs.ts";
 import { prepare, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
-/** The victim's output if it may not choose the next id, and the reason. */
-const notPossible = "reused-id: not possible\n";
-const whyNotPossible = "only root may write /proc/sys/kernel/ns_last_pid";
+const root = process.getuid?.() === 0;
+const onlyRoot = "only root can make a pid namespace and choose the next id in it";
 
 for (const { name, uid } of users) {
   const tally = (program: string, ...words: readonly string[]) => {
@@ -130,8 +130,9 @@ describe("without features newer than Linux 5.9", () => {
   });
 
   test("thread-fresh, reused-thread", (context) => {
-    const { out } = run({ program: "thread-fresh", kernel: "oldest" }, victim("tally"), "reused-thread");
-    if (out === notPossible) context.skip(whyNotPossible);
+    if (!root) context.skip(onlyRoot);
+    const settings = { program: "thread-fresh", kernel: "oldest", within: pidNamespace } as const;
+    const { out } = run(settings, victim("tally"), "reused-thread");
     expect(out).toBe("reused-id: 0 2, 0 2\n");
   });
 });
@@ -143,8 +144,8 @@ describe("a reused id has fresh state", () => {
     ["thread-fresh", "reused-thread"],
     ["thread-copied", "reused-thread"],
   ] as const)("%s, %s", ([program, which], context) => {
-    const { out } = run({ program }, victim("tally"), which);
-    if (out === notPossible) context.skip(whyNotPossible);
+    if (!root) context.skip(onlyRoot);
+    const { out } = run({ program, within: pidNamespace }, victim("tally"), which);
     expect(out).toBe("reused-id: 0 2, 0 2\n");
   });
 });

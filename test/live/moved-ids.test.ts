@@ -4,25 +4,24 @@
  * the calls that portcullis's own stops interrupt.
  */
 import { beforeAll, describe, expect, test } from "vitest";
+import { pidNamespace } from "../support/processes.ts";
 import { prepare, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
-/** A pid namespace, in which the victim chooses the next id. */
-const alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 const again = "Resource temporarily unavailable";
 const root = process.getuid?.() === 0;
 
 describe("a thread whose former id another process's thread gets while it executes a program", () => {
   test.for(["thread-copied", "process-copied"])("keeps the state of the policy %s", (program, context) => {
     if (!root) context.skip("only root can make a pid namespace");
-    const { out, error, status } = run({ program, within: alone }, victim("moved_ids"), "execution");
+    const { out, error, status } = run({ program, within: pidNamespace }, victim("moved_ids"), "execution");
     expect({ out, error, status }).toEqual({ out: "execution: 0 lost\n", error: "", status: 0 });
   });
 
   test("keeps its state without the descriptors of newer kernels", (context) => {
     if (!root) context.skip("only root can make a pid namespace");
-    const settings = { program: "thread-copied", kernel: "oldest", within: alone } as const;
+    const settings = { program: "thread-copied", kernel: "oldest", within: pidNamespace } as const;
     const { out, error, status } = run(settings, victim("moved_ids"), "execution");
     expect({ out, error, status }).toEqual({ out: "execution: 0 lost\n", error: "", status: 0 });
   });

@@ -3,6 +3,12 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { until } from "./patience.ts";
 
+/**
+ * Words before a command that chooses the ids of tasks (ns_last_pid), or signals every process. Otherwise a new process of
+ * the machine can get the id of one that has just ended, and be taken for it. Only root can make the namespace.
+ */
+export const pidNamespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"] as const;
+
 /** A zombie counts as ended. */
 export function isAlive(pid: number): boolean {
   try {

@@ -174,15 +174,16 @@ describe("kernel/build", () => {
       if (otherMachine !== undefined) context.skip(otherMachine);
       const programs = join(folder, signal);
       mkdirSync(programs);
-      // The build waits until the signal.
-      writeFileSync(join(programs, "tar"), "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+      // The build waits for tar until the signal. A shell that gets it before it forks would wait for tar's end.
+      writeFileSync(join(programs, "tar"), '#!/bin/sh\n: >"$0.runs"\nexec sleep 600\n', { mode: 0o755 });
       rmSync(home, { recursive: true, force: true });
       writeFileSync(archive, "not unpacked");
       const path = `${programs}:${process.env["PATH"]}`;
       const options = { detached: true, stdio: "ignore", env: { ...env, PATH: path } } as const;
       const build = spawn(join(folder, "build"), prepare, options);
       const end = once(build, "exit");
-      while (build.exitCode === null && (!existsSync(cache) || temporary().length === 0)) await sleep(20);
+      while (build.exitCode === null && !existsSync(join(programs, "tar.runs"))) await sleep(20);
+      expect(temporary()).toHaveLength(1);
       process.kill(-build.pid!, signal);
       expect(await end).toEqual([{ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal], null]);
       expect(temporary()).toEqual([]);

@@ -29,7 +29,7 @@ export default class ClosingReporter implements Reporter {
   readonly #running = new Map<string, number>();
   readonly #durations: { readonly file: string; readonly time: number }[] = [];
   #clock: NodeJS.Timeout | undefined;
-  /** Says of each worker that vitest did not end how it ended. */
+  /** A sentence for each worker that vitest has not ended: how it ended. */
   readonly #ended: string[] = [];
 
   onInit(): void {
@@ -95,7 +95,7 @@ export default class ClosingReporter implements Reporter {
     let failed = unhandled.length;
     const unable: string[] = [];
     const messages = unhandled.map((error) => `unhandled: ${withCauses(error)}`);
-    messages.push(...this.#ended);
+    if (unhandled.length > 0) messages.push(...this.#ended);
     // If its worker ended, vitest reports no end of a file, and names the file in no message.
     for (const file of this.#running.keys()) messages.push(`${file}: did not end`);
     for (const module of modules) {

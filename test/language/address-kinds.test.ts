@@ -1,11 +1,11 @@
 /** A member of a socket address exists where its kind is known to have it. The compiler and tsc agree about every form. */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadPolicy } from "../../src/language/load.ts";
 import { type ArchitectureName, architectureNames } from "../../src/linux/architecture.ts";
+import { policyProject } from "./policy-project.ts";
 
 interface Form {
   readonly head: string;
@@ -270,25 +270,11 @@ it.each([
 });
 
 it("tsc accepts and refuses the same", () => {
-  const root = join(import.meta.dirname, "../..");
   const folder = mkdtempSync(join(tmpdir(), "portcullis-address-kinds-"));
   const forms = [...accepted, ...refused];
   try {
-    for (const [index, form] of forms.entries()) writeFileSync(join(folder, `${index}.ts`), policyOf(form));
-    writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
-    writeFileSync(
-      join(folder, "tsconfig.json"),
-      JSON.stringify({
-        extends: join(root, "policy.json"),
-        compilerOptions: {
-          noUnusedLocals: false,
-          allowUnreachableCode: true,
-          paths: { portcullis: [join(root, "src/language/types/index.d.ts")] },
-        },
-        include: ["*.ts"],
-      }),
-    );
-    const { stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", folder], { encoding: "utf8" });
+    const policies = forms.map((form, index) => [`${index}`, policyOf(form)] as const);
+    const stdout = policyProject(folder, policies, { noUnusedLocals: false, allowUnreachableCode: true })();
     const wrong = new Set(
       [...stdout.matchAll(/(\d+)\.ts\(\d+,\d+\): error TS2339:/g)].map(([, index]) => Number(index)),
     );
@@ -297,4 +283,4 @@ it("tsc accepts and refuses the same", () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
-}, 60_000);
+});

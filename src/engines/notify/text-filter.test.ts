@@ -127,7 +127,7 @@ describe("the text filter", () => {
     expect(found.filters).toBeGreaterThan(100);
     expect(found.allowed).toBeGreaterThan(1000);
     expect(found.left).toBeGreaterThan(1000);
-  }, 120_000);
+  });
 
   // ── Each requirement ────────────────────────────────────────────────────────────────────────────────────────────────
 

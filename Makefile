@@ -47,7 +47,7 @@ WORDS ?=
 BUSY ?= 8
 WORKERS ?= 6
 
-.PHONY: help setup setup-check setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
+.PHONY: help setup setup-check setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-all test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -95,8 +95,13 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## Show a stateful policy that stops attacks on nginx
 	@node dist/demo.js
 
-test: setup-test build native-all $(KERNEL_TARGET) ## All tests
+test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 	@npm test --silent
+
+# A new seed each time, unless one is given.
+test-all: setup-test build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
+	@seed=$${PORTCULLIS_FUZZ_SEED:-$$(date +%s)}; echo "PORTCULLIS_FUZZ_SEED=$$seed"; \
+	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,nodes,random,users npm test --silent
 
 coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)
 	@npm test --silent -- --coverage $(WORDS)

@@ -1,15 +1,11 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { runs } from "./test/support/parts.ts";
 import { patience } from "./test/support/patience.ts";
 
 /** Files whose machines take minutes. They run while they are collected, which vitest does not count as their duration. */
 const long = ["test/engines/enforce.test.ts", "test/kernel/ebpf-filters.test.ts", "test/kernel/selftests.test.ts"];
-for (const name of long) {
-  if (!existsSync(new URL(name, import.meta.url)))
-    throw new Error(`vitest.config.ts names ${name}, which does not exist`);
-}
-
 /** Begins with the long files, so that no worker is left alone with one at the end. */
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -19,18 +15,48 @@ class LongFirst extends BaseSequencer {
   }
 }
 
+/** Tests beside their code that start processes or threads, or change their own process: a worker of their own each. */
+const withProcesses = [
+  "src/cli/policy/arguments.test.ts",
+  "src/engines/notify/tasks.test.ts",
+  "src/events/sink.test.ts",
+  "src/linux/bpf/bpf.test.ts",
+  "src/propose/elf/static-bound.test.ts",
+  "src/record/notify/ring.test.ts",
+];
+
+const benchmarks = ["test/setup/bench.test.ts"];
+
+for (const name of [...long, ...withProcesses, ...benchmarks]) {
+  if (!existsSync(new URL(name, import.meta.url)))
+    throw new Error(`vitest.config.ts names ${name}, which does not exist`);
+}
+
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     testTimeout: patience.test,
     hookTimeout: patience.test,
     teardownTimeout: patience.command,
-    pool: "forks",
     // Two processors, and tests that wait for machines and timers.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     setupFiles: ["./test/setup/fast-check.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
+    projects: [
+      {
+        extends: true,
+        test: { name: "unit", include: ["src/**/*.test.ts"], exclude: withProcesses, pool: "threads", isolate: false },
+      },
+      {
+        extends: true,
+        test: {
+          name: "system",
+          include: ["test/**/*.test.ts", ...withProcesses],
+          exclude: runs("bench") ? [] : benchmarks,
+          pool: "forks",
+        },
+      },
+    ],
     // With --coverage, test/setup/reporter.ts prints the sums of each folder.
     coverage: {
       provider: "v8",

@@ -6,15 +6,16 @@ import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { firstSeed } from "../../src/ir/testing/seeds.ts";
 import { full, inMachine, unable } from "../kernel/vm.ts";
+import { runs as includes } from "../support/parts.ts";
 import { patience } from "../support/patience.ts";
 import type { JobOutcome } from "./harness.ts";
 import { type Circumstances, differences, folder, prepare, prepareJobs, replayProgram } from "./replay.ts";
 
 const circumstances: readonly (Circumstances & { readonly name: string; readonly runs: number })[] = [
-  { name: "seccomp-ebpf, with CAP_BPF", engine: "seccomp-ebpf", unprivileged: false, uid: 0, runs: 60 },
-  { name: "seccomp-ebpf, without any privilege", engine: "seccomp-ebpf", unprivileged: true, uid: 65_534, runs: 40 },
-  { name: "notify", engine: "notify", unprivileged: false, uid: 0, runs: 20 },
-  { name: "notify, as an ordinary user", engine: "notify", unprivileged: false, uid: 65_534, runs: 20 },
+  { name: "seccomp-ebpf, with CAP_BPF", engine: "seccomp-ebpf", unprivileged: false, uid: 0, runs: 30 },
+  { name: "seccomp-ebpf, without any privilege", engine: "seccomp-ebpf", unprivileged: true, uid: 65_534, runs: 20 },
+  { name: "notify", engine: "notify", unprivileged: false, uid: 0, runs: 10 },
+  { name: "notify, as an ordinary user", engine: "notify", unprivileged: false, uid: 65_534, runs: 10 },
 ];
 
 /** On this kernel. A fork that the supervisor's own stop interrupts, as on a busy machine, is judged once all the same. */
@@ -42,7 +43,10 @@ function judge(
 }
 
 const seedsOf = (runs: number): number[] => {
-  return Array.from({ length: full ? 20 * runs : runs }, (_, index) => firstSeed + index);
+  return Array.from(
+    { length: full ? 40 * runs : includes("random") ? 2 * runs : runs },
+    (_, index) => firstSeed + index,
+  );
 };
 
 describe("the interpreter's verdicts, on this kernel, under", () => {

@@ -3,10 +3,13 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { runs } from "../support/parts.ts";
 import { patience } from "../support/patience.ts";
 
 /** The releases of Node that portcullis is tested with. */
-export const nodeVersions: readonly string[] = JSON.parse(readFileSync("tools/node-releases.json", "utf8"));
+export const nodeVersions: readonly string[] = runs("nodes")
+  ? JSON.parse(readFileSync("tools/node-releases.json", "utf8"))
+  : [process.versions.node];
 
 const isRoot = process.getuid?.() === 0;
 /** Owned by the ordinary user. */

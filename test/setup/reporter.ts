@@ -9,7 +9,7 @@ import { isWorker, type Process, patienceWithoutProgress, processes, Stalled } f
 /** Milliseconds. A test file that runs for longer is named in the output, again and again. */
 const long = 300_000;
 /** Files in the list of those that took longest. */
-const mostFiles = 10;
+const mostFiles = 20;
 /** Milliseconds between looks at the workers' processes. */
 const interval = 60_000;
 

@@ -1,0 +1,21 @@
+/**
+ * Parts of the suite that `make test` leaves out because they take long and repeat a property that another test has. `make
+ * test-all` runs all of them, `.ci/run` those whose sources have changed. PORTCULLIS_PARTS has their names, with commas.
+ *
+ * - `bench`: each benchmark once, with little to do
+ * - `nodes`: the installed package with each release of Node; else with the present one
+ * - `random`: longer random runs
+ * - `users`: ready policies under `seccomp-ebpf` as each kind of user; else as root, and as an ordinary user
+ */
+const names = ["bench", "nodes", "random", "users"] as const;
+
+type Part = (typeof names)[number];
+
+const given = (process.env["PORTCULLIS_PARTS"] ?? "").split(",").filter((name) => name !== "");
+
+for (const name of given) {
+  if (!(names as readonly string[]).includes(name))
+    throw new Error(`PORTCULLIS_PARTS: no part is named ${name}; the parts are ${names.join(", ")}`);
+}
+
+export const runs = (part: Part): boolean => given.includes(part);

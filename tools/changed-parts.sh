@@ -1,0 +1,18 @@
+#!/bin/sh
+# Prints the parts of test/support/parts.ts whose sources the last day's commits have changed, for PORTCULLIS_PARTS. Prints
+# none if the kernels must be built anew, which leaves no time for them in CI.
+set -eu
+cd "$(dirname "$0")/.."
+day_before=$(($(git log -1 --format=%ct) - 86400))
+base=$(git rev-list -1 --before="$day_before" HEAD)
+changed=$(git diff --name-only "${base:-$(git hash-object -t tree /dev/null)}" HEAD)
+has() { printf '%s\n' "$changed" | grep -qE "$1"; }
+parts=
+add() { parts="${parts:+$parts,}$1"; }
+if ! has '^kernel/(build|config|patches|vulnerable)'; then
+  if has '^bench/'; then add bench; fi
+  if has '^(bin|tools)/|^package(-lock)?\.json|^src/cli/[a-z0-9-]+\.ts'; then add nodes; fi
+  if has '^src/(analysis|compile|ir)/'; then add random; fi
+  if has '^(policies|src/engines/seccomp-ebpf)/|^native/launcher/extended'; then add users; fi
+fi
+echo "$parts"

@@ -4,8 +4,7 @@
  * recording. The load generator has the other core, which it shares with the recorders.
  *
  * Then busy processes make calls as fast as they can: how many more they would make without a recorder, and how many of
- * their calls are lost; the count of these is checked. The recorder `ring` is measured in a machine with the kernel's
- * series, against strace there, as root and as an ordinary user.
+ * their calls are lost; the count of these is checked.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -14,11 +13,11 @@ import { join } from "node:path";
 import { type SeenCall, TraceAssembler } from "../src/record/assembler.ts";
 import { CallCensus } from "../src/record/census.ts";
 import type { RecorderName } from "../src/record/recorder.ts";
-import { recorderOf, recorders } from "../src/record/registry.ts";
-import { amount, isSmoke } from "./support/amount.ts";
-import { machineWithUs, removeWithUs } from "./support/end-with-us.ts";
+import { recorders } from "../src/record/registry.ts";
+import { amount } from "./support/amount.ts";
+import { removeWithUs } from "./support/end-with-us.ts";
 import { startNginx } from "./support/nginx-server.ts";
-import { median, pairs, print, type Row } from "./support/pairs.ts";
+import { median, pairs, print } from "./support/pairs.ts";
 import { startRedis } from "./support/redis-server.ts";
 import type { Server } from "./support/server.ts";
 import { traceTexts } from "./support/trace-texts.ts";
@@ -26,8 +25,6 @@ import { traceTexts } from "./support/trace-texts.ts";
 const bench = "record";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-record-"));
 removeWithUs(folder);
-/** The machine measures this recorder only. */
-const only = process.env["PORTCULLIS_BENCH_RECORDER"];
 
 const starts = { nginx: startNginx, redis: startRedis };
 type Name = keyof typeof starts;
@@ -173,24 +170,6 @@ async function contention(recorder: string): Promise<void> {
   for (const processes of [8, 64]) await busy(recorder, processes);
 }
 
-/** Runs this benchmark in a machine with the kernel's series, for the recorder `ring`, and prints its rows. */
-function inMachine(): void {
-  const env = { PORTCULLIS_BENCH_RECORDER: "ring", PORTCULLIS_BENCH_SMOKE: isSmoke ? "1" : "" };
-  const given = Object.entries(env).flatMap(([name, value]) => ["--env", `${name}=${value}`]);
-  for (const [who, uid] of [
-    ["root", "0"],
-    ["an ordinary user", "65534"],
-  ] as const) {
-    const words = ["run", "--user", uid, "--timeout", "3600", ...given, "--", "node", "build/bench/record.mjs"];
-    const [vm, ...tied] = machineWithUs;
-    const text = execFileSync(vm, [...tied, ...words], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
-    for (const line of text.split("\n").filter((one) => one.startsWith("{"))) {
-      const found = JSON.parse(line) as Row;
-      print({ ...found, case: `in the machine, as ${who}: ${found.case}` });
-    }
-  }
-}
-
 /** One recorder, and its required ratio to strace. */
 interface Way {
   readonly recorder: RecorderName;
@@ -198,17 +177,15 @@ interface Way {
   readonly limits: Readonly<Partial<Record<Name, string>>>;
 }
 
-/** In the emulated machine nginx without a recorder is only about twelve times faster than under strace. */
 const ways: Readonly<Record<RecorderName, Pick<Way, "limits"> & { readonly options: readonly (readonly string[])[] }>> =
   {
     notifier: { limits: { nginx: "≥ 3", redis: "≥ 3" }, options: [[]] },
     tracefs: { limits: { nginx: "≥ 10", redis: "≥ 10" }, options: [[], ["--no-memory"]] },
-    ring: { limits: { redis: "≥ 10" }, options: [[], ["--no-memory"]] },
   };
 
 try {
-  if (only === undefined) await lines();
-  const working = recorders.filter(({ name, probe }) => (only === undefined || only === name) && probe().works);
+  await lines();
+  const working = recorders.filter(({ probe }) => probe().works);
   const wanted = working.flatMap(({ name: recorder }) =>
     ways[recorder].options.map((options) => ({ recorder, options, limits: ways[recorder].limits })),
   );
@@ -217,4 +194,3 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-if (only === undefined && !recorderOf("ring").probe().works) inMachine();

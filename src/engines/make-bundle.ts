@@ -113,7 +113,7 @@ function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap 
 }
 
 /** The program with zeros in place of descriptors and ids of kernel functions, and the positions of these. */
-export function relocatable(
+function relocatable(
   instructions: readonly EbpfInstruction[],
 ): Pick<Bundle, "program" | "relocations" | "kernelFunctions"> {
   const positions = slotPositions(instructions);

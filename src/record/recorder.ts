@@ -29,7 +29,7 @@ export interface Recording {
 export type Availability = { readonly works: true } | { readonly works: false; readonly why: string };
 
 /** A member of it is a line in registry.ts, too, and a row in bench/record.ts and test/live/record.test.ts. */
-export type RecorderName = "tracefs" | "ring" | "notifier";
+export type RecorderName = "tracefs" | "notifier";
 
 export interface Recorder<Name extends RecorderName = RecorderName> {
   readonly name: Name;

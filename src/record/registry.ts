@@ -1,12 +1,10 @@
 /** The recorders, in the order in which `auto` prefers them. */
 import { notifierRecorder } from "./notify/recorder.ts";
 import type { Recorder, RecorderName } from "./recorder.ts";
-import { ringRecorder } from "./ring/recorder.ts";
 import { tracefsRecorder } from "./tracefs/recorder.ts";
 
 const byName: { readonly [N in RecorderName]: Recorder<N> } = {
   tracefs: tracefsRecorder,
-  ring: ringRecorder,
   notifier: notifierRecorder,
 };
 

@@ -11,7 +11,6 @@ import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-eva
 import { loadPolicy } from "../../src/language/load.ts";
 import { hostArchitecture } from "../../src/linux/architecture.ts";
 import { callByNumber } from "../../src/linux/calls.ts";
-import { sysctl } from "../../src/linux/proc.ts";
 import { unasked } from "../../src/record/notify/filter.ts";
 import type { RecorderName } from "../../src/record/recorder.ts";
 import { recorders } from "../../src/record/registry.ts";
@@ -27,26 +26,19 @@ import { statusInShell } from "../support/processes.ts";
 import { prepare, victim } from "./run.ts";
 
 const root = process.getuid?.() === 0;
-const worksForAnybody: Readonly<Record<RecorderName, () => boolean>> = {
-  tracefs: () => false,
-  ring: () => sysctl("kernel/seccomp/ebpf") === 3 && sysctl("kernel/unprivileged_bpf_disabled") === 0,
-  notifier: () => true,
-};
+const worksForAnybody: Readonly<Record<RecorderName, boolean>> = { tracefs: false, notifier: true };
 const architecture = hostArchitecture()!;
 const folder = reachableFolder("record");
 const program = join(folder, "bin/portcullis");
 let count = 0;
 const fresh = (): string => join(mkdtempSync(join(folder, "work-")), `${count++}.trace`);
 
-/** In the machine, where all takes long, one recorder alone is tested. */
-const only = process.env["PORTCULLIS_TEST_RECORDER"];
-
 /** The recorders, each with its users. */
 const ways = recorders
-  .filter(({ name, probe }) => (only === undefined || name === only) && probe().works)
+  .filter(({ probe }) => probe().works)
   .flatMap(({ name }) => [
     { recorder: name, uid: undefined },
-    ...(root && worksForAnybody[name]() ? [{ recorder: name, uid: ordinaryUser }] : []),
+    ...(root && worksForAnybody[name] ? [{ recorder: name, uid: ordinaryUser }] : []),
   ]);
 
 beforeAll(async () => {

@@ -23,7 +23,7 @@ export const record: Verb = {
     "The file is compressed in blocks, which `zcat` prints. A block is written at least once a second, so that after a SIGKILL or a full disk the recording is readable up to the last second. Only its owner can read it, because it has the command's arguments, its environment and the names of its files.",
     "An existing file is never replaced: --append adds another recording to it, and `portcullis trace` merges and cuts files.",
     "On a terminal, a line shows the calls, the rate, the living tasks, and how many calls were seen for the first time in the last ten seconds: when it stays at 0, the command does nothing new.",
-    "If portcullis is killed, calls that need its answer fail with ENOSYS: with the recorder notifier all calls, with tracefs those with memory behind pointers (none with --no-memory), with ring none.",
+    "If portcullis is killed, calls that need its answer fail with ENOSYS: with the recorder notifier all calls, with tracefs those with memory behind pointers (none with --no-memory).",
   ],
   options: {
     output: {

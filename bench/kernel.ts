@@ -89,7 +89,7 @@ for (const name of policies) {
   });
 }
 
-// Of a path of 15 bytes, and of 47. The measured program also closes the file, which the filter allows by its bitmap.
+// Paths of 15 bytes and of 47. The measured program also closes the file, which the filter allows by its bitmap.
 const farther = opened.replace(/[^/]+$/, (name) => `${"./".repeat(16)}${name}`);
 const paths = { short: [program, "openat", opened], long: [program, "openat", farther] } as const;
 const unfiltered = instructions("patched", paths);

@@ -223,7 +223,7 @@ function decisionOf({ verdict, waits, reason, rule }: SimulatedDecision): Decisi
 
 class Simulation {
   readonly command: Task;
-  /** Of the calls of the trace. */
+  /** The decisions on the calls of the trace. */
   readonly decisions: readonly TracedDecision[];
   readonly reports: readonly SimulatedReport[];
   readonly #tree: SimulatedTree;

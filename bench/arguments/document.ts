@@ -5,7 +5,7 @@ import type { Costs, FormRates } from "./rates.ts";
 export interface Checked {
   readonly server: string;
   readonly lists: number;
-  /** Of its recorded calls, 0 … 1. */
+  /** The share of its recorded calls, 0 … 1. */
   readonly share: number;
   /** Calls on which the verdicts of all forms are equal. */
   readonly compared: number;

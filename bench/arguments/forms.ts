@@ -66,7 +66,7 @@ export function writeForms({ libseccomp, texts }: Forms, folder: string): void {
 export interface Steps {
   readonly libseccomp: readonly number[];
   readonly searching: readonly number[];
-  /** Of the classic filter and the program, without the kernel's work for a lock. */
+  /** Instructions of the classic filter and the program, without the kernel's work for a lock. */
   readonly remembering: readonly number[];
 }
 

@@ -10,12 +10,12 @@ import { demanded } from "./profile.ts";
 interface Listed {
   /** In the policy's words: `call.args.fd`. */
   readonly expression: string;
-  /** Of each list, in the same order for all arguments. */
+  /** The values of each list, in the same order for all arguments. */
   readonly values: readonly bigint[];
   readonly least: bigint;
   readonly most: bigint;
   readonly signed: boolean;
-  /** Of its type. */
+  /** The greatest value of its type. */
   readonly greatest: bigint;
 }
 

@@ -7,7 +7,7 @@ import { ruleFor } from "./profile.ts";
 const descriptor = /^(?:fd|sockfd|epfd|out_fd|dfd)$/;
 /** Standard input and output are open. */
 const leastClosed = 3n;
-/** Of a series, at least one of each of the most frequent. */
+/** The largest number of distinct calls; a series has at least one of each. */
 const most = 60;
 const series = 1000;
 

@@ -66,7 +66,7 @@ export const projects: readonly Project[] = [
     rounds: 1,
   },
   {
-    // Of Debian's linux-source-6.12, whose version is that of the last point release.
+    // The archive of Debian's linux-source-6.12, whose version is that of the last point release.
     name: "linux 6.12, lib/ and fs/ext4/",
     archive: { file: "/usr/src/linux-source-6.12.tar.xz" },
     folder: "linux-source-6.12",

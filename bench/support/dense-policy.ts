@@ -81,7 +81,7 @@ function inOrder(): CallDescription[] {
 
 function ruleFor({ name, parameters }: CallDescription, salt: number, columns: number): string[] {
   const when = (condition: string, then: string) => formatted(condition, then, columns);
-  // Of a mode the kernel uses 12 bits at most: `check` would say that the numbers below lie outside.
+  // The kernel uses 12 bits of a mode at most: `check` would say that the numbers below lie outside.
   const integers = parameters.filter(({ kind, width }) => kind.is === "integer" && width > 16);
   const [first, second] = integers.toReversed();
   const named = parameters.find(({ kind }) => kind.is === "flags" || kind.is === "choice");

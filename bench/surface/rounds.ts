@@ -14,7 +14,7 @@ import type { Server } from "./server.ts";
 /** A server against that of the first form, by two measures. The second depends less on the machine's other work. */
 export interface Rates {
   readonly perSecond: Pairs;
-  /** Of all processes of the server, and of the supervisor. */
+  /** Requests for a second of processor time of all the server's processes and the supervisor. */
   readonly perProcessorSecond: Pairs;
 }
 

@@ -48,7 +48,7 @@ enum { RELOCATE_MAP = 1, RELOCATE_FUNCTION = 2 };
 struct map_entry {
   uint32_t name, type, key_size, value_size, entries, flags, holds, lock, key_type, value_type, values, value_bytes;
 };
-/* Of `attach_flags`: SECCOMP_EBPF_… of include/uapi/linux/seccomp.h with kernel/patches. */
+/* Flags of `attach_flags`: SECCOMP_EBPF_… of include/uapi/linux/seccomp.h with kernel/patches. */
 enum { SECCOMP_EBPF_LOCK = 1 << 2, SECCOMP_EBPF_MATCH = 1 << 3 };
 enum { HOLDS_STATE = 1, HOLDS_LAUNCH = 2, HOLDS_EVENTS = 3, HOLDS_CONSTANTS = 4 };
 enum { MAX_MAPS = 63, NONE = 0xffffffff };

@@ -122,7 +122,7 @@ static void stop_by(int signal) {
 
 /* ── The command ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Of this process, and of Node, which has inherited the hard limit. */
+/* The limit of this process, and of Node, which has inherited the hard limit. */
 static int has_limited_time(void) {
   struct {
     uint64_t soft, hard;

@@ -1,6 +1,6 @@
 /**
- * The constant paths that permit something: the patterns and objects with whose match some call passes that would get a
- * stricter verdict without it. Such an allowance holds only as long as the confined tree cannot change what the path leads
+ * The constant paths that permit something: path patterns and objects whose match makes the verdict of some call more
+ * permissive. Such an allowance holds only as long as the confined tree cannot change what the path leads
  * to; `run` examines the directories. An object (`resolved`) is looked up by its path at each judgement.
  *
  * Each pattern is examined by a product program: the policy twice in sequence, with the match and without it, on the same
@@ -8,7 +8,7 @@
  * verdicts that are possible with and without the match is not enough: an allow that stays possible in another way, for a
  * read-only open or in another phase, would hide the one that the match gives.
  *
- * No pattern is missed with whose match, all else equal, a call passes that would get a stricter verdict. Over-approximated:
+ * Finds every such pattern, and may report too many:
  *
  * - Patterns count as independent, but no text is both "/a" and "/b". So a match also permits what only a text could do that
  *   another pattern, which excludes it, matches as well.

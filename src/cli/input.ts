@@ -11,7 +11,7 @@ import { reasonOf } from "./file-fault.ts";
 import { standardInput } from "./standard-input.ts";
 import { Failure } from "./verb.ts";
 
-/** Of a file that is read as a whole, which no trace is. */
+/** The largest file that is read as a whole, in bytes. Traces are read in parts. */
 const mostBytes = 64 << 20;
 
 /**

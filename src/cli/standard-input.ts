@@ -29,7 +29,7 @@ export function standardInput(): ByteSource {
   return source;
 }
 
-/** Of a file that is standard input from its beginning on. */
+/** A source for a file that is standard input from its beginning on. */
 function fileSource(): ByteSource | undefined {
   try {
     const stat = fstatSync(descriptor);

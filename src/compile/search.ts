@@ -358,7 +358,7 @@ type LeafWeights<Target, Value extends number | bigint> = Map<Search<Target, Val
 interface Weighted<Target, Value extends number | bigint> {
   readonly search: Search<Target, Value>;
   readonly weight: number;
-  /** Of a test. */
+  /** The two arms of a test. */
   readonly arms?: { readonly then: Weighted<Target, Value>; readonly otherwise: Weighted<Target, Value> };
 }
 

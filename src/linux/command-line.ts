@@ -9,7 +9,7 @@ export function givenWords(): readonly Uint8Array[] {
 }
 
 /**
- * Those of the first `count` of these last words of the command line that are not UTF-8.
+ * Returns the words among the first `count` of these last words of the command line that are not UTF-8.
  *
  * @param words as Node has decoded them
  */

@@ -42,7 +42,7 @@ export interface Roles {
 const mostRoles = 8;
 /** Roles that share more than this part of their calls are merged. */
 const alike = 0.85;
-/** Roles are merged if a process is then allowed fewer than this many more calls, in the mean over all lives. */
+/** Merge roles if each process then gains, on average, fewer allowed calls than this. */
 const negligible = 0.05;
 /** The number of roles that one role creates; beyond it they are merged. */
 const mostResults = 16;

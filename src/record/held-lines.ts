@@ -14,9 +14,9 @@ export const lineLayout = {
   result: 6,
   /** Offset and length in the texts, of what stands between the time and the registers; of a whole line without its end. */
   shape: 8,
-  /** Of the members `memory` and `cut`. */
+  /** The text of the members `memory` and `cut`. */
   members: 10,
-  /** Of lines that follow immediately. */
+  /** The lines that follow immediately. */
   after: 12,
   registerCount: 14,
   registers: 16,
@@ -80,7 +80,7 @@ export class HeldLines {
     return serial < this.#printed;
   }
 
-  /** Of a call that is not printed. */
+  /** Sets the result of a call that is not printed yet. */
   result(serial: number, low: number, high: number): void {
     const start = this.#startOf(serial);
     const words = this.#words;
@@ -171,7 +171,7 @@ export class HeldLines {
     if (isRemembered) this.#known.set(text, start);
   }
 
-  /** Those of lines that are not printed are copied. */
+  /** Copies the texts of lines that are not printed, and drops the others. */
   #forgetTexts(): void {
     const former = this.#texts;
     this.#texts = Buffer.alloc(1 << 16);

@@ -36,7 +36,7 @@ export interface ReportContent {
 export interface PageAssets {
   readonly script: string;
   readonly style: string;
-  /** Of the packages in the script. */
+  /** The licences of the packages in the script. */
   readonly licences: string;
 }
 

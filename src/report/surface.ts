@@ -20,7 +20,7 @@ export function surfaceOf(program: Program): Surface {
   const table = program.admission.judged.reduce((sum, { from, to }) => sum + Number(to - from) + 1, 0);
   const allowed = new Map<string, number>();
   const [only, ...more] = declared;
-  // Of several declarations there is a product of phases, of which most never occur.
+  // Most combinations of several phases never occur.
   if (only === undefined || more.length > 0) {
     const count = allowedIn(program, new Map());
     if (only === undefined) allowed.set("", count);

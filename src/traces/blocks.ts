@@ -56,7 +56,7 @@ export function sourceOf(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: (offset, length) => buffer.subarray(offset, offset + length) };
 }
 
-/** Of an open file. */
+/** A source that reads an open file. */
 export function sourceOfFile(descriptor: number, size: number): ByteSource {
   return {
     size,

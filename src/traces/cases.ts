@@ -108,7 +108,7 @@ export interface CaseReading {
 }
 
 const mostTimes = 1_000_000;
-/** Of a whole file, with repetitions: some seconds of run time. */
+/** The largest number of calls in a file, with repetitions: some seconds of run time. */
 const mostCalls = 2_000_000;
 /** Longer lines are rejected as malformed. */
 const longestLine = 4096;

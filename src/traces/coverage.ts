@@ -34,7 +34,7 @@ export interface CountedStatement extends CountedPlace {
 /** One arm of an `if` or `switch`, at the place of the condition. */
 export interface CountedArm extends CountedPlace {
   readonly of: "if" | "switch";
-  /** Of an `if`, 0 is the true one; of a `switch`, the last one is `default`. */
+  /** For an `if`, 0 is the true arm; for a `switch`, the last arm is `default`. */
   readonly arm: number;
   readonly isLast: boolean;
   /** Nothing inside it has a place, so its count says what no other count says. */
@@ -42,7 +42,7 @@ export interface CountedArm extends CountedPlace {
 }
 
 export interface CountedPhase {
-  /** Of the declaration, and of the phase. */
+  /** The names of the declaration, and of the phase. */
   readonly phases: string;
   readonly phase: string;
   readonly file: string | undefined;

@@ -19,9 +19,9 @@ interface Truncated {
 
 /** Bytes of a plain file that are read at once. */
 const windowSize = 1 << 20;
-/** Of a file that gzip has compressed as a whole. */
+/** The largest file that gzip has compressed as a whole, in bytes. */
 const mostForeign = 1 << 30;
-/** Of a line. A longer one is not from a recorder: a text in a trace has at most some thousand bytes. */
+/** The longest line, in bytes. A longer one is not from a recorder: a text in a trace has at most some thousand bytes. */
 const mostLine = 1 << 22;
 
 /** @throws Error of zlib if a file that is not in blocks is damaged or too large */
@@ -51,7 +51,7 @@ export function endsEarly(file: string, { line }: Truncated): Diagnostic {
   return diagnostic("P0825", what, { span, help });
 }
 
-/** Of an error that `traceLines` throws: a diagnostic; undefined for other errors. @param file the displayed name */
+/** The diagnostic for an error that `traceLines` throws; undefined for other errors. @param file the displayed name */
 export function gzipFault(error: unknown, file: string): Diagnostic | undefined {
   switch (error instanceof Error && "code" in error ? error.code : undefined) {
     case "ERR_BUFFER_TOO_LARGE": {

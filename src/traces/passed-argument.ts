@@ -5,7 +5,7 @@ import type { ArgumentFault } from "./argument.ts";
 import { readNumber } from "./numbers.ts";
 
 export interface PassedArgument {
-  /** Of its register. */
+  /** The number of its register. */
   readonly index: number;
   readonly register: bigint;
   readonly memory?: { readonly name: string; readonly given: GivenMemory } | undefined;

@@ -33,7 +33,7 @@ export interface ReplayOptions {
   /** Effective ids of the command, if the recording lacks them. */
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
-  /** Of all events of the trace. */
+  /** The calls of the trace that do not return at once. */
   readonly goingOn?: CallsThatGoOn;
 }
 

@@ -33,7 +33,7 @@ export interface StraceCall extends ItemCommon {
   readonly foreign: boolean;
   readonly arguments: readonly string[];
   readonly instructionPointer: bigint | undefined;
-  /** Of an unfinished call, from the line that resumes it on. */
+  /** For an unfinished call: set by the line that resumes it. */
   result: string | undefined;
   finished: boolean;
 }

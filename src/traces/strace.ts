@@ -91,7 +91,7 @@ interface Survey {
   readonly creations: ReadonlyMap<number, StraceCall>;
   /** Calls that failed with EFAULT after lines of others, by their ordinals. */
   readonly failed: ReadonlySet<number>;
-  /** Of creating calls whose result strace never saw. */
+  /** The children of creating calls whose result strace never saw. */
   readonly children: ReadonlyMap<StraceCall, number>;
 }
 

@@ -67,7 +67,7 @@ const launcher = `dist/native/${process.arch}/launcher`;
 const under = (bundle: string, ...command: readonly string[]) => [launcher, "run", file(`${bundle}.pcl`), ...command];
 const attempts = "20000";
 
-/** Of both threads' values, and nothing that the policy forbids. */
+/** The victim's output: each thread's value is judged once, and no forbidden value is used. */
 const raced = "allowed 1 denied 1 forbidden 0\n";
 
 /** With CAP_BPF and without any capability. */

@@ -157,7 +157,7 @@ class Memories {
   }
 }
 
-/** Of a family that policies ask about; the rest is arbitrary. */
+/** An address of a family that policies ask about; the rest is arbitrary. */
 function address(choices: SeededChoices): Uint8Array {
   const bytes = Uint8Array.from({ length: choices.below(32) }, () => choices.below(256));
   if (bytes.length > 1) bytes.set([choices.below(3) === 0 ? choices.below(256) : [1, 2, 10][choices.below(3)]!, 0]);

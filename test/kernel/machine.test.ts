@@ -208,7 +208,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
       expect(ran.status).toBe(124);
       expect(ran.stderr).toContain(`vm: neither output nor an end for ${timeout} s (--timeout)`);
       if (ran.stdout === "" && timeout < 1000) continue;
-      // Of each hanging task: its name, its state, and the functions of the kernel in which it waits.
+      // For each hanging task: its name, its state, and the functions of the kernel in which it waits.
       expect(ran.stderr).toMatch(/ \(sleep\) S .*\n.*\n(.*\n)*.*hrtimer_nanosleep/);
       expect(ran.stdout).toBe("begun\n");
       break;

@@ -8,7 +8,7 @@ import { patience } from "../support/patience.ts";
 import { prepare, victim } from "./run.ts";
 
 const program = resolve("bin/portcullis");
-/** Of Python: the default action of the signal, which this process sends to itself. */
+/** A Python program that restores the signal's default action and sends the signal to itself. */
 const kills = `import os, signal, sys
 number = getattr(signal, "SIG" + sys.argv[1])
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])

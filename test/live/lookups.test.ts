@@ -55,7 +55,7 @@ describe.each(users)("$name", ({ name, uid }) => {
   });
 });
 
-/** Of the victim `answers`. */
+/** The situations of the victim `answers`. */
 const situations = ["link-size", "own-filter", "full-table", "killed", "proc"] as const;
 const situationsOfRoot = ["listener"] as const;
 

@@ -317,8 +317,8 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "rooms-beside-objects": roomsBesideObjects,
   "rooms-served": () => roomsAbout({ is: "resolved", objects: [{ is: "under", path: "/proc" }] }),
   /**
-   * Of the folder OBJECTS: what lies under forbidden/, and secret, cannot be opened; of the sockets with a path, agent.sock
-   * alone can be connected to.
+   * In the folder OBJECTS no file under forbidden/, nor `secret`, can be opened; among sockets with a path only agent.sock
+   * can be connected to.
    */
   objects: () => {
     const folder = process.env["OBJECTS"] ?? "/nowhere";

@@ -118,7 +118,7 @@ describe("the addon's text filter", () => {
 
   it("judges no call that has no register, no automaton or no entry", () => {
     const instructions = encodeInstructions([accept]);
-    // Those of the calls from 3 on have no automaton.
+    // The calls from 3 on have no automaton.
     const all = Uint16Array.from([0, 0, 0, ...Array.from({ length: 256 }, (_, index) => 256 + index), 0xffff]);
     const given = all.map((_, index) => (index < number ? 0 : 1));
     native().startTextFilter(Uint8Array.from(given), all, instructions, new Uint32Array(0), 0, 0);

@@ -191,7 +191,7 @@ export const commonHeaders: readonly string[] = [
   "include/linux/splice.h",
 ];
 
-/** Of loneConstants (sets.ts), besides the common ones. */
+/** The headers of loneConstants (sets.ts), besides the common ones. */
 export const loneHeaders: readonly string[] = [
   "linux/in.h",
   "linux/in6.h",

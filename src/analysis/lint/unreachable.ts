@@ -45,7 +45,7 @@ export function findUnreachableVerdicts(view: View): Diagnostic[] {
     const key = placeKey(at);
     // Inlining and unrolling make several verdicts of one place.
     if (at === undefined || reached.has(key) || found.has(key)) continue;
-    // Of several policies that allow, one place stands for all; the others have no effect but are not wrong.
+    // If several policies allow, one place stands for all; the others have no effect but are not wrong.
     if (combines && action === "allow") continue;
     const name = strictness[action] >= strictness.deny ? "refusal" : "verdict";
     found.set(

@@ -253,7 +253,7 @@ export class Decisions {
     const { verdicts, tables } = this.#program;
     const rank = (verdict: number) => strictness[verdicts[verdict]!.action];
     return this.replaceLeaves(root, (leaf) => {
-      // Of equally strict verdicts the returned one wins over a raised one, and an earlier raised one over a later.
+      // Among equally strict verdicts the returned one wins over a raised one, and an earlier raised one over a later.
       const wins = leaf.possible.some(
         (verdict) =>
           rank(raised) > rank(verdict) ||

@@ -35,7 +35,7 @@ export const policyOptions: OptionTable = {
   },
 };
 
-/** Of the verbs that also read a bundle. */
+/** The options of verbs that also read a bundle. */
 export const policyOrBundleOptions: OptionTable = { ...policyOptions, policy: policyOption("a bundle (.pcl), ") };
 
 export const architectureOption: OptionTable = {

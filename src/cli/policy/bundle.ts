@@ -12,7 +12,7 @@ import { Failure } from "../verb.ts";
 import type { PolicyFile } from "./arguments.ts";
 
 /**
- * What is wrong with the file comes before what the kernel lacks: it is wrong on every machine.
+ * Reports errors of the file before missing features of the kernel, because they are errors on every machine.
  *
  * @throws Failure; StartError if this kernel cannot enforce bundles; NativeUnavailableError
  */

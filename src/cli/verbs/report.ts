@@ -141,7 +141,7 @@ function isPolicy(word: string, context: Context): boolean {
 
 function isEventOrTrace(source: ByteSource): boolean {
   for (const reading of traceLines(source)) {
-    // Of a profile, too, the end can be missing.
+    // The end of a profile can be missing, too.
     if (reading.kind !== "line") return reading.kind === "damage" || reading.line === undefined;
     if (reading.text.trim() === "") continue;
     return kindOf(reading.text) !== undefined;

@@ -36,7 +36,7 @@ export interface ProgramKind {
   readonly context: { readonly name: string; readonly size: number; readonly fields: readonly MapField[] };
 }
 
-/** Of a trial, `constantAllow` and `declared` are empty. */
+/** `constantAllow` and `declared` are empty for the target `trial`. */
 export interface EbpfArtifact extends Omit<SeccompProgram, "locked"> {
   readonly target: EbpfTargetName;
   readonly kind: ProgramKind;

@@ -93,7 +93,7 @@ export interface SimulatedDecision {
   readonly rule: string | undefined;
   readonly at: Location | undefined;
   /**
-   * What is not known and may decide about the verdict, state or reports. Unknown memory is assumed to be readable.
+   * Unknown memory that may affect the verdict, state or reports. The simulation assumes that it is readable.
    */
   readonly lacking: readonly LackingMemory[];
   /** The possible verdicts, as indexes into `Program.verdicts`: one, more with unknown bits, none without a judgement. */

@@ -27,7 +27,7 @@ export function inOrder<T extends SourceRange>(
   evaluate: (node: T) => Value,
 ): Value[] {
   if (nodes.length === 1) return [evaluate(nodes[0]!)];
-  // Of their final length: lists that grow take several times the memory.
+  // Allocate the final length: lists that grow take several times the memory.
   const values = new Array<Value>(nodes.length);
   const ends = new Array<number>(nodes.length);
   const { out } = c;

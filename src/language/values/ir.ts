@@ -169,7 +169,7 @@ export interface Measure {
   readonly readsParameter: boolean;
 }
 
-/** Of expressions with more nodes than `smallest`: smaller ones are measured again faster than they are looked up. */
+/** The measures of expressions with more nodes than `smallest`; recomputing smaller ones is faster than a look-up. */
 const measures = new WeakMap<Expression, Measure>();
 const smallest = 8;
 const leafMeasure: Measure = { size: 1, depth: 1, readsState: false, readsParameter: false };

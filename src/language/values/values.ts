@@ -68,7 +68,7 @@ export interface StringValue {
   /** For the kind of an address: the references that a comparison narrows, to the options as bits. */
   readonly narrows?: readonly number[];
   readonly of?: "call" | "phase";
-  /** The strings of its type as tsc knows it: none other can equal it. Undefined for a `string`. */
+  /** The strings of its type as tsc knows it; no other string can equal it. Undefined for a `string`. */
   readonly typed?: readonly string[];
   readonly variable?: true;
 }
@@ -89,7 +89,7 @@ export interface CallValue {
 export interface ArgumentsValue {
   readonly is: "arguments";
   readonly names: bigint;
-  /** Of the variable that holds the call. */
+  /** The variable that holds the call. */
   readonly reference: number;
 }
 

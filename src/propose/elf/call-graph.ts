@@ -10,7 +10,7 @@ export interface Site {
   readonly image: ElfImage;
   /** The start of the function. */
   readonly caller: number;
-  /** Of the instruction. */
+  /** The address of the instruction. */
   readonly at: number;
   readonly isJump: boolean;
 }

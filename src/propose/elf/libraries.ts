@@ -8,7 +8,8 @@ import { readInputFile } from "../../linux/inputs.ts";
 import { architectureOfElf, ElfError, ElfImage } from "./image.ts";
 
 /**
- * Of Debian, Fedora and others, in the order of ld.so, whose cache is not read; behind them that of Debian's cross compiler.
+ * The folders of libraries of Debian, Fedora and others, in the order of ld.so, whose cache is not read; last that of Debian's
+ * cross compiler.
  */
 const folders: Readonly<Record<ArchitectureName, readonly string[]>> = {
   x86_64: foldersOf("x86_64-linux-gnu"),

@@ -52,7 +52,7 @@ export interface Machine {
   isKernelCall(instruction: Instruction): boolean;
   /** Nothing follows it but by a jump. */
   isEnd(instruction: Instruction): boolean;
-  /** Of a jump. */
+  /** The target of a jump; undefined for other instructions. */
   targetOf(instruction: Instruction): number | undefined;
   effectOf(instruction: Instruction, location: Location): Effect;
   edgesIn(image: CodeOfImage): Iterable<Edge>;

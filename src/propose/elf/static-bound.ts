@@ -16,14 +16,14 @@ import { x86_64 } from "./x86-64.ts";
 const machines: Readonly<Record<ArchitectureName, Machine>> = { x86_64, aarch64 };
 
 export interface StaticBound {
-  /** Of the program. */
+  /** The architecture of the program. */
   readonly architecture: ArchitectureName;
   /** Sorted names of calls. */
   readonly calls: readonly string[];
   readonly files: readonly string[];
   /** The number of reachable `syscall` or `svc` instructions. */
   readonly sites: number;
-  /** Of these, those with a number that is computed, or passed in a way that is not followed. */
+  /** Those of these functions whose number is computed, or passed in a way that is not followed. */
   readonly unresolved: readonly string[];
   /** Needed libraries that were not found. */
   readonly missing: readonly string[];

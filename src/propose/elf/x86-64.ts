@@ -91,7 +91,7 @@ function effectOf({ mnemonic, operands }: Instruction, location: Location): Effe
   return valueOfOperand(second);
 }
 
-/** Of what is copied. */
+/** The effect of copying this operand. */
 function valueOfOperand(operand: string): Effect {
   if (/^-?(?:0x[0-9a-f]+|\d+)$/.test(operand)) {
     const value = operand.startsWith("-") ? -Number(operand.slice(1)) : Number(operand);

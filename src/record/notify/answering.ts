@@ -26,14 +26,14 @@ export const stateAt = { room: 2, gone: 3 } as const;
 export const stateWords = 4;
 /** Numbers of calls below this one have a place in the plan. */
 export const mostCalls = 1024;
-/** Of all threads that the kernel can have (PID_MAX_LIMIT). */
+/** The number of threads that the kernel can have (PID_MAX_LIMIT). */
 const mostThreads = 1 << 22;
 
 export interface AnsweringOptions {
   readonly listener: number;
   readonly ring: RingWriter;
   readonly architecture: ArchitectureName;
-  /** Tell which process each thread is of; else another source knows. */
+  /** Record each thread's process; otherwise another source does. */
   readonly follows: boolean;
   /** Threads that have ended without a call, from the other thread: word 0 counts them. */
   readonly gone: Int32Array;

@@ -24,7 +24,7 @@ import { native } from "../../linux/native.ts";
 import { readProc } from "../../linux/proc.ts";
 import { type EventFormat, parseEventFormat } from "./event-format.ts";
 
-/** Of include/uapi/linux/mount.h. */
+/** Flags of include/uapi/linux/mount.h. */
 const mountFlag = { closeOnExec: 1, create: 6 } as const;
 /** `PROC_PID_INIT_INO` of include/linux/proc_ns.h. tracefs has the ids of the first pid namespace. */
 const firstPidNamespace = "pid:[4026531836]";

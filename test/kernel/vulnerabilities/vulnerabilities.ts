@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { compiled } from "../../support/run.ts";
 
 export interface Vulnerability {
-  /** Of the program and of the policy. */
+  /** The name of the program and of the policy. */
   readonly name: string;
   readonly title: string;
   /** How a round is counted as won. */

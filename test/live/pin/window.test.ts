@@ -66,7 +66,7 @@ for (const { name, uid } of users) {
 
 describe.each(protections)("callers that do not get a window, protected by $protection,", ({ protection, before }) => {
   const times = 200;
-  /** Of the victim's processes; the supervisor looks for ended address spaces only at further windows. */
+  /** The number of the victim's processes; the supervisor looks for ended address spaces only at further windows. */
   const fewWindows = 40;
   const leave = (context: TestContext, which: string, settings: Partial<PinSettings> = {}) => {
     if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");

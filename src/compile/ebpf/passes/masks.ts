@@ -43,7 +43,7 @@ export function joinMasks(entry: Block): void {
 function testIn({ instructions, terminator }: Block, readers: ReadonlyMap<Value, number>): Test | undefined {
   const last = instructions.at(-1);
   if (last?.kind !== "arithmetic" || last.operator !== "and" || !("immediate" in last.right)) return undefined;
-  // Of a negative mask, the branch may not see all bits.
+  // The branch may not see all bits of a negative mask.
   if (last.right.immediate < 0) return undefined;
   if (terminator?.kind !== "branch" || terminator.left !== last.destination) return undefined;
   if (!("immediate" in terminator.right) || terminator.right.immediate !== 0) return undefined;

@@ -35,7 +35,7 @@ export function dropAnswered(entry: Block): void {
     if (!isCall(search, match) || !isSame(search, asked) || !next.instructions.slice(0, -1).every(isPure)) continue;
     if (after?.kind !== "branch" || after.condition !== "less-signed") continue;
     if (after.left !== search.result || !isImmediate(after.right, 0)) continue;
-    // Of a list, the number of its parts may be read again.
+    // The number of a list's parts may be read again.
     if (live.get(next)!.in.has(asked.result) || live.get(unseen)!.in.has(asked.result)) continue;
     const failed = new Block();
     failed.terminator = { ...terminator, left: search.result, then: unseen, otherwise: after.then };

@@ -99,7 +99,7 @@ export interface MapTable {
 }
 
 interface TargetErrorOptions {
-  /** What to change, so that the target can express it; absent if nothing less than another engine helps. */
+  /** What to change, so that the target can express it; absent if only another engine can. */
   readonly change?: string | undefined;
   readonly at?: Location | undefined;
 }

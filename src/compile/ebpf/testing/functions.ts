@@ -66,7 +66,7 @@ export class CalledFunctions {
     return this.#memory.mapAddress(position, index * valueSize);
   }
 
-  /** Of a hash map with values of 8 bytes. */
+  /** Updates an entry of a hash map with values of 8 bytes. */
   #update(): bigint {
     const { bytes, keys } = this.#memory.mapOf(this.#read(1)).map;
     const key = this.#memory.load(this.#read(2), 8);
@@ -79,7 +79,7 @@ export class CalledFunctions {
     return 0n;
   }
 
-  /** Of a hash map. */
+  /** Removes an entry of a hash map. */
   #remove(): bigint {
     const { keys } = this.#memory.mapOf(this.#read(1)).map;
     return keys!.delete(this.#memory.load(this.#read(2), 8)) ? 0n : enoent;

@@ -1,6 +1,8 @@
 /** The inputs and outputs of a verb, so that tests can replace them. */
 import { writeSync } from "node:fs";
+import { release } from "node:os";
 import { safeLines, safeText } from "../diagnostics/width.ts";
+import { packageVersion } from "../linux/package.ts";
 import { reasonOf } from "./file-fault.ts";
 
 export interface Context {
@@ -133,7 +135,7 @@ export function contextOf(
 
 export function reportInternalErrors(): void {
   process.on("uncaughtException", (error) => {
-    // One sentence that says how to report it, not a stack trace.
+    // Without a stack trace, which says nothing to a user.
     writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
     process.exit(125);
   });
@@ -144,11 +146,28 @@ export function isWithoutDirectory(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
-/** The sentence for an internal error, which may name a file. It is written also where no `Context` makes it safe. */
+/**
+ * The lines about an internal error, which may name a file, and what a report of it needs. They are written also where no
+ * `Context` makes them safe.
+ */
 export function internalError(error: unknown, withStack: boolean): string {
   const message = error instanceof Error ? error.message : String(error);
   const stack = withStack && error instanceof Error ? error.stack : undefined;
   const detail = stack === undefined ? safeText(message) : safeLines(stack, false);
-  const how = withStack ? "" : "\n  help: this is a bug of portcullis; PORTCULLIS_DEBUG=1 shows more for a report";
-  return `portcullis: internal error: ${detail}${how}\n`;
+  const output = withStack ? "this output" : "the output with PORTCULLIS_DEBUG=1 in the environment";
+  return [
+    `portcullis: internal error: ${detail}`,
+    `  help: this is a bug of portcullis: please report it (CONTRIBUTING.md, "Report a bug"), with the command line, the policy, the files that it imports, and ${output}`,
+    `  version: portcullis ${ownVersion()}, Node.js ${process.version}, Linux ${release()}, ${process.arch}`,
+    "",
+  ].join("\n");
+}
+
+/** Preparing a policy has read it already, so that after the start of a command no file is read. */
+function ownVersion(): string {
+  try {
+    return safeText(packageVersion());
+  } catch {
+    return "of an unknown version";
+  }
 }

@@ -191,7 +191,8 @@ describe("the verbs that start a command", () => {
     const error = new Error(`ENOENT: ${text}`);
     for (const withStack of [false, true])
       for (const line of internalError(error, withStack).split("\n")) expect(unsafeIn(line)).toBeUndefined();
-    expect(internalError(error, false).split("\n")).toHaveLength(3);
+    expect(internalError(error, false).split("\n")).toHaveLength(4);
+    expect(internalError(error, false)).toMatch(/\n {2}version: portcullis \d\S*, Node.js v\d.*, Linux \d.*\n$/);
   });
 });
 

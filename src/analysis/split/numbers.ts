@@ -4,6 +4,7 @@ import type { Interval } from "../../ir/program.ts";
 import { contains } from "./intervals.ts";
 import type { Formula, Term, Test } from "./terms.ts";
 
+/** Never empty: a path that no call takes is not walked. */
 export interface NumberSet {
   readonly id: number;
   /** Ascending. */
@@ -14,7 +15,9 @@ export interface NumberSet {
 export class NumberSets {
   readonly #sets = new Map<string, NumberSet>();
 
-  set(members: readonly number[]): NumberSet {
+  /** Undefined if there are no members. */
+  set(members: readonly number[]): NumberSet | undefined {
+    if (members.length === 0) return undefined;
     const key = members.join();
     let set = this.#sets.get(key);
     if (set === undefined) {
@@ -32,7 +35,9 @@ export class NumberSets {
       const yes: number[] = [];
       const no: number[] = [];
       for (const number of set.members) (holdsFor(test, number) ? yes : no).push(number);
-      outcome = no.length === 0 ? true : yes.length === 0 ? false : [this.set(yes), this.set(no)];
+      const passing = this.set(yes);
+      const failing = this.set(no);
+      outcome = failing === undefined ? true : passing === undefined ? false : [passing, failing];
       set.outcomes.set(test, outcome);
     }
     return outcome;
@@ -56,7 +61,7 @@ export class NumberSets {
       const bound = bounds[at];
       (bound !== undefined && bound.interval.from <= value ? groups[bound.list]! : rest).push(number);
     }
-    return [...groups, rest].map((members) => (members.length === 0 ? undefined : this.set(members)));
+    return [...groups, rest].map((members) => this.set(members));
   }
 
   #partitionOverlapping(set: NumberSet, lists: readonly (readonly Interval[])[]): readonly (NumberSet | undefined)[] {
@@ -65,7 +70,7 @@ export class NumberSets {
       const first = lists.findIndex((intervals) => contains(intervals, BigInt(number)));
       groups[first === -1 ? lists.length : first]!.push(number);
     }
-    return groups.map((members) => (members.length === 0 ? undefined : this.set(members)));
+    return groups.map((members) => this.set(members));
   }
 }
 

@@ -472,6 +472,15 @@ describe("process creation", () => {
   });
 });
 
+describe("a program that judges no call", () => {
+  it("has no decision, also where it begins with a switch on the number", () => {
+    const arms = [{ intervals: [{ from: 0n, to: 1n }], body: [returns(1)] }];
+    const body: Statement[] = [{ kind: "switch", value: input("number"), arms, otherwise: [returns(0)] }];
+    const none = { ...program(body), admission: { always: [], judged: [] } };
+    expect(splitPolicy(none, { superviseProcessCreation: false }).size).toBe(0);
+  });
+});
+
 describe("bounds", () => {
   it("explores rejoined paths once: forty flags collected in a local", () => {
     const gather = Array.from({ length: 40 }, (_, bit) =>

@@ -94,6 +94,7 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
     const enough = explorer.work + mostWork;
     return classes.flatMap((numbers) => {
       const set = explorer.numbers.set(numbers);
+      if (set === undefined) return [];
       const result = explorer.explore(set, initial, mostStepsOfClass, mostSteps, enough);
       for (const [number, decision] of result.found) found.set(number, decision);
       return result.left;

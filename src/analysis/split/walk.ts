@@ -172,8 +172,9 @@ export class Walker {
         numbers,
         statement.arms.map((arm) => arm.intervals),
       )
-      .map((part, arm) => ({ numbers: part!, to: { kind: "node", node: next[arm]! } as const }))
-      .filter((group) => group.numbers !== undefined);
+      .flatMap((part, arm) =>
+        part === undefined ? [] : [{ numbers: part, to: { kind: "node", node: next[arm]! } as const }],
+      );
     return groups.length > 1 ? { effects, environment, stop: { kind: "numbers", groups } } : groups[0]!.to;
   }
 

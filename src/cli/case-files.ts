@@ -1,4 +1,4 @@
-/** Finds the case files of a policy: nginx.cases and nginx.reload.cases are beside nginx.ts (or nginx.json). */
+/** Finds the case files of a policy: web.cases and web.reload.cases are beside web.ts (or web.json). */
 import { readdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";

@@ -48,6 +48,16 @@ test("docs/cli.md has the help pages", async () => {
   else expect(after).toBe(wanted);
 });
 
+test("no page and no document makes a reader's file that has a ready policy's name", () => {
+  const pages = ["docs/cli.md", "docs/propose.md", "docs/deployment.md", "README.md"].map((file) =>
+    readFileSync(file, "utf8"),
+  );
+  const shown = pages.flatMap((text) => text.match(/(?<=\$ |^)(?:bin\/|npx )?portcullis .*/gm) ?? []);
+  expect(shown.length).toBeGreaterThan(60);
+  const isTaken = new RegExp(String.raw`[ =](?:${readyPolicies.join("|")})\.(?:ts|json)\b`);
+  expect(shown.filter((line) => isTaken.test(line))).toEqual([]);
+});
+
 test("the version is the package's", async () => {
   const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
   expect((await portcullis("--version")).out).toBe(`portcullis ${version}\n`);

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { readyPolicies } from "../../src/cli/policy/arguments.ts";
 import { aspects } from "../../src/engines/description.ts";
 import { openChannel } from "../../src/events/channel.ts";
 import { socketPair } from "../../src/linux/descriptors.ts";
@@ -419,6 +420,20 @@ test("doctor tries the engine", () => {
     .split("\n")
     .map((line) => JSON.parse(line) as { state: string; what: string });
   expect(findings.map((one) => one.what)).toContain("engine notify: a supervisor answers calls, and reports denials");
+  expect(status).toBe(0);
+});
+
+test("doctor tries the package's policies, whatever files the working directory has", () => {
+  const cwd = folderOf({});
+  const { out: usual } = run(["doctor", "--json"]);
+  for (const name of readyPolicies) {
+    for (const file of [`${name}.ts`, `${name}.json`, name, `portcullis/policies/${name}.ts`]) {
+      mkdirSync(dirname(join(cwd, file)), { recursive: true });
+      writeFileSync(join(cwd, file), "export default policy(");
+    }
+  }
+  const { status, out } = run(["doctor", "--json"], { cwd });
+  expect(out).toBe(usual);
   expect(status).toBe(0);
 });
 

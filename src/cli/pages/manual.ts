@@ -38,9 +38,9 @@ export const overview = {
 
 Check and query it first, then run a command under it:
 
-    $ portcullis check exec-once.ts
-    $ portcullis why exec-once.ts 'execve("/bin/sh")'
-    $ portcullis run -p exec-once.ts -- sh -c ls
+    $ portcullis check no-exec.ts
+    $ portcullis why no-exec.ts 'execve("/bin/sh")'
+    $ portcullis run -p no-exec.ts -- sh -c ls
 
 Select a ready policy by its name: -p exec-once, -p nginx, -p build-step.`,
     ],

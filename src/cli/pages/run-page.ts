@@ -97,7 +97,7 @@ export const runPage: Omit<Verb, "execute"> = {
   ],
   examples: [
     ["portcullis run -p exec-once -- make", "`make` can start no program, and each attempt is an event"],
-    ["portcullis run -p nginx.ts --events events.jsonl nginx -g 'daemon off;'", "Events for a program to read"],
+    ["portcullis run -p web.ts --events events.jsonl nginx -g 'daemon off;'", "Events for a program to read"],
     ["portcullis run -p children --set most=20 --timeout 5min -- ./test.sh", "A parameter and a time limit"],
     [
       "portcullis run -q -p policy.pcl -- ./server",

@@ -36,7 +36,7 @@ export const check: Verb = {
     [String(failed), "A policy does not compile."],
   ],
   examples: [
-    ["portcullis check nginx.ts", "Check a policy"],
+    ["portcullis check web.ts", "Check a policy"],
     ["portcullis check --strict policies/*.ts", "In a pipeline: warnings fail too"],
     ["portcullis check --set most=16 children", "A ready policy, with a parameter"],
   ],

@@ -29,9 +29,9 @@ export const explain: Verb = {
     [String(failed), "The policy does not compile."],
   ],
   examples: [
-    ["portcullis explain nginx.ts", "A table"],
+    ["portcullis explain web.ts", "A table"],
     [
-      'portcullis explain --json nginx.ts | jq \'.rows[] | select(.cases[].decided | . == "supervisor" or . == "event") | .calls\'',
+      'portcullis explain --json web.ts | jq \'.rows[] | select(.cases[].decided | . == "supervisor" or . == "event") | .calls\'',
       "The calls that cost a round trip to the supervisor",
     ],
   ],

@@ -25,7 +25,7 @@ export const propose: Verb = {
     "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
     "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
     "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows recorded calls only, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
-    "With -o, propose also writes a case file for each of the first nine recordings beside the policy (nginx.cases, nginx.2.cases, … for nginx.ts). It replaces only files that it has written.",
+    "With -o, propose also writes a case file for each of the first nine recordings beside the policy (web.cases, web.2.cases, … for web.ts). It replaces only files that it has written.",
   ],
   options: {
     output: {
@@ -86,8 +86,8 @@ export const propose: Verb = {
   ],
   examples: [
     ["portcullis record -o nginx.trace -- nginx -g 'daemon off;'", "Record: use the program, then end it"],
-    ["portcullis propose -o nginx.ts nginx.trace", "Propose"],
-    ["portcullis propose -o nginx.ts --validate tuesday.trace monday.trace", "Validate with another recording"],
+    ["portcullis propose -o web.ts nginx.trace", "Propose"],
+    ["portcullis propose -o web.ts --validate tuesday.trace monday.trace", "Validate with another recording"],
     ["portcullis propose --detail paths --with reload -o app.ts app-*.trace", "Also rules on paths and addresses"],
   ],
   async execute(invocation, context) {

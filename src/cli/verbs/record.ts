@@ -55,7 +55,7 @@ export const record: Verb = {
   examples: [
     ["portcullis record -o nginx.trace -- nginx -g 'daemon off;'", "Record a server while it is used"],
     ["portcullis record --append -o nginx.trace -- nginx -g 'daemon off;'", "Add a second recording"],
-    ["portcullis simulate nginx.ts nginx.trace", "Which of these calls would a policy refuse?"],
+    ["portcullis simulate web.ts nginx.trace", "Which of these calls would a policy refuse?"],
   ],
   async execute(invocation, context) {
     const command = invocation.words;

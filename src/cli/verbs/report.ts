@@ -58,8 +58,8 @@ export const report: Verb = {
   ],
   examples: [
     ["portcullis report -o report.html nginx.trace", "Which calls does nginx make, and when?"],
-    ["portcullis report -o report.html nginx.ts nginx.trace", "The same under a policy"],
-    ["portcullis report -o report.html nginx.ts events.jsonl", "Which calls were refused, and by which rule?"],
+    ["portcullis report -o report.html web.ts nginx.trace", "The same under a policy"],
+    ["portcullis report -o report.html web.ts events.jsonl", "Which calls were refused, and by which rule?"],
   ],
   async execute(invocation, context) {
     const output = invocation.text("output");

@@ -61,8 +61,8 @@ export const simulate: Verb = {
     [String(failed), "The policy does not compile, or the trace cannot be read."],
   ],
   examples: [
-    ["portcullis simulate nginx.ts nginx.strace", "Which calls of nginx would be refused?"],
-    ["portcullis simulate -p order.ts --all --json trace.jsonl | jq .verdict", "Every verdict, for a program"],
+    ["portcullis simulate web.ts nginx.strace", "Which calls of nginx would be refused?"],
+    ["portcullis simulate -p order --all --json trace.jsonl | jq .verdict", "Every verdict, for a program"],
     ["strace -f -n -ttt -e raw=all -o /dev/stdout true | portcullis simulate exec-once -", "Without a file"],
   ],
   async execute(invocation, context) {

@@ -27,7 +27,7 @@ export const test: Verb = {
   summary: "Run a policy's cases",
   synopsis: ["test [OPTIONS] POLICY|FOLDER|CASES…", "test [OPTIONS] -p POLICY CASES…"],
   about: [
-    "A case gives the expected verdict on a call: the task, the call with its arguments as strace prints them, and the verdict. Case files are beside the policy: nginx.cases and nginx.reload.cases belong to nginx.ts. docs/cases.md describes all forms of lines.",
+    "A case gives the expected verdict on a call: the task, the call with its arguments as strace prints them, and the verdict. Case files are beside the policy: web.cases and web.reload.cases belong to web.ts. docs/cases.md describes all forms of lines.",
     '    master    bind(4, 127.0.0.1:80)  allow\n    worker  = master.fork()\n    worker    execve("/bin/sh")      kill process  @ "hijacked"',
     "Each case runs on every form of the policy: the interpreter, which is the reference, WebAssembly, which `run` uses, and the classic filter, for calls that it decides by itself. A case fails if any of them gives another verdict.",
     "For a policy, test runs the case files beside it; for a folder, all case files in it.",
@@ -55,10 +55,10 @@ export const test: Verb = {
     [String(failed), "A policy does not compile, a case file cannot be read, or there are no cases."],
   ],
   examples: [
-    ["portcullis test nginx.ts", "The cases beside a policy"],
+    ["portcullis test web.ts", "The cases beside a policy"],
     ["portcullis test policies/", "All policies of a folder"],
-    ["portcullis test -p nginx.ts attack.cases", "Cases from elsewhere"],
-    ["portcullis test --coverage --lcov nginx.info nginx.ts", "Which rules have no case?"],
+    ["portcullis test -p web.ts attack.cases", "Cases from elsewhere"],
+    ["portcullis test --coverage --lcov web.info web.ts", "Which rules have no case?"],
   ],
   async execute(invocation, context) {
     chosenArchitecture(invocation);

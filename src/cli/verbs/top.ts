@@ -33,7 +33,7 @@ export const top: Verb = {
     ],
   ],
   examples: [
-    ["portcullis run --status auto -p nginx.ts -- nginx -g 'daemon off;'", "Start a tree that top can show"],
+    ["portcullis run --status auto -p web.ts -- nginx -g 'daemon off;'", "Start a tree that top can show"],
     ["portcullis top", "The only one"],
     ["portcullis top --json -n 1 4242 | jq .perSecond", "For a script"],
   ],

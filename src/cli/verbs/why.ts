@@ -35,11 +35,11 @@ export const why: Verb = {
     [String(failed), "The policy does not compile, or the call cannot be read."],
   ],
   examples: [
-    ["portcullis why nginx.ts 'listen(4, 511)'", "A verdict that depends on state"],
+    ["portcullis why web.ts 'listen(4, 511)'", "A verdict that depends on state"],
     ["portcullis why -p exec-once 'execve(\"/bin/sh\")'", "A verdict of one line"],
-    ["portcullis why build-step.ts 'openat(AT_FDCWD, \"x\", O_WRONLY|O_CREAT)'", "Flags by name"],
+    ["portcullis why build-step 'openat(AT_FDCWD, \"x\", O_WRONLY|O_CREAT)'", "Flags by name"],
     ["portcullis why p.ts 'connect(3, 10.0.0.1:443)'", "Memory behind a pointer"],
-    ["portcullis why nginx.ts 'listen(4, raw.arg1=0x1000001ff)'", "A register with more bits than the kernel uses"],
+    ["portcullis why web.ts 'listen(4, raw.arg1=0x1000001ff)'", "A register with more bits than the kernel uses"],
   ],
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);

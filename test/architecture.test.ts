@@ -146,6 +146,12 @@ describe("the layout", () => {
     ]);
   });
 
+  // src/engines/thread.ts has the reasons.
+  it("has no thread that is made elsewhere, or terminated", () => {
+    const making = production.filter((file) => /\bnew Worker\b|\.terminate\(/.test(readFileSync(file, "utf8")));
+    expect(making).toEqual(["src/engines/thread.ts"]);
+  });
+
   it("has no include cycle between the C files of the launcher", () => {
     const graph = new Map<string, string[]>();
     for (const file of [...filesOf("native/launcher", ".c"), ...filesOf("native/launcher", ".h")]) {

@@ -64,7 +64,7 @@ export function unwrittenOutput(error: NodeJS.ErrnoException): string {
 }
 
 export function processContext(): Context {
-  reportInternalErrors();
+  reportInternalErrors(process.exit);
   let isAnswer = false;
   // Opened on demand: opening the streams takes longer than starting most verbs.
   const out = opened(
@@ -133,11 +133,11 @@ export function contextOf(
   };
 }
 
-export function reportInternalErrors(): void {
+export function reportInternalErrors(leave: (status: number) => never): void {
   process.on("uncaughtException", (error) => {
     // Without a stack trace, which says nothing to a user.
     writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
-    process.exit(125);
+    leave(125);
   });
 }
 

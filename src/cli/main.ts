@@ -1,5 +1,4 @@
 /** The entry of dist/cli.cjs: all verbs. */
-import { exitAtOnce } from "../linux/process.ts";
 import { runCommand } from "./command.ts";
 import { allWritten, processContext } from "./context.ts";
 import { startsCommand, startThroughFront } from "./front.ts";
@@ -10,7 +9,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   startThroughFront(argv);
   if (startsCommand(argv)) {
     // After a confined command, load no file that it may have changed, and exit at once.
-    const { runContext } = await import("./run-context.ts");
+    const { leave, runContext } = await import("./run-context.ts");
     const status = await runCommand(argv, runContext());
     leave(status);
   }
@@ -19,12 +18,4 @@ export async function main(argv: readonly string[]): Promise<void> {
   // ms after the check of a long policy).
   await allWritten();
   process.exit(status);
-}
-
-function leave(status: number): never {
-  try {
-    return exitAtOnce(status);
-  } catch {
-    return process.exit(status); // without the native part
-  }
 }

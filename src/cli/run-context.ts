@@ -2,12 +2,22 @@
 import { isatty } from "node:tty";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { callersDescriptor } from "../engines/launcher.ts";
+import { exitAtOnce } from "../linux/process.ts";
 import { type Context, contextOf, reportInternalErrors, unwrittenOutput, writeNow } from "./context.ts";
 import { Failure } from "./verb.ts";
 
+/** Ends a process that may have a supervising thread, for whose system calls `process.exit` waits (engines/thread.ts). */
+export function leave(status: number): never {
+  try {
+    return exitAtOnce(status);
+  } catch {
+    return process.exit(status); // without the native part
+  }
+}
+
 /** Does not change the standard streams, because the command of `run` shares them. */
 export function runContext(): Context {
-  reportInternalErrors();
+  reportInternalErrors(leave);
   let out: number | undefined;
   const descriptor = () => {
     out ??= callersDescriptor(1);

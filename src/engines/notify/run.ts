@@ -9,7 +9,6 @@
  */
 
 import { readFileSync } from "node:fs";
-import type { Worker } from "node:worker_threads";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
@@ -19,6 +18,7 @@ import { awaitMessages, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
+import { SupervisingThread } from "../thread.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import { behind } from "./filter-prefix.ts";
 import { type Launched, launch } from "./launch.ts";
@@ -60,7 +60,7 @@ class Run {
   /** Read before the command starts; run when it is needed. */
   readonly #source: string | undefined;
   readonly #addon = nativeFile("portcullis.node");
-  #worker: Worker | undefined;
+  #thread: SupervisingThread | undefined;
   /** The supervisor's, if the filter asks one. */
   #descriptors: SupervisorDescriptors | undefined;
   readonly #sigsys: SigsysWatch;
@@ -79,8 +79,8 @@ class Run {
   async run(command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
     if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
-    if (this.#startsEarly()) this.#worker = this.#startWorker();
-    if (this.#policy.filter.asks && hasLimitedMemory()) await this.#prepareWorker();
+    if (this.#startsEarly()) this.#thread = this.#startThread();
+    if (this.#policy.filter.asks && hasLimitedMemory()) await this.#prepareThread();
     let launched: Launched;
     try {
       launched = launch(command, {
@@ -91,7 +91,7 @@ class Run {
         bestEffort: this.#options.bestEffort ?? false,
       });
     } catch (error) {
-      await this.#worker?.terminate();
+      await this.#thread?.end();
       throw error;
     }
     this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
@@ -103,11 +103,7 @@ class Run {
     // This thread serves the status, so it must not wait in the kernel.
     if (this.#options.status !== undefined || this.#waitUnasked(launched) === "asked")
       await this.#superviseUntilEnd(launched);
-    else if (this.#worker !== undefined) {
-      // One that has not got its descriptors or memory fails meanwhile.
-      this.#worker.on("error", () => undefined);
-      void this.#worker.terminate();
-    }
+    else void this.#thread?.end();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();
   }
@@ -155,21 +151,17 @@ class Run {
 
   readonly #counters = new Int32Array(new SharedArrayBuffer(8));
 
-  #startWorker(): Worker {
-    const data: WorkerData = { addon: this.#addon, counters: this.#counters };
-    // Loaded only if a thread is needed, because it takes 2 ms.
-    const { Worker } = process.getBuiltinModule("node:worker_threads");
-    // With its own streams the thread does not touch this process's, which would make them non-blocking for all their users.
-    return new Worker(this.#source!, { eval: true, workerData: data, execArgv: [], stdout: true, stderr: true });
+  #startThread(): SupervisingThread {
+    return new SupervisingThread(this.#source!, { addon: this.#addon, counters: this.#counters } satisfies WorkerData);
   }
 
   /**
    * If the address space is limited, the supervisor allocates its memory before the command starts, because without a
    * supervisor all supervised calls would be denied. Throws a StartError.
    */
-  async #prepareWorker(): Promise<void> {
-    this.#worker ??= this.#startWorker();
-    const worker = this.#worker;
+  async #prepareThread(): Promise<void> {
+    this.#thread ??= this.#startThread();
+    const { worker } = this.#thread;
     worker.postMessage({ prepare: this.#policy.step } satisfies WorkerPreparation);
     await new Promise<void>((resolve, reject) => {
       const fail = (error: Error) =>
@@ -196,7 +188,7 @@ class Run {
 
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
-    const worker = this.#worker ?? this.#startWorker();
+    const { worker } = this.#thread ?? this.#startThread();
     const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc } = this.#policy;
     const { description, step, textFilter } = this.#policy;
     const judged = { mode, needs, calls, countingCalls, memoryIsFree, memory, textFilter, rooms, readOnlyProc };

@@ -10,6 +10,7 @@ import { EventLimit } from "../../events/limit.ts";
 import type { EventRecord } from "../../events/record.ts";
 import { native } from "../../linux/native.ts";
 import type { StateSnapshot } from "../status.ts";
+import { type EndOrder, endOrder } from "../thread.ts";
 import type { RecordSink } from "./records.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
@@ -88,7 +89,8 @@ class MessageSink implements RecordSink {
 const { addon, counters } = workerData as WorkerData;
 native(addon);
 let instance: PolicyInstance | undefined;
-parentPort!.on("message", (message: WorkerOrder | WorkerPreparation) => {
+parentPort!.on("message", (message: WorkerOrder | WorkerPreparation | EndOrder) => {
+  if (message === endOrder) return parentPort!.close();
   if ("prepare" in message) {
     instance = instantiate(message.prepare);
     parentPort!.postMessage({ kind: "ready" } satisfies WorkerMessage);

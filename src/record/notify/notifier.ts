@@ -1,6 +1,6 @@
 /** Starts and stops the thread that answers notifications. It starts before the command and gets the listener after. */
 import { readFileSync } from "node:fs";
-import type { Worker } from "node:worker_threads";
+import { SupervisingThread } from "../../engines/thread.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { close } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
@@ -14,22 +14,22 @@ const ringSize = 1 << 23;
 const goneSize = 1024;
 
 export class Notifier {
-  readonly #worker: Worker;
+  readonly #thread: SupervisingThread;
   readonly #reader: RingReader;
   readonly #gone: Int32Array;
   /** Resolves when no task is left under the filter; rejects if the thread has failed. */
   readonly finished: Promise<void>;
   #listener: number | undefined;
 
-  private constructor(worker: Worker, ring: ReturnType<typeof makeRing>, gone: Int32Array) {
-    this.#worker = worker;
+  private constructor(thread: SupervisingThread, ring: ReturnType<typeof makeRing>, gone: Int32Array) {
+    this.#thread = thread;
     this.#reader = new RingReader(ring);
     this.#gone = gone;
     this.finished = new Promise((resolve, reject) => {
-      worker.on("message", (message: AnsweringMessage) => {
+      thread.worker.on("message", (message: AnsweringMessage) => {
         if (message === "finished") resolve();
       });
-      worker.on("error", reject);
+      thread.worker.on("error", reject);
     });
   }
 
@@ -38,14 +38,11 @@ export class Notifier {
     const ring = makeRing(ringSize);
     const gone = new Int32Array(new SharedArrayBuffer(4 * (1 + goneSize)));
     const workerData: AnsweringData = { addon: nativeFile("portcullis.node"), ring, architecture, follows, gone };
-    const { Worker } = process.getBuiltinModule("node:worker_threads");
-    const source = readFileSync(packageFile("dist/recorder.cjs"), "utf8");
-    // With streams of its own it touches none of this process's.
-    const worker = new Worker(source, { eval: true, workerData, execArgv: [], stdout: true, stderr: true });
-    const notifier = new Notifier(worker, ring, gone);
+    const thread = new SupervisingThread(readFileSync(packageFile("dist/recorder.cjs"), "utf8"), workerData);
+    const notifier = new Notifier(thread, ring, gone);
     await new Promise<void>((resolve, reject) => {
-      worker.once("message", () => resolve());
-      worker.once("error", reject);
+      thread.worker.once("message", () => resolve());
+      thread.worker.once("error", reject);
     });
     return notifier;
   }
@@ -53,7 +50,7 @@ export class Notifier {
   /** Answers the listener's notifications from now on. */
   listen(listener: number): void {
     this.#listener = listener;
-    this.#worker.postMessage(listener);
+    this.#thread.worker.postMessage(listener);
   }
 
   read(base: bigint, taker: NotificationTaker): void {
@@ -67,8 +64,14 @@ export class Notifier {
     Atomics.add(this.#gone, 0, 1);
   }
 
+  /** Resolves when a thread without a listener has ended. One with a listener ends by itself, after the last task. */
   async close(): Promise<void> {
-    if (this.#listener !== undefined) close(this.#listener);
-    await this.#worker.terminate();
+    const listener = this.#listener;
+    if (listener === undefined) return await this.#thread.end();
+    // Until then the thread uses the descriptor.
+    void this.finished.then(
+      () => close(listener),
+      () => close(listener),
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** The thread that answers notifications: it blocks in the kernel until the last recorded task has ended. */
 import { release } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import { type EndOrder, endOrder } from "../../engines/thread.ts";
 import { native } from "../../linux/native.ts";
 import { type AnsweringOptions, answerAll } from "./answering.ts";
 import { type RingMemory, RingWriter } from "./ring.ts";
@@ -17,8 +18,9 @@ export type AnsweringMessage = "ready" | "finished";
 
 const { addon, ring, ...options } = workerData as AnsweringData;
 native(addon);
-parentPort!.on("message", (listener: number) => {
-  answerAll({ ...options, listener, ring: new RingWriter(ring) }, release());
+parentPort!.on("message", (order: number | EndOrder) => {
+  if (order === endOrder) return parentPort!.close();
+  answerAll({ ...options, listener: order, ring: new RingWriter(ring) }, release());
   parentPort!.postMessage("finished" satisfies AnsweringMessage);
   parentPort!.close();
 });

@@ -17,7 +17,7 @@ import {
   withoutRooms,
 } from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
-import { memoryMembers, withMemory } from "./recorded-memory.ts";
+import { memoryMembers, refusedEntries, withMemory } from "./recorded-memory.ts";
 
 const refusals: {
   readonly [R in Refusal]: { readonly errno: string; readonly reason: string | ((call: string) => string) };
@@ -165,7 +165,9 @@ function decision(
   }
   const { late } = record;
   const wait = late === undefined ? undefined : `it waited too long for the side ${late.side} of ${late.room}`;
-  const reason = [verdict.reason, wait].filter((one) => one !== undefined).join("; ");
+  const said = [verdict.reason, wait].filter((one) => one !== undefined).join("; ");
+  const entries = refusedEntries(record.memory ?? []);
+  const reason = [said, entries].filter((one) => one !== undefined && one !== "").join(": ");
   return {
     ...common,
     verdict: verdict.action,

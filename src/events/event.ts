@@ -45,10 +45,13 @@ export interface DecisionEvent extends Common {
 }
 
 /** Memory behind a pointer: a path or another text, a list of texts, a socket address, a structure by its fields. */
-export type MemoryJson = TextJson | readonly TextJson[] | AddressJson | Readonly<Record<string, string>>;
+export type MemoryJson = TextJson | readonly EntryJson[] | AddressJson | Readonly<Record<string, string>>;
 
 /** Bytes that are not UTF-8 are hexadecimal. */
 export type TextJson = string | { readonly hex: string };
+
+/** `starts`: the rest of the entry is left out. */
+export type EntryJson = TextJson | { readonly starts: TextJson };
 
 export type AddressJson = (
   | { readonly kind: "ip"; readonly address: string; readonly port: number }

@@ -3,6 +3,7 @@
  * that a record costs the evaluation little. `describe.ts` turns them into events in another thread.
  */
 import type { Program } from "../ir/program.ts";
+import type { ShownEntry } from "../linux/environment.ts";
 
 /** The part of a program that events need. Small: it is stored with the compiled policy. */
 export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {
@@ -140,8 +141,13 @@ export interface RecordedMemory {
     /** The `msg_controllen` of a message. */
     | { readonly is: "address"; readonly bytes: Uint8Array; readonly controlLength?: bigint }
     | { readonly is: "structure"; readonly bytes: Uint8Array }
-    | { readonly is: "strings"; readonly entries: readonly Uint8Array[] };
-  /** Something was left out, because it is too long for a record. */
+    | {
+        readonly is: "strings";
+        readonly entries: readonly ShownEntry[];
+        /** The entries for which a rule has given the verdict. */
+        readonly refused?: readonly ShownEntry[];
+      };
+  /** Something was left out, because it is too long for a record; of a list: further entries. */
   readonly isCut: boolean;
 }
 

@@ -25,7 +25,7 @@ const text = (name: string, content: string | Uint8Array, isCut = false): Record
 });
 const list = (name: string, entries: readonly string[], isCut = false): RecordedMemory => ({
   name,
-  memory: { is: "strings", entries: entries.map(utf8) },
+  memory: { is: "strings", entries: entries.map((entry) => ({ bytes: utf8(entry), isCut: entry.length >= 512 })) },
   isCut,
 });
 const address = (...bytes: number[]): RecordedMemory => ({
@@ -66,7 +66,7 @@ group("the line for people", () => {
       [text("path", "/usr/bin/git"), list("argv", ["git", "log"]), list("envp", ["A=1"], true)],
       'execve("/usr/bin/git", ["git", "log"], ["A=1", ...])',
     ],
-    ["execve", [1n, 2n], [list("argv", ["x".repeat(512)], true)], `execve(0x1, ["${"x".repeat(512)}"...], NULL)`],
+    ["execve", [1n, 2n], [list("argv", ["x".repeat(512)])], `execve(0x1, ["${"x".repeat(512)}"...], NULL)`],
     ["unlink", [1n], [text("path", "\u001b[2Ja\u202e", true)], String.raw`unlink("\033[2Ja\342\200\256"...)`],
     [
       "openat2",
@@ -101,6 +101,17 @@ group("the line for people", () => {
         }
       }),
     );
+  });
+});
+
+group("the reason", () => {
+  test("names the entries for which a rule has given the verdict", () => {
+    const shown = (text: string, isCut: boolean) => ({ bytes: utf8(text), isCut });
+    const refused = [shown("PAGER=a\nb", false), shown("TOKEN=", true)];
+    const memory: RecordedMemory = { name: "envp", memory: { is: "strings", entries: refused, refused }, isCut: false };
+    const event = eventOf("execve", [1n, 2n, 3n], [memory]);
+    expect(event.reason).toBe(String.raw`PAGER=a\nb, TOKEN=...`);
+    expect(event.memory).toEqual({ envp: ["PAGER=a\nb", { starts: "TOKEN=" }] });
   });
 });
 

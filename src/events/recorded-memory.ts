@@ -7,7 +7,7 @@ import { pointeeOf, type StructureName } from "../linux/pointees.ts";
 import { decodeStructure } from "../linux/structure-text.ts";
 import { printAddress } from "../patterns/cidr.ts";
 import type { AddressJson, MemoryJson, TextJson } from "./event.ts";
-import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "./record.ts";
+import type { RecordedMemory } from "./record.ts";
 
 /** AF_INET6 (include/linux/socket.h). */
 const inet6 = 10n;
@@ -30,10 +30,8 @@ function memoryText(architecture: ArchitectureName, call: string, { name, memory
     case "text":
       return quoteBytes(memory.bytes, isCut);
     case "strings": {
-      const isLong = (entry: Uint8Array) => isCut && entry.length >= longestRecordedText;
-      const entries = memory.entries.map((entry) => quoteBytes(entry, isLong(entry)));
-      const isShortened = isCut && (entries.length >= mostRecordedEntries || !memory.entries.some(isLong));
-      return `[${[...entries, ...(isShortened ? ["..."] : [])].join(", ")}]`;
+      const entries = memory.entries.map((entry) => quoteBytes(entry.bytes, entry.isCut));
+      return `[${[...entries, ...(isCut ? ["..."] : [])].join(", ")}]`;
     }
     case "address": {
       const text = addressText(readSocketAddress(memory.bytes));
@@ -52,6 +50,13 @@ function memoryText(architecture: ArchitectureName, call: string, { name, memory
 export function messageText(address: string, controlLength: bigint | undefined): string {
   const name = address === "none" ? "NULL" : address;
   return `{msg_name=${name}${controlLength ? `, msg_controllen=${controlLength}` : ""}}`;
+}
+
+/** The entries of lists for which a rule has given the verdict: `PAGER=less`. Undefined if there are none. */
+export function refusedEntries(memory: readonly RecordedMemory[]): string | undefined {
+  const refused = memory.flatMap((one) => (one.memory.is === "strings" ? (one.memory.refused ?? []) : []));
+  if (refused.length === 0) return undefined;
+  return refused.map(({ bytes, isCut }) => `${escapeBytes(bytes)}${isCut ? "..." : ""}`).join(", ");
 }
 
 function structureOf(call: string, name: string): StructureName | undefined {
@@ -125,7 +130,7 @@ function memoryJson(architecture: ArchitectureName, call: string, { name, memory
     case "text":
       return textJson(memory.bytes);
     case "strings":
-      return memory.entries.map(textJson);
+      return memory.entries.map(({ bytes, isCut }) => (isCut ? { starts: textJson(bytes) } : textJson(bytes)));
     case "address":
       return messageJson(addressJson(readSocketAddress(memory.bytes)), memory.controlLength);
     case "structure": {

@@ -2,13 +2,15 @@
  * Walks a program forward with facts about the paths to each statement. The IR has no loops, so one walk suffices. An
  * analysis gives the effect of each statement and the meet of two paths.
  */
-import type { Statement } from "./program.ts";
+import type { BooleanExpression, Statement } from "./program.ts";
 
 export interface ForwardAnalysis<Facts> {
   /** The facts after the statement's expressions and its own effect, before its bodies. */
   readonly after: (statement: Statement, before: Facts) => Facts;
   /** The facts at a place that two paths reach. */
   readonly meet: (one: Facts, other: Facts) => Facts;
+  /** The facts in a branch of an `if`, whose condition is `holds` there. */
+  readonly assume?: (condition: BooleanExpression, holds: boolean, facts: Facts) => Facts;
 }
 
 /** The facts after the statements; undefined if no path reaches their end. */
@@ -42,7 +44,10 @@ class Walk<Facts> {
     const facts = this.#analysis.after(statement, before);
     switch (statement.kind) {
       case "if":
-        return this.#meet(this.statements(statement.then, facts), this.statements(statement.otherwise, facts));
+        return this.#meet(
+          this.statements(statement.then, this.#assume(statement.condition, true, facts)),
+          this.statements(statement.otherwise, this.#assume(statement.condition, false, facts)),
+        );
       case "switch":
         return statement.arms
           .map(({ body }) => this.statements(body, facts))
@@ -69,6 +74,10 @@ class Walk<Facts> {
       case "report":
         return facts;
     }
+  }
+
+  #assume(condition: BooleanExpression, holds: boolean, facts: Facts): Facts {
+    return this.#analysis.assume?.(condition, holds, facts) ?? facts;
   }
 
   #meet(one: Facts | undefined, other: Facts | undefined): Facts | undefined {

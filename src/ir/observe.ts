@@ -99,6 +99,18 @@ export class Observer {
     return this.#ofCall.get(number) ?? nothing;
   }
 
+  /** The entries of a list that match one of these patterns of its words. */
+  matching(index: number, entries: readonly Uint8Array[], patterns: readonly WordPatterns[]): readonly Uint8Array[] {
+    const matcher = this.#matchers[index];
+    if (matcher === undefined) return [];
+    const { automaton, first } = matcher;
+    const wanted = patterns.reduce((bits, { word, mask }) => {
+      const from = first.get(this.#program.words[word]!);
+      return from === undefined ? bits : bits | (mask << from);
+    }, 0n);
+    return entries.filter((entry) => (automaton.acceptSets[run(automaton, entry)]! & wanted) !== 0n);
+  }
+
   /** `memory` has one entry for each of `of(number)`. */
   observe(number: number, memory: readonly Memory[]): Observed {
     const observations = this.of(number);
@@ -112,6 +124,13 @@ export class Observer {
     }
     return { words };
   }
+}
+
+/** Patterns of a word: bit k stands for pattern k. */
+export interface WordPatterns {
+  /** An index into `Program.words`. */
+  readonly word: number;
+  readonly mask: bigint;
 }
 
 const nothing: readonly ObservationOfCall[] = [];

@@ -2,6 +2,7 @@
  * The memory behind pointer arguments that the kernel reads once, and about which a policy can therefore ask. The layouts
  * are those of include/uapi/linux (6.12); all fields are little-endian on both architectures.
  */
+import { environmentArgument } from "./environment.ts";
 
 export type Pointee =
   /** A path that the kernel looks up (getname(), fs/namei.c). */
@@ -122,8 +123,8 @@ const exceptions: { readonly [call: string]: { readonly [parameter: string]: Poi
   bind: { addr: address("addrlen") },
   clone3: { uargs: structure("clone_args", "size") },
   connect: { addr: address("addrlen") },
-  execve: { argv: { is: "strings" }, envp: { is: "strings" } },
-  execveat: { argv: { is: "strings" }, envp: { is: "strings" } },
+  execve: { argv: { is: "strings" }, [environmentArgument]: { is: "strings" } },
+  execveat: { argv: { is: "strings" }, [environmentArgument]: { is: "strings" } },
   // strndup_user(…, 256) and strndup_user(…, PAGE_SIZE), fs/fsopen.c
   fsconfig: { key: { is: "string", bytes: 256 } },
   fsopen: { fs_name: { is: "string", bytes: 4096 } },

@@ -8,6 +8,7 @@ import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByNumber, registerOf } from "../linux/calls.ts";
+import { environmentArgument } from "../linux/environment.ts";
 import { isCreatingCall } from "../linux/process-calls.ts";
 import type { CallEvent, TraceEvent } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
@@ -142,8 +143,8 @@ class CaseWriter {
  * everyone who can read the policy; and a long one would leave no room for the call in its line.
  */
 function withoutEnvironment(event: CallEvent): CallEvent {
-  if (!event.memory.has("envp")) return event;
-  return { ...event, memory: new Map([...event.memory].filter(([name]) => name !== "envp")) };
+  if (!event.memory.has(environmentArgument)) return event;
+  return { ...event, memory: new Map([...event.memory].filter(([name]) => name !== environmentArgument)) };
 }
 
 /** Makes a case file for each recording. */

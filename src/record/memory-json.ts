@@ -1,6 +1,7 @@
 /** Converts bytes that were read behind a call's pointers to the members of its line in the trace. */
 import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
 import { structures } from "../linux/pointees.ts";
+import { withoutValues } from "../traces/environment.ts";
 import { jsonMemory } from "../traces/json-memory.ts";
 import type { MemoryRead } from "./memory-reads.ts";
 
@@ -22,7 +23,7 @@ function memoryMembers(
       return memory === undefined ? [] : [[read.name, givenOf(read, memory)] as const];
     }),
   );
-  const text = JSON.stringify(jsonMemory(call, memories));
+  const text = JSON.stringify(jsonMemory(call, withoutValues(memories)));
   return text === "{}" ? undefined : text.slice(1, -1);
 }
 

@@ -6,6 +6,7 @@ import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { registerOf } from "../linux/calls.ts";
 import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../linux/decode.ts";
+import { withoutValues } from "./environment.ts";
 import { printWord } from "./json.ts";
 import { printMemory } from "./printed-memory.ts";
 import { type CallEvent, isKnown, unknownWord, type Word } from "./trace.ts";
@@ -22,8 +23,9 @@ export function decodeWords(
       text: isKnown(word) ? hexadecimal(word.value) : (printWord(word) ?? "?"),
     }));
   }
+  const shownMemory = withoutValues(memory);
   return call.parameters.map((parameter, index) => {
-    const behind = memory.get(parameter.name);
+    const behind = shownMemory.get(parameter.name);
     const shown = behind && printMemory(architecture, call.name, parameter.name, behind);
     if (shown !== undefined) return { name: parameter.name, text: shown };
     const word = words[registerOf(call, index, architecture)] ?? unknownWord;

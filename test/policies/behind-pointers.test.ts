@@ -114,6 +114,30 @@ describe("exec-only", () => {
     expect(checked.status).toBe(125);
   });
 
+  it("shows of the environment the names, and the value of a refused variable that is not secret", () => {
+    const values = { PATH: "/usr/bin", HOME: "/not/shown", GITHUB_TOKEN: "ghp_not_shown", GIT_TOKEN: "not shown" };
+    const start = (more: Record<string, string>) => {
+      const environment = JSON.stringify({ ...values, ...more });
+      const statement = `import os\ntry: os.execve("/usr/bin/git", ["git", "log"], ${environment})\nexcept OSError: pass`;
+      return ["/usr/bin/python3", "-c", statement];
+    };
+    const eventsOf = (options: readonly string[], more: Record<string, string>) => {
+      const { stderr } = portcullis(["run", "-p", "exec-only", ...options, "--", ...start(more)]);
+      expect(stderr).not.toMatch(/not.shown/);
+      return stderr;
+    };
+    const rule = "a variable that makes the program run another one";
+    const lines = eventsOf([], { PAGER: "/bin/evil" });
+    expect(lines).toContain(`(${rule}: GIT_TOKEN=..., PAGER=/bin/evil)`);
+    expect(lines).toContain(
+      'execve("/usr/bin/git", ["git", "log"], ["PATH="..., "HOME="..., "GITHUB_TOKEN="..., "GIT_TOKEN="..., "PAGER=/bin/evil"])',
+    );
+    const json = eventsOf(["--events", "fd:2"], { LD_PRELOAD: "/tmp/x.so" });
+    expect(json).toContain('"reason":"a variable that loads other code into the program: LD_PRELOAD=/tmp/x.so"');
+    expect(json).toContain('"envp":[{"starts":"PATH="},');
+    expect(json).toContain('"LD_PRELOAD=/tmp/x.so"]');
+  });
+
   it("judges a script by its own path: the kernel starts its interpreter", () => {
     const script = join(scratch(), "script");
     writeFileSync(script, '#!/bin/sh\necho "I am $1"; /bin/true || echo refused\n', { mode: 0o755 });

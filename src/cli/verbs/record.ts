@@ -20,7 +20,7 @@ export const record: Verb = {
   synopsis: ["record [OPTIONS] [--] COMMAND [ARGUMENT…]"],
   about: [
     "Runs the command and writes each system call of it and all its descendants to a trace: arguments, the strings and addresses behind them, times, processes and threads with their beginnings and ends, and results where they are known. Nothing is refused; docs/traces.md lists the differences that a command can notice. `portcullis simulate`, `flow` and `trace` read the file.",
-    "The file is compressed in blocks, which `zcat` prints. A block is written at least once a second, so that after a SIGKILL or a full disk the recording is readable up to the last second. Only its owner can read it, because it has the command's arguments, its environment and the names of its files.",
+    "The file is compressed in blocks, which `zcat` prints. A block is written at least once a second, so that after a SIGKILL or a full disk the recording is readable up to the last second. Only its owner can read it, because it has the command's arguments, the names of its variables and of its files.",
     "An existing file is never replaced: --append adds another recording to it, and `portcullis trace` merges and cuts files.",
     "On a terminal, a line shows the calls, the rate, the living tasks, and how many calls were seen for the first time in the last ten seconds: when it stays at 0, the command does nothing new.",
     "If portcullis is killed, calls that need its answer fail with ENOSYS: with the recorder notifier all calls, with tracefs those with memory behind pointers (none with --no-memory).",

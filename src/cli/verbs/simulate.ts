@@ -7,6 +7,7 @@ import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { nameCall } from "../../linux/decode.ts";
+import { withoutValues } from "../../traces/environment.ts";
 import { jsonMemory } from "../../traces/json-memory.ts";
 import { CallsThatGoOn, missingForReplay, type Replay, type ReplayedCall, replay } from "../../traces/replay.ts";
 import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
@@ -225,7 +226,7 @@ function printJson({ event, pid, decision }: ReplayedCall, program: Program): st
     call: name,
     number: event.number,
     arguments: decodeWords(program.architecture, call, event.arguments, event.memory),
-    ...jsonMemory(name, event.memory),
+    ...jsonMemory(name, withoutValues(event.memory)),
     verdict: decision.verdict,
     possible: decision.verdict === "unknown" ? possible(decision, program) : undefined,
     reason: decision.reason,

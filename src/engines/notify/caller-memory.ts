@@ -1,8 +1,10 @@
 /** Reads the memory that a program's observations name, and converts it to the form of the event's record. */
+import type { RefusingPatterns } from "../../analysis/refused-entries.ts";
 import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "../../events/record.ts";
 import { errnoOfTooLong, type Shape } from "../../ir/observation.ts";
-import type { Memory, ObservationOfCall } from "../../ir/observe.ts";
+import type { Memory, Observer as MemoryObserver, ObservationOfCall } from "../../ir/observe.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
+import { environmentArgument, looksSecret, type ShownEntry, withoutValue } from "../../linux/environment.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { nullPointer } from "../../linux/null-pointers.ts";
 import { ObservationFailure, type Observer } from "./pin/observer.ts";
@@ -57,11 +59,54 @@ function failed(failure: ObservationFailure): Memory {
   return { is: "failed", errno: failure.errno };
 }
 
-export function recordedMemory(
-  observations: readonly ObservationOfCall[],
-  memory: readonly Memory[],
-): readonly RecordedMemory[] {
-  return observations.flatMap((one, index) => recordOf(one, memory[index]!));
+/** What was read for each of a call's observations. */
+export interface MemoryOfCall {
+  readonly observations: readonly ObservationOfCall[];
+  readonly memory: readonly Memory[];
+}
+
+/** The memory as an event may show it: variables of an environment without their values, except a refused one's. */
+export class MemoryRecorder {
+  readonly #observer: MemoryObserver;
+  readonly #refusing: RefusingPatterns;
+
+  constructor(observer: MemoryObserver, refusing: RefusingPatterns) {
+    this.#observer = observer;
+    this.#refusing = refusing;
+  }
+
+  /** `verdict` is that of the call with this memory: an index into `Program.verdicts`. */
+  record({ observations, memory }: MemoryOfCall, verdict: number): readonly RecordedMemory[] {
+    return observations.flatMap((one, index) => {
+      const read = memory[index]!;
+      const isEnvironment = read.is === "strings" && one.observation.name === environmentArgument;
+      return isEnvironment ? [this.#environment(one, read.entries, verdict)] : recordOf(one, read);
+    });
+  }
+
+  #environment(
+    { index, observation: { name } }: ObservationOfCall,
+    entries: readonly Uint8Array[],
+    verdict: number,
+  ): RecordedMemory {
+    const matching = this.#observer.matching(index, entries, this.#refusing.get(verdict) ?? []);
+    const refused = new Set(matching.slice(0, mostRecordedEntries));
+    const show = (entry: Uint8Array) =>
+      refused.has(entry) && !looksSecret(entry) ? shortened(entry) : shortened(withoutValue(entry).bytes, true);
+    return {
+      name,
+      memory: {
+        is: "strings",
+        entries: entries.slice(0, mostRecordedEntries).map(show),
+        ...(refused.size === 0 ? {} : { refused: [...refused].map(show) }),
+      },
+      isCut: entries.length > mostRecordedEntries,
+    };
+  }
+}
+
+function shortened(entry: Uint8Array, isCut = entry.length > longestRecordedText): ShownEntry {
+  return { bytes: entry.slice(0, longestRecordedText), isCut };
 }
 
 function recordOf({ observation: { name, shape } }: ObservationOfCall, read: Memory): RecordedMemory[] {
@@ -77,10 +122,8 @@ function recordOf({ observation: { name, shape } }: ObservationOfCall, read: Mem
       return [{ name, memory: { is, bytes, controlLength: read.controlLength }, isCut }];
     }
     case "strings": {
-      const entries = read.entries.slice(0, mostRecordedEntries).map((entry) => entry.slice(0, longestRecordedText));
-      const isCut =
-        read.entries.length > mostRecordedEntries || read.entries.some((entry) => entry.length > longestRecordedText);
-      return [{ name, memory: { is: "strings", entries }, isCut }];
+      const entries = read.entries.slice(0, mostRecordedEntries).map((entry) => shortened(entry));
+      return [{ name, memory: { is: "strings", entries }, isCut: read.entries.length > mostRecordedEntries }];
     }
   }
 }

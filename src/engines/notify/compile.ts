@@ -2,6 +2,7 @@
 
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
+import { refusingPatterns } from "../../analysis/refused-entries.ts";
 import { refusedObjects } from "../../analysis/refused-objects.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
@@ -13,6 +14,7 @@ import type { Location } from "../../ir/location.ts";
 import { automataOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { numberOf } from "../../linux/calls.ts";
+import { environmentArgument } from "../../linux/environment.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { splitReturnWord } from "../../linux/return-word.ts";
 import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
@@ -62,7 +64,12 @@ export function compileForNotify(
     fallback: stateful || mode === "audit" ? undefined : armable(quiet.classic),
     stateful,
     step: compileWasm(program),
-    memory: { observations: program.observations, words: program.words, automata: automataOf(program) },
+    memory: {
+      observations: program.observations,
+      words: program.words,
+      automata: automataOf(program),
+      refusing: refusingPatterns(program, environmentArgument),
+    },
     allowedPaths: allowedPaths(program),
     refusedObjects: refusedObjects(program),
     readOnlyProc: program.readOnlyProc && mode !== "audit",

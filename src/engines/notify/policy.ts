@@ -1,5 +1,6 @@
 /** A policy compiled for the engine `notify`: it goes to the supervisor's thread and into the cache. */
 import { deserialize, serialize } from "node:v8";
+import type { RefusingPatterns } from "../../analysis/refused-entries.ts";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { Automata } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
@@ -29,7 +30,10 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly stateful: boolean;
   readonly step: CompiledStep;
   /** The memory behind pointers that a judgement reads. */
-  readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata };
+  readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata } & {
+    /** The patterns of variables that lead to a verdict. */
+    readonly refusing: RefusingPatterns;
+  };
   readonly rooms: Program["rooms"];
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];

@@ -7,7 +7,7 @@
 
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
-import type { FollowObstacle, HoldObstacle, RecordedMemory, Refusal } from "../../events/record.ts";
+import type { FollowObstacle, HoldObstacle, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
@@ -21,7 +21,7 @@ import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
-import { cloneFlagsIn, readMemory, recordedMemory } from "./caller-memory.ts";
+import { cloneFlagsIn, type MemoryOfCall, MemoryRecorder, readMemory } from "./caller-memory.ts";
 import { CountingCalls } from "./counting.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { Following } from "./following.ts";
@@ -100,6 +100,7 @@ export class Supervisor {
   /** Undefined if the policy has no rooms, and in an audit, which enforces nothing. */
   readonly #admission: Admission | undefined;
   readonly #observer: MemoryObserver;
+  readonly #recorder: MemoryRecorder;
   /** Undefined if the policy does not ask about the object of a path. */
   readonly #objects: ServedCalls | undefined;
   /** Descriptors that are readable when a call needs the loop. */
@@ -133,6 +134,7 @@ export class Supervisor {
     this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
+    this.#recorder = new MemoryRecorder(this.#observer, policy.memory.refusing);
     const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     const threadDescriptors = kernel === "present" && hasThreadDescriptors();
@@ -441,10 +443,7 @@ export class Supervisor {
   }
 
   /** Runs the policy, writes the record, and kills if that is the verdict. */
-  #evaluate(
-    caller: Thread | undefined,
-    observed?: () => readonly RecordedMemory[],
-  ): { readonly verdict: number; readonly passes: boolean } {
+  #evaluate(caller: Thread | undefined, read?: MemoryOfCall): { readonly verdict: number; readonly passes: boolean } {
     const memory = this.#memory;
     const { number } = memory;
     const phases = this.#phases.read(caller);
@@ -461,7 +460,8 @@ export class Supervisor {
     const isEvent = action !== "allow" && !this.#records.isExpected(number, verdict);
     const made =
       isEvent || memory.reportCount !== 0 ? this.#records.judgement(verdict, action, caller, phases) : undefined;
-    const record = made === undefined || observed === undefined ? made : { ...made, memory: observed() };
+    const record =
+      made === undefined || read === undefined ? made : { ...made, memory: this.#recorder.record(read, verdict) };
     const notKilled = kills ? this.#killCaller(caller) : undefined;
     if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
     return { verdict, passes };
@@ -491,7 +491,7 @@ export class Supervisor {
           return observer.serve((notification) => this.#objects!.begin(id, notification, order, observations, memory));
         }
         this.#memory.setObserved(observed.words);
-        const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
+        const { verdict, passes } = this.#evaluate(caller, { observations, memory });
         if (!passes) return observer.refuse(this.#errnoOf(verdict));
         const entered = this.#admission?.entered ?? [];
         if (entered.length > 0 && !this.#admission!.canHold(entered)) return observer.refuse(errno.EPERM);
@@ -534,7 +534,7 @@ export class Supervisor {
         const observed = this.#observer.observe(this.#memory.number, memory);
         if ("errno" in observed) throw new Error("memory that was read has failed since");
         this.#memory.setObserved(observed.words);
-        const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
+        const { verdict, passes } = this.#evaluate(caller, { observations, memory });
         if (!passes) this.#memory.refuse(this.#errnoOf(verdict));
         else if (this.#admission?.enterServed(objects, caller) === false) call.await();
         else call.serve();

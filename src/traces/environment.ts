@@ -1,0 +1,11 @@
+/** Hides the values of variables in the memory of a recorded call, before portcullis prints it or writes a recording. */
+import type { GivenMemories } from "../engines/simulate/given-memory.ts";
+import { environmentArgument, withoutValue } from "../linux/environment.ts";
+
+/** A judgement by the names of variables is the same with the result; one by a value is unknown. */
+export function withoutValues(memories: GivenMemories): GivenMemories {
+  const memory = memories.get(environmentArgument);
+  if (memory?.is !== "strings") return memories;
+  const entries = memory.entries.map(({ bytes }) => withoutValue(bytes));
+  return new Map([...memories, [environmentArgument, { ...memory, entries }]]);
+}

@@ -201,3 +201,11 @@ describe("the layout", () => {
     expect(long).toEqual([]);
   });
 });
+
+/** Requests of ptrace(2) that change, continue or kill a tracee. */
+const changes = /\bptrace\(\s*(?:request|PTRACE_(?:SET|POKE|CONT|SYSCALL|SINGLE|LISTEN|DETACH|KILL)\w*)/;
+
+it("every request that changes a tracee goes through the file that checks which program it is", () => {
+  const found = filesOf("native", ".c").filter((file) => changes.test(readFileSync(file, "utf8")));
+  expect(found).toEqual(["native/addon/stop.c"]);
+});

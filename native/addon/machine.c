@@ -120,7 +120,7 @@ _Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2 && SY
                "the stubs have these numbers");
 
 bool get_registers(pid_t tid, registers *into) { return ptrace(PTRACE_GETREGS, tid, NULL, into) == 0; }
-bool set_registers(pid_t tid, const registers *from) { return ptrace(PTRACE_SETREGS, tid, NULL, from) == 0; }
+bool set_registers(pid_t tid, const registers *from) { return change_tracee(PTRACE_SETREGS, tid, NULL, from); }
 
 static bool has_arguments(const registers *at, const uint64_t arguments[6]) {
   return at->rdi == arguments[0] && at->rsi == arguments[1] && at->rdx == arguments[2] && at->r10 == arguments[3] &&
@@ -275,8 +275,8 @@ bool get_registers(pid_t tid, registers *into) {
 bool set_registers(pid_t tid, const registers *from) {
   struct iovec user = {(void *)(uintptr_t)&from->user, sizeof from->user};
   struct iovec number = {(void *)(uintptr_t)&from->number, sizeof from->number};
-  return ptrace(PTRACE_SETREGSET, tid, NT_ARM_SYSTEM_CALL, &number) == 0 &&
-         ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &user) == 0;
+  return change_tracee(PTRACE_SETREGSET, tid, (void *)NT_ARM_SYSTEM_CALL, &number) &&
+         change_tracee(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &user);
 }
 
 static bool has_arguments(const registers *at, const uint64_t arguments[6]) {

@@ -75,7 +75,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
        * yet. Continuing it here also discards a delivery of the signal that is about to happen.
        */
       if (status >> 16 == 0) own->stopping = WSTOPSIG(status);
-      ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+      if (!change_tracee(PTRACE_SYSCALL, tid, NULL, NULL)) return false;
     } else if (found < 0 && errno != EINTR) {
       return false;
     }
@@ -104,14 +104,14 @@ static bool recover(const struct thread *thread) {
     if (found < 0 && errno != EINTR) return false;
     nanosleep(&moment, NULL);
   }
-  kill(thread->process->id, SIGKILL);
+  kill_tracee(thread->id, thread->process->id);
   return false;
 }
 
 /* From its begin on the thread makes the call, and next stops at its end, however late. */
 static bool reach_end(struct pins *own, const struct thread *thread, long number, const uint64_t arguments[6],
                       registers *at) {
-  return ptrace(PTRACE_SYSCALL, thread->id, NULL, NULL) == 0 &&
+  return change_tracee(PTRACE_SYSCALL, thread->id, NULL, NULL) &&
          (await_call(own, thread->id, number, arguments) || recover(thread)) && get_registers(thread->id, at);
 }
 
@@ -125,7 +125,7 @@ static int64_t make_call(struct pins *own, const struct thread *thread, const re
   registers at = *base;
   enter_call(&at, instruction, number, arguments);
   /* The program's own memory holds the instruction, and another thread may have changed it. */
-  const bool is_begun = set_registers(tid, &at) && ptrace(PTRACE_SYSCALL, tid, NULL, NULL) == 0 &&
+  const bool is_begun = set_registers(tid, &at) && change_tracee(PTRACE_SYSCALL, tid, NULL, NULL) &&
                         await_call(own, tid, number, arguments) && get_registers(tid, &at) &&
                         is_entering(&at, number, arguments);
   if (!is_begun) return recover(thread) ? NOT_MADE : LOST;
@@ -169,7 +169,7 @@ static int64_t map_missing(struct pins *own, struct thread *thread, const regist
      * judge, has made that file executable, and the process must not continue with it.
      */
     if (result >= 0 && look(own, thread) != CODE_ONLY) {
-      kill(thread->process->id, SIGKILL);
+      kill_tracee(thread->id, thread->process->id);
       return LOST;
     }
     if (!is_made(result)) return result;
@@ -214,13 +214,13 @@ static uint64_t begin_calls(struct pins *own, pid_t tid) {
   uint64_t all = ~((uint64_t)1 << (SIGSYS - 1)), before = 0;
   own->stopping = 0;
   ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
-  ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
+  change_tracee(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
   return before;
 }
 
 static void end_calls(struct pins *own, const struct thread *thread, uint64_t before) {
-  if (own->stopping != 0 && !is_to_continue(thread->id)) kill(thread->process->id, own->stopping);
-  ptrace(PTRACE_SETSIGMASK, thread->id, (void *)sizeof before, &before);
+  const bool is_there = change_tracee(PTRACE_SETSIGMASK, thread->id, (void *)sizeof before, &before);
+  if (is_there && own->stopping != 0 && !is_to_continue(thread->id)) kill(thread->process->id, own->stopping);
 }
 
 enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
@@ -262,7 +262,7 @@ static bool get_dispatch(struct pins *own, pid_t tid, struct dispatch *into) {
 }
 
 static bool set_dispatch(pid_t tid, const struct dispatch *to) {
-  return ptrace(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof *to, to) == 0;
+  return change_tracee(PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof *to, to);
 }
 
 static void restore_dispatch(pid_t tid, const struct dispatch *to) {

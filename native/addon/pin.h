@@ -153,6 +153,13 @@ int seize_promptly(pid_t tid, unsigned long options);
 /* waitpid(2) for a tracee: its id, or a negative errno; -EINTR as above, and -EAGAIN if no timer can be had. */
 int wait_promptly(pid_t tid, int *status);
 void interrupt(pid_t tid);
+/*
+ * ptrace(2) with a request that changes or continues a stopped tracee; all such requests are made here. False if the task is
+ * not stopped, or is the new program that another thread of a process has executed and that has its leader's id.
+ */
+bool change_tracee(int request, pid_t tid, const void *address, const void *data);
+/* Kills the process of a tracee that is not such a program. */
+void kill_tracee(pid_t tid, pid_t process);
 enum stop await_stop(struct stray **strays, pid_t tid);
 /* The same, with a shorter wait. */
 enum stop await_prompt_stop(struct stray **strays, pid_t tid);

@@ -3,12 +3,20 @@
  * Stops one thread for a moment: PTRACE_SEIZE, which does not stop it, then PTRACE_INTERRUPT and a wait for the stop.
  * The wait is bounded. A thread that does not stop, for example a frozen one, becomes a stray, which is released at its
  * later stop.
+ *
+ * A stopped leader can be killed at any moment by another thread's execve(2), and its id then means the new program
+ * (fs/exec.c, de_thread(), Linux 6.18). ptrace(2) fails for a program that is not our tracee. One that is, because its
+ * thread was traced when it made the call, stops for the event before it runs. So every request that changes, continues
+ * or kills a tracee goes through `change_tracee`, which refuses such a program. The supervisor stops no leader while a
+ * traced thread of its process executes a program (src/engines/notify/waiting-calls.ts), so that the event cannot come
+ * between the look and the request either.
  */
 #define _GNU_SOURCE
 #include "pin.h"
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
@@ -26,12 +34,30 @@ enum { MOST_MOMENTS = 50 };
 
 int seize(pid_t tid) {
   for (int moment = 1;; moment++) {
-    const int error = seize_promptly(tid, PTRACE_O_TRACESYSGOOD);
+    const int error = seize_promptly(tid, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC);
     if (error != EINTR || moment == MOST_MOMENTS) return error;
   }
 }
 
 void interrupt(pid_t tid) { ptrace(PTRACE_INTERRUPT, tid, NULL, NULL); }
+
+static bool is_execution(int code) { return code == (SIGTRAP | PTRACE_EVENT_EXEC << 8); }
+
+/* False while it runs. */
+static bool is_new_program(pid_t tid) {
+  siginfo_t stop;
+  return ptrace(PTRACE_GETSIGINFO, tid, NULL, &stop) == 0 && stop.si_signo == SIGTRAP && is_execution(stop.si_code);
+}
+
+bool change_tracee(int request, pid_t tid, const void *address, const void *data) {
+  return !is_new_program(tid) && ptrace(request, tid, address, data) == 0;
+}
+
+void kill_tracee(pid_t tid, pid_t process) {
+  /* Both fail for a task that is not our tracee. Before 5.19 PTRACE_KILL does not end one that runs. */
+  if (change_tracee(PTRACE_KILL, tid, NULL, NULL) && change_tracee(PTRACE_INTERRUPT, tid, NULL, NULL))
+    kill(process, SIGKILL);
+}
 
 static void add_stray(struct stray **strays, pid_t tid) {
   struct stray *one = malloc(sizeof *one);
@@ -47,7 +73,7 @@ bool is_stray(const struct stray *strays, pid_t tid) {
 }
 
 void detach(struct stray **strays, pid_t tid, int signal) {
-  if (ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal) == 0) return;
+  if (change_tracee(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal)) return;
   /*
    * A tracee that was killed during a stop is no longer stopped, and remains a zombie of ours until it is waited for;
    * its parent waits as long. A leader cannot be waited for before its other threads have ended.
@@ -55,17 +81,19 @@ void detach(struct stray **strays, pid_t tid, int signal) {
   const struct timespec moment = {0, SLEEP};
   for (int look = 0; look < 2 * EAGER_LOOKS; look++) {
     int status;
+    if (ptrace(PTRACE_DETACH, tid, NULL, NULL) == 0) return;
     pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
     if ((found < 0 && errno != EINTR) || (found == tid && !WIFSTOPPED(status))) return;
-    if (found == tid && ptrace(PTRACE_DETACH, tid, NULL, NULL) == 0) return;
     if (look < EAGER_LOOKS) sched_yield();
     else nanosleep(&moment, NULL);
   }
   add_stray(strays, tid);
 }
 
-/* A stop other than the requested one belongs to a signal; the thread gets that signal. */
 static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
+
+/* A stop without an event belongs to a signal; the thread gets that signal. */
+static int signal_of(int status) { return status >> 16 == 0 ? WSTOPSIG(status) : 0; }
 
 /* It usually stops within some microseconds. */
 static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
@@ -84,7 +112,11 @@ static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
   }
   if (!WIFSTOPPED(status)) return ENDED;
   if (is_own_stop(status)) return STOPPED;
-  detach(strays, tid, WSTOPSIG(status));
+  if (is_execution(status >> 8)) {
+    detach(strays, tid, 0);
+    return ENDED;
+  }
+  detach(strays, tid, signal_of(status));
   return ELSEWHERE;
 }
 
@@ -98,8 +130,7 @@ void release_strays(struct stray **strays) {
     pid_t found = waitpid(one->tid, &status, __WALL | __WNOTHREAD | WNOHANG);
     bool is_over = (found < 0 && errno != EINTR) || (found == one->tid && !WIFSTOPPED(status));
     if (found == one->tid && WIFSTOPPED(status))
-      is_over =
-          ptrace(PTRACE_DETACH, one->tid, NULL, (void *)(uintptr_t)(is_own_stop(status) ? 0 : WSTOPSIG(status))) == 0;
+      is_over = ptrace(PTRACE_DETACH, one->tid, NULL, (void *)(uintptr_t)signal_of(status)) == 0;
     if (!is_over) {
       at = &one->next;
       continue;

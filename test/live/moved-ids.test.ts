@@ -34,6 +34,17 @@ for (const { name, uid } of users) {
   };
 
   describe(`as ${name}`, () => {
+    // Without the wait, about one in 500 gets the leader's registers, is killed, or waits for an answer for ever.
+    test("a program that has got the id of a leader in a stop is not changed", () => {
+      const { out, error, status, events } = run({ program: "paths", uid }, victim("replaced"), "1500");
+      expect({ out, error, status, events }).toEqual({ out: "0 changed\n", error: "", status: 0, events: [] });
+    });
+
+    test("a leader goes on when the execution of another thread has failed", () => {
+      const { out, error, status, events } = run({ program: "paths", uid }, victim("replaced"), "fails");
+      expect({ out, error, status, events }).toEqual({ out: "opened\n", error: "", status: 0, events: [] });
+    });
+
     // Its child would be killed as one whose parent is not known.
     test("a child whose parent another thread's execution ends lives", () => {
       const expected = { out: "leader-forks: done\n", error: "", status: 0, events: [] };

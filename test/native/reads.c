@@ -66,7 +66,7 @@ static void both(void) {
   say("comes back", comes_back());
 }
 
-/* The call waits for a judgement when the second memory arrives (src/engines/notify/counting.ts). */
+/* The call waits for a judgement when the second memory arrives (src/engines/notify/waiting-calls.ts). */
 static void deferred(void) {
   say("first", ask(0));
   say("second", ask(1));

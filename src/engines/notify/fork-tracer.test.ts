@@ -126,3 +126,13 @@ test("the child of a leader that another thread's execution has ended is followe
   expect(registry.cancel).not.toHaveBeenCalled();
   expect(kill).not.toHaveBeenCalled();
 });
+
+test("a leader's id can become another program's until the execution has ended", () => {
+  const { tracer, tracees } = traced([{ tid: 10, event: exec, message: 12 }]);
+  expect(tracer.executesIn(10)).toBe(false);
+  tracer.awaitExecution(threadOf(10, 12), call);
+  tracees.add(12);
+  expect([tracer.executesIn(10), tracer.executesIn(12)]).toEqual([true, false]);
+  tracer.advance({ interrupts: false });
+  expect(tracer.executesIn(10)).toBe(false);
+});

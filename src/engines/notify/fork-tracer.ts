@@ -135,6 +135,12 @@ export class ForkTracer {
     return this.#patience.awaits(this.#reservations(), performance.now());
   }
 
+  /** Whether a thread of this process that is not its leader executes a program, and may get the leader's id at any moment. */
+  executesIn(pid: number): boolean {
+    for (const one of this.#inFlight.values()) if (one.kind === "execution" && one.pid === pid) return true;
+    return false;
+  }
+
   *#reservations(): Generator<AwaitedFork> {
     yield* this.#unnamed;
     for (const one of this.#inFlight.values()) if (one.kind === "creation") yield one;

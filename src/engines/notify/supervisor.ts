@@ -22,7 +22,6 @@ import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../l
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
 import { cloneFlagsIn, type MemoryOfCall, MemoryRecorder, readMemory } from "./caller-memory.ts";
-import { CountingCalls } from "./counting.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -46,6 +45,7 @@ import { StateWatch } from "./state-watch.ts";
 import { StatusCounts, type StatusSink } from "./status-counts.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 import { startTextFilter } from "./text-filter-start.ts";
+import { WaitingCalls } from "./waiting-calls.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
@@ -112,8 +112,8 @@ export class Supervisor {
   #isRestricted = false;
   readonly #clone3: number;
   readonly #following: Following;
-  readonly #counting: CountingCalls;
-  /** The last call waits for a judgement (counting.ts). */
+  readonly #waiting: WaitingCalls;
+  /** The last call waits for a judgement (waiting-calls.ts). */
   #defers = false;
   /** Threads with a prepared clone3 that makes a process. Their forks count as alive since their judgement. */
   readonly #preparedForks = new Set<number>();
@@ -148,6 +148,7 @@ export class Supervisor {
             memoryIsFree: policy.memoryIsFree,
             isKillable,
             threadEndsAreReported: threadDescriptors,
+            changesTask: (tid) => this.#tracer.executesIn(tid),
             audits: policy.mode === "audit",
           })
         : undefined;
@@ -195,11 +196,12 @@ export class Supervisor {
     this.#architectureName = architecture;
     this.#architecture = auditArchitecture[architecture];
     this.#clone3 = callNumber("clone3", architecture);
-    this.#counting = new CountingCalls({
+    this.#waiting = new WaitingCalls({
       listener,
       memory: this.#memory,
       tracer: this.#tracer,
       counts: policy.countingCalls,
+      pins: this.#pinning !== undefined,
       reap: () => this.#reap(this.#native.deaths()),
       abandon: (id) => this.#objects?.drop(id),
     });
@@ -239,12 +241,12 @@ export class Supervisor {
     const { listener } = this.#options;
     let answer = false;
     for (;;) {
-      if (this.#tracer.busy || this.#counting.isBusy) {
+      if (this.#tracer.busy || this.#waiting.isBusy) {
         if (answer) this.#send();
         answer = false;
         const isAsked = () => this.#pinning?.hasWaiting === true || pollFor(this.#asking, 0).some((bits) => bits !== 0);
-        this.#tracer.advance({ interrupts: this.#counting.isBusy || !isAsked() });
-        if (this.#counting.next()) {
+        this.#tracer.advance({ interrupts: this.#waiting.isBusy || !isAsked() });
+        if (this.#waiting.next()) {
           answer = this.#judgeReceived();
           continue;
         }
@@ -385,10 +387,8 @@ export class Supervisor {
       if (called !== "new") return true;
     }
 
-    if (needs.alive && this.#counting.defers()) {
-      this.#defers = true;
-      return false;
-    }
+    this.#defers = this.#waiting.defers();
+    if (this.#defers) return false;
 
     if ((traits & callTrait.mayStall) !== 0 && mayStallBy(this.#architectureName, number, (at) => memory.argument(at)))
       this.#readApart();

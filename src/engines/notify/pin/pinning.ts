@@ -45,6 +45,8 @@ export interface PinningOptions {
    * id. Otherwise `next` handles only calls of leaders. Default false.
    */
   readonly threadEndsAreReported?: boolean;
+  /** Whether the id may become another program's at any moment (fork-tracer.ts). The loop judges no call of such a thread. */
+  readonly changesTask?: (tid: number) => boolean;
   /** Nothing is enforced: calls that cannot be pinned may pass unpinned (`passesUnpinned`). Default false. */
   readonly audits?: boolean;
 }
@@ -76,6 +78,7 @@ const noRelocations = new Uint32Array(0);
 
 export class Pinning {
   readonly #listener: number;
+  readonly #changesTask: (tid: number) => boolean;
   readonly #scratch = new Scratch();
 
   /** A thread can have one instance. Throws a SystemCallError. */
@@ -88,10 +91,12 @@ export class Pinning {
       memoryIsFree = false,
       isKillable = false,
       threadEndsAreReported = false,
+      changesTask = () => false,
       audits = false,
     }: PinningOptions,
   ) {
     this.#listener = listener;
+    this.#changesTask = changesTask;
     const isSealed = protection === "seal";
     const more = [rightsAreReported, memoryIsFree, isKillable, threadEndsAreReported] as const;
     required("memfd_create", native().startPins(listener, isSealed, executionsAreReported, audits, ...more));
@@ -135,11 +140,11 @@ export class Pinning {
 
   /**
    * Stops a thread at its return to its program, so that its call has ended. Returns 0 if it stopped; -EINPROGRESS if it is
-   * in a call, at whose end `isLate` becomes false; or another negative errno. A waiting call can return EINTR or a partial
+   * in a call, at whose end `isLate` becomes false; -EAGAIN if the id may become another program's; or another errno. A waiting call can return EINTR or a partial
    * result because of this, as when a process is stopped and continued.
    */
   interrupt(tid: number): number {
-    return native().pinInterrupt(tid);
+    return this.#changesTask(tid) ? -errno.EAGAIN : native().pinInterrupt(tid);
   }
 
   /**

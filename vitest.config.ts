@@ -19,6 +19,7 @@ class LongFirst extends BaseSequencer {
 const withProcesses = [
   "src/cli/policy/arguments.test.ts",
   "src/engines/notify/tasks.test.ts",
+  "src/engines/thread.test.ts",
   "src/events/sink.test.ts",
   "src/linux/bpf/bpf.test.ts",
   "src/propose/elf/static-bound.test.ts",

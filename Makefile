@@ -111,7 +111,7 @@ test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newe
 	@node tools/node.mjs test $(WORDS)
 
 test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests, by WORKERS=6 workers, beside BUSY=8 processes that compute (WORDS=PATHS for some)
-	@tools/busy.sh $(BUSY) npm test --silent -- --maxWorkers=$(WORKERS) $(WORDS)
+	@PORTCULLIS_PATIENCE=4 tools/busy.sh $(BUSY) npm test --silent -- --maxWorkers=$(WORKERS) $(WORDS)
 
 kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulnerable (kernel/README.md)
 	@kernel/build stock patched vulnerable

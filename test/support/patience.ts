@@ -1,19 +1,22 @@
 /** Waiting in tests: its bounds, and waiting for a condition. */
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
 
+/** PORTCULLIS_PATIENCE multiplies the limits: `make test-busy` gives tests a fraction of a processor. */
+const factor = Number(process.env["PORTCULLIS_PATIENCE"] ?? 1);
+
 /**
- * Time limits after which tests consider a process hung, in milliseconds. On a machine with shared processors, or
- * inside an emulated one, everything takes many times as long. So a test waits for its event, and these limits end only
- * processes that would never end. Each limit includes the previous ones.
+ * Time limits after which tests consider a process hung, in milliseconds. They are some ten times what a test takes on two
+ * processors, because a test waits for its event, and these limits end only processes that would never end. Each limit
+ * includes the previous ones.
  */
 export const patience = {
   /** One command, or one condition. */
-  command: 600_000,
+  command: 300_000 * factor,
   /** A test; vitest.config.ts sets it for all. It includes the shrinking of a campaign's finding. */
-  test: 1_200_000 + campaignSeconds * 1000,
+  test: (600_000 + campaignSeconds * 1000) * factor,
   /** A test machine from its start, or an output, to the next output; and a test that starts one. */
-  machine: 2_400_000,
-  machineTest: 2_700_000,
+  machine: 1_500_000 * factor,
+  machineTest: 1_800_000 * factor,
 } as const;
 
 /**

@@ -17,7 +17,7 @@ import {
   withoutRooms,
 } from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
-import { memoryMembers, refusedEntries, withMemory } from "./recorded-memory.ts";
+import { memoryMembers, refusedEntries, textJson, withMemory } from "./recorded-memory.ts";
 
 const refusals: {
   readonly [R in Refusal]: { readonly errno: string; readonly reason: string | ((call: string) => string) };
@@ -135,7 +135,12 @@ function decision(
             policy.phases.map((phase, index) => [phase.name, phaseName(phase, record.phases[index])]),
           ),
         };
-  const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}) };
+  const { count, paths } = record;
+  const gathered = {
+    ...(count === undefined ? {} : { count }),
+    ...(paths === undefined ? {} : { paths: paths.map(textJson) }),
+  };
+  const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}), ...gathered };
   if (typeof verdict === "string") {
     const refusal = refusals[verdict];
     const why = typeof refusal.reason === "string" ? refusal.reason : refusal.reason(call);

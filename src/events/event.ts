@@ -42,6 +42,10 @@ export interface DecisionEvent extends Common {
   readonly policy: string;
   /** The verdict was only recorded (`run --audit`). */
   readonly audit?: true;
+  /** The number of calls that this event stands for; 1 if it is absent. */
+  readonly count?: number;
+  /** The paths of a search for a file in several directories, one for each call. */
+  readonly paths?: readonly TextJson[];
 }
 
 /** Memory behind a pointer: a path or another text, a list of texts, a socket address, a structure by its fields. */

@@ -43,8 +43,9 @@ export class EventLimit {
    * evicted keys.
    *
    * @param now milliseconds of any clock; a clock that goes back counts as stopped.
+   * @param count the calls that the event stands for, which count as dropped with it.
    */
-  admit(key: string, now: number): { readonly passes: boolean; readonly dropped: readonly Dropped[] } {
+  admit(key: string, now: number, count = 1): { readonly passes: boolean; readonly dropped: readonly Dropped[] } {
     const { burst, perSecond } = this.#options;
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
@@ -58,7 +59,7 @@ export class EventLimit {
     }
     this.#buckets.set(key, bucket);
     if (bucket.level < 1) {
-      bucket.dropped++;
+      bucket.dropped += count;
       return { passes: false, dropped: [] };
     }
     bucket.level -= 1;

@@ -1,7 +1,8 @@
 /** An event as one line for people, with a remedy. */
 import { safeText } from "../diagnostics/width.ts";
+import { quoteBytes } from "../linux/byte-text.ts";
 import { printCall } from "../linux/decode.ts";
-import type { DecisionEvent, PolicyEvent, ReportedAction } from "./event.ts";
+import type { DecisionEvent, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
 
 /**
  * `16:23:13.123 nginx[4242]: listen(9, 511): killed the process (a worker began to listen), in phase serving, by
@@ -35,7 +36,7 @@ function body(event: PolicyEvent): string {
       const by = event.rule === undefined ? "" : `, by ${event.rule}`;
       const advice = remedyFor(event);
       const who = `${event.command === "" ? "?" : event.command}[${event.pid}${thread}]`;
-      return `${who}: ${printCall(event.call, event.arguments)}: ${outcome(event)}${reason}${within}${by}${advice === undefined ? "" : `; ${advice}`}`;
+      return `${who}: ${printCall(event.call, event.arguments)}: ${outcome(event)}${times(event)}${reason}${within}${by}${advice === undefined ? "" : `; ${advice}`}`;
     }
   }
 }
@@ -64,6 +65,23 @@ function outcome(event: DecisionEvent): string {
   const text = (event.audit === true ? wouldBe : done)[event.verdict];
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }
+
+/** ` 46 more times`; of a search ` for 8 paths, also "/usr/bin/a"`. */
+function times({ count, paths }: DecisionEvent): string {
+  if (paths !== undefined) {
+    const others = paths.slice(1).map((path) => quoteBytes(bytesOf(path)));
+    const shown = others.length > mostPaths ? [...others.slice(0, mostPaths), "..."] : others;
+    return ` for ${paths.length} paths, also ${shown.join(", ")}`;
+  }
+  return count === undefined ? "" : ` ${count} more times`;
+}
+
+function bytesOf(path: TextJson): Uint8Array {
+  return typeof path === "string" ? Buffer.from(path) : Buffer.from(path.hex, "hex");
+}
+
+/** Of a search, in a line for people. */
+const mostPaths = 16;
 
 /** The remedy that permits the call; undefined if there is no advice. */
 export function remedyFor(

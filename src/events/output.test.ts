@@ -1,5 +1,5 @@
 /** Events as lines and as JSON, with limits, drops and write errors. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { eventOutput } from "./output.ts";
 import type { EventRecord, PolicyDescription } from "./record.ts";
 import type { Channel } from "./sink.ts";
@@ -122,8 +122,71 @@ test("an audited verdict is not carried out", async () => {
   expect(JSON.parse(json!).audit).toBe(true);
 });
 
+test("equal calls are one event at once, and one with the number of the others", async () => {
+  const records = Array.from({ length: 47 }, () => ({ ...record, verdict: 1, reports: [] }));
+  const [first, sum, ...more] = (await collect("json", records)).map((line) => JSON.parse(line));
+  expect(first).not.toHaveProperty("count");
+  expect(sum).toEqual({ ...first, count: 46 });
+  expect(more).toEqual([]);
+  const lines = await collect("lines", records);
+  expect(lines.map((line) => line.replace(/^.*denied with EACCES/, ""))).toEqual([
+    expect.stringMatching(/^ \(nginx starts/),
+    expect.stringMatching(/^ 46 more times \(nginx starts/),
+  ]);
+});
+
+test("a search for a file in several directories is one event with its paths", async () => {
+  const searched = ["/a/tool", "/b/tool", Buffer.from("/\xff/tool", "latin1")].map((path) => ({
+    ...{ ...record, number: 59, verdict: 1, reports: [] },
+    memory: [{ name: "path", memory: { is: "text", bytes: Buffer.from(path) }, isCut: false } as const],
+  }));
+  const [event] = (await collect("json", searched)).map((line) => JSON.parse(line));
+  expect(event).toMatchObject({ count: 3, paths: ["/a/tool", "/b/tool", { hex: "2fff2f746f6f6c" }] });
+  const [line, ...more] = await collect("lines", searched);
+  expect(line).toContain('execve("/a/tool", 0x1ff, NULL): denied with EACCES for 3 paths, also "/b/tool", ');
+  expect(more).toEqual([]);
+});
+
+test("what is held is written when its time is over, without another event", async () => {
+  vi.useFakeTimers();
+  try {
+    const channel = collecting();
+    const output = eventOutput(channel, { policy, form: "json" });
+    const one = { ...record, verdict: 1, reports: [] };
+    for (let index = 0; index < 3; index++) output.record(one);
+    const counts = () =>
+      channel
+        .text()
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line).count ?? 1);
+    expect(counts()).toEqual([1]);
+    const path = { name: "path", memory: { is: "text", bytes: Buffer.from("/a/b") }, isCut: false } as const;
+    output.record({ ...one, number: 59, tid: 44, memory: [path] });
+    expect(counts()).toEqual([1]);
+    vi.advanceTimersByTime(101);
+    expect(counts()).toEqual([1, 1]);
+    vi.advanceTimersByTime(900);
+    expect(counts()).toEqual([1, 1, 2]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("the calls of an event that the limit drops are counted", async () => {
+  const records = Array.from({ length: 30 }, () => ({ ...record, reports: [] }));
+  const lines = (await collect("json", records, { burst: 1, perSecond: 1, keys: 8 })).map((line) => JSON.parse(line));
+  expect(lines).toHaveLength(2);
+  expect(lines[1]).toMatchObject({ kind: "notice", dropped: 29 });
+});
+
 test("repetitions are counted, and the count is printed", async () => {
-  const records = Array.from({ length: 100 }, (_, index) => ({ ...record, reports: [], time: record.time + index }));
+  const records = Array.from({ length: 100 }, (_, index) => ({
+    ...record,
+    arguments: [BigInt(index), 511n, 0n, 0n, 0n, 0n],
+    reports: [],
+    time: record.time + index,
+  }));
   const lines = (await collect("json", records, { burst: 5, perSecond: 1, keys: 8 })).map((line) => JSON.parse(line));
   expect(lines).toHaveLength(6);
   expect(lines.at(-1)).toMatchObject({ kind: "notice", dropped: 95 });
@@ -160,7 +223,7 @@ test("a write error is reported once, and the lost lines are counted at the end"
   await output.finish();
   expect(said).toEqual([
     "events cannot be written to /dev/full (ENOSPC: no space is left on the device): 1 MiB is queued until they can be, and the rest is lost",
-    "7 lines of events could not be written to /dev/full and are lost: ENOSPC: no space is left on the device",
+    "2 lines of events could not be written to /dev/full and are lost: ENOSPC: no space is left on the device",
   ]);
 });
 

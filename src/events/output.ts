@@ -1,5 +1,5 @@
 /**
- * Writes a run's events: turns records into lines, limits and writes them without blocking, and counts dropped ones.
+ * Writes a run's events: puts repetitions together, turns records into lines, limits and writes them without blocking, and counts dropped ones.
  */
 
 import { jsonText } from "../diagnostics/width.ts";
@@ -7,9 +7,10 @@ import { nameCall } from "../linux/decode.ts";
 import { type Destination, openChannel } from "./channel.ts";
 import { describe } from "./describe.ts";
 import type { PolicyEvent } from "./event.ts";
+import { Gathering } from "./gathering.ts";
 import { EventLimit, type LimitOptions } from "./limit.ts";
 import { printLine } from "./line.ts";
-import type { EventRecord, PolicyDescription } from "./record.ts";
+import type { EventRecord, JudgementRecord, PolicyDescription } from "./record.ts";
 import { type Channel, LineSink, type Loss, type WriteFault } from "./sink.ts";
 
 export interface EventOutput {
@@ -64,13 +65,32 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
   const losses = new Map<string, number>();
   const tellDropped = (time: number, key: string, count: number) =>
     sink.write(notice(time, `${count} more like this: ${key}`, count));
+  const gathering = new Gathering(policy);
+  let timer: NodeJS.Timeout | undefined;
+  let wakes = Number.POSITIVE_INFINITY;
+  const put = (records: readonly JudgementRecord[]) => {
+    for (const record of records) {
+      const { passes, dropped } = limit.admit(keyOf(policy, record), record.time, record.count);
+      for (const { key, count } of dropped) tellDropped(record.time, key, count);
+      if (passes) for (const event of describe(policy, record)) sink.write(print(event));
+    }
+    const { next } = gathering;
+    if (next === undefined || next >= wakes) return;
+    clearTimeout(timer);
+    wakes = next;
+    timer = setTimeout(() => {
+      wakes = Number.POSITIVE_INFINITY;
+      put(gathering.due(performance.now()));
+    }, next - performance.now());
+    timer.unref(); // the end of the run writes what is held
+  };
   return {
     record(record) {
       if (record.kind === "judgement") {
-        const { passes, dropped } = limit.admit(keyOf(policy, record), record.time);
-        for (const { key, count } of dropped) tellDropped(record.time, key, count);
-        if (!passes) return;
-      } else if (record.kind === "notice" && record.dropped !== undefined) {
+        put(gathering.take(record, performance.now()));
+        return;
+      }
+      if (record.kind === "notice" && record.dropped !== undefined) {
         // A flood drops repeatedly: one line for all drops since the last.
         const sum = (losses.get(record.text) ?? 0) + record.dropped;
         losses.set(record.text, sum);
@@ -82,6 +102,8 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
       for (const event of describe(policy, record)) sink.write(print(event));
     },
     async finish() {
+      put(gathering.drain(performance.now()));
+      clearTimeout(timer);
       for (const { key, count } of limit.drain()) if (!losses.has(key)) tellDropped(Date.now(), key, count);
       for (const [text, sum] of losses) sink.write(notice(Date.now(), `${sum} ${text}`, sum));
       const patience = options.patience ?? defaultPatience;

@@ -195,6 +195,10 @@ export interface JudgementRecord {
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
   /** The verdict was only recorded, and the call passed (`run --audit`). */
   readonly audit: boolean;
+  /** The number of calls that this record stands for (`gathering.ts`); 1 if it is absent. */
+  readonly count?: number | undefined;
+  /** The paths of a search, one for each call. */
+  readonly paths?: readonly Uint8Array[] | undefined;
 }
 
 /** A message about the run itself. */

@@ -13,6 +13,7 @@ export const errno = {
   ENOMEM: 12,
   EACCES: 13,
   EFAULT: 14,
+  ENOTDIR: 20,
   EINVAL: 22,
   ENFILE: 23,
   EMFILE: 24,

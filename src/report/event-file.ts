@@ -47,7 +47,7 @@ export function readEvents(lines: Iterable<LineReading>, onDecision: (event: Dec
         const decision = decisionOf(event);
         if (decision === undefined) malformed++;
         else {
-          decisions++;
+          decisions += decision.count ?? 1;
           onDecision(decision);
         }
         break;
@@ -100,10 +100,15 @@ function decisionOf(event: Members): DecisionEvent | undefined {
     ...texts("errno"),
     ...texts("advice"),
     ...(event["audit"] === true ? { audit: true as const } : {}),
+    ...(isCount(event["count"]) ? { count: event["count"] } : {}),
     ...(typeof phases === "object" && phases !== null
       ? { phases: Object.fromEntries(Object.entries(phases).map(([name, phase]) => [name, String(phase)])) }
       : {}),
   };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 function numberOf(value: unknown): number | undefined {

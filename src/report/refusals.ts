@@ -45,7 +45,7 @@ export class Refusals {
     if (action === "allow") return;
     const { name } = nameCall(architecture, event.architecture, event.number);
     const verdict = explainedVerdict({ action, errno: decision.errno });
-    this.#add("trace", name, verdict, rule, reason, () => ({
+    this.#add({ from: "trace", call: name, verdict, rule, reason, count: 1 }, () => ({
       example: printTraceCall(event, { architecture }),
       phase: Object.values(decision.phases.before).join(", ") || undefined,
       process,
@@ -57,7 +57,8 @@ export class Refusals {
     if (event.verdict === "log") return;
     const action = event.verdict.replace("-", " ");
     const verdict = `${event.audit === true ? "would " : ""}${action}${event.errno === undefined ? "" : ` ${event.errno}`}`;
-    this.#add("events", event.call, verdict, event.rule, event.reason, () => ({
+    const { call, rule, reason, count = 1 } = event;
+    this.#add({ from: "events", call, verdict, rule, reason, count }, () => ({
       example: printCall(event.call, event.arguments),
       phase: event.phases === undefined ? undefined : Object.values(event.phases).join(", "),
       process: `${event.command === "" ? "?" : event.command} ${event.pid}`,
@@ -66,21 +67,18 @@ export class Refusals {
   }
 
   #add(
-    from: RefusalGroup["from"],
-    call: string,
-    verdict: string,
-    rule: string | undefined,
-    reason: string | undefined,
+    { call, count, ...group }: Pick<RefusalGroup, "from" | "verdict" | "rule" | "reason" | "count"> & { call: string },
     first: () => Pick<RefusalGroup, "example" | "phase" | "process" | "remedy">,
   ): void {
+    const { from, verdict, rule, reason } = group;
     const key = JSON.stringify([from, call, verdict, rule, reason]);
-    const group = this.#groups.get(key);
-    if (group !== undefined) group.count++;
-    else if (this.#groups.size >= mostGroups) this.ungrouped++;
+    const known = this.#groups.get(key);
+    if (known !== undefined) known.count += count;
+    else if (this.#groups.size >= mostGroups) this.ungrouped += count;
     else {
       const { example, ...rest } = first();
       const shown = example.length > mostExample ? `${example.slice(0, mostExample)}…` : example;
-      this.#groups.set(key, { from, verdict, rule, reason, ...rest, example: shown, count: 1 });
+      this.#groups.set(key, { ...group, ...rest, example: shown, count });
     }
   }
 }

@@ -92,10 +92,10 @@ function hasHost({ address }: SocketAddress): boolean {
   return address.low !== 0n;
 }
 
-/** Bare, where nothing in it could be taken for the call's own punctuation. */
+/** Bare, where all of its characters are usual in names: any other could be syntax of a call, a case or a trace. */
 function nameText(name: Uint8Array, before: string): string {
   const text = `${before}${escapeBytes(name)}`;
-  return /[\s"\\,(){}[\]]|^$/u.test(text) ? `"${text}"` : text;
+  return /^@?[\w./:+%-]+$/.test(text) && !text.includes("...") ? text : `"${text}"`;
 }
 
 function hostText({ family, address }: SocketAddress, bracketed: boolean): string {

@@ -115,8 +115,8 @@ function readList(text: string): GivenMemory | ArgumentFault {
 function readSocket(text: string, architecture: ArchitectureName): GivenMemory | ArgumentFault {
   const help =
     "10.0.0.1:443, [::1]:443, unix:/run/agent, abstract:@name, netlink, vsock, unspecified, family:17, none; or as strace prints it";
-  const object = /\s+resolved\s*".*"$/s.exec(text);
-  const written = object === null ? text : text.slice(0, object.index);
+  const end = endOfAddress(text);
+  const written = text.slice(0, end);
   let bytes = readBracedAddress(written, architecture);
   if (bytes === undefined) {
     const quoted = written.startsWith('"') ? readQuoted(written, 0) : undefined;
@@ -126,7 +126,19 @@ function readSocket(text: string, architecture: ArchitectureName): GivenMemory |
   if (bytes === undefined) return fault(text, `${JSON.stringify(text)} is not a socket address`, help);
   if (bytes === "unknown") return unknown;
   const given: GivenMemory = { is: "address", bytes };
-  return object === null ? given : withObject(text, object.index, given);
+  return end === text.length ? given : withObject(text, end, given);
+}
+
+/** The place where ` resolved "…"` begins, outside of the quotes of a name; the end of the text if it has none. */
+function endOfAddress(text: string): number {
+  for (let index = 0; index < text.length; index++) {
+    if (text[index] === '"') {
+      const quoted = readQuoted(text, index);
+      if ("fault" in quoted) break;
+      index = quoted.end - 1;
+    } else if (/^\s+resolved\s*"/.test(text.slice(index))) return index;
+  }
+  return text.length;
 }
 
 /**

@@ -82,6 +82,25 @@ describe("portcullis propose", () => {
     expect((await portcullis("test", policy)).status).toBe(0);
   });
 
+  it("quotes the names of sockets in the cases", async () => {
+    const names = ["/run/a#b", "/run/a, b)", '/run/" resolved "/x', "/run/7</b>", "/run/<unfinished ...>", "/run/é\n"];
+    const addresses = [
+      ...names.flatMap((name) => [
+        { kind: "unix", path: name },
+        { kind: "abstract", name },
+      ]),
+      { kind: "abstract", name: { hex: "0023ff0a" } },
+    ];
+    const connects = addresses.map((addr) => call(1, "connect", [3, 0x7000, 110], { memory: { addr } }));
+    const at = folderOf({ "app.trace": block(`${server}${connects.join("")}`) });
+    const policy = join(at, "app.ts");
+    expect(await portcullis("propose", "-q", "--detail", "paths", "-o", policy, join(at, "app.trace"))).toMatchObject({
+      status: 0,
+    });
+    expect(readFileSync(join(at, "app.cases"), "utf8")).toContain("connect(3, unix:");
+    expect(await portcullis("test", policy)).toMatchObject({ status: 0, err: "" });
+  });
+
   it("makes no rule of the ports that the kernel has assigned", async () => {
     const connects = (...ports: readonly number[]) =>
       block(

@@ -1,4 +1,15 @@
-import { allow, calls, deny, type PathText, parameter, policy, type Text, type Verdict } from "portcullis";
+import {
+  allow,
+  type Choice,
+  calls,
+  deny,
+  type IoctlRequest,
+  type PathText,
+  parameter,
+  policy,
+  type Text,
+  type Verdict,
+} from "portcullis";
 import isolated from "portcullis/policies/shared/isolated.ts";
 import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
 
@@ -25,24 +36,37 @@ const entriesAt = calls("mkdirat", "unlinkat");
 const byDescriptor = calls("fchmod", "fchown", "fsetxattr", "fremovexattr");
 // Since Linux 6.13; the engine seccomp-ebpf cannot judge their paths.
 const young = calls("setxattrat", "removexattrat", "file_setattr");
-const never = calls("acct", "@swap", "quotactl", "quotactl_fd");
+// bpf pins objects as files of its own file system.
+const never = calls("acct", "@swap", "bpf", "quotactl", "quotactl_fd");
 
 const AT_FDCWD = -100n;
-// Commands that change a file or a directory that was opened for reading (include/uapi/linux).
-const changing = [
-  0x401c_5820n, // FS_IOC_FSSETXATTR
-  0x4080_6685n, // FS_IOC_ENABLE_VERITY: nothing can write to the file any more
-  0x800c_6613n, // FS_IOC_SET_ENCRYPTION_POLICY
-  0x4004_7211n, // FAT_IOCTL_SET_ATTRIBUTES
-  // Btrfs makes and removes subvolumes in a directory: SNAP_CREATE, SUBVOL_CREATE, SNAP_DESTROY, and their second versions
-  0x5000_9401n,
-  0x5000_940en,
-  0x5000_940fn,
-  0x5000_9417n,
-  0x5000_9418n,
-  0x5000_943fn,
-  0x4008_941an, // BTRFS_IOC_SUBVOL_SETFLAGS
-  0xc0c8_9425n, // BTRFS_IOC_SET_RECEIVED_SUBVOL
+// The second byte of a command of ioctl is its driver's. No file system of the kernel has a command with one of these.
+const drivers = [
+  0x5400n, // terminals, and what all descriptors have, such as FIONBIO
+  0x8900n, // sockets
+  0x4100n, // sound
+  0x4500n, // input
+  0x5600n, // video
+  0x6400n, // graphics
+  0x2400n, // perf_event_open
+  0xaa00n, // userfaultfd
+  0xae00n, // virtual machines
+  0xb700n, // namespaces
+  0xff00n, // pidfds
+];
+// Commands of files that only read, and clones, whose changed file must be open for writing (include/uapi/linux).
+const reading = [
+  0x4020_940dn, // FICLONERANGE
+  0xc020_660bn, // FS_IOC_FIEMAP
+  0x801c_581fn, // FS_IOC_FSGETXATTR
+  0x8100_9431n, // FS_IOC_GETFSLABEL
+  0x8011_1500n, // FS_IOC_GETFSUUID
+  0x400c_6615n, // FS_IOC_GET_ENCRYPTION_POLICY
+  0xc009_6616n, // FS_IOC_GET_ENCRYPTION_POLICY_EX
+  0xc004_6686n, // FS_IOC_MEASURE_VERITY
+  0xc068_6611n, // PROCMAP_QUERY
+  0x8004_7210n, // FAT_IOCTL_GET_ATTRIBUTES
+  0x8230_7201n, // VFAT_IOCTL_READDIR_BOTH
 ];
 
 /** Only positive tests: a null pointer (utimensat changes the descriptor's file then) matches nothing. */
@@ -81,6 +105,14 @@ function isPlain(mode: bigint): boolean {
   return (mode & 0o170000n) !== 0o020000n && (mode & 0o170000n) !== 0o060000n;
 }
 
+function controls(command: Choice<IoctlRequest>): Verdict {
+  if (command.is("TIOCSTI", "TIOCLINUX")) return deny("EPERM", "types into the terminal");
+  if (drivers.includes(command.value & 0xff00n) || reading.includes(command.value)) return allow;
+  return command.is("FS_IOC_GETFLAGS", "FS_IOC_GETVERSION", "FICLONE", "FIGETBSZ", "BLKGETSIZE64", "BLKSSZGET")
+    ? allow
+    : deny("EPERM", "a command of ioctl that may change a file");
+}
+
 /**
  * Files can be created, changed and removed only below the given directories: `--set below=/home/me/project,/tmp`. Reading
  * is not restricted, nor are devices like /dev/null.
@@ -92,8 +124,8 @@ function isPlain(mode: bigint): boolean {
  * New symbolic links must have relative targets without "..", and new hard links must be to files below the directories.
  * Older links, and links of other processes, are followed: give existing directories that only this user can write. Files
  * that are open for writing when the command starts stay writable. A server on a Unix socket (docker, systemd) may write
- * for the command. Of the commands of ioctl that change what was opened for reading, the policy refuses those of the
- * kernel's headers (attributes, verity, encryption, Btrfs's subvolumes); a file system may have others.
+ * for the command. Commands of ioctl can change what was opened for reading, and file systems have private ones. So only
+ * those of terminals, sockets and other drivers pass, and those of files that only read; none that types into the terminal.
  *
  * A core dump is a file of the working directory. The tree cannot change its limit (RLIMIT_CORE), so ssh-agent, which sets
  * it to 0, does not start. A shell's limit is 0 on most systems; where it is not, start the command after `ulimit -c 0`.
@@ -151,9 +183,7 @@ export default policy({ extends: [isolated, steadyPaths] }, (call) => {
         ? deny("EPERM", "could permit core dumps")
         : allow;
     case "ioctl":
-      return call.args.cmd.is("FS_IOC_SETFLAGS", "FS_IOC_SETVERSION") || changing.includes(call.args.cmd.value)
-        ? deny("EPERM", "does not say which file it changes")
-        : allow;
+      return controls(call.args.cmd);
   }
   return allow;
 });

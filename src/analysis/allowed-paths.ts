@@ -49,7 +49,7 @@ export interface AllowedPath {
   readonly object?: ResolvedObject["is"];
 }
 
-type Place = Omit<AllowedPath, "shown">;
+export type Place = Omit<AllowedPath, "shown">;
 
 interface Comparison {
   /** Undefined if it does not determine the beginning of a path. */

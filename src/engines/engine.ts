@@ -3,7 +3,7 @@
  * (registry.ts), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). It is a folder and a line
  * in each of the three lists; no file in cli/ names an engine.
  */
-import type { AllowedPath } from "../analysis/allowed-paths.ts";
+import type { ExaminedPath } from "../analysis/guarded-paths.ts";
 import type { RefusedObject } from "../analysis/refused-objects.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
@@ -26,7 +26,7 @@ export type Mode = "reported" | "quiet" | "audit";
 export interface EnginePolicy {
   readonly description: PolicyDescription;
   /** Rules that allow calls by the string of a path: a start examines the directories of that path. */
-  readonly allowedPaths: readonly AllowedPath[];
+  readonly allowedPaths: readonly ExaminedPath[];
   /** Rules that refuse objects: a start examines who can move them. */
   readonly refusedObjects: readonly RefusedObject[];
   /** The launcher lets the tree open files of proc file systems for reading only; never in an audit. */

@@ -47,7 +47,10 @@ function write({ kind, text }: Block): void {
   if (kind === "js") writeFileSync(file("shop.mjs"), text);
   else if (kind === "ts" && repair.test(text)) {
     const policy = readFileSync(file("shop.ts"), "utf8");
-    writeFileSync(file("shop.ts"), policy.replace("  if (calls.exec", () => `${text}  if (calls.exec`));
+    writeFileSync(
+      file("shop.ts"),
+      policy.replace("  if (calls.exec", () => `${text}  if (calls.exec`),
+    );
   } else if (kind === "ts" && text.includes("perProcess")) writeFileSync(file("shop.ts"), text);
   else if (text.startsWith("start")) writeFileSync(file(cases), text);
   else if (text.startsWith("other")) writeFileSync(file(cases), readFileSync(file(cases), "utf8") + text);

@@ -138,6 +138,16 @@ describe("exec-only", () => {
     expect(json).toContain('"LD_PRELOAD=/tmp/x.so"]');
   });
 
+  it("is the only one that reports it where the policy protects the path itself: read-only-home says it in `check` only", () => {
+    const set = ["--set", `below=${scratch()}`];
+    const ran = portcullis(["run", "-p", "read-only-home", ...set, "--", "/bin/echo", "started"]);
+    expect(ran).toMatchObject({ status: 0, stdout: "started\n", stderr: "" });
+    const checked = portcullis(["check", "--strict", ...set, "read-only-home"]);
+    expect(checked.stderr).toMatch(/^warning P0609: /m);
+    expect(checked.status).toBe(0);
+    expect(portcullis(["check", "--strict-paths", ...set, "read-only-home"]).status).toBe(125);
+  });
+
   it("judges a script by its own path: the kernel starts its interpreter", () => {
     const script = join(scratch(), "script");
     writeFileSync(script, '#!/bin/sh\necho "I am $1"; /bin/true || echo refused\n', { mode: 0o755 });

@@ -127,7 +127,8 @@ export default class ClosingReporter implements Reporter {
     if (modules.length > mostFiles) {
       const longest = this.#durations.sort((a, b) => b.time - a.time).slice(0, mostFiles);
       closing.push("", "The files that took longest:");
-      closing.push(...longest.map(({ file, time }) => `${Math.round(time / 1000)} s`.padStart(8) + `  ${file}`));
+      const seconds = (time: number): string => `${Math.round(time / 1000)} s`.padStart(8);
+      closing.push(...longest.map(({ file, time }) => `${seconds(time)}  ${file}`));
     }
     if (failed > 0) process.exitCode = 1;
     closing.push("", `${passed} passed, ${failed} failed`);

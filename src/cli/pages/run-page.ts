@@ -71,7 +71,7 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     "strict-paths": {
       about:
-        "Refuse to start if the policy permits something by a path, or refuses an object, and the command's user can write a directory on the way to it (P0609 and P0610, warnings without this option), because the command can then make the path lead elsewhere, or move the object.",
+        "Refuse to start if the policy permits something by a path, or refuses an object, and the command's user can write a directory on the way to it (P0609 and P0610), because another process of this user can then make the path lead elsewhere, or move the object, and the command can, unless the policy refuses that. Without this option, one line warns if the policy leaves it to the command; `portcullis check` lists all.",
     },
     status: {
       value: "auto|SOCKET",

@@ -1,7 +1,9 @@
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { AllowedPath } from "../../analysis/allowed-paths.ts";
-import { examinePaths, examineRefused, type FileTree, type Found } from "./path-examination.ts";
+import type { ExaminedPath } from "../../analysis/guarded-paths.ts";
+import type { CompiledPolicy } from "../../engines/registry.ts";
+import { examined, examinePaths, examineRefused, type FileTree, type Found } from "./path-examination.ts";
 
 const user = 1000;
 type Entry = Partial<Found> & {
@@ -31,9 +33,14 @@ function tree(entries: Readonly<Record<string, Entry>>, as = user): FileTree {
   };
 }
 
-const allowed = (path: string, names: AllowedPath["names"] = "one"): AllowedPath => ({ path, names, shown: path });
-const directories = (paths: readonly AllowedPath[], files: FileTree) =>
-  examinePaths(paths, files).map(
+const allowed = (path: string, names: AllowedPath["names"] = "one", isGuarded = false): ExaminedPath => ({
+  path,
+  names,
+  shown: path,
+  isGuarded,
+});
+const directories = (paths: readonly ExaminedPath[], files: FileTree, which?: "unguarded") =>
+  examinePaths(paths, files, which).map(
     ({ message }) => /(?:can write|where the links) (.*?)(?: lead)?, a directory/.exec(message)?.[1] ?? message,
   );
 
@@ -42,7 +49,7 @@ const link = (target: string): Entry => ({ is: "link", target });
 const file: Entry = { is: "other" };
 
 describe("directories on the way to an allowed path", () => {
-  it.each<[string, AllowedPath, Record<string, Entry>, string[]]>([
+  it.each<[string, ExaminedPath, Record<string, Entry>, string[]]>([
     ["another user's", allowed("/a/b"), { "/a": {}, "/a/b": file }, []],
     ["one that can be written", allowed("/a/b/c"), { "/a": {}, "/a/b": writable, "/a/b/c": file }, ["/a/b"]],
     ["the first of them", allowed("/a/b/c"), { "/a": writable, "/a/b": writable }, ["/a"]],
@@ -105,7 +112,7 @@ describe("directories on the way to an allowed path", () => {
     for (const name of ["oom_score_adj", "mounts", "net/tcp"]) proc[`/proc/${process}/${name}`] = { ...file, ...own };
     for (const name of ["cwd", "exe", "fd/1"]) proc[`/proc/${process}/${name}`] = ownLink("/a");
   }
-  it.each<[string, AllowedPath, string[]]>([
+  it.each<[string, ExaminedPath, string[]]>([
     ["a file of the caller", allowed("/proc/self/oom_score_adj"), []],
     ["a file of the calling thread", allowed("/proc/thread-self/oom_score_adj"), []],
     ["from the calling thread up", allowed("/proc/thread-self/../../oom_score_adj"), []],
@@ -154,12 +161,43 @@ describe("directories on the way to an allowed path", () => {
     expect(directories([allowed("/t/b")], tree({}, 0))).toEqual(["/"]);
   });
 
+  it("are those that the policy does not guard, for the line of a start", () => {
+    const mine = { "/h": {}, "/h/me": writable, "/h/me/p": { ...writable, owner: user } };
+    const project = allowed("/h/me/p", "either", true);
+    expect(directories([project], tree(mine))).toEqual(["/h/me"]);
+    expect(directories([project], tree(mine), "unguarded")).toEqual([]);
+    expect(directories([project], tree({ "/h": {}, "/h/me": {}, "/h/me/p": {} }, 0), "unguarded")).toEqual([]);
+    expect(directories([allowed("/h/me/p")], tree(mine), "unguarded")).toEqual(["/h/me"]);
+    // A guard does not know what a link of the path leads over, and creating a name replaces nothing.
+    const linked = { "/h": {}, "/h/me": link("/w/me"), "/w": writable, "/w/me": {}, "/w/me/p": {} };
+    expect(directories([project], tree(linked), "unguarded")).toEqual(["/w"]);
+    expect(directories([project], tree({ "/h": {}, "/h/me": writable }), "unguarded")).toEqual(["/h/me"]);
+  });
+
   it("reports each directory once, with all paths", () => {
     const [one, ...more] = examinePaths([allowed("/a/b"), allowed("/a/c")], tree({ "/a": writable }));
     expect(one!.message).toBe(
       "the command's user can write /a, a directory on the way to paths that the policy permits: /a/b, /a/c",
     );
     expect(more).toEqual([]);
+  });
+
+  it("are one line at a start, and each of them with --strict-paths", () => {
+    const policy = { allowedPaths: [allowed("b"), allowed("c"), allowed("d")], refusedObjects: [] };
+    const messages = (strictPaths: boolean, quiet: boolean) =>
+      examined({ policy } as unknown as CompiledPolicy, { strictPaths, quiet }).map(({ message, help }) => [
+        message,
+        help,
+      ]);
+    const one = (name: string) => `${name} permits paths that lead where the command's working directory is`;
+    const help = "an absolute path";
+    expect(messages(false, false)).toEqual([[`${one("b")}; \`portcullis check\` shows 2 more`, undefined]]);
+    expect(messages(true, true)).toEqual([
+      [one("b"), help],
+      [one("c"), help],
+      [one("d"), help],
+    ]);
+    expect(messages(false, true)).toEqual([]);
   });
 
   it("reports that a relative path has no fixed place", () => {

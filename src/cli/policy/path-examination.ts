@@ -13,6 +13,7 @@
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { AllowedPath } from "../../analysis/allowed-paths.ts";
+import type { ExaminedPath } from "../../analysis/guarded-paths.ts";
 import { enumerate } from "../../analysis/lint/view.ts";
 import type { RefusedObject } from "../../analysis/refused-objects.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -53,17 +54,37 @@ const withoutLinks: readonly string[] = ["attr", "fdinfo", "net"];
 /** MAXSYMLINKS (include/linux/namei.h). */
 const mostLinks = 40;
 
-/** The findings of a `run` about its policy, as warnings or as the reason not to start. */
+/**
+ * The findings of a `run` about its policy: all as the reason not to start, or one line about those that the tree can use
+ * because the policy does not prevent it.
+ */
 export function examined(
   { policy }: CompiledPolicy,
   { strictPaths, quiet }: Pick<RunRequest, "strictPaths" | "quiet">,
 ): Diagnostic[] {
-  if (quiet && !strictPaths) return [];
-  return [...examinePaths(policy.allowedPaths), ...examineRefused(policy.refusedObjects)];
+  if (strictPaths) return [...examinePaths(policy.allowedPaths), ...examineRefused(policy.refusedObjects)];
+  if (quiet) return [];
+  const found = [
+    ...examinePaths(policy.allowedPaths, systemTree(), "unguarded"),
+    ...examineRefused(policy.refusedObjects),
+  ];
+  const [first, ...more] = found;
+  if (first === undefined) return [];
+  const { help: _, ...brief } = first;
+  const message =
+    more.length === 0 ? brief.message : `${brief.message}; \`portcullis check\` shows ${more.length} more`;
+  return [{ ...brief, message }];
 }
 
-/** One warning for each directory, and for each path that leads to no fixed place. */
-export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = systemTree()): Diagnostic[] {
+/**
+ * One warning for each directory, and for each path that leads to no fixed place. `unguarded`: without the changes that the
+ * policy refuses to its tree.
+ */
+export function examinePaths(
+  allowed: readonly ExaminedPath[],
+  tree: FileTree = systemTree(),
+  which: "all" | "unguarded" = "all",
+): Diagnostic[] {
   const byReason = new Map<string, { readonly help: string; readonly shown: string[] }>();
   const found: Diagnostic[] = [];
   for (const one of allowed) {
@@ -75,7 +96,9 @@ export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = s
       );
       continue;
     }
-    const change = new Walk(tree).change(one);
+    const change = new Walk(tree, { guarded: which === "unguarded" && one.isGuarded ? one.path : undefined }).change(
+      one,
+    );
     if (change === undefined) continue;
     const { reason, help } = explained(change);
     const known = byReason.get(reason);
@@ -93,7 +116,7 @@ export function examinePaths(allowed: readonly AllowedPath[], tree: FileTree = s
 export function examineRefused(refused: readonly RefusedObject[], tree: FileTree = systemTree()): Diagnostic[] {
   const byDirectory = new Map<string, { readonly calls: readonly string[]; readonly shown: string[] }>();
   for (const { path, shown, calls } of refused) {
-    const change = new Walk(tree, true).change({ path, names: "one" });
+    const change = new Walk(tree, { renamesOnly: true }).change({ path, names: "one" });
     if (change?.by !== "writing") continue;
     const known = byDirectory.get(change.directory);
     byDirectory.set(change.directory, {
@@ -124,15 +147,21 @@ function explained({ directory, by }: Change): { readonly reason: string; readon
     : { reason: `a process decides where the links below ${directory} lead`, help: "a path that is not below it" };
 }
 
+interface WalkOptions {
+  /** A rename of a mount point fails (EBUSY; d_mountpoint() in fs/namei.c), but a mount can replace it. */
+  readonly renamesOnly?: boolean;
+  /** The policy refuses to change names of this path. It does not know the names in targets of links. */
+  readonly guarded?: string | undefined;
+}
+
 class Walk {
   readonly #tree: FileTree;
-  /** A rename of a mount point fails (EBUSY; d_mountpoint() in fs/namei.c), but a mount can replace it. */
-  readonly #renamesOnly: boolean;
+  readonly #options: WalkOptions;
   #links = 0;
 
-  constructor(tree: FileTree, renamesOnly = false) {
+  constructor(tree: FileTree, options: WalkOptions = {}) {
     this.#tree = tree;
-    this.#renamesOnly = renamesOnly;
+    this.#options = options;
   }
 
   /** The first on the way. */
@@ -140,7 +169,7 @@ class Walk {
     const { change, end } = this.#follow("/", path);
     if (change !== undefined || names === "one" || end === undefined) return change;
     // Any name in the directory is permitted, so a new one is enough.
-    if (this.#canWrite(end)) return { directory: end, by: "writing" };
+    if (this.#canWrite(end) && !this.#isGuarded(end)) return { directory: end, by: "writing" };
     return this.#hasLinks(end) ? { directory: end, by: "links of a process" } : undefined;
   }
 
@@ -155,7 +184,7 @@ class Walk {
       }
       const next = join(at, name);
       const found = this.#tree.look(next);
-      if (this.#canReplace(at, found) && !(this.#renamesOnly && this.#tree.isMountPoint(next)))
+      if (this.#canReplace(at, found) && !this.#isSteady(next, found))
         return { change: { directory: at, by: "writing" } };
       if (this.#isLinkOfProcess(at, found)) return { change: { directory: at, by: "links of a process" } };
       if (found?.is === "link" && this.#isSelf(next)) {
@@ -173,6 +202,17 @@ class Walk {
       }
     }
     return { end: at };
+  }
+
+  /** Whether the name stays although the user could change it. A guard is about names that exist. */
+  #isSteady(path: string, found: Found | undefined): boolean {
+    if (found !== undefined && this.#isGuarded(path)) return true;
+    return this.#options.renamesOnly === true && this.#tree.isMountPoint(path);
+  }
+
+  #isGuarded(path: string): boolean {
+    const { guarded } = this.#options;
+    return guarded !== undefined && `${guarded}/`.startsWith(`${path}/`);
   }
 
   #isSelf(path: string): boolean {

@@ -16,13 +16,17 @@ export const check: Verb = {
   about: [
     "Compiles each policy and prints its errors and warnings with the place, the line and a remedy. portcullis never executes a policy module.",
     "Warnings are about meaning: a refused call with a sibling that is allowed, a verdict that is never reached, a limit that forking resets.",
+    "A comment before a warning's line accepts it, with the reason: // accept P0501: a descriptor to truncate by was opened for writing.",
+    "Whether the current user can change where the policy's paths lead (P0609, P0610) depends on the machine. These warnings are printed, but not counted.",
     "For a policy without errors, one line on standard output gives the verdict on calls that no rule names.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
     json: { about: "Print the diagnostics on standard output, one JSON object per line." },
-    strict: { about: "Treat warnings as errors." },
+    strict: {
+      about: "Treat warnings as errors, but for P0609 and P0610, which are about the machine (see --strict-paths).",
+    },
     "strict-paths": {
       about:
         "Report an error (P0609, P0610), as `run --strict-paths` does, if the policy permits something by a path, or refuses an object, and the current user can write a directory on the way to it.",
@@ -53,15 +57,14 @@ export const check: Verb = {
   },
 };
 
-/** @throws Failure */
-async function refuseChangeable(program: Program): Promise<void> {
-  const [{ allowedPaths }, { refusedObjects }, { examinePaths, examineRefused }] = await Promise.all([
-    import("../../analysis/allowed-paths.ts"),
+/** What the current user can change about the policy's paths here: P0609 and P0610. */
+async function findChangeable(program: Program): Promise<Diagnostic[]> {
+  const [{ examinedPaths }, { refusedObjects }, { examinePaths, examineRefused }] = await Promise.all([
+    import("../../analysis/guarded-paths.ts"),
     import("../../analysis/refused-objects.ts"),
     import("../policy/path-examination.ts"),
   ]);
-  const found = [...examinePaths(allowedPaths(program)), ...examineRefused(refusedObjects(program))];
-  if (found.length > 0) throw new Failure(found.map((one) => ({ ...one, severity: "error" })));
+  return [...examinePaths(examinedPaths(program)), ...examineRefused(refusedObjects(program))];
 }
 
 async function checkOne(policy: string, invocation: Invocation, context: Context): Promise<number> {
@@ -76,15 +79,22 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       diagnostics: loaded,
       extension,
     } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
-    const { lintPolicy } = await import("../../analysis/lint/lint.ts");
-    const diagnostics = [...loaded, ...lintPolicy(program, { extension })];
-    if (invocation.has("strict-paths")) await refuseChangeable(program);
-    if (json) print(diagnostics);
-    else await printDiagnostics(diagnostics, sources, context);
+    const [{ lintPolicy }, { sortAccepted }] = await Promise.all([
+      import("../../analysis/lint/lint.ts"),
+      import("../../analysis/lint/accepted.ts"),
+    ]);
+    const { left: diagnostics, accepted } = sortAccepted([...loaded, ...lintPolicy(program, { extension })], sources);
+    const strictPaths = invocation.has("strict-paths");
+    const changeable = strictPaths || !invocation.has("quiet") ? await findChangeable(program) : [];
+    if (strictPaths && changeable.length > 0)
+      throw new Failure(changeable.map((one) => ({ ...one, severity: "error" })));
+    if (json) print([...diagnostics, ...changeable]);
+    else await printDiagnostics([...diagnostics, ...changeable], sources, context);
     if (!json && !invocation.has("quiet")) {
       const { describeDefault } = await import("../policy/default-verdict.ts");
-      const count =
-        diagnostics.length === 0 ? "" : `, ${diagnostics.length} warning${diagnostics.length === 1 ? "" : "s"}`;
+      const counted = (kind: string, { length }: readonly Diagnostic[]) =>
+        length === 0 ? "" : `, ${length} ${kind}${length === 1 ? "" : "s"}`;
+      const count = counted("warning", diagnostics) + counted("accepted warning", accepted);
       const otherwise = describeDefault(withSafeTexts(program));
       context.out(`${safeText(policy)}: compiles${count}; any other call: ${otherwise}\n`);
     }

@@ -1,7 +1,7 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
-import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
+import { examinedPaths } from "../../analysis/guarded-paths.ts";
 import { refusingPatterns } from "../../analysis/refused-entries.ts";
 import { refusedObjects } from "../../analysis/refused-objects.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
@@ -70,7 +70,7 @@ export function compileForNotify(
       automata: automataOf(program),
       refusing: refusingPatterns(program, environmentArgument),
     },
-    allowedPaths: allowedPaths(program),
+    allowedPaths: examinedPaths(program),
     refusedObjects: refusedObjects(program),
     readOnlyProc: program.readOnlyProc && mode !== "audit",
     rooms: program.rooms,

@@ -1,6 +1,6 @@
 /** Compiles a policy for the engine `seccomp-ebpf`: one bundle with the classic and the eBPF program. */
 
-import { allowedPaths } from "../../analysis/allowed-paths.ts";
+import { examinedPaths } from "../../analysis/guarded-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
 import { mappedTables } from "../../compile/ebpf/targets/state-objects.ts";
@@ -51,7 +51,7 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
     parameters: [],
     eventsSize,
     description: describePolicy(program),
-    allowedPaths: allowedPaths(program),
+    allowedPaths: examinedPaths(program),
     // This engine has no objects (P0606).
     refusedObjects: [],
     readOnlyProc: program.readOnlyProc,

@@ -2,16 +2,7 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { exemptCalls } from "../../linux/exempt-calls.ts";
-import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
-
-/** False only if `findExempt` finds nothing. */
-export function mayHaveExempt(survey: SurveyView): boolean {
-  return exemptCalls.some((name) => {
-    const perhaps = [...(survey.call(name)?.perhaps ?? [])];
-    return perhaps.some((verdict) => survey.isDenial(verdict) && !survey.unnamed.certain.has(verdict));
-  });
-}
 
 export function findExempt(view: View): Diagnostic[] {
   // A default is not a rule about these calls, and neither is the ENOSYS for calls newer than an OCI profile.

@@ -9,7 +9,6 @@ import { feignsSuccess, returnsZero } from "../../ir/verdicts.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { errno as numbers } from "../../linux/errno-numbers.ts";
 import { fallbacks } from "../../linux/fallbacks.ts";
-import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
 interface Fallback {
@@ -26,20 +25,6 @@ const reported: readonly Fallback[] = [
   { call: "fchmodat2", so: "fchmodat() with flags fails", evenUnnamed: false },
   { call: "statx", so: "stat() fails", evenUnnamed: false },
 ];
-
-/** False only if `findFallbacks` finds nothing. */
-export function mayHaveFallbacks(survey: SurveyView): boolean {
-  const { program } = survey;
-  return reported.some(({ call }) => {
-    const [tried, older] = [survey.call(call), survey.call(fallbacks[call])];
-    if (tried === undefined || older === undefined) return false;
-    if (![...older.perhaps].some((verdict) => !survey.isDenial(verdict))) return false;
-    const answers = (verdict: number) =>
-      !survey.isDenial(verdict) || program.verdicts[verdict]!.errno === numbers.ENOSYS;
-    if ([...tried.certain].some(answers)) return false;
-    return [...tried.perhaps].some((verdict) => program.verdicts[verdict]!.action === "deny");
-  });
-}
 
 export function findFallbacks(view: View): Diagnostic[] {
   const found: Diagnostic[] = [];

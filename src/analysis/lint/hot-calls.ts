@@ -3,17 +3,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { DecisionLeaf, StatefulReason } from "../decision.ts";
 import { hotCalls } from "../explain/hot-calls.ts";
-import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
-
-/** False only if `findHotCalls` finds nothing. */
-export function mayHaveHotCalls(survey: SurveyView): boolean {
-  for (const name of hotCalls) {
-    const call = survey.call(name);
-    if (call?.changes === true && ![...call.certain].some((verdict) => survey.isDenial(verdict))) return true;
-  }
-  return false;
-}
 
 export function findHotCalls(view: View): Diagnostic[] {
   const { program } = view;

@@ -15,12 +15,8 @@
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
-import { isCircumstance } from "../../ir/inputs.ts";
-import type { Program } from "../../ir/program.ts";
-import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import { numberOf } from "../../linux/calls.ts";
 import type { DecisionLeaf } from "../decision.ts";
-import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
 
 /** Frequent calls whose manual pages list no EINTR, or only for slow devices. */
@@ -56,42 +52,6 @@ export const unprepared: readonly string[] = [
   "getpid",
   "gettid",
 ];
-
-/** False only if `findInterrupted` finds nothing. */
-export function mayHaveInterrupted(survey: SurveyView): boolean {
-  const { program } = survey;
-  if (!dependsOnMoreThanCalls(program) || isCertainlyAboutAllCalls(survey)) return false;
-  return unprepared.some((name) => {
-    const call = survey.call(name);
-    if (call === undefined || [...call.perhaps].every((verdict) => survey.isDenial(verdict))) return false;
-    return call.changes || call.perhaps.size > 1 || program.reports.length > 0;
-  });
-}
-
-/** True only if `isAboutAllCalls` is. */
-function isCertainlyAboutAllCalls(survey: SurveyView): boolean {
-  const passes = (verdicts: ReadonlySet<number>) => [...verdicts].some((verdict) => !survey.isDenial(verdict));
-  const allowed = survey.calls().filter(({ perhaps }) => passes(perhaps));
-  const supervised = allowed.filter(
-    ({ certain, changesCertainly, onArguments }) =>
-      passes(certain) && (changesCertainly || (certain.size > 1 && !onArguments)),
-  );
-  return 2 * supervised.length >= allowed.length;
-}
-
-function dependsOnMoreThanCalls(program: Program): boolean {
-  const { cells, tables, reports, parameters, words } = program;
-  if (cells.length + tables.length + reports.length + parameters.length + words.length > 0) return true;
-  let found = false;
-  forEachStatement(program.body, (statement) => {
-    for (const root of expressionsOf(statement)) {
-      forEachExpression(root, (one) => {
-        found ||= one.kind === "input" && isCircumstance(one.input);
-      });
-    }
-  });
-  return found;
-}
 
 export function findInterrupted(view: View): Diagnostic[] {
   const found = unprepared.filter(

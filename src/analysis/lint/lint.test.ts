@@ -1,12 +1,10 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { densePolicy } from "../../../bench/support/dense-policy.ts";
 import { loadPolicy } from "../../language/load.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { sortAccepted } from "./accepted.ts";
-import { lintPolicy, surveyedLints } from "./lint.ts";
-import { SurveyView } from "./surveyed.ts";
+import { lintPolicy } from "./lint.ts";
 import { View } from "./view.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
@@ -38,12 +36,6 @@ describe("no false alarms", () => {
     const set = new Map([["deny-proc-mem", "true"]]);
     const loaded = loadPolicy(`${root}policies/${name}.ts`, { architecture: "x86_64", set });
     expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
-  });
-
-  it("makes no split of the policy that bench/start.ts checks", () => {
-    const loaded = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => densePolicy(1000, 80) });
-    const survey = SurveyView.of(loaded.program!)!;
-    expect(surveyedLints.filter(({ may }) => may(survey)).map(({ may }) => may.name)).toEqual([]);
   });
 
   it("does not warn of an allow-list with ENOSYS for clone3", () => {
@@ -372,14 +364,6 @@ describe("policies with many independent conditions", () => {
   const independent = (count: number) =>
     Array.from({ length: count }, (_, bit) => `(call.raw.arg0 & ${1n << BigInt(bit)}n) !== 0n`);
   const load = (text: string) => loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => text }).program!;
-
-  it("give up the survey soon: in `strictest`, and in one condition", () => {
-    const verdicts = independent(18).map((one, index) => `${one} ? ${index % 2 ? "log" : 'deny("EPERM")'} : allow`);
-    expect(SurveyView.of(load(step(`return strictest(${verdicts.join(", ")});`)))).toBeUndefined();
-    const bits = independent(60);
-    const pairs = Array.from({ length: 30 }, (_, at) => `(${bits[2 * at]} || ${bits[2 * at + 1]})`);
-    expect(SurveyView.of(load(step(`return ${pairs.join(" && ")} ? log : allow;`)))).toBeUndefined();
-  });
 
   it("are split exactly, because the conditions of a verdict need not be remembered", () => {
     const verdicts = independent(20).map((one, index) => `${one} ? ${index % 2 ? "log" : 'deny("EPERM")'} : allow`);

@@ -11,13 +11,7 @@ import type { IntegerExpression, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
 import { callByName } from "../../linux/calls.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
-import type { SurveyView } from "./surveyed.ts";
 import { View } from "./view.ts";
-
-/** False only where `findPathTexts` finds nothing. */
-export function mayHavePathTexts({ program }: SurveyView): boolean {
-  return program.words.some((word) => isPathText(program, word));
-}
 
 function isPathText({ observations }: Program, { observation, reads }: ObservedWord): boolean {
   if (reads.is !== "matches") return false;

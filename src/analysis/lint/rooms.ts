@@ -3,16 +3,10 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { callFamilies } from "../../linux/families.ts";
 import type { DecisionLeaf } from "../decision.ts";
-import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
 
 /** Families whose members differ in more than their arguments. */
 const loose: ReadonlySet<string> = new Set(["connect", "namespace", "fork", "inspect", "copy"]);
-
-/** False only if `findRoomWarnings` finds nothing. */
-export function mayHaveRoomWarnings({ program }: SurveyView): boolean {
-  return program.rooms.length > 0;
-}
 
 export function findRoomWarnings(view: View): Diagnostic[] {
   const { program } = view;

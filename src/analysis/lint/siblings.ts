@@ -6,21 +6,7 @@ import type { Program } from "../../ir/program.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { callFamilies } from "../../linux/families.ts";
 import type { Decision } from "../decision.ts";
-import type { SurveyView } from "./surveyed.ts";
 import { enumerate, type View } from "./view.ts";
-
-/** False only if `findSiblings` finds nothing: no family has an open member and a refused one. */
-export function mayHaveSiblings(survey: SurveyView): boolean {
-  const { program, unnamed } = survey;
-  const usual = unnamed.onArguments ? new Set<number>() : unnamed.certain;
-  return callFamilies.some(({ members }) => {
-    const judged = siblingsIn(members).flatMap((name) => survey.call(name) ?? []);
-    const isOpen = judged.some(({ certain }) => ![...certain].some((verdict) => survey.isDenial(verdict)));
-    const refuses = (verdict: number) =>
-      survey.isDenial(verdict) && !usual.has(verdict) && !isNoRefusal(program, verdict);
-    return isOpen && judged.some(({ perhaps }) => [...perhaps].some(refuses));
-  });
-}
 
 export function findSiblings(view: View): Diagnostic[] {
   const { program } = view;

@@ -4,7 +4,6 @@
  */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
 /** The same on all architectures: include/linux/socket.h, include/linux/net.h, include/uapi/linux/in.h. */
@@ -12,13 +11,6 @@ const internetFamilies = [2n, 10n];
 const stream = 1n;
 const raw = 3n;
 const others = { SCTP: 132n, MPTCP: 262n };
-
-/** False only if `findTransports` finds nothing. */
-export function mayHaveTransports(survey: SurveyView): boolean {
-  const socket = survey.call("socket");
-  if (socket?.onArguments !== true) return false;
-  return [...socket.perhaps].some((verdict) => survey.isDenial(verdict));
-}
 
 export function findTransports(view: View): Diagnostic[] {
   for (const family of internetFamilies) {

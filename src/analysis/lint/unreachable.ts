@@ -6,19 +6,7 @@ import type { Location } from "../../ir/location.ts";
 import type { Expression } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
-
-/** False only if `findUnreachableVerdicts` finds nothing. */
-export function mayHaveUnreachableVerdicts({ program, ends }: SurveyView): boolean {
-  const reached = new Set(program.tables.map(({ full }) => full));
-  for (const { verdict, certain } of ends) if (certain) reached.add(verdict);
-  // prune.ts has dropped verdicts that no statement uses, except the first.
-  const missed = program.verdicts.filter(({ at }, verdict) => at !== undefined && !reached.has(verdict));
-  if (missed.length === 0) return false;
-  const places = new Set([...reached].map((verdict) => placeKey(program.verdicts[verdict]!.at)));
-  return missed.some(({ at }) => !places.has(placeKey(at)));
-}
 
 export function findUnreachableVerdicts(view: View): Diagnostic[] {
   const { program } = view;

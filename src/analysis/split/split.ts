@@ -59,7 +59,7 @@ interface SupervisedCalls {
 
 const supervisedCalls = new Map<ArchitectureName, SupervisedCalls>();
 
-/** Calls that an engine may have to see. Made on demand: most checks make no split (analysis/lint/survey.ts). */
+/** Calls that an engine may have to see. */
 function supervisedCallsOf(architecture: ArchitectureName): SupervisedCalls {
   let calls = supervisedCalls.get(architecture);
   if (calls === undefined) {

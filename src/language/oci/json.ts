@@ -2,6 +2,9 @@
  * A JSON parser (RFC 8259) that records the location of every node and the source of every number: a profile's values
  * have 64 bits, which `JSON.parse` would round to a double. It refuses duplicate names in an object, which readers
  * resolve differently.
+ *
+ * With jsonc-parser this file has 157 lines and the package one more dependency at run time: its callbacks must be built
+ * into the same tree, and numbers, duplicates and depth checked here all the same.
  */
 import type { Range } from "../source/file.ts";
 

@@ -35,7 +35,7 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
     if (token.kind !== "option") continue;
     const specification = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
     if (specification === undefined) {
-      wrong.push(unknownOption(verb, token.rawName, table));
+      wrong.push(unknownOption(verb, token.rawName, token.value, table));
     } else if (specification.value === undefined && token.value !== undefined) {
       wrong.push(diagnostic("P0907", `${token.rawName} takes no value`, { help: `write ${token.rawName}` }));
     } else if (
@@ -104,9 +104,14 @@ function looksLikeOption(value: string, table: OptionTable): boolean {
   return value.length === 2 && value.startsWith("-") && Object.values(table).some(({ short }) => short === value[1]);
 }
 
-function unknownOption(verb: Verb, written: string, table: OptionTable): Diagnostic {
-  const near = nearestName(written.replace(/^-+/, ""), Object.keys(table));
+function unknownOption(verb: Verb, written: string, value: string | undefined, table: OptionTable): Diagnostic {
+  const name = written.replace(/^-+/, "");
+  const near = nearestName(name, Object.keys(table));
+  const listed = `portcullis help ${verb.name} lists them`;
+  const isParameter = Object.hasOwn(table, "set") && value !== undefined && written.startsWith("--");
+  const parameter = `write --set ${name}=${value} for a parameter of the policy`;
+  const ways = [near === undefined ? [] : `write --${near}`, isParameter ? parameter : []].flat();
   return diagnostic("P0905", `${verb.name} has no option ${written}`, {
-    help: near === undefined ? `portcullis help ${verb.name} lists them` : `write --${near}`,
+    help: ways.length === 0 ? listed : ways.join(", or "),
   });
 }

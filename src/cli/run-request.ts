@@ -4,7 +4,7 @@ import type { Mode } from "../engines/engine.ts";
 import type { Destination } from "../events/channel.ts";
 import { chosenEngine, type EngineChoice, type EngineDemands } from "./engine.ts";
 import { duration } from "./numbers.ts";
-import { missing, type PolicyRequest, policyRequest } from "./policy/arguments.ts";
+import { missing, type PolicyRequest, policyRequest, readyPolicies } from "./policy/arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 export interface RunRequest extends PolicyRequest {
@@ -42,7 +42,7 @@ export function runRequest(invocation: Invocation): RunRequest {
   const { words: command } = invocation;
   if (command.length === 0) throw missing("the command", "portcullis run -p POLICY -- COMMAND");
   const policy = invocation.text("policy");
-  if (policy === undefined) throw missing("the policy", "portcullis run -p POLICY -- COMMAND");
+  if (policy === undefined) throw missing("the policy", withPolicy(command));
   const isTied = ["timeout", "kill-tree", "die-with-parent"].some((option) => invocation.has(option));
   if (invocation.has("cgroup") && !isTied) {
     throw missing(
@@ -68,6 +68,19 @@ export function runRequest(invocation: Invocation): RunRequest {
     quiet: invocation.has("quiet"),
     status: statusOf(invocation.text("status")),
   };
+}
+
+/** How `run` is written if the first word of its command was meant as the policy, as other verbs accept it. */
+function withPolicy(command: readonly string[]): string {
+  const [first = "", separator, ...rest] = command;
+  const isPolicy = readyPolicies.some((name) => name === first) || /\.(?:ts|json|pcl)$/.test(first);
+  const remaining = separator === undefined || separator === "--" ? rest : [separator, ...rest];
+  if (!isPolicy || remaining.length === 0) return `portcullis run -p ${isPolicy ? first : "POLICY"} -- COMMAND`;
+  return `portcullis run -p ${[first, "--", ...remaining].map(shellWord).join(" ")}`;
+}
+
+function shellWord(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** "auto" is a socket of a generated name in the user's own folder. */

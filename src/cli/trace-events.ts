@@ -1,8 +1,9 @@
 /** The events of a trace of any size, one by one. */
-import { hasErrors } from "../diagnostics/catalogue.ts";
+import { diagnostic, hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { ByteSource } from "../traces/blocks.ts";
 import { sourceLines, traceLines } from "../traces/lines.ts";
 import { isJson, streamTrace } from "../traces/read.ts";
 import { streamStrace } from "../traces/strace.ts";
@@ -29,9 +30,51 @@ export function shownName({ file }: Pick<TraceFileName, "file">): string {
   return file === "-" ? "standard input" : file;
 }
 
-/** Whether the file has JSON lines, by its first character. */
+/** The kind of a line of a trace or of events; undefined for other lines. */
+export function kindOf(line: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    const kind = typeof value === "object" && value !== null && "kind" in value ? value.kind : undefined;
+    return typeof kind === "string" ? kind : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const eventKinds: readonly unknown[] = ["decision", "report", "end", "notice"];
+
+/** The form of a file of recorded calls or of events. The first line that has a text decides. */
+export function formOf(source: ByteSource): "events" | "trace" | "strace" | "empty" {
+  for (const reading of traceLines(source)) {
+    if (reading.kind !== "line") return "trace";
+    const line = reading.text.trim();
+    if (line === "") continue;
+    if (!line.startsWith("{")) return "strace";
+    return eventKinds.includes(kindOf(line)) ? "events" : "trace";
+  }
+  return "empty";
+}
+
+/** @throws Failure if the file has events of `run --events`: the calls that passed are missing in them */
+function refuseEvents(source: ByteSource, file: string): void {
+  if (formOf(source) !== "events") return;
+  throw new Failure([
+    diagnostic("P0810", `${file} has events of \`portcullis run --events\`, and no calls of a trace`, {
+      help: "portcullis record writes a trace; portcullis report reads events",
+    }),
+  ]);
+}
+
+/**
+ * Whether the file has JSON lines, by its first character.
+ *
+ * @throws Failure if they are events
+ */
 export function isJsonTrace(file: string): boolean {
-  return withTraceSource(file, isJson);
+  return withTraceSource(file, (source) => {
+    refuseEvents(source, shownName({ file }));
+    return isJson(source);
+  });
 }
 
 /**
@@ -47,6 +90,7 @@ export function readEvents(
   const { file, isStrace } = trace;
   const shown = shownName(trace);
   const diagnostics = withTraceSource(file, (source) => {
+    if (!isStrace) refuseEvents(source, shown);
     const lines = () => traceLines(source);
     const events = isStrace ? streamStrace(lines, shown, architecture) : streamTrace(source, shown, architecture);
     return deliver(events, sink);

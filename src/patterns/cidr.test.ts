@@ -34,6 +34,11 @@ describe("a block", () => {
     ["::ffff:0:0/96", "0.0.0.0/0"],
     ["::ffff:0:0/95", undefined],
     ["64:ff9b::1.2.3.4/128", "64:ff9b::102:304/128"],
+    ["10.0.0.1", "10.0.0.1/32"],
+    ["0.0.0.0", "0.0.0.0/32"],
+    ["::1", "::1/128"],
+    ["::ffff:10.0.0.1", "10.0.0.1/32"],
+    ["fe80::1:443", "fe80::1:443/128"],
   ])("%s is %s", (text, printed) => {
     const { block: found } = readBlock(text);
     expect(found && printBlock(found)).toBe(printed);
@@ -56,8 +61,19 @@ describe("a block", () => {
       "::ffff:10.0.0.1/64",
       "host-bits 0+18 ::ffff:10.0.0.1/64 has host bits set: write ::/64 for the block, or 10.0.0.1/32 for the one address",
     ],
-    ["10.0.0.0", "malformed 0+8 a block without the length of its prefix: write 10.0.0.0/32 for this one address"],
-    ["::1", "malformed 0+3 a block without the length of its prefix: write ::1/128 for this one address"],
+    [
+      "1.2.3.4:443",
+      "port 0+11 1.2.3.4:443 has a port, and a block has none: write 1.2.3.4, and compare the port itself: `.port === 443n`",
+    ],
+    [
+      "10.0.0.0/8:080",
+      "port 0+14 10.0.0.0/8:080 has a port, and a block has none: write 10.0.0.0/8, and compare the port itself: `.port === 80n`",
+    ],
+    [
+      "[::1]:443",
+      "port 0+9 [::1]:443 has a port, and a block has none: write ::1, and compare the port itself: `.port === 443n`",
+    ],
+    ["localhost", "malformed 0+9 localhost is not an IP address: write four numbers, as in 10.0.0.0/8, or IPv6"],
     ["10.0.0.0/33", "malformed 9+2 33 is not the length of a prefix: the length of the prefix is 0 … 32"],
     ["10.0.0.0/08", "malformed 9+2 08 is not the length of a prefix: the length of the prefix is 0 … 32"],
     ["10.0.0.0/", "malformed 8+1 nothing is not the length of a prefix: the length of the prefix is 0 … 32"],

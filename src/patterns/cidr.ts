@@ -5,6 +5,8 @@
  * In that space an IPv4 address is its IPv4-mapped one, ::ffff:a.b.c.d (RFC 4291, section 2.5.5.2), as the kernel sees it
  * on a socket of either family. So ::ffff:10.0.0.0/104 is 10.0.0.0/8. Blocks of IPv6 that surround ::ffff:0:0/96, such as ::/0,
  * leave it out: an IPv4 address is in blocks of IPv4 only.
+ *
+ * An address without a prefix is the block of this one address.
  */
 import { type Fault, fault } from "./fault.ts";
 
@@ -36,17 +38,28 @@ const mappedPrefix = 96;
 const lastMapped = mapped | 0xffff_ffffn;
 const lowWord = (1n << 64n) - 1n;
 
+/** A block or an address, in brackets or not, and a port. An IPv6 address without brackets has two colons or more. */
+const withPort = /^(?<block>[^:[\]]*|\[[^\]]*\](?:\/\d*)?):(?<port>\d{1,5})$/;
+
+/** The two parts of `10.0.0.1:443` and `[::1]:443`; undefined for every other text. */
+export function splitPort(text: string): { readonly block: string; readonly port: string } | undefined {
+  const { block, port } = withPort.exec(text)?.groups ?? {};
+  return block === undefined || port === undefined ? undefined : { block: block.replace(/[[\]]/g, ""), port };
+}
+
 /** Reads a block. Every fault has a way out, and where bits behind the prefix are set the block that was meant. */
 export function readBlock(text: string): BlockReading {
+  const parts = splitPort(text);
+  if (parts !== undefined && readBlock(parts.block).fault === undefined) {
+    const help = `write ${parts.block}, and compare the port itself: \`.port === ${Number(parts.port)}n\``;
+    return { fault: fault(`${text} has a port, and a block has none`, help, 0, text.length, "port") };
+  }
   const bar = text.indexOf("/");
   const addressText = bar < 0 ? text : text.slice(0, bar);
   const read = readAddress(addressText);
   if ("fault" in read) return { fault: read.fault! };
   const width = read.isV4 ? 32 : 128;
-  if (bar < 0) {
-    const help = `write ${text}/${width} for this one address`;
-    return { fault: fault("a block without the length of its prefix", help, 0, text.length) };
-  }
+  if (bar < 0) return { block: { address: read.address, prefix: 128 } };
   const prefixText = text.slice(bar + 1);
   const length = Number(prefixText);
   if (!/^(0|[1-9]\d{0,2})$/.test(prefixText) || length > width) {

@@ -7,7 +7,9 @@ export type FaultKind =
   /** The text is not of the form. */
   | "malformed"
   /** A CIDR block has bits behind its prefix (P0206). */
-  | "host-bits";
+  | "host-bits"
+  /** An address has a port. */
+  | "port";
 
 export interface Fault {
   readonly kind: FaultKind;

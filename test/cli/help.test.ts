@@ -70,6 +70,15 @@ test.each([
   [["run", "--timeout", "--", "true"], "--timeout"],
   [["run", "-p", "exec-once"], "portcullis run -p POLICY -- COMMAND"],
   [["run", "true"], "portcullis run -p POLICY -- COMMAND"],
+  [["run", "exec-once", "--", "ls"], "help: portcullis run -p exec-once -- ls\n"],
+  [["run", "./my.ts", "sh", "-c", "echo it's"], "help: portcullis run -p ./my.ts -- sh -c 'echo it'\\''s'\n"],
+  [["run", "exec-once"], "help: portcullis run -p exec-once -- COMMAND\n"],
+  [["run", "-p", "children", "--most=4", "--", "true"], "write --set most=4 for a parameter of the policy"],
+  [["check", "children", "--sett=4"], "write --set, or write --set sett=4 for a parameter of the policy"],
+  [["top", "--most=4"], "portcullis help top lists them"],
+  [["check", "connect-hosts", "--set", "hosts=1.2.3.4:443"], "write 1.2.3.4; the port is a parameter of its own"],
+  [["check", "connect-hosts", "--set", "hosts=[::1]:443"], "--set port=443"],
+  [["trace", "count", "x"], "write portcullis trace stat\n"],
   [["run", "-p", "exec-onec", "true"], "write exec-once"],
   [["run", "-p", "exec-once", "--engine", "ptrace", "true"], `--engine ${engineNames.join(" or ")}`],
   [["run", "-p", "exec-once", "--events", "fd:x", "true"], "fd:3"],
@@ -100,6 +109,29 @@ test.each([
   expect(out).toBe("");
   expect(err).toMatch(/^(?:.+:\d+:\d+: )?error P\d{4}: /);
   expect(err).toContain(expected);
+});
+
+test.each([
+  ["127.0.0.1", "sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr(HOST)", "127.0.0.2"],
+  [
+    "10.0.0.0/8,::1",
+    "sa_family=AF_INET6, sin6_port=htons(80), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, HOST, &sin6_addr), sin6_scope_id=0",
+    "::2",
+  ],
+])("--set hosts=%s: an address without a prefix is this one address", async (hosts, form, other) => {
+  const verdict = async (host: string) => {
+    const call = `connect(3, {${form.replace("HOST", JSON.stringify(host))}}, 28)`;
+    const { out } = await portcullis("why", "connect-hosts", "--set", `hosts=${hosts}`, call);
+    return / 28\): (\w+)/.exec(out)?.[1];
+  };
+  expect(await verdict(hosts.split(",").at(-1)!)).toBe("allow");
+  expect(await verdict(other)).toBe("deny");
+});
+
+test("the pages say the unit of a time without one", async () => {
+  for (const verb of ["run", "trace"]) {
+    expect((await portcullis("help", verb)).out.replace(/\s+/g, " ")).toContain("a number without a unit is seconds");
+  }
 });
 
 test("options end at the first word that is not an option", async () => {

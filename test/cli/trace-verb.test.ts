@@ -89,6 +89,25 @@ describe("portcullis trace", () => {
   });
 
   it.each([
+    ["trace", "stat"],
+    ["trace", "print"],
+    ["trace", "merge", "-o", "new.trace"],
+    ["trace", "cut", "-o", "new.trace"],
+    ["simulate", "-p", "exec-once"],
+    ["flow"],
+  ])("%j refuses a file of events", async (...words) => {
+    const events =
+      '{"v":1,"kind":"notice","time":1,"text":"x"}\n{"v":1,"kind":"decision","time":1,"pid":7,"tid":7,"call":"execve"}\n';
+    const at = folderOf({ "events.jsonl": events });
+    const written = words.map((word) => (word === "new.trace" ? join(at, word) : word));
+    const { status, out, err } = await portcullis(...written, join(at, "events.jsonl"));
+    expect({ status, out }).toEqual({ status: 125, out: "" });
+    expect(err).toMatch(/^error P0810: .*events\.jsonl has events of `portcullis run --events`/);
+    expect(err).toContain("help: portcullis record writes a trace; portcullis report reads events\n");
+    expect(existsSync(join(at, "new.trace"))).toBe(false);
+  });
+
+  it.each([
     [["--to-call", "accept44"], 'error P0101: no system call is named "accept44"\n  help: write accept4\n'],
     [
       ["--from-call", "fopen"],

@@ -47,7 +47,7 @@ export const runPage: Omit<Verb, "execute"> = {
     timeout: {
       value: "TIME",
       about:
-        "End the command after this time (30s, 5min): SIGTERM, and two seconds later SIGKILL for its whole tree. With this option, --kill-tree or --die-with-parent the tree can send signals only to itself, so that it cannot end or stop portcullis (Linux 6.12 with Landlock; elsewhere a process of the same user can evade all three: section Ending a tree of docs/engines.md).",
+        "End the command after this time (30s, 5min; a number without a unit is seconds): SIGTERM, and two seconds later SIGKILL for its whole tree. With this option, --kill-tree or --die-with-parent the tree can send signals only to itself, so that it cannot end or stop portcullis (Linux 6.12 with Landlock; elsewhere a process of the same user can evade all three: section Ending a tree of docs/engines.md).",
     },
     "kill-tree": {
       about:

@@ -23,7 +23,7 @@ import {
   policyRequest,
 } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
-import { sourcesOf } from "../trace-events.ts";
+import { formOf, kindOf, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const report: Verb = {
@@ -149,19 +149,6 @@ function isEventOrTrace(source: ByteSource): boolean {
   return false;
 }
 
-/** The kind of a file, by a line of it. */
-function kindOf(line: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    const kind = typeof value === "object" && value !== null && "kind" in value ? value.kind : undefined;
-    return typeof kind === "string" ? kind : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const eventKinds: readonly unknown[] = ["decision", "report", "end", "notice"];
-
 async function addPolicy(
   builder: ReportBuilder,
   policy: string,
@@ -216,16 +203,4 @@ async function addFile(
       }
     }),
   );
-}
-
-/** The first line that says something decides. */
-function formOf(source: ByteSource): "events" | "trace" | "strace" | "empty" {
-  for (const reading of traceLines(source)) {
-    if (reading.kind !== "line") return "trace";
-    const line = reading.text.trim();
-    if (line === "") continue;
-    if (!line.startsWith("{")) return "strace";
-    return eventKinds.includes(kindOf(line)) ? "events" : "trace";
-  }
-  return "empty";
 }

@@ -24,6 +24,8 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const operations = { stat: statistics, print, merge, cut } as const;
 const names = Object.keys(operations) as (keyof typeof operations)[];
+/** Other words for them. */
+const meant: Readonly<Record<string, keyof typeof operations>> = { count: "stat", statistics: "stat", show: "print" };
 
 export const trace: Verb = {
   name: "trace",
@@ -42,7 +44,10 @@ export const trace: Verb = {
   ],
   options: {
     output: { short: "o", value: "FILE", about: "The trace that merge and cut write.", complete: "file" },
-    from: { value: "TIME", about: "cut: leave out calls before this time (30s, 500ms)." },
+    from: {
+      value: "TIME",
+      about: "cut: leave out calls before this time (30s, 500ms; a number without a unit is seconds).",
+    },
     to: { value: "TIME", about: "cut: leave out calls after this time." },
     "from-call": { value: "CALL", about: "cut: leave out calls before the first of this name." },
     "to-call": { value: "CALL", about: "cut: leave out the first call of this name, and those after it." },
@@ -67,7 +72,7 @@ export const trace: Verb = {
     if (operation === undefined) throw missing("what to do", `portcullis trace ${names.join("|")} TRACE`);
     const found = names.find((name) => name === operation);
     if (found === undefined) {
-      const near = nearestName(operation, names);
+      const near = Object.hasOwn(meant, operation) ? meant[operation] : nearestName(operation, names);
       throw new Failure([
         diagnostic("P0906", `trace cannot ${JSON.stringify(operation)}`, {
           help: near === undefined ? `it can ${names.join(", ")}` : `write portcullis trace ${near}`,

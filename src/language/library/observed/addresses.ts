@@ -3,7 +3,7 @@
 import { type AddressKind, addressKinds } from "../../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, Interval } from "../../../ir/program.ts";
 import { maximumWord } from "../../../linux/word.ts";
-import { type AddressRange, type CidrBlock, CidrSet, readBlock } from "../../../patterns/cidr.ts";
+import { type AddressRange, type CidrBlock, CidrSet, readBlock, splitPort } from "../../../patterns/cidr.ts";
 import type { Range as SourceRange } from "../../source/file.ts";
 import * as ir from "../../values/ir.ts";
 import { unsigned64 } from "../../values/ranges.ts";
@@ -156,12 +156,20 @@ export function cidr(c: Compilation, call: BuiltinCall): Value {
     if (fault === undefined) blocks.push(block);
     else {
       failed = true;
-      c.error(fault.kind === "host-bits" ? "P0206" : "P0214", node, fault.message, fault.help);
+      const isGiven = value.is === "string" && value.variable === true;
+      const help = fault.kind === "port" && isGiven ? portParameter(text) : fault.help;
+      c.error(fault.kind === "host-bits" ? "P0206" : "P0214", node, fault.message, help);
     }
   }
   if (failed) return unknown;
   const { ranges } = new CidrSet(blocks);
   return object("AddressSet", new Map([builtin("has", (asked) => has(c, asked, ranges))]));
+}
+
+/** The remedy where the text comes from a parameter: its policy, which may be a ready one, cannot be edited. */
+function portParameter(text: string): string {
+  const { block, port } = splitPort(text)!;
+  return `write ${block}; the port is a parameter of its own, if the policy has one: --set port=${Number(port)}`;
 }
 
 function has(c: Compilation, call: BuiltinCall, ranges: readonly AddressRange[]): Value {

@@ -27,7 +27,7 @@ it("waits for a server that sends no response in the first second", async () => 
 });
 
 it("refuses the rate of error pages", async () => {
-  const origin = await served('response.writeHead(404).end()');
+  const origin = await served("response.writeHead(404).end()");
   expect(() => wrk([], origin)).toThrow(/requests failed:.*Non-2xx/s);
 });
 

@@ -2,7 +2,7 @@
  * "Checked arguments are cheap": an allow-list of the arguments that recordings of three servers have, hundreds of lists
  * of values, in three forms: libseccomp's filter, ours, and a policy that remembers checked values. Compares their
  * verdicts, counts the instructions of each recorded call, and measures the servers' rates. Writes a part of
- * docs/engines.md. With --only=counted it measures no rates, with --only=filters nothing in the machine either.
+ * docs/internals/checked-arguments.md. With --only=counted it measures no rates, with --only=filters nothing in the machine either.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,7 +32,7 @@ import { servers } from "./surface/servers.ts";
 const bench = "arguments";
 const architecture = hostArchitecture()!;
 const lists = amount(700, 50);
-const documentFile = "docs/engines.md";
+const documentFile = "docs/internals/checked-arguments.md";
 const measured = servers.filter(({ name }) => ["nginx", "memcached", "redis"].includes(name));
 const forms = ["libseccomp", "searching", "remembering"] as const;
 const isWanted = (part: "counted" | "rates"): boolean => chosen === undefined || chosen.includes(part);

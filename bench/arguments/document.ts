@@ -1,4 +1,4 @@
-/** The part of docs/engines.md about checked arguments. */
+/** The part of docs/internals/checked-arguments.md about checked arguments. */
 import { count, table } from "../surface/table.ts";
 import type { Costs, FormRates } from "./rates.ts";
 

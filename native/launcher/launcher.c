@@ -36,7 +36,7 @@
 #include "search.h"
 #include "tree.h"
 
-/* Milliseconds between the signal that ends a tree and SIGKILL (docs/engines.md). */
+/* Milliseconds between the signal that ends a tree and SIGKILL (docs/security.md, "Ending a tree"). */
 enum { GRACE = 2000, NO_TIMEOUT = -1 };
 enum { MAX_GIVEN = 64 };
 enum { STARTER_STACK = 256 << 10 };

@@ -5,7 +5,7 @@ import { parameter } from "portcullis";
  * (/proc/PID/mem). The launcher enforces it with Landlock (Linux 5.19) on the object that an open reaches, so no link,
  * descriptor or mount leads around it, and no call costs more. Without Landlock the command does not start.
  *
- * The consequences are those of any Landlock domain with rules about files (docs/engines.md, "One user"): mount(2) and the
+ * The consequences are those of any Landlock domain with rules about files (docs/security.md, "One user"): mount(2) and the
  * like fail, new files directly in / cannot be written, and programs cannot change /proc/self/oom_score_adj or /proc/sys.
  * `--set read-only-proc=false` permits all of this again.
  */

@@ -7,7 +7,8 @@ const documents = [
   "README.md",
   "CONTRIBUTING.md",
   "kernel/README.md",
-  ...readdirSync("docs")
+  "SECURITY.md",
+  ...readdirSync("docs", { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".md"))
     .map((file) => `docs/${file}`),
 ];

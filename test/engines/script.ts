@@ -202,7 +202,7 @@ class ScriptMaker {
     const number = weighted<number>(choices, [
       [4, () => pick(choices, Object.values(known))],
       [3, () => pick(choices, others)],
-      // docs/engines.md, "EINTR": the call −1 after a failed fork may return ERESTARTSYS on notify.
+      // docs/internals/signals.md, "EINTR": the call −1 after a failed fork may return ERESTARTSYS on notify.
       [1, () => pick(choices, hasFailed ? refused.filter((one) => one !== -1) : refused)],
     ]);
     this.#judged(caller, number, this.#registers(), this.#resultOf(number, caller));

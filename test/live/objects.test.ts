@@ -330,7 +330,7 @@ it("opens a block device exclusively", (context) => {
   expect(run(settingsFor(undefined), ...command, free!).out).toBe(expected);
 });
 
-describe("a program that restricts itself by Landlock (docs/engines.md)", () => {
+describe("a program that restricts itself by Landlock (docs/internals/objects.md)", () => {
   it.for([
     ["works if landlock_create_ruleset is denied, which it asks for the version", "landlock_create_ruleset", 0, /^$/],
     ["takes an error of landlock_restrict_self as fatal", "landlock_restrict_self", 1, /Failed to enable the sandbox/],
@@ -348,7 +348,7 @@ describe("a program that restricts itself by Landlock (docs/engines.md)", () => 
   });
 });
 
-it("differs from the kernel in flags and errnos as docs/engines.md says", () => {
+it("differs from the kernel in flags and errnos as docs/internals/objects.md says", () => {
   const script = `import errno, fcntl, os, resource, sys
 def tried(path, flags):
   try: return os.open(path, flags)

@@ -167,7 +167,7 @@ if (!isMainThread) {
 });
 
 describe("Perl", () => {
-  // A supervised call that a signal meets in its wait returns EINTR (docs/engines.md), so the program makes it again.
+  // A supervised call that a signal meets in its wait returns EINTR (docs/internals/signals.md), so the program makes it again.
   it("loses no call and no child's output with an alarm each millisecond", (context) => {
     needs(context, "perl");
     const { stdout, stderr } = expectSame(["perl", "program.pl"], {

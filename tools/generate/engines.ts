@@ -7,7 +7,7 @@ import { SourceError } from "./source.ts";
 /** Sections of the document that tell more about a row. */
 const sections: { readonly [A in Aspect]?: string } = {
   "static-kill": "events.md#static-kills",
-  interrupted: "#eintr",
+  interrupted: "internals/signals.md",
 };
 
 const code = (text: string): string => `\`${text}\``;

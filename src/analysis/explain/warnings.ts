@@ -232,6 +232,6 @@ function addOwnScopes(found: Warnings): void {
         (reason.because === "reads-state" && cells[reason.cell]!.scope !== "tree") ||
         (reason.because === "reads-table" && tables[reason.table]!.scope !== "tree"),
     ),
-    "decided by state per process or thread, which does not separate processes of one user: one can write into another's memory and act with the other's state (docs/engines.md, One user)",
+    "decided by state per process or thread, which does not separate processes of one user: one can write into another's memory and act with the other's state (docs/security.md, One user)",
   );
 }

@@ -1,6 +1,6 @@
 /**
  * P0608: under `notify` a signal can make a supervised call fail with EINTR before the supervisor receives it
- * (docs/engines.md, "EINTR"). Few programs retry calls that do not fail with EINTR otherwise.
+ * (docs/internals/signals.md). Few programs retry calls that do not fail with EINTR otherwise.
  *
  * The warning is for frequent calls without EINTR in their contract. It does not cover
  *

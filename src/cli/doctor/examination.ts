@@ -76,7 +76,7 @@ function* landlockFindings(): Generator<Finding> {
     yield {
       state: "note",
       what: "--timeout, --kill-tree, --die-with-parent: a command of the same user can evade them; --separate fails",
-      help: "Landlock, which keeps signals in the tree since Linux 6.12, is missing or off (docs/engines.md)",
+      help: "Landlock, which keeps signals in the tree since Linux 6.12, is missing or off (docs/security.md)",
     };
   }
 }

@@ -47,7 +47,7 @@ export const runPage: Omit<Verb, "execute"> = {
     timeout: {
       value: "TIME",
       about:
-        "End the command after this time (30s, 5min; a number without a unit is seconds): SIGTERM, and two seconds later SIGKILL for its whole tree. With this option, --kill-tree or --die-with-parent the tree can send signals only to itself, so that it cannot end or stop portcullis (Linux 6.12 with Landlock; elsewhere a process of the same user can evade all three: section Ending a tree of docs/engines.md).",
+        "End the command after this time (30s, 5min; a number without a unit is seconds): SIGTERM, and two seconds later SIGKILL for its whole tree. With this option, --kill-tree or --die-with-parent the tree can send signals only to itself, so that it cannot end or stop portcullis (Linux 6.12 with Landlock; elsewhere a process of the same user can evade all three: docs/security.md, Ending a tree).",
     },
     "kill-tree": {
       about:
@@ -63,7 +63,7 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     separate: {
       about:
-        "Separate the command's tree from the other processes of its user: it can send signals only to itself, and cannot trace processes outside it or open their memory and descriptors (/proc/PID/mem, fd). Needs Linux 6.12 with Landlock, and costs nothing per call. Processes of the tree still reach one another (section One user of docs/engines.md).",
+        "Separate the command's tree from the other processes of its user: it can send signals only to itself, and cannot trace processes outside it or open their memory and descriptors (/proc/PID/mem, fd). Needs Linux 6.12 with Landlock, and costs nothing per call. Processes of the tree still reach one another (docs/security.md, One user).",
     },
     "best-effort": {
       about:

@@ -18,7 +18,7 @@ export const top: Verb = {
     "Shows a tree that `portcullis run --status auto` has started, and updates the display each second until the tree ends: the calls that the supervisor judges, in total and per second for each rule; the phases, counters and flags of each process and of the tree; how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted. If the kernel itself judges, only refused calls are counted, and top lists the data that it cannot show.",
     "Without an argument, top shows the only such tree of this user. PID is portcullis's process, and SOCKET the socket of `run --status SOCKET`. If standard output is not a terminal, the status is printed once, unless --json is given.",
     "A judgement never waits for top: the supervisor counts in shared memory. It copies the state after judgements that change a phase, and while a reader is connected once a second, after a judgement. top marks a state that is older than the last judgements. A reader that stops reading costs nothing.",
-    "The socket has mode 0600. It refuses processes of the confined tree, and a ninth reader. top refuses a socket whose server is under more filters than top itself, so that a confined process cannot make top read its own socket (docs/engines.md).",
+    "The socket has mode 0600. It refuses processes of the confined tree, and a ninth reader. top refuses a socket whose server is under more filters than top itself, so that a confined process cannot make top read its own socket (docs/internals/processes.md).",
   ],
   options: {
     json: { about: "Print one JSON object per line, each second (docs/events.md)." },

@@ -41,10 +41,10 @@ export const notifyDescription: EngineDescription = {
     "in-its-stead": {
       does: "portcullis, on the caller's behalf: servers see portcullis's process (SO_PEERCRED)",
       warning:
-        "on notify, portcullis opens or connects to the judged object on the caller's behalf: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/engines.md, Objects)",
+        "on notify, portcullis opens or connects to the judged object on the caller's behalf: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/internals/objects.md)",
     },
     "holds-room": {
-      does: "portcullis makes it wait, and detects its end, sometimes a little late ([Rooms](#rooms)); with `--audit` it enters none",
+      does: "portcullis makes it wait, and detects its end, sometimes a little late ([internals/rooms.md](internals/rooms.md)); with `--audit` it enters none",
     },
     "child-copy": { does: "as it was when the fork was judged" },
     "outer-filter": { does: "hides the call: no event, and no state changes" },

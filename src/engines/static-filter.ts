@@ -33,7 +33,7 @@ export interface FilterProfile {
    * Whether the filter of a plain `run` asks the engine about an action although the classic filter knows the verdict, so
    * that it becomes an event. Absent: it asks about none.
    */
-  readonly hears?: (action: Action) => boolean;
+  readonly reportsStatically?: (action: Action) => boolean;
   /** The calls that the launcher makes under the filter, with its token in their unused arguments. */
   readonly launcherCalls: readonly ("execve" | "seccomp")[];
 }
@@ -151,16 +151,16 @@ export function* leavesOf(split: SplitPolicy): Generator<DecisionLeaf> {
 export function explainOptions(
   profile: FilterProfile,
   program: Program,
-): Supervision & Pick<FilterProfile, "launcherCalls"> & { readonly isHeard: (verdict: number) => boolean } {
+): Supervision & Pick<FilterProfile, "launcherCalls"> & { readonly isReported: (verdict: number) => boolean } {
   const supervision = profile.supervision(program);
   // Splitting the whole policy takes long, and few policies have such a verdict.
   let expected: { readonly verdict: number | undefined } | undefined;
-  const isHeard = (index: number): boolean => {
+  const isReported = (index: number): boolean => {
     const verdict = program.verdicts[index]!;
-    if (profile.hears?.(verdict.action) !== true) return false;
+    if (profile.reportsStatically?.(verdict.action) !== true) return false;
     if (!isExpectedRefusal("clone3", verdict)) return true;
     expected ??= { verdict: expectedVerdict(program, splitPolicy(program, supervision)) };
     return expected.verdict !== index;
   };
-  return { ...supervision, launcherCalls: profile.launcherCalls, isHeard };
+  return { ...supervision, launcherCalls: profile.launcherCalls, isReported };
 }

@@ -204,8 +204,8 @@ function withBranch(history: History, { call, places }: Branch): History {
 
 /** A builder's facts are accessors, and a spread does not copy these. */
 function factsOf(history: History): Omit<History, "segments"> {
-  const { architecture, detail, recordings, signatures, refused, calls, executed, sights } = history;
-  return { architecture, detail, recordings, signatures, refused, calls, executed, sights };
+  const { architecture, detail, recordings, signatures, refused, calls, executed, evidence } = history;
+  return { architecture, detail, recordings, signatures, refused, calls, executed, evidence };
 }
 
 function originIn(origin: Origin, moved: (of: Segment, position: number) => { segment: Segment; at: number }): Origin {

@@ -86,8 +86,8 @@ class CaseWriter {
   }
 
   #fork(parent: number, child: number): void {
-    const maker = this.#names.get(parent);
-    if (maker === undefined || this.#processes >= mostProcesses || this.#lines.length >= mostLines) {
+    const parentName = this.#names.get(parent);
+    if (parentName === undefined || this.#processes >= mostProcesses || this.#lines.length >= mostLines) {
       this.#names.delete(child);
       return;
     }
@@ -100,7 +100,7 @@ class CaseWriter {
     const name = `process${this.#processes}`;
     this.#name(child, name);
     // The line of the call becomes the line of the birth, so that the policy judges the call once.
-    this.#lines[birth.line] = `${name} = ${maker} ${birth.call}`;
+    this.#lines[birth.line] = `${name} = ${parentName} ${birth.call}`;
   }
 
   #call(event: CallEvent, { verdict, rule, phases }: SimulatedDecision): void {

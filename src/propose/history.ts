@@ -12,7 +12,7 @@ import { isExecutingCall } from "../linux/process-calls.ts";
 import { Faults } from "../traces/faults.ts";
 import type { CallEvent, TraceEvent, TraceHead } from "../traces/trace.ts";
 import { type Aspect, aspectsOf, type Detail, latin, type Value, valueIn } from "./aspects.ts";
-import { type Sight, sightOf } from "./situations.ts";
+import { type Evidence, evidenceOf } from "./situations.ts";
 
 /** A call with the values of its aspects, in their order. */
 export interface Signature {
@@ -81,7 +81,7 @@ export interface History {
   /** The last names of the programs that were executed; undefined if the recordings lack results. */
   readonly executed: ReadonlySet<string> | undefined;
   /** Events that at least one recording has. */
-  readonly sights: ReadonlySet<Sight>;
+  readonly evidence: ReadonlySet<Evidence>;
 }
 
 /** Always allowed, and not seen by a policy (docs/language.md). */
@@ -113,7 +113,7 @@ export class HistoryBuilder implements History {
   readonly segments: Segment[] = [];
   readonly signatures: Signature[] = [];
   readonly refused = new Map<string, number>();
-  readonly sights = new Set<Sight>();
+  readonly evidence = new Set<Evidence>();
   executed: Set<string> | undefined;
   #calls = 0;
   #processes = 0;
@@ -215,7 +215,7 @@ export class HistoryBuilder implements History {
   #ended({ segment }: Process): void {
     let { origin } = segment;
     while (origin.is === "exec" || origin.is === "branch") origin = origin.before.origin;
-    if (origin.is === "command") this.sights.add("ended");
+    if (origin.is === "command") this.evidence.add("ended");
   }
 
   #fork(task: Task, child: number): void {
@@ -231,14 +231,14 @@ export class HistoryBuilder implements History {
     if (known === undefined) {
       const { name } = nameCall(this.architecture, event.architecture, event.number);
       if (!unseenCalls.has(name)) this.refused.set(name, (this.refused.get(name) ?? 0) + 1);
-      const sight = sightOf(name, undefined);
-      if (sight !== undefined) this.sights.add(sight);
+      const shown = evidenceOf(name, undefined);
+      if (shown !== undefined) this.evidence.add(shown);
       return;
     }
     const { call, aspects } = known;
     const path = event.memory.get("path");
-    const sight = sightOf(call.name, path?.is === "text" ? latin(path.bytes) : undefined);
-    if (sight !== undefined) this.sights.add(sight);
+    const shown = evidenceOf(call.name, path?.is === "text" ? latin(path.bytes) : undefined);
+    if (shown !== undefined) this.evidence.add(shown);
     const signature = this.#sign(call, aspects, event);
     const { process } = task;
     const { segment } = process;

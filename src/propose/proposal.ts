@@ -45,7 +45,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
   );
   const has = new Set([...allowed, ...everywhere]);
   const unseen = situations
-    .filter(({ name, sights }) => !options.with.includes(name) && !sights.some((sight) => history.sights.has(sight)))
+    .filter(({ name, evidence }) => !options.with.includes(name) && !evidence.some((one) => history.evidence.has(one)))
     .map((situation) => ({
       situation,
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),

@@ -230,16 +230,16 @@ class Grouping {
         entry.programs.add(by);
         programs.add(by);
       }
-      const makers = [...made];
-      const crowd = makers.find(([, { results }]) => results.size > mostResults);
+      const parents = [...made];
+      const crowd = parents.find(([, { results }]) => results.size > mostResults);
       if (crowd !== undefined) {
         const [first, ...others] = crowd[1].results;
         for (const other of others) this.#union(first!, other);
       } else if (!areComparable(programs)) {
-        const [maker, { results }] = makers.reduce((most, one) =>
+        const [parent, { results }] = parents.reduce((most, one) =>
           one[1].programs.size > most[1].programs.size ? one : most,
         );
-        for (const other of results) this.#union(maker, other);
+        for (const other of results) this.#union(parent, other);
       } else return;
       this.#settle();
     }

@@ -9,19 +9,19 @@ export interface Situation {
   /** The end of the sentence "No recording shows …". */
   readonly about: string;
   readonly calls: readonly string[];
-  /** Sights (`sightOf`), each of which shows it; empty if a recording cannot show it. */
-  readonly sights: readonly Sight[];
+  /** Each of these shows it (`evidenceOf`); empty if a recording cannot show it. */
+  readonly evidence: readonly Evidence[];
 }
 
-const sights = ["handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
-export type Sight = (typeof sights)[number];
+const kinds = ["handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
+export type Evidence = (typeof kinds)[number];
 
 export const situations = [
   {
     name: "libc-errors",
     about: "an abort, a failed assertion or a detected corruption of memory (their messages and signals)",
     calls: ["brk", "getpid", "gettid", "mmap", "munmap", "rt_sigaction", "rt_sigprocmask", "tgkill", "write", "writev"],
-    sights: ["sent a signal"],
+    evidence: ["sent a signal"],
   },
   {
     name: "signals",
@@ -39,13 +39,13 @@ export const situations = [
       "tgkill",
       "wait4",
     ],
-    sights: ["handled a signal"],
+    evidence: ["handled a signal"],
   },
   {
     name: "memory",
     about: "more or less memory than the program had, or its end",
     calls: ["brk", "futex", "madvise", "mmap", "mremap", "munmap", "sched_yield"],
-    sights: [],
+    evidence: [],
   },
   {
     name: "threads",
@@ -63,7 +63,7 @@ export const situations = [
       "set_robust_list",
       "set_tid_address",
     ],
-    sights: [],
+    evidence: [],
   },
   {
     name: "rotation",
@@ -87,7 +87,7 @@ export const situations = [
       "unlink",
       "unlinkat",
     ],
-    sights: ["rename"],
+    evidence: ["rename"],
   },
   {
     name: "reload",
@@ -123,7 +123,7 @@ export const situations = [
       "uname",
       "wait4",
     ],
-    sights: [],
+    evidence: [],
   },
   {
     name: "resolver",
@@ -153,13 +153,13 @@ export const situations = [
       "socket",
       "uname",
     ],
-    sights: ["resolver"],
+    evidence: ["resolver"],
   },
   {
     name: "locale",
     about: "a locale or a character set that is loaded",
     calls: ["close", "fstat", "futex", "lseek", "mmap", "munmap", "newfstatat", "openat", "read"],
-    sights: ["locale"],
+    evidence: ["locale"],
   },
   {
     name: "shutdown",
@@ -177,14 +177,14 @@ export const situations = [
       "wait4",
       "write",
     ],
-    sights: ["ended"],
+    evidence: ["ended"],
   },
 ] as const satisfies readonly Situation[];
 
 export type SituationName = (typeof situations)[number]["name"];
 export const situationNames: readonly SituationName[] = situations.map(({ name }) => name);
 
-const byCall: Readonly<Record<string, Sight>> = {
+const byCall: Readonly<Record<string, Evidence>> = {
   rt_sigreturn: "handled a signal",
   tgkill: "sent a signal",
   rename: "rename",
@@ -192,10 +192,10 @@ const byCall: Readonly<Record<string, Sight>> = {
   renameat2: "rename",
 };
 
-/** The sight that a call gives. `path`: of the opened file, if it is known. */
-export function sightOf(call: string, path: string | undefined): Sight | undefined {
-  const sight = byCall[call];
-  if (sight !== undefined) return sight;
+/** The evidence that a call gives. `path`: of the opened file, if it is known. */
+export function evidenceOf(call: string, path: string | undefined): Evidence | undefined {
+  const shown = byCall[call];
+  if (shown !== undefined) return shown;
   if (path === undefined) return undefined;
   if (/^\/etc\/(?:resolv\.conf|hosts|nsswitch\.conf|host\.conf)$/.test(path)) return "resolver";
   return /\/locale\/|\/gconv\//.test(path) ? "locale" : undefined;

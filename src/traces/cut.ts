@@ -104,9 +104,9 @@ export class TraceCut {
   *#mended({ kind, tid, child }: Line): Generator<string> {
     if (typeof tid !== "number" || kind === "start") return;
     if (!this.#alive.has(tid)) {
-      const [maker] = this.#alive;
+      const [parent] = this.#alive;
       if (this.#command === undefined) yield `{"v":1,"kind":"start","tid":${tid}}`;
-      else if (maker !== undefined) yield `{"v":1,"kind":"fork","tid":${maker},"child":${tid}}`;
+      else if (parent !== undefined) yield `{"v":1,"kind":"fork","tid":${parent},"child":${tid}}`;
       this.#command ??= tid;
       this.#alive.add(tid);
     }

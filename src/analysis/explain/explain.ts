@@ -26,7 +26,7 @@ export interface ExplainOptions
   /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
   /** Whether the filter asks the engine about this verdict, by index, only so that it becomes an event. Default: never. */
-  readonly isHeard?: (verdict: number) => boolean;
+  readonly isReported?: (verdict: number) => boolean;
   /** The engine's differences from the policy. */
   readonly warnings?: EngineWarnings;
 }
@@ -188,8 +188,8 @@ export class Explainer {
   #whereDecided(number: number, leaf: DecisionLeaf): WhereDecided {
     const { program } = this;
     if (leaf.stateful.length > 0) return "supervisor";
-    const { isHeard } = this.#options;
-    if (isHeard !== undefined && leaf.possible.some((verdict) => isHeard(verdict))) return "event";
+    const { isReported } = this.#options;
+    if (isReported !== undefined && leaf.possible.some((verdict) => isReported(verdict))) return "event";
     const isLaunchers = this.#options.launcherCalls?.includes(callName(program.architecture, number)) === true;
     const isAlwaysAllowed = leavesOf(this.split.get(number)!).every(
       ({ stateful, weakest }) => stateful.length === 0 && program.verdicts[weakest]!.action === "allow",

@@ -38,8 +38,8 @@ export function findDeniedAlready({ own, base, named }: Extension): Diagnostic[]
     const denials = strictnessOf(base, ofBase.get(number));
     const verdicts = strictnessOf(own, ofOwn.get(number));
     // A rule that changes state or reports has an effect although its verdict has none.
-    const heard = ofOwn.get(number)?.some((leaf) => leaf.stateful.some(isEffect)) ?? true;
-    if (heard || denials.length === 0 || verdicts.length === 0) continue;
+    const hasEffect = ofOwn.get(number)?.some((leaf) => leaf.stateful.some(isEffect)) ?? true;
+    if (hasEffect || denials.length === 0 || verdicts.length === 0) continue;
     const mildest = denials[0]!;
     if (mildest < strictness.deny || verdicts.at(-1)! >= mildest) continue;
     const verdict = ofBase.get(number)!.flatMap((leaf) => leaf.possible)[0]!;

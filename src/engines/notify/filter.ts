@@ -23,7 +23,7 @@ export const notifyProfile = {
     };
   },
   asks: true,
-  hears: (action) => heard.reported[action],
+  reportsStatically: (action) => reportedByMode.reported[action],
   launcherCalls: ["execve"],
 } as const satisfies FilterProfile;
 
@@ -37,15 +37,15 @@ export function hearing(
   quiet: StaticFilter,
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
 ): StaticFilter {
-  const isHeard = (action: Action) => heard[mode][action] || (killEvents && kills({ action }));
-  const asked = new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp));
+  const isReported = (action: Action) => reportedByMode[mode][action] || (killEvents && kills({ action }));
+  const asked = new Set(actionNames.filter(isReported).map((action) => actions[action].seccomp));
   // An audit lets also these calls pass.
   const expected = mode === "audit" ? { verdict: undefined, returns: new Set<number>() } : quiet.expected;
   return askingOf({ ...quiet, expected }, asked);
 }
 
 /** Whether the filter asks the supervisor about a static verdict, for the sake of the event. */
-const heard: { readonly [M in Mode]: { readonly [A in Action]: boolean } } = {
+const reportedByMode: { readonly [M in Mode]: { readonly [A in Action]: boolean } } = {
   quiet: { allow: false, log: false, deny: false, trap: false, "kill-thread": false, "kill-process": false },
   reported: { allow: false, log: true, deny: true, trap: false, "kill-thread": false, "kill-process": false },
   audit: { allow: false, log: true, deny: true, trap: true, "kill-thread": true, "kill-process": true },

@@ -35,8 +35,8 @@ describe("a task that is seen for the first time was made", () => {
     const { family, calls } = familyOf([7, 7], [8, 7]);
     calls(7, fork);
     calls(8, clone, threadFlag);
-    expect(family.makerOf({ tid: 20, process: 7, parent: 1 }, 0).tid).toBe(8);
-    expect(family.makerOf({ tid: 21, process: 21, parent: 7 }, 0).tid).toBe(7);
+    expect(family.parentOf({ tid: 20, process: 7, parent: 1 }, 0).tid).toBe(8);
+    expect(family.parentOf({ tid: 21, process: 21, parent: 7 }, 0).tid).toBe(7);
   });
 
   it("by the process that is its parent, one task for each call", () => {
@@ -44,22 +44,22 @@ describe("a task that is seen for the first time was made", () => {
     calls(7, fork);
     calls(9, fork);
     calls(9, fork);
-    expect(family.makerOf({ tid: 20, process: 20, parent: 9 }, 0).tid).toBe(9);
-    expect(family.makerOf({ tid: 21, process: 21, parent: 9 }, 0).tid).toBe(9);
-    expect(family.makerOf({ tid: 22, process: 22, parent: 7 }, 0).tid).toBe(7);
+    expect(family.parentOf({ tid: 20, process: 20, parent: 9 }, 0).tid).toBe(9);
+    expect(family.parentOf({ tid: 21, process: 21, parent: 9 }, 0).tid).toBe(9);
+    expect(family.parentOf({ tid: 22, process: 22, parent: 7 }, 0).tid).toBe(7);
   });
 
   it("by a process that has ended, if its parent is another now", () => {
     const { family, calls } = familyOf([7, 7]);
     calls(7, fork);
     family.delete(7);
-    expect(family.makerOf({ tid: 20, process: 20, parent: 1 }, 0).tid).toBe(7);
+    expect(family.parentOf({ tid: 20, process: 20, parent: 1 }, 0).tid).toBe(7);
   });
 
   it("by its parent, if no creating call is known that can have made it", () => {
     const { family, calls } = familyOf([7, 7], [8, 7]);
     calls(8, fork);
-    expect(family.makerOf({ tid: 20, process: 20, parent: 7 }, 60e9)).toEqual({ tid: 7, line: undefined });
-    expect(family.makerOf({ tid: 21, process: 7, parent: 1 }, 60e9)).toEqual({ tid: 7, line: undefined });
+    expect(family.parentOf({ tid: 20, process: 20, parent: 7 }, 60e9)).toEqual({ tid: 7, line: undefined });
+    expect(family.parentOf({ tid: 21, process: 7, parent: 1 }, 60e9)).toEqual({ tid: 7, line: undefined });
   });
 });

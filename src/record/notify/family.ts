@@ -21,7 +21,7 @@ interface Creation {
 /** Nanoseconds after which a creating call without a task counts as failed. */
 const patience = 10e9;
 
-export interface Maker {
+export interface Parent {
   readonly tid: number;
   readonly line: LineSerial | undefined;
 }
@@ -74,7 +74,7 @@ export class Family {
   }
 
   /** The task is the command's own first thread if nothing has been created. */
-  makerOf({ tid, process, parent }: SeenTask, now: number): Maker {
+  parentOf({ tid, process, parent }: SeenTask, now: number): Parent {
     this.#creations = this.#creations.filter(({ time }) => now - time < patience);
     const isThread = tid !== process;
     const alike = this.#creations.filter(({ makesThread }) => makesThread === isThread);

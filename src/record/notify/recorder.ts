@@ -144,10 +144,10 @@ class NotifierRecording implements Recording {
     if (tid === this.started.pid && this.#family.has(tid)) return;
     // A signal has ended its former owner.
     if (this.#family.has(tid)) this.#exited(tid);
-    const maker = this.#family.makerOf(task, this.#time);
+    const parent = this.#family.parentOf(task, this.#time);
     this.#family.add(task);
     this.#begun.add(tid);
-    this.#assembler.birth(tid === task.process ? "fork" : "thread", maker.tid, tid, maker.line);
+    this.#assembler.birth(tid === task.process ? "fork" : "thread", parent.tid, tid, parent.line);
   }
 
   #executed(process: number, former: number): void {

@@ -3,8 +3,8 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Context } from "./context.ts";
 
-/** The completions of a shell: files, folders, policies (ready ones and files), or these words. */
-export type Completion = "file" | "directory" | "policy" | readonly string[];
+/** The completions of a shell: files, folders, policies (ready ones and files), parameters of the policy, or these words. */
+export type Completion = "file" | "directory" | "policy" | "parameter" | readonly string[];
 
 export interface OptionSpecification {
   readonly short?: string;

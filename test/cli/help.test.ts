@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { readyPolicies } from "../../src/cli/policy/arguments.ts";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
@@ -155,6 +155,37 @@ test.each([
   expect(run.stderr).toBe("");
 });
 
+/** The scripts of completions ask the command of the line for the parameters of a policy. */
+const withPortcullis = { ...process.env, PATH: `${resolve("bin")}:${process.env["PATH"]}` };
+
+test("completion parameters prints those of the policy of a line", async () => {
+  const own = `import { allow, deny, parameter, policy } from "portcullis";
+const roots = parameter.paths("roots");
+const strict = parameter.flag("strict", { default: true });
+const broken = cidr("x");
+export default policy((call) => (strict && call.name === "open" ? deny("EPERM") : allow));
+`;
+  const file = join(folderOf({ "own.ts": own }), "own.ts");
+  const parameters = async (...line: string[]) => {
+    const { status, out } = await portcullis("completion", "parameters", "--", ...line);
+    return status === 0 ? out : status;
+  };
+  const found = `roots=\tpaths, must be set\nstrict=true\tflag, true by default\nstrict=false\tflag, true by default\n`;
+  for (const line of [
+    ["run", "-p", file, "--set", "x"],
+    ["run", `--policy=${file}`, "-s", "x", "--", "check", "children"],
+    ["run", "--policy", "=", file, "--set", "roots", "=", "x"],
+    ["run", "--set", "x", "-p", file],
+    ["check", "--set", "x", file],
+    ["why", file, "-s", "x"],
+  ])
+    expect({ line, out: await parameters(...line) }).toEqual({ line, out: found });
+  expect(await parameters("explain", "children", "--set", "x")).toContain("most=\tinteger, 16 by default\n");
+  for (const line of [[], ["run"], ["run", "check", "-p", file], ["doctor", file], ["nothing", file]])
+    expect({ line, out: await parameters(...line) }).toEqual({ line, out: "" });
+  expect(await parameters("check", join(file, "none"))).toBe(125);
+});
+
 test("bash completes verbs, options, values, and then the command's words", async () => {
   const folder = folderOf({ script: (await portcullis("completion", "bash")).out });
   const complete = (...words: string[]) =>
@@ -167,7 +198,7 @@ test("bash completes verbs, options, values, and then the command's words", asyn
         "bash",
         ...words,
       ],
-      { encoding: "utf8" },
+      { encoding: "utf8", env: withPortcullis },
     )
       .stdout.trim()
       .split("\n");
@@ -193,13 +224,34 @@ test("bash completes verbs, options, values, and then the command's words", asyn
   }
   expect(complete("portcullis", "run", "-p", "")).toEqual(expect.arrayContaining([...readyPolicies, "README.md"]));
   expect(complete("portcullis", "flow", "ngi")).toEqual([""]);
+  // Parameters of the policy of the line; bash has split the words at each =.
+  for (const before of [
+    ["run", "-p", "connect-hosts", "--set"],
+    ["run", "--policy", "=", "connect-hosts", "-s"],
+    ["run", "-p", "connect-hosts", "--set", "port", "=", "443", "-s"],
+    ["check", "connect-hosts", "--set", "="],
+  ])
+    expect(complete("portcullis", ...before, "p")).toEqual(["port="]);
+  expect(complete("portcullis", "why", "connect-hosts", "--set", "datagrams", "=")).toEqual(["true", "false"]);
+  expect(complete("portcullis", "why", "connect-hosts", "--set", "datagrams", "=", "t")).toEqual(["true"]);
+  expect(complete("portcullis", "why", "connect-hosts", "--set", "=", "datagrams", "=", "t")).toEqual(["true"]);
+  expect(complete("portcullis", "run", "-p", "children", "--set", "most", "=", "4", "--eng")).toEqual(["--engine"]);
+  writeFileSync(join(folder, "my own policy.ts"), readFileSync("policies/children.ts"));
+  expect(complete("portcullis", "check", `${folder}/my\\ own\\ policy.ts`, "--set", "mo")).toEqual(["most="]);
+  expect(complete("portcullis", "run", "-p", "exec-only", "-s", "programs", "=", `${folder}/scr`)).toEqual([
+    `${folder}/script`,
+  ]);
+  expect(complete("portcullis", "check", "nowhere.ts", "--set", "mo")).toEqual([""]);
 });
 
 test("fish completes verbs, options, values and policies", async () => {
   const folder = folderOf({ script: (await portcullis("completion", "fish")).out, "nginx of mine.ts": "" });
   const complete = (line: string) => {
     const script = "source $argv[1]; cd (dirname $argv[1]); complete -C $argv[2]";
-    const ran = spawnSync("fish", ["--no-config", "-c", script, join(folder, "script"), line], { encoding: "utf8" });
+    const ran = spawnSync("fish", ["--no-config", "-c", script, join(folder, "script"), line], {
+      encoding: "utf8",
+      env: withPortcullis,
+    });
     expect(ran.stderr).toBe("");
     return ran.stdout
       .split("\n")
@@ -215,6 +267,12 @@ test("fish completes verbs, options, values and policies", async () => {
     expect(found.filter((each) => each?.endsWith("mine.ts"))).toHaveLength(1);
   }
   expect(complete("portcullis flow exec-o")).toEqual([]);
+  expect(complete("portcullis run -p connect-hosts --set po")).toEqual(["port="]);
+  expect(complete("portcullis check connect-hosts --set=datagrams=t")).toEqual(["--set=datagrams=true"]);
+  // The value can be a path.
+  expect(complete("portcullis check connect-hosts --set=datagrams=")).toEqual(
+    expect.arrayContaining(["--set=datagrams=true", "--set=datagrams=false", "--set=datagrams=script"]),
+  );
 });
 
 test("zsh completes verbs, options, values and policies", async () => {
@@ -237,6 +295,7 @@ zpty -d shell`;
     const ran = spawnSync("zsh", ["-f", "-c", script, "zsh", folder, ...lines], {
       encoding: "utf8",
       timeout: patience.command,
+      env: withPortcullis,
     });
     expect(ran).toMatchObject({ status: 0, stderr: "" });
     return ran.stdout
@@ -251,5 +310,18 @@ zpty -d shell`;
     "check fork-rate",
     "run --policy=order",
     "check my-own.ts",
+  ]);
+  expect(
+    complete(
+      "run -p connect-hosts --set po",
+      "check connect-hosts --set=datagrams=t",
+      "check connect-hosts -s datagrams=f",
+      "run -p exec-only -s programs=my-o",
+    ),
+  ).toEqual([
+    "run -p connect-hosts --set port=",
+    "check connect-hosts --set=datagrams=true",
+    "check connect-hosts -s datagrams=false",
+    "run -p exec-only -s programs=my-own.ts",
   ]);
 });

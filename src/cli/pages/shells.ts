@@ -37,12 +37,31 @@ ${values.join("\n")}${values.length > 0 ? "\n" : ""}      esac
       if [[ $word == -* ]]; then COMPREPLY=($(compgen -W '${words.join(" ")}' -- "$word")); else ${bashReply(verb.complete)}; fi;;`;
   });
   return `# bash completion for portcullis
+_portcullis_parameters() {
+  local line=("\${COMP_WORDS[@]:1:COMP_CWORD-1}" x "\${COMP_WORDS[@]:COMP_CWORD+1}") prefix=\${parameter:+$parameter=} names
+  line=("\${line[@]//[\\\\\\"\\']/}")
+  line=("\${line[@]/#\\~\\//$HOME/}")
+  mapfile -t names < <(command "\${COMP_WORDS[0]}" completion parameters -- "\${line[@]}" 2>/dev/null | cut -f 1)
+  mapfile -t COMPREPLY < <(compgen -W "\${names[*]}" -- "$prefix$word")
+  COMPREPLY=("\${COMPREPLY[@]#"$prefix"}")
+  # Only a flag has values to choose from; the value of another parameter can be a path.
+  if [[ $prefix && ! \${COMPREPLY[*]} ]]; then mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  else compopt +o filenames -o nospace 2>/dev/null
+  fi
+}
 _portcullis() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} index skip
+  local word=\${COMP_WORDS[COMP_CWORD]} at=$((COMP_CWORD - 1)) before parameter= split= index skip
   COMPREPLY=()
   # --option=value is three words, as = is in COMP_WORDBREAKS.
-  if [[ $word == = ]]; then word=
-  elif [[ $before == = ]]; then before=\${COMP_WORDS[COMP_CWORD-2]}
+  if [[ $word == = ]]; then word= split=1
+  elif [[ \${COMP_WORDS[at]} == = ]]; then at=$((at - 1)) split=1
+  fi
+  before=\${COMP_WORDS[at]}
+  if [[ $split && $at -gt 1 ]]; then
+    # So is the name=value of --set name=value, and --set=name=value is five.
+    index=$((at - 1))
+    [[ \${COMP_WORDS[index]} != = ]] || index=$((index - 1))
+    case \${COMP_WORDS[index]} in --set|-s) parameter=$before before=--set;; esac
   fi
   if [[ $COMP_CWORD -eq 1 ]]; then
     COMPREPLY=($(compgen -W '${verbs.map((verb) => verb.name).join(" ")} --help --version' -- "$word"))
@@ -59,6 +78,7 @@ complete -o filenames -F _portcullis portcullis
 function bashReply(complete: Completion | undefined): string {
   if (complete === undefined) return "COMPREPLY=()";
   // One line each: names of files may have spaces.
+  if (complete === "parameter") return "_portcullis_parameters";
   const reply = (what: string) => `mapfile -t COMPREPLY < <(compgen ${what} -- "$word")`;
   if (complete === "file") return reply("-f");
   if (complete === "directory") return reply("-d");
@@ -76,7 +96,8 @@ function bashCommand(options: readonly [string, OptionSpecification][]): string 
         if ((skip)); then skip=0; continue; fi
         case \${COMP_WORDS[index]} in
           --) index=$((index + 1)); break;;
-          ${valued.join("|")}) skip=1;;
+          ${valued.join("|")}) skip=1; [[ \${COMP_WORDS[index+1]} != = ]] || index=$((index + 1));;
+          =) skip=1;;
           -*) ;;
           *) break;;
         esac
@@ -112,8 +133,17 @@ function zsh(verbs: readonly Verb[]): string {
 _portcullis_policies() {
   _alternative 'policies:ready policy:(${readyPolicies.join(" ")})' 'files:file:_files'
 }
+_portcullis_parameters() {
+  local -a names
+  names=(\${(f)"$(command $line_words[1] completion parameters -- $line_words[2,-1] 2>/dev/null | cut -f 1)"})
+  # Only a flag has values to choose from; the value of another parameter can be a path.
+  names=(\${names:#$PREFIX})
+  compadd -S '' -- $names && return
+  compset -P '*=' && _files
+}
 _portcullis() {
-  local -a verbs
+  # The words of the line, without quotes. x stands for the present word.
+  local -a verbs line_words=("\${(@Q)words[1,CURRENT-1]}" x "\${(@Q)words[CURRENT+1,-1]}")
   verbs=(
 ${listed}
   )
@@ -137,12 +167,20 @@ function zshAction(complete: Completion | undefined): string {
   if (complete === "file") return "_files";
   if (complete === "directory") return "_files -/";
   if (complete === "policy") return "_portcullis_policies";
+  if (complete === "parameter") return "_portcullis_parameters";
   return `(${complete.join(" ")})`;
 }
 
 function fish(verbs: readonly Verb[]): string {
   const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-  const lines = ["# fish completion for portcullis", "complete -c portcullis -f"];
+  const lines = [
+    "# fish completion for portcullis",
+    "function __portcullis_parameters",
+    "    set -l line (commandline -opc)",
+    "    command $line[1] completion parameters -- $line[2..] x 2>/dev/null",
+    "end",
+    "complete -c portcullis -f",
+  ];
   const none = `"not __fish_seen_subcommand_from ${verbs.map((verb) => verb.name).join(" ")}"`;
   for (const verb of verbs) lines.push(`complete -c portcullis -n ${none} -a ${verb.name} -d ${quoted(verb.summary)}`);
   for (const verb of verbs) {
@@ -166,6 +204,7 @@ function fish(verbs: readonly Verb[]): string {
 function fishArguments(complete: Completion | undefined): string[] {
   if (complete === undefined) return [];
   if (complete === "file" || complete === "directory") return ["-F"];
+  if (complete === "parameter") return ["-a", "'(__portcullis_parameters)'"];
   if (complete === "policy") return ["-F", "-a", `'${readyPolicies.join(" ")}'`];
   return ["-a", `'${complete.join(" ")}'`];
 }

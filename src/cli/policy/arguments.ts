@@ -25,6 +25,7 @@ export const policyOptions: OptionTable = {
     value: "NAME=VALUE",
     multiple: true,
     about: "The value of one of the policy's parameters.",
+    complete: "parameter",
   },
   cap: {
     value: "NAME",

@@ -47,7 +47,13 @@ static struct {
   int pidfd;
   int has_ended;
   int status;
+  int is_known; /* to Node, by the launcher's STARTED */
 } command;
+
+static struct file_size {
+  uint64_t soft, hard;
+} file_size;           /* the limit on the size of files with which this process was started */
+static int has_failed; /* the status is portcullis's own, FAILED, instead of the command's */
 
 /* Signals stay pending from the launcher's READY until its STARTED or CANCELLED. */
 static int is_starting;
@@ -131,18 +137,48 @@ static int has_limited_time(void) {
 }
 
 /*
- * The command goes on without its supervisor. It, the kernel (out of memory) or any process of the user can have killed
- * Node. Does not wait for the reader of standard error, nor send SIGPIPE to this process, which would forward it.
+ * Any process of the user can lower the limits of this one (kernel/sys.c, check_prlimit_permission()). It raises a lowered
+ * soft limit again; a lowered hard limit it raises only with CAP_SYS_RESOURCE.
  */
-static void report_end_of_node(void) {
+static void restore_file_size(void) {
+  struct file_size limit = {file_size.hard, file_size.hard};
+  if (CALL(__NR_prlimit64, 0, RLIMIT_FSIZE, &limit, 0) == 0) return;
+  if (CALL(__NR_prlimit64, 0, RLIMIT_FSIZE, 0, &limit) < 0) return;
+  limit.soft = limit.hard;
+  CALL(__NR_prlimit64, 0, RLIMIT_FSIZE, &limit, 0);
+}
+
+/* Whether standard error takes text without a wait for its reader, and without a SIGPIPE. */
+static int can_print(void) {
   struct pollfd error = {standard_error, POLLOUT, 0};
   struct __kernel_timespec none = {0, 0};
-  int signal = supervisor.status & 0x7f;
-  if (signal != 0 && CALL(__NR_ppoll, &error, 1, &none, 0, 0) == 1 && error.revents == POLLOUT) {
-    print("portcullis: Node was ended by signal ");
-    print_number(signal);
-    if (signal == SIGKILL && has_limited_time()) print(" (its processor time is limited, ulimit -t)");
-    print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
+  return CALL(__NR_ppoll, &error, 1, &none, 0, 0) == 1 && error.revents == POLLOUT;
+}
+
+/*
+ * The command, the kernel (out of memory) or any process of the user can have killed Node, or lowered its limits so that
+ * it fails or cannot write. If this process cannot write about it either, the status shows it.
+ */
+static void report_end_of_node(void) {
+  int signal = supervisor.status & 0x7f, status = supervisor.status >> 8 & 0xff;
+  int is_own = command.has_ended && command.status == FAILED << 8;
+  if (signal == 0) has_failed = status == FAILED && command.is_known && !is_own;
+  if (signal != 0 || has_failed) {
+    restore_file_size();
+    int is_possible = can_print();
+    if (is_possible && signal != 0) {
+      print("portcullis: Node was ended by signal ");
+      print_number(signal);
+      if (signal == SIGKILL && has_limited_time()) print(" (its processor time is limited, ulimit -t)");
+      print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
+    } else if (is_possible) {
+      print(
+          "portcullis: Node failed, or could not write all events and messages (the disk is full, or the size of files "
+          "is limited: ulimit -f, prlimit): the exit status is 125 instead of the command's\n");
+    }
+    if (!is_possible || printing_error() != 0) has_failed = 1;
+    /* The command shall not get the signal of a write that the limit refused. */
+    cancel(SIGXFSZ);
   }
   if (standard_error >= 0) CALL(__NR_close, standard_error);
 }
@@ -193,6 +229,7 @@ static void read_launcher(int signals) {
       cloned.pid = 0;
       break;
     case STARTED:
+      command.is_known = 1;
       handle_start(signals);
       break;
     case ENDED:
@@ -218,7 +255,7 @@ static void read_launcher(int signals) {
 }
 
 /* Reaps Node, and the processes that a killed launcher leaves to this subreaper. True while there are children. */
-static int reap(void) {
+static int reap(int signals) {
   while (command.pid != 0 || supervisor.pid != 0) {
     int status = 0;
     /* The front may become the command, which can wait for its former children. */
@@ -227,6 +264,8 @@ static int reap(void) {
     if (pid <= 0) return pid == 0;
     include_again((int)pid);
     if (pid == supervisor.pid) {
+      /* What Node may have received: that the command runs, and its status. */
+      while (launcher >= 0 && has_messages()) read_launcher(signals);
       supervisor.pid = 0;
       supervisor.status = status;
       if (command.pid != 0) report_end_of_node();
@@ -277,8 +316,8 @@ static void die_without_node(void) {
 }
 
 /* Exits when nothing is left to wait for, otherwise returns. */
-static void exit_when_done(char **words, uint32_t count, char **environment) {
-  int has_children = reap();
+static void exit_when_done(int signals, char **words, uint32_t count, char **environment) {
+  int has_children = reap(signals);
   if (supervisor.pid != 0) return;
   if (is_replaced) replace(words, count, environment);
   if (command.pid == 0) {
@@ -292,6 +331,7 @@ static void exit_when_done(char **words, uint32_t count, char **environment) {
   /* A killed launcher leaves its children to this process. Children from before its execve of portcullis do not count. */
   int has_tree = has_children && has_other_children();
   if (launcher < 0 && command.is_tied && has_tree) return;
+  if (command.has_ended && has_failed) exit_process(FAILED);
   if (command.has_ended) end_like(command.status);
   if (launcher < 0 && !has_tree) exit_process(FAILED);
 }
@@ -318,6 +358,7 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   standard_error = CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 ? -1 : 2;
   if (count < 2) die(FAILED, NULL, "usage: launcher supervise NODE SCRIPT [WORD...]", NULL);
   check_environment();
+  CALL(__NR_prlimit64, 0, RLIMIT_FSIZE, 0, &file_size);
   long result = find_command(words[0], environment, &node.file);
   if (result < 0) die(FAILED, words[0], "command not found", "install Node 20.19 or newer");
 
@@ -362,6 +403,6 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
     if (sources[0].revents != 0) read_launcher((int)signals);
     struct signal_information signal;
     while (!is_starting && dequeue_signal(&signal) != 0) handle_signal(&signal);
-    if (!is_starting) exit_when_done(words, count, environment);
+    if (!is_starting) exit_when_done((int)signals, words, count, environment);
   }
 }

@@ -68,8 +68,8 @@ struct directory_entry {
 
 void exit_process(int status) __attribute__((noreturn));
 
-/* Writes until all bytes are written or an error occurs. */
-void write_all(int descriptor, const void *bytes, size_t size);
+/* Writes until all bytes are written or an error occurs. Returns 0, or a negative errno. */
+long write_all(int descriptor, const void *bytes, size_t size);
 /* Waits for exactly `size` bytes. Returns 0, or a negative errno: EPROTO at an early end. */
 long read_all(int descriptor, void *into, size_t size);
 /* Maps `size` bytes of zeros, or returns NULL. */

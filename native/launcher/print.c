@@ -4,7 +4,16 @@
 
 #include "kernel.h"
 
-void print(const char *text) { write_all(2, text, string_length(text)); }
+static long first_error;
+
+static void write_error(const char *text, size_t size) {
+  long error = write_all(2, text, size);
+  if (first_error == 0) first_error = error;
+}
+
+long printing_error(void) { return first_error; }
+
+void print(const char *text) { write_error(text, string_length(text)); }
 
 /* The length of the UTF-8 sequence at `text` that every terminal shows as a character, or 0. */
 static size_t shown_length(const unsigned char *text, size_t size) {
@@ -30,9 +39,9 @@ void print_bytes(const char *text, size_t size) {
     size_t length = shown_length((const unsigned char *)text + at, size - at);
     at += length;
     if (length > 0 && at < size) continue;
-    write_all(2, text + from, at - from);
+    write_error(text + from, at - from);
     if (length == 0) {
-      write_all(2, replacement, sizeof replacement - 1);
+      write_error(replacement, sizeof replacement - 1);
       at++;
     }
     from = at;

@@ -9,6 +9,8 @@
 enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 void print(const char *text);
+/* The first error of a write by these functions, a negative errno, or 0: text is missing on standard error. */
+long printing_error(void);
 /*
  * For text that is not ours (arguments, file names, a bundle's strings): bytes that are not UTF-8, and characters that
  * control a terminal or reverse text, become U+FFFD.

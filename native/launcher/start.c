@@ -96,15 +96,16 @@ void exit_process(int status) {
   for (;;) CALL(__NR_exit_group, status);
 }
 
-void write_all(int descriptor, const void *bytes, size_t size) {
+long write_all(int descriptor, const void *bytes, size_t size) {
   const unsigned char *from = bytes;
   while (size > 0) {
     long count = CALL(__NR_write, descriptor, from, size);
     if (count == -EINTR) continue;
-    if (count <= 0) return;
+    if (count <= 0) return count < 0 ? count : -EIO;
     from += count;
     size -= (size_t)count;
   }
+  return 0;
 }
 
 long read_all(int descriptor, void *into, size_t size) {

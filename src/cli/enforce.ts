@@ -6,16 +6,18 @@ import { StartError } from "../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen, openForEvents } from "../events/channel.ts";
 import { Messages } from "../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../events/output.ts";
+import { isRefused } from "../events/sink.ts";
 import { isForReadingOnly } from "../linux/descriptors.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import type { StatusReporter } from "../status/reporter.ts";
 import type { StatusServer } from "../status/server.ts";
 import { refuseUsed } from "./output.ts";
 import type { RunRequest, StatusPlace } from "./run-request.ts";
-import { Failure } from "./verb.ts";
+import { Failure, failed } from "./verb.ts";
 
 /**
- * @returns the exit status
+ * @returns the exit status: the command's, or 125 if a part of what this process had to say is written nowhere. Then the
+ *   front says so (native/launcher/front.c)
  * @throws StartError or NativeUnavailableError if nothing was started, Failure if the destination of events cannot be
  *   opened
  */
@@ -43,10 +45,12 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     events: output !== undefined,
   });
   served?.server.close();
-  await output?.finish();
+  const lostEvents = await output?.finish();
   if (audit) messages.write("AUDIT: the policy was not enforced");
-  await messages.finish();
-  return status;
+  const lostMessages = await messages.finish();
+  // A message reports lost JSON lines. Lines for people have no other channel.
+  const isSilent = request.form === "lines" && lostEvents !== undefined && isRefused(lostEvents);
+  return isSilent || isRefused(lostMessages) ? failed : status;
 }
 
 async function openStatus(

@@ -66,8 +66,12 @@ export class CommandWatch {
     if (record !== undefined) this.#onEvent(record);
   }
 
-  /** The launcher was killed: the command's status is lost, and its processes continue, as confined as before. */
+  /**
+   * The launcher was killed: the command's status is lost, and its processes continue, as confined as before. The command
+   * ends by this signal unless it has just ended.
+   */
   #endCommand(): void {
+    this.#status = signals.SIGKILL;
     this.notice("the launcher was killed: its command is ended");
     signalProcess(this.#command.pidfd, signals.SIGKILL);
   }

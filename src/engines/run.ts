@@ -19,7 +19,10 @@ export interface RunOptions extends TreeOptions {
 }
 
 export interface RunResult {
-  /** The command's own, or 128 + n if signal n ended it; 125 if the launcher was killed and the status is lost. */
+  /**
+   * The command's own, or 128 + n if signal n ended it. 137 if the launcher was killed, because this process then kills
+   * the command; 125 if the status is unknown.
+   */
   readonly status: number;
   readonly timedOut: boolean;
 }

@@ -1,7 +1,7 @@
 /** Writes portcullis's own lines to standard error, without blocking, as for events. */
 import { safeText } from "../diagnostics/width.ts";
 import { DestinationError, openChannel } from "./channel.ts";
-import { LineSink } from "./sink.ts";
+import { LineSink, type Loss } from "./sink.ts";
 
 /** How long the end of a run waits for a slow reader of standard error, in milliseconds. */
 const patience = 100;
@@ -15,8 +15,9 @@ export class Messages {
     this.#open()?.write(`portcullis: ${safeText(line)}`);
   }
 
-  async finish(): Promise<void> {
-    await this.#sink?.finish(patience);
+  /** @returns the lines that are lost */
+  async finish(): Promise<Loss> {
+    return (await this.#sink?.finish(patience)) ?? { lines: 0, fault: undefined };
   }
 
   /** Opened on demand: most runs print nothing. */

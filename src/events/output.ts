@@ -15,8 +15,11 @@ import { type Channel, LineSink, type Loss, type WriteFault } from "./sink.ts";
 
 export interface EventOutput {
   record(record: EventRecord): void;
-  /** Reports the drops, writes the queue and closes. Waits for a slow reader for at most `patience`. */
-  finish(): Promise<void>;
+  /**
+   * Reports the drops, writes the queue and closes. Waits for a slow reader for at most `patience`. Resolves with the
+   * lines that are lost.
+   */
+  finish(): Promise<Loss>;
 }
 
 export interface EventOutputOptions {
@@ -109,6 +112,7 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
       const patience = options.patience ?? defaultPatience;
       const loss = await sink.finish(patience);
       if (loss.lines > 0) options.onLoss?.(describeLoss(name, loss, patience));
+      return loss;
     },
   };
 }

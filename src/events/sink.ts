@@ -44,6 +44,14 @@ export interface Loss {
   readonly fault: WriteFault | undefined;
 }
 
+/**
+ * Whether the kernel refused the lines although the channel has a reader: a full disk, or a limit on the size of files,
+ * which any process of the same user can set (prlimit(2)). A slow reader and one that is gone do not count.
+ */
+export function isRefused({ lines, fault }: Loss): boolean {
+  return lines > 0 && fault?.isFinal === false;
+}
+
 interface Queued {
   readonly bytes: Uint8Array;
   /** How many lines are lost with this one: itself, or those that it counts. */

@@ -293,12 +293,12 @@ describe("if Node is killed while the command runs", () => {
     expect(errors).toMatch(/^portcullis: Node was ended by signal 9 while the command ran: later events are lost/);
   });
 
-  test("the front does not wait for the reader of standard error", async () => {
+  test("the front does not wait for the reader of standard error, and the status shows the failure", async () => {
     // Nothing reads the pipe until the end.
     const one = run("bash", "-c", 'timeout 0.5 cat /dev/zero >&2; exec "$@"', "bash");
     await killNode(one);
     one.child.stdin!.end("\n");
-    expect((await one.ended).status).toBe(0);
+    expect((await one.ended).status).toBe(125);
   });
 });
 

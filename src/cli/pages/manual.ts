@@ -48,8 +48,8 @@ Select a ready policy by its name: -p exec-once, -p nginx, -p build-step.`,
       "EXIT STATUS",
       `The command's own; in a shell 128 + n when signal n ended the command, and
 portcullis with it (159: a policy's kill by SIGSYS, 137: by SIGKILL); 127: no
-such command; 126: it cannot be run; 125: portcullis itself failed, and the
-command did not run.`,
+such command; 126: it cannot be run; 125: portcullis itself failed, before or
+while the command ran.`,
     ],
     [
       "MORE",

@@ -4,6 +4,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { callersFile } from "../../engines/launcher.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { Messages } from "../../events/messages.ts";
+import { isRefused } from "../../events/sink.ts";
 import { hasRoom } from "../../linux/descriptors.ts";
 import type { Count } from "../../record/census.ts";
 import { record as recordCommand } from "../../record/record.ts";
@@ -90,8 +91,8 @@ export const record: Verb = {
         say(
           `${written}${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)${losses}`,
         );
-      await messages.finish();
-      return status;
+      // The front says that messages are lost (native/launcher/front.c).
+      return isRefused(await messages.finish()) ? failed : status;
     } catch (error) {
       file.discard();
       throw failureOf(error);

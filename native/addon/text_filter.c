@@ -17,13 +17,19 @@ struct automaton {
   uint32_t class_count, start, settled;
 };
 
+/* Each pattern of an observation is in one of its automata. */
+struct matcher {
+  bool is_started;
+  uint32_t count, wanted;
+  struct automaton *automata;
+};
+
 struct text_filter {
   unsigned char *registers;
   uint16_t *observations;
   size_t count;
   struct sock_filter *instructions;
-  bool has_automaton[TEXT_OBSERVATIONS];
-  struct automaton automata[TEXT_OBSERVATIONS]; /* without tables: no pattern */
+  struct matcher matchers[TEXT_OBSERVATIONS];
   uint32_t *counts;
   size_t count_length;
   const volatile uint32_t *wanted;
@@ -118,13 +124,23 @@ static bool has_correct_tables(const struct text_automaton *one) {
          all_below(one->accepts, one->state_count, one->set_count);
 }
 
-int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton) {
-  if (observation >= TEXT_OBSERVATIONS || own->has_automaton[observation]) return -EINVAL;
-  if (automaton == NULL) {
-    own->has_automaton[observation] = true;
-    return 0;
+int start_text_matcher(struct text_filter *own, uint32_t observation, uint32_t automata) {
+  if (observation >= TEXT_OBSERVATIONS || automata > TEXT_AUTOMATA || own->matchers[observation].is_started)
+    return -EINVAL;
+  struct matcher matcher = {.is_started = true, .wanted = automata};
+  if (automata > 0) {
+    matcher.automata = calloc(automata, sizeof *matcher.automata);
+    if (matcher.automata == NULL) return -ENOMEM;
   }
-  struct automaton *into = &own->automata[observation];
+  own->matchers[observation] = matcher;
+  return 0;
+}
+
+int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton) {
+  if (observation >= TEXT_OBSERVATIONS || own->matchers[observation].count == own->matchers[observation].wanted)
+    return -EINVAL;
+  struct matcher *matcher = &own->matchers[observation];
+  struct automaton *into = &matcher->automata[matcher->count];
   struct text_automaton copy = *automaton;
   const size_t entries = automaton->transition_count + automaton->state_count;
   into->sets = malloc(automaton->set_count * sizeof *into->sets + entries * sizeof *into->transitions + 1);
@@ -144,16 +160,21 @@ int add_text_automaton(struct text_filter *own, uint32_t observation, const stru
   into->class_count = automaton->class_count;
   into->start = automaton->start;
   into->settled = automaton->settled;
-  own->has_automaton[observation] = true;
+  matcher->count++;
   return 0;
 }
 
 static uint64_t accept_set(const struct automaton *own, const unsigned char *text, size_t length) {
-  if (own->sets == NULL) return 0;
   uint32_t state = own->start;
   for (size_t i = 0; i < length && state >= own->settled; i++)
     state = own->transitions[state * own->class_count + own->classes[text[i]]];
   return own->sets[own->accepts[state]];
+}
+
+static uint64_t all_accept_sets(const struct matcher *own, const unsigned char *text, size_t length) {
+  uint64_t set = 0;
+  for (uint32_t i = 0; i < own->count; i++) set |= accept_set(&own->automata[i], text, length);
+  return set;
 }
 
 /* ── Start and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -185,7 +206,10 @@ struct text_filter *new_text_filter(const unsigned char *registers, const uint16
 }
 
 void free_text_filter(struct text_filter *own) {
-  for (size_t i = 0; i < TEXT_OBSERVATIONS; i++) free(own->automata[i].sets);
+  for (size_t i = 0; i < TEXT_OBSERVATIONS; i++) {
+    for (uint32_t j = 0; j < own->matchers[i].count; j++) free(own->matchers[i].automata[j].sets);
+    free(own->matchers[i].automata);
+  }
   free(own->registers);
   free(own->observations);
   free(own->instructions);
@@ -210,9 +234,11 @@ uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *ca
                     size_t length) {
   if (!judges_texts(own, call->nr)) return 0;
   const uint16_t observation = own->observations[call->nr];
-  if (observation >= TEXT_OBSERVATIONS || !own->has_automaton[observation]) return 0;
+  if (observation >= TEXT_OBSERVATIONS) return 0;
+  const struct matcher *matcher = &own->matchers[observation];
+  if (!matcher->is_started || matcher->count < matcher->wanted) return 0;
   struct seccomp_data data = *call;
-  data.instruction_pointer = accept_set(&own->automata[observation], text, length);
+  data.instruction_pointer = all_accept_sets(matcher, text, length);
   return run_filter(own->instructions, &data);
 }
 

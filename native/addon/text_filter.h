@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Judges a call by the text of its path: a classic filter runs over the call with the accept set of the path's automaton in
+ * Judges a call by the text of its path: a classic filter runs over the call with the accept set of the path's automata in
  * the place of the instruction pointer. src/engines/notify/text-filter.ts makes the filter.
  */
 #ifndef TEXT_FILTER_H
@@ -15,8 +15,10 @@
 struct pins;
 struct text_filter;
 
-/* Observations with a higher index have no automaton here. */
-enum { TEXT_OBSERVATIONS = 256 };
+enum {
+  TEXT_OBSERVATIONS = 256, /* those with a higher index have no automata here */
+  TEXT_AUTOMATA = 16,      /* of one observation: mostAutomata of src/patterns/matcher.ts */
+};
 
 /* src/patterns/automaton.ts describes the tables. */
 struct text_automaton {
@@ -37,7 +39,9 @@ struct text_automaton {
 struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
                                     const void *instructions, size_t length);
 void free_text_filter(struct text_filter *own);
-/* Adds the automaton of an observation; NULL for one without patterns. 0 or a negative errno: EINVAL for wrong tables. */
+/* Says how many automata an observation has, 0 without patterns: it judges when all are there. 0 or a negative errno. */
+int start_text_matcher(struct text_filter *own, uint32_t observation, uint32_t automata);
+/* Adds an automaton of an observation. 0 or a negative errno: EINVAL for wrong tables, and for one too many. */
 int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton);
 /* The number of calls of each verdict that were allowed; they wrap. `wanted` is not 0 if another thread asks for the loop. */
 void count_texts(struct text_filter *own, uint32_t *counts, size_t length, const volatile uint32_t *wanted);

@@ -64,10 +64,19 @@ static napi_value start(napi_env env, napi_callback_info info) {
   return number_of(env, 0);
 }
 
-/*
- * addTextAutomaton(observation, classes, classCount, transitions, accepts, sets, start, settled): 0 or a negative errno.
- * Without classes the observation has no patterns.
- */
+/* startTextMatcher(observation, automata): 0 or a negative errno. */
+static napi_value start_matcher(napi_env env, napi_callback_info info) {
+  struct texts *own;
+  napi_value arguments[MOST_ARGUMENTS];
+  uint32_t observation, automata;
+  if (!begin(env, info, 2, arguments, &own) || own->filter == NULL ||
+      napi_get_value_uint32(env, arguments[0], &observation) != napi_ok ||
+      napi_get_value_uint32(env, arguments[1], &automata) != napi_ok)
+    return fail(env, "startTextMatcher takes (observation, automata), after startTextFilter");
+  return number_of(env, start_text_matcher(own->filter, observation, automata));
+}
+
+/* addTextAutomaton(observation, classes, classCount, transitions, accepts, sets, start, settled): 0 or a negative errno. */
 static napi_value add(napi_env env, napi_callback_info info) {
   struct texts *own;
   napi_value arguments[MOST_ARGUMENTS];
@@ -83,12 +92,11 @@ static napi_value add(napi_env env, napi_callback_info info) {
       !elements_of(env, arguments[4], sizeof *automaton.accepts, &automaton.accepts, &automaton.state_count) ||
       !elements_of(env, arguments[5], sizeof *automaton.sets, &automaton.sets, &automaton.set_count) ||
       napi_get_value_uint32(env, arguments[6], &automaton.start) != napi_ok ||
-      napi_get_value_uint32(env, arguments[7], &automaton.settled) != napi_ok ||
-      (class_bytes != 0 && class_bytes != 256))
+      napi_get_value_uint32(env, arguments[7], &automaton.settled) != napi_ok || class_bytes != 256)
     return fail(env,
                 "addTextAutomaton takes (observation, classes, classCount, transitions, accepts, sets, start, "
                 "settled), after startTextFilter");
-  return number_of(env, add_text_automaton(own->filter, observation, class_bytes == 0 ? NULL : &automaton));
+  return number_of(env, add_text_automaton(own->filter, observation, &automaton));
 }
 
 /* judgeText(data, text): the filter's word for a struct seccomp_data and a text without its NUL. */
@@ -109,6 +117,7 @@ static napi_value judge(napi_env env, napi_callback_info info) {
 void export_texts(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       METHOD("startTextFilter", start),
+      METHOD("startTextMatcher", start_matcher),
       METHOD("addTextAutomaton", add),
       METHOD("judgeText", judge),
   };

@@ -12,7 +12,7 @@ import type { IntegerExpression, Program } from "../ir/program.ts";
 import { replaceLeaves } from "../ir/replace.ts";
 import { passes } from "../ir/verdicts.ts";
 import { callByName } from "../linux/calls.ts";
-import { compileMatcher, run } from "../patterns/automaton.ts";
+import { compileMatcher, matching } from "../patterns/matcher.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import { type AllowedPath, allowedPaths, type Place } from "./allowed-paths.ts";
 import { leavesOf } from "./explain/paths.ts";
@@ -126,9 +126,8 @@ class PathGuard {
     const key = JSON.stringify([pattern.kind, pattern.text, text]);
     let found = this.#matches.get(key);
     if (found === undefined) {
-      // Each pattern has an automaton: the front end has compiled it beside others.
-      const automaton = compileMatcher([pattern]).automaton!;
-      found = automaton.acceptSets[run(automaton, Buffer.from(text))] !== 0n;
+      // Each pattern has a matcher: the front end has compiled it beside others.
+      found = matching(compileMatcher([pattern]).matcher!, Buffer.from(text)) !== 0n;
       this.#matches.set(key, found);
     }
     return found;

@@ -46,7 +46,7 @@ export const catalogue = {
   P0212: error("a wrong number of arguments"),
   P0213: error("a value out of range"),
   P0214: error("a malformed string"),
-  P0215: error("patterns that are too complex"),
+  P0215: error("patterns that are too complex, alone or together"),
 
   P0300: error("not TypeScript"),
   P0301: error("a module's variable as state"),

@@ -4,8 +4,8 @@
  */
 
 import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../linux/socket-address.ts";
-import { type Automaton, compileMatcher, run } from "../patterns/automaton.ts";
 import { addressOf, wordsOf } from "../patterns/cidr.ts";
+import { compileMatcher, type Matcher, matching } from "../patterns/matcher.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import {
   type AddressKind,
@@ -48,17 +48,17 @@ export interface ObservationOfCall {
   readonly source: Source;
 }
 
-/** For each observation the automaton of all its patterns; undefined where it has none. */
-export type Automata = readonly (Automaton | undefined)[];
+/** For each observation the matcher of all its patterns; undefined where it has none. */
+export type Matchers = readonly (Matcher | undefined)[];
 
 /** Takes up to seconds for many patterns, so engines keep the result with the compiled policy. */
-export function automataOf({ observations, words }: Pick<Program, "observations" | "words">): Automata {
+export function matchersOf({ observations, words }: Pick<Program, "observations" | "words">): Matchers {
   return observations.map((_, index) => {
     const patterns = patternsOf(words.filter(({ observation }) => observation === index));
     if (patterns.length === 0) return undefined;
-    const { automaton, tooLarge } = compileMatcher(patterns);
-    if (automaton === undefined) throw new Error(tooLarge.message); // the front end has reported it
-    return automaton;
+    const { matcher, tooLarge } = compileMatcher(patterns);
+    if (matcher === undefined) throw new Error(tooLarge.message); // the front end has reported it
+    return matcher;
   });
 }
 
@@ -67,10 +67,10 @@ export class Observer {
   readonly #program: Pick<Program, "observations" | "words">;
   readonly #ofCall = new Map<number, ObservationOfCall[]>();
   readonly #wordsOf: readonly (readonly number[])[];
-  readonly #matchers: readonly (Matcher | undefined)[];
+  readonly #matchers: readonly (WordMatcher | undefined)[];
   readonly #zeros: readonly bigint[];
 
-  constructor(program: Pick<Program, "observations" | "words">, automata: Automata = automataOf(program)) {
+  constructor(program: Pick<Program, "observations" | "words">, matchers: Matchers = matchersOf(program)) {
     this.#program = program;
     program.observations.forEach((observation, index) => {
       for (const source of observation.sources) {
@@ -83,13 +83,8 @@ export class Observer {
       program.words.flatMap((word, place) => (word.observation === index ? [place] : [])),
     );
     this.#matchers = this.#wordsOf.map((places, index) => {
-      const automaton = automata[index];
-      return automaton === undefined
-        ? undefined
-        : matcherOf(
-            automaton,
-            places.map((place) => program.words[place]!),
-          );
+      const matcher = matchers[index];
+      return matcher && { matcher, first: firstBits(places.map((place) => program.words[place]!)) };
     });
     this.#zeros = program.words.map(() => 0n);
   }
@@ -101,14 +96,14 @@ export class Observer {
 
   /** The entries of a list that match one of these patterns of its words. */
   matching(index: number, entries: readonly Uint8Array[], patterns: readonly WordPatterns[]): readonly Uint8Array[] {
-    const matcher = this.#matchers[index];
-    if (matcher === undefined) return [];
-    const { automaton, first } = matcher;
+    const matchers = this.#matchers[index];
+    if (matchers === undefined) return [];
+    const { matcher, first } = matchers;
     const wanted = patterns.reduce((bits, { word, mask }) => {
       const from = first.get(this.#program.words[word]!);
       return from === undefined ? bits : bits | (mask << from);
     }, 0n);
-    return entries.filter((entry) => (automaton.acceptSets[run(automaton, entry)]! & wanted) !== 0n);
+    return entries.filter((entry) => (matching(matcher, entry) & wanted) !== 0n);
   }
 
   /** `memory` has one entry for each of `of(number)`. */
@@ -135,37 +130,37 @@ export interface WordPatterns {
 
 const nothing: readonly ObservationOfCall[] = [];
 
-/** All patterns of an observation as one automaton, and where those of each word begin. */
-interface Matcher {
-  readonly automaton: Automaton;
+/** The matcher of all patterns of an observation, and where those of each word begin. */
+interface WordMatcher {
+  readonly matcher: Matcher;
   readonly first: ReadonlyMap<ObservedWord, bigint>;
 }
 
-/** The patterns of an observation, those of its words one after the other: the numbering of its automaton. */
+/** The patterns of an observation, those of its words one after the other: the numbering of its matcher. */
 export function patternsOf(words: readonly ObservedWord[]): readonly Pattern[] {
   return words.flatMap(({ reads }) => (reads.is === "matches" || reads.is === "any-entry" ? reads.patterns : []));
 }
 
-function matcherOf(automaton: Automaton, words: readonly ObservedWord[]): Matcher {
+function firstBits(words: readonly ObservedWord[]): ReadonlyMap<ObservedWord, bigint> {
   const first = new Map<ObservedWord, bigint>();
   let count = 0n;
   for (const word of words) {
     first.set(word, count);
     if (word.reads.is === "matches" || word.reads.is === "any-entry") count += BigInt(word.reads.patterns.length);
   }
-  return { automaton, first };
+  return first;
 }
 
 /** Reads words off one observation's memory. */
 class Reader {
   readonly #observation: Observation;
   readonly #memory: Exclude<Memory, { is: "failed" }>;
-  readonly #matcher: Matcher | undefined;
+  readonly #matcher: WordMatcher | undefined;
   #address: SocketAddress | undefined;
   /** Several words can ask about one text. */
   #run: { readonly text: Uint8Array; readonly bits: bigint } | undefined;
 
-  constructor(observation: Observation, memory: Exclude<Memory, { is: "failed" }>, matcher: Matcher | undefined) {
+  constructor(observation: Observation, memory: Exclude<Memory, { is: "failed" }>, matcher: WordMatcher | undefined) {
     this.#observation = observation;
     this.#memory = memory;
     this.#matcher = matcher;
@@ -213,8 +208,8 @@ class Reader {
   #matches(word: ObservedWord, text: Uint8Array | undefined): bigint {
     const { reads } = word;
     if (text === undefined || this.#matcher === undefined || !("patterns" in reads)) return 0n;
-    const { automaton, first } = this.#matcher;
-    if (this.#run?.text !== text) this.#run = { text, bits: automaton.acceptSets[run(automaton, text)]! };
+    const { matcher, first } = this.#matcher;
+    if (this.#run?.text !== text) this.#run = { text, bits: matching(matcher, text) };
     return (this.#run.bits >> first.get(word)!) & ((1n << BigInt(reads.patterns.length)) - 1n);
   }
 

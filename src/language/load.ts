@@ -4,14 +4,16 @@
  */
 
 import { basename, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { diagnostic, hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic, Span } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { unassignedLocals } from "../ir/assigned.ts";
 import { patternsOf } from "../ir/observe.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
-import { compileMatcher } from "../patterns/automaton.ts";
+import { compileMatcher } from "../patterns/matcher.ts";
+import { describePattern, type Pattern } from "../patterns/pattern.ts";
 import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
@@ -173,7 +175,7 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   if (policy !== undefined) c.parameters.reportUnused(c.reporter, { file: module.file, node: policy.at });
   if (lowered === undefined || c.reporter.failed) return undefined;
   const whole = programOf(c, module, store, lowered.body);
-  if (!hasAutomata(c, whole)) return undefined;
+  if (!hasMatchers(c, whole)) return undefined;
   const program = finish(c, whole);
   // An unassigned verdict would be an allow, so the compiler does not emit such a program.
   const unassigned = unassignedLocals(program);
@@ -194,14 +196,27 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   return { program, extension: { own: { ...whole, body: own }, base: { ...whole, body: base }, named } };
 }
 
-/** Reports observations whose patterns have no automaton. Observers rely on it (ir/observe.ts). */
-function hasAutomata(c: Compilation, { files, observations, words }: Program): boolean {
-  for (const [index, { name, at }] of observations.entries()) {
-    const { tooLarge } = compileMatcher(patternsOf(words.filter(({ observation }) => observation === index)));
+/** Reports observations whose patterns have no matcher. Observers rely on it (ir/observe.ts). */
+function hasMatchers(c: Compilation, { files, observations, words }: Program): boolean {
+  const spanOf = (pattern: Pattern): Span | undefined => {
+    const at = c.builder.observations.placeOf(pattern);
+    return at && { file: files[at.file]!, line: at.line, column: at.column, length: at.length };
+  };
+  for (const [index, { name }] of observations.entries()) {
+    const patterns = patternsOf(words.filter(({ observation }) => observation === index));
+    const { tooLarge } = compileMatcher(patterns);
     if (tooLarge === undefined) continue;
-    const span =
-      at === undefined ? undefined : { file: files[at.file]!, line: at.line, column: at.column, length: at.length };
-    c.reporter.diagnostics.push(diagnostic("P0215", `\`${name}\`: ${tooLarge.message}`, { span, help: tooLarge.help }));
+    const { pattern, other, help } = tooLarge;
+    const span = spanOf(patterns[pattern]!);
+    const second = other === undefined ? undefined : spanOf(patterns[other]!);
+    // The patterns of a list have the place of the list.
+    const related = second &&
+      !isDeepStrictEqual(second, span) && {
+        span: second,
+        message: `${describePattern(patterns[other!]!)} is compared here`,
+      };
+    const message = `\`${name}\`: ${tooLarge.message}`;
+    c.reporter.diagnostics.push(diagnostic("P0215", message, { span, related: related || undefined, help }));
   }
   return !c.reporter.failed;
 }

@@ -2,7 +2,7 @@
 export interface TextFilterFunctions {
   /**
    * Begins. `registers` and `observations` are indexed by call number: the register of the path plus one, or 0, and the
-   * index of its automaton. `instructions`: `struct sock_filter[]`, which returns the index of an allowing verdict plus one,
+   * index of its matcher. `instructions`: `struct sock_filter[]`, which returns the index of an allowing verdict plus one,
    * or 0. `words` counts the allowed calls of verdict n at `verdicts + n`, and asks `next` to return with a value at
    * `wanted`; it may be empty. EINVAL: the kernel would refuse the filter.
    */
@@ -15,8 +15,13 @@ export interface TextFilterFunctions {
     verdicts: number,
   ): number;
   /**
-   * The tables are those of an Automaton, `sets` the low 64 bits of its accept sets. Empty classes: the observation has no
-   * patterns. EINVAL: the tables do not fit each other.
+   * Says how many automata the observation has: 0 … 16, 0 without patterns. Until all are there, no call is judged by it.
+   * EINVAL: it has been said, or is too much.
+   */
+  startTextMatcher(observation: number, automata: number): number;
+  /**
+   * The tables are those of an Automaton, `sets` the low 64 bits of its accept sets. EINVAL: the tables do not fit each
+   * other, or the observation has all of its automata.
    */
   addTextAutomaton(
     observation: number,

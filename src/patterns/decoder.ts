@@ -42,25 +42,23 @@ export function makeDecoder(symbols: Symbols, work: Work): Decoder {
     const alike = isWhole ? symbols.ofRange(base, last) : undefined;
     if (alike !== undefined) return uniform(bytes, missing, alike);
     work.spend(64);
-    return intern(
-      bytes,
-      missing,
-      Array.from({ length: 64 }, (_, index) => {
-        const code = base + index * 64 ** (missing - 1);
-        if (missing > 1) return partial(bytes + 1, missing - 1, code);
-        const isValid = code >= shortest && code <= lastCode && (code < surrogates.from || code > surrogates.to);
-        return isValid ? symbols.of(code) : undefined;
-      }),
+    const next = Array.from({ length: 64 }, (_, index) => {
+      const code = base + index * 64 ** (missing - 1);
+      if (missing > 1) return partial(bytes + 1, missing - 1, code);
+      const isValid = code >= shortest && code <= lastCode && (code < surrogates.from || code > surrogates.to);
+      return isValid ? symbols.of(code) : undefined;
+    });
+    return intern(`${next.map((one) => (typeof one === "object" ? `p${one.id}` : one))}`, bytes, missing, () => next);
+  };
+  const uniform = (bytes: number, missing: number, symbol: number): Partial =>
+    intern(`all ${symbol}`, bytes, missing, () =>
+      new Array<Partial | number>(64).fill(missing === 1 ? symbol : uniform(bytes + 1, missing - 1, symbol)),
     );
-  };
-  const uniform = (bytes: number, missing: number, symbol: number): Partial => {
-    const next = missing === 1 ? symbol : uniform(bytes + 1, missing - 1, symbol);
-    return intern(bytes, missing, new Array<Partial | number>(64).fill(next));
-  };
-  const intern = (bytes: number, missing: number, next: Partial["next"]): Partial => {
-    const key = `${bytes} ${missing} ${next.map((one) => (typeof one === "object" ? `p${one.id}` : one))}`;
+  const intern = (name: string, bytes: number, missing: number, make: () => Partial["next"]): Partial => {
+    const key = `${bytes} ${missing} ${name}`;
     let found = known.get(key);
     if (found === undefined) {
+      const next = make();
       const reached = new Set(next.flatMap((one) => (typeof one === "object" ? one.symbols : (one ?? []))));
       found = { id: partials.length, bytes, missing, next, symbols: [...reached].sort((a, b) => a - b) };
       partials.push(found);

@@ -2,14 +2,71 @@
  * Finds the equivalent states of a deterministic automaton (Hopcroft 1971): classes of states that no text distinguishes.
  * Takes time in the order of classes of bytes × states × log states.
  */
+import { type Automaton, numbered } from "./automaton.ts";
 import type { RawAutomaton } from "./determinise.ts";
-import type { Work } from "./work.ts";
+import type { Fits, Work } from "./work.ts";
+
+/**
+ * The minimal automaton. `fits` is asked about its states and its classes of bytes; throws a LimitReached where they are too
+ * many.
+ */
+export function minimise(raw: RawAutomaton, fits: Fits, work: Work): Automaton {
+  const { classOf, count } = equivalentStates(raw, work);
+  fits(count, 1);
+  const members = new Int32Array(count).fill(-1);
+  for (const [state, of] of classOf.entries()) if (members[of] === -1) members[of] = state;
+  const { classes, columns } = mergedClasses(raw, members, classOf);
+  fits(count, columns.length);
+
+  // A walk from the start.
+  const numbers = new Int32Array(count).fill(-1);
+  const met: number[] = [];
+  const number = (of: number): number => {
+    if (numbers[of] === -1) numbers[of] = met.push(of) - 1;
+    return numbers[of]!;
+  };
+  number(classOf[0]!);
+  const transitions: number[] = [];
+  for (let next = 0; next < met.length; next++) {
+    const begin = members[met[next]!]! * raw.classCount;
+    for (const column of columns) transitions.push(number(classOf[raw.transitions[begin + column]!]!));
+  }
+  const acceptSets = raw.acceptSets.map((patterns) =>
+    patterns.reduce((bits, pattern) => bits | (1n << BigInt(pattern)), 0n),
+  );
+  return numbered({
+    classes,
+    classCount: columns.length,
+    transitions,
+    patternsOf: (state) => acceptSets[raw.accepts[members[met[state]!]!]!]!,
+  });
+}
+
+/** Classes of bytes that lead to the same states everywhere are one. `columns` has a former class for each. */
+function mergedClasses(
+  { classes: former, classCount: formerCount, transitions }: RawAutomaton,
+  members: Int32Array,
+  classOf: Uint16Array,
+): { classes: Uint8Array; columns: number[] } {
+  const keys = Array.from({ length: formerCount }, (_, column) =>
+    Array.from(members, (state) => classOf[transitions[state * formerCount + column]!]).join(),
+  );
+  const numbers = new Map<string, number>();
+  const columns: number[] = [];
+  const classes = former.map((column) => {
+    const key = keys[column]!;
+    let number = numbers.get(key);
+    if (number === undefined) {
+      number = columns.push(column) - 1;
+      numbers.set(key, number);
+    }
+    return number;
+  });
+  return { classes, columns };
+}
 
 /** For each state the number of its class. */
-export function equivalentStates(
-  raw: RawAutomaton,
-  work: Work,
-): { readonly classOf: Uint16Array; readonly count: number } {
+function equivalentStates(raw: RawAutomaton, work: Work): { readonly classOf: Uint16Array; readonly count: number } {
   const { classCount, transitions, accepts } = raw;
   const states = accepts.length;
   work.spend(transitions.length);

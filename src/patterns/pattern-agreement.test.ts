@@ -1,22 +1,29 @@
-/** Random patterns on texts that nearly match: the automaton says what the reference says, and is minimal. */
+/** Random patterns on texts that nearly match: the automata say what the reference says, and are minimal. */
 import { describe, expect, it } from "vitest";
 import { seeds } from "../ir/testing/seeds.ts";
-import { type Automaton, compileMatcher, run } from "./automaton.ts";
-import { describePattern } from "./pattern.ts";
+import type { Automaton } from "./automaton.ts";
+import { type Compilation, compileMatcher, makeMatcher, matching } from "./matcher.ts";
+import { describePattern, type Pattern } from "./pattern.ts";
 import { PatternChoices } from "./testing/arbitrary.ts";
+import { smallLimits } from "./testing/limits.ts";
+import { multiplied, multiplying } from "./testing/multiplying.ts";
 import { matches } from "./testing/reference.ts";
 
 describe("random patterns", () => {
-  it("match the texts that the reference matches", () => {
-    const seen = { matched: 0, not: 0 };
-    for (const seed of seeds(1500)) {
+  it.each<[string, number, (patterns: readonly Pattern[], seed: number) => Compilation, number]>([
+    ["one automaton", 4, compileMatcher, 1],
+    ["many automata", 12, (patterns, seed) => makeMatcher(patterns, smallLimits(10 + (seed % 40))), 3],
+  ])("match the texts that the reference matches, with %s", (_, most, compile, automata) => {
+    const seen = { matched: 0, not: 0, automata: 0 };
+    for (const seed of seeds(most > 4 ? 400 : 1500)) {
       const choices = new PatternChoices(seed);
-      const patterns = choices.patterns(4);
-      const { automaton } = compileMatcher(patterns);
-      if (automaton === undefined) throw new Error(`seed ${seed}: too large`);
+      const patterns = choices.patterns(most);
+      const { matcher } = compile(patterns, seed);
+      if (matcher === undefined) throw new Error(`seed ${seed}: too large`);
+      seen.automata = Math.max(seen.automata, matcher.length);
       for (let round = 0; round < 12; round++) {
         const subject = choices.subject(patterns);
-        const bits = automaton.acceptSets[run(automaton, subject)]!;
+        const bits = matching(matcher, subject);
         for (const [index, pattern] of patterns.entries()) {
           const wanted = matches(pattern, subject);
           seen[wanted ? "matched" : "not"] += 1;
@@ -26,15 +33,30 @@ describe("random patterns", () => {
       }
     }
     // Neither answer is rare.
-    expect(seen.matched).toBeGreaterThan(seen.not / 5);
+    expect(seen.matched).toBeGreaterThan(seen.not / 8);
     expect(seen.not).toBeGreaterThan(seen.matched / 5);
+    expect(seen.automata).toBeGreaterThanOrEqual(automata);
+  });
+
+  it("match the same where the usual limits lead to several automata", () => {
+    const { matcher } = compileMatcher(multiplying);
+    expect(matcher!.length).toBeGreaterThan(1);
+    for (const text of multiplied) {
+      const subject = Buffer.from(text);
+      const wanted = multiplying.map((pattern) => matches(pattern, subject));
+      const bits = matching(matcher!, subject);
+      expect(
+        multiplying.map((_, index) => ((bits >> BigInt(index)) & 1n) === 1n),
+        text,
+      ).toEqual(wanted);
+    }
   });
 
   it("have no two states that are equivalent, and no two classes of bytes", () => {
     for (const seed of seeds(300)) {
-      const { automaton } = compileMatcher(new PatternChoices(seed).patterns(4));
-      expect(equivalentPair(automaton!), `seed ${seed}`).toBeUndefined();
-      const { classCount, transitions } = automaton!;
+      const automaton = compileMatcher(new PatternChoices(seed).patterns(4)).matcher![0]!;
+      expect(equivalentPair(automaton), `seed ${seed}`).toBeUndefined();
+      const { classCount, transitions } = automaton;
       const columns = Array.from({ length: classCount }, (_, column) =>
         transitions.filter((_to, index) => index % classCount === column).join(),
       );
@@ -42,12 +64,21 @@ describe("random patterns", () => {
     }
   });
 
+  it("give the same tables by products of automata", () => {
+    for (const seed of seeds(300)) {
+      const patterns = new PatternChoices(seed).patterns(6);
+      const atOnce = compileMatcher(patterns).matcher!;
+      const { matcher } = makeMatcher(patterns, { ...smallLimits(8192), steps: () => 0 });
+      expect(matcher, `seed ${seed}`).toEqual(atOnce);
+    }
+  });
+
   it("give the same tables in any order and any company of repetitions", () => {
     for (const seed of seeds(300)) {
       const choices = new PatternChoices(seed);
       const patterns = choices.patterns(4);
-      const forward = compileMatcher(patterns).automaton!;
-      const backward = compileMatcher([...patterns].reverse()).automaton!;
+      const forward = compileMatcher(patterns).matcher![0]!;
+      const backward = compileMatcher([...patterns].reverse()).matcher![0]!;
       expect({ ...backward, acceptSets: backward.acceptSets.map((set) => reversed(set, patterns.length)) }).toEqual(
         forward,
       );

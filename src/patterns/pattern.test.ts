@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compileMatcher, run } from "./automaton.ts";
+import { compileMatcher, matching } from "./matcher.ts";
 import { describePattern, type PatternKind, readPattern } from "./pattern.ts";
 
 function faultsOf(kind: PatternKind, text: string): string[] {
@@ -10,8 +10,7 @@ function faultsOf(kind: PatternKind, text: string): string[] {
 function matches(kind: PatternKind, text: string, subject: string | Uint8Array): boolean {
   const reading = readPattern(kind, text);
   if ("faults" in reading && reading.faults !== undefined) throw new Error(reading.faults[0]!.message);
-  const { automaton } = compileMatcher([reading.pattern]);
-  return automaton!.acceptSets[run(automaton!, Buffer.from(subject))] === 1n;
+  return matching(compileMatcher([reading.pattern]).matcher!, Buffer.from(subject)) === 1n;
 }
 
 /** Each line: a glob, texts that it matches, `|`, texts that it does not. `""` is the empty text. */

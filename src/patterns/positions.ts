@@ -27,11 +27,11 @@ export interface Positions {
   readonly sets: readonly CharacterSet[];
 }
 
-/** Position 0 is the start. The patterns come from `readPattern`. */
-export function positionsOf(patterns: readonly Pattern[]): Positions {
+/** Position 0 is the start. The patterns come from `readPattern`; the first has the number `first`. */
+export function positionsOf(patterns: readonly Pattern[], first = 0): Positions {
   const builder = new Builder();
   for (const [index, pattern] of patterns.entries())
-    for (const end of builder.pattern(pattern)) builder.positions[end]!.accepts.push(index);
+    for (const end of builder.pattern(pattern)) builder.positions[end]!.accepts.push(first + index);
   return builder;
 }
 

@@ -13,15 +13,21 @@ export class LimitReached extends Error {
   }
 }
 
-/** An element of a set that is looked at, or a transition that is made. */
-export const mostSteps = 2_000_000;
+/** Throws a LimitReached where so many states with so many classes of bytes are too many. */
+export type Fits = (states: number, classes: number) => void;
 
+/** A step: an element of a set that is looked at, or a transition that is made. */
 export class Work {
   steps = 0;
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   /** Throws a LimitReached. */
   spend(steps: number): void {
     this.steps += steps;
-    if (this.steps > mostSteps) throw new LimitReached("steps");
+    if (this.steps > this.#most) throw new LimitReached("steps");
   }
 }

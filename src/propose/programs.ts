@@ -1,6 +1,7 @@
 /**
  * How a policy recognises the programs of its roles: by their whole paths, or by the last names of these if the paths are
- * too many to compare with. All comparisons with one argument are one automaton (src/patterns), whose size is limited.
+ * too many to compare with. All comparisons with one argument share an automaton (src/patterns), whose size is limited, or
+ * a few.
  */
 
 /** Patterns; an argument is compared with at most 1,024 in all. */

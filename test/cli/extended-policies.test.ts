@@ -76,8 +76,9 @@ describe("each ready policy beside each other one", () => {
       for (const second of readyPolicies.slice(index + 1)) {
         const of = extending([first, second], "() => allow");
         for (const verb of ["check", "explain"] as const) {
-          const { err } = await portcullis(verb, ...wordsOf[verb]!(of));
+          const { status, err } = await portcullis(verb, ...wordsOf[verb]!(of));
           expect(err, `${verb}, beside ${second}`).not.toMatch(bug);
+          expect(status, `${verb}, beside ${second}: ${err}`).toBe(0);
         }
       }
     });

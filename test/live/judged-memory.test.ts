@@ -15,6 +15,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { multiplying } from "../../src/patterns/testing/multiplying.ts";
 import { portcullis } from "../support/run.ts";
 
 let folder = "";
@@ -64,6 +65,24 @@ describe("paths", () => {
     expect(stdout).toBe("allowed\nrefused\n");
     expect(stderr).toContain("Permission denied");
     expect(status).toBe(1);
+  });
+
+  it("are judged by several automata where one would be too large", () => {
+    const globs = multiplying.filter(({ kind }) => kind === "matches").map(({ text }) => JSON.stringify(text));
+    for (const name of [".git", ".github", ".é"]) {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, "file"), `${name}\n`);
+    }
+    const files = [".git/file", ".github/file", ".é/file", ".github/../allowed"].map((name) => `${folder}/${name}`);
+    const { stdout, stderr } = run(
+      `if (call.name === "openat2" || call.name === "creat") return deny("ENOSYS");
+      if (call.name !== "open" && call.name !== "openat") return allow;
+      return call.args.path.text.matches(${globs.join(", ")}) ? deny("EACCES") : allow;`,
+      "/bin/cat",
+      ...files,
+    );
+    expect(stdout).toBe(".github\n");
+    expect(stderr.match(/Permission denied/g)).toHaveLength(3);
   });
 
   it("are pinned for every call of a shell script, in every process", () => {

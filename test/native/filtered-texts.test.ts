@@ -8,8 +8,10 @@ import { SeededChoices } from "../../src/ir/testing/choices.ts";
 import { seeds } from "../../src/ir/testing/seeds.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
 import { native } from "../../src/linux/native.ts";
-import { type Automaton, compileMatcher, run } from "../../src/patterns/automaton.ts";
+import type { Automaton } from "../../src/patterns/automaton.ts";
+import { type Matcher, makeMatcher, matching, mostAutomata } from "../../src/patterns/matcher.ts";
 import { PatternChoices } from "../../src/patterns/testing/arbitrary.ts";
+import { smallLimits } from "../../src/patterns/testing/limits.ts";
 import { matches } from "../../src/patterns/testing/reference.ts";
 
 const number = 2;
@@ -17,12 +19,13 @@ const call = { number, architecture: 0xc000_003e, arguments: [11n, 12n, 13n, 14n
 const registers = Uint8Array.of(0, 0, 1, 0);
 const observations = Uint16Array.of(0, 0, 7, 0);
 
-function automatonOf(seed: number, most = 20) {
+/** Of one automaton, or of several. */
+function matcherOf(seed: number, most = 20) {
   const choices = new PatternChoices(seed);
   for (;;) {
     const patterns = choices.patterns(most);
-    const { automaton } = compileMatcher(patterns);
-    if (automaton !== undefined) return { patterns, automaton, choices };
+    const { matcher } = makeMatcher(patterns, smallLimits(seed % 2 === 0 ? 60 : 4000));
+    if (matcher !== undefined) return { patterns, matcher, choices };
   }
 }
 
@@ -53,11 +56,11 @@ function randomFilter(choices: SeededChoices): TextFilter["instructions"] {
   return encodeInstructions(instructions);
 }
 
-const automataWith = (automaton: Automaton | undefined) => [...new Array<undefined>(7).fill(undefined), automaton];
+const matchersWith = (matcher: Matcher | undefined) => [...new Array<undefined>(7).fill(undefined), matcher];
 
 /** What the addon must return. */
-function wordOf(instructions: Uint8Array, automaton: Automaton | undefined, text: Uint8Array): number {
-  const set = automaton === undefined ? 0n : automaton.acceptSets[run(automaton, text)]!;
+function wordOf(instructions: Uint8Array, matcher: Matcher, text: Uint8Array): number {
+  const set = matching(matcher, text);
   return runClassic(decodeInstructions(instructions), { ...call, instructionPointer: BigInt.asUintN(64, set) }).word;
 }
 
@@ -66,23 +69,26 @@ const dataOf = (instructionPointer = 0n) => new Uint8Array(encodeInput({ ...call
 describe("the addon's text filter", () => {
   it("agrees with the interpreters", () => {
     const words = new Set<number>();
+    let several = 0;
     for (const seed of seeds(400)) {
-      const { automaton, patterns, choices } = automatonOf(seed);
+      const { matcher, patterns, choices } = matcherOf(seed);
+      if (matcher.length > 1) several += 1;
       const instructions = randomFilter(new SeededChoices(seed));
-      startTextFilter({ registers, observations, instructions }, automataWith(automaton));
+      startTextFilter({ registers, observations, instructions }, matchersWith(matcher));
       for (let index = 0; index < 50; index++) {
         const text = choices.subject(patterns);
         const word = native().judgeText(dataOf(BigInt(seed)), text);
-        expect(word, `seed ${seed}`).toBe(wordOf(instructions, automaton, text));
+        expect(word, `seed ${seed}`).toBe(wordOf(instructions, matcher, text));
         words.add(word);
       }
     }
     expect(words.size).toBeGreaterThan(100);
+    expect(several).toBeGreaterThan(20);
   });
 
   it("puts the patterns that match into the instruction pointer", () => {
     for (const seed of seeds(60)) {
-      const { automaton, patterns, choices } = automatonOf(seed, 40);
+      const { matcher, patterns, choices } = matcherOf(seed, 40);
       const bit = new SeededChoices(seed).below(patterns.length);
       const instructions = encodeInstructions([
         { code: opcode.load, jt: 0, jf: 0, k: bit < 32 ? 8 : 12 },
@@ -90,7 +96,7 @@ describe("the addon's text filter", () => {
         { code: opcode.return, jt: 0, jf: 0, k: 1 },
         { code: opcode.return, jt: 0, jf: 0, k: 0 },
       ]);
-      startTextFilter({ registers, observations, instructions }, automataWith(automaton));
+      startTextFilter({ registers, observations, instructions }, matchersWith(matcher));
       for (let index = 0; index < 20; index++) {
         const text = choices.subject(patterns);
         expect(native().judgeText(dataOf(), text) === 1, `seed ${seed}`).toBe(matches(patterns[bit]!, text));
@@ -102,7 +108,7 @@ describe("the addon's text filter", () => {
     const instructions = encodeInstructions([{ code: opcode.return, jt: 0, jf: 0, k: 1 }]);
     expect(native().startTextFilter(registers, observations, instructions, new Uint32Array(0), 0, 0)).toBe(0);
     expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(0);
-    startTextFilter({ registers, observations, instructions }, automataWith(undefined));
+    startTextFilter({ registers, observations, instructions }, matchersWith(undefined));
     expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(1);
     const other = { ...call, number: 1, instructionPointer: 0n };
     expect(native().judgeText(new Uint8Array(encodeInput(other).buffer), Buffer.from("/a"))).toBe(0);
@@ -110,8 +116,9 @@ describe("the addon's text filter", () => {
 
   const accept = { code: opcode.return, jt: 0, jf: 0, k: 1 } as const;
 
+  const start = (observation: number, automata = 1) => native().startTextMatcher(observation, automata);
   const add = (observation: number) => {
-    const { classes, classCount, transitions, accepts, acceptSets, start, settled } = automatonOf(1).automaton;
+    const { classes, classCount, transitions, accepts, acceptSets, start, settled } = matcherOf(1).matcher[0]!;
     const sets = BigUint64Array.from(acceptSets);
     return native().addTextAutomaton(observation, classes, classCount, transitions, accepts, sets, start, settled);
   };
@@ -122,7 +129,7 @@ describe("the addon's text filter", () => {
     const all = Uint16Array.from([0, 0, 0, ...Array.from({ length: 256 }, (_, index) => 256 + index), 0xffff]);
     const given = all.map((_, index) => (index < number ? 0 : 1));
     native().startTextFilter(Uint8Array.from(given), all, instructions, new Uint32Array(0), 0, 0);
-    expect(add(0)).toBe(0);
+    expect([start(0), add(0)]).toEqual([0, 0]);
     const numbers = [-(2 ** 31), -1, ...all.keys(), all.length, all.length + 1, 1 << 20, 2 ** 31 - 1];
     const judged = numbers.filter((one) => {
       const data = new Uint8Array(encodeInput({ ...call, number: one, instructionPointer: 0n }).buffer);
@@ -139,9 +146,17 @@ describe("the addon's text filter", () => {
     expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(1);
   });
 
-  it("refuses a second automaton, and one of an observation with a high index", () => {
+  it("refuses an automaton too many, and one of an observation with a high index", () => {
     startTextFilter({ registers, observations, instructions: encodeInstructions([accept]) }, []);
-    expect([7, 8, 8, 255, 256, 2 ** 32 - 1].map(add)).toEqual([-22, 0, -22, 0, -22, -22]);
+    expect([7, 8, 255, 256, 2 ** 32 - 1].map((one) => start(one))).toEqual([-22, 0, 0, -22, -22]);
+    expect([7, 8, 8, 9, 255, 256, 2 ** 32 - 1].map(add)).toEqual([-22, 0, -22, -22, 0, -22, -22]);
+    expect([start(8), start(9, mostAutomata + 1), start(9, mostAutomata)]).toEqual([-22, -22, 0]);
+  });
+
+  it("judges no call before all automata are there", () => {
+    native().startTextFilter(registers, observations, encodeInstructions([accept]), new Uint32Array(0), 0, 0);
+    const judged = () => native().judgeText(dataOf(), Buffer.from("/a"));
+    expect([judged(), start(7, 2), judged(), add(7), judged(), add(7), judged()]).toEqual([0, 0, 0, 0, 0, 0, 1]);
   });
 
   it.each([
@@ -185,9 +200,9 @@ describe("the addon's text filter", () => {
     ["no classes", () => ({ classCount: 0 })],
   ])("refuses an automaton with %s", (_, change) => {
     const instructions = encodeInstructions([accept]);
-    const { automaton } = automatonOf(1);
+    const automaton = matcherOf(1).matcher[0]!;
     const wrong = { ...automaton, ...change(automaton) };
-    expect(() => startTextFilter({ registers, observations, instructions }, automataWith(wrong))).toThrow("errno 22");
+    expect(() => startTextFilter({ registers, observations, instructions }, matchersWith([wrong]))).toThrow("errno 22");
     expect(native().judgeText(dataOf(), Buffer.from("/a"))).toBe(0);
   });
 });

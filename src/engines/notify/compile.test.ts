@@ -149,8 +149,8 @@ test("a policy is stored with its automata, so that a start does not compile the
     ],
   });
   const { memory } = decodePolicy(encodePolicy(compileForNotify(program).policy!));
-  expect(memory.automata).toEqual([undefined, expect.objectContaining({ acceptSets: [0n, 1n] })]);
-  const observer = new Observer(memory, memory.automata);
+  expect(memory.matchers).toEqual([undefined, [expect.objectContaining({ acceptSets: [0n, 1n] })]]);
+  const observer = new Observer(memory, memory.matchers);
   const read = [{ is: "bytes", bytes: new TextEncoder().encode("/srv/file") }] as const;
   expect(observer.observe(4, read)).toEqual({ words: [0n, 1n] });
 });

@@ -11,7 +11,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
-import { automataOf } from "../../ir/observe.ts";
+import { matchersOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { environmentArgument } from "../../linux/environment.ts";
@@ -67,7 +67,7 @@ export function compileForNotify(
     memory: {
       observations: program.observations,
       words: program.words,
-      automata: automataOf(program),
+      matchers: matchersOf(program),
       refusing: refusingPatterns(program, environmentArgument),
     },
     allowedPaths: examinedPaths(program),

@@ -2,7 +2,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { RefusingPatterns } from "../../analysis/refused-entries.ts";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
-import type { Automata } from "../../ir/observe.ts";
+import type { Matchers } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
@@ -30,7 +30,7 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly stateful: boolean;
   readonly step: CompiledStep;
   /** The memory behind pointers that a judgement reads. */
-  readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata } & {
+  readonly memory: Pick<Program, "observations" | "words"> & { readonly matchers: Matchers } & {
     /** The patterns of variables that lead to a verdict. */
     readonly refusing: RefusingPatterns;
   };

@@ -133,7 +133,7 @@ export class Supervisor {
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
     this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
     const observes = policy.memory.observations.length > 0;
-    this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
+    this.#observer = new MemoryObserver(policy.memory, policy.memory.matchers);
     this.#recorder = new MemoryRecorder(this.#observer, policy.memory.refusing);
     const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
@@ -230,7 +230,7 @@ export class Supervisor {
     if (observes && !holdsRooms && !needs.credentials)
       this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (policy.textFilter !== undefined)
-      startTextFilter(policy.textFilter, policy.memory.automata, options.status?.words);
+      startTextFilter(policy.textFilter, policy.memory.matchers, options.status?.words);
     if (kernel === "present") useSynchronousWakeUp(listener);
     const { pid, pidfd } = options.command;
     if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");

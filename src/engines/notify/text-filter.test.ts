@@ -6,7 +6,7 @@ import type { Circumstances, EvaluationState, SystemCallEvent } from "../../ir/e
 import type { Input } from "../../ir/inputs.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import { cellMaximum } from "../../ir/limits.ts";
-import { automataOf, Observer } from "../../ir/observe.ts";
+import { matchersOf, Observer } from "../../ir/observe.ts";
 import { printProgram } from "../../ir/print.ts";
 import type { BooleanExpression, IntegerExpression, Program, Statement } from "../../ir/program.ts";
 import {
@@ -21,7 +21,7 @@ import { pick } from "../../ir/testing/choices.ts";
 import { room, smallProgram } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import { run } from "../../patterns/automaton.ts";
+import { matching } from "../../patterns/matcher.ts";
 import { callTrait, type TextFilter } from "./policy.ts";
 import { textFilterOf } from "./text-filter.ts";
 
@@ -36,8 +36,8 @@ const traitsOf = ({ admission }: Program): Uint8Array => {
 
 /** The filter's word for a call with this path. */
 function wordFor(filter: TextFilter, program: Program, event: SystemCallEvent, text: string): number {
-  const automaton = automataOf(program)[filter.observations[event.number]!];
-  const set = automaton === undefined ? 0n : automaton.acceptSets[run(automaton, Buffer.from(text))]!;
+  const matcher = matchersOf(program)[filter.observations[event.number]!];
+  const set = matching(matcher ?? [], Buffer.from(text));
   const input = { ...event, instructionPointer: BigInt.asUintN(64, set) };
   return runClassic(decodeInstructions(filter.instructions), input).word;
 }

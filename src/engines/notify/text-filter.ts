@@ -2,9 +2,9 @@
  * The text filter: a classic filter that judges a call by the text of its path. The addon runs it before the policy's step
  * (native/addon/text_filter.c), so most calls that only a path can make suspicious cost no turn through JavaScript.
  *
- * The patterns of all words of an observation are one automaton (ir/observe.ts). The addon runs it over the path and stores
- * the accept set, a bit for each pattern, in the place of the call's instruction pointer. A word of the observation is a
- * field of that set, so the policy's conditions on texts are conditions on a call's registers, and the split finds what
+ * The patterns of all words of an observation are one matcher (ir/observe.ts). The addon runs its automata over the path and
+ * stores the accept set, a bit for each pattern, in the place of the call's instruction pointer. A word of the observation is
+ * a field of that set, so the policy's conditions on texts are conditions on a call's registers, and the split finds what
  * holds in every state. The filter returns the index of the verdict plus one if the call is always allowed, without an
  * effect on state and without a report. For every other call it returns 0, and the policy's step judges it.
  */
@@ -93,7 +93,7 @@ function fieldsOf({ observations, words }: Program): ReadonlyMap<number, Integer
   const fields = new Map<number, IntegerExpression>();
   const ends = observations.map(() => 0);
   words.forEach(({ observation, reads }, word) => {
-    if (reads.is !== "matches" && reads.is !== "any-entry") return; // no part of the automaton
+    if (reads.is !== "matches" && reads.is !== "any-entry") return; // no part of the matcher
     const from = ends[observation]!;
     const to = from + reads.patterns.length;
     ends[observation] = to;

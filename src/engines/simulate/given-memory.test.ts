@@ -4,6 +4,8 @@ import type { Observation, ObservedWord } from "../../ir/observation.ts";
 import { type Choices, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { chance, listOf, pick } from "../../ir/testing/choices.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { multiplied, multiplying } from "../../patterns/testing/multiplying.ts";
+import { matches } from "../../patterns/testing/reference.ts";
 import { type GivenMemory, type GivenText, SimulatedMemory } from "./given-memory.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -132,6 +134,23 @@ describe("a string whose beginning is known", () => {
     ["", 0b0000n, 0b1111n],
   ])("%s...", (text, word, unknown) => {
     expect(ask(cut(text))).toEqual({ word, unknown, lacking: [{ argument: "it", lacks: "memory" }] });
+  });
+
+  test("matches patterns of several automata", () => {
+    const several = asking({ is: "path" }, { is: "matches", part: { is: "whole" }, patterns: multiplying });
+    const all = (1n << BigInt(multiplying.length)) - 1n;
+    const bit = (text: string): bigint => 1n << BigInt(multiplying.findIndex((pattern) => pattern.text === text));
+    const word = bit("/srv") | bit("**/.git/**");
+    const [is, startsWith] = [bit("/srv/.git/config"), bit("/srv/.é")];
+    expect(several(cut("/srv/.git/"))).toMatchObject({ word, unknown: all & ~word & ~startsWith });
+    expect(several(cut("/srv/.git/x"))).toMatchObject({ word, unknown: all & ~word & ~startsWith & ~is });
+    for (const text of multiplied) {
+      const matched = multiplying.reduce(
+        (bits, pattern, index) => (matches(pattern, utf8(text)) ? bits | (1n << BigInt(index)) : bits),
+        0n,
+      );
+      expect(several({ is: "text", ...whole(text) }), text).toMatchObject({ word: matched, unknown: 0n });
+    }
   });
 
   test("is known if it is complete, or behind a null pointer", () => {

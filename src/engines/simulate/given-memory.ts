@@ -15,7 +15,8 @@ import type { Program } from "../../ir/program.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { nullPointer } from "../../linux/null-pointers.ts";
 import { pathBytes } from "../../linux/pointees.ts";
-import { type Automaton, compileMatcher } from "../../patterns/automaton.ts";
+import type { Automaton } from "../../patterns/automaton.ts";
+import { compileMatcher } from "../../patterns/matcher.ts";
 import { type Bits, binaryBits, bits, known } from "./unknown/known-bits.ts";
 
 /** A string without its NUL. `isCut`: unknown bytes follow. */
@@ -66,7 +67,7 @@ export type SimulatedWords =
 /** A register of the call: its value, and its unknown bits. */
 export type RegisterBits = (register: number) => Bits;
 
-/** Computes observed words; it caches the automata of a program. */
+/** Computes observed words; it caches the matchers of a program. */
 export class SimulatedMemory {
   readonly #program: Program;
   readonly #observer: Observer;
@@ -330,15 +331,13 @@ function untilNul({ bytes, isCut }: GivenText): GivenText {
 // ── Strings whose beginning is known ────────────────────────────────────────────────────────────────────────────────
 
 class PartialMatcher {
-  readonly #automaton: Automaton;
+  readonly #automata: readonly PartialAutomaton[];
   readonly #first = new Map<ObservedWord, bigint>();
-  /** By state: the patterns that every continuation of the string matches, and those that some continuation matches. */
-  readonly #ahead = new Map<number, { readonly all: bigint; readonly some: bigint }>();
 
   constructor(words: readonly ObservedWord[]) {
-    const { automaton, tooLarge } = compileMatcher(patternsOf(words));
-    if (automaton === undefined) throw new Error(tooLarge.message); // the front end has reported it
-    this.#automaton = automaton;
+    const { matcher, tooLarge } = compileMatcher(patternsOf(words));
+    if (matcher === undefined) throw new Error(tooLarge.message); // the front end has reported it
+    this.#automata = matcher.map((automaton) => new PartialAutomaton(automaton));
     let count = 0n;
     for (const word of words) {
       this.#first.set(word, count);
@@ -346,19 +345,41 @@ class PartialMatcher {
     }
   }
 
-  matches(word: ObservedWord, { bytes, isCut }: GivenText): Bits {
-    const { classes, classCount, transitions, accepts, acceptSets, start } = this.#automaton;
-    let state = start;
-    for (const byte of bytes) state = transitions[state * classCount + classes[byte]!]!;
-    const here = acceptSets[accepts[state]!]!;
-    const { all, some } = isCut ? this.#from(state) : { all: here, some: here };
+  matches(word: ObservedWord, text: GivenText): Bits {
+    const found = this.#automata.map((automaton) => automaton.matches(text));
+    const all = found.reduce((bits, one) => bits | one.all, 0n);
+    const some = found.reduce((bits, one) => bits | one.some, 0n);
     const mask = (1n << BigInt(patternsOf([word]).length)) - 1n;
     const first = this.#first.get(word)!;
     return bits((all >> first) & mask, ((some & ~all) >> first) & mask);
   }
+}
+
+/** The patterns that every continuation of a string matches, and those that some continuation matches. */
+interface Ahead {
+  readonly all: bigint;
+  readonly some: bigint;
+}
+
+class PartialAutomaton {
+  readonly #automaton: Automaton;
+  /** By state. */
+  readonly #ahead = new Map<number, Ahead>();
+
+  constructor(automaton: Automaton) {
+    this.#automaton = automaton;
+  }
+
+  matches({ bytes, isCut }: GivenText): Ahead {
+    const { classes, classCount, transitions, accepts, acceptSets, start } = this.#automaton;
+    let state = start;
+    for (const byte of bytes) state = transitions[state * classCount + classes[byte]!]!;
+    const here = acceptSets[accepts[state]!]!;
+    return isCut ? this.#from(state) : { all: here, some: here };
+  }
 
   /** The matches from this state on; the string may also end here. */
-  #from(start: number): { readonly all: bigint; readonly some: bigint } {
+  #from(start: number): Ahead {
     const found = this.#ahead.get(start);
     if (found !== undefined) return found;
     const { classCount, transitions, accepts, acceptSets } = this.#automaton;

@@ -16,6 +16,12 @@ import {
 } from "../../ir/observation.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
 
+/** A pattern, and the first place that compares with it. */
+export interface PlacedPattern {
+  readonly pattern: Pattern;
+  readonly at: Location;
+}
+
 /** A bit of a word: the expression is true where it is set. */
 export interface WordBit {
   readonly word: number;
@@ -39,6 +45,7 @@ export class Observations {
   /** Bits by word family and pattern; and the word of a family that has room. */
   readonly #bits = new Map<string, WordBit>();
   readonly #open = new Map<string, number>();
+  readonly #places = new Map<Pattern, Location>();
 
   get list(): readonly Observation[] {
     return this.#entries.map(({ name, shape, at, sources }) => ({
@@ -73,7 +80,8 @@ export class Observations {
   }
 
   /** The bit of a pattern; `part` is undefined for "any entry of the list". */
-  pattern(observation: number, part: TextPart | undefined, pattern: Pattern): WordBit {
+  pattern(observation: number, part: TextPart | undefined, { pattern, at }: PlacedPattern): WordBit {
+    if (!this.#places.has(pattern)) this.#places.set(pattern, at);
     return this.#bit(
       `${observation} ${JSON.stringify(part ?? "any")}`,
       pattern,
@@ -82,6 +90,11 @@ export class Observations {
         reads: part === undefined ? { is: "any-entry", patterns } : { is: "matches", part, patterns },
       }),
     );
+  }
+
+  /** The place of a pattern of `words`. */
+  placeOf(pattern: Pattern): Location | undefined {
+    return this.#places.get(pattern);
   }
 
   object(observation: number, object: ResolvedObject): WordBit {

@@ -13,7 +13,7 @@ import { errno } from "../../../src/linux/errno-numbers.ts";
 import { native, required } from "../../../src/linux/native.ts";
 import { openProcess, openThread } from "../../../src/linux/pidfd.ts";
 import { continueFlag, notifyRequest, useSynchronousWakeUp } from "../../../src/linux/seccomp.ts";
-import { compileMatcher } from "../../../src/patterns/automaton.ts";
+import { compileMatcher } from "../../../src/patterns/matcher.ts";
 import type { PinCounts, PinHarnessOptions } from "./options.ts";
 
 const architecture = hostArchitecture()!;
@@ -26,7 +26,7 @@ const isForbiddenAddress = (bytes: Uint8Array): boolean => bytes.length >= 8 && 
 
 /** Gives the same verdicts on openat's path to the addon. */
 function filterTexts(): void {
-  const { automaton } = compileMatcher([{ kind: "matches", text: "{n*,**/n*}" }]);
+  const { matcher } = compileMatcher([{ kind: "matches", text: "{n*,**/n*}" }]);
   const openat = callNumber("openat");
   const registers = new Uint8Array(openat + 1);
   registers[openat] = 2;
@@ -36,7 +36,7 @@ function filterTexts(): void {
     { code: opcode.return, jt: 0, jf: 0, k: 1 },
     { code: opcode.return, jt: 0, jf: 0, k: 0 },
   ]);
-  startTextFilter({ registers, observations: new Uint16Array(openat + 1), instructions }, [automaton]);
+  startTextFilter({ registers, observations: new Uint16Array(openat + 1), instructions }, [matcher]);
 }
 
 type Judge = (observer: Observer) => boolean | ObservationFailure;

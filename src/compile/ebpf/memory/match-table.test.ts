@@ -1,7 +1,7 @@
 /** The kernel's form of an automaton, run by the model of the kernel's function, against the automaton itself. */
 import { describe, expect, it } from "vitest";
 import { seeds } from "../../../ir/testing/seeds.ts";
-import { compileMatcher, run } from "../../../patterns/automaton.ts";
+import { compileMatcher, matching } from "../../../patterns/matcher.ts";
 import type { Pattern } from "../../../patterns/pattern.ts";
 import { PatternChoices } from "../../../patterns/testing/arbitrary.ts";
 import { Budget, matchTexts } from "../testing/match-texts.ts";
@@ -9,7 +9,7 @@ import { matchTable } from "./match-table.ts";
 
 const [enoent, e2big, einval] = [-2n, -7n, -22n];
 
-const tableOf = (...patterns: Pattern[]): Uint8Array => matchTable(compileMatcher(patterns).automaton!);
+const tableOf = (...patterns: Pattern[]): Uint8Array => matchTable(compileMatcher(patterns).matcher![0]!);
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const match = (table: Uint8Array, ...texts: string[]): bigint => matchTexts(table, texts.map(bytes), new Budget(false));
 
@@ -18,12 +18,12 @@ describe("the table of an automaton", () => {
     for (const seed of seeds(200)) {
       const choices = new PatternChoices(seed);
       const patterns = choices.patterns(4);
-      const automaton = compileMatcher(patterns).automaton!;
-      const table = matchTable(automaton);
+      const matcher = compileMatcher(patterns).matcher!;
+      expect(matcher).toHaveLength(1);
+      const table = matchTable(matcher[0]!);
       for (let subject = 0; subject < 16; subject += 1) {
         const text = choices.subject(patterns);
-        const wanted = automaton.acceptSets[run(automaton, text)]!;
-        expect(matchTexts(table, [text], new Budget(false))).toBe(wanted);
+        expect(matchTexts(table, [text], new Budget(false))).toBe(matching(matcher, text));
       }
     }
   });

@@ -20,6 +20,7 @@ import { callByName, numberOf, registerOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
 import type { Pattern } from "../../../patterns/pattern.ts";
 import { PatternChoices } from "../../../patterns/testing/arbitrary.ts";
+import { multiplied, multiplying } from "../../../patterns/testing/multiplying.ts";
 import { compileForSeccomp } from "../seccomp.ts";
 import { refusals } from "../targets/records.ts";
 import { ModelledTree, modelledCopy } from "../testing/seccomp.ts";
@@ -169,6 +170,42 @@ describe("paths", () => {
     const { returned, records } = run(program).evaluate(2, text(Buffer.from("/a")), true);
     expect(returned).toBe(returnWord("ERRNO", 1));
     expect(records.map(({ which }) => which)).toEqual([refusals.unseen]);
+  });
+});
+
+describe("patterns of several automata match as the reference does", () => {
+  const texts = multiplied.map((one) => Buffer.from(one));
+
+  it("in paths", () => {
+    const program = reporting({ is: "path" }, paths, [
+      matches({ is: "whole" }, multiplying),
+      matches({ is: "whole" }, multiplying.slice(3)),
+    ]);
+    for (const unprivileged of [false, true]) compare(program, [absent, ...texts.map(text)], unprivileged);
+  });
+
+  it("in lists", () => {
+    const shape = { is: "strings", entries: 12, bytes: maximumListBytes } as const;
+    const lists = texts.map((_, index) => texts.slice(index, index + 3));
+    compare(
+      reporting(
+        shape,
+        [source("execve", 1)],
+        [{ is: "any-entry", patterns: multiplying }, matches({ is: "entry", index: 1 }, multiplying)],
+      ),
+      [absent, ...lists.map((entries): Memory => ({ is: "strings", entries }))],
+    );
+  });
+
+  it("in addresses", () => {
+    const readings = [matches({ is: "socket-path" }, multiplying), matches({ is: "abstract-name" }, multiplying)];
+    const addresses = texts.flatMap((one) => [
+      Buffer.from([1, 0, ...one]),
+      Buffer.from([1, 0, ...one, 0, ...Buffer.from("/.aws/x")]),
+      Buffer.from([1, 0, 0, ...one]),
+    ]);
+    for (const reading of readings)
+      compare(reporting({ is: "address" }, [source("connect", 1, 2)], [reading]), [absent, ...addresses.map(text)]);
   });
 });
 

@@ -4,8 +4,9 @@
  * never judged. Each word is computed where it is read, from a pointer that the program requests there: behind a merge of
  * two paths, one of which has NULL, the verifier's guards against speculation forbid the pointer's use.
  *
- * Texts are compared with an automaton. A small one that needs only a text's beginning becomes part of the program
- * (text.ts), which takes the fewest steps; the kernel runs all others from a table (match-table.ts).
+ * Texts are compared with automata, mostly one for all patterns of a word; the word has the bits of all. A small one that
+ * needs only a text's beginning becomes part of the program (text.ts), which takes the fewest steps; the kernel runs all
+ * others from a table (match-table.ts).
  */
 
 import {
@@ -29,8 +30,8 @@ import {
   mostDeclaredBytes,
 } from "../../../linux/declared-arguments.ts";
 import { inet6Bytes, inetBytes, messageHeader, socketFamily, unixPathOffset } from "../../../linux/socket-address.ts";
-import { type Automaton, compileMatcher } from "../../../patterns/automaton.ts";
-import type { Pattern } from "../../../patterns/pattern.ts";
+import type { Automaton } from "../../../patterns/automaton.ts";
+import { compileMatcher } from "../../../patterns/matcher.ts";
 import { zeroEnded } from "../../../patterns/zero-ended.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
@@ -56,7 +57,7 @@ const mostSummedEntries = 128;
 const headerPart = 0;
 const messageAddress = 1;
 
-/** How a text is compared with its patterns. */
+/** How a text is compared with the patterns of an automaton. */
 type Search =
   /** By blocks of the program. */
   | { readonly by: "program"; readonly plan: TextPlan }
@@ -84,8 +85,8 @@ export interface MemoryWordsOptions {
 export class MemoryWords {
   readonly #program: Program;
   readonly #options: MemoryWordsOptions;
-  readonly #searches = new Map<number, Search>();
-  readonly #tables: { readonly key: string; readonly at: number; readonly bytes: Uint8Array }[] = [];
+  readonly #searches = new Map<number, readonly Search[]>();
+  readonly #tables: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   readonly #declared = new Map<string, DeclaredArgument>();
 
   constructor(program: Program, options: MemoryWordsOptions) {
@@ -163,8 +164,11 @@ export class MemoryWords {
     const observation = this.#program.observations[declaration.observation]!;
     const size = this.#size(word, declaration, observation);
     for (const number of numbers) this.#declare(observation, number, source.register, size);
-    const lowering = new WordLowering(builder, observation, source.register, size, refuse);
-    return lowering.word(declaration, () => this.#search(word));
+    const { reads } = declaration;
+    const searches = reads.is === "matches" || reads.is === "any-entry" ? this.#searchesOf(word) : [undefined];
+    return searches
+      .map((search) => new WordLowering(builder, observation, source.register, size, refuse).word(reads, search))
+      .reduce((bits, value) => builder.arithmetic("or", bits, { value }));
   }
 
   #declare(observation: Observation, number: number, argument: number, size: number): void {
@@ -194,7 +198,11 @@ export class MemoryWords {
           return messageHeader.controlLength + 8;
         case "matches":
         case "any-entry":
-          return this.#searched(reads.is === "matches" ? reads.part : undefined, this.#search(word));
+          return Math.max(
+            ...this.#searchesOf(word).map((one) =>
+              this.#searched(reads.is === "matches" ? reads.part : undefined, one),
+            ),
+          );
         case "resolved":
           throw this.#error(
             this.#program.observations[this.#program.words[word]!.observation]!,
@@ -213,18 +221,20 @@ export class MemoryWords {
     return textOffset(part) === 0 ? 0 : unixPathOffset + 1;
   }
 
-  #search(word: number): Search {
+  #searchesOf(word: number): readonly Search[] {
     const known = this.#searches.get(word);
     if (known !== undefined) return known;
     const { reads, observation: index } = this.#program.words[word]!;
     const observation = this.#program.observations[index]!;
     if (reads.is !== "matches" && reads.is !== "any-entry") throw new TypeError("no text");
-    const { automaton, tooLarge } = compileMatcher(reads.patterns);
-    if (automaton === undefined) throw this.#error(observation, tooLarge.message, tooLarge.help);
+    const { matcher, tooLarge } = compileMatcher(reads.patterns);
+    if (matcher === undefined) throw this.#error(observation, tooLarge.message, tooLarge.help);
     const part = reads.is === "matches" ? reads.part : undefined;
-    const search = this.#inProgram(automaton, part, observation) ?? this.#inKernel(automaton, reads.patterns, part);
-    this.#searches.set(word, search);
-    return search;
+    const searches = matcher.map(
+      (automaton) => this.#inProgram(automaton, part, observation) ?? this.#inKernel(automaton, part),
+    );
+    this.#searches.set(word, searches);
+    return searches;
   }
 
   /** Undefined if it would take too many instructions. */
@@ -236,13 +246,12 @@ export class MemoryWords {
     return { by: "program", plan };
   }
 
-  #inKernel(automaton: Automaton, patterns: readonly Pattern[], part: TextPart | undefined): Search {
-    const endsAtZero = part?.is === "socket-path";
-    const key = JSON.stringify([endsAtZero, patterns]);
-    let table = this.#tables.find((one) => one.key === key);
+  /** Equal tables are one. */
+  #inKernel(automaton: Automaton, part: TextPart | undefined): Search {
+    const bytes = Buffer.from(matchTable(part?.is === "socket-path" ? zeroEnded(automaton) : automaton));
+    let table = this.#tables.find((one) => bytes.equals(one.bytes));
     if (table === undefined) {
-      const bytes = matchTable(endsAtZero ? zeroEnded(automaton) : automaton);
-      table = { key, at: this.tables().length, bytes };
+      table = { at: this.tables().length, bytes };
       this.#tables.push(table);
     }
     return { by: "kernel", map: this.#options.map, at: table.at };
@@ -306,7 +315,8 @@ class WordLowering {
     this.#into = builder.fresh();
   }
 
-  word({ reads }: ObservedWord, search: () => Search): Value {
+  /** `search` is given for texts, whose patterns are those of one automaton. */
+  word(reads: ObservedWord["reads"], search: Search | undefined): Value {
     switch (reads.is) {
       case "length":
         this.#length();
@@ -325,10 +335,10 @@ class WordLowering {
         break;
       }
       case "matches":
-        this.#matches(reads.part, search());
+        this.#matches(reads.part, search!);
         break;
       case "any-entry":
-        this.#anyEntry(search());
+        this.#anyEntry(search!);
         break;
       case "resolved":
         throw new TypeError("refused before");
@@ -442,7 +452,7 @@ class WordLowering {
 
   /**
    * The bits that match, from the kernel; none where there is no such text. A filter can match 256 KiB for a call, 32 KiB
-   * if it is locked, which paths never reach; a call with longer lists is refused.
+   * if it is locked, which paths reach only with several automata; a call with more is refused.
    */
   #askKernel(part: number, offset: number, { map, at }: Search & { readonly by: "kernel" }): void {
     const builder = this.#builder;

@@ -4,8 +4,7 @@ import type { BooleanExpression, IntegerExpression } from "../../../ir/program.t
 import type { CallDescription } from "../../../linux/call.ts";
 import { numberOf, registerOf } from "../../../linux/calls.ts";
 import { pointeeOf } from "../../../linux/pointees.ts";
-import type { Pattern } from "../../../patterns/pattern.ts";
-import type { WordBit } from "../../program/observations.ts";
+import type { PlacedPattern, WordBit } from "../../program/observations.ts";
 import type { Range as SourceRange } from "../../source/file.ts";
 import * as ir from "../../values/ir.ts";
 import { type IntegerValue, integer } from "../../values/values.ts";
@@ -69,7 +68,7 @@ export class ObservedArgument {
   }
 
   /** Does the text match one of the patterns? `part` is undefined for "any entry of the list". */
-  matches(part: TextPart | undefined, patterns: readonly Pattern[]): BooleanExpression {
+  matches(part: TextPart | undefined, patterns: readonly PlacedPattern[]): BooleanExpression {
     if (!this.#isReached) return ir.never;
     const { observations } = this.#c.builder;
     return anyBit(patterns.map((pattern) => observations.pattern(this.#observation, part, pattern)));

@@ -68,8 +68,9 @@ export function argumentList(
         }
         if (texts.length > entries) return boolean(ir.never);
         const variable = list.value.elements.some((element) => element.is === "string" && element.variable === true);
+        const at = c.file.location(list.node);
         const tests = texts.map((text, index) =>
-          argument.matches({ is: "entry", index }, [{ kind: "is", text: text as string }]),
+          argument.matches({ is: "entry", index }, [{ pattern: { kind: "is", text: text as string }, at }]),
         );
         return withVariable(boolean(ir.all(tests)), variable);
       }),
@@ -87,6 +88,8 @@ function anyEntry(
 ): Value {
   const texts = textArguments(c, call, method);
   if (texts === undefined) return unknown;
-  const list = texts.list.flatMap(({ text }) => patterns(text));
+  const list = texts.list.flatMap(({ text, node }) =>
+    patterns(text).map((pattern) => ({ pattern, at: c.file.location(node) })),
+  );
   return withVariable(boolean(argument.matches(undefined, list)), texts.variable);
 }

@@ -1,6 +1,7 @@
 /** Texts behind pointers: `.is`, `.startsWith`, `.endsWith`, `.matches` and `.under` over constants. */
 import type { TextPart } from "../../../ir/observation.ts";
-import { type Pattern, type PatternKind, readPattern } from "../../../patterns/pattern.ts";
+import { type PatternKind, readPattern } from "../../../patterns/pattern.ts";
+import type { PlacedPattern } from "../../program/observations.ts";
 import type { Range as SourceRange } from "../../source/file.ts";
 import {
   type BooleanValue,
@@ -86,13 +87,17 @@ export function textArguments(
   return failed ? undefined : { list, variable };
 }
 
-export function patternArguments(c: Compilation, call: BuiltinCall, kind: PatternKind): Texts<Pattern> | undefined {
+export function patternArguments(
+  c: Compilation,
+  call: BuiltinCall,
+  kind: PatternKind,
+): Texts<PlacedPattern> | undefined {
   const texts = textArguments(c, call, kind);
   if (texts === undefined) return undefined;
-  const list: Pattern[] = [];
+  const list: PlacedPattern[] = [];
   for (const { text, node } of texts.list) {
     const reading = readPattern(kind, text);
-    if (reading.faults === undefined) list.push(reading.pattern);
+    if (reading.faults === undefined) list.push({ pattern: reading.pattern, at: c.file.location(node) });
     for (const { message, help } of reading.faults ?? [])
       c.error("P0214", node, `${JSON.stringify(text)}: ${message}`, help);
   }

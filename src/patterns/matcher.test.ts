@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { compileMatcher, mostPatterns, mostStates, run, setsWith } from "./automaton.ts";
 import { mostRawStates } from "./determinise.ts";
+import { compileMatcher, makeMatcher, matching, mostAutomata, mostPatterns, mostStates, mostSteps } from "./matcher.ts";
 import { type Pattern, type PatternKind, readPattern } from "./pattern.ts";
 import { printAutomaton } from "./print.ts";
-import { mostSteps } from "./work.ts";
+import { smallLimits } from "./testing/limits.ts";
 
 function pattern(kind: PatternKind, text: string): Pattern {
   const { pattern: found, faults } = readPattern(kind, text) as { pattern?: Pattern; faults?: unknown };
@@ -12,7 +12,7 @@ function pattern(kind: PatternKind, text: string): Pattern {
 }
 
 function print(...patterns: Pattern[]): string {
-  return printAutomaton(compileMatcher(patterns).automaton!, patterns);
+  return printAutomaton(compileMatcher(patterns).matcher![0]!, patterns);
 }
 
 describe("the automaton", () => {
@@ -89,15 +89,14 @@ describe("the automaton", () => {
   });
 
   it("without patterns matches nothing", () => {
-    const { automaton } = compileMatcher([]);
-    expect(run(automaton!, Buffer.from("a"))).toBe(0);
-    expect(automaton).toMatchObject({ stateCount: 1, classCount: 1, start: 0, settled: 1, acceptSets: [0n] });
+    const { matcher } = compileMatcher([]);
+    expect(matching(matcher!, Buffer.from("a"))).toBe(0n);
+    expect(matcher).toMatchObject([{ stateCount: 1, classCount: 1, start: 0, settled: 1, acceptSets: [0n] }]);
   });
 
-  it("finds the accept sets of a pattern", () => {
-    const { automaton } = compileMatcher([pattern("startsWith", "a"), pattern("is", "ab"), pattern("is", "c")]);
-    expect(automaton!.acceptSets.map(String)).toEqual(["0", "1", "4", "3"]);
-    expect([0, 1, 2].map((index) => setsWith(automaton!, index))).toEqual([[1, 3], [3], [2]]);
+  it("has each set of patterns once, in the order of its states", () => {
+    const { matcher } = compileMatcher([pattern("startsWith", "a"), pattern("is", "ab"), pattern("is", "c")]);
+    expect(matcher![0]!.acceptSets.map(String)).toEqual(["0", "1", "4", "3"]);
   });
 });
 
@@ -116,12 +115,11 @@ describe("limits", () => {
     ["2^600 expansions", "{a,b}{c,d}".repeat(300), undefined],
     ["characters", "a?".repeat(500), undefined],
   ])("%s", (_, glob, limit) => {
-    const { tooLarge, automaton, steps } = compileMatcher([pattern("matches", glob)]);
+    const { tooLarge, matcher, steps } = compileMatcher([pattern("matches", glob)]);
     expect(tooLarge?.limit).toBe(limit);
-    if (limit === undefined) expect(automaton!.stateCount).toBeLessThanOrEqual(mostStates);
+    if (limit === undefined) expect(matcher![0]!.stateCount).toBeLessThanOrEqual(mostStates);
     else expect(tooLarge).toMatchObject({ pattern: 0, alone: true });
-    // Twice: the second attempt finds out that it is this pattern.
-    expect(steps).toBeLessThan(2 * (mostSteps + mostRawStates));
+    expect(steps).toBeLessThan(mostSteps.pattern + mostRawStates);
   });
 
   it("name the pattern that is too much alone", () => {
@@ -135,23 +133,64 @@ describe("limits", () => {
     });
   });
 
-  it("name the first pattern that is too much with the others", () => {
-    const patterns = many(20, (index) => pattern("matches", `**x${index}**y`));
-    const { tooLarge } = compileMatcher(patterns);
+  it("name two patterns that multiply each other's states", () => {
+    const searching = many(300, (index) => pattern("matches", `**/name${index}/**`));
+    const patterns = [...many(50, (index) => pattern("is", `/etc/file${index}`)), ...searching];
+    const { tooLarge, steps } = compileMatcher(patterns);
+    expect(tooLarge).toMatchObject({ alone: false, limit: "automata", help: expect.stringContaining("**/{a,b}/**") });
+    const [one, other] = [patterns[tooLarge!.pattern]!, patterns[tooLarge!.other!]!];
+    expect(tooLarge!.message).toBe(
+      `matches "${one.text}" multiplies the states of matches "${other.text}" and of others: together the patterns on this argument need more than ${mostAutomata} automata`,
+    );
+    expect([one.kind, other.kind]).toEqual(["matches", "matches"]);
+    const { singles, several, one: all, groups } = mostSteps;
+    expect(steps).toBeLessThan(singles + several + all + groups);
+    expect(compileMatcher([...patterns.slice(0, 50), ...searching.slice(0, 60)]).matcher).toBeDefined();
+  });
+
+  it("bound the work for many patterns, each of which takes much", () => {
+    const { tooLarge, steps } = compileMatcher(many(100, (index) => pattern("matches", `${"*a".repeat(150)}${index}`)));
     expect(tooLarge).toMatchObject({ alone: false, limit: "steps", help: expect.stringContaining("under") });
-    expect(compileMatcher(patterns.slice(0, tooLarge!.pattern)).automaton).toBeDefined();
-    expect(compileMatcher(patterns.slice(0, tooLarge!.pattern + 1)).automaton).toBeUndefined();
+    expect(steps).toBeLessThan(mostSteps.singles + mostSteps.several + mostRawStates);
   });
 
   it("bound the number of patterns", () => {
     const patterns = many(mostPatterns + 1, (index) => pattern("is", `${index}`));
-    expect(compileMatcher(patterns.slice(1)).automaton).toBeDefined();
+    expect(compileMatcher(patterns.slice(1)).matcher).toBeDefined();
     expect(compileMatcher(patterns).tooLarge).toMatchObject({ pattern: mostPatterns, limit: "patterns" });
   });
 
   it("leave room for long lists", () => {
     const files = many(400, (index) => pattern("is", `/usr/share/doc/package${(index * 7919) % 1000}/file${index}`));
     const endings = many(500, (index) => pattern("matches", `**/*.e${index}`));
-    for (const list of [files, endings]) expect(compileMatcher(list).automaton?.stateCount).toBeLessThan(4000);
+    for (const list of [files, endings]) {
+      const { matcher } = compileMatcher(list);
+      expect(matcher).toHaveLength(1);
+      expect(matcher![0]!.stateCount).toBeLessThan(4000);
+    }
+  });
+});
+
+describe("several automata", () => {
+  const doubling = Array.from({ length: 10 }, (_, index) => pattern("matches", `**${"abcdefghij"[index]}**`));
+
+  it("take the place of one that is too large", () => {
+    expect(makeMatcher(doubling, smallLimits(1024)).matcher).toHaveLength(1);
+    const { matcher } = makeMatcher(doubling, smallLimits(32));
+    expect(matcher!.map(({ stateCount }) => stateCount)).toEqual([33, 33]);
+    expect(matching(matcher!, Buffer.from("jax"))).toBe(0b10_0000_0001n);
+  });
+
+  it("have each pattern in one of them", () => {
+    const { matcher } = makeMatcher(doubling, smallLimits(8));
+    const patterns = matcher!.map(({ acceptSets }) => acceptSets.reduce((all, set) => all | set));
+    expect(patterns).toHaveLength(4);
+    expect(patterns.reduce((sum, set) => sum + set)).toBe((1n << 10n) - 1n);
+  });
+
+  it("have room for a pattern that is too large for them alone", () => {
+    const long = pattern("is", "/a/long/name/of/a/file");
+    const { matcher } = makeMatcher([...doubling.slice(0, 3), long], smallLimits(8));
+    expect(matcher!.map(({ stateCount }) => stateCount)).toEqual([24, 9]);
   });
 });

@@ -1,5 +1,5 @@
 import { allow, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
-import isolated from "portcullis/policies/shared/isolated.ts";
+import isolation, { isolated } from "portcullis/policies/shared/isolated.ts";
 
 const network = parameter.flag("network", { default: false });
 const processes = parameter.integer("processes", { default: 256n, from: 1n, to: 100_000n });
@@ -23,8 +23,9 @@ const never = calls(
   "fanotify_init",
   "open_by_handle_at",
   "name_to_handle_at",
-  "personality",
 );
+const PERSONALITY_READ = 0xffff_ffffn; // changes nothing
+const ADDR_NO_RANDOMIZE = 0x4_0000n; // include/uapi/linux/personality.h
 const transports = [0n, 6n, 17n]; // the type's default, TCP, UDP: not MPTCP, SCTP or SMC, which have the same types
 const forgery = calls("mknod", "mknodat"); // denied for device nodes, allowed for pipes and plain files
 
@@ -35,10 +36,18 @@ function birth(): Verdict {
 /**
  * A package's build script may run compilers and other programs, write files, and (`--set network=true`) make
  * connections. It may not listen, mount, load modules or write input to its terminal, and its processes may not trace
- * each other (`isolated`: `--set isolated=false` for tests that run a debugger).
+ * each other (`isolated`: `--set isolated=false` for tests that run a debugger, which also switches the randomization of
+ * addresses off and on).
  */
-export default policy({ extends: [isolated] }, (call) => {
+export default policy({ extends: [isolation] }, (call) => {
   if (never.has(call)) return deny("EPERM", "no build step listens, mounts or loads modules");
+  if (call.name === "personality") {
+    const { personality } = call.args;
+    const forDebuggers = !isolated && (personality === 0n || personality === ADDR_NO_RANDOMIZE);
+    return personality === PERSONALITY_READ || forDebuggers
+      ? allow
+      : deny("EPERM", "no build step changes its execution domain");
+  }
   if (forgery.has(call))
     return (call.args.mode & 0o170000n) === 0o020000n || (call.args.mode & 0o170000n) === 0o060000n
       ? deny("EPERM", "no build step makes a device")

@@ -2,7 +2,7 @@ import { allow, calls, deny, parameter, policy } from "portcullis";
 import procMem from "portcullis/policies/shared/proc-mem.ts";
 import { readOnlyProc } from "portcullis/policies/shared/read-only-proc.ts";
 
-const isolated = parameter.flag("isolated", { default: true });
+export const isolated = parameter.flag("isolated", { default: true });
 
 const reaching = calls("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp", "process_madvise");
 

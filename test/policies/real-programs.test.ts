@@ -145,6 +145,26 @@ describe("build-step", () => {
     expect(lines(ran.stdout)).toEqual(["tcp ok", "udp ok", `packet ${EACCES}`, `mptcp ${EACCES}`, `smc ${EACCES}`]);
   });
 
+  it("lets a program switch off the randomization of addresses with isolated=false only", () => {
+    const words = ["setarch", "-R", "cat", "/proc/self/personality"];
+    expect(guarded(policy, words, ["--set", "isolated=false"]).stdout).toBe("00040000\n");
+    const ran = guarded(policy, words);
+    expect(ran.stdout).toBe("");
+    expect(new Set(ran.decisions.map(({ call }) => call))).toEqual(new Set(["personality"]));
+  });
+
+  it("lets gdb start a program with isolated=false", (context) => {
+    if (spawnSync("gdb", ["--version"]).error !== undefined) context.skip("this machine has no gdb");
+    const ran = guarded(
+      policy,
+      ["gdb", "-nx", "-batch", "-ex", "run", "--args", "/bin/true"],
+      ["--set", "isolated=false"],
+    );
+    expect(ran.stdout).toContain("exited normally");
+    expect(ran.stderr).not.toContain("address space randomization");
+    expect(ran.decisions).toEqual([]);
+  });
+
   it("allows a package's script to compile, link, run and pack", () => {
     const project = join(folder, "project");
     mkdirSync(project);

@@ -11,7 +11,7 @@ import { nameSet } from "../linux/flags.ts";
 import { atWorkingDirectory } from "../linux/open-numbers.ts";
 import { fitsWord } from "../linux/word.ts";
 import { readNumber } from "./numbers.ts";
-import { valueOfStraceName, withoutDescription } from "./strace-names.ts";
+import { hasOpenNames, valueOfAnyName, valueOfStraceName, withoutDescription } from "./strace-names.ts";
 
 /** The address of a pointer whose target the text shows: outside of every mapping, and not NULL. */
 export const someAddress = 0x5555_5555_0000n;
@@ -90,9 +90,8 @@ function readAddress(text: string): bigint | undefined {
     : undefined;
 }
 
-/** Sets of names that are accepted for plain integers. */
+/** Names that stand for a number of any argument. */
 const everywhere: ReadonlyMap<string, bigint> = new Map([
-  ["AT_FDCWD", BigInt(atWorkingDirectory)],
   ["NULL", 0n],
   ["true", 1n],
   ["false", 0n],
@@ -108,13 +107,20 @@ function valueOfName(
     const value = member?.value[architecture];
     if (value !== undefined) return value;
   }
+  if (name === "AT_FDCWD" && isDescriptor(parameter)) return BigInt(atWorkingDirectory);
   return everywhere.get(name) ?? valueOfStraceName(name, parameter, setsFor(parameter), architecture);
 }
 
-/** The parameter's own set first; signals go into integers and into clone's flags. */
+/** AT_FDCWD stands in for the descriptor of a directory, and for the `aux` of fsconfig(2). A register may be one. */
+function isDescriptor(parameter: CallParameter | undefined): boolean {
+  return parameter === undefined || /fd|^aux$/.test(parameter.name);
+}
+
+/** The parameter's own set first; signals go into integers that can have names, and into clone's flags. */
 function setsFor(parameter: CallParameter | undefined): NameSet[] {
   const own = parameter !== undefined && "set" in parameter.kind ? nameSet(parameter.kind.set) : undefined;
-  const signals = nameSet("Signal");
+  const isNumber = parameter?.kind.is === "integer" && !hasOpenNames(parameter);
+  const signals = isNumber ? undefined : nameSet("Signal");
   return [own, signals].filter((set) => set !== undefined);
 }
 
@@ -123,8 +129,19 @@ function faultOf(
   parameter: CallParameter | undefined,
   architecture: ArchitectureName,
 ): { readonly fault: string; readonly help: string | undefined } {
-  const known = [...setsFor(parameter).flatMap((set) => set.members.map((one) => one.name)), ...everywhere.keys()];
+  const known = [
+    ...setsFor(parameter).flatMap((set) => set.members.map((one) => one.name)),
+    ...everywhere.keys(),
+    ...(isDescriptor(parameter) ? ["AT_FDCWD"] : []),
+  ];
   const near = nearestName(written, known);
+  const elsewhere = parameter?.kind.is === "integer" ? valueOfAnyName(written, architecture) : undefined;
+  if (elsewhere !== undefined) {
+    return {
+      fault: `\`${parameter!.name}\` (${parameter!.type}) has no named constants, and ${written} is one of another argument`,
+      help: `write the number, if it is meant: ${elsewhere}`,
+    };
+  }
   if (known.includes(written)) return { fault: `${architecture} has no ${written}`, help: undefined };
   const isPointer = parameter !== undefined && isAddress[parameter.kind.is];
   const wanted = parameter === undefined ? "an integer" : `\`${parameter.name}\` (${parameter.type})`;

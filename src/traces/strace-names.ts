@@ -12,7 +12,7 @@ export function parameterOfStrace(call: string, name: string): string {
 
 /**
  * The value of a name that stands for an integer or a part of one. `own` are the sets of the parameter; one without a set
- * takes the names of all, because what it is depends on another argument (the `arg` of fcntl(2)). Undefined for other names.
+ * that can have named values takes the names of all. Undefined for other names.
  */
 export function valueOfStraceName(
   name: string,
@@ -20,18 +20,32 @@ export function valueOfStraceName(
   own: readonly NameSet[],
   architecture: ArchitectureName,
 ): bigint | undefined {
-  const valueIn = (sets: readonly NameSet[], wanted: string) =>
-    sets.flatMap((set) => set.members).find((one) => one.name === wanted)?.value[architecture];
   // strace counts from the kernel's SIGRTMIN, 32; the last signal is 64.
   const [, realTime] = /^SIGRT_(\d{1,2})$/.exec(name) ?? [];
   if (realTime !== undefined) return Number(realTime) > 32 ? undefined : 32n + BigInt(realTime);
   // FUTEX_WAKE_PRIVATE is FUTEX_WAKE | FUTEX_PRIVATE_FLAG (include/uapi/linux/futex.h).
   const [, operation] = /^(FUTEX_\w+)_PRIVATE$/.exec(name) ?? [];
   if (operation !== undefined) {
-    const [plain, flag] = [valueIn(own, operation), valueIn(own, "FUTEX_PRIVATE_FLAG")];
+    const [plain, flag] = [valueIn(own, operation, architecture), valueIn(own, "FUTEX_PRIVATE_FLAG", architecture)];
     return plain === undefined || flag === undefined ? undefined : plain | flag;
   }
-  if (parameter?.kind.is !== "integer") return undefined;
+  return parameter !== undefined && hasOpenNames(parameter) ? valueOfAnyName(name, architecture) : undefined;
+}
+
+/**
+ * The integers without a set for which strace 6.13 prints names: what they are depends on another argument (the `arg` of
+ * fcntl(2), the `optname` of setsockopt(2)), or the tables have no set of them (the `key` of shmget(2)). All others are
+ * numbers of things: descriptors, tasks, sizes, times, addresses.
+ */
+const openNames =
+  /flags$|flg$|^(?:arg\d?|addr|attr|cmd|data|destringid|dev|init_val|ioprio|key|magic\d|mask|mode|opcode|optname|personality|policy|prot|protocol|ringid|type|val3|which|who)$/;
+
+export function hasOpenNames({ name, kind }: CallParameter): boolean {
+  return kind.is === "integer" && openNames.test(name);
+}
+
+/** The value of a name of any of the tables. */
+export function valueOfAnyName(name: string, architecture: ArchitectureName): bigint | undefined {
   const capability = capabilityNames.indexOf(name);
   if (capability !== -1) return BigInt(capability);
   return (
@@ -40,8 +54,13 @@ export function valueOfStraceName(
     valueIn(
       nameSetNames().map((set) => nameSet(set)!),
       name,
+      architecture,
     )
   );
+}
+
+function valueIn(sets: readonly NameSet[], wanted: string, architecture: ArchitectureName): bigint | undefined {
+  return sets.flatMap((set) => set.members).find((one) => one.name === wanted)?.value[architecture];
 }
 
 /** The 32 bits of mknod(2)'s device, new_encode_dev() in include/linux/kdev_t.h: makedev(0x1, 0x3). */

@@ -93,6 +93,8 @@ test.each([
   [["why", "exec-once"], "portcullis why"],
   [["why", "exec-once", "lissten(4)"], "write listen"],
   [["why", "exec-once", "listen(4"], "write it as strace does"],
+  [["why", "exec-once", "listen(4, O_CREAT)"], "has no named constants, and O_CREAT is one of another argument\n"],
+  [["why", "exec-once", "listen(4, O_CREAT)"], "help: write the number, if it is meant: 64\n"],
   [["simulate", "exec-once"], "portcullis simulate POLICY TRACE"],
   [
     ["simulate", "--compiled", "foo", "exec-once", "t"],

@@ -178,6 +178,15 @@ const accepted: readonly Form[] = [
   connect(`const port = addr.kind === "ip" || addr.kind === "unspecified" ? addr.port : 0n; if (port === 1n)
      return log;`),
   step(`if (call.name === "connect" && call.args.addr.kind === "ip" && !v6.has(call.args.addr.address)) return log;`),
+  // A function that is inlined where the kind is known, and a closure that is inlined twice.
+  connect(
+    'return addr.kind === "unspecified" ? allow : f(addr);',
+    `function f(to: SocketAddress): Verdict { switch (to.kind) { case "unspecified": return deny("EPERM"); case "ip":
+     return to.kind === "ip" ? log : deny("EPERM"); default: return allow; } }`,
+  ),
+  connect(`const isUnix = (): boolean => addr.kind === "unix"; if (addr.kind === "ip") return isUnix() ? log : allow;
+     return isUnix() ? log : deny("EPERM");`),
+  connect('for (const kind of ["ip", "unix"] as const) { if (addr.kind === kind) return log; }'),
 ];
 
 const refused: readonly Form[] = [
@@ -225,6 +234,21 @@ const refused: readonly Form[] = [
   connect("if (off && addr.port === 1n) return log;", "const off = false;"),
 ];
 
+/** Tests of one variable that exclude each other. */
+const contradictory: readonly Form[] = [
+  connect('if (addr.kind === "ip" && addr.kind === "unix") return log;'),
+  connect('const { kind } = addr; if (kind === "ip" && kind === "unix") return log;'),
+  connect('if (addr.kind === "ip" || addr.kind === "ip") return log;'),
+  connect('if (addr.kind === "ip") return log; return addr.kind !== "ip" ? allow : deny("EPERM");'),
+  connect('if (addr.kind === "ip") return log; switch (addr.kind) { case "ip": return allow; default: return log; }'),
+  connect(`switch (addr.kind) { case "ip": case "unspecified": return "unix" === addr.kind ? allow : log; default:
+     return allow; }`),
+  step(
+    'if (call.name === "sendmsg") return f(call.args.msg.name);',
+    'const f = (to: SocketAddress): Verdict => (to.kind === "ip" && to.kind === "none" ? log : allow);',
+  ),
+];
+
 const values = "allow, calls, cidr, deny, log, perProcess, policy";
 const types = "type Call, type CallOf, type MessageHeader, type SocketAddress, type Verdict";
 
@@ -247,6 +271,9 @@ function errorsOf(form: Form, architecture: ArchitectureName): readonly string[]
 describe.each(architectureNames)("on %s", (architecture) => {
   it.each(accepted)("$head $body", (form) => expect(errorsOf(form, architecture)).toEqual([]));
   it.each(refused)("refused: $head $body", (form) => expect(errorsOf(form, architecture)).toContain("P0106"));
+  it.each(contradictory)("contradictory: $head $body", (form) =>
+    expect(errorsOf(form, architecture)).toEqual(["P0204"]),
+  );
 });
 
 it.each([
@@ -271,15 +298,19 @@ it.each([
 
 it("tsc accepts and refuses the same", () => {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-address-kinds-"));
-  const forms = [...accepted, ...refused];
+  const forms = [...accepted, ...refused, ...contradictory];
   try {
     const policies = forms.map((form, index) => [`${index}`, policyOf(form)] as const);
     const stdout = policyProject(folder, policies, { noUnusedLocals: false, allowUnreachableCode: true })();
-    const wrong = new Set(
-      [...stdout.matchAll(/(\d+)\.ts\(\d+,\d+\): error TS2339:/g)].map(([, index]) => Number(index)),
-    );
-    expect([...wrong].sort((a, b) => a - b)).toEqual(refused.map((_, index) => accepted.length + index));
-    expect(stdout.split("\n").filter((line) => line.includes(": error ") && !line.includes("TS2339"))).toEqual([]);
+    // TS2339: no such member; TS2367 and TS2678: no overlap of the values that are compared.
+    const withError = (code: string) => {
+      const found = [...stdout.matchAll(new RegExp(`(\\d+)\\.ts\\(\\d+,\\d+\\): error (?:${code}):`, "g"))];
+      return [...new Set(found.map(([, index]) => Number(index)))].sort((a, b) => a - b);
+    };
+    const known = accepted.length + refused.length;
+    expect(withError("TS2339")).toEqual(refused.map((_, index) => accepted.length + index));
+    expect(withError("TS2367|TS2678")).toEqual(contradictory.map((_, index) => known + index));
+    expect(withError("(?!TS2339|TS2367|TS2678)\\w+")).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -76,6 +76,14 @@ const cases: readonly Case[] = [
     "",
     'if (call.name === "read") return log; return call.name === "read" ? trap() : allow;',
   ],
+  ["P0204", "1n === 2n", "", "return 1n === 2n ? allow : log;"],
+  ["P0204", "-1n < (2n + 3n)", "", "return -1n < (2n + 3n) && call.number > 3n ? allow : log;"],
+  [
+    "P0204",
+    'kind === "unix"',
+    "",
+    'if (call.name !== "connect") return log; const { kind } = call.args.addr; return kind === "ip" && kind === "unix" ? trap() : allow;',
+  ],
   [
     "P0204",
     "call.raw.arg0 > 9n",

@@ -3,6 +3,7 @@
  * follows.
  */
 
+import type { Expression } from "oxc-parser";
 import { namesInstead, nearestName } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
@@ -21,6 +22,7 @@ import {
   type BooleanValue,
   boolean,
   booleanConstant,
+  constantBoolean,
   constantInteger,
   constantString,
   describe,
@@ -43,11 +45,16 @@ export function comparison(
   nodes: readonly [SourceRange, SourceRange],
 ): Value {
   if (left.is === "unknown" || right.is === "unknown") return unknown;
-  if (left.is === "integer" && right.is === "integer") return compareIntegers(c, operator, left, right, node, nodes);
+  if (left.is === "integer" && right.is === "integer") {
+    const outcome = compareIntegers(c, operator, left, right, node, nodes);
+    if (nodes.every(isWritten)) noteWritten(c, outcome, node);
+    return outcome;
+  }
   if (operator === "===" || operator === "!==") {
     let equal: Value | undefined;
-    if (left.is === "string" && right.is === "string") equal = compareStrings(c, left, right, node, nodes);
-    else if (left.is === "boolean" && right.is === "boolean") equal = compareBooleans(left, right);
+    if (left.is === "string" && right.is === "string") {
+      equal = compareStrings(c, left, right, node, nodes, operator === "!==");
+    } else if (left.is === "boolean" && right.is === "boolean") equal = compareBooleans(left, right);
     if (equal !== undefined) return operator === "!==" && equal.is === "boolean" ? negation(equal) : equal;
   }
   const objects = [left, right].find((one) => one.is === "object" && one.type !== "");
@@ -68,6 +75,32 @@ export function comparison(
             ? undefined
             : `write \`${meant}\``,
   );
+}
+
+/** Whether the value is written here as it is, without a name that could be given another value. */
+function isWritten(node: SourceRange): boolean {
+  const expression = node as Expression;
+  switch (expression.type) {
+    case "Literal":
+      return true;
+    case "UnaryExpression":
+      return isWritten(expression.argument);
+    case "ParenthesizedExpression":
+      return isWritten(expression.expression);
+    case "BinaryExpression":
+      return isWritten(expression.left) && isWritten(expression.right);
+    default:
+      return false;
+  }
+}
+
+function noteWritten(c: Compilation, outcome: Value, node: SourceRange): void {
+  const decided = outcome.is === "boolean" ? constantBoolean(outcome) : undefined;
+  if (decided === undefined) return;
+  c.noteComparison(node, decided ? "always" : "never", () => ({
+    message: "both sides are constants",
+    help: `compare with a value of the call, or leave the test out`,
+  }));
 }
 
 export function negation(value: BooleanValue): BooleanValue {
@@ -259,6 +292,8 @@ function compareStrings(
   right: StringValue,
   node: SourceRange,
   nodes: readonly [SourceRange, SourceRange],
+  /** The source tests the opposite (`!==`). */
+  opposite: boolean,
 ): Value {
   const leftConstant = constantString(left);
   const rightConstant = constantString(right);
@@ -272,8 +307,8 @@ function compareStrings(
     }
     return { ...booleanConstant(leftConstant === rightConstant), ...variable };
   }
-  if (rightConstant !== undefined) return compareWithString(c, left, rightConstant, node, nodes[1]);
-  if (leftConstant !== undefined) return compareWithString(c, right, leftConstant, node, nodes[0]);
+  if (rightConstant !== undefined) return compareWithString(c, left, rightConstant, node, nodes[1], opposite);
+  if (leftConstant !== undefined) return compareWithString(c, right, leftConstant, node, nodes[0], opposite);
   if (left.reference !== undefined || right.reference !== undefined) {
     if (left.reference !== undefined && right.reference !== undefined) return booleanConstant(true);
   }
@@ -304,6 +339,7 @@ function compareWithString(
   wanted: string,
   node: SourceRange,
   wantedNode: SourceRange,
+  opposite: boolean,
 ): Value {
   if (text.of === "call") return compareName(c, text, wanted, node, wantedNode);
   const at = text.options.indexOf(wanted);
@@ -318,9 +354,30 @@ function compareWithString(
     }
     return neverEqual(c, text.options, wanted, wantedNode);
   }
+  noteKind(c, text, wanted, node, opposite);
   const others = text.options.filter((option) => option !== wanted);
   const outcome = boolean(testOption(text, wanted), optionsFact(text, [wanted]), optionsFact(text, others));
   return text.variable ? { ...outcome, variable: true } : outcome;
+}
+
+/**
+ * Notes a test for a kind of an address that earlier tests of the same variable exclude, as tsc does. A test for the only
+ * kind that is left is no mistake: it ends a list of cases.
+ */
+function noteKind(c: Compilation, text: StringValue, wanted: string, node: SourceRange, opposite: boolean): void {
+  const [reference] = text.narrows ?? [];
+  if (reference === undefined) return;
+  const known = c.flow.facts.names.get(reference);
+  const isPossible = (option: string) =>
+    known === undefined || ((known >> BigInt(text.options.indexOf(option))) & 1n) !== 0n;
+  const outcome = isPossible(wanted) ? "open" : opposite ? "always" : "never";
+  c.noteComparison(node, outcome, () => {
+    const left = text.options.filter(isPossible);
+    return {
+      message: `the kind of the address cannot be ${quote(wanted)} here`,
+      help: left.length < 4 ? `it can be ${left.map(quote).join(", ")}` : "an earlier test excludes it",
+    };
+  });
 }
 
 /** Reports a string that is none of the possible ones. */

@@ -1,6 +1,6 @@
-// npm run bench -- [NAME...] [--json] [--smoke] [--only=WORD,WORD]: runs bench/NAME.ts, or all of them, one after the
-// other; with --smoke only enough of each to show that it works. --only selects a part of a benchmark that has parts,
-// such as servers.
+// npm run bench -- [NAME...] [--json] [--smoke] [--only=WORD,WORD] [--against=FOLDER]: runs bench/NAME.ts, or all of them,
+// one after the other; with --smoke only enough of each to show that it works. --only selects a part of a benchmark that
+// has parts, such as servers; --against names another checkout, which is built, and `forks` compares this one with it.
 // Each prints JSON objects, one a line; without --json they are shown as a table.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -13,10 +13,12 @@ const known = readdirSync("bench")
   .filter((file) => file.endsWith(".ts"))
   .map((file) => basename(file, ".ts"));
 const wanted = words.filter((word) => !word.startsWith("-"));
-const only = words.findLast((word) => word.startsWith("--only="))?.slice("--only=".length);
+const optionValue = (option) => words.findLast((word) => word.startsWith(option))?.slice(option.length);
+const only = optionValue("--only=");
+const against = optionValue("--against=");
 const unknown = [
   ...wanted.filter((name) => !known.includes(name)),
-  ...words.filter((word) => word[0] === "-" && !/^--(?:json|smoke|only=.+)$/.test(word)),
+  ...words.filter((word) => word[0] === "-" && !/^--(?:json|smoke|only=.+|against=.+)$/.test(word)),
 ];
 if (unknown.length > 0) {
   console.error(`no such benchmark: ${unknown.join(", ")}; there are: ${known.join(", ")}`);
@@ -51,6 +53,7 @@ for (const name of names) {
       ...process.env,
       PORTCULLIS_BENCH_SMOKE: words.includes("--smoke") ? "1" : "",
       ...(only === undefined ? {} : { PORTCULLIS_BENCH_ONLY: only }),
+      ...(against === undefined ? {} : { PORTCULLIS_BENCH_AGAINST: against }),
     },
   });
   failed ||= run.status !== 0;

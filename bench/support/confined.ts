@@ -11,8 +11,9 @@ export const callers = (calls: number, processes = 1): readonly string[] => [
   `${processes}`,
 ];
 
-export const confined = (policy: string, command: readonly string[]): readonly string[] => [
-  "bin/portcullis",
+/** `checkout`: the folder of the portcullis that runs it. */
+export const confined = (policy: string, command: readonly string[], checkout = "."): readonly string[] => [
+  `${checkout}/bin/portcullis`,
   "run",
   "-q",
   "-p",

@@ -107,8 +107,7 @@ bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *leng
   return true;
 }
 
-/* Converts a value to a register: an integer, a bigint modulo 2^64, null for 0, or a buffer's address. */
-static bool register_of(napi_env env, napi_value value, long *result) {
+bool register_of(napi_env env, napi_value value, long *result) {
   napi_valuetype type;
   if (napi_typeof(env, value, &type) != napi_ok) return false;
   switch (type) {
@@ -478,6 +477,7 @@ NAPI_MODULE_INIT() {
   export_pins(env, exports);
   export_objects(env, exports);
   export_texts(env, exports);
+  export_tracers(env, exports);
   export_recording(env, exports);
   export_lines(env, exports);
   return exports;

@@ -28,6 +28,8 @@ napi_value number_of(napi_env env, int64_t value);
 bool unsigned_of(napi_env env, napi_value value, uint64_t *into);
 /* Throws a TypeError with this message. */
 napi_value fail(napi_env env, const char *message);
+/* A register of a system call: an integer, a bigint modulo 2^64, null for 0, or a buffer's address. */
+bool register_of(napi_env env, napi_value value, long *result);
 /* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
 bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length);
 /* The variable with this thread's pinned calls; NULL if Node has no memory. */
@@ -43,6 +45,8 @@ bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into)
 void export_pins(napi_env env, napi_value exports);
 /* The functions of objects.h. */
 void export_objects(napi_env env, napi_value exports);
+/* The functions of tracers.c. */
+void export_tracers(napi_env env, napi_value exports);
 /* The functions of text_filter.h. */
 void export_texts(napi_env env, napi_value exports);
 

@@ -121,3 +121,8 @@ int seize_promptly(pid_t tid, unsigned long options) {
 int wait_promptly(pid_t tid, int *status) {
   return (int)call_for_a_moment(SYS_wait4, tid, (long)(uintptr_t)status, __WALL | __WNOTHREAD, 0);
 }
+
+void end_moments(void) {
+  if (has_timer) syscall(SYS_timer_delete, timer);
+  has_timer = false;
+}

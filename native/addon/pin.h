@@ -150,6 +150,8 @@ struct stray {
 int seize(pid_t tid);
 /* The same with these options, and EINTR after two to four milliseconds (moment.c). */
 int seize_promptly(pid_t tid, unsigned long options);
+/* Deletes this thread's timer, which the kernel would keep after the thread's end. */
+void end_moments(void);
 /* waitpid(2) for a tracee: its id, or a negative errno; -EINTR as above, and -EAGAIN if no timer can be had. */
 int wait_promptly(pid_t tid, int *status);
 void interrupt(pid_t tid);

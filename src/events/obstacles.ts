@@ -89,7 +89,7 @@ export function describeObstacle(
         cause: `ptrace is refused (${errnoName(obstacle.errno) ?? obstacle.errno})`,
         advice:
           errnoName(obstacle.errno) === "EAGAIN"
-            ? "raise the caller's limit of pending signals (ulimit -i)"
+            ? "raise the limits of processes and of pending signals (ulimit -u, -i); at most 257 calls are followed at once"
             : "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: see the kernel's log",
       };
   }

@@ -14,6 +14,9 @@ import type { TextFilterFunctions } from "./text-filter.ts";
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 
+/** A thread of native/addon/tracers.c. */
+export type TracerThread = object & { readonly tracer: unique symbol };
+
 /** The largest number of deaths that one call of the addon returns. */
 export const mostDeaths = 64;
 
@@ -53,6 +56,12 @@ export interface Native extends PinnedCallFunctions, HeldObjectFunctions, Record
   next(answer: boolean, waits: boolean, judges: boolean): number;
   /** Prepared calls whose number has a 1 here pass in `next`. */
   passPrepared(calls: Uint8Array): void;
+  /** Starts a thread that makes calls for this one, and ends when the result is collected as garbage; or a negative errno. */
+  startTracer(): TracerThread | number;
+  /** As `syscall`, in that thread. This thread waits for it. */
+  tracerCall(tracer: TracerThread, number: number, ...registers: readonly Register[]): number;
+  /** As `seize`, in that thread. */
+  tracerSeize(tracer: TracerThread, tid: number, options: number): number;
 }
 
 /** The native addon cannot be used here. */

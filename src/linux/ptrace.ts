@@ -1,11 +1,11 @@
 /**
- * The part of ptrace(2) that follows one fork. The thread that seizes a task is its tracer: the same thread must call
- * all of these functions.
+ * The part of ptrace(2) that follows one fork. To the kernel a tracer is a thread: the one that seizes a task, and the one
+ * that traces its parent for a new task. The functions that take a tracer are about its own tracees only.
  */
 
 import { callNumber } from "./call-numbers.ts";
 import { errno, kernelErrno } from "./errno-numbers.ts";
-import { native } from "./native.ts";
+import { native, type Register } from "./native.ts";
 
 const request = {
   peekUser: 3,
@@ -23,27 +23,47 @@ export const traceOptions = { creation: 0x2 | 0x4 | 0x8, exec: 0x10 } as const;
 /** PTRACE_EVENT_… (include/uapi/linux/ptrace.h). */
 export const traceEvent = { fork: 1, vfork: 2, clone: 3, exec: 4, stop: 128 } as const;
 
-/**
- * Returns 0 or a negative errno: EPERM if another tracer has it, or Yama or credentials forbid it; ESRCH if it is gone;
- * EINTR after two milliseconds, while another thread of its process executes a program.
- */
-export function seize(tid: number, options: number): number {
-  return native().seize(tid, options);
+/** A thread that makes the calls of ptrace(2) and wait4(2). */
+export interface Tracer {
+  /** As `Native.syscall`, in the tracer's thread. */
+  call(number: number, ...registers: readonly Register[]): number;
+  /**
+   * PTRACE_SEIZE: 0 or a negative errno. EPERM: another tracer has the task, or Yama or credentials forbid it; ESRCH: it is
+   * gone; EINTR after two milliseconds, while another thread of its process executes a program.
+   */
+  seize(tid: number, options: number): number;
+}
+
+/** The calling thread. */
+export const ownThread: Tracer = {
+  call: (number, ...registers) => native().syscall(number, ...registers),
+  seize: (tid, options) => native().seize(tid, options),
+};
+
+/** Starts a thread, which ends with the last reference to the tracer. Returns a negative errno on failure. */
+export function startTracer(): Tracer | number {
+  const { startTracer: start, tracerCall, tracerSeize } = native();
+  const thread = start();
+  if (typeof thread === "number") return thread;
+  return {
+    call: (number, ...registers) => tracerCall(thread, number, ...registers),
+    seize: (tid, options) => tracerSeize(thread, tid, options),
+  };
 }
 
 /** Stops a seized task as soon as possible. */
-export function interrupt(tid: number): number {
-  return native().syscall(callNumber("ptrace"), request.interrupt, tid, 0, 0);
+export function interrupt(tracer: Tracer, tid: number): number {
+  return tracer.call(callNumber("ptrace"), request.interrupt, tid, 0, 0);
 }
 
 /** Detaches from a stopped task, and delivers a signal that it had stopped for (0: none). */
-export function detach(tid: number, signal: number): number {
-  return native().syscall(callNumber("ptrace"), request.detach, tid, 0, signal);
+export function detach(tracer: Tracer, tid: number, signal: number): number {
+  return tracer.call(callNumber("ptrace"), request.detach, tid, 0, signal);
 }
 
 /** Lets a stopped task continue; it stays a tracee. */
-export function resume(tid: number): number {
-  return native().syscall(callNumber("ptrace"), request.cont, tid, 0, 0);
+export function resume(tracer: Tracer, tid: number): number {
+  return tracer.call(callNumber("ptrace"), request.cont, tid, 0, 0);
 }
 
 const word = new BigInt64Array(1);
@@ -63,10 +83,10 @@ export interface InterruptedCall {
  * in a call, and on arm64: there the kernel has reset the registers for the restart before the task stops
  * (arch/arm64/kernel/signal.c, do_signal(), Linux 6.12).
  */
-export function interruptedCall(tid: number): InterruptedCall | undefined {
+export function interruptedCall(tracer: Tracer, tid: number): InterruptedCall | undefined {
   if (process.arch !== "x64") return undefined;
   const read = (offset: number): bigint | undefined =>
-    native().syscall(callNumber("ptrace"), request.peekUser, tid, offset, word) < 0 ? undefined : word[0]!;
+    tracer.call(callNumber("ptrace"), request.peekUser, tid, offset, word) < 0 ? undefined : word[0]!;
   const [result, number, instructionPointer] = [read(register.rax), read(register.orig_rax), read(register.rip)];
   if (result === undefined || number === undefined || instructionPointer === undefined) return undefined;
   if (number < 0n || result >= 0n) return undefined;
@@ -96,10 +116,10 @@ const endsByStop: ReadonlySet<number> = new Set(Object.values(endedByStops));
  * Has the kernel restart the call of a task that our own stop has interrupted, if the stop would end it with EINTR. A handler
  * that runs first ends it nevertheless: ERESTARTNOHAND (arch/x86/kernel/signal.c, Linux 6.12). A timeout begins again.
  */
-export function restartEndedCall(tid: number): void {
-  const call = interruptedCall(tid);
+export function restartEndedCall(tracer: Tracer, tid: number): void {
+  const call = interruptedCall(tracer, tid);
   if (call?.error !== errno.EINTR || !endsByStop.has(call.number)) return;
-  native().syscall(callNumber("ptrace"), request.pokeUser, tid, register.rax, BigInt(-kernelErrno.ERESTARTNOHAND));
+  tracer.call(callNumber("ptrace"), request.pokeUser, tid, register.rax, BigInt(-kernelErrno.ERESTARTNOHAND));
 }
 
 const message = new BigUint64Array(1);
@@ -107,8 +127,8 @@ const message = new BigUint64Array(1);
 /**
  * The message of an event stop: the new task's id, or for an exec the caller's former id. A negative errno on failure.
  */
-export function eventMessage(tid: number): number {
-  const result = native().syscall(callNumber("ptrace"), request.eventMessage, tid, 0, message);
+export function eventMessage(tracer: Tracer, tid: number): number {
+  const result = tracer.call(callNumber("ptrace"), request.eventMessage, tid, 0, message);
   return result < 0 ? result : Number(message[0]);
 }
 
@@ -121,28 +141,28 @@ export interface TraceStop {
 }
 
 const waitAll = 0x4000_0000; // __WALL
-const onlyOwn = 0x2000_0000; // __WNOTHREAD: only tracees of this thread
+const onlyOwn = 0x2000_0000; // __WNOTHREAD: only tracees of the thread that makes the call
 const withoutWaiting = 1; // WNOHANG
 const anyChange = 2 | 4; // WSTOPPED | WEXITED
 const withoutReaping = 0x0100_0000; // WNOWAIT
 const oneProcess = 1; // P_PID
 
-/** A tracee of this thread that has stopped or ended; "none yet" if all are running; "no tracees" if there are none. */
-export function nextStop(): TraceStop | "none yet" | "no tracees" {
-  return stopOfOne(-1);
+/** A tracee that has stopped or ended; "none yet" if all are running; "no tracees" if there are none. */
+export function nextStop(tracer: Tracer): TraceStop | "none yet" | "no tracees" {
+  return stopOfOne(tracer, -1);
 }
 
 /** As nextStop, for the tracee with this id only. */
-export function stopOfOne(id: number): TraceStop | "none yet" | "no tracees" {
-  const tid = native().syscall(callNumber("wait4"), id, status, waitAll | onlyOwn | withoutWaiting, null);
+export function stopOfOne(tracer: Tracer, id: number): TraceStop | "none yet" | "no tracees" {
+  const tid = tracer.call(callNumber("wait4"), id, status, waitAll | onlyOwn | withoutWaiting, null);
   if (tid > 0) return { tid, status: status[0]! };
   return tid === -errno.ECHILD ? "no tracees" : "none yet";
 }
 
-/** Whether the task with this id is a tracee of this thread. A tracee that has ended is one until a wait reports its end. */
-export function isTracee(tid: number): boolean {
+/** Whether the task with this id is a tracee. A tracee that has ended is one until a wait reports its end. */
+export function isTracee(tracer: Tracer, tid: number): boolean {
   const options = anyChange | waitAll | onlyOwn | withoutWaiting | withoutReaping;
-  return native().syscall(callNumber("waitid"), oneProcess, tid, null, options, null) !== -errno.ECHILD;
+  return tracer.call(callNumber("waitid"), oneProcess, tid, null, options, null) !== -errno.ECHILD;
 }
 
 /** Yields the processor. */

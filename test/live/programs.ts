@@ -191,6 +191,25 @@ function countedClone3(): Program {
   });
 }
 
+/** The tally of a process, in which clone3 is permitted, because its structure is read. */
+function tallyWithClone3(): Program {
+  const { observations, words } = countedClone3();
+  return {
+    ...tally("process-clone3", "process"),
+    observations,
+    words,
+    body: [
+      onCall(number.clone3, [
+        when({ kind: "observed", word: 0 }, "equal", constant(0), [give(verdicts.allow)]),
+        give(verdicts.deny),
+      ]),
+      onCall(number.getppid, [add(0), give(verdicts.allow)]),
+      onCall(number.getpgrp, readCell(0)),
+      give(verdicts.allow),
+    ],
+  };
+}
+
 function most(limit: number): Program {
   const birth = when(input("alive"), "less-unsigned", constant(limit), [give(verdicts.allow)], [give(verdicts.again)]);
   return programOf("alive", {
@@ -398,6 +417,7 @@ export const programs: Readonly<Record<string, () => Program>> = {
   tree: () => tally("tree", "tree"),
   "most-20": () => most(20),
   "counted-clone3": countedClone3,
+  "process-clone3": tallyWithClone3,
   "exec-once": () =>
     programOf("exec-once", {
       body: [

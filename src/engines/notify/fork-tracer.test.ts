@@ -1,28 +1,142 @@
-import { afterEach, expect, test, vi } from "vitest";
+import { fc, test as property } from "@fast-check/vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import * as ptrace from "../../linux/ptrace.ts";
-import { ForkTracer } from "./fork-tracer.ts";
+import { ForkTracer, mostFollowed } from "./fork-tracer.ts";
 import type { Reservation, TaskRegistry, Thread } from "./tasks.ts";
 
 vi.mock("../../linux/ptrace.ts");
 afterEach(() => vi.restoreAllMocks());
 
 const none = () => undefined;
+const { fork, exec, stop } = { fork: 1, exec: 4, stop: 128 };
+const call = new Uint8Array(64);
+const threadOf = (pid: number, tid: number) => ({ tid, process: { pid } }) as Thread;
+const reservationOf = (slot: number): Reservation => ({ processSlot: slot, threadSlot: slot, isRestricted: false });
+
+interface Report {
+  readonly tid: number;
+  readonly event: number;
+  readonly message?: number;
+}
+
+/** A tracee, and what a wait will report of it. */
+interface Tracee {
+  readonly tracer: ptrace.Tracer;
+  readonly reports: Report[];
+}
+
+const end = -1;
+
+/** A kernel: it knows who traces whom, and reports the stops and ends that a test has queued, each to its tracer. */
+class Kernel {
+  readonly tracees = new Map<number, Tracee>();
+  readonly tracers = [ptrace.ownThread];
+  /** The order of the reports of all tracees. */
+  readonly order: number[] = [];
+  #message = 0;
+  readonly registry = {
+    cancel: vi.fn<TaskRegistry["cancel"]>(),
+    commit: vi.fn<TaskRegistry["commit"]>().mockReturnValue("process"),
+    executes: vi.fn<TaskRegistry["executes"]>(),
+    executed: vi.fn<TaskRegistry["executed"]>(),
+    notExecuted: vi.fn<TaskRegistry["notExecuted"]>(),
+    losesId: vi.fn<TaskRegistry["losesId"]>(),
+    isExecuting: vi.fn<TaskRegistry["isExecuting"]>(),
+  };
+  readonly kill = vi.fn<(pid: number) => void>();
+  readonly tracer: ForkTracer;
+
+  constructor() {
+    const seize = (tracer: ptrace.Tracer) => (tid: number) => {
+      this.tracees.set(tid, { tracer, reports: [] });
+      return 0;
+    };
+    ptrace.ownThread.seize = seize(ptrace.ownThread);
+    vi.mocked(ptrace.startTracer).mockImplementation(() => {
+      const tracer: ptrace.Tracer = { call: () => 0, seize: (tid) => seize(tracer)(tid) };
+      this.tracers.push(tracer);
+      return tracer;
+    });
+    const has = (tracer: ptrace.Tracer, tid: number) => this.tracees.get(tid)?.tracer === tracer;
+    vi.mocked(ptrace.isTracee).mockImplementation(has);
+    vi.mocked(ptrace.interrupt).mockImplementation((tracer, tid) => (has(tracer, tid) ? 0 : -3));
+    vi.mocked(ptrace.detach).mockImplementation((tracer, tid) => {
+      const tracee = this.tracees.get(tid);
+      // It has been killed in its stop, and is reaped by a wait.
+      if (tracee?.tracer !== tracer || tracee.reports.length > 0) return -3;
+      this.tracees.delete(tid);
+      return 0;
+    });
+    vi.mocked(ptrace.stopOf).mockImplementation((event) => ({ stopped: event !== end, signal: 5, event }));
+    vi.mocked(ptrace.eventMessage).mockImplementation(() => this.#message);
+    vi.mocked(ptrace.stopOfOne).mockImplementation((tracer, tid) => (has(tracer, tid) ? "none yet" : "no tracees"));
+    vi.mocked(ptrace.nextStop).mockImplementation((tracer) => {
+      for (const tid of this.order) {
+        const tracee = this.tracees.get(tid);
+        if (tracee?.tracer !== tracer || tracee.reports.length === 0) continue;
+        const { event, message, tid: reported } = tracee.reports.shift()!;
+        this.order.splice(this.order.indexOf(tid), 1);
+        this.#message = message ?? 0;
+        if (event === end) this.tracees.delete(tid);
+        return { tid: reported, status: event };
+      }
+      return [...this.tracees.values()].some((one) => one.tracer === tracer) ? "none yet" : "no tracees";
+    });
+    this.tracer = new ForkTracer(this.registry as unknown as TaskRegistry, {
+      kill: this.kill,
+      lost: none,
+      isPinned: () => false,
+      restarts: none,
+      interruptsForks: false,
+    });
+  }
+
+  /** A wait will report this of the tracee. */
+  reports(tid: number, event: number, message?: number): void {
+    this.tracees.get(tid)!.reports.push({ tid, event, ...(message === undefined ? {} : { message }) });
+    this.order.push(tid);
+  }
+
+  /** copy_process(): the child has its parent's tracer. */
+  makes(parent: number, child: number): void {
+    this.tracees.set(child, { tracer: this.tracees.get(parent)!.tracer, reports: [] });
+  }
+
+  /** A thread other than the leader gets its leader's id, long before the event of exec. */
+  takesId(former: number, pid: number): void {
+    this.tracees.set(pid, this.tracees.get(former)!);
+    this.tracees.delete(former);
+  }
+
+  forks(tid: number, reservation: Reservation): void {
+    expect(this.tracer.seize(tid)).toBe(0);
+    this.tracer.awaitChild(tid, reservation, call);
+  }
+
+  advance(): void {
+    // Another thread's tracees are looked at when they are due.
+    const clock = performance.now();
+    vi.spyOn(performance, "now").mockReturnValue(clock + 10);
+    this.tracer.advance({ interrupts: false });
+  }
+}
+
+let kernel: Kernel;
+beforeEach(() => {
+  kernel = new Kernel();
+});
 
 /** The looks at the outcome of a fork that fails, if each gives the processor away for so many milliseconds. */
 function looks(milliseconds: number): number {
   let [now, count] = [0, 0];
   vi.spyOn(performance, "now").mockImplementation(() => now);
-  vi.mocked(ptrace.seize).mockReturnValue(0);
-  vi.mocked(ptrace.nextStop).mockReturnValue("none yet");
   vi.mocked(ptrace.yieldProcessor).mockImplementation(() => {
     now += milliseconds;
     count++;
     return 0;
   });
-  const options = { kill: none, lost: none, isPinned: () => false, restarts: none, interruptsForks: false };
-  const tracer = new ForkTracer({} as TaskRegistry, options);
-  tracer.seize(7);
-  tracer.advanceEagerly();
+  kernel.tracer.seize(7);
+  kernel.tracer.advanceEagerly();
   return count;
 }
 
@@ -34,105 +148,199 @@ test("does not give the processor away for long, on a machine where each look ta
   expect(looks(8)).toBe(1);
 });
 
-/** A tracer, its registry, and a kernel that reports these stops in turn and knows these tracees. */
-function traced(stops: readonly { readonly tid: number; readonly event: number; readonly message?: number }[] = []) {
-  const left = [...stops];
-  const tracees = new Set<number>();
-  let message = 0;
-  vi.mocked(ptrace.seize).mockReturnValue(0);
-  vi.mocked(ptrace.detach).mockReturnValue(0);
-  vi.mocked(ptrace.isTracee).mockImplementation((tid) => tracees.has(tid));
-  vi.mocked(ptrace.stopOf).mockImplementation((status) => ({ stopped: true, signal: 5, event: status }));
-  vi.mocked(ptrace.eventMessage).mockImplementation(() => message);
-  vi.mocked(ptrace.nextStop).mockImplementation(() => {
-    const stop = left.shift();
-    if (stop === undefined) return "none yet";
-    message = stop.message ?? 0;
-    return { tid: stop.tid, status: stop.event };
-  });
-  const registry = {
-    cancel: vi.fn<TaskRegistry["cancel"]>(),
-    commit: vi.fn<TaskRegistry["commit"]>().mockReturnValue("process"),
-    executes: vi.fn<TaskRegistry["executes"]>(),
-    executed: vi.fn<TaskRegistry["executed"]>(),
-    notExecuted: vi.fn<TaskRegistry["notExecuted"]>(),
-    losesId: vi.fn<TaskRegistry["losesId"]>(),
-  };
-  const kill = vi.fn<(pid: number) => void>();
-  const options = { kill, lost: none, isPinned: () => false, restarts: none, interruptsForks: false };
-  const tracer = new ForkTracer(registry as unknown as TaskRegistry, options);
-  return { tracer, registry, tracees, kill };
-}
+const reservation = reservationOf(1);
+const other = reservationOf(2);
 
-const { fork, exec, stop } = { fork: 1, exec: 4, stop: 128 };
-const call = new Uint8Array(64);
-const reservation: Reservation = { processSlot: 1, threadSlot: 1, isRestricted: false };
-const other: Reservation = { processSlot: 2, threadSlot: 2, isRestricted: false };
-const threadOf = (pid: number, tid: number) => ({ tid, process: { pid } }) as Thread;
-
-test("an execution does not fail because a new task with the thread's former id makes a call", () => {
-  const { tracer, registry, tracees } = traced([{ tid: 10, event: exec, message: 12 }]);
+test("an execution does not fail because a new task with the thread's former id forks", () => {
+  const { tracer, registry } = kernel;
+  tracer.seize(12);
   tracer.awaitExecution(threadOf(10, 12), call);
-  tracees.add(10); // the thread, under its leader's id
+  kernel.takesId(12, 10);
   expect(tracer.called(12, call)).toBe("new");
   expect(registry.losesId).toHaveBeenCalledWith(12, 10);
-  tracees.add(12); // the new task forks
-  tracer.awaitChild(12, other, call);
-  tracer.advance({ interrupts: false });
+  kernel.forks(12, other);
+  kernel.reports(10, exec, 12);
+  kernel.advance();
   expect(registry.executed).toHaveBeenCalledWith(12, 10);
   expect(registry.notExecuted).not.toHaveBeenCalled();
   expect(registry.cancel).not.toHaveBeenCalled();
 });
 
 test("an execution does not fail because a new child with the thread's former id stops", () => {
-  const { tracer, registry, tracees } = traced([
-    { tid: 20, event: fork, message: 12 },
-    { tid: 12, event: stop },
-  ]);
+  const { tracer, registry } = kernel;
+  tracer.seize(12);
   tracer.awaitExecution(threadOf(10, 12), call);
-  for (const tid of [10, 12, 20]) tracees.add(tid);
-  tracer.awaitChild(20, reservation, call);
-  tracer.advance({ interrupts: false });
-  expect(registry.losesId).toHaveBeenCalledWith(12, 10);
+  kernel.forks(20, reservation);
+  kernel.takesId(12, 10);
+  kernel.makes(20, 12);
+  kernel.reports(20, fork, 12);
+  kernel.reports(12, stop);
+  kernel.advance();
   expect(registry.commit).toHaveBeenCalledWith(reservation, 12);
   expect(registry.notExecuted).not.toHaveBeenCalled();
 });
 
 test("a fork of the thread that executes has failed", () => {
-  const { tracer, registry, tracees } = traced([{ tid: 10, event: exec, message: 12 }]);
-  tracer.awaitChild(12, reservation, call);
-  tracees.add(10);
-  tracer.advance({ interrupts: false });
+  const { registry } = kernel;
+  kernel.forks(12, reservation);
+  kernel.takesId(12, 10);
+  kernel.reports(10, exec, 12);
+  kernel.advance();
   expect(registry.cancel).toHaveBeenCalledWith(reservation);
 });
 
 test("a child that was killed before its first stop is neither registered nor killed by its number", () => {
-  const { tracer, registry, tracees, kill } = traced([{ tid: 10, event: fork, message: 11 }]);
-  tracees.add(10);
-  tracer.awaitChild(10, reservation, call);
-  tracer.advance({ interrupts: false });
+  const { registry, kill } = kernel;
+  kernel.forks(10, reservation);
+  kernel.makes(10, 11);
+  kernel.reports(10, fork, 11);
+  kernel.reports(11, end);
+  kernel.advance();
   expect(registry.commit).not.toHaveBeenCalled();
   expect(registry.cancel).toHaveBeenCalledWith(reservation);
   expect(kill).not.toHaveBeenCalled();
 });
 
 test("the child of a leader that another thread's execution has ended is followed", () => {
-  const { tracer, registry, tracees, kill } = traced([{ tid: 11, event: stop }]);
-  tracer.awaitChild(10, reservation, call);
-  tracees.add(11);
-  tracer.advance({ interrupts: false }); // the child stops, and its parent may still name it
+  const { tracer, registry, kill } = kernel;
+  kernel.forks(10, reservation);
+  kernel.makes(10, 11);
+  kernel.tracees.delete(10);
   expect(tracer.called(10, call)).toBe("new"); // the executed program
+  kernel.reports(11, stop);
+  kernel.advance();
   expect(registry.commit).toHaveBeenCalledWith(reservation, 11);
   expect(registry.cancel).not.toHaveBeenCalled();
   expect(kill).not.toHaveBeenCalled();
 });
 
+test("of two parents that are killed before their events, each child gets its own parent's state", () => {
+  const { registry, kill } = kernel;
+  kernel.forks(10, reservation);
+  kernel.forks(20, other);
+  kernel.makes(10, 11);
+  kernel.makes(20, 21);
+  for (const tid of [20, 10]) kernel.reports(tid, end);
+  for (const tid of [21, 11]) kernel.reports(tid, stop);
+  kernel.advance();
+  expect(registry.commit.mock.calls).toEqual(
+    expect.arrayContaining([
+      [reservation, 11],
+      [other, 21],
+    ]),
+  );
+  expect(registry.cancel).not.toHaveBeenCalled();
+  expect(kill).not.toHaveBeenCalled();
+});
+
+test("the fork of a parent that was killed before it made a child counts no longer when its end is known", () => {
+  const { tracer, registry } = kernel;
+  kernel.forks(10, reservation);
+  kernel.forks(20, other); // goes on
+  kernel.reports(10, end);
+  kernel.advance();
+  expect(registry.cancel.mock.calls).toEqual([[reservation]]);
+  expect(tracer.busy).toBe(true);
+});
+
+test("a task that no judged fork has made is killed", () => {
+  const { tracer, registry, kill } = kernel;
+  tracer.seize(10);
+  tracer.release(10);
+  kernel.makes(10, 11);
+  kernel.reports(11, stop);
+  kernel.advance();
+  expect(kill).toHaveBeenCalledWith(11);
+  expect(registry.commit).not.toHaveBeenCalled();
+});
+
+test("a tracer follows another call only when it has no tracee left", () => {
+  kernel.forks(10, reservation);
+  kernel.makes(10, 11);
+  kernel.reports(10, end);
+  kernel.advance(); // the child has not stopped
+  kernel.forks(20, other);
+  expect(kernel.tracees.get(20)!.tracer).not.toBe(kernel.tracees.get(11)!.tracer);
+  kernel.reports(11, stop);
+  kernel.advance();
+  kernel.forks(30, reservationOf(3));
+  expect(kernel.tracees.get(30)!.tracer).toBe(ptrace.ownThread);
+  expect(kernel.tracers).toHaveLength(2);
+});
+
+test("the number of calls that are followed at once has a limit", () => {
+  for (let tid = 0; tid <= mostFollowed; tid++) kernel.forks(1000 + tid, reservationOf(tid));
+  expect(kernel.tracer.seize(9)).toBe(-11);
+  expect(kernel.tracers).toHaveLength(mostFollowed + 1);
+});
+
+test("a call is refused if the tracer's thread cannot be started", () => {
+  kernel.forks(10, reservation);
+  vi.mocked(ptrace.startTracer).mockReturnValue(-11);
+  expect(kernel.tracer.seize(20)).toBe(-11);
+});
+
 test("a leader's id can become another program's until the execution has ended", () => {
-  const { tracer, tracees } = traced([{ tid: 10, event: exec, message: 12 }]);
+  const { tracer } = kernel;
   expect(tracer.executesIn(10)).toBe(false);
+  tracer.seize(12);
   tracer.awaitExecution(threadOf(10, 12), call);
-  tracees.add(12);
   expect([tracer.executesIn(10), tracer.executesIn(12)]).toEqual([true, false]);
-  tracer.advance({ interrupts: false });
+  kernel.takesId(12, 10);
+  kernel.reports(10, exec, 12);
+  kernel.advance();
   expect(tracer.executesIn(10)).toBe(false);
 });
+
+// ── Any order of events ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A fork of one process: whether it makes a child, whether the process is killed first, and when each step happens. */
+const forkOfOne = fc.record({
+  makes: fc.boolean(),
+  parentIs: fc.constantFrom("alive", "killed", "killed in its stop"),
+  childIsKilled: fc.boolean(),
+  /** The moments of the start, of the parent's report, and of the child's. */
+  at: fc.tuple(fc.nat(20), fc.nat(20), fc.nat(20)),
+});
+
+property.prop([fc.array(forkOfOne, { maxLength: 12 })])(
+  "each child gets the state of its parent, in any order of stops, ends and forks",
+  (forks) => {
+    kernel = new Kernel();
+    const { tracer, registry, kill } = kernel;
+    const steps: { readonly time: number; readonly run: () => void }[] = [];
+    for (const [index, { makes, parentIs, childIsKilled, at }] of forks.entries()) {
+      const [parent, child, own] = [100 + index, 200 + index, reservationOf(index)];
+      const [start, first, second] = at;
+      steps.push({
+        time: start,
+        run: () => {
+          kernel.forks(parent, own);
+          if (makes) kernel.makes(parent, child);
+        },
+      });
+      const ended = () => {
+        if (parentIs === "killed") kernel.reports(parent, end);
+        else if (makes) {
+          kernel.reports(parent, fork, child);
+          if (parentIs === "killed in its stop") kernel.reports(parent, end);
+        } else if (tracer.called(parent, call) === "stops") kernel.reports(parent, stop);
+      };
+      steps.push({ time: start + first, run: ended });
+      if (makes) steps.push({ time: start + second, run: () => kernel.reports(child, childIsKilled ? end : stop) });
+    }
+    for (const { run } of steps.sort((one, two) => one.time - two.time)) {
+      run();
+      kernel.advance();
+    }
+    kernel.advance();
+    expect(tracer.busy).toBe(false);
+    const committed = registry.commit.mock.calls.map(([{ processSlot }, pid]) => [processSlot, pid]);
+    const lives = forks.flatMap(({ makes, childIsKilled }, index) => (makes && !childIsKilled ? [index] : []));
+    expect(committed.sort(([a], [b]) => a! - b!)).toEqual(lives.map((index) => [index, 200 + index]));
+    const cancelled = registry.cancel.mock.calls.map(([{ processSlot }]) => processSlot);
+    const fails = forks.flatMap((_, index) => (lives.includes(index) ? [] : [index]));
+    expect(cancelled.sort((a, b) => a - b)).toEqual(fails);
+    expect(kill).not.toHaveBeenCalled();
+  },
+);

@@ -2,13 +2,20 @@
  * Follows forks, and executions by threads other than the leader: finds the process that a judged fork has made.
  *
  * The caller is blocked in its notification. It is seized (PTRACE_SEIZE, which does not stop it), answered, and makes the
- * call. If the call makes a child, both stop: the parent in an event that names the child, the child before its first
- * instruction. The child enters the registry with the state that was reserved when the fork was judged, and both are
- * detached after some 100 µs. If the call fails there is no event. The next judged call of the same thread then shows
- * that the fork failed: the thread is stopped and detached at that call, which is restarted and judged then. Or, after
- * some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it. On a busy machine
- * the thread may not have reached copy_process() yet. Then this stop itself makes the kernel restart the fork
- * (kernel/fork.c, Linux 6.12): the call comes again, and passes without another judgement.
+ * call. If the call makes a child, both stop: the parent in an event, the child before its first instruction. At its first
+ * stop the child enters the registry with the state that was reserved when the fork was judged. Both are detached after
+ * some 100 µs. If the call fails there is no event. The next judged call of the same thread then shows that the fork failed:
+ * the thread is stopped and detached at that call, which is restarted and judged then. Or, after some milliseconds,
+ * PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it. On a busy machine the thread may not
+ * have reached copy_process() yet. Then this stop itself makes the kernel restart the fork (kernel/fork.c, Linux 6.12): the
+ * call comes again, and passes without another judgement.
+ *
+ * **Whose child it is.** The event of the parent names the child, but a parent that is killed has no event. So each followed
+ * call has a tracer of its own, which traces nothing else. The kernel gives a new task the tracer of its parent, in
+ * copy_process() under the lock of the task list (include/linux/ptrace.h, ptrace_init_task(), Linux 6.18), so a child belongs
+ * to the call of its tracer. The program has no influence on it. A tracer is a thread: the supervisor's own, and further
+ * ones (linux/ptrace.ts) while that one is taken. A tracer takes another call only when wait(2) has reported ECHILD, so no
+ * child of an earlier call is left.
  *
  * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
  *
@@ -18,11 +25,11 @@
  *
  * | the caller's stop or end | meaning |
  * | --- | --- |
- * | an event of fork, vfork or clone | the child enters the registry |
+ * | an event of fork, vfork or clone | it has made a child, which stops, too, or is killed first |
  * | an event of exec | a fork of the same thread has failed; the thread has taken over its leader's id |
  * | our own stop, and ERESTARTNOINTR | the same call comes again: it has been judged |
  * | any other stop | the call made nothing |
- * | its end | it may have made a child without naming it: the next unknown tracee is that child, if a tracee is left |
+ * | its end | it made a child if its tracer has a tracee left |
  */
 
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
@@ -34,10 +41,10 @@ import { processOf, type Reservation, type TaskRegistry, type Thread } from "./t
 
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
- * call that such a stop has interrupted before. `child`: the time until the first stop of a child whose parent has ended
- * without naming it. `seizure`: the time for which another thread of the process, which executes a program, can delay it.
+ * call that such a stop has interrupted before. `seizure`: the time for which another thread of the process, which executes
+ * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started.
  */
-const patience = { creation: 5, execution: 100, restarted: 100, child: 500, seizure: 100 } as const;
+const patience = { creation: 5, execution: 100, restarted: 100, seizure: 100, tracer: 20 } as const;
 
 /**
  * The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. On a busy machine
@@ -51,6 +58,11 @@ const eagerTime = 1;
  * A fork takes about 0.1 ms, and one in memory that never arrives takes any time.
  */
 const pauses = { least: 0.1, most: 5 } as const;
+/** The same for a tracer that is another thread, whose answer takes some 10 µs. */
+const threadPauses = { least: 0.02, most: 5 } as const;
+
+/** Calls that are followed at once. A fork that takes for ever, in a frozen thread, keeps its tracer. */
+export const mostFollowed = 256;
 
 interface Followed {
   readonly tid: number;
@@ -81,6 +93,23 @@ interface Stray {
 
 type InFlight = Creation | Execution | Stray;
 
+/** A tracer, and the one call that it follows. */
+interface Following {
+  readonly tracer: ptrace.Tracer;
+  /** A tracee can exist: wait(2) has not said otherwise since the last one was seized. */
+  hasTracees: boolean;
+  /** The call of its tracee, until the tracee stops for it or ends. */
+  caller: InFlight | undefined;
+  /** A fork, until its child has stopped or it is certain that there is none. It can outlive its caller. */
+  creation: Creation | undefined;
+  /** Tracees that were killed before they could be detached. Their parents wait for them until this class has reaped them. */
+  readonly dying: Set<number>;
+  /** The time of the last stop or seizure. */
+  progress: number;
+  /** The time of the next look at it. */
+  lookAt: number;
+}
+
 export interface ForkTracerOptions {
   readonly kill: (pid: number) => void;
   /** Called when a child could not be followed and was killed. */
@@ -95,21 +124,11 @@ export interface ForkTracerOptions {
 
 export class ForkTracer {
   readonly #registry: TaskRegistry;
-  /** By the caller's thread id. */
-  readonly #inFlight = new Map<number, InFlight>();
-  /** Children that have entered the registry and have not reached their first stop. */
-  readonly #expected = new Set<number>();
-  /** Tracees that stopped before their parent's event was read. */
-  readonly #early = new Set<number>();
-  /** Tracees that were killed before they could be detached. Their parents wait for them until this class has reaped them. */
-  readonly #dying = new Set<number>();
-  /** A tracee can exist: wait(2) has not said otherwise since the last one was seized. */
-  #hasTracees = false;
-  /** Reservations of parents that ended before they could name the child. */
-  readonly #unnamed: (AwaitedFork & { readonly reservation: Reservation; readonly until: number })[] = [];
+  /** The first is this thread, which is also the tracer of pin/pinning.ts. */
+  readonly #following: Following[] = [following(ptrace.ownThread)];
+  /** That of the last seizure. */
+  #seized: Following = this.#following[0]!;
   readonly #patience = new ForkPatience();
-  /** The time at which the tracees in `early` are killed. */
-  #earlyUntil = Number.POSITIVE_INFINITY;
   #forks = 0;
   #lastProgress = 0;
   readonly #options: ForkTracerOptions;
@@ -119,31 +138,38 @@ export class ForkTracer {
     this.#options = options;
   }
 
-  /** Whether any task may be traced, or a reservation waits for its child. */
+  /** Whether any task may be traced. */
   get busy(): boolean {
-    return this.#hasTracees || this.#unnamed.length > 0;
+    for (const one of this.#following) if (one.hasTracees) return true;
+    return false;
   }
 
   /** Milliseconds until the next `advance` is worthwhile, if no call comes. */
   get pause(): number {
-    return Math.min(Math.max((performance.now() - this.#lastProgress) / 8, pauses.least), pauses.most);
+    return pauseSince(this.#lastProgress, pauses);
   }
 
   /** Whether the outcome of an allowed fork is not known yet, except of those that take very long. */
   get hasReservations(): boolean {
-    if (this.#unnamed.length === 0 && this.#inFlight.size === 0) return false;
-    return this.#patience.awaits(this.#reservations(), performance.now());
+    if (!this.busy) return false;
+    const forks = this.#following.flatMap(({ creation }) => creation ?? []);
+    return forks.length > 0 && this.#patience.awaits(forks, performance.now());
   }
 
   /** Whether a thread of this process that is not its leader executes a program, and may get the leader's id at any moment. */
   executesIn(pid: number): boolean {
-    for (const one of this.#inFlight.values()) if (one.kind === "execution" && one.pid === pid) return true;
+    for (const { caller } of this.#following) if (caller?.kind === "execution" && caller.pid === pid) return true;
     return false;
   }
 
-  *#reservations(): Generator<AwaitedFork> {
-    yield* this.#unnamed;
-    for (const one of this.#inFlight.values()) if (one.kind === "creation") yield one;
+  /** Follows the call in flight of the thread with this id. Calls of an earlier thread with the id lose it. */
+  #of(tid: number): Following | undefined {
+    for (const one of this.#following) {
+      if (one.caller?.tid !== tid) continue;
+      if (ptrace.isTracee(one.tracer, tid)) return one;
+      this.#losesId(one, one.caller);
+    }
+    return undefined;
   }
 
   /**
@@ -154,44 +180,70 @@ export class ForkTracer {
    * `judged`: it is the earlier call again, which our own stop has interrupted. The thread is still traced.
    */
   called(tid: number, call: Uint8Array): "new" | "stops" | "judged" {
-    const former = this.#inFlight.get(tid);
-    if (former === undefined) return "new";
-    if (!ptrace.isTracee(tid)) {
-      this.#losesId(former);
-      return "new";
-    }
-    if (this.comesAgain(tid, call)) return "judged";
-    this.#hasFailed(former);
-    this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
-    if (ptrace.interrupt(tid) === 0) return "stops";
+    const one = this.#of(tid);
+    if (one?.caller === undefined) return "new";
+    if (comesAgain(one.caller, call)) return "judged";
+    this.#hasFailed(one, one.caller);
+    one.caller = strayWith(tid);
+    if (ptrace.interrupt(one.tracer, tid) === 0) return "stops";
     // The id belongs to another thread by now.
-    this.#inFlight.delete(tid);
+    one.caller = undefined;
     return "new";
   }
 
   /** Whether it is the call in flight of the thread again, which our own stop has interrupted. Then it must pass. */
   comesAgain(tid: number, call: Uint8Array): boolean {
-    const one = this.#inFlight.get(tid);
-    if (one === undefined || one.kind === "stray" || !one.isRestarted || !isSame(one.call, call)) return false;
-    if (!ptrace.isTracee(tid)) return false;
-    one.isRestarted = false;
-    one.until = performance.now() + patience.restarted;
-    return true;
+    const caller = this.#of(tid)?.caller;
+    return caller !== undefined && comesAgain(caller, call);
   }
 
-  /** Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno. */
+  /**
+   * Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno; -EAGAIN if no tracer is
+   * left for it.
+   */
   seize(tid: number): number {
+    const one = this.#awaitTracer();
+    if (one === undefined) return -errno.EAGAIN;
     const options = ptrace.traceOptions.creation | ptrace.traceOptions.exec;
     const until = performance.now() + patience.seizure;
-    let result = ptrace.seize(tid, options);
+    let result = one.tracer.seize(tid, options);
     // The execution that delays it can wait until another thread of the process, a tracee, is reaped (seize.c).
     while (result === -errno.EINTR && performance.now() < until) {
       this.advance({ interrupts: false });
-      result = ptrace.seize(tid, options);
+      result = one.tracer.seize(tid, options);
     }
-    if (result === 0) this.#hasTracees = true;
-    this.#lastProgress = performance.now();
+    if (result === 0) {
+      one.hasTracees = true;
+      this.#seized = one;
+      this.#progresses(one);
+    }
     return result;
+  }
+
+  /** A limit of processes may forbid another thread. Most calls in flight end soon. */
+  #awaitTracer(): Following | undefined {
+    const until = performance.now() + patience.tracer;
+    let free = this.#freeTracer();
+    while (free === undefined && performance.now() < until) {
+      if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
+      free = this.#freeTracer();
+    }
+    return free;
+  }
+
+  /** A tracer without a tracee. */
+  #freeTracer(): Following | undefined {
+    const own = this.#following[0]!;
+    // A thread that was to be pinned can be its tracee still.
+    own.hasTracees = true;
+    this.#look(own);
+    const free = this.#following.find((one) => !one.hasTracees);
+    if (free !== undefined || this.#following.length > mostFollowed) return free;
+    const tracer = ptrace.startTracer();
+    if (typeof tracer === "number") return undefined;
+    const one = following(tracer);
+    this.#following.push(one);
+    return one;
   }
 
   /** The seized thread's fork passes. `call` is its `struct seccomp_data`. */
@@ -199,9 +251,11 @@ export class ForkTracer {
     const since = performance.now();
     const until = since + patience.creation;
     const followed = { tid, call, until, isRestarted: false } as const;
+    const one = this.#seized;
     // A tracee is not reaped before it is detached, so the id is still its own.
-    this.#inFlight.set(tid, { kind: "creation", ...followed, reservation, since, processOf: () => processOf(tid) });
-    if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(tid);
+    one.creation = { kind: "creation", ...followed, reservation, since, processOf: () => processOf(tid) };
+    one.caller = one.creation;
+    if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(one.tracer, tid);
   }
 
   /** The seized thread's execution passes. It is not its process's leader. */
@@ -209,19 +263,19 @@ export class ForkTracer {
     const until = performance.now() + patience.execution;
     this.#registry.executes(thread);
     const { tid, process } = thread;
-    this.#inFlight.set(tid, { kind: "execution", tid, pid: process.pid, call, until, isRestarted: false });
+    this.#seized.caller = { kind: "execution", tid, pid: process.pid, call, until, isRestarted: false };
   }
 
   /** The seized thread's fork is about to pass. */
   beginFork(tid: number): void {
     this.#forks++;
-    if (this.#options.interruptsForks && this.#forks % 2 === 1) ptrace.interrupt(tid);
+    if (this.#options.interruptsForks && this.#forks % 2 === 1) ptrace.interrupt(this.#seized.tracer, tid);
   }
 
-  /** The thread was seized, but does not make its call. */
+  /** The seized thread does not make its call. */
   release(tid: number): void {
-    this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
-    ptrace.interrupt(tid);
+    this.#seized.caller = strayWith(tid);
+    ptrace.interrupt(this.#seized.tracer, tid);
   }
 
   /** Waits a moment for stops, which usually come at once. */
@@ -238,77 +292,86 @@ export class ForkTracer {
    * call, except call −1, which then returns −ERESTARTSYS to the program (arch/x86/kernel/signal.c, Linux 6.12).
    */
   advance({ interrupts }: { readonly interrupts: boolean }): number {
+    let count = 0;
+    for (const one of this.#following) {
+      if (!one.hasTracees) continue;
+      if (one.tracer === ptrace.ownThread) {
+        count += this.#look(one);
+      } else if (performance.now() >= one.lookAt) {
+        count += this.#look(one);
+        one.lookAt = performance.now() + pauseSince(one.progress, threadPauses);
+      }
+      if (interrupts) this.#interruptLate(one);
+    }
+    return count;
+  }
+
+  /** Handles the stops of one tracer's tracees, and returns their number. */
+  #look(one: Following): number {
     for (let count = 0; ; count++) {
-      const stop = ptrace.nextStop();
+      const stop = ptrace.nextStop(one.tracer);
       if (stop === "no tracees") {
-        this.#forgetAll();
+        this.#forgetAll(one);
         return count;
       }
       if (stop === "none yet") {
-        for (const tid of this.#dying) this.#reap(tid);
-        if (interrupts) this.#interruptLate();
+        for (const tid of one.dying) this.#reap(one, tid);
         return count;
       }
-      this.#handle(stop.tid, ptrace.stopOf(stop.status));
+      this.#handle(one, stop.tid, ptrace.stopOf(stop.status));
     }
   }
 
   /** Another thread that executes a program can have got the id meanwhile: its stop is handled, too. */
-  #reap(tid: number): void {
-    const stop = ptrace.stopOfOne(tid);
+  #reap(one: Following, tid: number): void {
+    const stop = ptrace.stopOfOne(one.tracer, tid);
     if (stop === "none yet") return;
-    this.#dying.delete(tid);
-    if (stop !== "no tracees") this.#handle(tid, ptrace.stopOf(stop.status));
+    one.dying.delete(tid);
+    if (stop !== "no tracees") this.#handle(one, tid, ptrace.stopOf(stop.status));
   }
 
-  #handle(tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
+  #progresses(one: Following): void {
     this.#lastProgress = performance.now();
+    one.progress = this.#lastProgress;
+    one.lookAt = 0;
+  }
+
+  #handle(one: Following, tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
+    this.#progresses(one);
+    const { caller, creation } = one;
     // This event comes with the id that the thread has after its execution: its leader's.
     if (stopped && event === ptrace.traceEvent.exec) {
-      this.#executed(tid);
-      return;
-    }
-    const one = this.#callerWith(tid, stopped);
-    if (one !== undefined) {
-      if (stopped && isOwnStop(signal, event) && this.#restarts(one)) return;
-      this.#inFlight.delete(tid);
-      if (stopped) this.#callerStopped(one, signal, event);
-      else this.#callerEnded(one);
+      this.#executed(one, tid);
+    } else if (caller?.tid === tid) {
+      if (stopped && isOwnStop(signal, event) && this.#restarts(one, caller)) return;
+      one.caller = undefined;
+      if (stopped) this.#callerStopped(one, caller, signal, event);
+      else this.#callerEnded(one, caller);
     } else if (!stopped) {
-      this.#dying.delete(tid);
-      this.#expected.delete(tid);
-      this.#early.delete(tid);
-    } else if (this.#expected.delete(tid) || this.#options.isPinned(tid)) {
-      this.#detach(tid, event === 0 ? signal : 0);
+      one.dying.delete(tid);
+    } else if (one.tracer === ptrace.ownThread && this.#options.isPinned(tid)) {
+      this.#detach(one, tid, event === 0 ? signal : 0);
+    } else if (creation !== undefined) {
+      one.creation = undefined;
+      if (this.#registry.commit(creation.reservation, tid) === "exhausted")
+        this.#loseChild(tid, "no file descriptors are left to follow it with");
+      this.#detach(one, tid, 0);
     } else {
-      this.#early.add(tid);
-      this.#earlyUntil = performance.now() + patience.child;
-      this.#adoptUnnamed();
+      this.#loseChild(tid, "it was made by no call that was judged");
+      this.#detach(one, tid, 0);
     }
   }
 
-  /**
-   * The caller in flight whose stop or end a wait has reported. While its execution has another id, the wait can be that of a
-   * child that has the former id. The end of an executing thread is that of its process, or another thread's execution.
-   */
-  #callerWith(tid: number, stopped: boolean): InFlight | undefined {
-    const one = this.#inFlight.get(tid);
-    if (one?.kind !== "execution" || (stopped && (processOf(tid) ?? one.pid) === one.pid)) return one;
-    this.#losesId(one);
-    return undefined;
-  }
-
-  #callerStopped(one: InFlight, signal: number, event: number): void {
+  #callerStopped(one: Following, caller: InFlight, signal: number, event: number): void {
     const { fork, vfork, clone } = ptrace.traceEvent;
     if (event === fork || event === vfork || event === clone) {
-      this.#hasMade(one, ptrace.eventMessage(one.tid));
-      this.#detach(one.tid, 0);
+      this.#detach(one, caller.tid, 0);
       return;
     }
-    this.#hasFailed(one);
-    if (isOwnStop(signal, event)) ptrace.restartEndedCall(one.tid);
+    this.#hasFailed(one, caller);
+    if (isOwnStop(signal, event)) ptrace.restartEndedCall(one.tracer, caller.tid);
     // A stop for a signal holds the signal back, so the detach delivers it. All other stops are our own.
-    this.#detach(one.tid, event === 0 ? signal : 0);
+    this.#detach(one, caller.tid, event === 0 ? signal : 0);
   }
 
   /**
@@ -317,162 +380,125 @@ export class ForkTracer {
    * copy_process() and the preparation of an execution return ERESTARTNOINTR. A notification that has not been received
    * returns ERESTARTSYS: that is the restarted call itself, or else a call that was never judged.
    */
-  #restarts(one: InFlight): boolean {
-    if (one.kind === "stray") return false;
-    const interrupted = ptrace.interruptedCall(one.tid);
-    if (interrupted === undefined || !isCallOf(interrupted, one.call)) return false;
+  #restarts({ tracer }: Following, caller: InFlight): boolean {
+    if (caller.kind === "stray") return false;
+    const interrupted = ptrace.interruptedCall(tracer, caller.tid);
+    if (interrupted === undefined || !isCallOf(interrupted, caller.call)) return false;
     const isRestarted =
       interrupted.error === kernelErrno.ERESTARTNOINTR ||
-      (one.isRestarted && interrupted.error === kernelErrno.ERESTARTSYS);
+      (caller.isRestarted && interrupted.error === kernelErrno.ERESTARTSYS);
     if (!isRestarted) return false;
-    this.#options.restarts(one.tid, one.call);
-    if (ptrace.resume(one.tid) < 0) return false;
-    one.isRestarted = true;
-    one.until = performance.now() + patience.restarted;
+    this.#options.restarts(caller.tid, caller.call);
+    if (ptrace.resume(tracer, caller.tid) < 0) return false;
+    caller.isRestarted = true;
+    caller.until = performance.now() + patience.restarted;
     return true;
   }
 
-  /** `child` is negative if the caller was killed during its stop. */
-  #hasMade(one: InFlight, child: number): void {
-    // A child that was killed before its first stop has been reaped: its id can be another process's by now.
-    const exists = child > 0 && ptrace.isTracee(child);
-    if (one.kind !== "creation") {
-      this.#hasFailed(one);
-      if (exists) this.#expect(child); // a thread, which needs no reservation
-    } else if (exists) this.#commit(one.reservation, child);
-    else if (child > 0) this.#registry.cancel(one.reservation);
-    else this.#addUnnamed(one); // its child has not stopped yet
-  }
-
-  #executed(pid: number): void {
-    const former = ptrace.eventMessage(pid);
-    const caller = this.#inFlight.get(former);
-    if (caller !== undefined && this.#isOfExecution(caller, pid)) {
-      this.#inFlight.delete(former);
+  #executed(one: Following, pid: number): void {
+    const former = ptrace.eventMessage(one.tracer, pid);
+    const { caller } = one;
+    if (caller?.tid === former && this.#isOfExecution(one, caller, pid)) {
+      one.caller = undefined;
       // The thread executes a program, so its earlier fork has failed.
-      if (caller.kind === "creation") this.#registry.cancel(caller.reservation);
+      if (caller.kind === "creation") this.#hasFailed(one, caller);
     }
     // The former leader has ended without a wait status.
-    this.#dying.delete(pid);
-    const leader = this.#inFlight.get(pid);
-    if (leader !== undefined) this.#losesId(leader);
+    for (const other of this.#following) {
+      other.dying.delete(pid);
+      if (other.caller?.tid === pid) this.#losesId(other, other.caller);
+    }
     this.#registry.executed(former, pid);
-    this.#detach(pid, 0);
+    this.#detach(one, pid, 0);
   }
 
   /** Whether the caller in flight has executed a program in this process, rather than got the former id of the thread that has. */
-  #isOfExecution(caller: InFlight, pid: number): boolean {
+  #isOfExecution({ tracer }: Following, caller: InFlight, pid: number): boolean {
     if (caller.kind === "execution") return caller.pid === pid;
-    return caller.tid === pid || !ptrace.isTracee(caller.tid) || this.#early.has(caller.tid);
+    return caller.tid === pid || !ptrace.isTracee(tracer, caller.tid);
   }
 
   /** The call has made nothing. */
-  #hasFailed(one: InFlight): void {
-    if (one.kind === "creation") this.#registry.cancel(one.reservation);
-    else if (one.kind === "execution") this.#registry.notExecuted(one.tid, one.pid);
+  #hasFailed(one: Following, caller: InFlight): void {
+    if (caller.kind === "creation") this.#makesNothing(one);
+    else if (caller.kind === "execution") this.#registry.notExecuted(caller.tid, caller.pid);
+  }
+
+  /** The fork, if its child has not stopped, has none. */
+  #makesNothing(one: Following): void {
+    if (one.creation !== undefined) this.#registry.cancel(one.creation.reservation);
+    one.creation = undefined;
   }
 
   /** The caller's id is another task's by now: it executes a program, or was a leader and another thread has executed one. */
-  #losesId(one: InFlight): void {
-    this.#inFlight.delete(one.tid);
-    if (one.kind === "execution") this.#registry.losesId(one.tid, one.pid);
-    else this.#callerEnded(one);
+  #losesId(one: Following, caller: InFlight): void {
+    one.caller = undefined;
+    if (caller.kind === "execution") this.#registry.losesId(caller.tid, caller.pid);
+    else this.#callerEnded(one, caller);
   }
 
-  #callerEnded(one: InFlight): void {
-    if (one.kind !== "creation") return this.#hasFailed(one);
-    if (one.isRestarted) return this.#registry.cancel(one.reservation);
-    this.#addUnnamed(one);
-    this.#adoptUnnamed();
+  /** A fork that has passed may have made a child, which stops, or else the tracer has no tracee left. */
+  #callerEnded(one: Following, caller: InFlight): void {
+    if (caller.kind !== "creation" || caller.isRestarted) this.#hasFailed(one, caller);
   }
 
-  #addUnnamed({ reservation, since, processOf }: Creation): void {
-    this.#unnamed.push({ reservation, since, processOf, until: performance.now() + patience.child });
-  }
-
-  #commit(reservation: Reservation, child: number): void {
-    if (this.#registry.commit(reservation, child) === "exhausted") {
-      this.#options.kill(child);
-      this.#options.lost(child, "no file descriptors are left to follow it with");
-    }
-    this.#expect(child);
-  }
-
-  /** The child exists and has not been detached, so no caller in flight has its id. */
-  #expect(child: number): void {
-    const former = this.#inFlight.get(child);
-    if (former !== undefined) this.#losesId(former);
-    if (this.#early.delete(child)) this.#detach(child, 0);
-    else this.#expected.add(child);
-  }
-
-  get #someParentMayName(): boolean {
-    for (const one of this.#inFlight.values()) if (one.kind === "creation") return true;
-    return false;
-  }
-
-  /** A child whose parent ended without naming it is followed only if its parent is certain. */
-  #adoptUnnamed(): void {
-    if (this.#unnamed.length === 0 || this.#early.size === 0 || this.#someParentMayName) return;
-    for (const child of [...this.#early]) {
-      const one = this.#unnamed.pop();
-      if (one === undefined) return;
-      if (this.#unnamed.length > 0 || this.#early.size > 1) this.#killUnnamed(child);
-      this.#commit(one.reservation, child);
-    }
-  }
-
-  #killUnnamed(child: number): void {
+  #loseChild(child: number, why: string): void {
     this.#options.kill(child);
-    this.#options.lost(child, "its parent ended before it was known which child is whose");
+    this.#options.lost(child, why);
   }
 
-  /**
-   * A reservation whose child has not stopped in this time belongs to a failed fork. A stopped tracee without a possible
-   * parent and reservation is a child of a fork that was not judged.
-   */
-  #giveUp(now: number): void {
-    while (this.#unnamed.length > 0 && now >= this.#unnamed[0]!.until) {
-      this.#registry.cancel(this.#unnamed.shift()!.reservation);
-    }
-    // A thread with any call in flight may have made a thread before, and may still name it.
-    if (now < this.#earlyUntil || this.#inFlight.size > 0) return;
-    this.#earlyUntil = Number.POSITIVE_INFINITY;
-    for (const child of [...this.#early]) {
-      this.#killUnnamed(child);
-      this.#expect(child);
-    }
+  #forgetAll(one: Following): void {
+    if (one.caller !== undefined) this.#hasFailed(one, one.caller);
+    one.caller = undefined;
+    this.#makesNothing(one);
+    one.dying.clear();
+    one.hasTracees = false;
   }
 
-  #forgetAll(): void {
-    for (const { reservation } of this.#unnamed.splice(0)) this.#registry.cancel(reservation);
-    for (const one of this.#inFlight.values()) this.#hasFailed(one);
-    this.#inFlight.clear();
-    this.#hasTracees = false;
-    this.#expected.clear();
-    this.#early.clear();
-    this.#dying.clear();
-  }
-
-  #interruptLate(): void {
+  #interruptLate(one: Following): void {
+    const { caller, tracer } = one;
     const now = performance.now();
-    for (const one of [...this.#inFlight.values()]) {
-      if (now < one.until) continue;
-      one.until = now + patience.execution;
-      if (ptrace.interrupt(one.tid) === 0) continue;
-      // It may have got its leader's id already, and be about to stop for the event.
-      if (one.kind === "execution" && this.#registry.isExecuting(one.tid, one.pid)) continue;
-      // It is no longer a tracee. (A leader disappears without a wait status when another thread executes.)
-      this.#losesId(one);
-    }
-    this.#adoptUnnamed();
-    this.#giveUp(now);
+    if (caller === undefined || now < caller.until) return;
+    caller.until = now + patience.execution;
+    if (ptrace.interrupt(tracer, caller.tid) === 0) return;
+    // It may have got its leader's id already, and be about to stop for the event.
+    if (caller.kind === "execution" && this.#registry.isExecuting(caller.tid, caller.pid)) return;
+    // It is no longer a tracee. (A leader disappears without a wait status when another thread executes.)
+    this.#losesId(one, caller);
   }
 
-  #detach(tid: number, signal: number): void {
+  #detach(one: Following, tid: number, signal: number): void {
     // A tracee that was killed during a stop is no longer stopped, and stays a tracee until it is reaped.
-    if (ptrace.detach(tid, signal) < 0) this.#dying.add(tid);
+    if (ptrace.detach(one.tracer, tid, signal) < 0) one.dying.add(tid);
   }
+}
+
+function following(tracer: ptrace.Tracer): Following {
+  return {
+    tracer,
+    hasTracees: false,
+    caller: undefined,
+    creation: undefined,
+    dying: new Set(),
+    progress: 0,
+    lookAt: 0,
+  };
+}
+
+function strayWith(tid: number): Stray {
+  return { kind: "stray", tid, until: performance.now() + patience.execution };
+}
+
+function pauseSince(time: number, { least, most }: { readonly least: number; readonly most: number }): number {
+  return Math.min(Math.max((performance.now() - time) / 8, least), most);
+}
+
+/** Whether it is the caller's call again, which our own stop has interrupted. */
+function comesAgain(caller: InFlight, call: Uint8Array): boolean {
+  if (caller.kind === "stray" || !caller.isRestarted || !isSame(caller.call, call)) return false;
+  caller.isRestarted = false;
+  caller.until = performance.now() + patience.restarted;
+  return true;
 }
 
 /** With another signal it is a stop of the whole process (ptrace(2), Group-stop), which must continue. */

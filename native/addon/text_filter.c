@@ -10,18 +10,20 @@
 
 #include "pins.h"
 
+/* A block with its tables, which `sets` begins. */
 struct automaton {
+  struct automaton *next;
   unsigned char classes[256];
-  uint16_t *transitions, *accepts; /* one block, which `sets` begins */
-  uint64_t *sets;
+  uint16_t *transitions, *accepts;
   uint32_t class_count, start, settled;
+  uint64_t sets[];
 };
 
 /* Each pattern of an observation is in one of its automata. */
 struct matcher {
   bool is_started;
-  uint32_t count, wanted;
-  struct automaton *automata;
+  uint32_t missing; /* automata that are still to come */
+  struct automaton *first;
 };
 
 struct text_filter {
@@ -127,40 +129,36 @@ static bool has_correct_tables(const struct text_automaton *one) {
 int start_text_matcher(struct text_filter *own, uint32_t observation, uint32_t automata) {
   if (observation >= TEXT_OBSERVATIONS || automata > TEXT_AUTOMATA || own->matchers[observation].is_started)
     return -EINVAL;
-  struct matcher matcher = {.is_started = true, .wanted = automata};
-  if (automata > 0) {
-    matcher.automata = calloc(automata, sizeof *matcher.automata);
-    if (matcher.automata == NULL) return -ENOMEM;
-  }
-  own->matchers[observation] = matcher;
+  own->matchers[observation].is_started = true;
+  own->matchers[observation].missing = automata;
   return 0;
 }
 
 int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton) {
-  if (observation >= TEXT_OBSERVATIONS || own->matchers[observation].count == own->matchers[observation].wanted)
-    return -EINVAL;
-  struct matcher *matcher = &own->matchers[observation];
-  struct automaton *into = &matcher->automata[matcher->count];
-  struct text_automaton copy = *automaton;
+  if (observation >= TEXT_OBSERVATIONS || own->matchers[observation].missing == 0) return -EINVAL;
   const size_t entries = automaton->transition_count + automaton->state_count;
-  into->sets = malloc(automaton->set_count * sizeof *into->sets + entries * sizeof *into->transitions + 1);
-  if (into->sets == NULL) return -ENOMEM;
-  into->transitions = (uint16_t *)(into->sets + automaton->set_count);
-  into->accepts = into->transitions + automaton->transition_count;
-  copy.sets = copy_to(into->sets, automaton->sets, automaton->set_count * sizeof *into->sets);
+  struct automaton *one =
+      malloc(sizeof *one + automaton->set_count * sizeof *one->sets + entries * sizeof *one->transitions);
+  if (one == NULL) return -ENOMEM;
+  one->transitions = (uint16_t *)(one->sets + automaton->set_count);
+  one->accepts = one->transitions + automaton->transition_count;
+  one->class_count = automaton->class_count;
+  one->start = automaton->start;
+  one->settled = automaton->settled;
+  struct text_automaton copy = *automaton;
+  copy.sets = copy_to(one->sets, automaton->sets, automaton->set_count * sizeof *one->sets);
   copy.transitions =
-      copy_to(into->transitions, automaton->transitions, automaton->transition_count * sizeof *into->transitions);
-  copy.accepts = copy_to(into->accepts, automaton->accepts, automaton->state_count * sizeof *into->accepts);
-  copy.classes = copy_to(into->classes, automaton->classes, sizeof into->classes);
+      copy_to(one->transitions, automaton->transitions, automaton->transition_count * sizeof *one->transitions);
+  copy.accepts = copy_to(one->accepts, automaton->accepts, automaton->state_count * sizeof *one->accepts);
+  copy.classes = copy_to(one->classes, automaton->classes, sizeof one->classes);
   if (!has_correct_tables(&copy)) {
-    free(into->sets);
-    into->sets = NULL;
+    free(one);
     return -EINVAL;
   }
-  into->class_count = automaton->class_count;
-  into->start = automaton->start;
-  into->settled = automaton->settled;
-  matcher->count++;
+  struct matcher *matcher = &own->matchers[observation];
+  one->next = matcher->first;
+  matcher->first = one;
+  matcher->missing--;
   return 0;
 }
 
@@ -173,7 +171,7 @@ static uint64_t accept_set(const struct automaton *own, const unsigned char *tex
 
 static uint64_t all_accept_sets(const struct matcher *own, const unsigned char *text, size_t length) {
   uint64_t set = 0;
-  for (uint32_t i = 0; i < own->count; i++) set |= accept_set(&own->automata[i], text, length);
+  for (const struct automaton *one = own->first; one != NULL; one = one->next) set |= accept_set(one, text, length);
   return set;
 }
 
@@ -207,8 +205,10 @@ struct text_filter *new_text_filter(const unsigned char *registers, const uint16
 
 void free_text_filter(struct text_filter *own) {
   for (size_t i = 0; i < TEXT_OBSERVATIONS; i++) {
-    for (uint32_t j = 0; j < own->matchers[i].count; j++) free(own->matchers[i].automata[j].sets);
-    free(own->matchers[i].automata);
+    for (struct automaton *one = own->matchers[i].first, *next; one != NULL; one = next) {
+      next = one->next;
+      free(one);
+    }
   }
   free(own->registers);
   free(own->observations);
@@ -236,7 +236,7 @@ uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *ca
   const uint16_t observation = own->observations[call->nr];
   if (observation >= TEXT_OBSERVATIONS) return 0;
   const struct matcher *matcher = &own->matchers[observation];
-  if (!matcher->is_started || matcher->count < matcher->wanted) return 0;
+  if (!matcher->is_started || matcher->missing > 0) return 0;
   struct seccomp_data data = *call;
   data.instruction_pointer = all_accept_sets(matcher, text, length);
   return run_filter(own->instructions, &data);

@@ -209,14 +209,12 @@ function hasMatchers(c: Compilation, { files, observations, words }: Program): b
     const { pattern, other, help } = tooLarge;
     const span = spanOf(patterns[pattern]!);
     const second = other === undefined ? undefined : spanOf(patterns[other]!);
-    // The patterns of a list have the place of the list.
-    const related = second &&
-      !isDeepStrictEqual(second, span) && {
-        span: second,
-        message: `${describePattern(patterns[other!]!)} is compared here`,
-      };
-    const message = `\`${name}\`: ${tooLarge.message}`;
-    c.reporter.diagnostics.push(diagnostic("P0215", message, { span, related: related || undefined, help }));
+    // Patterns of a list have the place of the list.
+    const related =
+      second === undefined || isDeepStrictEqual(second, span)
+        ? undefined
+        : { span: second, message: `${describePattern(patterns[other!]!)} is compared here` };
+    c.reporter.diagnostics.push(diagnostic("P0215", `\`${name}\`: ${tooLarge.message}`, { span, related, help }));
   }
   return !c.reporter.failed;
 }

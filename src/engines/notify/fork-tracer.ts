@@ -207,7 +207,7 @@ export class ForkTracer {
     const options = ptrace.traceOptions.creation | ptrace.traceOptions.exec;
     const until = performance.now() + patience.seizure;
     let result = one.tracer.seize(tid, options);
-    // The execution that delays it can wait until another thread of the process, a tracee, is reaped (seize.c).
+    // The execution that delays it can wait until another thread of the process, a tracee, is reaped (moment.c).
     while (result === -errno.EINTR && performance.now() < until) {
       this.advance({ interrupts: false });
       result = one.tracer.seize(tid, options);

@@ -15,8 +15,8 @@ DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 # Programs that the tests run with pinned arguments.
 PROGRAMS := bash perl git g++ tmux python3-venv postgresql default-jdk-headless golang-go
-# This package would start a server of the machine: it is unpacked to build/packages, and its libraries are installed.
-UNPACKED := openssh-server
+# These packages would start a server of the machine: they are unpacked to build/packages, and their libraries are installed.
+UNPACKED := openssh-server vsftpd
 UNPACKED_LIBRARIES := libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS) $(UNPACKED_LIBRARIES)

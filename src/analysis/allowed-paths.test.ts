@@ -122,7 +122,7 @@ describe("the paths that permit something", () => {
   });
 
   it.each<[string, string[]]>([
-    ["exec-only", ['is "/usr/bin/git"']],
+    ["exec-only", ['is "/usr/bin/less"', 'is "/usr/bin/pager"', 'is "/usr/bin/git"']],
     ["no-secrets", []],
     ["read-only-home", ['under "/tmp"', 'is "/dev/null"', 'is "/dev/zero"', 'is "/dev/full"', 'is "/dev/tty"']],
   ])("in %s", (name, expected) => {

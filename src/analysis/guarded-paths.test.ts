@@ -72,6 +72,10 @@ export default policy((call) => {
 
   it("in read-only-home, which judges every change of a name, and not in exec-only", () => {
     expect(examined(`${root}policies/read-only-home.ts`).filter((one) => one.startsWith("open"))).toEqual([]);
-    expect(examined(`${root}policies/exec-only.ts`)).toEqual(['open: is "/usr/bin/git"']);
+    expect(examined(`${root}policies/exec-only.ts`)).toEqual([
+      'open: is "/usr/bin/less"',
+      'open: is "/usr/bin/pager"',
+      'open: is "/usr/bin/git"',
+    ]);
   });
 });

@@ -96,8 +96,9 @@ describe("exec-only", () => {
 
   it("reports at the start that its user can lead an allowed path elsewhere, and does not start with --strict-paths", () => {
     const program = join(scratch(), "program");
+    const paths = ["--set", `programs=${program}`, "--set", `pagers=${program}`];
     const run = (...options: readonly string[]) =>
-      portcullis(["run", "-p", "exec-only", "--set", `programs=${program}`, ...options, "--", "/bin/echo", "started"]);
+      portcullis(["run", "-p", "exec-only", ...paths, ...options, "--", "/bin/echo", "started"]);
     const sentence = `P0609: the command's user can write \\S+, a directory on the way to paths that the policy permits: is "${program}"`;
     // The second start finds the compiled policy in the cache.
     for (const _ of [1, 2]) {
@@ -109,7 +110,7 @@ describe("exec-only", () => {
       expect(refused).toMatchObject({ status: 125, stdout: "" });
     }
     expect(run("-q")).toMatchObject({ status: 0, stderr: "", stdout: "started\n" });
-    const checked = portcullis(["check", "--strict-paths", "--set", `programs=${program}`, "exec-only"]);
+    const checked = portcullis(["check", "--strict-paths", ...paths, "exec-only"]);
     expect(checked.stderr).toMatch(new RegExp(`^error ${sentence}$`, "m"));
     expect(checked.status).toBe(125);
   });
@@ -127,10 +128,10 @@ describe("exec-only", () => {
       return stderr;
     };
     const rule = "a variable that makes the program run another one";
-    const lines = eventsOf([], { PAGER: "/bin/evil" });
-    expect(lines).toContain(`(${rule}: GIT_TOKEN=..., PAGER=/bin/evil)`);
+    const lines = eventsOf([], { GIT_EDITOR: "/bin/evil" });
+    expect(lines).toContain(`(${rule}: GIT_TOKEN=..., GIT_EDITOR=/bin/evil)`);
     expect(lines).toContain(
-      'execve("/usr/bin/git", ["git", "log"], ["PATH="..., "HOME="..., "GITHUB_TOKEN="..., "GIT_TOKEN="..., "PAGER=/bin/evil"])',
+      'execve("/usr/bin/git", ["git", "log"], ["PATH="..., "HOME="..., "GITHUB_TOKEN="..., "GIT_TOKEN="..., "GIT_EDITOR=/bin/evil"])',
     );
     const json = eventsOf(["--events", "fd:2"], { LD_PRELOAD: "/tmp/x.so" });
     expect(json).toContain('"reason":"a variable that loads other code into the program: LD_PRELOAD=/tmp/x.so"');
@@ -146,6 +147,34 @@ describe("exec-only", () => {
     expect(checked.stderr).toMatch(/^warning P0609: /m);
     expect(checked.status).toBe(0);
     expect(portcullis(["check", "--strict-paths", ...set, "read-only-home"]).status).toBe(125);
+  });
+
+  it("lets git show its log on a terminal, from another folder, and without a pager", () => {
+    const folder = scratch();
+    const git = (...words: readonly string[]) => execFileSync("git", words, { cwd: folder });
+    git("init", "-q", ".");
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "the only commit");
+    const onTerminal = (words: readonly string[], variables: Readonly<Record<string, string>>) => {
+      const environment = { PATH: "/usr/bin", HOME: folder, TERM: "xterm", ...variables };
+      const start = `import os, pty\nos.environ.clear()\nos.environ.update(${JSON.stringify(environment)})\npty.spawn(${JSON.stringify(words)})`;
+      const { stdout, stderr } = portcullis(["run", "-p", "exec-only", "--", "/usr/bin/python3", "-c", start]);
+      return { shows: stdout.includes("the only commit"), refused: /denied with .*/.exec(stderr)?.[0] };
+    };
+    const works = { shows: true, refused: undefined };
+    expect(onTerminal(["git", "-C", folder, "log"], {})).toEqual(works);
+    expect(onTerminal(["git", "-C", folder, "--no-pager", "log"], { GIT_SSL_CAINFO: "/x", EDITOR: "vi" })).toEqual(
+      works,
+    );
+    expect(onTerminal(["git", "-C", folder, "log"], { PAGER: "less" })).toEqual(works);
+    const other = onTerminal(["git", "-C", folder, "log"], { PAGER: "sh" });
+    expect(other).toMatchObject({
+      shows: false,
+      refused: expect.stringContaining("another pager than less: PAGER=sh"),
+    });
+    // The repository names a pager.
+    git("config", "core.pager", "cat; id");
+    const configured = onTerminal(["git", "-C", folder, "log"], {});
+    expect(configured).toMatchObject({ shows: false, refused: expect.stringContaining("not among the programs") });
   });
 
   it("judges a script by its own path: the kernel starts its interpreter", () => {

@@ -1,13 +1,23 @@
 /** Tests the ready policy `server` on Debian's servers, and against an attacker inside them. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
 import { type Address, freeAddress } from "../support/address.ts";
-import { until } from "../support/patience.ts";
+import { patience, until } from "../support/patience.ts";
 import { statusInShell } from "../support/processes.ts";
 import { responseOf } from "../support/response.ts";
 import { compiled, engine } from "../support/run.ts";
@@ -148,5 +158,133 @@ describe.each(servers)("$name", (server) => {
       "execve kill-process",
     ]);
     if (engine === "notify") expect(decisions()[3]).toMatchObject({ phases: { phase: "serving" } });
+  });
+});
+
+/** Servers that `make setup-test` unpacks: their packages would start a server of the machine. */
+const unpacked = (name: string): string => join(process.cwd(), "build/packages", name);
+
+const needs = (context: TestContext, name: string): void => {
+  if (process.getuid?.() !== 0) context.skip("needs root, which the server gives up");
+  if (engine !== "notify") context.skip("is for notify: in the machine of the tests no other user has a folder");
+  if (!existsSync(unpacked(name))) context.skip(`${name} is not unpacked to build/packages`);
+};
+
+const guarded = (...options: readonly string[]): readonly string[] => [
+  join(process.cwd(), "bin/portcullis"),
+  ...["run", "-p", "server", "--set", "sessions=true", ...options, "--"],
+];
+
+describe("with sessions", () => {
+  const folderFor = (): string => {
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-sessions-"));
+    chmodSync(folder, 0o755);
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    return folder;
+  };
+
+  it("vsftpd sends files, in passive mode on the given ports only", async (context) => {
+    needs(context, "vsftpd");
+    const folder = folderFor();
+    for (const name of ["files", "empty"]) mkdirSync(join(folder, name), { mode: 0o755 });
+    writeFileSync(join(folder, "files/a"), "the content\n");
+    const client = `import ftplib, sys, time
+server = ftplib.FTP()
+while True:
+    try: server.connect(sys.argv[1], int(sys.argv[2])); break
+    except ConnectionRefusedError: time.sleep(0.02)
+server.login()
+for passive in (True, True, False):
+    server.set_pasv(passive)
+    try: server.retrlines("RETR a")
+    except ftplib.Error as error: print(str(error)[:9]); break
+server.close()
+`;
+    const serve = async (ports: readonly [number, number], options: readonly string[]) => {
+      const { host, port } = await freeAddress();
+      const settings = {
+        ...{ listen: "YES", listen_address: host, listen_port: port, background: "NO", connect_from_port_20: "NO" },
+        ...{ anonymous_enable: "YES", no_anon_password: "YES", anon_root: join(folder, "files") },
+        ...{ secure_chroot_dir: join(folder, "empty"), ftp_username: "daemon", nopriv_user: "nobody" },
+        // Of its own: namespaces, and a filter that kills a process in which portcullis maps memory.
+        ...{ isolate: "NO", isolate_network: "NO", seccomp_sandbox: "NO" },
+        ...{ pasv_min_port: ports[0], pasv_max_port: ports[1] },
+      };
+      const file = join(folder, "vsftpd.conf");
+      writeFileSync(
+        file,
+        Object.entries(settings)
+          .map(([name, value]) => `${name}=${value}\n`)
+          .join(""),
+      );
+      const [program, ...words] = [...guarded(...options), join(unpacked("vsftpd"), "usr/sbin/vsftpd"), file];
+      const server = spawn(program!, words, { stdio: "ignore" });
+      const ended = once(server, "exit");
+      try {
+        const asked = spawn("/usr/bin/python3", ["-c", client, host, `${port}`], {
+          stdio: ["ignore", "pipe", "inherit"],
+        });
+        const [text] = await Promise.all([asked.stdout.setEncoding("utf8").toArray(), once(asked, "exit")]);
+        return text.join("").trim().split("\n");
+      } finally {
+        server.kill("SIGTERM");
+        await ended;
+      }
+    };
+    const range = ["--set", "passive-from=40000", "--set", "passive-to=40100"];
+    expect(await serve([40_000, 40_100], range)).toEqual(["the content", "the content", "the content"]);
+    expect(await serve([40_101, 40_200], range)).toEqual([expect.stringMatching(/^500 OOPS/)]);
+    expect(await serve([40_000, 40_100], [])).toEqual([expect.stringMatching(/^500 OOPS/)]);
+  });
+
+  it("sshd has sessions with and without a terminal, and forwards no agent and no port of its own", async (context) => {
+    needs(context, "openssh-server");
+    const { host, port } = await freeAddress();
+    const package_ = unpacked("openssh-server");
+    // In a mount namespace it gets its user and folder, and in a pid namespace the server ends with the shell.
+    const script = `cd "$1"; shift
+mount -t tmpfs none /run && mkdir -m 755 /run/sshd || exit
+{ grep -v ^sshd: /etc/passwd; echo sshd:x:989:65534::/run/sshd:/usr/sbin/nologin; } > passwd
+mount --bind passwd /etc/passwd || exit
+ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f user
+cat > config <<X
+ListenAddress ${host}:${port}
+HostKey $PWD/host
+AuthorizedKeysFile $PWD/user.pub
+StrictModes no
+UsePAM no
+SshdSessionPath ${package_}/usr/lib/openssh/sshd-session
+SshdAuthPath ${package_}/usr/lib/openssh/sshd-auth
+X
+ask() {
+  ssh -F none -i user -o UserKnownHostsFile=$PWD/known -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes \\
+    -o ExitOnForwardFailure=yes -p ${port} "$@"
+}
+"$@" ${package_}/usr/sbin/sshd -D -f $PWD/config -E $PWD/log > /dev/null 2>&1 &
+until (exec 3<> /dev/tcp/${host}/${port}) 2> /dev/null; do sleep 0.02; done
+ask ${host} 'echo hello; exit 3'; echo $?
+ask -tt ${host} 'test -t 0 && id -u' < /dev/null; echo $?
+eval $(ssh-agent -a $PWD/agent) > /dev/null; ssh-add -q user
+ask -A ${host} 'test -S "$SSH_AUTH_SOCK"'; echo agent $?
+ssh-agent -k > /dev/null
+ask -R 40000:${host}:${port} ${host} true 2> /dev/null; echo port $?`;
+    const outside = [
+      "-m",
+      "--pid",
+      "--fork",
+      "--mount-proc",
+      "--kill-child",
+      "bash",
+      "-c",
+      script,
+      "sshd",
+      folderFor(),
+    ];
+    const { stdout, stderr } = spawnSync("unshare", [...outside, ...guarded()], {
+      encoding: "utf8",
+      timeout: patience.command,
+    });
+    expect(stderr).toBe("");
+    expect(stdout.replaceAll("\r", "")).toBe("hello\n3\n0\n0\nagent 1\nport 255\n");
   });
 });

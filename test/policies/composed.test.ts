@@ -70,14 +70,15 @@ const triples = [
 describe("three ready policies compile together, on both engines:", () => {
   it.each(triples)("%s, %s and %s", (...bases) => compiles(...bases));
 
-  ready.slice(0, -2).forEach((first, index) => {
-    it(`${first} and any two behind it`, (context) => {
-      if (!runs("random")) context.skip("the part random makes all of them");
-      ready.slice(index + 1).forEach((second, at) => {
-        for (const third of ready.slice(index + at + 2)) compiles(first, second, third);
+  if (runs("random")) {
+    ready.slice(0, -2).forEach((first, index) => {
+      it(`${first} and any two behind it`, () => {
+        ready.slice(index + 1).forEach((second, at) => {
+          for (const third of ready.slice(index + at + 2)) compiles(first, second, third);
+        });
       });
     });
-  });
+  }
 });
 
 it.each([

@@ -52,7 +52,7 @@ export function asOrdinary(
 }
 
 /** The environment for access to the registry: a proxy, a mirror, certificates. */
-function registrySettings(): Record<string, string> {
+export function registrySettings(): Record<string, string> {
   const names = /^(npm_config_.*|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE)$/i;
   const given = Object.entries(process.env).filter(
     ([name]) => names.test(name) && !/prefix|cache|userconfig/i.test(name),

@@ -77,8 +77,8 @@ complete -o filenames -F _portcullis portcullis
 
 function bashReply(complete: Completion | undefined): string {
   if (complete === undefined) return "COMPREPLY=()";
-  // One line each: names of files may have spaces.
   if (complete === "parameter") return "_portcullis_parameters";
+  // One line each: names of files may have spaces.
   const reply = (what: string) => `mapfile -t COMPREPLY < <(compgen ${what} -- "$word")`;
   if (complete === "file") return reply("-f");
   if (complete === "directory") return reply("-d");

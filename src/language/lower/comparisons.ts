@@ -3,7 +3,7 @@
  * follows.
  */
 
-import type { Expression } from "oxc-parser";
+import type { BinaryExpression, Expression } from "oxc-parser";
 import { namesInstead, nearestName } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
@@ -46,9 +46,7 @@ export function comparison(
 ): Value {
   if (left.is === "unknown" || right.is === "unknown") return unknown;
   if (left.is === "integer" && right.is === "integer") {
-    const outcome = compareIntegers(c, operator, left, right, node, nodes);
-    if (nodes.every(isWritten)) noteWritten(c, outcome, node);
-    return outcome;
+    return compareIntegers(c, operator, left, right, node, nodes);
   }
   if (operator === "===" || operator === "!==") {
     let equal: Value | undefined;
@@ -94,12 +92,13 @@ function isWritten(node: SourceRange): boolean {
   }
 }
 
-function noteWritten(c: Compilation, outcome: Value, node: SourceRange): void {
+/** Notes the outcome of a comparison of two integers that are written as they are. */
+export function noteWritten(c: Compilation, outcome: Value, node: BinaryExpression): void {
   const decided = outcome.is === "boolean" ? constantBoolean(outcome) : undefined;
-  if (decided === undefined) return;
+  if (decided === undefined || !isWritten(node.left) || !isWritten(node.right)) return;
   c.noteComparison(node, decided ? "always" : "never", () => ({
     message: "both sides are constants",
-    help: `compare with a value of the call, or leave the test out`,
+    help: "compare with a value of the call, or leave the test out",
   }));
 }
 

@@ -26,7 +26,7 @@ import {
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { assignment, update } from "./assignments.ts";
-import { comparison, comparisonOperators, negation } from "./comparisons.ts";
+import { comparison, comparisonOperators, negation, noteWritten } from "./comparisons.ts";
 import { asCondition, conditional, logical } from "./conditions.ts";
 import { callExpression, functionValue } from "./functions.ts";
 import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
@@ -255,7 +255,9 @@ function binary(c: Compilation, node: BinaryExpression): Value {
     });
     if (isExplained) return unknown;
     if (comparisonOperators.has(operator)) {
-      return comparison(c, operator, left!, right!, node, [node.left, node.right]);
+      const outcome = comparison(c, operator, left!, right!, node, [node.left, node.right]);
+      if (left!.is === "integer") noteWritten(c, outcome, node);
+      return outcome;
     }
     const leftInteger = asInteger(c, left!, node.left, operator);
     const rightInteger = asInteger(c, right!, node.right, operator);

@@ -60,7 +60,8 @@ export function writePolicy(program: Program, heading: readonly string[] = []): 
       continue;
     }
     const found = errors.flatMap((error) => decided(error, places));
-    if (found.length === 0) {
+    // An outcome that the module has already would be found for ever.
+    if (found.every(([place, outcome]) => outcomes.get(place) === outcome)) {
       throw new Error(`${renderDiagnostics(errors, loaded.sources)}\n${text}`);
     }
     for (const [place, outcome] of found) outcomes.set(place, outcome);

@@ -33,16 +33,16 @@ const leaveOut = (letter: "T" | "F" | "V", ...names: readonly string[]) =>
 const forGood = ["ebpf_3_unpriv_1", "ebpf_2_unpriv_1", "ebpf_1_unpriv_1", "unpriv_1"];
 
 const asRoot: readonly Run[] = [
-  { program: "seccomp_ebpf", select: leaveOut("T", "absent"), count: 70 },
+  { program: "seccomp_ebpf", select: leaveOut("T", "absent"), count: 76 },
   { program: "seccomp_ebpf_cache", count: 25 },
   { program: "seccomp_ebpf_state", count: 36 },
   { program: "seccomp_ebpf_seal", count: 54 },
-  { program: "seccomp_ebpf_args", count: 51 },
+  { program: "seccomp_ebpf_args", count: 52 },
   { program: "seccomp_ebpf_match", count: 44 },
   // Only the debug kernel has fault injection (kernel/config.debug).
   ...(isDebug ? [{ program: "seccomp_ebpf_fail", count: 15 }] : []),
   { program: "seccomp_ebpf_ckpt", count: 21 },
-  { program: "seccomp_ebpf_rooms", count: 48 },
+  { program: "seccomp_ebpf_rooms", count: 50 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",
@@ -60,7 +60,7 @@ const asNobody: readonly Run[] = [
       ...leaveOut("T", "absent", "sys_admin", "unmasked_array", "speculation", "speculative_store", "sleepable"),
       ...leaveOut("T", "known_seed", "global_function", "special_fields", "long_program", "function_charged"),
     ],
-    count: 59,
+    count: 65,
   },
   {
     program: "seccomp_ebpf_cache",
@@ -78,9 +78,13 @@ const asNobody: readonly Run[] = [
     count: 39,
   },
   { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
-  { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable", "listener_waits"), count: 49 },
+  {
+    program: "seccomp_ebpf_args",
+    select: leaveOut("T", "not_dumpable_capable", "listener_waits", "names_charged"),
+    count: 49,
+  },
   { program: "seccomp_ebpf_match", count: 44 },
-  { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info"), count: 46 },
+  { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info", "crowd"), count: 47 },
 ];
 
 for (const [who, user, runs] of [

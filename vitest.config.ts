@@ -26,9 +26,14 @@ const withProcesses = [
   "src/record/notify/ring.test.ts",
 ];
 
-const benchmarks = ["test/setup/bench.test.ts"];
+/** The files of parts (test/support/parts.ts). */
+const ofParts = [
+  ["bench", "test/setup/bench.test.ts"],
+  ["machine", "test/kernel/machine.test.ts"],
+] as const;
+const excluded = ofParts.flatMap(([part, file]) => (runs(part) ? [] : [file]));
 
-for (const name of [...long, ...withProcesses, ...benchmarks]) {
+for (const name of [...long, ...withProcesses, ...ofParts.map(([, file]) => file)]) {
   if (!existsSync(new URL(name, import.meta.url)))
     throw new Error(`vitest.config.ts names ${name}, which does not exist`);
 }
@@ -53,7 +58,7 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/**/*.test.ts", ...withProcesses],
-          exclude: runs("bench") ? [] : benchmarks,
+          exclude: excluded,
           pool: "forks",
         },
       },

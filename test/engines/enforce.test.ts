@@ -43,9 +43,9 @@ function prepare(): void {
 
 const reason = unable("patched");
 if (reason === undefined) prepare();
-await casesInMachine("seccomp-ebpf", { kernel: "patched" }, ["node", "test/engines/guest.mjs", folder], {
-  atLeast: 26,
-});
+await casesInMachine({ kernel: "patched" }, [
+  { title: "seccomp-ebpf", command: { words: ["node", "test/engines/guest.mjs", folder] }, count: { atLeast: 26 } },
+]);
 
 // Node itself starts vitest, for npx takes as long again in the machine. The runner loads the configuration: the other loader
 // writes beside the modules, which only their owner may.
@@ -67,11 +67,12 @@ const users = [
 ] as const;
 await Promise.all(
   users.map(([who, more, inside]) =>
-    casesInMachine(
-      `every ready policy passes its live tests under seccomp-ebpf, as ${who}`,
-      { kernel: "patched", env: { PORTCULLIS_TEST_ENGINE: "seccomp-ebpf", HOME: "/tmp" }, ...more },
-      [...inside, ...live],
-      { atLeast: 30 },
-    ),
+    casesInMachine({ kernel: "patched", env: { PORTCULLIS_TEST_ENGINE: "seccomp-ebpf", HOME: "/tmp" }, ...more }, [
+      {
+        title: `every ready policy passes its live tests under seccomp-ebpf, as ${who}`,
+        command: { words: [...inside, ...live] },
+        count: { atLeast: 30 },
+      },
+    ]),
   ),
 );

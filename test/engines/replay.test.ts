@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { firstSeed } from "../../src/ir/testing/seeds.ts";
-import { full, inMachine, unable } from "../kernel/vm.ts";
+import { eachInMachine, full, unable } from "../kernel/vm.ts";
 import { runs as includes } from "../support/parts.ts";
 import { patience } from "../support/patience.ts";
 import type { JobOutcome } from "./harness.ts";
@@ -68,22 +68,28 @@ describe("the interpreter's verdicts, on this kernel, under", () => {
   }
 });
 
-describe("the interpreter's verdicts, in the machine, under", () => {
-  for (const { name, runs, ...where } of circumstances) {
-    it(
-      name,
-      async (context) => {
-        const reason = unable("patched");
-        if (reason !== undefined) context.skip(reason);
+describe("the interpreter's verdicts, in the machine", () => {
+  it(
+    "under each engine, as root and as an ordinary user",
+    async (context) => {
+      const reason = unable("patched");
+      if (reason !== undefined) context.skip(reason);
+      const prepared = circumstances.map(({ name, runs, ...where }) => {
         const jobs = prepareJobs(name.replaceAll(/\W+/g, "-"), seedsOf(runs), where);
         expect(jobs.scripts.size).toBeGreaterThan(runs / 4);
-        const user = where.uid === 0 ? {} : { user: `${where.uid}` };
-        const words = ["node", `${folder}/harness.cjs`, jobs.file, replayProgram];
-        const ran = await inMachine({ kernel: "patched", ...user }, words);
-        expect(ran.status, ran.stderr).toBe(0);
-        expect(judge(ran.stdout, jobs, where.engine)).toEqual([]);
-      },
-      full ? 4 * patience.machineTest : patience.machineTest,
-    );
-  }
+        return { name, where, jobs };
+      });
+      const timeout = ((full ? 4 : 1) * patience.machine) / 1000;
+      const commands = prepared.map(({ jobs, where: { uid } }) => {
+        return { words: ["node", `${folder}/harness.cjs`, jobs.file, replayProgram], uid, timeout };
+      });
+      const outcomes = await eachInMachine({ kernel: "patched", timeout }, commands);
+      for (const [index, { name, where, jobs }] of prepared.entries()) {
+        const { status, stdout, stderr } = outcomes[index]!;
+        expect(status, `${name}\n${stderr}`).toBe(0);
+        expect(judge(stdout, jobs, where.engine), name).toEqual([]);
+      }
+    },
+    full ? 4 * patience.machineTest : patience.machineTest,
+  );
 });

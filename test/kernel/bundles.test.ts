@@ -54,9 +54,10 @@ function withOpenParameters(path: string, target: "seccomp" | "unprivileged"): s
 }
 
 const bundles = unable("patched") === undefined ? await prepare() : [];
-await casesInMachine(
-  "bundles",
-  { kernel: "patched" },
-  ["node", join(folder, "load-bundles.cjs"), ...bundles],
-  bundles.length + 10,
-);
+await casesInMachine({ kernel: "patched" }, [
+  {
+    title: "bundles",
+    command: { words: ["node", join(folder, "load-bundles.cjs"), ...bundles] },
+    count: bundles.length + 10,
+  },
+]);

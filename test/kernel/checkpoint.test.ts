@@ -30,17 +30,10 @@ for (const [kernel, script, count] of [
     execFileSync("make", ["-s", "-C", "kernel/criu"], { stdio: "inherit" });
     execFileSync("bin/portcullis", ["compile", "-p", `${guest}/counting.ts`, "-o", bundle], { stdio: "pipe" });
   }
-  await casesInMachine(
-    title,
-    {
-      kernel,
-      env: {
-        PLUGIN: resolve("build/kernel/criu"),
-        WORKER: runs ? compiled(resolve(`${guest}/worker.c`), ["-static"]) : "",
-        BUNDLE: bundle,
-      },
-    },
-    ["sh", `${guest}/${script}`],
-    count,
-  );
+  const env = {
+    PLUGIN: resolve("build/kernel/criu"),
+    WORKER: runs ? compiled(resolve(`${guest}/worker.c`), ["-static"]) : "",
+    BUNDLE: bundle,
+  };
+  await casesInMachine({ kernel }, [{ title, command: { words: ["sh", `${guest}/${script}`], env }, count }]);
 }

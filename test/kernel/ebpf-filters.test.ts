@@ -4,7 +4,7 @@
  */
 import { copyFileSync, mkdirSync } from "node:fs";
 import { patience } from "../support/patience.ts";
-import { built, casesInMachine, full, isDebug, type Kernel, unable } from "./vm.ts";
+import { built, casesInMachine, full, isDebug, type Kernel, type Reporting, unable } from "./vm.ts";
 
 const folder = `${process.cwd()}/build/test/selftests`;
 
@@ -29,7 +29,6 @@ interface Run {
 const leaveOut = (letter: "T" | "F" | "V", ...names: readonly string[]) =>
   names.flatMap((each) => [`-${letter}`, each]);
 
-// unprivileged_bpf_disabled=1 cannot be undone: those variants have a separate machine.
 const forGood = ["ebpf_3_unpriv_1", "ebpf_2_unpriv_1", "ebpf_1_unpriv_1", "unpriv_1"];
 
 const asRoot: readonly Run[] = [
@@ -43,6 +42,10 @@ const asRoot: readonly Run[] = [
   ...(isDebug ? [{ program: "seccomp_ebpf_fail", count: 15 }] : []),
   { program: "seccomp_ebpf_ckpt", count: 21 },
   { program: "seccomp_ebpf_rooms", count: 50 },
+];
+
+// They set sysctls, of which seccomp.ebpf=0 and unprivileged_bpf_disabled=1 cannot be undone: each has a machine of its own.
+const settingSysctls: readonly Run[] = [
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",
@@ -87,41 +90,42 @@ const asNobody: readonly Run[] = [
   { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info", "crowd"), count: 47 },
 ];
 
-for (const [who, user, runs] of [
-  ["root", "0", asRoot],
-  ["a user without privileges", "65534", asNobody],
-] as const)
-  for (const each of runs)
-    await casesInMachine(
-      `${each.program}${each.env === undefined ? "" : ", for good"}, as ${who}`,
-      { kernel: "patched", user, env: { ...env, ...each.env } },
-      [program("patched", each.program), ...(each.select ?? [])],
-      each.count,
-    );
+function reporting({ program: name, select = [], count, env = {} }: Run, who: string, uid: number): Reporting {
+  return {
+    title: `${name}${Object.keys(env).length === 0 ? "" : ", for good"}, as ${who}`,
+    command: { words: [program("patched", name), ...select], uid, env },
+    count,
+  };
+}
 
 // Random use of the interface: a minute, on the debug kernel an hour. The kernel's warnings fail it.
 const seconds = isDebug ? 1800 : 30;
-for (const user of ["0", "65534"])
-  await casesInMachine(
-    `seccomp_ebpf_random, as ${user}`,
-    {
-      kernel: "patched",
-      user,
-      env: { SECCOMP_EBPF_SECONDS: `${seconds}` },
-      timeout: seconds + patience.machine / 1000,
-    },
-    [program("patched", "seccomp_ebpf_random")],
-    1,
-  );
+const random = [0, 65534].map((uid) => ({
+  title: `seccomp_ebpf_random, as ${uid}`,
+  command: {
+    words: [program("patched", "seccomp_ebpf_random")],
+    uid,
+    env: { SECCOMP_EBPF_SECONDS: `${seconds}` },
+    timeout: seconds + patience.machine / 1000,
+  },
+  count: 1,
+}));
+await casesInMachine({ kernel: "patched", env }, [
+  ...asRoot.map((each) => reporting(each, "root", 0)),
+  ...asNobody.map((each) => reporting(each, "a user without privileges", 65534)),
+  ...random,
+]);
+for (const each of settingSysctls) await casesInMachine({ kernel: "patched", env }, [reporting(each, "root", 0)]);
 
 // The stock kernel lacks this selftest: the patched kernel's is run there.
-for (const user of ["0", "65534"])
-  await casesInMachine(
-    `seccomp_ebpf on the stock kernel, as ${user}`,
-    { kernel: "stock", user },
-    [program("patched", "seccomp_ebpf"), "-t", "absent"],
-    1,
-  );
+await casesInMachine(
+  { kernel: "stock" },
+  [0, 65534].map((uid) => ({
+    title: `seccomp_ebpf on the stock kernel, as ${uid}`,
+    command: { words: [program("patched", "seccomp_ebpf"), "-t", "absent"], uid },
+    count: 1,
+  })),
+);
 
 // Check 30: a kernel that was built without a JIT compiler. Tests that need one are excluded: kernel functions, tail
 // calls in functions, the masks that the verifier adds to lookups for it, and its settings.
@@ -142,9 +146,6 @@ if (full)
     },
     { program: "seccomp_ebpf_seal", select: leaveOut("T", "freplace"), count: 53 },
   ])
-    await casesInMachine(
-      `${name} on a kernel without JIT`,
-      { kernel: "nojit", env: { SECCOMP_EBPF_DIVISOR: "100" } },
-      [program("nojit", name), ...select],
-      count,
-    );
+    await casesInMachine({ kernel: "nojit", env: { SECCOMP_EBPF_DIVISOR: "100" } }, [
+      { title: `${name} on a kernel without JIT`, command: { words: [program("nojit", name), ...select] }, count },
+    ]);

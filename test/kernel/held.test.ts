@@ -12,10 +12,11 @@ mkdirSync(dirname(bundle), { recursive: true });
 if (runs) execFileSync("bin/portcullis", ["compile", "-p", `${guest}/held.ts`, "-o", bundle], { stdio: "pipe" });
 const held = runs ? compiled(resolve(`${guest}/held.c`), ["-static", "-pthread"]) : "";
 
-for (const user of ["0", "65534"])
-  await casesInMachine(
-    `forks while another thread holds copies, as ${user}`,
-    { kernel: "patched", user },
-    ["dist/native/x64/launcher", "run", bundle, "--", held, full ? "1000" : "50"],
-    12,
-  );
+await casesInMachine(
+  { kernel: "patched" },
+  [0, 65534].map((uid) => ({
+    title: `forks while another thread holds copies, as ${uid}`,
+    command: { words: ["dist/native/x64/launcher", "run", bundle, "--", held, full ? "1000" : "50"], uid },
+    count: 12,
+  })),
+);

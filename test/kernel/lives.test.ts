@@ -21,13 +21,16 @@ async function prepare(): Promise<string> {
 }
 
 const lives = unable("patched") === undefined ? await prepare() : "";
-for (const [target, first, more] of [
-  ["seccomp", 0, {}],
-  ["unprivileged", 1000, { user: "65534" }],
-] as const)
-  await casesInMachine(
-    `random policies for the target ${target}`,
-    { kernel: "patched", ...more },
-    ["node", program, lives, `${first}`, `${policies}`, `${steps}`, target],
-    policies,
-  );
+await casesInMachine(
+  { kernel: "patched" },
+  (
+    [
+      ["seccomp", 0, 0],
+      ["unprivileged", 1000, 65534],
+    ] as const
+  ).map(([target, first, uid]) => ({
+    title: `random policies for the target ${target}`,
+    command: { words: ["node", program, lives, `${first}`, `${policies}`, `${steps}`, target], uid },
+    count: policies,
+  })),
+);

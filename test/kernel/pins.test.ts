@@ -6,9 +6,12 @@ import { casesInMachine, unable } from "./vm.ts";
 const guest = "test/kernel/guest/pins";
 const starved = unable("stock") === undefined ? compiled(resolve(`${guest}/starved.c`), ["-static", "-pthread"]) : "";
 
-await casesInMachine(
-  "a caller that gets no processor time",
-  { kernel: "stock", smp: 2, sysctls: { "kernel.sched_rt_runtime_us": -1 } },
-  [..."bin/portcullis run -q --engine notify -p".split(" "), `${guest}/starved.ts`, "--", starved],
-  7,
-);
+await casesInMachine({ kernel: "stock", smp: 2, sysctls: { "kernel.sched_rt_runtime_us": -1 } }, [
+  {
+    title: "a caller that gets no processor time",
+    command: {
+      words: [..."bin/portcullis run -q --engine notify -p".split(" "), `${guest}/starved.ts`, "--", starved],
+    },
+    count: 7,
+  },
+]);

@@ -26,27 +26,35 @@ const confined = (policy: string, ...command: readonly string[]) => [
   ...command,
 ];
 
+const program = (source: string, ...options: readonly string[]): string =>
+  runs ? compiled(resolve(`${guest}/${source}`), options) : "";
+
 /** In an empty folder, which is the command's last argument. */
 const inFolder = (...command: readonly string[]) => ["sh", "-c", 'exec "$@" "$(mktemp -d)"', "sh", ...command];
 
-// As pid 1 of a namespace: the machine's own init serves its connection to the host.
-await casesInMachine(
-  "a system under a policy with rooms",
-  { kernel: "patched" },
-  inFolder("unshare", "--pid", "--fork", "--mount-proc", ...confined("everything", "sh", `${guest}/system.sh`)),
-  4,
-);
-
-await casesInMachine(
-  "rooms, the freezer and FUSE",
-  { kernel: "patched" },
-  inFolder(...confined("stopped", runs ? compiled(resolve(`${guest}/stopped.c`), ["-static"]) : "")),
-  26,
-);
-
-await casesInMachine(
-  "rooms and a mutex",
-  { kernel: "patched" },
-  confined("locks", runs ? compiled(resolve(`${guest}/locks.c`), ["-static", "-pthread"]) : "", full ? "20" : "4"),
-  4,
-);
+await casesInMachine({ kernel: "patched" }, [
+  {
+    title: "a system under a policy with rooms",
+    // As pid 1 of a namespace: the machine's own init serves its connection to the host.
+    command: {
+      words: inFolder(
+        "unshare",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        ...confined("everything", "sh", `${guest}/system.sh`),
+      ),
+    },
+    count: 4,
+  },
+  {
+    title: "rooms, the freezer and FUSE",
+    command: { words: inFolder(...confined("stopped", program("stopped.c", "-static"))) },
+    count: 26,
+  },
+  {
+    title: "rooms and a mutex",
+    command: { words: confined("locks", program("locks.c", "-static", "-pthread"), full ? "20" : "4") },
+    count: 4,
+  },
+]);

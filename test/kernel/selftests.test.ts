@@ -5,18 +5,19 @@ const program = (kernel: Kernel, name: string): string =>
   unable(kernel) === undefined ? `${built(kernel)}/selftests/${name}` : name;
 
 for (const kernel of ["stock", "patched"] as const) {
-  await casesInMachine(
-    `seccomp_bpf on the ${kernel} kernel`,
-    { kernel },
-    ["kernel/machine/seccomp_bpf.sh", program(kernel, "seccomp_bpf")],
-    99,
-  );
+  await casesInMachine({ kernel }, [
+    {
+      title: `seccomp_bpf on the ${kernel} kernel`,
+      command: { words: ["kernel/machine/seccomp_bpf.sh", program(kernel, "seccomp_bpf")] },
+      count: 99,
+    },
+  ]);
   // It compares times, which are exact if the clock counts instructions.
-  const counting = { kernel, icount: true };
-  await casesInMachine(
-    `seccomp_benchmark on the ${kernel} kernel`,
-    counting,
-    [program(kernel, "seccomp_benchmark"), "20000"],
-    7,
-  );
+  await casesInMachine({ kernel, icount: true }, [
+    {
+      title: `seccomp_benchmark on the ${kernel} kernel`,
+      command: { words: [program(kernel, "seccomp_benchmark"), "20000"] },
+      count: 7,
+    },
+  ]);
 }

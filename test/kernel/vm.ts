@@ -1,6 +1,6 @@
 /**
- * Runs commands under the kernels of kernel/. One machine serves many test cases: those of a program that reports in
- * TAP (`casesInMachine`), or a list of commands whose results the test checks (`eachInMachine`).
+ * Runs commands under the kernels of kernel/. One machine serves many test cases: those of programs that
+ * report in TAP (`casesInMachine`), or a list of commands whose results the test checks (`eachInMachine`).
  */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -14,6 +14,9 @@ import { parseTap } from "./tap.ts";
  * separate kernel also run (`make test-kernel-debug`).
  */
 export const full = process.env["PORTCULLIS_FULL"] === "1";
+
+/** Seconds. */
+const machineTimeout = ((full ? 3 : 1) * patience.machine) / 1000;
 
 export type Kernel = "stock" | "patched" | "nojit" | "vulnerable";
 
@@ -77,7 +80,7 @@ export function inMachine(
   onOutput: (text: string) => void = () => {},
 ): Promise<Ran> {
   const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
-  const timeout = options.timeout ?? ((full ? 3 : 1) * patience.machine) / 1000;
+  const timeout = options.timeout ?? machineTimeout;
   const words = [
     "run",
     ...["--kernel", nameOf(kernel)],
@@ -108,41 +111,6 @@ export function inMachine(
     machine.on("close", (status, signal) =>
       status === null ? failed(new Error(`kernel/vm was ended by ${signal}`)) : done({ ...text, status }),
     );
-  });
-}
-
-/**
- * Makes a test case of each TAP case that a command reports. The machine runs while the tests are collected, so call
- * this with await at the top of a test file. `count` is the required number of cases, exact or a minimum.
- */
-export async function casesInMachine(
-  title: string,
-  options: MachineOptions,
-  command: readonly string[],
-  count: number | { readonly atLeast: number },
-): Promise<void> {
-  const reason = unable(options.kernel);
-  if (reason !== undefined) {
-    it(title, (context) => context.skip(reason));
-    return;
-  }
-  const ran = await inMachine(options, command);
-  const cases = parseTap(ran.stdout);
-  describe(title, () => {
-    for (const each of cases) {
-      it(each.name, (context) => {
-        if (each.skipped !== undefined) context.skip(each.skipped);
-        if (!each.passed) throw new Error(`${each.detail || "no detail"}\n${ran.stderr.slice(-2000)}`);
-      });
-    }
-    it("runs to its end with every case, and the kernel prints no warning", () => {
-      const ends = cases.every((each) => each.passed) ? 0 : 1;
-      const last = cases.at(-1)?.name ?? "none";
-      const said = `status ${ran.status}; the last case was: ${last}\n${ran.stderr}\n${ran.stdout.slice(-2000)}`;
-      expect(ran.status === ends ? "" : said).toBe("");
-      if (typeof count === "number") expect(cases.length).toBe(count);
-      else expect(cases.length).toBeGreaterThanOrEqual(count.atLeast);
-    });
   });
 }
 
@@ -188,4 +156,59 @@ export async function eachInMachine(
   if (outcomes.length !== commands.length)
     throw new Error(`${outcomes.length} outcomes of ${commands.length} commands`);
   return outcomes.map((line) => JSON.parse(line) as Outcome);
+}
+
+/** A program that reports in TAP, and the required number of its cases. */
+export interface Reporting {
+  readonly title: string;
+  readonly command: Command;
+  readonly count: number | { readonly atLeast: number };
+}
+
+/**
+ * Makes a test case of each TAP case that the commands report, which run one after the other in one machine. The machine
+ * runs while the tests are collected, so call this with await at the top of a test file.
+ */
+export async function casesInMachine(options: MachineOptions, programs: readonly Reporting[]): Promise<void> {
+  const reason = unable(options.kernel);
+  if (reason !== undefined) {
+    for (const { title } of programs) it(title, (context) => context.skip(reason));
+    return;
+  }
+  const outcomes: Outcome[] = [];
+  let failure = "";
+  try {
+    // Some run for minutes.
+    const commands = programs.map(({ command }) => ({ timeout: machineTimeout, ...command }));
+    await eachInMachine(options, commands, (outcome) => outcomes.push(outcome));
+  } catch (error) {
+    failure = `${error}`;
+  }
+  for (const [index, program] of programs.entries()) describeCases(program, outcomes[index]);
+  it(`the machine of ${programs[0]!.title} runs to its end, and the kernel prints no warning`, () => {
+    expect(failure).toBe("");
+  });
+}
+
+function describeCases({ title, count }: Reporting, outcome: Outcome | undefined): void {
+  const cases = parseTap(outcome?.stdout ?? "");
+  describe(title, () => {
+    for (const each of cases) {
+      it(each.name, (context) => {
+        if (each.skipped !== undefined) context.skip(each.skipped);
+        if (!each.passed) throw new Error(`${each.detail || "no detail"}\n${outcome?.stderr.slice(-2000)}`);
+      });
+    }
+    it("runs to its end with every case", () => {
+      const status = cases.every((each) => each.passed) ? 0 : 1;
+      const last = cases.at(-1)?.name ?? "none";
+      const shown =
+        outcome === undefined
+          ? "did not run"
+          : `status ${outcome.status}, signal ${outcome.signal}; the last case was: ${last}\n${outcome.stderr}\n${outcome.stdout.slice(-2000)}`;
+      expect(outcome?.status === status ? "" : shown).toBe("");
+      if (typeof count === "number") expect(cases.length).toBe(count);
+      else expect(cases.length).toBeGreaterThanOrEqual(count.atLeast);
+    });
+  });
 }

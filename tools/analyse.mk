@@ -26,6 +26,6 @@ all: $(ANALYSED)
 
 build/analysis/%.o: %.c tools/analyse.mk
 	@mkdir -p $(@D)
-	@$(ANALYSE) $(if $(filter native/launcher/% test/engines/replay.c,$<),-ffreestanding -fno-builtin) $(if $(filter kernel/criu/%,$<),-D_GNU_SOURCE -fno-strict-aliasing) -MMD -MP -c -o $@ $<
+	@$(ANALYSE) $(if $(filter native/launcher/% test/engines/replay.c,$<),-ffreestanding -fno-builtin) $(if $(filter kernel/criu/%,$<),-D_GNU_SOURCE -fno-strict-aliasing) $(if $(filter test/bundle/reader.c,$<),-include test/bundle/fake_kernel.h) -MMD -MP -c -o $@ $<
 
 -include $(ANALYSED:.o=.d)

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { shownCommands, shownText } from "./shown-commands.ts";
+import { shownCommands } from "./shown-commands.ts";
 
 describe("the documents", () => {
   it("show commands", () => expect(shownCommands.length).toBeGreaterThan(5));
@@ -14,16 +14,6 @@ describe("the documents", () => {
       if (output !== "") expect(ran.stdout).toBe(output);
     });
   }
-
-  it("show an entry point for containers that starts the command", () => {
-    const words = [...shownText.matchAll(/^(?:ENTRYPOINT|CMD) (\[.*\])$/gm)].flatMap(
-      ([, list]) => JSON.parse(list!) as string[],
-    );
-    expect(words[0]).toBe("portcullis");
-    const ran = spawnSync("bin/portcullis", words.slice(1), { encoding: "utf8" });
-    expect(ran.stderr).toBe("");
-    expect(ran.stdout).toMatch(/^Redis server v=/);
-  });
 
   const listed = (folder: string) =>
     execFileSync("git", ["ls-files", folder], { encoding: "utf8" })

@@ -1,9 +1,7 @@
 /** The commands that README.md and docs/deployment.md show. */
 import { readFileSync } from "node:fs";
 
-export const shownText: string = ["README.md", "docs/deployment.md"]
-  .map((file) => readFileSync(file, "utf8"))
-  .join("\n");
+const shownText: string = ["README.md", "docs/deployment.md"].map((file) => readFileSync(file, "utf8")).join("\n");
 
 export interface Shown {
   readonly command: string;

@@ -69,7 +69,7 @@ export class Following {
       const isFollowed = births || caller?.process.isRestricted === true;
       if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
-      const seized = tracer.seize(tid);
+      const seized = tracer.seize(tid, "itself");
       if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized), call);
       pinning?.executes(tid);
       if (this.#passSeized(tid, call)) tracer.awaitExecution(caller, call.data);
@@ -85,7 +85,7 @@ export class Following {
     const { tid } = memory;
     // With this flag the child would not stop. Only an attempt to escape uses it.
     if ((flags & cloneFlag.untraced) !== 0n) return this.#cannotFollow(caller, call, { why: "untraced-flag" });
-    const seized = tracer.seize(tid);
+    const seized = tracer.seize(tid, "child");
     if (seized < 0) return this.#cannotFollow(caller, call, whyPtraceRefused(tid, -seized));
     const reservation = registry.reserveChild(caller);
     bind();

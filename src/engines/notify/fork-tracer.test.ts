@@ -23,6 +23,8 @@ interface Report {
 interface Tracee {
   readonly tracer: ptrace.Tracer;
   readonly reports: Report[];
+  /** Of PTRACE_SEIZE. */
+  readonly options: number;
 }
 
 const end = -1;
@@ -47,13 +49,13 @@ class Kernel {
   readonly tracer: ForkTracer;
 
   constructor() {
-    const seize = (tracer: ptrace.Tracer) => (tid: number) => {
-      this.tracees.set(tid, { tracer, reports: [] });
+    const seize = (tracer: ptrace.Tracer) => (tid: number, options: number) => {
+      this.tracees.set(tid, { tracer, options, reports: [] });
       return 0;
     };
     ptrace.ownThread.seize = seize(ptrace.ownThread);
     vi.mocked(ptrace.startTracer).mockImplementation(() => {
-      const tracer: ptrace.Tracer = { call: () => 0, seize: (tid) => seize(tracer)(tid) };
+      const tracer: ptrace.Tracer = { call: () => 0, seize: (tid, options) => seize(tracer)(tid, options) };
       this.tracers.push(tracer);
       return tracer;
     });
@@ -97,9 +99,10 @@ class Kernel {
     this.order.push(tid);
   }
 
-  /** copy_process(): the child has its parent's tracer. */
+  /** copy_process(): the child has its parent's tracer, if that asks for children. */
   makes(parent: number, child: number): void {
-    this.tracees.set(child, { tracer: this.tracees.get(parent)!.tracer, reports: [] });
+    const { tracer, options } = this.tracees.get(parent)!;
+    if ((options & ptrace.traceOptions.creation) !== 0) this.tracees.set(child, { tracer, options, reports: [] });
   }
 
   /** A thread other than the leader gets its leader's id, long before the event of exec. */
@@ -109,7 +112,7 @@ class Kernel {
   }
 
   forks(tid: number, reservation: Reservation): void {
-    expect(this.tracer.seize(tid)).toBe(0);
+    expect(this.tracer.seize(tid, "child")).toBe(0);
     this.tracer.awaitChild(tid, reservation, call);
   }
 
@@ -135,7 +138,7 @@ function looks(milliseconds: number): number {
     count++;
     return 0;
   });
-  kernel.tracer.seize(7);
+  kernel.tracer.seize(7, "child");
   kernel.tracer.advanceEagerly();
   return count;
 }
@@ -153,7 +156,7 @@ const other = reservationOf(2);
 
 test("an execution does not fail because a new task with the thread's former id forks", () => {
   const { tracer, registry } = kernel;
-  tracer.seize(12);
+  tracer.seize(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   kernel.takesId(12, 10);
   expect(tracer.called(12, call)).toBe("new");
@@ -168,7 +171,7 @@ test("an execution does not fail because a new task with the thread's former id 
 
 test("an execution does not fail because a new child with the thread's former id stops", () => {
   const { tracer, registry } = kernel;
-  tracer.seize(12);
+  tracer.seize(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   kernel.forks(20, reservation);
   kernel.takesId(12, 10);
@@ -245,13 +248,24 @@ test("the fork of a parent that was killed before it made a child counts no long
 
 test("a task that no judged fork has made is killed", () => {
   const { tracer, registry, kill } = kernel;
-  tracer.seize(10);
+  tracer.seize(10, "child");
   tracer.release(10);
   kernel.makes(10, 11);
   kernel.reports(11, stop);
   kernel.advance();
   expect(kill).toHaveBeenCalledWith(11);
   expect(registry.commit).not.toHaveBeenCalled();
+});
+
+test("a thread that is made after a failed execution is not traced", () => {
+  const { tracer, kill } = kernel;
+  tracer.seize(12, "itself");
+  tracer.awaitExecution(threadOf(10, 12), call);
+  kernel.makes(12, 13);
+  expect(kernel.tracees.has(13)).toBe(false);
+  kernel.reports(12, stop);
+  kernel.advance();
+  expect(kill).not.toHaveBeenCalled();
 });
 
 test("a tracer follows another call only when it has no tracee left", () => {
@@ -270,20 +284,20 @@ test("a tracer follows another call only when it has no tracee left", () => {
 
 test("the number of calls that are followed at once has a limit", () => {
   for (let tid = 0; tid <= mostFollowed; tid++) kernel.forks(1000 + tid, reservationOf(tid));
-  expect(kernel.tracer.seize(9)).toBe(-11);
+  expect(kernel.tracer.seize(9, "child")).toBe(-11);
   expect(kernel.tracers).toHaveLength(mostFollowed + 1);
 });
 
 test("a call is refused if the tracer's thread cannot be started", () => {
   kernel.forks(10, reservation);
   vi.mocked(ptrace.startTracer).mockReturnValue(-11);
-  expect(kernel.tracer.seize(20)).toBe(-11);
+  expect(kernel.tracer.seize(20, "child")).toBe(-11);
 });
 
 test("a leader's id can become another program's until the execution has ended", () => {
   const { tracer } = kernel;
   expect(tracer.executesIn(10)).toBe(false);
-  tracer.seize(12);
+  tracer.seize(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   expect([tracer.executesIn(10), tracer.executesIn(12)]).toEqual([true, false]);
   kernel.takesId(12, 10);

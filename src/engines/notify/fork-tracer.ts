@@ -199,12 +199,12 @@ export class ForkTracer {
 
   /**
    * Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno; -EAGAIN if no tracer is
-   * left for it.
+   * left for it. A thread whose execution fails can make a thread before it is detached, which must not become a tracee.
    */
-  seize(tid: number): number {
+  seize(tid: number, follows: "child" | "itself"): number {
     const one = this.#awaitTracer();
     if (one === undefined) return -errno.EAGAIN;
-    const options = ptrace.traceOptions.creation | ptrace.traceOptions.exec;
+    const options = ptrace.traceOptions.exec | (follows === "child" ? ptrace.traceOptions.creation : 0);
     const until = performance.now() + patience.seizure;
     let result = one.tracer.seize(tid, options);
     // The execution that delays it can wait until another thread of the process, a tracee, is reaped (moment.c).

@@ -246,6 +246,15 @@ describe("errnos that break a fallback (P0503)", () => {
   });
 });
 
+it("a refusal that two extended policies have is not unreachable in either (P0504)", () => {
+  const text = `import { allow, deny, policy } from "portcullis";
+const one = policy((call) => (call.name === "openat2" ? deny("ENOSYS") : allow));
+const other = policy((call) => (call.name === "openat2" ? deny("ENOSYS") : allow));
+export default policy({ extends: [one, other] }, () => allow);`;
+  const loaded = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => text });
+  expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
+});
+
 describe("unreachable verdicts (P0504)", () => {
   it("is found after rules that decide all calls", () => {
     const body = `  if (phase.is("a")) return allow;\n  if (phase.is("b", "c")) return deny("EPERM");\n  return kill("process");`;

@@ -27,7 +27,6 @@ export interface LintFacts {
 const lints: readonly ((view: View) => Diagnostic[])[] = [
   findSiblings,
   findFallbacks,
-  findUnreachableVerdicts,
   findHotCalls,
   findTransports,
   findExempt,
@@ -43,6 +42,8 @@ export function lintPolicy(program: Program, { promises = [], extension }: LintF
     ...promises.flatMap((promise) => proveTightening(program, promise)),
     ...findUnenteredPhases(program),
     ...lints.flatMap((find) => find(view)),
+    // A verdict of an extended policy can be hidden by an equal one of another, which is no mistake of either.
+    ...findUnreachableVerdicts(extension === undefined ? view : new View(extension.own)),
     ...(extension === undefined ? [] : findDeniedAlready(extension)),
   ];
 }

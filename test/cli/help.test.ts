@@ -80,6 +80,7 @@ test.each([
   [["check", "connect-hosts", "--set", "hosts=[::1]:443"], "--set port=443"],
   [["trace", "count", "x"], "write portcullis trace stat\n"],
   [["run", "-p", "exec-onec", "true"], "write exec-once"],
+  [["run", "-p", "npm-worm", "true"], "write against/npm-worm"],
   [["run", "-p", "exec-once", "--engine", "ptrace", "true"], `--engine ${engineNames.join(" or ")}`],
   [["run", "-p", "exec-once", "--events", "fd:x", "true"], "fd:3"],
   [["run", "-p", "exec-once", "--events", "fd:977", "true"], "not open"],

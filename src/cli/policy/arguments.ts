@@ -148,7 +148,7 @@ export function policyFile(named: string, workingDirectory: string): PolicyFile 
       diagnostic("P0901", `no file is named ${JSON.stringify(named)}, and ${file} is here`, { help: `-p ${file}` }),
     ]);
   }
-  const near = nearestName(named, readyPolicies);
+  const near = readyPolicies.find((name) => name.endsWith(`/${named}`)) ?? nearestName(named, readyPolicies);
   throw new Failure([
     diagnostic("P0901", `no file and no ready policy is named ${JSON.stringify(named)}`, {
       help: near === undefined ? `the ready ones are ${readyPolicies.join(", ")}` : `write ${near}`,

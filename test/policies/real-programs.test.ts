@@ -160,7 +160,7 @@ describe("build-step", () => {
       ["gdb", "-nx", "-batch", "-ex", "run", "--args", "/bin/true"],
       ["--set", "isolated=false"],
     );
-    expect(ran.stdout).toContain("exited normally");
+    expect(ran.stdout, ran.stderr).toContain("exited normally");
     expect(ran.stderr).not.toContain("address space randomization");
     expect(ran.decisions).toEqual([]);
   });

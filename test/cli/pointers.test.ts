@@ -283,7 +283,7 @@ describe("simulate", () => {
       out
         .trimEnd()
         .split("\n")
-        .map((line) => line.replace(/^trace:(\d+) {2}7 {2}/, "$1 ").replace(/ {2}p\.ts.*?(?= {2}|$)/, "")),
+        .map((line) => line.replace(/^trace:(\d+) {2}7 {2}/, "$1 ").replace(/ {2}\S*p\.ts.*?(?= {2}|$)/, "")),
     ).toEqual([
       '2 openat(?, "/usr/bin/env", ?, ?)  allow',
       '3 openat(?, "/etc/shadow", ?, ?)  deny EACCES  "no configuration"',

@@ -29,6 +29,7 @@
 
 #include "../launcher/sha256.h"
 #include "addon.h"
+#include "kept.h"
 #include "listener.h"
 #include "objects.h"
 #include "pin.h"
@@ -50,7 +51,7 @@ enum {
 enum { CALLS = 1024 };
 
 /* The data of the events of `listening`; the listener's own event has 0. */
-enum { HELD_OBJECT = 1, READ_IS_OVER = 2 };
+enum { HELD_OBJECT = 1, READ_IS_OVER = 2, HAS_STOPPED = 3 };
 
 _Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "unexpected size of struct seccomp_notif");
 _Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "unexpected size of struct seccomp_notif_resp");
@@ -64,6 +65,8 @@ struct supervision {
   struct pins *pins;       /* NULL: no argument is read */
   struct objects *objects; /* NULL: no object is served */
   struct texts texts;
+  int kept_passes; /* a kept task's call of this number passes in `next`; -1: none */
+  int keeping;   /* an epoll descriptor that watches all that `next` waits for while tasks are kept (kept.h); else -1 */
   int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
   unsigned char passes[CALLS]; /* prepared calls of this number pass in `next` */
   napi_ref memory_reference;
@@ -281,6 +284,57 @@ static napi_value supervise(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static bool watch(int epoll, int descriptor, uint32_t word) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u32 = word};
+  return descriptor < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0;
+}
+
+/*
+ * startKeeping(event, epoll, filter, passes): 0 or a negative errno. `event`: an eventfd; `epoll`: an empty epoll descriptor;
+ * `filter`: struct sock_filter[]; `passes`: a number, see `kept_passes`. Call it after `supervise`, startPins and startObjects.
+ */
+static napi_value keeps(napi_env env, napi_callback_info info) {
+  struct supervision *own = supervision_of(env);
+  napi_value arguments[4];
+  size_t count = 4, size;
+  int32_t event, epoll, passes;
+  unsigned char *instructions;
+  if (own == NULL || own->memory == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok ||
+      count != 4 || napi_get_value_int32(env, arguments[0], &event) != napi_ok ||
+      napi_get_value_int32(env, arguments[1], &epoll) != napi_ok ||
+      !bytes_of(env, arguments[2], &instructions, &size) || napi_get_value_int32(env, arguments[3], &passes) != napi_ok)
+    return fail(env, "startKeeping takes (event, epoll, filter, passes)");
+  const int timer = own->pins == NULL ? -1 : pin_reads_timer(own->pins);
+  const int held = own->objects == NULL ? -1 : event_of(own->objects);
+  if (!watch(epoll, own->listener, 0) || !watch(epoll, event, HAS_STOPPED) || !watch(epoll, timer, READ_IS_OVER) ||
+      !watch(epoll, held, HELD_OBJECT))
+    return number_of(env, -errno);
+  const int result =
+      start_keeping(event, (const struct sock_filter *)(const void *)instructions, size / sizeof(struct sock_filter));
+  if (result != 0) return number_of(env, result);
+  own->keeping = epoll;
+  own->kept_passes = passes;
+  return number_of(env, 0);
+}
+
+/*
+ * Waits until there is a notification, or another reason to look, whose word is stored: 0. -EAGAIN if a kept task may have
+ * stopped, or after some time; -ENOENT if no task is left under the filter.
+ */
+static int await_question(struct supervision *own, uint32_t *word) {
+  enum { LONGEST = 50, STRAY = 1 }; /* ms */
+  while (!has_stops()) {
+    struct epoll_event ready = {0};
+    const bool has_stray = own->pins != NULL && has_strays(own->pins);
+    const int found = epoll_pwait(own->keeping, &ready, 1, has_stray ? STRAY : LONGEST, stops_mask());
+    *word = ready.data.u32;
+    if (found > 0 && *word == 0 && (ready.events & EPOLLIN) == 0) return -ENOENT;
+    if (found > 0 && *word != HAS_STOPPED) return 0;
+    if (found != 0 || !has_stray) return -EAGAIN;
+  }
+  return -EAGAIN;
+}
+
 static int collect_deaths(struct supervision *own) {
   struct epoll_event events[MAXIMUM_DEATHS];
   int count = own->epoll < 0 ? 0 : epoll_wait(own->epoll, events, MAXIMUM_DEATHS, 0);
@@ -304,10 +358,19 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
 static int receive(struct supervision *own, bool waits) {
   struct seccomp_notif *into = (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION);
   if (own->pins != NULL && next_waiting(own->pins, into)) return 0;
+  const bool watches = own->keeping >= 0 && keeps_any();
+  uint32_t found = 0;
   for (;;) {
     if (own->pins != NULL && pin_comes_back(own->pins, into)) return 0;
+    if (watches && waits) {
+      const int result = await_question(own, &found);
+      if (result != 0) return result;
+      waits = false;
+      continue;
+    }
+    if (own->objects != NULL && next_held(own->objects, into)) return 0;
+    if (found != 0) return -EAGAIN; /* RECV would wait */
     if (own->objects != NULL) {
-      if (next_held(own->objects, into)) return 0;
       struct epoll_event ready = {0};
       int patience = !waits ? 0 : own->pins != NULL && has_strays(own->pins) ? 1 : -1;
       int found = epoll_wait(own->listening, &ready, 1, patience);
@@ -330,7 +393,10 @@ static int receive(struct supervision *own, bool waits) {
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     }
     memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
-    if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION) == 0) return 0;
+    if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION) == 0) {
+      note_call(into);
+      return 0;
+    }
     if (errno == EINTR) continue;
     if (errno != ENOENT) return -errno;
     if (!waits) return -EAGAIN;
@@ -374,6 +440,14 @@ enum handling {
   UNPINNED, /* the text filter has allowed it, and the first word of the deaths is its `pin_call` result */
 };
 
+static bool pass_kept(struct supervision *own) {
+  const struct seccomp_notif *call = (const struct seccomp_notif *)(const void *)(own->memory + NOTIFICATION);
+  if (call->data.nr < 0 || call->data.nr != own->kept_passes || !is_kept((pid_t)call->pid)) return false;
+  const struct seccomp_notif_resp response = {.id = call->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+  send_response(own->listener, &response);
+  return true;
+}
+
 static enum handling handle(struct supervision *own, bool judges) {
   const struct seccomp_notif *call = (const struct seccomp_notif *)(const void *)(own->memory + NOTIFICATION);
   struct judged judged;
@@ -408,7 +482,7 @@ static enum handling handle(struct supervision *own, bool judges) {
  * next(answer, waits, judges): sends the response in the memory (if `answer` is true), waits for the next notification,
  * and then collects the watched tasks that have ended. In this order, because the calling task is alive until it is
  * answered: an earlier task with the same id has ended by then and is collected. Prepared calls (`passPrepared`) pass here,
- * and with `judges` the text filter allows calls here; then it waits for the next notification.
+ * and with `judges` the text filter allows calls here, and `kept_passes` applies; then it waits for the next notification.
  *
  * | result | meaning |
  * | --- | --- |
@@ -442,8 +516,9 @@ static napi_value next(napi_env env, napi_callback_info info) {
   for (int handled = 0; handled < MOST_HANDLED; handled++) {
     int result = receive(own, waits);
     if (result < 0) return number_of(env, result);
-    int ended = collect_deaths(own);
-    enum handling handling = ended == 0 ? handle(own, judges) : JUDGE;
+    int ended = 0;
+    enum handling handling = judges && pass_kept(own) ? HANDLED : JUDGE;
+    if (handling == JUDGE && (ended = collect_deaths(own)) == 0) handling = handle(own, judges);
     if (handling != HANDLED) {
       stamp(own);
       return number_of(env, handling == JUDGE ? ended : -ECANCELED);
@@ -460,21 +535,24 @@ static void release(napi_env env, void *data, void *hint) {
   if (own->texts.filter != NULL) free_text_filter(own->texts.filter);
   if (own->objects != NULL) end_objects(own->objects);
   if (own->pins != NULL) end_pins(own->pins);
+  end_keeping();
   free(own);
 }
 
 NAPI_MODULE_INIT() {
   struct supervision *own = calloc(1, sizeof *own);
   if (own == NULL || napi_set_instance_data(env, own, release, NULL) != napi_ok) return NULL;
-  own->listener = own->epoll = own->listening = -1;
+  own->listener = own->epoll = own->listening = own->keeping = own->kept_passes = -1;
   const napi_property_descriptor functions[] = {
       METHOD("syscall", raw_syscall), METHOD("addressOf", address_of),
       METHOD("sha256", digest_of),    METHOD("mapMemory", map_memory),
       METHOD("supervise", supervise), METHOD("deaths", deaths_now),
       METHOD("next", next),           METHOD("passPrepared", pass_prepared),
+      METHOD("startKeeping", keeps),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_pins(env, exports);
+  export_kept(env, exports);
   export_objects(env, exports);
   export_texts(env, exports);
   export_tracers(env, exports);

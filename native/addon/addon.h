@@ -43,6 +43,8 @@ void end_texts(napi_env env, struct texts *own);
 bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into);
 /* The functions of pin.h. */
 void export_pins(napi_env env, napi_value exports);
+/* The functions of kept.h, without that which starts. */
+void export_kept(napi_env env, napi_value exports);
 /* The functions of objects.h. */
 void export_objects(napi_env env, napi_value exports);
 /* The functions of tracers.c. */

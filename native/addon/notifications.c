@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
+#include "kept.h"
 #include "listener.h"
 #include "pins.h"
 
@@ -89,6 +90,7 @@ bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t argu
   for (int count = 0; count < AT_ONCE && has_room(own) && is_asked(own, 0); count++) {
     struct seccomp_notif call = {0};
     if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
+    note_call(&call);
     if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
         memcmp(call.data.args, arguments, sizeof call.data.args) == 0) {
       answer(own, &call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);

@@ -60,11 +60,8 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
   for (int look = 0; look < LEAST_LOOKS || now() < own->calls_end; look++) {
     int status;
     const bool waits = look == 0 && (own->asked & call) == 0;
-    pid_t found = waits ? wait_promptly(tid, &status) : waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-    if (waits && found < 0) {
-      errno = -found;
-      if (errno == EAGAIN) continue;
-    }
+    const int found = change_of(tid, &status, waits);
+    if (found == -EAGAIN) continue;
     if (found == tid) {
       if (!WIFSTOPPED(status)) return false;
       if (status >> 8 == (SIGTRAP | 0x80)) return true;
@@ -76,7 +73,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
        */
       if (status >> 16 == 0) own->stopping = WSTOPSIG(status);
       if (!change_tracee(PTRACE_SYSCALL, tid, NULL, NULL)) return false;
-    } else if (found < 0 && errno != EINTR) {
+    } else if (found < 0 && found != -EINTR) {
       return false;
     }
     if (pass_own_call(own, tid, number, arguments)) own->asked |= call;
@@ -99,9 +96,9 @@ static bool recover(const struct thread *thread) {
   const uint64_t end = now() + STOP_PATIENCE;
   for (int look = 0; look < LEAST_LOOKS || now() < end; look++) {
     int status;
-    pid_t found = waitpid(thread->id, &status, __WALL | __WNOTHREAD | WNOHANG);
+    const int found = change_of(thread->id, &status, false);
     if (found == thread->id) return WIFSTOPPED(status);
-    if (found < 0 && errno != EINTR) return false;
+    if (found < 0 && found != -EINTR) return false;
     nanosleep(&moment, NULL);
   }
   kill_tracee(thread->id, thread->process->id);

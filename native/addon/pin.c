@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "listener.h"
 #include "pins.h"
 #include "reads.h"
@@ -511,14 +512,6 @@ bool pin_awaits_question(struct pins *own, int milliseconds) {
 }
 
 /* ── Start and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* Callers stop for each pin, and each stop would send SIGCHLD. */
-static void ignore_stops(void) {
-  struct sigaction action;
-  if (sigaction(SIGCHLD, NULL, &action) != 0) return;
-  action.sa_flags |= SA_NOCLDSTOP;
-  sigaction(SIGCHLD, &action, NULL);
-}
 
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
                         bool writes_results, bool is_killable, bool sees_threads_end) {

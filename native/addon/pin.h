@@ -128,6 +128,10 @@ bool is_entering(const registers *at, long number, const uint64_t arguments[6]);
 int64_t result_of(const registers *at);
 /* Makes the call in which the tracee has stopped return this. */
 void return_from_call(registers *at, int64_t result);
+/* Whether a stop for a signal has interrupted a call that the kernel may restart with SA_RESTART; `call` gets it. */
+bool is_interrupted(const registers *at, pid_t tid, struct seccomp_data *call);
+/* Makes the kernel restart that call whatever SA_RESTART says. False if that is not possible. */
+bool restart_always(registers *at, pid_t tid);
 uint64_t stack_of(const registers *at);
 void set_stack(registers *at, uint64_t address);
 
@@ -154,12 +158,19 @@ int seize_promptly(pid_t tid, unsigned long options);
 void end_moments(void);
 /* waitpid(2) for a tracee: its id, or a negative errno; -EINTR as above, and -EAGAIN if no timer can be had. */
 int wait_promptly(pid_t tid, int *status);
+/*
+ * The same if it `waits`; otherwise at once, and 0 if nothing has changed. One that has ended or executes a program is no longer
+ * kept (kept.h).
+ */
+int change_of(pid_t tid, int *status, bool waits);
 void interrupt(pid_t tid);
 /*
  * ptrace(2) with a request that changes or continues a stopped tracee; all such requests are made here. False if the task is
  * not stopped, or is the new program that another thread of a process has executed and that has its leader's id.
  */
 bool change_tracee(int request, pid_t tid, const void *address, const void *data);
+/* Detaches a tracee at the stop that wait(2) has reported, whatever it is. Returns 0 or a positive errno. */
+int detach_tracee(pid_t tid, int signal);
 /* Kills the process of a tracee that is not such a program. */
 void kill_tracee(pid_t tid, pid_t process);
 enum stop await_stop(struct stray **strays, pid_t tid);

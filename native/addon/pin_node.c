@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "addon.h"
+#include "kept.h"
 #include "pin.h"
 
 enum { MOST_ARGUMENTS = 8 };
@@ -183,7 +184,7 @@ static napi_value seize_task(napi_env env, napi_callback_info info) {
       napi_get_value_int32(env, arguments[0], &tid) != napi_ok ||
       napi_get_value_uint32(env, arguments[1], &options) != napi_ok)
     return fail(env, "seize takes (tid, options)");
-  return number_of(env, -seize_promptly(tid, options));
+  return number_of(env, is_kept(tid) ? 0 : -seize_promptly(tid, options));
 }
 
 static napi_value of_thread(napi_env env, napi_callback_info info, void (*function)(struct pins *, pid_t)) {

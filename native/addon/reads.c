@@ -106,8 +106,8 @@ static void drop_stale(struct reads *own) {
  */
 static bool was_killed(pid_t tid) {
   int status;
-  const pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-  return found == tid ? !WIFSTOPPED(status) : found < 0 && errno != EINTR;
+  const int found = change_of(tid, &status, false);
+  return found == tid ? !WIFSTOPPED(status) : found < 0 && found != -EINTR;
 }
 
 /* ── The threads ─────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -12,6 +12,7 @@
  * between the look and the request either.
  */
 #define _GNU_SOURCE
+#include "kept.h"
 #include "pin.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ enum { EAGER_LOOKS = 100, SLEEP = 50000, PATIENCE = 1000000000 };
 enum { MOST_MOMENTS = 50 };
 
 int seize(pid_t tid) {
+  if (is_kept(tid)) return 0;
   for (int moment = 1;; moment++) {
     const int error = seize_promptly(tid, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC);
     if (error != EINTR || moment == MOST_MOMENTS) return error;
@@ -51,6 +53,10 @@ static bool is_new_program(pid_t tid) {
 
 bool change_tracee(int request, pid_t tid, const void *address, const void *data) {
   return !is_new_program(tid) && ptrace(request, tid, address, data) == 0;
+}
+
+int detach_tracee(pid_t tid, int signal) {
+  return ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal) == 0 ? 0 : errno;
 }
 
 void kill_tracee(pid_t tid, pid_t process) {
@@ -72,8 +78,16 @@ bool is_stray(const struct stray *strays, pid_t tid) {
   return false;
 }
 
+int change_of(pid_t tid, int *status, bool waits) {
+  int found = waits ? wait_promptly(tid, status) : waitpid(tid, status, __WALL | __WNOTHREAD | WNOHANG);
+  if (found < 0 && !waits) found = -errno;
+  const bool has_ended = found == -ECHILD || (found == tid && !WIFSTOPPED(*status));
+  if (has_ended || (found == tid && is_execution(*status >> 8))) forget_kept(tid);
+  return found;
+}
+
 void detach(struct stray **strays, pid_t tid, int signal) {
-  if (change_tracee(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal)) return;
+  if (!is_new_program(tid) && let_go(tid, signal) == 0) return;
   /*
    * A tracee that was killed during a stop is no longer stopped, and remains a zombie of ours until it is waited for;
    * its parent waits as long. A leader cannot be waited for before its other threads have ended.
@@ -81,9 +95,9 @@ void detach(struct stray **strays, pid_t tid, int signal) {
   const struct timespec moment = {0, SLEEP};
   for (int look = 0; look < 2 * EAGER_LOOKS; look++) {
     int status;
-    if (ptrace(PTRACE_DETACH, tid, NULL, NULL) == 0) return;
-    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-    if ((found < 0 && errno != EINTR) || (found == tid && !WIFSTOPPED(status))) return;
+    if (let_go(tid, 0) == 0) return;
+    const int found = change_of(tid, &status, false);
+    if ((found < 0 && found != -EINTR) || (found == tid && !WIFSTOPPED(status))) return;
     if (look < EAGER_LOOKS) sched_yield();
     else nanosleep(&moment, NULL);
   }
@@ -98,7 +112,7 @@ static int signal_of(int status) { return status >> 16 == 0 ? WSTOPSIG(status) :
 /* It usually stops within some microseconds. */
 static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
   const struct timespec moment = {0, SLEEP};
-  int status, found = wait_promptly(tid, &status);
+  int status, found = change_of(tid, &status, true);
   const uint64_t start = now();
   while (found != tid) {
     if (found < 0 && found != -EINTR && found != -EAGAIN) return ENDED;
@@ -107,8 +121,7 @@ static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
       return LATE;
     }
     nanosleep(&moment, NULL);
-    found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-    if (found < 0) found = -errno;
+    found = change_of(tid, &status, false);
   }
   if (!WIFSTOPPED(status)) return ENDED;
   if (is_own_stop(status)) return STOPPED;
@@ -127,10 +140,9 @@ void release_strays(struct stray **strays) {
   for (struct stray **at = strays; *at != NULL;) {
     struct stray *one = *at;
     int status;
-    pid_t found = waitpid(one->tid, &status, __WALL | __WNOTHREAD | WNOHANG);
-    bool is_over = (found < 0 && errno != EINTR) || (found == one->tid && !WIFSTOPPED(status));
-    if (found == one->tid && WIFSTOPPED(status))
-      is_over = ptrace(PTRACE_DETACH, one->tid, NULL, (void *)(uintptr_t)signal_of(status)) == 0;
+    const int found = change_of(one->tid, &status, false);
+    bool is_over = (found < 0 && found != -EINTR) || (found == one->tid && !WIFSTOPPED(status));
+    if (found == one->tid && WIFSTOPPED(status)) is_over = let_go(one->tid, signal_of(status)) == 0;
     if (!is_over) {
       at = &one->next;
       continue;

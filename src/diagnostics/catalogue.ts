@@ -110,7 +110,6 @@ export const catalogue = {
   P0605: error("a native part that is missing or cannot be loaded"),
   P0606: error("a construct that a target cannot express"),
   P0607: error("a program that the kernel refuses"),
-  P0608: warning("a frequent call that a signal can make fail"),
   P0609: warning("an allowed path that the command's user can lead elsewhere"),
   P0610: warning("a refused object that the command's user can give another path"),
 

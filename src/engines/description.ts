@@ -68,7 +68,6 @@ export function warningsOf({ differences }: EngineDescription): EngineWarnings {
     "stateful-trap": differences["stateful-trap"].warning,
     "reads-memory": differences["reads-memory"].warning,
     resolved: differences.resolved.warning,
-    interrupted: differences.interrupted.warning,
     "in-its-stead": differences["in-its-stead"].warning,
   };
 }

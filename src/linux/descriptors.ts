@@ -14,6 +14,7 @@ export function close(descriptor: number): void {
 
 /** The size of `struct epoll_event`, which is packed only on x86-64, and the offset of the caller's word. */
 const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
+const notBlocking = 0o4000; // EFD_NONBLOCK
 const ctl = { add: 1, delete: 2 } as const;
 
 /** An epoll descriptor of this thread, for `pollFor`. */
@@ -103,6 +104,11 @@ export const closeOnExecFlag = 1;
 
 export function createEpoll(): number {
   return required("epoll_create1", native().syscall(callNumber("epoll_create1"), closeOnExec));
+}
+
+/** A counter that does not block (eventfd(2)), and is readable if it is not 0. */
+export function createEvent(): number {
+  return required("eventfd2", native().syscall(callNumber("eventfd2"), 0, closeOnExec | notBlocking));
 }
 
 /** Watches a descriptor for readability; the event has `word`. Returns 0 or a negative errno. */

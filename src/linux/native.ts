@@ -6,6 +6,7 @@
 import { existsSync } from "node:fs";
 import { hostArchitecture } from "./architecture.ts";
 import type { HeldObjectFunctions } from "./held-objects.ts";
+import type { KeptTaskFunctions } from "./kept-tasks.ts";
 import { packageFile } from "./package.ts";
 import type { PinnedCallFunctions } from "./pinned-calls.ts";
 import type { RecordedCallFunctions } from "./recorded-calls.ts";
@@ -20,7 +21,12 @@ export type TracerThread = object & { readonly tracer: unique symbol };
 /** The largest number of deaths that one call of the addon returns. */
 export const mostDeaths = 64;
 
-export interface Native extends PinnedCallFunctions, HeldObjectFunctions, RecordedCallFunctions, TextFilterFunctions {
+export interface Native
+  extends PinnedCallFunctions,
+    HeldObjectFunctions,
+    KeptTaskFunctions,
+    RecordedCallFunctions,
+    TextFilterFunctions {
   /**
    * syscall(2). Buffers must be large enough for what the kernel writes; there is no check. Results beyond 2^53 lose
    * their low bits; no used call has such results.

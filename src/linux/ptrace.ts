@@ -3,9 +3,11 @@
  * that traces its parent for a new task. The functions that take a tracer are about its own tracees only.
  */
 
+import { readdirSync } from "node:fs";
 import { callNumber } from "./call-numbers.ts";
 import { errno, kernelErrno } from "./errno-numbers.ts";
 import { native, type Register } from "./native.ts";
+import { readProc } from "./proc.ts";
 
 const request = {
   peekUser: 3,
@@ -32,12 +34,18 @@ export interface Tracer {
    * gone; EINTR after two milliseconds, while another thread of its process executes a program.
    */
   seize(tid: number, options: number): number;
+  /**
+   * Detaches from a stopped task, or continues one that is kept (native/addon/kept.h), and delivers the signal for which it has
+   * stopped (0: none). Returns 0 or a negative errno.
+   */
+  letGo(tid: number, signal: number): number;
 }
 
-/** The calling thread. */
+/** The calling thread, whose tracees can be kept. */
 export const ownThread: Tracer = {
   call: (number, ...registers) => native().syscall(number, ...registers),
   seize: (tid, options) => native().seize(tid, options),
+  letGo: (tid, signal) => native().letGo(tid, signal),
 };
 
 /** Starts a thread, which ends with the last reference to the tracer. Returns a negative errno on failure. */
@@ -45,20 +53,17 @@ export function startTracer(): Tracer | number {
   const { startTracer: start, tracerCall, tracerSeize } = native();
   const thread = start();
   if (typeof thread === "number") return thread;
+  const call: Tracer["call"] = (number, ...registers) => tracerCall(thread, number, ...registers);
   return {
-    call: (number, ...registers) => tracerCall(thread, number, ...registers),
+    call,
     seize: (tid, options) => tracerSeize(thread, tid, options),
+    letGo: (tid, signal) => call(callNumber("ptrace"), request.detach, tid, 0, signal),
   };
 }
 
 /** Stops a seized task as soon as possible. */
 export function interrupt(tracer: Tracer, tid: number): number {
   return tracer.call(callNumber("ptrace"), request.interrupt, tid, 0, 0);
-}
-
-/** Detaches from a stopped task, and delivers a signal that it had stopped for (0: none). */
-export function detach(tracer: Tracer, tid: number, signal: number): number {
-  return tracer.call(callNumber("ptrace"), request.detach, tid, 0, signal);
 }
 
 /** Lets a stopped task continue; it stays a tracee. */
@@ -163,6 +168,16 @@ export function stopOfOne(tracer: Tracer, id: number): TraceStop | "none yet" | 
 export function isTracee(tracer: Tracer, tid: number): boolean {
   const options = anyChange | waitAll | onlyOwn | withoutWaiting | withoutReaping;
   return tracer.call(callNumber("waitid"), oneProcess, tid, null, options, null) !== -errno.ECHILD;
+}
+
+/**
+ * The processes that have this tracer, also those that have ended and that no wait has reported. Reads /proc, and finds none
+ * that it hides.
+ */
+export function traceesOf(tracer: Tracer): readonly number[] {
+  const field = `\nTracerPid:\t${tracer.call(callNumber("gettid"))}\n`;
+  const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return processes.filter((name) => readProc(`${name}/status`)?.includes(field) === true).map(Number);
 }
 
 /** Yields the processor. */

@@ -71,10 +71,7 @@ describe("a proposal", () => {
       writeFileSync(path, policy);
       const { program, diagnostics, promises } = loadPolicy(path, { architecture });
       expect(diagnostics, `${label}\n${policy}`).toEqual([]);
-      // In the modes strict and exact, a phase may decide calls that a signal must not interrupt: P0608 says so.
-      const warnings = lintPolicy(program!, { promises }).filter(
-        ({ code }) => code !== "P0608" || phases === "usual" || phases === "none",
-      );
+      const warnings = lintPolicy(program!, { promises });
       expect(warnings, `${label}\n${policy}`).toEqual([]);
       for (const [index, text] of recordings.entries()) {
         const [trace] = readJsonTrace(text, `${index}.trace`, architecture).runs;

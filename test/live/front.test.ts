@@ -1,6 +1,6 @@
 /** Tests the process that the shell starts: its open descriptors, the forwarding of signals, and its exit. */
 import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -341,13 +341,13 @@ describe("processes that the front's process had before it executed portcullis",
 });
 
 describe("a process of portcullis, killed before the launcher has reported that the command runs:", () => {
-  /** Starts a script, whose execve(2) waits until `goesOn` is called. */
+  /** Starts a program, whose execve(2) waits until `goesOn` is called. Its calls need no supervisor. */
   const starting = async (words: readonly string[], options: readonly string[] = []) => {
-    const script = join(folder, "script");
-    writeFileSync(script, "#!/bin/bash\nsleep 3600 &\necho pids $$ $!\nwait\n", { mode: 0o755 });
-    const lease = started([victim("leased"), script]);
+    const command = join(mkdtempSync(join(folder, "pair-")), "pair");
+    copyFileSync(victim("pair"), command);
+    const lease = started([victim("leased"), command]);
     await lease.says("leased");
-    const one = started([...words, ...supervised, "run", ...options, "-p", stateful, "--", script], { cwd: folder });
+    const one = started([...words, ...supervised, "run", ...options, "-p", stateful, "--", command], { cwd: folder });
     await lease.says("opened");
     const node = childrenOf(one.pid).at(-1)!;
     const ours = childrenOf(node)[0]!;

@@ -12,7 +12,7 @@ import type { Mode } from "../../src/engines/engine.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { decodePolicy, encodePolicy, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
 import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
-import type { KernelFeatures } from "../../src/engines/notify/supervisor.ts";
+import type { KernelFeatures } from "../../src/engines/notify/supervisor-options.ts";
 import { StartError } from "../../src/engines/start-error.ts";
 import type { EventRecord } from "../../src/events/record.ts";
 import { exitAtOnce } from "../../src/linux/process.ts";

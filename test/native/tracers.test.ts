@@ -64,7 +64,7 @@ test("a new task has the tracer of its parent, also when the parent has been kil
     expect(ptrace.isTracee(tracer, child.tid)).toBe(true);
     expect(ptrace.isTracee(tracers[1 - at]!, child.tid)).toBe(false);
     expect(ptrace.isTracee(ptrace.ownThread, child.tid)).toBe(false);
-    expect(ptrace.detach(tracer, child.tid, 0)).toBe(0);
+    expect(tracer.letGo(child.tid, 0)).toBe(0);
     expect(ptrace.nextStop(tracer)).toBe("no tracees");
   }
   expect(new Set(born).size).toBe(2);

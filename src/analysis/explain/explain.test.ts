@@ -149,7 +149,6 @@ describe("warnings", () => {
       "process-creation: clone,fork,vfork",
       "kill-thread: read",
       "stateful-trap: bind",
-      "interrupted: bind,clone,close,fork,read,vfork",
       "one-user: bind,read",
     ]);
   });

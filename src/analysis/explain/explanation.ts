@@ -118,7 +118,6 @@ export interface Warning {
     | "copied-limit"
     | "process-creation"
     | "execution"
-    | "interrupted"
     | "in-its-stead"
     | "one-user"
     | "kill-thread"

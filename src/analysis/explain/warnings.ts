@@ -15,14 +15,7 @@ import { cellLabel, rateOf } from "./texts.ts";
 /** Rules for which an engine may differ from the policy, or has a cost; the engine has the warning's text. */
 export type EngineWarningKind = Extract<
   Warning["kind"],
-  | "hot-call"
-  | "kill-thread"
-  | "static-kill"
-  | "stateful-trap"
-  | "interrupted"
-  | "reads-memory"
-  | "resolved"
-  | "in-its-stead"
+  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "reads-memory" | "resolved" | "in-its-stead"
 >;
 
 /** The engine's words for each; undefined if it gives no warning. */
@@ -39,7 +32,6 @@ export function findWarnings(program: Program, split: SplitPolicy, engine?: Engi
   addCopiedLimits(found);
   addReasons(found);
   if (program.observations.length > 0) addMemory(found);
-  found.addOfEngine("interrupted", stateful);
   addServedObjects(found);
   addOwnScopes(found);
   return found.warnings;

@@ -290,34 +290,6 @@ describe("hot calls (P0602)", () => {
   });
 });
 
-describe("calls that a signal can make fail (P0608)", () => {
-  const counted = (...names: readonly string[]) =>
-    step(
-      `  if (calls(${names.map((name) => `"${name}"`).join(", ")}).has(call)) return count.add() > 100n ? deny("EPERM") : allow;\n  return allow;`,
-      `const count = perTree.counter();`,
-    );
-
-  it("is found if state decides frequent calls whose callers do not handle EINTR", () => {
-    expect(lint(counted("openat", "newfstatat", "read"), "P0608")).toEqual([
-      expect.stringMatching(
-        /^2:\d+ P0608: under notify openat and newfstatat are supervised, and a signal can make them/,
-      ),
-    ]);
-  });
-
-  it("is not found for rare calls, for those that may sleep, and for stateless ones", () => {
-    expect(lint(counted("execve", "bind", "fork"), "P0608")).toEqual([]);
-    expect(lint(counted("read", "write", "futex"), "P0608")).toEqual([]);
-    const denied = `  if (call.name === "bind") count.add();\n  return call.name === "openat" ? deny("EPERM") : allow;`;
-    expect(lint(step(denied, `const count = perTree.counter();`), "P0608")).toEqual([]);
-  });
-
-  it("is not found if the policy concerns all calls", () => {
-    const all = `  return count.add() > 100n ? deny("EPERM") : allow;`;
-    expect(lint(step(all, `const count = perTree.counter();`), "P0608")).toEqual([]);
-  });
-});
-
 describe("rules on calls that are already denied (P0603)", () => {
   const base = `const base = policy((call) => (calls("mount", "ptrace", "umount2").has(call) ? deny("EPERM") : allow));`;
   const extending = (body: string, more = "") =>

@@ -8,7 +8,6 @@ import { type Extension, findDeniedAlready } from "./denied-already.ts";
 import { findExempt } from "./exempt.ts";
 import { findFallbacks } from "./fallbacks.ts";
 import { findHotCalls } from "./hot-calls.ts";
-import { findInterrupted } from "./interrupted.ts";
 import { findPathTexts } from "./path-texts.ts";
 import { findUnenteredPhases } from "./phases.ts";
 import { findRoomWarnings } from "./rooms.ts";
@@ -30,7 +29,6 @@ const lints: readonly ((view: View) => Diagnostic[])[] = [
   findHotCalls,
   findTransports,
   findExempt,
-  findInterrupted,
   findPathTexts,
   findRoomWarnings,
 ];

@@ -1,6 +1,6 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
-import { isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
+import { type DecisionLeaf, isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
 import { examinedPaths } from "../../analysis/guarded-paths.ts";
 import { refusingPatterns } from "../../analysis/refused-entries.ts";
 import { refusedObjects } from "../../analysis/refused-objects.ts";
@@ -13,6 +13,7 @@ import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
 import { matchersOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { environmentArgument } from "../../linux/environment.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
@@ -29,6 +30,7 @@ import { askedCalls, askedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
 import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 import { hidingCalls } from "./rooms/hiding.ts";
+import { catchingCalls } from "./signal-stops.ts";
 import { textFilterOf } from "./text-filter.ts";
 
 export interface NotifyCompilation {
@@ -81,6 +83,17 @@ export function compileForNotify(
     memoryIsFree: protections !== undefined,
     protections: protections ?? [],
     hidings: program.rooms.length > 0 ? askedCalls(program, quiet.split, hidingCalls(program.architecture)).asked : [],
+    // A process in a room is stopped and examined by its keeper, to whom it must not be a tracee already.
+    catching:
+      (stateful || mode === "audit") && program.rooms.length === 0
+        ? askedCalls(program, quiet.split, catchingCalls(program.architecture)).asked
+        : [],
+    allowsHandlers: allows(
+      callNumber("rt_sigaction", program.architecture),
+      program,
+      quiet.split,
+      (leaf) => !isStateful(leaf),
+    ),
     needs,
     calls,
     textFilter: mode === "audit" ? undefined : textFilterOf(program, calls),
@@ -147,13 +160,22 @@ const memoryCalls = ["mmap", "mprotect", "pkey_mprotect", "mremap", "remap_file_
 function leavesMemoryFree(program: Program, split: SplitPolicy): boolean {
   return memoryCalls.every((name) => {
     const number = numberOf(name, program.architecture);
-    if (number === undefined) return true;
-    const decision = split.get(number);
-    if (decision === undefined) return false;
-    return [...leavesOf(new Map([[number, decision]]))].every(({ possible }) =>
-      possible.every((verdict) => program.verdicts[verdict]!.action === "allow"),
-    );
+    return number === undefined || allows(number, program, split);
   });
+}
+
+/** Whether the policy always allows the call. */
+function allows(
+  number: number,
+  program: Program,
+  split: SplitPolicy,
+  also: (leaf: DecisionLeaf) => boolean = () => true,
+): boolean {
+  const decision = split.get(number);
+  if (decision === undefined) return false;
+  return [...leavesOf(new Map([[number, decision]]))].every(
+    (leaf) => also(leaf) && leaf.possible.every((verdict) => program.verdicts[verdict]!.action === "allow"),
+  );
 }
 
 /** The calls of these that the policy may allow. */

@@ -34,9 +34,7 @@ export const notifyDescription: EngineDescription = {
     "caller-name": { does: "read at the judgement" },
     "no-denial-events": { does: "leaves static denials and logs to the filter" },
     interrupted: {
-      does: "a supervised call may return it if a signal arrives before the supervisor receives the call",
-      warning:
-        "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
+      does: "a signal does not end a call's wait for the supervisor, with few exceptions",
     },
     "in-its-stead": {
       does: "portcullis, on the caller's behalf: servers see portcullis's process (SO_PEERCRED)",

@@ -1,5 +1,5 @@
 /** The descriptors of the supervisor, which are opened before the command starts. */
-import { close, createEpoll } from "../../linux/descriptors.ts";
+import { close, createEpoll, createEvent } from "../../linux/descriptors.ts";
 
 /**
  * Epoll descriptors. As soon as the command runs, which may be before the supervisor's thread runs, it can set the
@@ -12,13 +12,22 @@ export interface SupervisorDescriptors {
   readonly polling: number;
   /** Watches the listener, for kernels that require it. */
   readonly listening: number;
+  /** An eventfd, readable when a kept task has stopped, and an epoll descriptor for it and all others. */
+  readonly stopped: number;
+  readonly keeping: number;
 }
 
 /** Throws a SystemCallError. */
 export function openDescriptors(): SupervisorDescriptors {
-  return { tasks: createEpoll(), polling: createEpoll(), listening: createEpoll() };
+  return {
+    tasks: createEpoll(),
+    polling: createEpoll(),
+    listening: createEpoll(),
+    stopped: createEvent(),
+    keeping: createEpoll(),
+  };
 }
 
-export function closeDescriptors({ tasks, polling, listening }: SupervisorDescriptors): void {
-  for (const descriptor of [tasks, polling, listening]) close(descriptor);
+export function closeDescriptors(descriptors: SupervisorDescriptors): void {
+  for (const descriptor of Object.values(descriptors)) close(descriptor);
 }

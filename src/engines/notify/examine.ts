@@ -62,7 +62,7 @@ function* yama(scope: number): Generator<Finding> {
   if (scope < 2) return;
   yield {
     state: "missing",
-    what: `kernel.yama.ptrace_scope is ${scope}: new processes cannot be followed`,
+    what: `kernel.yama.ptrace_scope is ${scope}: new processes cannot be followed, and a signal can end a supervised call (EINTR)`,
     help: "policies that copy state to children, or count processes, refuse to fork here: sysctl kernel.yama.ptrace_scope=1",
   };
 }

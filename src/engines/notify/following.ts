@@ -29,6 +29,11 @@ export interface FollowingOptions {
   readonly architecture: ArchitectureName;
   /** Whether the policy must know of each new process. */
   readonly births: boolean;
+  /**
+   * Whether tasks can be kept (signal-stops.ts). Then each fork is followed where that is possible: the tracer of the kept tasks
+   * must not get the child of a fork in flight that it does not know.
+   */
+  readonly keeps: boolean;
   readonly memory: JudgementMemory;
   readonly registry: TaskRegistry;
   readonly tracer: ForkTracer;
@@ -57,7 +62,7 @@ export class Following {
 
   /** Passes a judged call, whose notification is in the memory. True where the answer lies in the memory instead. */
   pass(traits: number, caller: Thread | undefined, call: FollowedCall): boolean {
-    const { memory, births, tracer, pinning } = this.#options;
+    const { memory, births, keeps, tracer, pinning } = this.#options;
     const { number, tid } = memory;
     if ((traits & callTrait.creates) !== 0) {
       // C libraries fall back to clone on this errno, so this is not an event (describe.ts).
@@ -66,8 +71,9 @@ export class Following {
         return true;
       }
       const flags = number === this.#clone || number === this.#clone3 ? call.cloneFlags : 0n;
-      const isFollowed = births || caller?.process.isRestricted === true;
-      if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
+      const isNeeded = births || caller?.process.isRestricted === true || tracer.keeps(tid);
+      if ((flags & cloneFlag.thread) === 0n && (isNeeded || keeps))
+        return this.#passCreation(flags, caller, call, isNeeded);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
       const seized = tracer.seize(tid, "itself");
       if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized), call);
@@ -80,12 +86,18 @@ export class Following {
     return false;
   }
 
-  #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall): boolean {
+  /** `isNeeded`: the call is refused if it cannot be followed. */
+  #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall, isNeeded: boolean): boolean {
     const { memory, registry, tracer, bind } = this.#options;
     const { tid } = memory;
     // With this flag the child would not stop. Only an attempt to escape uses it.
-    if ((flags & cloneFlag.untraced) !== 0n) return this.#cannotFollow(caller, call, { why: "untraced-flag" });
-    const seized = tracer.seize(tid, "child");
+    const isUntraced = (flags & cloneFlag.untraced) !== 0n;
+    const seized = isUntraced ? -errno.EPERM : tracer.seize(tid, "child");
+    if (seized < 0 && !isNeeded) {
+      call.pass();
+      return false;
+    }
+    if (isUntraced) return this.#cannotFollow(caller, call, { why: "untraced-flag" });
     if (seized < 0) return this.#cannotFollow(caller, call, whyPtraceRefused(tid, -seized));
     const reservation = registry.reserveChild(caller);
     bind();

@@ -1,10 +1,12 @@
 import { fc, test as property } from "@fast-check/vitest";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as ptrace from "../../linux/ptrace.ts";
 import { ForkTracer, mostFollowed } from "./fork-tracer.ts";
-import type { Reservation, TaskRegistry, Thread } from "./tasks.ts";
+import type { SignalStops } from "./signal-stops.ts";
+import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
 
 vi.mock("../../linux/ptrace.ts");
+vi.mock("./tasks.ts", async (original) => ({ ...(await original<object>()), processOf: vi.fn<typeof processOf>() }));
 afterEach(() => vi.restoreAllMocks());
 
 const none = () => undefined;
@@ -48,27 +50,53 @@ class Kernel {
   readonly kill = vi.fn<(pid: number) => void>();
   readonly tracer: ForkTracer;
 
-  constructor() {
+  /** Tasks that stay tracees of this thread. */
+  readonly kept = new Set<number>();
+  readonly signals = {
+    isKept: (tid: number) => this.kept.has(tid),
+    stops: (tid: number) => this.kept.has(tid),
+    born: (tid: number) => this.kept.add(tid),
+    ended: (tid: number) => this.kept.delete(tid),
+    inherits: vi.fn<SignalStops["inherits"]>(),
+    detached: vi.fn<SignalStops["detached"]>(),
+    executed: (former: number, pid: number) => {
+      for (const tid of [former, pid]) this.kept.delete(tid);
+    },
+    get keepsAny(): boolean {
+      return true;
+    },
+  };
+
+  /** `keeps`: tasks are kept. */
+  constructor({ keeps = false } = {}) {
     const seize = (tracer: ptrace.Tracer) => (tid: number, options: number) => {
       this.tracees.set(tid, { tracer, options, reports: [] });
       return 0;
     };
+    const letGo = (tracer: ptrace.Tracer) => (tid: number) => {
+      const tracee = this.tracees.get(tid);
+      // It has been killed in its stop, and is reaped by a wait.
+      if (tracee?.tracer !== tracer || tracee.reports.length > 0) return -3;
+      if (!this.kept.has(tid)) this.tracees.delete(tid);
+      return 0;
+    };
     ptrace.ownThread.seize = seize(ptrace.ownThread);
+    ptrace.ownThread.letGo = letGo(ptrace.ownThread);
     vi.mocked(ptrace.startTracer).mockImplementation(() => {
-      const tracer: ptrace.Tracer = { call: () => 0, seize: (tid, options) => seize(tracer)(tid, options) };
+      const tracer: ptrace.Tracer = {
+        call: () => 0,
+        seize: (tid, options) => seize(tracer)(tid, options),
+        letGo: (tid) => letGo(tracer)(tid),
+      };
       this.tracers.push(tracer);
       return tracer;
     });
     const has = (tracer: ptrace.Tracer, tid: number) => this.tracees.get(tid)?.tracer === tracer;
     vi.mocked(ptrace.isTracee).mockImplementation(has);
+    vi.mocked(ptrace.traceesOf).mockImplementation((tracer) =>
+      [...this.tracees.keys()].filter((tid) => has(tracer, tid)),
+    );
     vi.mocked(ptrace.interrupt).mockImplementation((tracer, tid) => (has(tracer, tid) ? 0 : -3));
-    vi.mocked(ptrace.detach).mockImplementation((tracer, tid) => {
-      const tracee = this.tracees.get(tid);
-      // It has been killed in its stop, and is reaped by a wait.
-      if (tracee?.tracer !== tracer || tracee.reports.length > 0) return -3;
-      this.tracees.delete(tid);
-      return 0;
-    });
     vi.mocked(ptrace.stopOf).mockImplementation((event) => ({ stopped: event !== end, signal: 5, event }));
     vi.mocked(ptrace.eventMessage).mockImplementation(() => this.#message);
     vi.mocked(ptrace.stopOfOne).mockImplementation((tracer, tid) => (has(tracer, tid) ? "none yet" : "no tracees"));
@@ -89,6 +117,8 @@ class Kernel {
       lost: none,
       isPinned: () => false,
       restarts: none,
+      signals: keeps ? (this.signals as unknown as SignalStops) : undefined,
+      followsForks: true,
       interruptsForks: false,
     });
   }
@@ -109,6 +139,12 @@ class Kernel {
   takesId(former: number, pid: number): void {
     this.tracees.set(pid, this.tracees.get(former)!);
     this.tracees.delete(former);
+  }
+
+  keeps(tid: number): void {
+    this.kept.add(tid);
+    const options = ptrace.traceOptions.creation | ptrace.traceOptions.exec;
+    this.tracees.set(tid, { tracer: ptrace.ownThread, options, reports: [] });
   }
 
   forks(tid: number, reservation: Reservation): void {
@@ -306,6 +342,178 @@ test("a leader's id can become another program's until the execution has ended",
   expect(tracer.executesIn(10)).toBe(false);
 });
 
+// ── Kept tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+describe("while tasks are kept", () => {
+  beforeEach(() => {
+    kernel = new Kernel({ keeps: true });
+    for (const tid of [10, 20]) kernel.keeps(tid);
+  });
+
+  const committed = () => kernel.registry.commit.mock.calls;
+  const cancelled = () => kernel.registry.cancel.mock.calls;
+
+  test.each(["before", "after"])("the child is known if it is named %s its stop", (when) => {
+    kernel.forks(10, reservation);
+    expect(kernel.tracer.mustWait(20)).toBe(true);
+    kernel.makes(10, 11);
+    const steps = [() => kernel.reports(10, fork, 11), () => kernel.reports(11, stop)];
+    for (const report of when === "before" ? steps : steps.reverse()) {
+      report();
+      kernel.advance();
+    }
+    expect(committed()).toEqual([[reservation, 11]]);
+    expect(kernel.kept.has(11)).toBe(true);
+    expect(kernel.tracer.busy).toBe(false);
+    expect(kernel.tracer.mustWait(20)).toBe(false);
+    expect(kernel.tracers).toHaveLength(1);
+  });
+
+  test("another kept task's fork has no tracer meanwhile, and another task's has", () => {
+    kernel.forks(10, reservation);
+    expect(kernel.tracer.seize(20, "child")).toBe(-11);
+    kernel.forks(30, other);
+    kernel.makes(10, 11);
+    kernel.makes(30, 31);
+    for (const tid of [31, 11]) kernel.reports(tid, stop);
+    kernel.advance();
+    expect(committed()).toEqual([
+      [reservation, 11],
+      [other, 31],
+    ]);
+    expect(kernel.tracers).toHaveLength(2);
+  });
+
+  test("a call waits for the tracer no longer than five seconds", () => {
+    const time = vi.spyOn(performance, "now");
+    const start = performance.now();
+    kernel.forks(10, reservation);
+    expect(kernel.tracer.mustWait(20)).toBe(true);
+    time.mockReturnValue(start + 5100);
+    expect(kernel.tracer.mustWait(20)).toBe(false);
+  });
+
+  test.each(["stops", "ends"])("a parent is killed before its event, and /proc shows its child, which %s", (how) => {
+    kernel.forks(10, reservation);
+    kernel.makes(10, 11);
+    kernel.reports(10, end);
+    kernel.advance();
+    expect(kernel.tracer.mustWait(20)).toBe(true);
+    kernel.reports(11, how === "stops" ? stop : end);
+    kernel.advance();
+    expect(committed()).toEqual(how === "stops" ? [[reservation, 11]] : []);
+    expect(cancelled()).toEqual(how === "stops" ? [] : [[reservation]]);
+    expect(kernel.kill).not.toHaveBeenCalled();
+    expect(kernel.tracer.busy).toBe(false);
+  });
+
+  test("a parent is killed before its event, and its child has stopped before", () => {
+    kernel.forks(10, reservation);
+    kernel.makes(10, 11);
+    kernel.reports(11, stop);
+    kernel.reports(10, end);
+    kernel.advance();
+    expect(committed()).toEqual([[reservation, 11]]);
+    expect(cancelled()).toEqual([]);
+    expect(kernel.tracer.busy).toBe(false);
+  });
+
+  test("a parent that is killed in its stop names no child, and has made one", () => {
+    kernel.forks(10, reservation);
+    kernel.makes(10, 11);
+    kernel.reports(10, fork, -3);
+    kernel.advance();
+    kernel.reports(11, stop);
+    kernel.advance();
+    expect(committed()).toEqual([[reservation, 11]]);
+  });
+
+  test("a parent that is killed has made nothing", () => {
+    kernel.forks(10, reservation);
+    kernel.reports(10, end);
+    kernel.advance();
+    expect(cancelled()).toEqual([[reservation]]);
+    expect(kernel.tracer.busy).toBe(false);
+  });
+
+  test("a child ends before its parent names it", () => {
+    kernel.forks(10, reservation);
+    kernel.makes(10, 11);
+    kernel.reports(11, end);
+    kernel.advance();
+    kernel.reports(10, fork, 11);
+    kernel.advance();
+    expect(cancelled()).toEqual([[reservation]]);
+    expect(kernel.tracer.busy).toBe(false);
+  });
+
+  test("a thread is no child of the fork in flight", () => {
+    vi.mocked(processOf).mockReturnValueOnce(10);
+    kernel.forks(20, other);
+    kernel.makes(10, 12);
+    kernel.reports(12, stop);
+    kernel.reports(10, 3, 12);
+    kernel.advance();
+    expect(kernel.kept.has(12)).toBe(true);
+    expect(committed()).toEqual([]);
+    expect(kernel.kill).not.toHaveBeenCalled();
+    kernel.makes(20, 21);
+    kernel.reports(21, stop);
+    kernel.advance();
+    expect(committed()).toEqual([[other, 21]]);
+  });
+
+  test("a thread whose fork has failed makes a thread", () => {
+    vi.mocked(processOf).mockReturnValueOnce(10);
+    kernel.forks(10, reservation);
+    kernel.makes(10, 12);
+    kernel.reports(12, stop);
+    kernel.reports(10, 3, 12);
+    kernel.advance();
+    expect(cancelled()).toEqual([[reservation]]);
+    expect(kernel.tracer.busy).toBe(false);
+  });
+
+  test("a process that no judged call has made is killed", () => {
+    kernel.makes(10, 11);
+    kernel.reports(11, stop);
+    kernel.advance();
+    expect(kernel.kill.mock.calls).toEqual([[11]]);
+  });
+
+  test("the next call of the caller shows that its fork has failed, and does not stop it", () => {
+    kernel.forks(10, reservation);
+    vi.mocked(ptrace.interrupt).mockClear();
+    expect(kernel.tracer.called(10, call)).toBe("new");
+    expect(cancelled()).toEqual([[reservation]]);
+    expect(ptrace.interrupt).not.toHaveBeenCalled();
+    expect(kernel.tracer.busy).toBe(false);
+  });
+
+  test("this thread follows another task's fork, too, and its child is not kept", () => {
+    kernel.forks(30, reservation);
+    kernel.makes(30, 31);
+    kernel.reports(30, end);
+    kernel.reports(31, stop);
+    kernel.advance();
+    expect(committed()).toEqual([[reservation, 31]]);
+    expect(kernel.signals.inherits).toHaveBeenCalledWith(30, 31);
+    expect(kernel.signals.detached).toHaveBeenCalledWith(31);
+    expect(kernel.kept.has(31)).toBe(false);
+    expect(kernel.tracers).toHaveLength(1);
+  });
+
+  test("a fork of the thread that executes has failed, and the program is not kept", () => {
+    kernel.keeps(12);
+    kernel.forks(12, reservation);
+    kernel.takesId(12, 10);
+    kernel.reports(10, exec, 12);
+    kernel.advance();
+    expect(cancelled()).toEqual([[reservation]]);
+    expect([...kernel.tracees.keys()]).toEqual([20]);
+  });
+});
+
 // ── Any order of events ───────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A fork of one process: whether it makes a child, whether the process is killed first, and when each step happens. */
@@ -317,10 +525,10 @@ const forkOfOne = fc.record({
   at: fc.tuple(fc.nat(20), fc.nat(20), fc.nat(20)),
 });
 
-property.prop([fc.array(forkOfOne, { maxLength: 12 })])(
+property.prop([fc.array(forkOfOne, { maxLength: 12 }), fc.boolean()])(
   "each child gets the state of its parent, in any order of stops, ends and forks",
-  (forks) => {
-    kernel = new Kernel();
+  (forks, keeps) => {
+    kernel = new Kernel({ keeps });
     const { tracer, registry, kill } = kernel;
     const steps: { readonly time: number; readonly run: () => void }[] = [];
     for (const [index, { makes, parentIs, childIsKilled, at }] of forks.entries()) {
@@ -355,6 +563,61 @@ property.prop([fc.array(forkOfOne, { maxLength: 12 })])(
     const cancelled = registry.cancel.mock.calls.map(([{ processSlot }]) => processSlot);
     const fails = forks.flatMap((_, index) => (lives.includes(index) ? [] : [index]));
     expect(cancelled.sort((a, b) => a - b)).toEqual(fails);
+    expect(kill).not.toHaveBeenCalled();
+  },
+);
+
+/** A fork of a kept task, as above; and whether another kept task makes a thread before, between or after the reports. */
+const forkOfKept = fc.record({
+  makes: fc.boolean(),
+  parentIs: fc.constantFrom("alive", "killed", "killed in its stop"),
+  childIsKilled: fc.boolean(),
+  childIsFirst: fc.boolean(),
+  threadAt: fc.constantFrom(undefined, 0, 1, 2),
+});
+
+property.prop([fc.array(forkOfKept, { maxLength: 8 })])(
+  "each child of a kept task gets the state of its parent, also beside new threads",
+  (forks) => {
+    kernel = new Kernel({ keeps: true });
+    const { tracer, registry, kill } = kernel;
+    vi.mocked(processOf).mockImplementation((tid) => (tid >= 300 ? 99 : tid));
+    kernel.keeps(99);
+    for (const [index, { makes, parentIs, childIsKilled, childIsFirst, threadAt }] of forks.entries()) {
+      const [parent, child, thread] = [100 + index, 200 + index, 300 + index];
+      kernel.keeps(parent);
+      expect(tracer.mustWait(parent)).toBe(false);
+      kernel.forks(parent, reservationOf(index));
+      expect(tracer.mustWait(99)).toBe(true);
+      if (makes) kernel.makes(parent, child);
+      const ends = () => {
+        if (parentIs === "killed") kernel.reports(parent, end);
+        else if (makes) {
+          // A caller that has been killed in its stop has no message any more.
+          kernel.reports(parent, fork, parentIs === "alive" ? child : -3);
+          if (parentIs !== "alive") kernel.reports(parent, end);
+        } else expect(tracer.called(parent, call)).toBe("new");
+      };
+      const steps = [ends, () => makes && kernel.reports(child, childIsKilled ? end : stop)];
+      if (childIsFirst) steps.reverse();
+      if (threadAt !== undefined) {
+        const begins = () => {
+          kernel.makes(99, thread);
+          kernel.reports(thread, stop);
+        };
+        steps.splice(threadAt, 0, begins);
+      }
+      for (const step of steps) {
+        step();
+        kernel.advance();
+      }
+      expect(tracer.busy).toBe(false);
+    }
+    const committed = registry.commit.mock.calls.map(([{ processSlot }, pid]) => [processSlot, pid]);
+    const lives = forks.flatMap(({ makes, childIsKilled }, index) => (makes && !childIsKilled ? [index] : []));
+    expect(committed).toEqual(lives.map((index) => [index, 200 + index]));
+    const cancelled = registry.cancel.mock.calls.map(([{ processSlot }]) => processSlot);
+    expect(cancelled).toEqual(forks.flatMap((_, index) => (lives.includes(index) ? [] : [index])));
     expect(kill).not.toHaveBeenCalled();
   },
 );

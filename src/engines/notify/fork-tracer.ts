@@ -17,6 +17,12 @@
  * ones (linux/ptrace.ts) while that one is taken. A tracer takes another call only when wait(2) has reported ECHILD, so no
  * child of an earlier call is left.
  *
+ * Kept tasks (signal-stops.ts) are tracees of the supervisor's own thread for as long as they live. That thread follows one
+ * call at a time, too: of a kept task, or of another one. Each fork of a kept task is followed, so a new process among its
+ * tracees is the child of that call. Threads need no name: they belong to their process. Because wait(2) does not report
+ * ECHILD while a task is kept, the thread takes another call when the caller has shown that its fork made nothing, or when the
+ * child has stopped or ended. A caller that was killed shows nothing: then /proc tells whether there is a child.
+ *
  * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
  *
  * A call in flight belongs to a task, not to an id. A thread that executes a program gets its leader's id
@@ -37,14 +43,16 @@ import * as ptrace from "../../linux/ptrace.ts";
 import { seccompData } from "../../linux/seccomp-data.ts";
 import { signals } from "../../linux/signals.ts";
 import { type AwaitedFork, ForkPatience } from "./fork-patience.ts";
+import type { SignalStops } from "./signal-stops.ts";
 import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
 
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
  * call that such a stop has interrupted before. `seizure`: the time for which another thread of the process, which executes
- * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started.
+ * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started. `kept`: the time
+ * for which one call can take the tracer of the kept tasks while others wait.
  */
-const patience = { creation: 5, execution: 100, restarted: 100, seizure: 100, tracer: 20 } as const;
+const patience = { creation: 5, execution: 100, restarted: 100, seizure: 100, tracer: 20, kept: 5000 } as const;
 
 /**
  * The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. On a busy machine
@@ -76,6 +84,8 @@ interface Followed {
 interface Creation extends Followed, AwaitedFork {
   readonly kind: "creation";
   readonly reservation: Reservation;
+  /** The child has been named and has not stopped. Known only where a task is kept. */
+  child: number | undefined;
 }
 
 interface Execution extends Followed {
@@ -104,6 +114,8 @@ interface Following {
   creation: Creation | undefined;
   /** Tracees that were killed before they could be detached. Their parents wait for them until this class has reaped them. */
   readonly dying: Set<number>;
+  /** The time of the last seizure. */
+  since: number;
   /** The time of the last stop or seizure. */
   progress: number;
   /** The time of the next look at it. */
@@ -118,6 +130,10 @@ export interface ForkTracerOptions {
   readonly isPinned: (tid: number) => boolean;
   /** Called when the kernel restarts a call that has passed. `call` is its `struct seccomp_data`. */
   readonly restarts: (tid: number, call: Uint8Array) => void;
+  /** Undefined if no task is kept. */
+  readonly signals: SignalStops | undefined;
+  /** Whether each fork of a kept task is followed. */
+  readonly followsForks: boolean;
   /** For tests: interrupt each fork, in turn before it begins, so that the kernel restarts it, and at any moment of it. */
   readonly interruptsForks: boolean;
 }
@@ -138,10 +154,35 @@ export class ForkTracer {
     this.#options = options;
   }
 
-  /** Whether any task may be traced. */
+  get #own(): Following {
+    return this.#following[0]!;
+  }
+
+  /** Whether any task may be traced that is not only kept. */
   get busy(): boolean {
-    for (const one of this.#following) if (one.hasTracees) return true;
+    for (const one of this.#following) if (this.#isBusy(one)) return true;
     return false;
+  }
+
+  #isBusy(one: Following): boolean {
+    if (!one.hasTracees || one !== this.#own || !this.#keepsAny) return one.hasTracees;
+    return isTaken(one) || one.dying.size > 0;
+  }
+
+  get #keepsAny(): boolean {
+    return this.#options.signals?.keepsAny === true;
+  }
+
+  /** Whether the thread is traced for as long as it lives. */
+  keeps(tid: number): boolean {
+    return this.#options.signals?.isKept(tid) === true;
+  }
+
+  /** Whether a call of the thread, which is to be followed, must wait until another one is over. */
+  mustWait(tid: number): boolean {
+    const own = this.#own;
+    if (!isTaken(own) || own.caller?.tid === tid || !this.keeps(tid)) return false;
+    return performance.now() < own.since + patience.kept;
   }
 
   /** Milliseconds until the next `advance` is worthwhile, if no call comes. */
@@ -160,6 +201,11 @@ export class ForkTracer {
   executesIn(pid: number): boolean {
     for (const { caller } of this.#following) if (caller?.kind === "execution" && caller.pid === pid) return true;
     return false;
+  }
+
+  /** Whether a call in flight of the thread is followed. */
+  follows(tid: number): boolean {
+    return this.#of(tid) !== undefined;
   }
 
   /** Follows the call in flight of the thread with this id. Calls of an earlier thread with the id lose it. */
@@ -184,6 +230,8 @@ export class ForkTracer {
     if (one?.caller === undefined) return "new";
     if (comesAgain(one.caller, call)) return "judged";
     this.#hasFailed(one, one.caller);
+    one.caller = undefined;
+    if (this.keeps(tid)) return "new";
     one.caller = strayWith(tid);
     if (ptrace.interrupt(one.tracer, tid) === 0) return "stops";
     // The id belongs to another thread by now.
@@ -202,8 +250,13 @@ export class ForkTracer {
    * left for it. A thread whose execution fails can make a thread before it is detached, which must not become a tracee.
    */
   seize(tid: number, follows: "child" | "itself"): number {
-    const one = this.#awaitTracer();
+    const isKept = this.keeps(tid);
+    const one = this.#awaitTracer(isKept);
     if (one === undefined) return -errno.EAGAIN;
+    if (isKept) {
+      this.#begins(one);
+      return 0;
+    }
     const options = ptrace.traceOptions.exec | (follows === "child" ? ptrace.traceOptions.creation : 0);
     const until = performance.now() + patience.seizure;
     let result = one.tracer.seize(tid, options);
@@ -212,32 +265,36 @@ export class ForkTracer {
       this.advance({ interrupts: false });
       result = one.tracer.seize(tid, options);
     }
-    if (result === 0) {
-      one.hasTracees = true;
-      this.#seized = one;
-      this.#progresses(one);
-    }
+    if (result === 0) this.#begins(one);
     return result;
   }
 
+  #begins(one: Following): void {
+    one.hasTracees = true;
+    this.#seized = one;
+    one.since = performance.now();
+    this.#progresses(one);
+  }
+
   /** A limit of processes may forbid another thread. Most calls in flight end soon. */
-  #awaitTracer(): Following | undefined {
+  #awaitTracer(isKept: boolean): Following | undefined {
     const until = performance.now() + patience.tracer;
-    let free = this.#freeTracer();
+    let free = this.#freeTracer(isKept);
     while (free === undefined && performance.now() < until) {
       if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
-      free = this.#freeTracer();
+      free = this.#freeTracer(isKept);
     }
     return free;
   }
 
-  /** A tracer without a tracee. */
-  #freeTracer(): Following | undefined {
-    const own = this.#following[0]!;
+  /** A tracer that follows no call. A kept task has this thread. */
+  #freeTracer(isKept: boolean): Following | undefined {
+    const own = this.#own;
     // A thread that was to be pinned can be its tracee still.
     own.hasTracees = true;
     this.#look(own);
-    const free = this.#following.find((one) => !one.hasTracees);
+    if (isKept) return isTaken(own) ? undefined : own;
+    const free = this.#following.find((one) => !this.#isBusy(one));
     if (free !== undefined || this.#following.length > mostFollowed) return free;
     const tracer = ptrace.startTracer();
     if (typeof tracer === "number") return undefined;
@@ -253,7 +310,10 @@ export class ForkTracer {
     const followed = { tid, call, until, isRestarted: false } as const;
     const one = this.#seized;
     // A tracee is not reaped before it is detached, so the id is still its own.
-    one.creation = { kind: "creation", ...followed, reservation, since, processOf: () => processOf(tid) };
+    one.creation = {
+      ...{ kind: "creation", ...followed, reservation, since },
+      ...{ child: undefined, processOf: () => processOf(tid) },
+    };
     one.caller = one.creation;
     if (this.#options.interruptsForks && this.#forks % 2 === 0) ptrace.interrupt(one.tracer, tid);
   }
@@ -274,6 +334,7 @@ export class ForkTracer {
 
   /** The seized thread does not make its call. */
   release(tid: number): void {
+    if (this.keeps(tid)) return;
     this.#seized.caller = strayWith(tid);
     ptrace.interrupt(this.#seized.tracer, tid);
   }
@@ -294,7 +355,7 @@ export class ForkTracer {
   advance({ interrupts }: { readonly interrupts: boolean }): number {
     let count = 0;
     for (const one of this.#following) {
-      if (!one.hasTracees) continue;
+      if (!one.hasTracees && !(one === this.#own && this.#keepsAny)) continue;
       if (one.tracer === ptrace.ownThread) {
         count += this.#look(one);
       } else if (performance.now() >= one.lookAt) {
@@ -306,19 +367,26 @@ export class ForkTracer {
     return count;
   }
 
-  /** Handles the stops of one tracer's tracees, and returns their number. */
+  /**
+   * Handles the stops of one tracer's tracees, and returns their number. Stops for signals come last, so that a task that gets
+   * signals all the time does not hide the others.
+   */
   #look(one: Following): number {
+    const signalled = new Map<number, ReturnType<typeof ptrace.stopOf>>();
     for (let count = 0; ; count++) {
-      const stop = ptrace.nextStop(one.tracer);
-      if (stop === "no tracees") {
-        this.#forgetAll(one);
+      const found = ptrace.nextStop(one.tracer);
+      if (typeof found === "string") {
+        for (const [tid, stop] of signalled) this.#handle(one, tid, stop);
+        if (found === "no tracees") this.#forgetAll(one);
+        else for (const tid of one.dying) this.#reap(one, tid);
         return count;
       }
-      if (stop === "none yet") {
-        for (const tid of one.dying) this.#reap(one, tid);
-        return count;
-      }
-      this.#handle(one, stop.tid, ptrace.stopOf(stop.status));
+      const { tid } = found;
+      const stop = ptrace.stopOf(found.status);
+      // A task that was killed in its stop has another one: its end.
+      signalled.delete(tid);
+      if (stop.stopped && stop.event === 0) signalled.set(tid, stop);
+      else this.#handle(one, tid, stop);
     }
   }
 
@@ -336,9 +404,11 @@ export class ForkTracer {
     one.lookAt = 0;
   }
 
-  #handle(one: Following, tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
+  #handle(one: Following, tid: number, stop: ReturnType<typeof ptrace.stopOf>): void {
+    const { stopped, signal, event } = stop;
     this.#progresses(one);
-    const { caller, creation } = one;
+    if (one === this.#own && one.caller?.kind === "execution" && stopped) this.#checkId(one, one.caller, tid);
+    const { caller } = one;
     // This event comes with the id that the thread has after its execution: its leader's.
     if (stopped && event === ptrace.traceEvent.exec) {
       this.#executed(one, tid);
@@ -349,29 +419,74 @@ export class ForkTracer {
       else this.#callerEnded(one, caller);
     } else if (!stopped) {
       one.dying.delete(tid);
-    } else if (one.tracer === ptrace.ownThread && this.#options.isPinned(tid)) {
-      this.#detach(one, tid, event === 0 ? signal : 0);
+      if (one.creation?.child === tid) this.#makesNothing(one);
+    } else if (one === this.#own && this.#options.signals?.stops(tid) === true) {
+      ptrace.restartEndedCall(one.tracer, tid);
+      this.#letGo(one, tid, event === 0 ? signal : 0);
+    } else if (one === this.#own && this.#options.isPinned(tid)) {
+      this.#letGo(one, tid, event === 0 ? signal : 0);
+    } else {
+      this.#handleNew(one, tid);
+    }
+    if (!stopped) this.#options.signals?.ended(tid);
+  }
+
+  /** While an execution has another id, a new tracee of this thread can have the caller's former id. */
+  #checkId(one: Following, caller: Execution, tid: number): void {
+    if (caller.tid === tid && this.#keepsAny && (processOf(tid) ?? caller.pid) !== caller.pid)
+      this.#losesId(one, caller);
+  }
+
+  /** The first stop of a task that a tracee has made. */
+  #handleNew(one: Following, tid: number): void {
+    const { signals, followsForks } = this.#options;
+    const { creation } = one;
+    const isOfKept = one === this.#own && this.#keepsAny && (!followsForks || isThread(tid));
+    if (isOfKept) {
+      // The child that had this id has ended before its parent named it.
+      if (creation?.child === tid) this.#makesNothing(one);
+      signals?.born(tid);
     } else if (creation !== undefined) {
       one.creation = undefined;
       if (this.#registry.commit(creation.reservation, tid) === "exhausted")
         this.#loseChild(tid, "no file descriptors are left to follow it with");
-      this.#detach(one, tid, 0);
+      if (one === this.#own && this.keeps(creation.tid)) signals?.born(tid);
+      else signals?.inherits(creation.tid, tid);
     } else {
       this.#loseChild(tid, "it was made by no call that was judged");
-      this.#detach(one, tid, 0);
     }
+    this.#letGo(one, tid, 0);
   }
 
   #callerStopped(one: Following, caller: InFlight, signal: number, event: number): void {
     const { fork, vfork, clone } = ptrace.traceEvent;
+    this.#options.signals?.stops(caller.tid);
     if (event === fork || event === vfork || event === clone) {
-      this.#detach(one, caller.tid, 0);
+      if (one === this.#own && this.#keepsAny) this.#names(one, ptrace.eventMessage(one.tracer, caller.tid));
+      this.#letGo(one, caller.tid, 0);
       return;
     }
     this.#hasFailed(one, caller);
-    if (isOwnStop(signal, event)) ptrace.restartEndedCall(one.tracer, caller.tid);
+    if (isOwnStop(signal, event) || this.keeps(caller.tid)) ptrace.restartEndedCall(one.tracer, caller.tid);
     // A stop for a signal holds the signal back, so the detach delivers it. All other stops are our own.
-    this.#detach(one, caller.tid, event === 0 ? signal : 0);
+    this.#letGo(one, caller.tid, event === 0 ? signal : 0);
+  }
+
+  /** The event of the caller, or /proc, names its child, which can have stopped or ended before. */
+  #names(one: Following, child: number): void {
+    if (one.creation === undefined) return;
+    if (child <= 0) this.#findChild(one);
+    else if (ptrace.isTracee(one.tracer, child) && !this.keeps(child)) one.creation.child = child;
+    else this.#makesNothing(one);
+  }
+
+  /** The caller was killed before its event. */
+  #findChild(one: Following): void {
+    if (one.creation === undefined) return;
+    const isOther = (tid: number) => this.keeps(tid) || one.dying.has(tid) || this.#options.isPinned(tid);
+    const child = ptrace.traceesOf(one.tracer).find((tid) => !isOther(tid));
+    if (child === undefined) this.#makesNothing(one);
+    else one.creation.child = child;
   }
 
   /**
@@ -409,7 +524,8 @@ export class ForkTracer {
       if (other.caller?.tid === pid) this.#losesId(other, other.caller);
     }
     this.#registry.executed(former, pid);
-    this.#detach(one, pid, 0);
+    this.#options.signals?.executed(former, pid);
+    this.#letGo(one, pid, 0);
   }
 
   /** Whether the caller in flight has executed a program in this process, rather than got the former id of the thread that has. */
@@ -437,9 +553,10 @@ export class ForkTracer {
     else this.#callerEnded(one, caller);
   }
 
-  /** A fork that has passed may have made a child, which stops, or else the tracer has no tracee left. */
+  /** A fork that has passed may have made a child, which stops, or else the tracer has no tracee left but the kept ones. */
   #callerEnded(one: Following, caller: InFlight): void {
     if (caller.kind !== "creation" || caller.isRestarted) this.#hasFailed(one, caller);
+    else if (one === this.#own && this.#keepsAny) this.#findChild(one);
   }
 
   #loseChild(child: number, why: string): void {
@@ -467,10 +584,21 @@ export class ForkTracer {
     this.#losesId(one, caller);
   }
 
-  #detach(one: Following, tid: number, signal: number): void {
+  /** Detaches a task that has stopped, or lets a kept one continue. */
+  #letGo(one: Following, tid: number, signal: number): void {
     // A tracee that was killed during a stop is no longer stopped, and stays a tracee until it is reaped.
-    if (ptrace.detach(one.tracer, tid, signal) < 0) one.dying.add(tid);
+    if (one.tracer.letGo(tid, signal) < 0) one.dying.add(tid);
+    else this.#options.signals?.detached(tid);
   }
+}
+
+/** Whether it follows a call. */
+function isTaken({ caller, creation }: Following): boolean {
+  return caller !== undefined || creation !== undefined;
+}
+
+function isThread(tid: number): boolean {
+  return (processOf(tid) ?? tid) !== tid;
 }
 
 function following(tracer: ptrace.Tracer): Following {
@@ -480,6 +608,7 @@ function following(tracer: ptrace.Tracer): Following {
     caller: undefined,
     creation: undefined,
     dying: new Set(),
+    since: 0,
     progress: 0,
     lookAt: 0,
   };

@@ -45,6 +45,12 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly protections: readonly AskedCall[];
   /** In a policy with rooms: the allowed calls that can hide their process from the supervisor. The filter asks about them. */
   readonly hidings: readonly AskedCall[];
+  /**
+   * The allowed calls of signal-stops.ts about which the filter asks; none if only refused calls are supervised.
+   */
+  readonly catching: readonly AskedCall[];
+  /** Whether each rt_sigaction(2) is allowed, whatever the state. */
+  readonly allowsHandlers: boolean;
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;

@@ -4,6 +4,7 @@ import { readlinkSync, statSync } from "node:fs";
 import type { FollowObstacle } from "../../events/record.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { readProc, sysctl, taskName } from "../../linux/proc.ts";
+import { processOf } from "./tasks.ts";
 
 /** The relevant fields of /proc/TID/status. */
 export interface TaskStatus {
@@ -81,7 +82,7 @@ export function mayTraceAll(): boolean {
 /** Examines the caller while it waits for its answer. `errno` is PTRACE_SEIZE's, positive. */
 export function whyPtraceRefused(tid: number, errno: number): FollowObstacle {
   const own = statusOf("thread-self");
-  const task = statusOf(tid);
+  const task = withoutUs(statusOf(tid));
   if (own === undefined || task === undefined) {
     return noDescriptorsLeft() ? { why: "no-descriptors" } : { why: "refused", errno };
   }
@@ -98,6 +99,12 @@ export function whyPtraceRefused(tid: number, errno: number): FollowObstacle {
     yama: sysctl("kernel/yama/ptrace_scope") ?? 0,
     isDescendant: isDescendant(tid),
   });
+}
+
+/** Our own tracers prevent nothing. */
+function withoutUs(task: TaskStatus | undefined): TaskStatus | undefined {
+  if (task === undefined || task.tracer === 0) return task;
+  return processOf(task.tracer) === process.pid ? { ...task, tracer: 0 } : task;
 }
 
 function isDescendant(tid: number): boolean {

@@ -27,7 +27,7 @@ import { ownCallRules } from "./pin/own-calls.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { windowRules } from "./pin/window-rules.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
-import type { KernelFeatures } from "./supervisor.ts";
+import type { KernelFeatures } from "./supervisor-options.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
 
 export interface NotifyRunOptions extends RunOptions {
@@ -117,19 +117,24 @@ class Run {
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** With the rules that pinned calls need: where the kernel cannot seal their window, the filter protects it. */
+  /**
+   * With the rules for signals (signal-stops.ts), and those that pinned calls need: where the kernel cannot seal their window, the filter protects it.
+   */
   #filter(): ArmedFilter {
-    const { filter, memory, rooms, description } = this.#policy;
-    if (memory.observations.length === 0 && rooms.length === 0) return filter;
-    requireFileSize();
+    const { filter, memory, rooms, catching, description } = this.#policy;
     const { architecture } = description;
+    if (memory.observations.length === 0 && rooms.length === 0) {
+      const asked = ownCallRules(architecture, [], { reportsEnds: false, stalling: [], asked: catching });
+      return behind(asked, filter);
+    }
+    requireFileSize();
     const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
     const protection = isSealed ? [] : windowRules(architecture);
     const reportsEnds = rooms.length > 0;
     const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
       reportsEnds,
       stalling: this.#policy.stallingCalls,
-      asked: [...this.#policy.protections, ...this.#policy.hidings],
+      asked: [...this.#policy.protections, ...this.#policy.hidings, ...catching],
     });
     return behind([...protection, ...own], filter);
   }
@@ -190,14 +195,27 @@ class Run {
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const { worker } = this.#thread ?? this.#startThread();
     const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc } = this.#policy;
-    const { description, step, textFilter } = this.#policy;
-    const judged = { mode, needs, calls, countingCalls, memoryIsFree, memory, textFilter, rooms, readOnlyProc };
+    const { description, step, textFilter, catching, allowsHandlers } = this.#policy;
+    const judged = {
+      mode,
+      needs,
+      calls,
+      countingCalls,
+      memoryIsFree,
+      memory,
+      textFilter,
+      rooms,
+      readOnlyProc,
+      catching,
+      allowsHandlers,
+    };
     const policy = { ...judged, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const { kernel = "present", interruptsForks = false, status } = this.#options;
     const features = { kernel, interruptsForks, status: status?.words };
-    const order: WorkerOrder = { policy, listener, descriptors, command, ...features };
+    const { instructions } = this.#filter();
+    const order: WorkerOrder = { policy, listener, filter: instructions, descriptors, command, ...features };
     worker.postMessage(order);
     return new Promise((resolve) => {
       let isOver = false;

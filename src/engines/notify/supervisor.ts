@@ -5,7 +5,6 @@
  * evaluation is atomic. After an internal error it denies every call.
  */
 
-import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
 import type { FollowObstacle, HoldObstacle, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
@@ -22,7 +21,6 @@ import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../l
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
 import { cloneFlagsIn, type MemoryOfCall, MemoryRecorder, readMemory } from "./caller-memory.ts";
-import type { SupervisorDescriptors } from "./descriptors.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { killCaller } from "./killing.ts";
@@ -36,43 +34,21 @@ import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpi
 import { Premises } from "./pin/premises.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { mayStallAtStart, mayStallBy } from "./pin/stalling.ts";
-import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
-import { type RecordSink, Records } from "./records.ts";
+import { answers, callTrait } from "./policy.ts";
+import { Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
 import type { JudgeLate } from "./rooms/entering.ts";
+import { SignalStops } from "./signal-stops.ts";
 import { StateWatch } from "./state-watch.ts";
-import { StatusCounts, type StatusSink } from "./status-counts.ts";
+import { StatusCounts } from "./status-counts.ts";
+import type { SupervisorOptions } from "./supervisor-options.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 import { startTextFilter } from "./text-filter-start.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
-
-export interface SupervisorOptions {
-  readonly policy: Pick<
-    NotifyPolicy,
-    | ("mode" | "needs" | "calls" | "countingCalls" | "memoryIsFree")
-    | ("memory" | "textFilter" | "rooms" | "readOnlyProc" | "description")
-  > & {
-    readonly step: CompiledStep;
-  };
-  readonly listener: number;
-  readonly descriptors: SupervisorDescriptors;
-  /** The command's first process: its id, and a pidfd, which stays the caller's. */
-  readonly command: { readonly pid: number; readonly pidfd: number };
-  readonly sink: RecordSink;
-  readonly kernel: KernelFeatures;
-  /** See NotifyRunOptions. */
-  readonly interruptsForks: boolean;
-  /** The instance of the policy's step, if it exists already. */
-  readonly instance?: PolicyInstance | undefined;
-  readonly status?: StatusSink | undefined;
-}
-
-/** Use the features of this kernel, or only those of Linux 5.9. */
-export type KernelFeatures = "present" | "oldest";
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -105,6 +81,8 @@ export class Supervisor {
   readonly #objects: ServedCalls | undefined;
   /** Descriptors that are readable when a call needs the loop. */
   readonly #asking: number[];
+  /** Readable when a kept task has stopped; −1 if none is kept. */
+  readonly #stopped: number;
   /** Whether reads of callers' memory may never end (pin/stalling.ts). */
   #readsApart = false;
   readonly #restrictsItself: number;
@@ -112,6 +90,8 @@ export class Supervisor {
   #isRestricted = false;
   readonly #clone3: number;
   readonly #following: Following;
+  /** Undefined if no task is kept. */
+  readonly #signals: SignalStops | undefined;
   readonly #waiting: WaitingCalls;
   /** The last call waits for a judgement (waiting-calls.ts). */
   #defers = false;
@@ -170,9 +150,15 @@ export class Supervisor {
         this.#preparedForks.delete(tid);
         this.#pinning?.ended(tid);
         this.#admission?.keeper.ended(tid);
+        this.#signals?.ended(tid);
       },
     });
+    this.#architectureName = description.architecture;
+    const isTraced = (tid: number) => this.#tracer.follows(tid) || this.#pinning?.isLate(tid) === true;
+    this.#signals = policy.catching.length > 0 ? new SignalStops(description.architecture, isTraced) : undefined;
     this.#tracer = new ForkTracer(this.#registry, {
+      signals: this.#signals,
+      followsForks: policy.calls.some((traits) => (traits & callTrait.creates) !== 0),
       kill: (pid) => this.#kill(pid),
       lost: (pid, why) => this.#records.putNotice(`the new process ${pid} was killed: ${why}`),
       isPinned: (tid) => this.#pinning?.isLate(tid) ?? false,
@@ -193,7 +179,6 @@ export class Supervisor {
           judgeLate: this.#judgeLate,
         })
       : undefined;
-    this.#architectureName = architecture;
     this.#architecture = auditArchitecture[architecture];
     this.#clone3 = callNumber("clone3", architecture);
     this.#waiting = new WaitingCalls({
@@ -202,12 +187,14 @@ export class Supervisor {
       tracer: this.#tracer,
       counts: policy.countingCalls,
       pins: this.#pinning !== undefined,
+      signals: this.#signals,
       reap: () => this.#reap(this.#native.deaths()),
       abandon: (id) => this.#objects?.drop(id),
     });
     this.#following = new Following({
       architecture,
       births: needs.births,
+      keeps: this.#signals !== undefined,
       memory: this.#memory,
       registry: this.#registry,
       tracer: this.#tracer,
@@ -223,6 +210,13 @@ export class Supervisor {
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
+    this.#stopped =
+      this.#signals?.start(
+        options.descriptors.stopped,
+        options.descriptors.keeping,
+        options.filter,
+        policy.allowsHandlers,
+      ) ?? -1;
     if (observes && mayStallAtStart()) this.#readApart();
     // They change without a judgement.
     if (needs.clock || needs.alive) this.#pinning?.stateAlwaysChanges();
@@ -241,6 +235,7 @@ export class Supervisor {
     const { listener } = this.#options;
     let answer = false;
     for (;;) {
+      if (this.#signals?.takeStops() === true) this.#tracer.advance({ interrupts: false });
       if (this.#tracer.busy || this.#waiting.isBusy) {
         if (answer) this.#send();
         answer = false;
@@ -251,7 +246,7 @@ export class Supervisor {
           continue;
         }
         if (this.#tracer.busy && !isAsked()) {
-          pollFor(this.#asking, this.#tracer.pause);
+          pollFor([...this.#asking, this.#stopped], this.#tracer.pause);
           this.#advanceRooms();
           continue;
         }
@@ -294,6 +289,7 @@ export class Supervisor {
   }
 
   #judgeReceived(): boolean {
+    if (this.#signals !== undefined && this.#waiting.awaitsTracer(this.#options.policy.calls)) return false;
     return this.#pinning === undefined ? this.#safely(() => this.#judge(undefined)) : this.#receive(this.#pinning);
   }
 
@@ -308,7 +304,7 @@ export class Supervisor {
   #awaitQuestion(milliseconds: number): boolean {
     if (milliseconds === 0) this.#advanceRooms();
     if (this.#pinning!.hasWaiting) return true;
-    const asking = pollFor([...this.#asking, this.#epoll], milliseconds).slice(0, -1);
+    const asking = pollFor([...this.#asking, this.#epoll, this.#stopped], milliseconds).slice(0, -2);
     const isAsked = asking.some((bits) => bits !== 0);
     if (!isAsked) this.#advanceRooms();
     return isAsked;
@@ -387,7 +383,12 @@ export class Supervisor {
       if (called !== "new") return true;
     }
 
-    this.#defers = this.#waiting.defers();
+    const interrupted = this.#signals?.called(tid, number, (at) => memory.argument(at)) ?? "passes";
+    if (interrupted === "stops") {
+      memory.refuse(kernelErrno.ERESTARTNOINTR);
+      return true;
+    }
+    this.#defers = this.#waiting.defers(interrupted === "waits");
     if (this.#defers) return false;
 
     if ((traits & callTrait.mayStall) !== 0 && mayStallBy(this.#architectureName, number, (at) => memory.argument(at)))

@@ -37,6 +37,7 @@ function made(ids: readonly bigint[], number: number, stillWaits: (id: bigint) =
     tracer: tracer as unknown as ForkTracer,
     counts: Uint8Array.of(0, 1),
     pins,
+    signals: undefined,
     reap: none,
     abandon: (id) => abandoned.push(id),
   });

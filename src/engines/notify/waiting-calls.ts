@@ -8,11 +8,16 @@
  * To be pinned, a thread is stopped by its id. While another thread of its process executes a program, a leader's id becomes
  * the program's at any moment (fs/exec.c, de_thread(), Linux 6.18), so the leader's calls wait until the execution has
  * ended it or has failed.
+ *
+ * A call of ptrace(2) waits until its target, a kept task, is released (signal-stops.ts), and a call of a kept task that is
+ * followed until the tracer of these tasks follows no other one (fork-tracer.ts).
  */
 import { notificationLayout } from "../../linux/pinned-calls.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
 import type { JudgementMemory } from "./memory.ts";
+import { callTrait } from "./policy.ts";
+import type { SignalStops } from "./signal-stops.ts";
 
 export interface WaitingCallsOptions {
   readonly listener: number;
@@ -22,6 +27,8 @@ export interface WaitingCallsOptions {
   readonly counts: Uint8Array;
   /** Whether calls are pinned. */
   readonly pins: boolean;
+  /** Undefined if no task is kept. */
+  readonly signals: SignalStops | undefined;
   /** Drops the tasks that have ended. */
   readonly reap: () => void;
   /** The caller of the notification with this id no longer waits. Its object can be held (objects/). */
@@ -46,16 +53,28 @@ export class WaitingCalls {
     return this.#waiting.length > 0;
   }
 
-  /** Whether the call in the memory must wait; `next` returns it later. */
-  defers(): boolean {
-    const { memory, tracer, counts, pins, reap } = this.#options;
+  /** Whether the call in the memory must wait; `next` returns it later. `traces`: it traces a kept task. */
+  defers(traces = false): boolean {
+    const { memory, tracer, counts, pins, signals, reap } = this.#options;
     const { tid, number } = memory;
+    if (traces && signals !== undefined) {
+      const target = Number(BigInt.asIntN(32, memory.argument(1)));
+      return this.#add(() => signals.mustWait(target));
+    }
     if (pins && tracer.executesIn(tid)) return this.#add(() => tracer.executesIn(tid));
     if (counts[number] !== 1 || !tracer.hasReservations) return false;
     tracer.advanceEagerly();
     // A child that has entered the registry meanwhile can have ended, too.
     reap();
     return tracer.hasReservations && this.#add(() => tracer.hasReservations);
+  }
+
+  /** Whether the call in the memory must wait until the tracer of its caller, a kept task, can follow it. */
+  awaitsTracer(traits: Uint8Array): boolean {
+    const { memory, tracer } = this.#options;
+    const { tid, number } = memory;
+    if (((traits[number] ?? 0) & (callTrait.creates | callTrait.executes)) === 0 || !tracer.mustWait(tid)) return false;
+    return this.#add(() => tracer.mustWait(tid));
   }
 
   #add(mustWait: () => boolean): true {

@@ -12,7 +12,8 @@ import { native } from "../../linux/native.ts";
 import type { StateSnapshot } from "../status.ts";
 import { type EndOrder, endOrder } from "../thread.ts";
 import type { RecordSink } from "./records.ts";
-import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
+import { Supervisor } from "./supervisor.ts";
+import type { SupervisorOptions } from "./supervisor-options.ts";
 
 /** The data that the thread starts with. */
 export interface WorkerData {

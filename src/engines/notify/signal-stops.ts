@@ -1,0 +1,169 @@
+/**
+ * Keeps the processes that catch signals seized, so that a signal does not end a supervised call's wait for the supervisor
+ * (native/addon/kept.h, which handles the stop for a signal).
+ *
+ * A process is kept from its first call of rt_sigaction with an action on, with all of its threads and children, until it
+ * executes a program, which resets handlers. The filter reports these calls, and the calls of ptrace(2) with which a process
+ * of the tree wants to trace another one: that one is released. A process that cannot be seized, because another tracer has
+ * it, or Yama or credentials forbid it, is not kept: a signal can end the waits of its calls (EINTR). If that tracer is our
+ * own, which follows a call of the task, it is kept afterwards.
+ */
+
+import { readdirSync } from "node:fs";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { errno } from "../../linux/errno-numbers.ts";
+import { native } from "../../linux/native.ts";
+import * as ptrace from "../../linux/ptrace.ts";
+import type { TestedCall } from "./pin/protecting-calls.ts";
+
+/** PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_SEIZE */
+const tracing = { traceMe: 0, attach: 16, seize: 0x4206 } as const;
+
+/** The C library's own signals (glibc: SIGCANCEL and SIGSETXID). Their handlers have SA_RESTART. */
+const signalsOfLibrary = [32, 33] as const;
+
+/** The calls that must be reported. */
+export const catchingCalls = (architecture: ArchitectureName): readonly TestedCall[] => [
+  [
+    callNumber("rt_sigaction", architecture),
+    [
+      [
+        { argument: 0, half: "low", isNot: signalsOfLibrary },
+        { argument: 1, half: "low", isNot: [0] },
+      ],
+    ],
+  ],
+  [callNumber("ptrace", architecture), [[{ argument: 0, half: "low", is: Object.values(tracing) }]]],
+];
+
+export class SignalStops {
+  readonly #native = native();
+  readonly #sigaction: number;
+  readonly #ptrace: number;
+  /** Kept tasks that are released at their next stop. */
+  readonly #released = new Set<number>();
+  /** Tasks that are kept as soon as no other tracer of ours has them. */
+  readonly #wanted = new Set<number>();
+  readonly #isTracedByUs: (tid: number) => boolean;
+
+  /** `isTracedByUs`: whether a tracer of ours has the task for a moment. */
+  constructor(architecture: ArchitectureName, isTracedByUs: (tid: number) => boolean) {
+    this.#isTracedByUs = isTracedByUs;
+    this.#sigaction = callNumber("rt_sigaction", architecture);
+    this.#ptrace = callNumber("ptrace", architecture);
+  }
+
+  /**
+   * See `KeptTaskFunctions.startKeeping`. Returns the event; −1 if no task can be kept. `allowsHandlers`: each rt_sigaction is
+   * allowed, so that the addon can pass those of kept tasks.
+   */
+  start(event: number, epoll: number, filter: Uint8Array, allowsHandlers: boolean): number {
+    const passes = allowsHandlers ? this.#sigaction : -1;
+    return this.#native.startKeeping(event, epoll, filter, passes) === 0 ? event : -1;
+  }
+
+  get keepsAny(): boolean {
+    return this.#native.keepsAny();
+  }
+
+  /** Whether tracees may have stopped or ended since the last time. */
+  takeStops(): boolean {
+    return this.#native.takeStops();
+  }
+
+  isKept(tid: number): boolean {
+    return this.#native.isKept(tid);
+  }
+
+  /** A tracee of this thread has stopped. Whether it is kept. */
+  stops(tid: number): boolean {
+    if (!this.#native.isKept(tid)) return false;
+    if (this.#released.delete(tid)) this.#native.forgetKept(tid);
+    return true;
+  }
+
+  /**
+   * A thread makes this call. "waits": its judgement must wait until `mustWait` is false for the argument 1. "stops": it is
+   * about to stop for us, and the call must be restarted.
+   */
+  called(tid: number, number: number, argument: (index: number) => bigint): "passes" | "waits" | "stops" {
+    if (number === this.#sigaction || this.#wanted.has(tid) || this.#native.isSuspended(tid)) this.#keep(tid);
+    if (number !== this.#ptrace || !this.keepsAny) return "passes";
+    const request = Number(BigInt.asUintN(32, argument(0)));
+    const { traceMe, attach, seize } = tracing;
+    if (request === traceMe) return this.#release(tid) ? "stops" : "passes";
+    if (request !== attach && request !== seize) return "passes";
+    return this.mustWait(Number(BigInt.asIntN(32, argument(1)))) ? "waits" : "passes";
+  }
+
+  /** Whether the task is still to be released. A new child has its parent's tracer, and is kept from its first stop on. */
+  mustWait(tid: number): boolean {
+    this.#wanted.delete(tid);
+    return this.#release(tid) || ptrace.isTracee(ptrace.ownThread, tid);
+  }
+
+  /** A kept task has made this tracee. */
+  born(tid: number): void {
+    this.#native.addKept(tid);
+  }
+
+  /** A tracer that is not this thread has followed the fork of the parent. The child has its handlers. */
+  inherits(parent: number, child: number): void {
+    if (this.#wanted.has(parent) || this.#native.isKept(parent)) this.#wanted.add(child);
+  }
+
+  /** No tracer of ours has the task any more, unless it is kept. */
+  detached(tid: number): void {
+    if (this.#wanted.has(tid)) this.#keep(tid);
+  }
+
+  ended(tid: number): void {
+    this.#wanted.delete(tid);
+    this.#released.delete(tid);
+    this.#native.forgetKept(tid);
+  }
+
+  executed(former: number, pid: number): void {
+    if (former > 0) this.ended(former);
+    this.ended(pid);
+  }
+
+  /** Keeps all threads of a process. Threads that they make meanwhile are tracees if their makers are. */
+  #keep(tid: number): void {
+    if (this.#native.isKept(tid) || !this.#keepOne(tid)) return;
+    const seen = new Set([tid]);
+    for (let found = true; found; ) {
+      found = false;
+      for (const one of threadsOf(tid)) {
+        if (seen.has(one)) continue;
+        seen.add(one);
+        found = true;
+        if (!this.#native.isKept(one)) this.#keepOne(one);
+      }
+    }
+  }
+
+  /** Whether the task is kept, or will be. */
+  #keepOne(tid: number): boolean {
+    this.#wanted.delete(tid);
+    const result = this.#native.keepTask(tid);
+    if (result === -errno.EPERM && this.#isTracedByUs(tid)) this.#wanted.add(tid);
+    return result === 0 || this.#wanted.has(tid);
+  }
+
+  /** Releases the task at its next stop. False if it is not kept. */
+  #release(tid: number): boolean {
+    if (!this.#native.isKept(tid) || ptrace.interrupt(ptrace.ownThread, tid) < 0) return false;
+    this.#released.add(tid);
+    return true;
+  }
+}
+
+function threadsOf(tid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${tid}/task`).map(Number);
+  } catch {
+    return [];
+  }
+}

@@ -321,16 +321,16 @@ static napi_value keeps(napi_env env, napi_callback_info info) {
  * Waits until there is a notification, or another reason to look, whose word is stored: 0. -EAGAIN if a kept task may have
  * stopped, or after some time; -ENOENT if no task is left under the filter.
  */
-static int await_question(struct supervision *own, uint32_t *word) {
-  enum { LONGEST = 50, STRAY = 1 }; /* ms */
+static int await_notification(struct supervision *own, uint32_t *word) {
+  enum { LONGEST = 50, LATE_WAIT = 1 }; /* ms */
   while (!has_stops()) {
     struct epoll_event ready = {0};
-    const bool has_stray = own->pins != NULL && has_strays(own->pins);
-    const int found = epoll_pwait(own->keeping, &ready, 1, has_stray ? STRAY : LONGEST, stops_mask());
+    const bool waits_for_late = own->pins != NULL && has_late(own->pins);
+    const int found = epoll_pwait(own->keeping, &ready, 1, waits_for_late ? LATE_WAIT : LONGEST, stops_mask());
     *word = ready.data.u32;
     if (found > 0 && *word == 0 && (ready.events & EPOLLIN) == 0) return -ENOENT;
     if (found > 0 && *word != HAS_STOPPED) return 0;
-    if (found != 0 || !has_stray) return -EAGAIN;
+    if (found != 0 || !waits_for_late) return -EAGAIN;
   }
   return -EAGAIN;
 }
@@ -363,7 +363,7 @@ static int receive(struct supervision *own, bool waits) {
   for (;;) {
     if (own->pins != NULL && pin_comes_back(own->pins, into)) return 0;
     if (watches && waits) {
-      const int result = await_question(own, &found);
+      const int result = await_notification(own, &found);
       if (result != 0) return result;
       waits = false;
       continue;
@@ -372,16 +372,16 @@ static int receive(struct supervision *own, bool waits) {
     if (found != 0) return -EAGAIN; /* RECV would wait */
     if (own->objects != NULL) {
       struct epoll_event ready = {0};
-      int patience = !waits ? 0 : own->pins != NULL && has_strays(own->pins) ? 1 : -1;
+      int patience = !waits ? 0 : own->pins != NULL && has_late(own->pins) ? 1 : -1;
       int found = epoll_wait(own->listening, &ready, 1, patience);
       if (found == 0 && !waits) return -EAGAIN;
       if (found <= 0 || ready.data.u32 != 0) continue;
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     } else if (own->pins != NULL) {
-      if (waits) await_strays(own->pins);
-      else has_strays(own->pins);
+      if (waits) await_late(own->pins);
+      else has_late(own->pins);
       /* RECV does not return when a call comes back (reads.c). */
-      if (waits && !pin_awaits_question(own->pins, -1)) continue;
+      if (waits && !pin_awaits_notification(own->pins, -1)) continue;
     }
     /*
      * Before Linux 6.11 RECV does not return when the last task under the filter has exited, but the listener hangs up.

@@ -80,7 +80,7 @@ __asm__(
     "  lea 192(%rsp), %rsp\n"
     "  lea -2(%rcx), %rcx\n"
     "  notrack jmp *%rcx\n"
-    ".org pin_stubs + 256\n" /* PASSAGE: in front of what rdi points at */
+    ".org pin_stubs + 256\n" /* SLOT: in front of what rdi points at */
     "  syscall\n"
     "  lea 4094(%rax), %rcx\n"
     "  jrcxz 1f\n"
@@ -232,7 +232,7 @@ __asm__(
     "  sub x17, x17, #4\n"
     "  add sp, sp, #64\n"
     "  ret x17\n"
-    ".org pin_stubs + 256\n" /* PASSAGE: in front of what x17 points at */
+    ".org pin_stubs + 256\n" /* SLOT: in front of what x17 points at */
     "  svc #0\n"
     "  add x1, x0, #4094\n"
     "  cbz x1, 1f\n"

@@ -41,27 +41,27 @@ bool next_waiting(struct pins *own, struct seccomp_notif *into) {
 bool has_waiting(const struct pins *own) { return own->waiting_count > 0; }
 
 /* Whether a notification is present or arrives within so many milliseconds. */
-static bool is_asked(struct pins *own, int milliseconds) {
+static bool has_notification(struct pins *own, int milliseconds) {
   struct epoll_event event = {0};
   return epoll_wait(own->epoll, &event, 1, milliseconds) > 0 && (event.events & EPOLLIN) != 0;
 }
 
 /* Releases it where it has stopped: while calls wait for a room, this may be the only place that looks for its stop. */
 bool pin_is_late(struct pins *own, pid_t tid) {
-  release_strays(&own->strays);
-  return is_stray(own->strays, tid);
+  release_late(&own->late);
+  return is_late_tracee(own->late, tid);
 }
 
-void await_strays(struct pins *own) {
+void await_late(struct pins *own) {
   for (;;) {
-    release_strays(&own->strays);
-    if (own->strays == NULL || is_asked(own, 1)) return;
+    release_late(&own->late);
+    if (own->late == NULL || has_notification(own, 1)) return;
   }
 }
 
-bool has_strays(struct pins *own) {
-  release_strays(&own->strays);
-  return own->strays != NULL;
+bool has_late(struct pins *own) {
+  release_late(&own->late);
+  return own->late != NULL;
 }
 
 /* A received notification must not be lost, so there is room for one before it is received. */
@@ -87,7 +87,7 @@ static bool has_room(struct pins *own) {
  */
 bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   enum { AT_ONCE = 1024 };
-  for (int count = 0; count < AT_ONCE && has_room(own) && is_asked(own, 0); count++) {
+  for (int count = 0; count < AT_ONCE && has_room(own) && has_notification(own, 0); count++) {
     struct seccomp_notif call = {0};
     if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
     note_call(&call);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The pool of threads that serves objects. Each step of a call has a thread of its own, so the open of a FIFO or a slow
- * file server delays only its caller. The pool starts threads when it needs them. One more thread, the patrol, looks
+ * file server delays only its caller. The pool starts threads when it needs them. One more thread, the watchdog, looks
  * every few milliseconds for callers that have died or have a signal, and interrupts the step that is made for them.
  */
 #define _GNU_SOURCE
@@ -29,7 +29,7 @@ enum {
   MOST_THREADS = 256,
   FILE_SYSTEMS = 16,
   STACK = 256 * 1024,
-  PATROL = 10 * 1000 * 1000, /* ns */
+  WATCH_INTERVAL = 10 * 1000 * 1000, /* ns */
 };
 
 enum state {
@@ -279,17 +279,17 @@ static void *work(void *argument) {
 static bool is_long_since(const struct timespec *since) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (now.tv_sec - since->tv_sec) * 1000000000LL + (now.tv_nsec - since->tv_nsec) >= PATROL;
+  return (now.tv_sec - since->tv_sec) * 1000000000LL + (now.tv_nsec - since->tv_nsec) >= WATCH_INTERVAL;
 }
 
-/* The patrol repeats this until the step is over, because a signal that arrives before the thread waits has no effect. */
+/* The watchdog repeats this until the step is over, because a signal that arrives before the thread waits has no effect. */
 static void look_after(struct objects *own, struct call *call) {
   const pid_t caller = (pid_t)call->notification.pid;
   if (own->ends || !awaits_answer(own->listener, call->notification.id) || has_signal(&own->self, caller))
     pthread_kill(call->thread, SIGRTMAX);
 }
 
-static void *patrol(void *argument) {
+static void *watchdog(void *argument) {
   struct objects *own = argument;
   pthread_mutex_lock(&own->lock);
   while (!own->ends || own->threads > 1) {
@@ -300,7 +300,7 @@ static void *patrol(void *argument) {
       continue;
     }
     pthread_mutex_unlock(&own->lock);
-    const struct timespec moment = {0, PATROL};
+    const struct timespec moment = {0, WATCH_INTERVAL};
     nanosleep(&moment, NULL);
     pthread_mutex_lock(&own->lock);
     for (struct call *one = own->calls; one != NULL; one = one->next)
@@ -348,7 +348,7 @@ struct objects *start_objects(int listener, struct constant *constants, size_t c
     pthread_cond_init(&own->work, NULL);
     pthread_cond_init(&own->change, NULL);
     pthread_mutex_lock(&own->lock);
-    if (error == 0) error = start_thread(own, patrol);
+    if (error == 0) error = start_thread(own, watchdog);
     pthread_mutex_unlock(&own->lock);
     if (error != 0 && own->event >= 0) close(own->event);
     if (error != 0) forget_self(&own->self);
@@ -380,7 +380,7 @@ static bool begin(struct objects *own, struct call *call, bool is_service) {
   call->state = WAITS;
   unsigned waiting = 0;
   for (struct call *one = own->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
-  /* One of the threads is the patrol. */
+  /* One of the threads is the watchdog. */
   const unsigned workers = own->threads - 1;
   if (own->idle < waiting && workers < MOST_THREADS && start_thread(own, work) != 0 && workers == 0) return false;
   pthread_cond_signal(&own->work);

@@ -59,7 +59,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
   const uint64_t call = UINT64_C(1) << (number % 64);
   for (int look = 0; look < LEAST_LOOKS || now() < own->calls_end; look++) {
     int status;
-    const bool waits = look == 0 && (own->asked & call) == 0;
+    const bool waits = look == 0 && (own->notified & call) == 0;
     const int found = change_of(tid, &status, waits);
     if (found == -EAGAIN) continue;
     if (found == tid) {
@@ -76,7 +76,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
     } else if (found < 0 && found != -EINTR) {
       return false;
     }
-    if (pass_own_call(own, tid, number, arguments)) own->asked |= call;
+    if (pass_own_call(own, tid, number, arguments)) own->notified |= call;
     else if (look < EAGER_LOOKS) sched_yield();
     else nanosleep(&moment, NULL);
   }

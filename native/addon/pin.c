@@ -109,7 +109,7 @@ static uint64_t clone_flags(const struct image *image, const struct seccomp_data
 static enum stub stub_for(const struct image *image, const struct seccomp_data *call) {
   if (image->rooms != 0) return REPORTS_END;
   if (call->nr != SYS_clone3) return FRAME_AT_STACK;
-  return (clone_flags(image, call) & CLONE_VM) != 0 ? PASSAGE : FRAME_IN_REGISTER;
+  return (clone_flags(image, call) & CLONE_VM) != 0 ? SLOT : FRAME_IN_REGISTER;
 }
 
 static struct pinned *take_pinned(struct pins *own, struct thread *thread, const struct seccomp_data *call,
@@ -122,12 +122,12 @@ static struct pinned *take_pinned(struct pins *own, struct thread *thread, const
     if (oldest == NULL || one->use == UNUSED || (oldest->use != UNUSED && one->order < oldest->order)) oldest = one;
   }
   release_pinned(oldest);
-  struct passage *passage = NULL;
+  struct slot *slot = NULL;
   int at;
-  if (stub == PASSAGE) {
-    const struct passage_record record = {call->args[0], call->args[1], call->instruction_pointer};
-    passage = take_passage(thread->window, &record, length);
-    at = passage == NULL ? -1 : passage->at;
+  if (stub == SLOT) {
+    const struct slot_record record = {call->args[0], call->args[1], call->instruction_pointer};
+    slot = take_slot(thread->window, &record, length);
+    at = slot == NULL ? -1 : slot->at;
   } else {
     at = take_room(thread->window, length);
   }
@@ -136,7 +136,7 @@ static struct pinned *take_pinned(struct pins *own, struct thread *thread, const
                             .window = thread->window,
                             .at = at,
                             .length = length,
-                            .passage = passage,
+                            .slot = slot,
                             .stub = stub,
                             .order = ++own->order,
                             .state = own->state,
@@ -167,7 +167,7 @@ static enum outcome enter(struct pins *own, const struct thread *thread, registe
                           const struct seccomp_data *call, bool *stays_stopped) {
   const pid_t tid = thread->id;
   uint64_t found_at = address_of(pinned);
-  if (pinned->stub != PASSAGE) {
+  if (pinned->stub != SLOT) {
     found_at = stack_of(at) - FRAME_SIZE;
     struct frame frame = {.instruction_pointer = call->instruction_pointer, .number = (uint64_t)(int64_t)call->nr};
     memcpy(frame.arguments, call->args, sizeof frame.arguments);
@@ -306,9 +306,9 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
                       int *error) {
   pid_t tid = (pid_t)call->pid;
   *error = 0;
-  release_strays(&own->strays);
+  release_late(&own->late);
   /* The thread is about to stop for us; then it makes its call again. */
-  if (is_stray(own->strays, tid)) return refuse(own, call, INTERRUPTED, ERESTARTNOINTR);
+  if (is_late_tracee(own->late, tid)) return refuse(own, call, INTERRUPTED, ERESTARTNOINTR);
 
   struct thread *thread = enter_thread(own, tid, error);
   if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error, NO_SIGHT) : GONE, refusal);
@@ -352,7 +352,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   /* Before 5.19 the interrupt may have ended the wait already. */
   answer(own, call, stops_in_call || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
   bool stays_stopped = false;
-  switch (await_stop(&own->strays, tid)) {
+  switch (await_stop(&own->late, tid)) {
     case ENDED:
       outcome = GONE;
       break;
@@ -363,7 +363,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
     case STOPPED:
       if (stops_in_call)
         outcome = prepare(own, thread, &call->data, image, outcome, &given, refusal, error, &stays_stopped);
-      if (!stays_stopped) detach(&own->strays, tid, 0);
+      if (!stays_stopped) detach(&own->late, tid, 0);
       break;
   }
   settle(own, thread, &given);
@@ -395,7 +395,7 @@ static struct pinned *expected_by(struct thread *thread, const struct seccomp_da
 static bool is_from_stub(const struct seccomp_data *call) {
   return call->instruction_pointer == notifies_at(FRAME_AT_STACK) ||
          call->instruction_pointer == notifies_at(FRAME_IN_REGISTER) ||
-         call->instruction_pointer == notifies_at(PASSAGE) || call->instruction_pointer == notifies_at(REPORTS_END);
+         call->instruction_pointer == notifies_at(SLOT) || call->instruction_pointer == notifies_at(REPORTS_END);
 }
 
 /*
@@ -465,14 +465,14 @@ int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal)
 }
 
 int pin_interrupt(struct pins *own, pid_t tid) {
-  release_strays(&own->strays);
-  if (is_stray(own->strays, tid)) return -EINPROGRESS;
+  release_late(&own->late);
+  if (is_late_tracee(own->late, tid)) return -EINPROGRESS;
   int error = seize(tid);
   if (error != 0) return -error;
   interrupt(tid);
-  switch (await_prompt_stop(&own->strays, tid)) {
+  switch (await_prompt_stop(&own->late, tid)) {
     case STOPPED:
-      detach(&own->strays, tid, 0);
+      detach(&own->late, tid, 0);
       return 0;
     case ELSEWHERE:
       return 0;
@@ -501,13 +501,13 @@ bool pin_comes_back(struct pins *own, struct seccomp_notif *into) {
       case CALL_COMES_BACK:
         return true;
       case CALLER_MAY_GO:
-        detach(&own->strays, tid, 0);
+        detach(&own->late, tid, 0);
         break;
     }
   }
 }
 
-bool pin_awaits_question(struct pins *own, int milliseconds) {
+bool pin_awaits_notification(struct pins *own, int milliseconds) {
   return !own->reads_apart || is_question_first(own->reads, milliseconds);
 }
 
@@ -551,9 +551,9 @@ void end_pins(struct pins *own) {
   stop_walking(own);
   end_reads(own->reads);
   close(own->epoll);
-  while (own->strays != NULL) {
-    struct stray *one = own->strays;
-    own->strays = one->next;
+  while (own->late != NULL) {
+    struct late_tracee *one = own->late;
+    own->late = one->next;
     free(one);
   }
   free(own->waiting);

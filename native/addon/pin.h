@@ -75,16 +75,16 @@ enum stub {
   FRAME_AT_STACK,
   /* The frame's address is in a register: the child has a copy of the memory, perhaps with another stack. */
   FRAME_IN_REGISTER,
-  /* A passage in the window replaces the frame: the child shares the memory, and may overwrite its parent's stack. */
-  PASSAGE,
+  /* A slot in the window replaces the frame: the child shares the memory, and may overwrite its parent's stack. */
+  SLOT,
   /* The frame is at the stack pointer. After the caller's call, which makes no child, the stub makes a second one, whose
      notification reports the end of the first. */
   REPORTS_END,
 };
 enum { STUB_SIZE = 128 }; /* bytes; the last stub is longer */
 
-/* The record in front of a pinned argument in the window. It never changes: see `struct passage`. */
-struct passage_record {
+/* The record in front of a pinned argument in the window. It never changes: see `struct slot`. */
+struct slot_record {
   uint64_t argument, size; /* as the caller gave them */
   uint64_t instruction_pointer;
 };
@@ -141,12 +141,12 @@ enum stop {
   STOPPED,   /* by PTRACE_INTERRUPT, at its next return to its program */
   ELSEWHERE, /* it stopped for a signal, has got that signal, and is detached */
   ENDED,
-  LATE, /* it has not stopped in time, and is a stray now: `release_strays` */
+  LATE, /* it has not stopped in time, and is a late tracee now: `release_late` */
 };
 
-struct stray {
+struct late_tracee {
   pid_t tid;
-  struct stray *next;
+  struct late_tracee *next;
 };
 
 /* Returns 0, or the positive errno with which the kernel refuses it. EINTR: another thread of the process executes a program,
@@ -173,15 +173,15 @@ bool change_tracee(int request, pid_t tid, const void *address, const void *data
 int detach_tracee(pid_t tid, int signal);
 /* Kills the process of a tracee that is not such a program. */
 void kill_tracee(pid_t tid, pid_t process);
-enum stop await_stop(struct stray **strays, pid_t tid);
+enum stop await_stop(struct late_tracee **late, pid_t tid);
 /* The same, with a shorter wait. */
-enum stop await_prompt_stop(struct stray **strays, pid_t tid);
-/* Detaches the thread; if it cannot be detached yet, it becomes a stray. */
-void detach(struct stray **strays, pid_t tid, int signal);
-/* Detaches the strays that have stopped meanwhile. */
-void release_strays(struct stray **strays);
+enum stop await_prompt_stop(struct late_tracee **late, pid_t tid);
+/* Detaches the thread; if it cannot be detached yet, it becomes a late tracee. */
+void detach(struct late_tracee **late, pid_t tid, int signal);
+/* Detaches the late tracees that have stopped meanwhile. */
+void release_late(struct late_tracee **late);
 /* True if the thread has not stopped yet. */
-bool is_stray(const struct stray *strays, pid_t tid);
+bool is_late_tracee(const struct late_tracee *late, pid_t tid);
 
 /* ── Windows (window.c) ──────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -193,18 +193,18 @@ enum protection {
 enum { GRANULE = 256, GRANULES = DATA_SIZE / GRANULE };
 
 /*
- * Room in a window for the argument of a call whose child shares the memory, behind a passage_record. A signal handler
+ * Room in a window for the argument of a call whose child shares the memory, behind a slot_record. A signal handler
  * can delay the read of the record by parent or child for any time. So the record stays, and only a call with an equal
  * record can use the room again. That suffices, because programs make threads and processes in few places.
  */
-struct passage {
-  struct passage_record record;
+struct slot {
+  struct slot_record record;
   int at;
   uint32_t length; /* of the argument */
   bool is_taken;
-  struct passage *next;
+  struct slot *next;
 };
-enum { MOST_PASSAGES = GRANULES / 2 };
+enum { MOST_SLOTS = GRANULES / 2 };
 
 /* The window of one address space. */
 struct window {
@@ -214,8 +214,8 @@ struct window {
   int memory;           /* of /proc/TID: it belongs to this address space for ever (`has_ended`) */
   unsigned users;       /* threads whose last seen window this is, and what else refers to it (pins.h) */
   unsigned taken_pins;
-  struct passage *passages;
-  unsigned passage_count;
+  struct slot *slots;
+  unsigned slot_count;
   struct window *next;
   unsigned char taken[GRANULES];
 };
@@ -251,8 +251,8 @@ void drop_window(struct windows *own, struct window *window);
 /* Takes so many bytes of the data; returns their offset, or a negative number if there is no room. */
 int take_room(struct window *window, size_t length);
 void give_room(struct window *window, int at, size_t length);
-/* Takes a free passage with this record; NULL if there is no room. Its argument is at `at`. */
-struct passage *take_passage(struct window *window, const struct passage_record *record, uint32_t length);
+/* Takes a free slot with this record; NULL if there is no room. Its argument is at `at`. */
+struct slot *take_slot(struct window *window, const struct slot_record *record, uint32_t length);
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -310,10 +310,10 @@ void end_pins(struct pins *own);
 /* The next notification that arrived during the preparation of a caller. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
 bool has_waiting(const struct pins *own);
-/* Waits for strays and detaches them, until a notification arrives or no stray is left. */
-void await_strays(struct pins *own);
-/* Detaches the strays that have stopped; true if others are left. */
-bool has_strays(struct pins *own);
+/* Waits for late tracees and detaches them, until a notification arrives or no late tracee is left. */
+void await_late(struct pins *own);
+/* Detaches the late tracees that have stopped; true if others are left. */
+bool has_late(struct pins *own);
 /* Whether this is the notification whose caller's memory was read last. */
 bool is_observed(const struct pins *own, uint64_t id);
 
@@ -393,7 +393,7 @@ int pin_reads_timer(const struct pins *own);
 bool pin_comes_back(struct pins *own, struct seccomp_notif *into);
 /* Waits for a notification, for so many milliseconds or, with -1, without limit. False if a call comes back first, or if
    the time is over. */
-bool pin_awaits_question(struct pins *own, int milliseconds);
+bool pin_awaits_notification(struct pins *own, int milliseconds);
 
 /* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
 

@@ -21,7 +21,7 @@ struct pinned {
   struct window *window;
   int at;
   uint32_t length;
-  struct passage *passage; /* the argument's passage, or NULL */
+  struct slot *slot; /* the argument's slot, or NULL */
   enum stub stub;
   struct judged judged;
   struct seccomp_data expected;
@@ -96,13 +96,13 @@ struct pins {
   struct self *self;  /* NULL: no call is answered without a pin */
   int stopping;       /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
   uint64_t calls_end; /* the time until which the loop waits for the calls that a caller makes for us */
-  uint64_t asked;     /* bits of the calls that callers make for us and the policy's filter has reported */
+  uint64_t notified;  /* bits of the calls that callers make for us and the policy's filter has reported */
   uint64_t observed;
   uint64_t order;
   uint64_t state; /* counts changes of the policy's state */
   bool always_changes;
   struct windows windows;
-  struct stray *strays;
+  struct late_tracee *late;
   struct thread *threads[BUCKETS];
   struct process *processes[BUCKETS];
   struct seccomp_notif *waiting; /* a ring with this room */

@@ -59,7 +59,7 @@ long write_apart(struct reads *own, struct read *frame);
 enum next_read { NO_READ, CALL_COMES_BACK, CALLER_MAY_GO };
 /* CALL_COMES_BACK sets *into, CALLER_MAY_GO sets *tid. */
 enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *tid);
-/* Waits for a notification, as `pin_awaits_question`. Returns true at once if no call is parked. */
+/* Waits for a notification, as `pin_awaits_notification`. Returns true at once if no call is parked. */
 bool is_question_first(struct reads *own, int milliseconds);
 
 #endif

@@ -43,7 +43,7 @@
 enum { ERESTARTSYS = 512 };
 
 /*
- * The patrol interrupts our thread if the caller has a signal. The kernel's own open(2) and connect(2) then return
+ * The watchdog interrupts our thread if the caller has a signal. The kernel's own open(2) and connect(2) then return
  * ERESTARTSYS: the caller gets EINTR, or makes the call again if the handler has SA_RESTART.
  */
 static enum served answered(const struct service *service, int64_t value, int error) {

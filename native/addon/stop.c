@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Stops one thread for a moment: PTRACE_SEIZE, which does not stop it, then PTRACE_INTERRUPT and a wait for the stop.
- * The wait is bounded. A thread that does not stop, for example a frozen one, becomes a stray, which is released at its
+ * The wait is bounded. A thread that does not stop, for example a frozen one, becomes a late tracee, which is released at its
  * later stop.
  *
  * A stopped leader can be killed at any moment by another thread's execve(2), and its id then means the new program
@@ -65,16 +65,16 @@ void kill_tracee(pid_t tid, pid_t process) {
     kill(process, SIGKILL);
 }
 
-static void add_stray(struct stray **strays, pid_t tid) {
-  struct stray *one = malloc(sizeof *one);
+static void add_late(struct late_tracee **late, pid_t tid) {
+  struct late_tracee *one = malloc(sizeof *one);
   if (one == NULL) abort(); /* a tracee that is never released hangs forever; the kernel releases it when we end */
-  *one = (struct stray){tid, *strays};
-  *strays = one;
+  *one = (struct late_tracee){tid, *late};
+  *late = one;
 }
 
-bool is_stray(const struct stray *strays, pid_t tid) {
-  for (; strays != NULL; strays = strays->next)
-    if (strays->tid == tid) return true;
+bool is_late_tracee(const struct late_tracee *late, pid_t tid) {
+  for (; late != NULL; late = late->next)
+    if (late->tid == tid) return true;
   return false;
 }
 
@@ -86,7 +86,7 @@ int change_of(pid_t tid, int *status, bool waits) {
   return found;
 }
 
-void detach(struct stray **strays, pid_t tid, int signal) {
+void detach(struct late_tracee **late, pid_t tid, int signal) {
   if (!is_new_program(tid) && let_go(tid, signal) == 0) return;
   /*
    * A tracee that was killed during a stop is no longer stopped, and remains a zombie of ours until it is waited for;
@@ -101,7 +101,7 @@ void detach(struct stray **strays, pid_t tid, int signal) {
     if (look < EAGER_LOOKS) sched_yield();
     else nanosleep(&moment, NULL);
   }
-  add_stray(strays, tid);
+  add_late(late, tid);
 }
 
 static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
@@ -110,14 +110,14 @@ static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; 
 static int signal_of(int status) { return status >> 16 == 0 ? WSTOPSIG(status) : 0; }
 
 /* It usually stops within some microseconds. */
-static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
+static enum stop await(struct late_tracee **late, pid_t tid, uint64_t patience) {
   const struct timespec moment = {0, SLEEP};
   int status, found = change_of(tid, &status, true);
   const uint64_t start = now();
   while (found != tid) {
     if (found < 0 && found != -EINTR && found != -EAGAIN) return ENDED;
     if (now() - start >= patience) {
-      add_stray(strays, tid);
+      add_late(late, tid);
       return LATE;
     }
     nanosleep(&moment, NULL);
@@ -126,19 +126,19 @@ static enum stop await(struct stray **strays, pid_t tid, uint64_t patience) {
   if (!WIFSTOPPED(status)) return ENDED;
   if (is_own_stop(status)) return STOPPED;
   if (is_execution(status >> 8)) {
-    detach(strays, tid, 0);
+    detach(late, tid, 0);
     return ENDED;
   }
-  detach(strays, tid, signal_of(status));
+  detach(late, tid, signal_of(status));
   return ELSEWHERE;
 }
 
-enum stop await_stop(struct stray **strays, pid_t tid) { return await(strays, tid, PATIENCE); }
-enum stop await_prompt_stop(struct stray **strays, pid_t tid) { return await(strays, tid, 0); }
+enum stop await_stop(struct late_tracee **late, pid_t tid) { return await(late, tid, PATIENCE); }
+enum stop await_prompt_stop(struct late_tracee **late, pid_t tid) { return await(late, tid, 0); }
 
-void release_strays(struct stray **strays) {
-  for (struct stray **at = strays; *at != NULL;) {
-    struct stray *one = *at;
+void release_late(struct late_tracee **late) {
+  for (struct late_tracee **at = late; *at != NULL;) {
+    struct late_tracee *one = *at;
     int status;
     const int found = change_of(one->tid, &status, false);
     bool is_over = (found < 0 && found != -EINTR) || (found == one->tid && !WIFSTOPPED(status));

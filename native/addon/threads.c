@@ -92,7 +92,7 @@ struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
 
 void release_pinned(struct pinned *one) {
   if (one->use == UNUSED) return;
-  if (one->passage != NULL) one->passage->is_taken = false;
+  if (one->slot != NULL) one->slot->is_taken = false;
   else give_room(one->window, one->at, one->length);
   one->use = UNUSED;
 }

@@ -108,9 +108,9 @@ struct window *make_window(int *read_only) {
 
 static void free_window(struct window *window) {
   munmap(window->bytes, DATA_SIZE);
-  while (window->passages != NULL) {
-    struct passage *one = window->passages;
-    window->passages = one->next;
+  while (window->slots != NULL) {
+    struct slot *one = window->slots;
+    window->slots = one->next;
     free(one);
   }
   if (window->memory >= 0) close(window->memory);
@@ -200,23 +200,23 @@ void give_room(struct window *window, int at, size_t length) {
   window->taken_pins--;
 }
 
-struct passage *take_passage(struct window *window, const struct passage_record *record, uint32_t length) {
-  for (struct passage *one = window->passages; one != NULL; one = one->next)
+struct slot *take_slot(struct window *window, const struct slot_record *record, uint32_t length) {
+  for (struct slot *one = window->slots; one != NULL; one = one->next)
     if (!one->is_taken && one->length >= length && memcmp(&one->record, record, sizeof *record) == 0) {
       one->is_taken = true;
       return one;
     }
-  struct passage *one = window->passage_count < MOST_PASSAGES ? calloc(1, sizeof *one) : NULL;
+  struct slot *one = window->slot_count < MOST_SLOTS ? calloc(1, sizeof *one) : NULL;
   int at = one == NULL ? -1 : take_room(window, sizeof *record + length);
   if (at < 0) {
     free(one);
     return NULL;
   }
-  window->taken_pins--; /* passages do not keep their window alive */
+  window->taken_pins--; /* slots do not keep their window alive */
   memcpy(window->bytes + at, record, sizeof *record);
-  *one = (struct passage){*record, at + (int)sizeof *record, length, true, window->passages};
-  window->passages = one;
-  window->passage_count++;
+  *one = (struct slot){*record, at + (int)sizeof *record, length, true, window->slots};
+  window->slots = one;
+  window->slot_count++;
   return one;
 }
 

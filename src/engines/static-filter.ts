@@ -25,13 +25,13 @@ export type Supervision = Pick<
 export interface FilterProfile {
   supervision(program: Program): Supervision;
   /**
-   * Whether the classic filter asks the engine (`SECCOMP_RET_USER_NOTIF`) if a verdict needs state. A filter that does not
+   * Whether the classic filter notifies the engine (`SECCOMP_RET_USER_NOTIF`) if a verdict needs state. A filter that does not
    * ask returns the weakest verdict that any state could give, because a second filter has the state.
    */
-  readonly asks: boolean;
+  readonly notifies: boolean;
   /**
-   * Whether the filter of a plain `run` asks the engine about an action although the classic filter knows the verdict, so
-   * that it becomes an event. Absent: it asks about none.
+   * Whether the filter of a plain `run` notifies the engine of an action although the classic filter knows the verdict, so
+   * that it becomes an event. Absent: it notifies of none.
    */
   readonly reportsStatically?: (action: Action) => boolean;
   /** The calls that the launcher makes under the filter, with its token in their unused arguments. */
@@ -49,13 +49,13 @@ export interface StaticFilter {
 export interface StaticFilterOptions {
   /** With a token of zeroes, which `rearmClassic` and the launcher replace; for a filter that the launcher installs. */
   readonly armed: boolean;
-  /** Never ask, even if the engine's profile asks: for a start without the engine. */
+  /** Never notify, even if the engine's profile notifies: for a start without the engine. */
   readonly alone?: boolean;
   /** The filter's return word for a verdict, by the verdict's index. Default: the kernel's word for the action. */
   readonly word?: (verdict: number) => number;
 }
 
-const ask = returnWord("USER_NOTIF");
+const notify = returnWord("USER_NOTIF");
 /** Not an errno. It gives the expected refusal returns of its own, which other refusals with ENOSYS do not share. */
 const mark = returnWord("ERRNO", 0xffff);
 
@@ -63,10 +63,10 @@ const mark = returnWord("ERRNO", 0xffff);
 export function staticFilter(profile: FilterProfile, program: Program, options: StaticFilterOptions): StaticFilter {
   const split = splitPolicy(program, profile.supervision(program));
   const word = options.word ?? ((verdict) => verdictWord(program.verdicts[verdict]!));
-  const asks = profile.asks && options.alone !== true;
-  const verdict = asks ? expectedVerdict(program, split) : undefined;
+  const notifies = profile.notifies && options.alone !== true;
+  const verdict = notifies ? expectedVerdict(program, split) : undefined;
   const wordOf = (leaf: DecisionLeaf, expected: number) => {
-    if (asks && isStateful(leaf)) return ask;
+    if (notifies && isStateful(leaf)) return notify;
     return leaf.weakest === verdict ? expected : word(leaf.weakest);
   };
   const plain = verdict === undefined ? 0 : word(verdict);
@@ -102,14 +102,14 @@ function expectedVerdict(program: Program, split: SplitPolicy): number | undefin
   return [...leavesOf(others)].some(({ weakest }) => weakest === verdict) ? undefined : verdict;
 }
 
-/** The same filter, but it asks the engine instead of giving one of these actions. Cheaper than a second compilation. */
-export function askingOf(
+/** The same filter, but it notifies the engine instead of giving one of these actions. Cheaper than a second compilation. */
+export function notifyingOf(
   { split, target, classic, expected }: StaticFilter,
   actions: ReadonlySet<ReturnAction>,
 ): StaticFilter {
   const changed = (word: number): number => {
     const { action } = splitReturnWord(word);
-    return action !== undefined && actions.has(action) ? ask : word;
+    return action !== undefined && actions.has(action) ? notify : word;
   };
   const instructions = classic.instructions.map((instruction, position) =>
     instruction.code === opcode.return && !expected.returns.has(position)
@@ -130,9 +130,9 @@ export function askingOf(
   };
 }
 
-/** Whether the filter asks the engine in some case. Without a listener the kernel answers such a call with ENOSYS. */
+/** Whether the filter notifies the engine in some case. Without a listener the kernel answers such a call with ENOSYS. */
 export function isAsking({ instructions }: ClassicProgram): boolean {
-  return instructions.some(({ code, k }) => code === opcode.return && k === ask);
+  return instructions.some(({ code, k }) => code === opcode.return && k === notify);
 }
 
 /** Each leaf once. */

@@ -113,13 +113,13 @@ export function compileMatcher(patterns: readonly Pattern[]): Compilation {
 }
 
 export function makeMatcher(patterns: readonly Pattern[], limits: Limits): Compilation {
-  const maker = new Maker(patterns, limits);
+  const builder = new MatcherBuilder(patterns, limits);
   try {
-    const matcher = maker.matcher();
-    return { matcher, steps: maker.steps };
+    const matcher = builder.matcher();
+    return { matcher, steps: builder.steps };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { tooLarge: error.tooLarge, steps: maker.steps };
+    return { tooLarge: error.tooLarge, steps: builder.steps };
   }
 }
 
@@ -141,7 +141,7 @@ interface Part {
   readonly first: number;
 }
 
-class Maker {
+class MatcherBuilder {
   steps = 0;
   readonly #left: { -readonly [K in "singles" | "several" | "groups"]: number } = { ...mostSteps };
   readonly #patterns: readonly Pattern[];

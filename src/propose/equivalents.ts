@@ -45,14 +45,14 @@ function clonesOf({ call, signatures }: Use, architecture: ArchitectureName): bi
 export function withEquivalents<One extends Use>(uses: readonly One[], architecture: ArchitectureName): One[] {
   const clone = callByName("clone")!;
   const aspects = aspectsOf(clone, "calls", architecture);
-  const makers = uses.filter((use) => clonesOf(use, architecture).length > 0);
-  const first = makers[0];
+  const parents = uses.filter((use) => clonesOf(use, architecture).length > 0);
+  const first = parents[0];
   if (first === undefined) return [...uses];
-  const signatures = makers
+  const signatures = parents
     .flatMap((use) => clonesOf(use, architecture))
     .map((flags): Signature => ({ id: -1, call: "clone", aspects, values: [flags] }));
   const own = uses.find(({ call }) => call === "clone");
-  const states = new Set([own, ...makers].flatMap((use) => [...(use?.states ?? [])]));
+  const states = new Set([own, ...parents].flatMap((use) => [...(use?.states ?? [])]));
   const base = own ?? { ...first, call: "clone", signatures: [], count: 0, byRole: new Map() };
   const merged = { ...base, states, signatures: [...base.signatures, ...signatures] };
   return [...uses.filter((use) => use !== own), merged];

@@ -30,7 +30,7 @@ function run(statements: string, quiet: boolean, ...command: readonly string[]) 
   const file = join(folder, `${count++}.ts`);
   const text = `import { allow, deny, kill, policy } from "portcullis";\nexport default policy((call) => {\n${statements}\nreturn allow;\n});\n`;
   writeFileSync(file, text);
-  // With events, the filter asks about denials instead of giving them.
+  // With events, the filter reports denials instead of giving them.
   if (!quiet) return guarded(file, command);
   return { ...portcullis(["run", "-q", "--engine", engine, "-p", file, "--", ...command]), events: [] };
 }

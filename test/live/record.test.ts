@@ -11,7 +11,7 @@ import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-eva
 import { loadPolicy } from "../../src/language/load.ts";
 import { hostArchitecture } from "../../src/linux/architecture.ts";
 import { callByNumber } from "../../src/linux/calls.ts";
-import { unasked } from "../../src/record/notify/filter.ts";
+import { neverNotified } from "../../src/record/notify/filter.ts";
 import type { RecorderName } from "../../src/record/recorder.ts";
 import { recorders } from "../../src/record/registry.ts";
 import { sourceOf } from "../../src/traces/blocks.ts";
@@ -86,7 +86,7 @@ function traceOf(file: string): Trace {
 
 /** The calls of each task in order, without those that depend on who comes first, and those that one recorder leaves out. */
 function sequencesOf(trace: Trace): string[] {
-  const leftOut = new Set<string>(["futex", ...unasked]);
+  const leftOut = new Set<string>(["futex", ...neverNotified]);
   const names = new Map<number, string[]>();
   for (const event of trace.events) {
     if (event.kind !== "call") continue;

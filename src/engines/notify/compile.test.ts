@@ -36,13 +36,13 @@ describe("a policy without state", () => {
     expect(policy).toMatchObject({ stateful: false });
     expect(words(policy!.filter)).toEqual(new Set([ask, allow]));
     expect(words(policy!.fallback!)).toEqual(new Set([errno(33), errno(38), allow]));
-    expect(policy!.fallback!.asks).toBe(false);
+    expect(policy!.fallback!.notifies).toBe(false);
     expect(policy!.fallback!.tokenPositions).toEqual(policy!.filter.tokenPositions);
   });
 
   test("asks nothing in the quiet mode", () => {
     const { policy } = compileForNotify(programs["static-log"]!(), "quiet");
-    expect(policy!.filter.asks).toBe(false);
+    expect(policy!.filter.notifies).toBe(false);
     expect(words(policy!.filter)).toEqual(new Set([0x7ffc_0000, errno(38), allow]));
   });
 
@@ -52,12 +52,12 @@ describe("a policy without state", () => {
     expect(words(compileForNotify(program, "audit").policy!.filter)).toEqual(new Set([ask, allow]));
     const { filter, fallback } = compileForNotify(program, "quiet", { killEvents: true }).policy!;
     expect(words(filter)).toEqual(new Set([ask, errno(38), allow]));
-    expect(filter).toMatchObject({ asks: true, kills: false, traps: false });
+    expect(filter).toMatchObject({ notifies: true, kills: false, traps: false });
     // Without a supervisor the kernel kills.
     expect(words(fallback!)).toEqual(new Set([0x8000_0000, errno(38), allow]));
-    expect(fallback).toMatchObject({ asks: false, kills: true, traps: false });
+    expect(fallback).toMatchObject({ notifies: false, kills: true, traps: false });
     const trapping = compileForNotify(programs["static-trap"]!(), "reported", { killEvents: true }).policy!.filter;
-    expect(trapping).toMatchObject({ asks: true, kills: false, traps: true });
+    expect(trapping).toMatchObject({ notifies: true, kills: false, traps: true });
   });
 });
 
@@ -192,7 +192,7 @@ test("results are written to callers' memory only if the policy never restricts 
   expect(isFree(unlink)).toBe(false);
 });
 
-test("the filter asks about no protection to which the policy itself gives a verdict", () => {
+test("the filter reports no protection to which the policy itself gives a verdict", () => {
   const compiled = (...body: readonly Statement[]) => {
     const base = readingPath(open, { is: "length" });
     const { memoryIsFree, protections } = compileForNotify({ ...base, body: [...body, ...base.body] }).policy!;
@@ -217,7 +217,7 @@ test("the filter asks about no protection to which the policy itself gives a ver
   });
 });
 
-test("under a policy with rooms the filter asks about the calls that hide their process, as far as it may allow them", () => {
+test("under a policy with rooms the filter reports the calls that hide their process, as far as it may allow them", () => {
   const gate = { name: "gate", scope: "tree", sides: ["in"], exclusive: 1, timeout: 1n, late: verdicts.deny } as const;
   const hiding = (rooms: boolean, ...body: readonly Statement[]) => {
     const at = { file: 0, line: 1, column: 1, length: 1 };
@@ -226,7 +226,7 @@ test("under a policy with rooms the filter asks about the calls that hide their 
       rooms: rooms ? [{ ...gate, at }] : [],
       body: [...body, ...(rooms ? [entering] : []), give(verdicts.allow)],
     });
-    return compileForNotify(program).policy!.hidings.map((one) => one.number);
+    return compileForNotify(program).policy!.hidingCalls.map((one) => one.number);
   };
   const setuid = 105;
   expect(hiding(false)).toEqual([]);

@@ -22,11 +22,11 @@ import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
 import type { EngineCompiler, Mode } from "../engine.ts";
 import { leavesOf, staticFilter } from "../static-filter.ts";
 import { describeState } from "../status.ts";
-import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
+import { notifyFilter, notifyProfile, withStaticReports } from "./filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
-import { askedCalls, askedProtections } from "./pin/protecting-calls.ts";
+import { notifiedCalls, notifiedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
 import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 import { hidingCalls } from "./rooms/hiding.ts";
@@ -58,11 +58,11 @@ export function compileForNotify(
   if (diagnostics.length > 0) return { policy: undefined, diagnostics };
   const stateful = [...leavesOf(quiet.split)].some(isStateful);
   const isFree = followsRights(program) && leavesMemoryFree(program, quiet.split);
-  const protections = isFree ? askedProtections(program, quiet.split) : undefined;
+  const protections = isFree ? notifiedProtections(program, quiet.split) : undefined;
   const calls = traitsOf(program, needs);
   const policy: NotifyPolicy = {
     mode,
-    filter: armable(hearing(quiet, { mode, killEvents }).classic),
+    filter: armable(withStaticReports(quiet, { mode, killEvents }).classic),
     fallback: stateful || mode === "audit" ? undefined : armable(quiet.classic),
     stateful,
     step: compileWasm(program),
@@ -82,11 +82,12 @@ export function compileForNotify(
       program.observations.length > 0 ? passingOf(stallingNumbers(program.architecture), program, quiet.split) : [],
     memoryIsFree: protections !== undefined,
     protections: protections ?? [],
-    hidings: program.rooms.length > 0 ? askedCalls(program, quiet.split, hidingCalls(program.architecture)).asked : [],
+    hidingCalls:
+      program.rooms.length > 0 ? notifiedCalls(program, quiet.split, hidingCalls(program.architecture)).calls : [],
     // A process in a room is stopped and examined by its keeper, to whom it must not be a tracee already.
     catching:
       (stateful || mode === "audit") && program.rooms.length === 0
-        ? askedCalls(program, quiet.split, catchingCalls(program.architecture)).asked
+        ? notifiedCalls(program, quiet.split, catchingCalls(program.architecture)).calls
         : [],
     allowsHandlers: allows(
       callNumber("rt_sigaction", program.architecture),
@@ -219,7 +220,7 @@ function armable({ instructions, tokenPositions }: ClassicProgram): ArmedFilter 
   return {
     instructions: encodeInstructions(instructions),
     tokenPositions,
-    asks: actions.has("USER_NOTIF"),
+    notifies: actions.has("USER_NOTIF"),
     kills: actions.has("KILL_PROCESS") || actions.has("KILL_THREAD"),
     traps: actions.has("TRAP"),
   };

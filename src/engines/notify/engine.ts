@@ -1,4 +1,4 @@
-/** The engine `notify`: a classic filter asks a supervisor in user space. Any Linux since 5.9, no privilege. */
+/** The engine `notify`: a classic filter notifies a supervisor in user space. Any Linux since 5.9, no privilege. */
 import type { EngineRuntime } from "../engine.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import { runUnderNotify } from "./run.ts";

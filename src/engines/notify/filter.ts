@@ -1,9 +1,9 @@
-/** The classic filter of the engine `notify`, which asks a supervisor. */
+/** The classic filter of the engine `notify`, which notifies a supervisor. */
 
 import type { Program } from "../../ir/program.ts";
 import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
-import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
+import { type FilterProfile, notifyingOf, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 
@@ -22,29 +22,29 @@ export const notifyProfile = {
       superviseRights: followed,
     };
   },
-  asks: true,
+  notifies: true,
   reportsStatically: (action) => reportedByMode.reported[action],
   launcherCalls: ["execve"],
 } as const satisfies FilterProfile;
 
 /** The filter that the engine installs. Throws a FilterTooLargeError. */
 export function notifyFilter(program: Program, options: FilterOptions): StaticFilter {
-  return hearing(staticFilter(notifyProfile, program, options), options);
+  return withStaticReports(staticFilter(notifyProfile, program, options), options);
 }
 
 /** The filter for a mode, made from the one that does not report static denials. */
-export function hearing(
+export function withStaticReports(
   quiet: StaticFilter,
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
 ): StaticFilter {
   const isReported = (action: Action) => reportedByMode[mode][action] || (killEvents && kills({ action }));
-  const asked = new Set(actionNames.filter(isReported).map((action) => actions[action].seccomp));
+  const reported = new Set(actionNames.filter(isReported).map((action) => actions[action].seccomp));
   // An audit lets also these calls pass.
   const expected = mode === "audit" ? { verdict: undefined, returns: new Set<number>() } : quiet.expected;
-  return askingOf({ ...quiet, expected }, asked);
+  return notifyingOf({ ...quiet, expected }, reported);
 }
 
-/** Whether the filter asks the supervisor about a static verdict, for the sake of the event. */
+/** Whether the filter reports a static verdict, for the sake of the event. */
 const reportedByMode: { readonly [M in Mode]: { readonly [A in Action]: boolean } } = {
   quiet: { allow: false, log: false, deny: false, trap: false, "kill-thread": false, "kill-process": false },
   reported: { allow: false, log: true, deny: true, trap: false, "kill-thread": false, "kill-process": false },

@@ -95,13 +95,13 @@ interface Execution extends Followed {
 }
 
 /** A thread that was seized for a call that it does not make: it only has to be detached. */
-interface Stray {
-  readonly kind: "stray";
+interface Detaching {
+  readonly kind: "detaching";
   readonly tid: number;
   until: number;
 }
 
-type InFlight = Creation | Execution | Stray;
+type InFlight = Creation | Execution | Detaching;
 
 /** A tracer, and the one call that it follows. */
 interface Following {
@@ -232,7 +232,7 @@ export class ForkTracer {
     this.#hasFailed(one, one.caller);
     one.caller = undefined;
     if (this.keeps(tid)) return "new";
-    one.caller = strayWith(tid);
+    one.caller = detachingWith(tid);
     if (ptrace.interrupt(one.tracer, tid) === 0) return "stops";
     // The id belongs to another thread by now.
     one.caller = undefined;
@@ -335,7 +335,7 @@ export class ForkTracer {
   /** The seized thread does not make its call. */
   release(tid: number): void {
     if (this.keeps(tid)) return;
-    this.#seized.caller = strayWith(tid);
+    this.#seized.caller = detachingWith(tid);
     ptrace.interrupt(this.#seized.tracer, tid);
   }
 
@@ -496,7 +496,7 @@ export class ForkTracer {
    * returns ERESTARTSYS: that is the restarted call itself, or else a call that was never judged.
    */
   #restarts({ tracer }: Following, caller: InFlight): boolean {
-    if (caller.kind === "stray") return false;
+    if (caller.kind === "detaching") return false;
     const interrupted = ptrace.interruptedCall(tracer, caller.tid);
     if (interrupted === undefined || !isCallOf(interrupted, caller.call)) return false;
     const isRestarted =
@@ -614,8 +614,8 @@ function following(tracer: ptrace.Tracer): Following {
   };
 }
 
-function strayWith(tid: number): Stray {
-  return { kind: "stray", tid, until: performance.now() + patience.execution };
+function detachingWith(tid: number): Detaching {
+  return { kind: "detaching", tid, until: performance.now() + patience.execution };
 }
 
 function pauseSince(time: number, { least, most }: { readonly least: number; readonly most: number }): number {
@@ -624,7 +624,7 @@ function pauseSince(time: number, { least, most }: { readonly least: number; rea
 
 /** Whether it is the caller's call again, which our own stop has interrupted. */
 function comesAgain(caller: InFlight, call: Uint8Array): boolean {
-  if (caller.kind === "stray" || !caller.isRestarted || !isSame(caller.call, call)) return false;
+  if (caller.kind === "detaching" || !caller.isRestarted || !isSame(caller.call, call)) return false;
   caller.isRestarted = false;
   caller.until = performance.now() + patience.restarted;
   return true;

@@ -43,13 +43,13 @@ export interface Launched {
   /** The command's first process. */
   readonly pid: number;
   readonly pidfd: number;
-  /** Undefined if the filter asks nothing, or if another listener exists. */
+  /** Undefined if the filter notifies of nothing, or if another listener exists. */
   readonly listener: number | undefined;
   /** Another listener exists, and the fallback is in force. */
   readonly fellBack: boolean;
 }
 
-/** Starts a command under a filter, or throws a StartError. The command runs; calls for which the filter asks wait. */
+/** Starts a command under a filter, or throws a StartError. The command runs; calls that the filter reports wait. */
 export function launch(command: readonly string[], options: LaunchOptions): Launched {
   const { descriptors, detail, ...started } = explaining(
     command,
@@ -68,7 +68,7 @@ function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): Launc
   return {
     flags:
       flags |
-      (filter.asks ? launcherFlag.wantListener : 0) |
+      (filter.notifies ? launcherFlag.wantListener : 0) |
       (options.keepsPrivileges === true ? launcherFlag.keepPrivileges : 0) |
       (options.readOnlyProc === true ? launcherFlag.readOnlyProc : 0) |
       (options.bestEffort === true ? launcherFlag.bestEffort : 0),
@@ -95,7 +95,7 @@ function whyNot({ stage, errno, message }: LauncherFault, { filter, busy = busyF
     case "EBUSY":
       return new StartError(125, busy.message, busy.help);
     case "EINVAL":
-      if (filter.asks) {
+      if (filter.notifies) {
         return new StartError(125, "this kernel has no seccomp notifications", "portcullis needs Linux 5.9 or newer");
       }
       break;

@@ -7,7 +7,7 @@ import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
 import type { StateDescription } from "../status.ts";
-import type { AskedCall } from "./pin/protecting-calls.ts";
+import type { NotifiedCall } from "./pin/protecting-calls.ts";
 
 /**
  * The modes on this engine:
@@ -37,18 +37,18 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly rooms: Program["rooms"];
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];
-  /** Allowed calls with which the tree can get memory whose reads never end (pin/stalling.ts): the filter asks about them. */
+  /** Allowed calls with which the tree can get memory whose reads never end (pin/stalling.ts): the filter reports them. */
   readonly stallingCalls: readonly number[];
   /** Whether each process is free to make its memory writable and executable, unless it gives that up (PR_SET_MDWE). */
   readonly memoryIsFree: boolean;
-  /** If it is: the allowed calls with which a process gives that up. The filter asks about them. */
-  readonly protections: readonly AskedCall[];
-  /** In a policy with rooms: the allowed calls that can hide their process from the supervisor. The filter asks about them. */
-  readonly hidings: readonly AskedCall[];
+  /** If it is: the allowed calls with which a process gives that up. The filter reports them. */
+  readonly protections: readonly NotifiedCall[];
+  /** In a policy with rooms: the allowed calls that can hide their process from the supervisor. The filter reports them. */
+  readonly hidingCalls: readonly NotifiedCall[];
   /**
-   * The allowed calls of signal-stops.ts about which the filter asks; none if only refused calls are supervised.
+   * The allowed calls of signal-stops.ts that the filter reports; none if only refused calls are supervised.
    */
-  readonly catching: readonly AskedCall[];
+  readonly catching: readonly NotifiedCall[];
   /** Whether each rt_sigaction(2) is allowed, whatever the state. */
   readonly allowsHandlers: boolean;
   readonly needs: Needs;
@@ -65,8 +65,8 @@ export interface ArmedFilter {
   readonly instructions: Uint8Array;
   /** The instructions whose `k` is a word of the launcher's token. */
   readonly tokenPositions: readonly number[];
-  /** Whether it asks the supervisor in some case. */
-  readonly asks: boolean;
+  /** Whether it notifies the supervisor in some case. */
+  readonly notifies: boolean;
   /** Whether the filter itself kills in some case; `traps` likewise. */
   readonly kills: boolean;
   readonly traps: boolean;

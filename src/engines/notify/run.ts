@@ -61,7 +61,7 @@ class Run {
   readonly #source: string | undefined;
   readonly #addon = nativeFile("portcullis.node");
   #thread: SupervisingThread | undefined;
-  /** The supervisor's, if the filter asks one. */
+  /** The supervisor's, if the filter notifies one. */
   #descriptors: SupervisorDescriptors | undefined;
   readonly #sigsys: SigsysWatch;
   /** Set when the command has started. */
@@ -71,16 +71,16 @@ class Run {
     this.#policy = policy;
     this.#options = options;
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
-    this.#source = policy.filter.asks
+    this.#source = policy.filter.notifies
       ? readFileSync(options.supervisor ?? packageFile("dist/supervisor.cjs"), "utf8")
       : undefined;
   }
 
   async run(command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
-    if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
+    if (this.#policy.filter.notifies) this.#descriptors = openDescriptors();
     if (this.#startsEarly()) this.#thread = this.#startThread();
-    if (this.#policy.filter.asks && hasLimitedMemory()) await this.#prepareThread();
+    if (this.#policy.filter.notifies && hasLimitedMemory()) await this.#prepareThread();
     let launched: Launched;
     try {
       launched = launch(command, {
@@ -97,11 +97,11 @@ class Run {
     this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
-    } else if (this.#policy.filter.asks && launched.listener === undefined) {
+    } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
     // This thread serves the status, so it must not wait in the kernel.
-    if (this.#options.status !== undefined || this.#waitUnasked(launched) === "asked")
+    if (this.#options.status !== undefined || this.#awaitFirstCall(launched) === "notified")
       await this.#superviseUntilEnd(launched);
     else void this.#thread?.end();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
@@ -112,7 +112,7 @@ class Run {
   #startsEarly(): boolean {
     const { timeout, killTree, dieWithParent } = this.#options;
     const isTied = timeout !== undefined || killTree === true || dieWithParent === true;
-    return this.#policy.stateful || (this.#policy.filter.asks && isTied);
+    return this.#policy.stateful || (this.#policy.filter.notifies && isTied);
   }
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
@@ -124,8 +124,8 @@ class Run {
     const { filter, memory, rooms, catching, description } = this.#policy;
     const { architecture } = description;
     if (memory.observations.length === 0 && rooms.length === 0) {
-      const asked = ownCallRules(architecture, [], { reportsEnds: false, stalling: [], asked: catching });
-      return behind(asked, filter);
+      const notified = ownCallRules(architecture, [], { reportsEnds: false, stalling: [], notified: catching });
+      return behind(notified, filter);
     }
     requireFileSize();
     const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
@@ -134,20 +134,20 @@ class Run {
     const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
       reportsEnds,
       stalling: this.#policy.stallingCalls,
-      asked: [...this.#policy.protections, ...this.#policy.hidings, ...catching],
+      notified: [...this.#policy.protections, ...this.#policy.hidingCalls, ...catching],
     });
     return behind([...protection, ...own], filter);
   }
 
-  /** Waits in the kernel for the end ("ended") or for a question of the filter's ("asked"). */
-  #waitUnasked({ socket, listener }: Launched): "ended" | "asked" {
+  /** Waits in the kernel for the end ("ended") or for a notification ("notified"). */
+  #awaitFirstCall({ socket, listener }: Launched): "ended" | "notified" {
     let conversing = true;
     let listening = listener !== undefined;
     while (conversing || listening) {
-      const [said = 0, asked = 0] = pollFor([conversing ? socket : -1, listening ? listener! : -1]);
+      const [said = 0, notified = 0] = pollFor([conversing ? socket : -1, listening ? listener! : -1]);
       if (said !== 0) conversing = this.#watch.heed(readMessage(socket));
-      if ((asked & pollBits.in) !== 0) return "asked";
-      if ((asked & pollBits.hangUp) !== 0) listening = false;
+      if ((notified & pollBits.in) !== 0) return "notified";
+      if ((notified & pollBits.hangUp) !== 0) listening = false;
     }
     return "ended";
   }
@@ -231,7 +231,7 @@ class Run {
         Atomics.sub(this.#counters, 0, 1);
         this.#options.onEvent(message.record);
       });
-      // The thread has ended before the tree. Without a listener the kernel denies the calls about which the filter asks (ENOSYS).
+      // The thread has ended before the tree. Without a listener the kernel denies the calls that the filter reports (ENOSYS).
       const failed = (why: string): void => {
         if (isOver) return;
         close(listener);

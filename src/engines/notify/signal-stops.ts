@@ -129,7 +129,7 @@ export class SignalStops {
     this.ended(pid);
   }
 
-  /** Keeps all threads of a process. Threads that they make meanwhile are tracees if their makers are. */
+  /** Keeps all threads of a process. Threads that they make meanwhile are tracees if their parents are. */
   #keep(tid: number): void {
     if (this.#native.isKept(tid) || !this.#keepOne(tid)) return;
     const seen = new Set([tid]);

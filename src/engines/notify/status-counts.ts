@@ -28,7 +28,7 @@ export class StatusCounts {
     this.#sink = sink;
   }
 
-  get isAsked(): boolean {
+  get isRequested(): boolean {
     return this.#sink !== undefined && this.#sink.words[statusWords.wanted] !== 0;
   }
 

@@ -1,5 +1,5 @@
 /**
- * The supervisor: receives the calls about which the filter asks, lets the policy judge them, and answers.
+ * The supervisor: receives the calls that the filter reports, lets the policy judge them, and answers.
  *
  * One judgement is: fused native call → `step` → fused native call. The thread that runs this does nothing else, so an
  * evaluation is atomic. After an internal error it denies every call.
@@ -31,7 +31,7 @@ import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { passedAsPrepared } from "./pin/passed-calls.ts";
 import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
-import { Premises } from "./pin/premises.ts";
+import { Preconditions } from "./pin/preconditions.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { mayStallAtStart, mayStallBy } from "./pin/stalling.ts";
 import { answers, callTrait } from "./policy.ts";
@@ -72,7 +72,7 @@ export class Supervisor {
   readonly #state: StateWatch | undefined;
   /** Undefined if the policy neither reads memory of its callers nor has rooms. */
   readonly #pinning: Pinning | undefined;
-  readonly #premises: Premises | undefined;
+  readonly #preconditions: Preconditions | undefined;
   /** Undefined if the policy has no rooms, and in an audit, which enforces nothing. */
   readonly #admission: Admission | undefined;
   readonly #observer: MemoryObserver;
@@ -80,7 +80,7 @@ export class Supervisor {
   /** Undefined if the policy does not ask about the object of a path. */
   readonly #objects: ServedCalls | undefined;
   /** Descriptors that are readable when a call needs the loop. */
-  readonly #asking: number[];
+  readonly #notifying: number[];
   /** Readable when a kept task has stopped; −1 if none is kept. */
   readonly #stopped: number;
   /** Whether reads of callers' memory may never end (pin/stalling.ts). */
@@ -140,8 +140,8 @@ export class Supervisor {
           readOnlyProc: policy.readOnlyProc,
         })
       : undefined;
-    this.#premises = this.#pinning && new Premises(this.#pinning, description.architecture, this.#objects);
-    this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
+    this.#preconditions = this.#pinning && new Preconditions(this.#pinning, description.architecture, this.#objects);
+    this.#notifying = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors,
       descriptorsIdentify: kernel === "present",
@@ -239,19 +239,20 @@ export class Supervisor {
       if (this.#tracer.busy || this.#waiting.isBusy) {
         if (answer) this.#send();
         answer = false;
-        const isAsked = () => this.#pinning?.hasWaiting === true || pollFor(this.#asking, 0).some((bits) => bits !== 0);
-        this.#tracer.advance({ interrupts: this.#waiting.isBusy || !isAsked() });
+        const isNotified = () =>
+          this.#pinning?.hasWaiting === true || pollFor(this.#notifying, 0).some((bits) => bits !== 0);
+        this.#tracer.advance({ interrupts: this.#waiting.isBusy || !isNotified() });
         if (this.#waiting.next()) {
           answer = this.#judgeReceived();
           continue;
         }
-        if (this.#tracer.busy && !isAsked()) {
-          pollFor([...this.#asking, this.#stopped], this.#tracer.pause);
+        if (this.#tracer.busy && !isNotified()) {
+          pollFor([...this.#notifying, this.#stopped], this.#tracer.pause);
           this.#advanceRooms();
           continue;
         }
       }
-      if (this.#status.isAsked) {
+      if (this.#status.isRequested) {
         // The pending answer goes first, so that its caller does not wait for the snapshot.
         if (answer) this.#send();
         answer = false;
@@ -261,7 +262,7 @@ export class Supervisor {
       if (rooms?.isBusy === true) {
         if (answer) this.#send();
         answer = false;
-        if (!this.#awaitQuestion(rooms.patience)) continue;
+        if (!this.#awaitNotification(rooms.patience)) continue;
       }
       // The notification can be gone: its thread has been killed. A wait for the next one would leave tracees stopped.
       const waits = rooms?.isBusy !== true && !this.#tracer.busy;
@@ -301,13 +302,13 @@ export class Supervisor {
   }
 
   /** Whether a notification arrives within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
-  #awaitQuestion(milliseconds: number): boolean {
+  #awaitNotification(milliseconds: number): boolean {
     if (milliseconds === 0) this.#advanceRooms();
     if (this.#pinning!.hasWaiting) return true;
-    const asking = pollFor([...this.#asking, this.#epoll, this.#stopped], milliseconds).slice(0, -2);
-    const isAsked = asking.some((bits) => bits !== 0);
-    if (!isAsked) this.#advanceRooms();
-    return isAsked;
+    const ready = pollFor([...this.#notifying, this.#epoll, this.#stopped], milliseconds).slice(0, -2);
+    const isNotified = ready.some((bits) => bits !== 0);
+    if (!isNotified) this.#advanceRooms();
+    return isNotified;
   }
 
   /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
@@ -412,7 +413,7 @@ export class Supervisor {
     // The addon may know no thread whose end the registry does not see.
     if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
       this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
-    this.#premises?.meets(number, (index) => memory.argument(index));
+    this.#preconditions?.meets(number, (index) => memory.argument(index));
     if (caller !== undefined) this.#admission?.meets(caller, number, (index) => memory.argument(index));
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
     const observations = this.#observer.of(number);
@@ -683,7 +684,7 @@ export class Supervisor {
   #readApart(): void {
     if (this.#readsApart || this.#pinning === undefined) return;
     this.#readsApart = true;
-    this.#asking.push(this.#pinning.readApart());
+    this.#notifying.push(this.#pinning.readApart());
     this.#bind(); // the addon watches that descriptor, too
   }
 

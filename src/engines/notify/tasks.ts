@@ -70,7 +70,7 @@ export interface TaskFeatures {
 
 const noWord = -1;
 /** So many folders of ended threads can stay open. */
-const leastAsked = 64;
+const leastPolled = 64;
 
 export class TaskRegistry {
   readonly #memory: JudgementMemory;
@@ -83,11 +83,11 @@ export class TaskRegistry {
   readonly #freeWords: number[] = [];
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
   /** Before Linux 6.9: a thread's descriptor is its folder in /proc. */
-  readonly #threadsMustBeAsked: boolean;
+  readonly #threadsMustBePolled: boolean;
   /** Threads whose descriptor is a folder. */
-  readonly #asked = new Set<Thread>();
+  readonly #polled = new Set<Thread>();
   /** The number of them at which all are tested. */
-  #mostAsked = leastAsked;
+  #mostPolled = leastPolled;
   /** So many further tests of all, for lack of a descriptor, are left out, because the last one has freed none. */
   #vain = 0;
   #reservations = 0;
@@ -101,7 +101,7 @@ export class TaskRegistry {
     this.#memory = memory;
     this.#needs = needs;
     this.#epoll = epoll;
-    this.#threadsMustBeAsked = !features.threadDescriptors;
+    this.#threadsMustBePolled = !features.threadDescriptors;
     this.#descriptorsIdentify = features.descriptorsIdentify;
     this.#adoptsUnseen = features.adoptsUnseen === true;
     this.#ended = features.ended ?? (() => {});
@@ -129,7 +129,7 @@ export class TaskRegistry {
   /** The known thread with this id, if it still lives. */
   find(tid: number): Thread | undefined {
     const thread = this.#threads.get(tid);
-    if (thread === undefined || !this.#threadsMustBeAsked || thread.descriptor < 0) return thread;
+    if (thread === undefined || !this.#threadsMustBePolled || thread.descriptor < 0) return thread;
     return this.#isGone(thread) ? undefined : thread;
   }
 
@@ -142,8 +142,8 @@ export class TaskRegistry {
 
   /** Drops the threads whose folders show their end. */
   #sweep(): void {
-    for (const thread of [...this.#asked]) this.#isGone(thread);
-    this.#mostAsked = Math.max(leastAsked, 2 * this.#asked.size);
+    for (const thread of [...this.#polled]) this.#isGone(thread);
+    this.#mostPolled = Math.max(leastPolled, 2 * this.#polled.size);
   }
 
   /** No descriptor is left. Returns whether the folder of an ended thread has freed one. */
@@ -152,10 +152,10 @@ export class TaskRegistry {
       this.#vain--;
       return false;
     }
-    const before = this.#asked.size;
+    const before = this.#polled.size;
     this.#sweep();
-    const frees = this.#asked.size < before;
-    if (!frees) this.#vain = Math.floor(before / leastAsked);
+    const frees = this.#polled.size < before;
+    if (!frees) this.#vain = Math.floor(before / leastPolled);
     return frees;
   }
 
@@ -164,13 +164,13 @@ export class TaskRegistry {
    * after the thread's identity was read, that identity is the caller's.
    */
   discover(tid: number, stillWaits: () => boolean): Thread | Unidentified {
-    if (this.#asked.size >= this.#mostAsked) this.#sweep();
+    if (this.#polled.size >= this.#mostPolled) this.#sweep();
     const found = this.#tryToDiscover(tid, stillWaits);
     return found === "exhausted" && this.#freesDescriptor() ? this.#tryToDiscover(tid, stillWaits) : found;
   }
 
   #tryToDiscover(tid: number, stillWaits: () => boolean): Thread | Unidentified {
-    const descriptor = this.#threadsMustBeAsked ? openDirectory(`/proc/${tid}`) : openThread(tid);
+    const descriptor = this.#threadsMustBePolled ? openDirectory(`/proc/${tid}`) : openThread(tid);
     const identity = this.#identity;
     const known = this.#identify(tid, descriptor, identity) && stillWaits();
     if (!known || descriptor < 0) {
@@ -193,12 +193,12 @@ export class TaskRegistry {
     initialise(memory, layout, "thread", slot);
     const own = isLeader ? -1 : descriptor;
     const thread: Thread = { tid, process, slot, descriptor: own, word: noWord, isExecuting: false };
-    if (!isLeader && !this.#threadsMustBeAsked && !this.#watch(thread, descriptor)) {
+    if (!isLeader && !this.#threadsMustBePolled && !this.#watch(thread, descriptor)) {
       this.#slots.giveBack("thread", slot);
       close(descriptor);
       return "exhausted";
     }
-    if (own >= 0 && this.#threadsMustBeAsked) this.#asked.add(thread);
+    if (own >= 0 && this.#threadsMustBePolled) this.#polled.add(thread);
     this.#enter(thread);
     return thread;
   }
@@ -364,14 +364,14 @@ export class TaskRegistry {
 
   /** The present effective user and group of a thread, in our user namespace; undefined if it has ended. */
   credentials(thread: Thread): Identity | undefined {
-    const descriptor = thread.descriptor >= 0 && !this.#threadsMustBeAsked ? thread.descriptor : thread.process.pidfd;
-    const isExact = this.#descriptorsIdentify && (thread.descriptor < 0 || !this.#threadsMustBeAsked);
+    const descriptor = thread.descriptor >= 0 && !this.#threadsMustBePolled ? thread.descriptor : thread.process.pidfd;
+    const isExact = this.#descriptorsIdentify && (thread.descriptor < 0 || !this.#threadsMustBePolled);
     if (isExact && readIdentity(descriptor, this.#identity)) return this.#identity;
     return readStatus(thread.tid, this.#identity) ? this.#identity : undefined;
   }
 
   #identify(tid: number, descriptor: number, identity: Identity): boolean {
-    const asks = this.#descriptorsIdentify && !this.#threadsMustBeAsked && descriptor >= 0;
+    const asks = this.#descriptorsIdentify && !this.#threadsMustBePolled && descriptor >= 0;
     if (asks && readIdentity(descriptor, identity)) return true;
     return readStatus(tid, identity);
   }
@@ -415,7 +415,7 @@ export class TaskRegistry {
   #unwatch(thread: Thread): void {
     if (thread.word !== noWord) this.#freeWord(thread.word);
     if (thread.descriptor >= 0) close(thread.descriptor);
-    this.#asked.delete(thread);
+    this.#polled.delete(thread);
     thread.word = noWord;
     thread.descriptor = -1;
   }

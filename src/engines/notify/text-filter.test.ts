@@ -242,7 +242,7 @@ describe("the text filter", () => {
     expect(filterOf(simple(parts))).toBeUndefined();
   });
 
-  it("does not judge calls whose passage the supervisor follows", () => {
+  it("does not judge calls whose callers the supervisor follows", () => {
     const traits = traitsOf(simple());
     traits[openat]! |= callTrait.mayStall;
     expect(filterOf(simple(), traits)).toBeUndefined();

@@ -65,7 +65,7 @@ export function textFilterOf(program: Program, calls: Uint8Array): TextFilter | 
 }
 
 /**
- * The calls with one observation, which is a path, and with whose passage the supervisor has no further work. Not those
+ * The calls with one observation, which is a path, and whose callers the supervisor does not follow. Not those
  * with a path whose object is held (objects/): they come again after that.
  */
 function pathsOf(

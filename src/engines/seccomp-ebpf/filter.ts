@@ -4,6 +4,6 @@ import type { FilterProfile } from "../static-filter.ts";
 /** The kernel follows forks and executions, so nothing is supervised. */
 export const seccompEbpfProfile = {
   supervision: () => ({ superviseProcessCreation: false }),
-  asks: false,
+  notifies: false,
   launcherCalls: ["execve", "seccomp"],
 } as const satisfies FilterProfile;

@@ -27,13 +27,19 @@ const tokenHalves = [
  * SA_RESTART can interrupt the wait for the recorder (seccomp_do_user_notification() in Linux's kernel/seccomp.c): dash
  * would use a mask that rt_sigprocmask(2) has not written, and rt_sigreturn(2) does not return.
  */
-export const unasked = ["rt_sigreturn", "restart_syscall", "rt_sigprocmask", "rt_sigaction", "sigaltstack"] as const;
+export const neverNotified = [
+  "rt_sigreturn",
+  "restart_syscall",
+  "rt_sigprocmask",
+  "rt_sigaction",
+  "sigaltstack",
+] as const;
 
 /**
- * @param asked the numbers of the calls that are notified, or "all" for every call but `unasked`. Calls of a foreign
+ * @param notified the numbers of the calls that are notified, or "all" for every call but `neverNotified`. Calls of a foreign
  * ABI are always notified, because their numbers mean other calls.
  */
-export function recordingFilter(architecture: ArchitectureName, asked: Iterable<number> | "all"): ArmedFilter {
+export function recordingFilter(architecture: ArchitectureName, notified: Iterable<number> | "all"): ArmedFilter {
   const instructions: ClassicInstruction[] = [];
   const tokenPositions: number[] = [];
   const load = (k: number) => instructions.push({ code: opcode.load, jt: 0, jf: 0, k });
@@ -52,29 +58,29 @@ export function recordingFilter(architecture: ArchitectureName, asked: Iterable<
     instructions.push({ code: opcode.jumpEqual, jt: 0, jf: length - 2 * index - 3, k: 0 });
   });
   answer("ALLOW");
-  if (asked !== "all") {
+  if (notified !== "all") {
     load(offset.number);
-    for (const number of asked) {
+    for (const number of notified) {
       instructions.push({ code: opcode.jumpEqual, jt: 0, jf: 1, k: number });
       answer("USER_NOTIF");
     }
     answer("ALLOW");
   } else {
     load(offset.number);
-    for (const name of unasked) {
+    for (const name of neverNotified) {
       instructions.push({ code: opcode.jumpEqual, jt: 0, jf: 1, k: numberOf(name, architecture)! });
       answer("ALLOW");
     }
     answer("USER_NOTIF");
   }
-  return { instructions: encodeInstructions(instructions), tokenPositions, asks: true, kills: false, traps: false };
+  return { instructions: encodeInstructions(instructions), tokenPositions, notifies: true, kills: false, traps: false };
 }
 
 /** The filter of a command without notifications. */
 export const passing: ArmedFilter = {
   instructions: encodeInstructions([{ code: opcode.return, jt: 0, jf: 0, k: returnWord("ALLOW") }]),
   tokenPositions: [],
-  asks: false,
+  notifies: false,
   kills: false,
   traps: false,
 };

@@ -14,7 +14,7 @@ import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
 import { Family } from "./family.ts";
-import { recordingFilter, unasked } from "./filter.ts";
+import { neverNotified, recordingFilter } from "./filter.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 import { Notifier } from "./notifier.ts";
 
@@ -28,7 +28,7 @@ export const notifierRecorder: Recorder<"notifier"> = {
     kernelAtLeast(release(), 5, 9) ? { works: true } : { works: false, why: "the kernel is older than Linux 5.9" },
   unknown: ({ memory }) => [
     "the results of calls",
-    `calls that nothing may interrupt: ${unasked.join(", ")}`,
+    `calls that nothing may interrupt: ${neverNotified.join(", ")}`,
     "which of several creating calls in flight made a task, and tasks that made no call",
     "when a signal ended a task, to within a second",
     ...(memory

@@ -4,20 +4,20 @@
  * refuse them or kill the caller. These rules precede the policy's filter and ask the supervisor, which lets its own calls
  * pass and judges every other call with these arguments by the policy.
  *
- * | call | the filter asks if |
+ * | call | the filter reports it if |
  * | --- | --- |
  * | mmap | the address is the stub's or the data's, with MAP_SHARED and MAP_FIXED_NOREPLACE alone |
  * | madvise | the address is the data's, with MADV_DONTFORK |
  * | mseal | the address is the stub's |
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
  *
- * While a process is free to make its memory writable, the filter also asks about the calls with which it gives that up
- * (premises.ts), as far as the policy may allow them.
+ * While a process is free to make its memory writable, the filter also reports the calls with which it gives that up
+ * (preconditions.ts), as far as the policy may allow them.
  *
- * In a policy with rooms it asks about the calls that can hide their process (rooms/hiding.ts).
+ * In a policy with rooms it reports the calls that can hide their process (rooms/hiding.ts).
  *
  * Another mark of close(2) reports the end of a call that held a room (native/addon/machine.c, REPORTS_END). The filter
- * always asks about that call.
+ * always reports that call.
  */
 import { isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
 import { leavesOf } from "../../../analysis/explain/paths.ts";
@@ -26,7 +26,7 @@ import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
-import type { ArgumentTest, AskedCall } from "./protecting-calls.ts";
+import type { ArgumentTest, NotifiedCall } from "./protecting-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
@@ -102,11 +102,11 @@ export function ownCallRules(
   {
     reportsEnds,
     stalling,
-    asked,
+    notified,
   }: {
     readonly reportsEnds: boolean;
     readonly stalling: readonly number[];
-    readonly asked: readonly AskedCall[];
+    readonly notified: readonly NotifiedCall[];
   },
 ): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
@@ -114,7 +114,7 @@ export function ownCallRules(
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
   if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
-  for (const { number, tests } of asked) blocks.push(...block(number, tests.map(conditionOf)));
+  for (const { number, tests } of notified) blocks.push(...block(number, tests.map(conditionOf)));
   if (stalling.length > 0) blocks.push(...askedAbout(stalling));
   if (blocks.length === 0) return [];
   return [

@@ -62,8 +62,8 @@ export function meetsTests(
   return anyOf?.some((tests) => tests.every((test) => holds(test, argumentOf))) === true;
 }
 
-/** A call about which the filter asks if all tests hold. */
-export interface AskedCall {
+/** A call that the filter reports if all tests hold. */
+export interface NotifiedCall {
   readonly number: number;
   readonly tests: readonly ArgumentTest[];
 }
@@ -73,18 +73,18 @@ export interface AskedCall {
  * them alone, because it itself gives another verdict to a part of these calls: the supervisor can neither trap nor deny
  * without an event.
  */
-export function askedProtections(program: Program, split: SplitPolicy): readonly AskedCall[] | undefined {
-  const { asked, isWhole } = askedCalls(program, split, protectingCalls(program.architecture));
-  return isWhole ? asked : undefined;
+export function notifiedProtections(program: Program, split: SplitPolicy): readonly NotifiedCall[] | undefined {
+  const { calls, isWhole } = notifiedCalls(program, split, protectingCalls(program.architecture));
+  return isWhole ? calls : undefined;
 }
 
 /** Those of the calls that the policy may allow. `isWhole`: the filter can ask about all of them, for the reason above. */
-export function askedCalls(
+export function notifiedCalls(
   program: Program,
   split: SplitPolicy,
   calls: readonly TestedCall[],
-): { readonly asked: readonly AskedCall[]; readonly isWhole: boolean } {
-  const asked: AskedCall[] = [];
+): { readonly calls: readonly NotifiedCall[]; readonly isWhole: boolean } {
+  const notified: NotifiedCall[] = [];
   let isWhole = true;
   for (const [number, anyOf] of calls) {
     const decision = split.get(number);
@@ -94,13 +94,13 @@ export function askedCalls(
         .filter((leaf) => !isStateful(leaf))
         .map((leaf) => program.verdicts[leaf.weakest]!.action);
       const isStatic = given.length > 0 && given.every((action) => action !== "allow" && action !== "log");
-      const isAsked = leavesWhere(decision, tests).some(isStateful);
-      if (isStatic && !isAsked) continue;
+      const isNotified = leavesWhere(decision, tests).some(isStateful);
+      if (isStatic && !isNotified) continue;
       if (given.some((action) => action !== "allow")) isWhole = false;
-      else asked.push({ number, tests });
+      else notified.push({ number, tests });
     }
   }
-  return { asked, isWhole };
+  return { calls: notified, isWhole };
 }
 
 /** The same tests, each list with one value of the first one. */

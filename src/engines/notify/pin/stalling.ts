@@ -7,14 +7,14 @@
  * | such memory | detected |
  * | --- | --- |
  * | a mounted file system that is not known to be local | in /proc/self/mountinfo, at start |
- * | one that the tree mounts (mount, fsmount), or whose namespace it enters (setns) | the filter asks about these calls |
+ * | one that the tree mounts (mount, fsmount), or whose namespace it enters (setns) | the filter reports these calls |
  * | userfaultfd(2), without UFFD_USER_MODE_ONLY, with which reads of other processes fail at once | likewise |
  * | that of a file for which fanotify asks a listener of the tree (fanotify_init with a class; Linux 6.14) | likewise |
  * | userfaultfd by its device | by its permissions, at start; root's trees can take over the supervisor in other ways |
  * | a descriptor that a process outside the tree passes to it | never |
  *
  * Such a listener also decides about opens, and can itself wait for the supervisor. So from then on the supervisor opens no
- * file for a caller without a pin (premises.ts).
+ * file for a caller without a pin (preconditions.ts).
  */
 import { accessSync, constants, readFileSync } from "node:fs";
 import type { ArchitectureName } from "../../../linux/architecture.ts";

@@ -5,9 +5,9 @@
  *
  * | the end | how the keeper learns of it |
  * | --- | --- |
- * | is reported | after the call, its stub makes a second call, about which the filter asks (native/addon/machine.c, REPORTS_END) |
+ * | is reported | after the call, its stub makes a second call, that the filter reports (native/addon/machine.c, REPORTS_END) |
  * | is looked for | when another call wants the room, /proc shows where the thread is; a thread that runs all the time is stopped for a moment |
- * | in both cases | the filter asks about another call of the thread, which can be in one call only; or the thread ends |
+ * | in both cases | the filter reports another call of the thread, which can be in one call only; or the thread ends |
  *
  * A report costs a stop and two more notifications. Looking costs nothing as long as no two calls want a room at once. So
  * ends are reported after two calls have wanted a room at once, until that has not happened for a while; except for
@@ -234,7 +234,7 @@ export class RoomKeeper {
 
   // ── Leaving ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The filter asks about a call of the thread, or the thread has ended, so its former call is over. */
+  /** The filter reports a call of the thread, or the thread has ended, so its former call is over. */
   ended(tid: number): void {
     const entry = this.#entries.get(tid);
     if (entry === undefined) return;

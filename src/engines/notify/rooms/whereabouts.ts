@@ -2,7 +2,7 @@
  * Finds whether a thread is still in a call that was allowed, without an effect on the thread.
  *
  * `/proc/TID/syscall` shows the call of a sleeping thread, and "running" for any other (lib/syscall.c). If number,
- * registers and instruction are equal, it is the same call, because the filter asks about each new one.
+ * registers and instruction are equal, it is the same call, because the filter reports each new one.
  */
 
 import { callNumber } from "../../../linux/call-numbers.ts";

@@ -1,5 +1,5 @@
 /**
- * Calls with which a process of the tree ends a premise of results that are given without a pin (native/addon/answers.c,
+ * Calls with which a process of the tree ends a precondition of results that are given without a pin (native/addon/answers.c,
  * results.c). None of their effects can be seen from outside, and later children inherit them.
  */
 import type { ArchitectureName } from "../../../linux/architecture.ts";
@@ -10,7 +10,7 @@ import type { Pinning } from "./pinning.ts";
 import { type ArgumentTest, meetsTests, protectingCalls } from "./protecting-calls.ts";
 import { mayStallBy } from "./stalling.ts";
 
-export class Premises {
+export class Preconditions {
   readonly #pinning: Pick<Pinning, "restricts" | "protectsMemory">;
   readonly #objects: Pick<ServedCalls, "openApart"> | undefined;
   readonly #architecture: ArchitectureName;

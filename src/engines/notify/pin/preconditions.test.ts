@@ -1,23 +1,23 @@
-/** The filter asks about the calls that end a premise, and the supervisor notices exactly these. */
+/** The filter reports the calls that end a precondition, and the supervisor notices exactly these. */
 import { describe, expect, it } from "vitest";
 import { numberOf } from "../../../linux/calls.ts";
 import { ownCallRules } from "./own-calls.ts";
-import { Premises } from "./premises.ts";
+import { Preconditions } from "./preconditions.ts";
 import { protectingCalls } from "./protecting-calls.ts";
 import { returns } from "./testing/rules.ts";
 import { windowRange } from "./window-rules.ts";
 
 const protections = protectingCalls("x86_64").flatMap(([number, anyOf]) => anyOf.map((tests) => ({ number, tests })));
-const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], asked: protections });
+const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], notified: protections });
 
 /** What the supervisor tells the addon. */
 function met(call: string, registers: readonly (number | bigint)[]): readonly string[] {
   const met: string[] = [];
-  const premises = new Premises(
+  const preconditions = new Preconditions(
     { restricts: () => met.push("restricts"), protectsMemory: () => met.push("protects") },
     "x86_64",
   );
-  premises.meets(numberOf(call, "x86_64")!, (index) => BigInt.asUintN(64, BigInt(registers[index] ?? 0)));
+  preconditions.meets(numberOf(call, "x86_64")!, (index) => BigInt.asUintN(64, BigInt(registers[index] ?? 0)));
   return met;
 }
 
@@ -46,7 +46,7 @@ const cases: readonly (readonly [call: string, registers: readonly (number | big
   ["mprotect", [0x7000_0000, 0x1000, 3], false],
 ];
 
-describe("premises of results without a pin", () => {
+describe("preconditions of results without a pin", () => {
   it.each(cases)("%s %o: %s", (call, registers, protects) => {
     expect(returns(rules, call, registers)).toBe(protects);
     expect(met(call, registers)).toEqual(protects ? ["protects"] : []);
@@ -62,7 +62,7 @@ describe("premises of results without a pin", () => {
     expect(met("fanotify_init", [3, 0])).toEqual([]);
   });
 
-  it("asks about none of them if the policy does not leave the memory free", () => {
-    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], asked: [] })).toEqual([]);
+  it("reports none of them if the policy does not leave the memory free", () => {
+    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], notified: [] })).toEqual([]);
   });
 });

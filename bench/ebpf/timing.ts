@@ -8,7 +8,9 @@
  */
 import { type EbpfInstruction, encode } from "../../src/compile/ebpf/instructions/instruction.ts";
 import { Attributes, bpf, succeed } from "../../src/linux/bpf/command.ts";
-import { BpfMap, loadProgram, mapTypes, programTypes } from "../../src/linux/bpf.ts";
+import { BpfMap } from "../../src/linux/bpf/maps.ts";
+import { mapTypes, programTypes } from "../../src/linux/bpf/numbers.ts";
+import { loadProgram } from "../../src/linux/bpf/programs.ts";
 
 export interface TimedProgram {
   /** Nanoseconds for one evaluation, the mean of `repeat` iterations over all contexts. */

@@ -4,18 +4,10 @@
  */
 import { randomBytes } from "node:crypto";
 import { defaultWords } from "../ir/parameters.ts";
-import {
-  BpfMap,
-  kernelFunctions,
-  loadBtf,
-  loadProgram,
-  loadWithLog,
-  mapFlags,
-  mapTypes,
-  type ProgramDescription,
-  type ProgramType,
-  programTypes,
-} from "../linux/bpf.ts";
+import { BpfMap } from "../linux/bpf/maps.ts";
+import { mapFlags, mapTypes, type ProgramType, programTypes } from "../linux/bpf/numbers.ts";
+import { loadProgram, loadWithLog, type ProgramDescription } from "../linux/bpf/programs.ts";
+import { kernelFunctions, loadBtf } from "../linux/bpf/type-information.ts";
 import { capabilities, withoutCapabilities } from "../linux/capabilities.ts";
 import { close } from "../linux/descriptors.ts";
 import type { Bundle, BundleMap } from "./bundle.ts";

@@ -2,7 +2,9 @@
 
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { BpfError, InterruptedError, VerifierError } from "../linux/bpf.ts";
+import { BpfError } from "../linux/bpf/command.ts";
+import { InterruptedError } from "../linux/bpf/programs.ts";
+import { VerifierError } from "../linux/bpf/verifier-log.ts";
 import { errnoName } from "../linux/errno.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import type { Bundle, Place } from "./bundle.ts";

@@ -4,7 +4,7 @@ import type { Place } from "../bundle/bundle.ts";
 import { decodeBundle } from "../bundle/read.ts";
 import { parameterWordsFor } from "../bundle/settings.ts";
 import type { Location } from "../ir/location.ts";
-import { programTypes } from "../linux/bpf.ts";
+import { programTypes } from "../linux/bpf/numbers.ts";
 import type { SeccompEbpfPolicy } from "./seccomp-ebpf/policy.ts";
 import { StartError } from "./start-error.ts";
 

@@ -7,7 +7,9 @@ import { loadBundle } from "../../src/bundle/load.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
-import { logLevels, mapInfo, programInfo } from "../../src/linux/bpf.ts";
+import { mapInfo } from "../../src/linux/bpf/maps.ts";
+import { programInfo } from "../../src/linux/bpf/programs.ts";
+import { logLevels } from "../../src/linux/bpf/verifier-log.ts";
 
 const policies = ["policies/exec-once.ts", "policies/children.ts", "policies/build-step.ts", "policies/nginx.ts"];
 

@@ -7,7 +7,7 @@ import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
-import { VerifierError } from "../../src/linux/bpf.ts";
+import { VerifierError } from "../../src/linux/bpf/verifier-log.ts";
 
 const path = "policies/fork-rate.ts";
 const { program, sources } = loadPolicy(path, { architecture: "x86_64" });

@@ -19,7 +19,7 @@ import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { loadOpenPolicy } from "../../src/language/open.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { programInfo } from "../../src/linux/bpf.ts";
+import { programInfo } from "../../src/linux/bpf/programs.ts";
 import { callByName } from "../../src/linux/calls.ts";
 
 let folder = "";

@@ -198,7 +198,7 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
     await Promise.all([
       import("../../bundle/load.ts"),
       import("../../bundle/refusal.ts"),
-      import("../../linux/bpf.ts"),
+      import("../../linux/bpf/verifier-log.ts"),
       import("../../linux/native.ts"),
     ]);
   try {

@@ -6,7 +6,9 @@
 
 import type { JudgementRecord, PolicyDescription } from "../../events/record.ts";
 import { type ActionEffect, actions } from "../../ir/verdicts.ts";
-import { BpfMap, mapTypes, RingBufferReader } from "../../linux/bpf.ts";
+import { BpfMap } from "../../linux/bpf/maps.ts";
+import { mapTypes } from "../../linux/bpf/numbers.ts";
+import { RingBufferReader } from "../../linux/bpf/ring-buffer.ts";
 import { pollFor } from "../../linux/descriptors.ts";
 import { CommandWatch } from "../command-watch.ts";
 import type { EngineRunOptions } from "../engine.ts";

@@ -4,7 +4,8 @@
  */
 import { readdirSync } from "node:fs";
 import type { JudgementRecord } from "../../events/record.ts";
-import { BpfMap, mapTypes } from "../../linux/bpf.ts";
+import { BpfMap } from "../../linux/bpf/maps.ts";
+import { mapTypes } from "../../linux/bpf/numbers.ts";
 import { readProc } from "../../linux/proc.ts";
 import { type EngineStatus, type OwnerState, statusWords } from "../status.ts";
 import type { Launched } from "./launch.ts";

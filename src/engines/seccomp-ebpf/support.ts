@@ -3,7 +3,9 @@
  * loads the smallest programs; it attaches nothing.
  */
 import { existsSync } from "node:fs";
-import { BpfError, InterruptedError, loadProgram, programTypes } from "../../linux/bpf.ts";
+import { BpfError } from "../../linux/bpf/command.ts";
+import { programTypes } from "../../linux/bpf/numbers.ts";
+import { InterruptedError, loadProgram } from "../../linux/bpf/programs.ts";
 import { close } from "../../linux/descriptors.ts";
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { sysctl } from "../../linux/proc.ts";

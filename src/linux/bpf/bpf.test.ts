@@ -4,27 +4,15 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { afterEach, describe, expect, it, type TestContext } from "vitest";
 import { type EbpfInstruction, encode } from "../../compile/ebpf/instructions/instruction.ts";
-import {
-  BpfMap,
-  findFunctions,
-  kernelFunctions,
-  loadProgram,
-  loadWithLog,
-  logLevels,
-  mapFlags,
-  mapInfo,
-  mapTypes,
-  probeFeatures,
-  programFlags,
-  programInfo,
-  programTypes,
-  RingBufferReader,
-  TestRun,
-  VerifierError,
-} from "../bpf.ts";
 import { close, pollBits, pollFor } from "../descriptors.ts";
 import { native } from "../native.ts";
-import { againWhileInterrupted, InterruptedError } from "./programs.ts";
+import { probeFeatures } from "./features.ts";
+import { BpfMap, mapInfo } from "./maps.ts";
+import { mapFlags, mapTypes, programFlags, programTypes } from "./numbers.ts";
+import { againWhileInterrupted, InterruptedError, loadProgram, loadWithLog, programInfo, TestRun } from "./programs.ts";
+import { RingBufferReader } from "./ring-buffer.ts";
+import { findFunctions, kernelFunctions } from "./type-information.ts";
+import { logLevels, VerifierError } from "./verifier-log.ts";
 
 const open: number[] = [];
 afterEach(() => {

@@ -30,7 +30,7 @@ import {
 } from "../../../src/ir/testing/arbitrary.ts";
 import { type ExpressionMap, mapBoolean, mapInteger, mapStatement, mapVerdict } from "../../../src/ir/traverse.ts";
 import { auditArchitecture } from "../../../src/linux/architecture.ts";
-import { RingBufferReader } from "../../../src/linux/bpf.ts";
+import { RingBufferReader } from "../../../src/linux/bpf/ring-buffer.ts";
 import { callByName } from "../../../src/linux/calls.ts";
 import { patience } from "../../support/patience.ts";
 

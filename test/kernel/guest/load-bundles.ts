@@ -7,7 +7,9 @@ import { basename } from "node:path";
 import type { Bundle } from "../../../src/bundle/bundle.ts";
 import { loadBundle } from "../../../src/bundle/load.ts";
 import { decodeBundle } from "../../../src/bundle/read.ts";
-import { logLevels, probeFeatures, programInfo, VerifierError } from "../../../src/linux/bpf.ts";
+import { probeFeatures } from "../../../src/linux/bpf/features.ts";
+import { programInfo } from "../../../src/linux/bpf/programs.ts";
+import { logLevels, VerifierError } from "../../../src/linux/bpf/verifier-log.ts";
 
 /** The errors, one per line. */
 function attempt(bundle: Bundle): readonly string[] {

@@ -1,16 +1,10 @@
 /** Runs programs of the trial target, on the tests' interpreter or on the running kernel, each with its own state. */
 import type { Circumstances, EnteredRoom, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
-import {
-  BpfMap,
-  loadBtf,
-  loadProgram,
-  mapFlags,
-  mapTypes,
-  programFlags,
-  programTypes,
-  TestRun,
-} from "../../../linux/bpf.ts";
+import { BpfMap } from "../../../linux/bpf/maps.ts";
+import { mapFlags, mapTypes, programFlags, programTypes } from "../../../linux/bpf/numbers.ts";
+import { loadProgram, TestRun } from "../../../linux/bpf/programs.ts";
+import { loadBtf } from "../../../linux/bpf/type-information.ts";
 import { close } from "../../../linux/descriptors.ts";
 import { Btf } from "../../btf/types.ts";
 import { type EbpfInstruction, encode } from "../instructions/instruction.ts";

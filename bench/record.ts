@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { type SeenCall, TraceAssembler } from "../src/record/assembler.ts";
 import { CallCensus } from "../src/record/census.ts";
 import type { RecorderName } from "../src/record/recorder.ts";
-import { recorders } from "../src/record/registry.ts";
+import { recorders } from "../src/record/session/registry.ts";
 import { amount } from "./support/amount.ts";
 import { removeWithUs } from "./support/end-with-us.ts";
 import { startNginx } from "./support/nginx-server.ts";

@@ -1,6 +1,6 @@
 /**
  * The type of a recorder: a way to see the calls of a command and its descendants. Each recorder is a folder and a line
- * in registry.ts.
+ * in session/registry.ts.
  */
 import type { Started } from "../engines/launcher.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -28,7 +28,7 @@ export interface Recording {
 /** Whether a recorder works on this machine; sentences without a full stop. */
 export type Availability = { readonly works: true } | { readonly works: false; readonly why: string };
 
-/** A member of it is a line in registry.ts, too, and a row in bench/record.ts and test/live/record.test.ts. */
+/** A member of it is a line in session/registry.ts, too, and a row in bench/record.ts and test/live/record.test.ts. */
 export type RecorderName = "tracefs" | "notifier";
 
 export interface Recorder<Name extends RecorderName = RecorderName> {

@@ -13,7 +13,7 @@ import { hostArchitecture } from "../../src/linux/architecture.ts";
 import { callByNumber } from "../../src/linux/calls.ts";
 import { neverNotified } from "../../src/record/notify/filter.ts";
 import type { RecorderName } from "../../src/record/recorder.ts";
-import { recorders } from "../../src/record/registry.ts";
+import { recorders } from "../../src/record/session/registry.ts";
 import { sourceOf } from "../../src/traces/blocks.ts";
 import { readJsonTrace } from "../../src/traces/json.ts";
 import { traceLines } from "../../src/traces/lines.ts";

@@ -1,7 +1,7 @@
 /** The recorders, in the order in which `auto` prefers them. */
-import { notifierRecorder } from "./notify/recorder.ts";
-import type { Recorder, RecorderName } from "./recorder.ts";
-import { tracefsRecorder } from "./tracefs/recorder.ts";
+import { notifierRecorder } from "../notify/recorder.ts";
+import type { Recorder, RecorderName } from "../recorder.ts";
+import { tracefsRecorder } from "../tracefs/recorder.ts";
 
 const byName: { readonly [N in RecorderName]: Recorder<N> } = {
   tracefs: tracefsRecorder,

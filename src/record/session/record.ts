@@ -3,16 +3,16 @@
  * second of the recording is in memory only.
  */
 import { release } from "node:os";
-import { CommandWatch } from "../engines/command-watch.ts";
-import { awaitMessages } from "../engines/launcher.ts";
-import { hideFromCommand, type RunResult } from "../engines/run.ts";
-import { StartError } from "../engines/start-error.ts";
-import { hostArchitecture } from "../linux/architecture.ts";
-import { packageVersion } from "../linux/package.ts";
-import type { TraceFile } from "../traces/trace-file.ts";
-import { TraceAssembler } from "./assembler.ts";
-import { CallCensus, type Count } from "./census.ts";
-import type { Recorder, RecorderName, Recording } from "./recorder.ts";
+import { CommandWatch } from "../../engines/command-watch.ts";
+import { awaitMessages } from "../../engines/launcher.ts";
+import { hideFromCommand, type RunResult } from "../../engines/run.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { hostArchitecture } from "../../linux/architecture.ts";
+import { packageVersion } from "../../linux/package.ts";
+import type { TraceFile } from "../../traces/trace-file.ts";
+import { TraceAssembler } from "../assembler.ts";
+import { CallCensus, type Count } from "../census.ts";
+import type { Recorder, RecorderName, Recording } from "../recorder.ts";
 import { type RecorderChoice, recorderOf, recorders } from "./registry.ts";
 
 /** Milliseconds between polls of the recorder, and between blocks of the file. */

@@ -1,5 +1,5 @@
 /** Finds the patterns of list entries (argv, envp) that lead to a verdict, so that an event can name the entry. */
-import { type ForwardAnalysis, walkForward } from "../ir/forward.ts";
+import { type ForwardAnalysis, walkForward } from "../ir/dataflow/forward.ts";
 import type { WordPatterns } from "../ir/observe.ts";
 import type { BooleanExpression, IntegerExpression, Program, Statement, VerdictExpression } from "../ir/program.ts";
 

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import { diagnostic, hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
-import { unassignedLocals } from "../ir/assigned.ts";
+import { unassignedLocals } from "../ir/dataflow/assigned.ts";
 import { patternsOf } from "../ir/observe.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";

@@ -1,6 +1,6 @@
-/** Pass: simplifies each expression (`simplify.ts`), given the program's cells, parameters and verdicts. */
+/** Pass: simplifies each expression (`simplify/simplify.ts`), given the program's cells, parameters and verdicts. */
 import type { Program, Statement } from "../program.ts";
-import { Simplifier } from "../simplify.ts";
+import { Simplifier } from "../simplify/simplify.ts";
 import { type ExpressionMap, mapList, mapStatement } from "../traverse.ts";
 import type { Pass } from "./pass.ts";
 

@@ -3,7 +3,7 @@ import { guardOf } from "../guard.ts";
 import type { Input } from "../inputs.ts";
 import { holds } from "../intervals.ts";
 import type { BooleanExpression, Interval, Program, Statement } from "../program.ts";
-import { Simplifier } from "../simplify.ts";
+import { Simplifier } from "../simplify/simplify.ts";
 import { type ExpressionMap, mapStatement } from "../traverse.ts";
 import { optimise } from "./optimise.ts";
 

@@ -4,7 +4,7 @@
  */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
-import { type EnteringCall, enteringCalls, mayEnter } from "../../ir/entered.ts";
+import { type EnteringCall, enteringCalls, mayEnter } from "../../ir/dataflow/entered.ts";
 import { maximumEnteredRooms } from "../../ir/limits.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program, Room, Statement } from "../../ir/program.ts";

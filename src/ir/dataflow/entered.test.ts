@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { BooleanExpression, Program, Statement } from "../program.ts";
+import { room, smallProgram } from "../testing/parts.ts";
 import { enteringCalls, mayEnter } from "./entered.ts";
-import type { BooleanExpression, Program, Statement } from "./program.ts";
-import { room, smallProgram } from "./testing/parts.ts";
 
 const enter = (which: number, side: number): Statement => ({ kind: "enter", room: which, side });
 const isCall = (number: bigint): BooleanExpression => ({

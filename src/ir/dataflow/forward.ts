@@ -2,7 +2,7 @@
  * Walks a program forward with facts about the paths to each statement. The IR has no loops, so one walk suffices. An
  * analysis gives the effect of each statement and the meet of two paths.
  */
-import type { BooleanExpression, Statement } from "./program.ts";
+import type { BooleanExpression, Statement } from "../program.ts";
 
 export interface ForwardAnalysis<Facts> {
   /** The facts after the statement's expressions and its own effect, before its bodies. */

@@ -2,15 +2,15 @@
  * Simplification of expressions. It preserves the value for every state, every call and every value of the locals.
  * Expressions have no side effects, so operands can be dropped.
  */
-import { equalExpressions } from "./equality.ts";
-import type { Input } from "./inputs.ts";
-import { normalise } from "./intervals.ts";
-import type { BooleanExpression, Cell, IntegerExpression, Parameter, VerdictExpression } from "./program.ts";
-import * as booleans from "./simplify/booleans.ts";
-import * as integers from "./simplify/integers.ts";
-import { Ranges } from "./simplify/ranges.ts";
-import * as verdicts from "./simplify/verdicts.ts";
-import type { Verdict } from "./verdicts.ts";
+import { equalExpressions } from "../equality.ts";
+import type { Input } from "../inputs.ts";
+import { normalise } from "../intervals.ts";
+import type { BooleanExpression, Cell, IntegerExpression, Parameter, VerdictExpression } from "../program.ts";
+import type { Verdict } from "../verdicts.ts";
+import * as booleans from "./booleans.ts";
+import * as integers from "./integers.ts";
+import { Ranges } from "./ranges.ts";
+import * as verdicts from "./verdicts.ts";
 
 /** Facts about the program. All are optional; more facts give simpler results. */
 export interface Surroundings {

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { pattern } from "./arithmetic.ts";
-import { checkProgram } from "./check.ts";
-import { evaluate } from "./interpreter.ts";
-import { printExpression } from "./print.ts";
+import { pattern } from "../arithmetic.ts";
+import { checkProgram } from "../check.ts";
+import { evaluate } from "../interpreter.ts";
+import { printExpression } from "../print.ts";
 import {
   type BooleanExpression,
   type IntegerExpression,
@@ -12,18 +12,18 @@ import {
   type Program,
   type Statement,
   type VerdictExpression,
-} from "./program.ts";
-import { Simplifier, simplifyExpression } from "./simplify.ts";
-import { expressionSize } from "./size.ts";
+} from "../program.ts";
+import { expressionSize } from "../size.ts";
 import {
   arbitraryChoices,
   boundaryValues,
   generateCircumstances,
   generateEvent,
   generateProgram,
-} from "./testing/arbitrary.ts";
-import { freshState } from "./testing/parts.ts";
-import { mapStatement } from "./traverse.ts";
+} from "../testing/arbitrary.ts";
+import { freshState } from "../testing/parts.ts";
+import { mapStatement } from "../traverse.ts";
+import { Simplifier, simplifyExpression } from "./simplify.ts";
 
 const x: IntegerExpression = { kind: "input", input: "argument0" };
 const y: IntegerExpression = { kind: "input", input: "argument1" };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { Program, Statement } from "../program.ts";
 import { unassignedLocals } from "./assigned.ts";
-import type { Program, Statement } from "./program.ts";
 
 const condition = {
   kind: "compare",

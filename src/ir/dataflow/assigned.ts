@@ -2,9 +2,9 @@
  * Finds locals that some path reads before it assigns them. The IR defines their value (0, false, allow), but a
  * compiler that emits such a program has lost an assignment, and a lost verdict would be an `allow`.
  */
+import type { Expression, Program, Statement } from "../program.ts";
+import { expressionsOf, operands } from "../traverse.ts";
 import { type ForwardAnalysis, walkForward } from "./forward.ts";
-import type { Expression, Program, Statement } from "./program.ts";
-import { expressionsOf, operands } from "./traverse.ts";
 
 /** The unassigned locals, ascending. */
 export function unassignedLocals(program: Program): readonly number[] {

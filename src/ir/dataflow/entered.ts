@@ -1,9 +1,9 @@
 /** Finds the rooms that each call of a program enters, and evaluations that may enter more rooms than a call can take. */
+import type { Input } from "../inputs.ts";
+import { maximumEnteredRooms } from "../limits.ts";
+import { specialise } from "../optimise/specialise.ts";
+import type { Program, Statement } from "../program.ts";
 import { type ForwardAnalysis, walkForward } from "./forward.ts";
-import type { Input } from "./inputs.ts";
-import { maximumEnteredRooms } from "./limits.ts";
-import { specialise } from "./optimise/specialise.ts";
-import type { Program, Statement } from "./program.ts";
 
 type Enter = Statement & { readonly kind: "enter" };
 

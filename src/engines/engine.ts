@@ -3,8 +3,8 @@
  * (registry.ts), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). It is a folder and a line
  * in each of the three lists; no file in cli/ names an engine.
  */
-import type { ExaminedPath } from "../analysis/guarded-paths.ts";
-import type { RefusedObject } from "../analysis/refused-objects.ts";
+import type { ExaminedPath } from "../analysis/file-paths/guarded-paths.ts";
+import type { RefusedObject } from "../analysis/file-paths/refused-objects.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { PolicyDescription } from "../events/record.ts";

@@ -1,11 +1,11 @@
 /** Random policies that extend random policies: the strictest verdict wins, and every analysis accepts them. */
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
-import { allowedPaths } from "../../src/analysis/allowed-paths.ts";
 import { comparePolicies } from "../../src/analysis/compare/compare.ts";
 import { explainPolicy } from "../../src/analysis/explain/explain.ts";
+import { allowedPaths } from "../../src/analysis/file-paths/allowed-paths.ts";
+import { refusedObjects } from "../../src/analysis/file-paths/refused-objects.ts";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
-import { refusedObjects } from "../../src/analysis/refused-objects.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import type { Program } from "../../src/ir/program.ts";

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { AllowedPath } from "../../analysis/allowed-paths.ts";
-import type { ExaminedPath } from "../../analysis/guarded-paths.ts";
+import type { AllowedPath } from "../../analysis/file-paths/allowed-paths.ts";
+import type { ExaminedPath } from "../../analysis/file-paths/guarded-paths.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { examined, examinePaths, examineRefused, type FileTree, type Found } from "./path-examination.ts";
 

@@ -12,10 +12,10 @@
  */
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { AllowedPath } from "../../analysis/allowed-paths.ts";
-import type { ExaminedPath } from "../../analysis/guarded-paths.ts";
+import type { AllowedPath } from "../../analysis/file-paths/allowed-paths.ts";
+import type { ExaminedPath } from "../../analysis/file-paths/guarded-paths.ts";
+import type { RefusedObject } from "../../analysis/file-paths/refused-objects.ts";
 import { enumerate } from "../../analysis/lint/view.ts";
-import type { RefusedObject } from "../../analysis/refused-objects.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";

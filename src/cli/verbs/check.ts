@@ -60,8 +60,8 @@ export const check: Verb = {
 /** What the current user can change about the policy's paths here: P0609 and P0610. */
 async function findChangeable(program: Program): Promise<Diagnostic[]> {
   const [{ examinedPaths }, { refusedObjects }, { examinePaths, examineRefused }] = await Promise.all([
-    import("../../analysis/guarded-paths.ts"),
-    import("../../analysis/refused-objects.ts"),
+    import("../../analysis/file-paths/guarded-paths.ts"),
+    import("../../analysis/file-paths/refused-objects.ts"),
     import("../policy/path-examination.ts"),
   ]);
   return [...examinePaths(examinedPaths(program)), ...examineRefused(refusedObjects(program))];

@@ -1,9 +1,9 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
 import { type DecisionLeaf, isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
-import { examinedPaths } from "../../analysis/guarded-paths.ts";
+import { examinedPaths } from "../../analysis/file-paths/guarded-paths.ts";
+import { refusedObjects } from "../../analysis/file-paths/refused-objects.ts";
 import { refusingPatterns } from "../../analysis/refused-entries.ts";
-import { refusedObjects } from "../../analysis/refused-objects.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";

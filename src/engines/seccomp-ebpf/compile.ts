@@ -1,6 +1,6 @@
 /** Compiles a policy for the engine `seccomp-ebpf`: one bundle with the classic and the eBPF program. */
 
-import { examinedPaths } from "../../analysis/guarded-paths.ts";
+import { examinedPaths } from "../../analysis/file-paths/guarded-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
 import { mappedTables } from "../../compile/ebpf/targets/state-objects.ts";

@@ -20,9 +20,9 @@
  * What a match changes in the state is examined for the same call, not for later ones: a policy that enters a phase at the
  * exec of a path, and permits more there, permits it by the state.
  */
-import type { ObservedWord, ResolvedObject } from "../ir/observation.ts";
-import type { BooleanExpression, Cell, Expression, IntegerExpression, Program, Statement } from "../ir/program.ts";
-import { replaceLeaves } from "../ir/replace.ts";
+import type { ObservedWord, ResolvedObject } from "../../ir/observation.ts";
+import type { BooleanExpression, Cell, Expression, IntegerExpression, Program, Statement } from "../../ir/program.ts";
+import { replaceLeaves } from "../../ir/replace.ts";
 import {
   expressionsOf,
   forEachExpression,
@@ -30,13 +30,13 @@ import {
   mapList,
   mapStatement,
   sameExpressions,
-} from "../ir/traverse.ts";
-import { passes } from "../ir/verdicts.ts";
-import { maximumWord } from "../linux/word.ts";
-import { describePattern, type Pattern } from "../patterns/pattern.ts";
-import { leavesOf } from "./explain/paths.ts";
-import { productProgram } from "./lint/product.ts";
-import { splitPolicy } from "./split/split.ts";
+} from "../../ir/traverse.ts";
+import { passes } from "../../ir/verdicts.ts";
+import { maximumWord } from "../../linux/word.ts";
+import { describePattern, type Pattern } from "../../patterns/pattern.ts";
+import { leavesOf } from "../explain/paths.ts";
+import { productProgram } from "../lint/product.ts";
+import { splitPolicy } from "../split/split.ts";
 
 export interface AllowedPath {
   /** The common beginning of all matching paths. Not always absolute. */

@@ -7,11 +7,11 @@
  * The policy can judge these calls by the strings of their paths only, which have other forms for the same object. So a
  * call counts as refused if the policy refuses it whatever its paths are.
  */
-import { holds } from "../ir/intervals.ts";
-import type { Program } from "../ir/program.ts";
-import { callByName } from "../linux/calls.ts";
+import { holds } from "../../ir/intervals.ts";
+import type { Program } from "../../ir/program.ts";
+import { callByName } from "../../linux/calls.ts";
+import { View } from "../lint/view.ts";
 import { type AllowedPath, comparedPaths } from "./allowed-paths.ts";
-import { View } from "./lint/view.ts";
 
 export interface RefusedObject extends Pick<AllowedPath, "path" | "shown"> {
   /** The calls by which the tree can give it another path, if the permissions of the files allow it. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Statement } from "../ir/program.ts";
-import { smallProgram } from "../ir/testing/parts.ts";
-import { loadPolicy } from "../language/load.ts";
+import type { Statement } from "../../ir/program.ts";
+import { smallProgram } from "../../ir/testing/parts.ts";
+import { loadPolicy } from "../../language/load.ts";
 import { allowedPaths } from "./allowed-paths.ts";
 
 function allowed(text: string): string[] {
@@ -126,7 +126,7 @@ describe("the paths that permit something", () => {
     ["no-secrets", []],
     ["read-only-home", ['under "/tmp"', 'is "/dev/null"', 'is "/dev/zero"', 'is "/dev/full"', 'is "/dev/tty"']],
   ])("in %s", (name, expected) => {
-    const path = new URL(`../../policies/${name}.ts`, import.meta.url).pathname;
+    const path = new URL(`../../../policies/${name}.ts`, import.meta.url).pathname;
     const { program } = loadPolicy(path, { architecture: "x86_64" });
     expect(allowedPaths(program!).map(({ shown }) => shown)).toEqual(expected);
   });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../../language/load.ts";
 import { examinedPaths } from "./guarded-paths.ts";
 
-const root = new URL("../../", import.meta.url).pathname;
+const root = new URL("../../../", import.meta.url).pathname;
 
 function examined(path: string, text?: string): string[] {
   const loaded = loadPolicy(path, { architecture: "x86_64", ...(text !== undefined && { readFile: () => text }) });

@@ -6,8 +6,7 @@ export default {
   entry: [
     // tools/build.mjs
     "src/{testing,inert}.ts",
-    "src/cli/{main,fast,run-context}.ts",
-    "src/cli/pages/man-pages.ts",
+    "src/cli/{entry/{main,fast,man-pages},run-context}.ts",
     "src/report/page/main.ts",
     "demo/demo.ts",
     "bin/portcullis.cjs",

@@ -128,7 +128,7 @@ const bundled = (elsewhere) => ({
             : withoutBindingSearch(readFileSync(path, "utf8"), path),
           loader: "js",
         }));
-        onResolve({ filter: /^\.\// }, ({ kind, path }) => {
+        onResolve({ filter: /^\.\.?\// }, ({ kind, path }) => {
           const file = kind === "dynamic-import" ? elsewhere(path) : undefined;
           return file === undefined ? undefined : { path: file, external: true };
         });
@@ -138,24 +138,24 @@ const bundled = (elsewhere) => ({
 });
 const ofRun = { "./main.ts": "./cli.cjs", "./compile.ts": "./compiler.cjs" };
 await Promise.all([
-  build({ ...commandLine, ...bundled((path) => ofRun[path]), entryPoints: { portcullis: "src/cli/fast.ts" } }),
+  build({ ...commandLine, ...bundled((path) => ofRun[path]), entryPoints: { portcullis: "src/cli/entry/fast.ts" } }),
   build({
     ...commandLine,
     ...bundled(() => undefined),
-    entryPoints: { compiler: "src/cli/policy/compile.ts", cli: "src/cli/main.ts" },
+    entryPoints: { compiler: "src/cli/policy/compile.ts", cli: "src/cli/entry/main.ts" },
   }),
   // bin/portcullis.cjs uses this for its verb only.
   build({
     ...commandLine,
-    ...bundled((path) => (path.startsWith("./verbs/") && path !== "./verbs/check.ts" ? "./cli.cjs" : undefined)),
-    entryPoints: { check: "src/cli/main.ts" },
+    ...bundled((path) => (path.startsWith("../verbs/") && path !== "../verbs/check.ts" ? "./cli.cjs" : undefined)),
+    entryPoints: { check: "src/cli/entry/main.ts" },
   }),
 ]);
 
 // The manual pages have the same source as --help.
 const pages = "dist/man-pages.mjs";
 await build({
-  entryPoints: ["src/cli/pages/man-pages.ts"],
+  entryPoints: ["src/cli/entry/man-pages.ts"],
   outfile: pages,
   bundle: true,
   format: "esm",

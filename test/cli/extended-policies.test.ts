@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { verbs } from "../../src/cli/verbs.ts";
+import type { verbs } from "../../src/cli/entry/verbs.ts";
 import { readyPolicies } from "../support/policy-files.ts";
 import { folderOf, portcullis } from "./harness.ts";
 

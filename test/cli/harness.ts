@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { runCommand } from "../../src/cli/command.ts";
+import { runCommand } from "../../src/cli/entry/command.ts";
 
 export interface Outcome {
   readonly status: number;

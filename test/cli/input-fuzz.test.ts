@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fc } from "@fast-check/vitest";
 import { expect, test } from "vitest";
-import { type VerbName, verbs } from "../../src/cli/verbs.ts";
+import { type VerbName, verbs } from "../../src/cli/entry/verbs.ts";
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
 import { allCalls } from "../../src/linux/calls.ts";
 import { sourceOf } from "../../src/traces/blocks.ts";

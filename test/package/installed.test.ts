@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { VerbName } from "../../src/cli/verbs.ts";
+import type { VerbName } from "../../src/cli/entry/verbs.ts";
 import { projectCommands, shownCommands } from "../docs/shown-commands.ts";
 import {
   asOrdinary,

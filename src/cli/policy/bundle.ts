@@ -7,9 +7,9 @@ import type { CompiledPolicy } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
-import { demandsOf, type RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyFile } from "./arguments.ts";
+import { demandsOf, type RunRequest } from "./run-request.ts";
 
 /**
  * Reports errors of the file before missing features of the kernel, because they are errors on every machine.

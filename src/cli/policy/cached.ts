@@ -5,9 +5,9 @@ import { decodeCompiled } from "../../engines/compiled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { type Candidate, candidates } from "../engine.ts";
-import { demandsOf, hasEvents, type RunRequest } from "../run-request.ts";
 import type { PolicyFile } from "./arguments.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
+import { demandsOf, hasEvents, type RunRequest } from "./run-request.ts";
 
 export interface CacheAnswer {
   readonly cache: CompiledCache | undefined;

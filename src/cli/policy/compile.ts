@@ -9,10 +9,10 @@ import type { ReadFile } from "../../language/source/store.ts";
 import { packageVersion } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
 import type { Candidate } from "../engine.ts";
-import { hasEvents, type RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
 import { loadRequested, printDiagnostics } from "./load.ts";
+import { hasEvents, type RunRequest } from "./run-request.ts";
 
 interface Compilation {
   readonly compiled: CompiledPolicy;

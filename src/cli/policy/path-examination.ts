@@ -21,7 +21,7 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { fileSystemMagic } from "../../linux/file-systems.ts";
 import { mountPoints, readProc } from "../../linux/proc.ts";
-import type { RunRequest } from "../run-request.ts";
+import type { RunRequest } from "./run-request.ts";
 
 /** The examination's view of the file system. */
 export interface FileTree {

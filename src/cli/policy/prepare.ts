@@ -5,10 +5,10 @@
 import { encodeCompiled } from "../../engines/compiled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
-import type { RunRequest } from "../run-request.ts";
 import { withCompilerFlags } from "../v8-flags.ts";
 import { isBundle, policyFile } from "./arguments.ts";
 import { askCache } from "./cached.ts";
+import type { RunRequest } from "./run-request.ts";
 
 /**
  * @throws Failure with the policy's errors, StartError if the named engine does not work on this machine,

@@ -94,7 +94,7 @@ export const compile: Verb = {
     const output = invocation.text("output");
     if (output === undefined) throw missing("where to write", "-o FILE.pcl or -o FILE.o");
     const format = formatOf(output, invocation);
-    const { namedTarget } = await import("../ebpf-target.ts");
+    const { namedTarget } = await import("../policy/ebpf-target.ts");
     const target = namedTarget(invocation) ?? "seccomp";
     const options = { reportsVerdicts: !invocation.has("no-denial-events") };
     const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
@@ -130,7 +130,7 @@ async function compileOpen(
 ): Promise<{ readonly loaded: OpenPolicy; readonly artifact: EbpfArtifact }> {
   const [{ compileArtifact }, { compileFor }] = await Promise.all([
     import("../../compile/ebpf/artifact.ts"),
-    import("../ebpf-target.ts"),
+    import("../policy/ebpf-target.ts"),
   ]);
   const loaded = await loadOpen(request, context);
   try {

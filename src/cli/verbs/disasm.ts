@@ -110,7 +110,7 @@ function refuse(invocation: Invocation, options: readonly string[], why: string)
 
 async function listProgram(policy: string, invocation: Invocation, context: Context): Promise<number> {
   refuse(invocation, ["all", "engine", "pure", "kill-events", "raw"], "it is for the classic filter");
-  const { compileFor, namedTarget } = await import("../ebpf-target.ts");
+  const { compileFor, namedTarget } = await import("../policy/ebpf-target.ts");
   const target = namedTarget(invocation)!;
   const loaded = await loadRequested(policyRequest(policy, invocation), context);
   const { object, declared } = await compileFor(target, loaded, { reportsVerdicts: true }, context);

@@ -107,7 +107,7 @@ export const propose: Verb = {
     await printDiagnostics(warnings, new Map(), context);
     const origin = originOf(history, request);
     const proposal = propose(history, { phases: request.phases, with: request.with, origin });
-    const { checkProposal, refusedBy } = await import("../proposal-check.ts");
+    const { checkProposal, refusedBy } = await import("../policy/proposal-check.ts");
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
     const own = await refusedBy(program, traces, architecture, cases);

@@ -11,8 +11,8 @@ import { record as recordCommand } from "../../record/session/record.ts";
 import { type RecorderChoice, recorderChoices, recorders } from "../../record/session/registry.ts";
 import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";
 import { writeNow } from "../context.ts";
-import { failureOf } from "../enforce.ts";
 import { missing } from "../policy/arguments.ts";
+import { failureOf } from "../policy/enforce.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const record: Verb = {

@@ -1,13 +1,13 @@
-/** `portcullis run`: prepares the policy (src/cli/policy) and runs a command under an engine (src/cli/enforce.ts). */
+/** `portcullis run`: prepares the policy (src/cli/policy) and runs a command under an engine (src/cli/policy/enforce.ts). */
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { StartError, TreeStartError } from "../../engines/start-error.ts";
 import type { Context } from "../context.ts";
-import { enforce, failureOf } from "../enforce.ts";
 import { runPage } from "../pages/run-page.ts";
+import { enforce, failureOf } from "../policy/enforce.ts";
 import { printDiagnostics } from "../policy/load.ts";
 import { examined } from "../policy/path-examination.ts";
 import { preparePolicy } from "../policy/prepare.ts";
-import { type RunRequest, runRequest } from "../run-request.ts";
+import { type RunRequest, runRequest } from "../policy/run-request.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 /** @throws Failure */

@@ -3,19 +3,19 @@
  * of ES modules (some 15 ms). The compiler is another file, dist/compiler.cjs, for policies that the cache lacks. The full
  * command line handles every other command line, and all errors before a command was started.
  */
-import { StartError } from "../engines/start-error.ts";
-import { NativeUnavailableError } from "../linux/native.ts";
-import { exitAtOnce } from "../linux/process.ts";
-import { internalError, isWithoutDirectory, writeNow } from "./context.ts";
-import { enforce } from "./enforce.ts";
-import { startThroughFront } from "./front.ts";
-import { runPage } from "./pages/run-page.ts";
-import { parseInvocation } from "./parse.ts";
-import { examined } from "./policy/path-examination.ts";
-import { preparePolicy } from "./policy/prepare.ts";
-import { runContext } from "./run-context.ts";
-import { runRequest } from "./run-request.ts";
-import { Failure, failed, type Verb } from "./verb.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { NativeUnavailableError } from "../../linux/native.ts";
+import { exitAtOnce } from "../../linux/process.ts";
+import { internalError, isWithoutDirectory, writeNow } from "../context.ts";
+import { startThroughFront } from "../front.ts";
+import { runPage } from "../pages/run-page.ts";
+import { parseInvocation } from "../parse.ts";
+import { enforce } from "../policy/enforce.ts";
+import { examined } from "../policy/path-examination.ts";
+import { preparePolicy } from "../policy/prepare.ts";
+import { runRequest } from "../policy/run-request.ts";
+import { runContext } from "../run-context.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
 
 /** The exit status; undefined if nothing was started and the full command line must run it or report the error. */
 async function runFast(argv: readonly string[]): Promise<number | undefined> {

@@ -1,19 +1,19 @@
 /** Runs a command under a compiled policy and sends its events to their destination. Loads no compiler. */
-import { diagnostic } from "../diagnostics/catalogue.ts";
-import { callersDescriptor, callersOpenFile, errnoText } from "../engines/launcher.ts";
-import { type CompiledPolicy, engineOf, runCompiled } from "../engines/registry.ts";
-import { StartError } from "../engines/start-error.ts";
-import { type Destination, DestinationError, notOpen, openForEvents } from "../events/channel.ts";
-import { Messages } from "../events/messages.ts";
-import { type EventOutput, openEventOutput } from "../events/output.ts";
-import { isRefused } from "../events/sink.ts";
-import { isForReadingOnly } from "../linux/descriptors.ts";
-import { NativeUnavailableError } from "../linux/native.ts";
-import type { StatusReporter } from "../status/reporter.ts";
-import type { StatusServer } from "../status/server.ts";
-import { refuseUsed } from "./output.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher.ts";
+import { type CompiledPolicy, engineOf, runCompiled } from "../../engines/registry.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { type Destination, DestinationError, notOpen, openForEvents } from "../../events/channel.ts";
+import { Messages } from "../../events/messages.ts";
+import { type EventOutput, openEventOutput } from "../../events/output.ts";
+import { isRefused } from "../../events/sink.ts";
+import { isForReadingOnly } from "../../linux/descriptors.ts";
+import { NativeUnavailableError } from "../../linux/native.ts";
+import type { StatusReporter } from "../../status/reporter.ts";
+import type { StatusServer } from "../../status/server.ts";
+import { refuseUsed } from "../output.ts";
+import { Failure, failed } from "../verb.ts";
 import type { RunRequest, StatusPlace } from "./run-request.ts";
-import { Failure, failed } from "./verb.ts";
 
 /**
  * @returns the exit status: the command's, or 125 if a part of what this process had to say is written nowhere. Then the
@@ -58,9 +58,9 @@ async function openStatus(
   { command, mode }: RunRequest,
   { engine, policy }: CompiledPolicy,
 ): Promise<{ readonly reporter: StatusReporter; readonly server: StatusServer }> {
-  const { StatusReporter: Reporter } = await import("../status/reporter.ts");
-  const { StatusError, StatusServer: Server } = await import("../status/server.ts");
-  const { StatusFolderError } = await import("../status/location.ts");
+  const { StatusReporter: Reporter } = await import("../../status/reporter.ts");
+  const { StatusError, StatusServer: Server } = await import("../../status/server.ts");
+  const { StatusFolderError } = await import("../../status/location.ts");
   const state = policy.state ?? { cells: [], tables: [] };
   const { statusLacks = [] } = engineOf(engine);
   const isQuiet = mode === "quiet" && statusLacks.length > 0;

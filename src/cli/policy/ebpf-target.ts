@@ -5,12 +5,12 @@ import {
   type EbpfArtifact,
   type EbpfTargetName,
   ebpfTargets,
-} from "../compile/ebpf/artifact.ts";
-import { diagnostic } from "../diagnostics/catalogue.ts";
-import { nearestName } from "../diagnostics/suggest.ts";
-import type { Context } from "./context.ts";
-import { type LoadedPolicy, printDiagnostics } from "./policy/load.ts";
-import { Failure, type Invocation } from "./verb.ts";
+} from "../../compile/ebpf/artifact.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Context } from "../context.ts";
+import { Failure, type Invocation } from "../verb.ts";
+import { type LoadedPolicy, printDiagnostics } from "./load.ts";
 
 /** @throws Failure */
 export function namedTarget(invocation: Invocation): EbpfTargetName | undefined {

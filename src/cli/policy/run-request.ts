@@ -1,11 +1,11 @@
 /** The options of `run` as one typed request. */
-import { diagnostic } from "../diagnostics/catalogue.ts";
-import type { Mode } from "../engines/engine.ts";
-import type { Destination } from "../events/channel.ts";
-import { chosenEngine, type EngineChoice, type EngineDemands } from "./engine.ts";
-import { duration } from "./numbers.ts";
-import { missing, type PolicyRequest, policyRequest, readyPolicies } from "./policy/arguments.ts";
-import { Failure, type Invocation } from "./verb.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Mode } from "../../engines/engine.ts";
+import type { Destination } from "../../events/channel.ts";
+import { chosenEngine, type EngineChoice, type EngineDemands } from "../engine.ts";
+import { duration } from "../numbers.ts";
+import { Failure, type Invocation } from "../verb.ts";
+import { missing, type PolicyRequest, policyRequest, readyPolicies } from "./arguments.ts";
 
 export interface RunRequest extends PolicyRequest {
   readonly engine: EngineChoice;

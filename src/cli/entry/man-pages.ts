@@ -1,8 +1,8 @@
 /** The help pages for man(1), in the macros of man(7). tools/build.mjs writes them to dist/man/. */
 
+import { overview } from "../pages/manual.ts";
 import { commonOptions, type OptionTable, type Verb } from "../verb.ts";
-import { type VerbName, verbs } from "../verbs.ts";
-import { overview } from "./manual.ts";
+import { type VerbName, verbs } from "./verbs.ts";
 
 /** Each page by its file's name: portcullis.1, and portcullis-VERB.1. */
 export async function manPages(version: string): Promise<ReadonlyMap<string, string>> {

@@ -1,22 +1,22 @@
 /** Checks a proposed policy: it must compile without warnings, and is replayed over traces. */
 import { resolve } from "node:path";
-import { hasErrors } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { lackingName } from "../engines/simulate/decision.ts";
-import type { Evaluator } from "../engines/simulate/evaluator.ts";
-import type { SimulatedDecision } from "../engines/simulate/model.ts";
-import type { Program } from "../ir/program.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { nameCall } from "../linux/decode.ts";
-import { readInputFile } from "../linux/inputs.ts";
-import type { RefusedCalls } from "../propose/statement.ts";
-import { type Replay, replay } from "../traces/replay.ts";
-import type { TraceEvent } from "../traces/trace.ts";
-import { printTraceCall } from "../traces/words.ts";
-import type { Context } from "./context.ts";
-import { printDiagnostics } from "./policy/load.ts";
-import { readEvents, shownName, sourcesOf, type TraceFileName } from "./trace-events.ts";
-import { Failure } from "./verb.ts";
+import { hasErrors } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { lackingName } from "../../engines/simulate/decision.ts";
+import type { Evaluator } from "../../engines/simulate/evaluator.ts";
+import type { SimulatedDecision } from "../../engines/simulate/model.ts";
+import type { Program } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { nameCall } from "../../linux/decode.ts";
+import { readInputFile } from "../../linux/inputs.ts";
+import type { RefusedCalls } from "../../propose/statement.ts";
+import { type Replay, replay } from "../../traces/replay.ts";
+import type { TraceEvent } from "../../traces/trace.ts";
+import { printTraceCall } from "../../traces/words.ts";
+import type { Context } from "../context.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
+import { Failure } from "../verb.ts";
+import { printDiagnostics } from "./load.ts";
 
 /**
  * Compiles the text as the file that it will be, with its lints, and prints the warnings.
@@ -30,8 +30,8 @@ export async function checkProposal(
   context: Context,
 ): Promise<Program> {
   const [{ loadPolicy }, { lintPolicy }] = await Promise.all([
-    import("../language/load.ts"),
-    import("../analysis/lint/lint.ts"),
+    import("../../language/load.ts"),
+    import("../../analysis/lint/lint.ts"),
   ]);
   const path = resolve(context.workingDirectory, file);
   const { program, diagnostics, sources, promises } = loadPolicy(path, {
@@ -61,7 +61,7 @@ export async function refusedBy(
   warnings: Diagnostic[] = [],
 ): Promise<RefusedCalls> {
   const refused: RefusedCalls = { calls: new Map(), judged: 0 };
-  const { WasmEvaluator } = await import("../engines/simulate/wasm-evaluator.ts");
+  const { WasmEvaluator } = await import("../../engines/simulate/wasm-evaluator.ts");
   for (const trace of traces) {
     const file = shownName(trace);
     let run: Replay | undefined;

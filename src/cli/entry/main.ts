@@ -1,7 +1,7 @@
 /** The entry of dist/cli.cjs: all verbs. */
+import { allWritten, processContext } from "../context.ts";
+import { startsCommand, startThroughFront } from "../front.ts";
 import { runCommand } from "./command.ts";
-import { allWritten, processContext } from "./context.ts";
-import { startsCommand, startThroughFront } from "./front.ts";
 
 export { processContext, runCommand };
 
@@ -9,7 +9,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   startThroughFront(argv);
   if (startsCommand(argv)) {
     // After a confined command, load no file that it may have changed, and exit at once.
-    const { leave, runContext } = await import("./run-context.ts");
+    const { leave, runContext } = await import("../run-context.ts");
     const status = await runCommand(argv, runContext());
     leave(status);
   }

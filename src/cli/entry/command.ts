@@ -1,8 +1,8 @@
 /** Runs a command line: finds the verb, runs it, and turns its errors into diagnostics and an exit status. */
-import { safeLines } from "../diagnostics/width.ts";
-import { forgetFiles } from "../linux/inputs.ts";
-import { type Context, internalError, isWithoutDirectory } from "./context.ts";
-import { Failure, failed, type Verb } from "./verb.ts";
+import { safeLines } from "../../diagnostics/width.ts";
+import { forgetFiles } from "../../linux/inputs.ts";
+import { type Context, internalError, isWithoutDirectory } from "../context.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
 import { isVerb, verbs } from "./verbs.ts";
 
 /** @returns the exit status */
@@ -21,7 +21,7 @@ export async function runCommand(argv: readonly string[], world: Context): Promi
 }
 
 async function directoryMissing(): Promise<Failure> {
-  const { diagnostic } = await import("../diagnostics/catalogue.ts");
+  const { diagnostic } = await import("../../diagnostics/catalogue.ts");
   return new Failure([
     diagnostic("P0901", "the working directory was removed", { help: "change to a folder that exists: cd" }),
   ]);
@@ -55,7 +55,7 @@ function isWithoutParser(error: unknown): boolean {
 }
 
 async function parserMissing(): Promise<Failure> {
-  const { diagnostic } = await import("../diagnostics/catalogue.ts");
+  const { diagnostic } = await import("../../diagnostics/catalogue.ts");
   return new Failure([
     diagnostic(
       "P0605",
@@ -70,22 +70,22 @@ async function parserMissing(): Promise<Failure> {
 async function dispatch(argv: readonly string[], context: Context): Promise<number> {
   const [word, ...rest] = argv;
   if (word === undefined) {
-    context.err((await import("./pages/manual.ts")).printOverview(verbs, { colour: context.colour.err }));
+    context.err((await import("../pages/manual.ts")).printOverview(verbs, { colour: context.colour.err }));
     return failed;
   }
   if (word === "--help" || word === "-h") {
-    context.out((await import("./pages/manual.ts")).printOverview(verbs, { colour: context.colour.out }));
+    context.out((await import("../pages/manual.ts")).printOverview(verbs, { colour: context.colour.out }));
     return 0;
   }
   if (word === "--version" || word === "-V") {
-    context.out(`portcullis ${(await import("../linux/package.ts")).packageVersion()}\n`);
+    context.out(`portcullis ${(await import("../../linux/package.ts")).packageVersion()}\n`);
     return 0;
   }
   if (!isVerb(word)) throw await unknownVerb(word);
   const verb: Verb = await verbs[word].load();
-  const { parseInvocation } = await import("./parse.ts");
+  const { parseInvocation } = await import("../parse.ts");
   if (asksForHelp(verb, rest)) {
-    context.out((await import("./pages/manual.ts")).printPage(verb, { colour: context.colour.out }));
+    context.out((await import("../pages/manual.ts")).printPage(verb, { colour: context.colour.out }));
     return 0;
   }
   if (verb.exit.some(([status]) => status === "1")) context.answers?.();
@@ -107,8 +107,8 @@ function asksForHelp(verb: Verb, argv: readonly string[]): boolean {
 
 async function unknownVerb(word: string): Promise<Failure> {
   const [{ diagnostic }, { nearestName }] = await Promise.all([
-    import("../diagnostics/catalogue.ts"),
-    import("../diagnostics/suggest.ts"),
+    import("../../diagnostics/catalogue.ts"),
+    import("../../diagnostics/suggest.ts"),
   ]);
   if (word.startsWith("-")) {
     return new Failure([
@@ -124,7 +124,7 @@ async function unknownVerb(word: string): Promise<Failure> {
 }
 
 async function tell(failure: Failure, context: Context): Promise<number> {
-  const { renderDiagnostics } = await import("../diagnostics/render.ts");
+  const { renderDiagnostics } = await import("../../diagnostics/render.ts");
   context.err(renderDiagnostics(failure.diagnostics, failure.sources ?? new Map(), { colour: context.colour.err }));
   return failure.status;
 }

@@ -3,7 +3,7 @@
 import { hotCalls } from "../../src/analysis/explain/hot-calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf, type EbpfProgram } from "../../src/compile/ebpf/compile.ts";
-import type { EbpfTarget } from "../../src/compile/ebpf/targets/target.ts";
+import type { EbpfTarget } from "../../src/compile/ebpf/lower/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";

@@ -11,7 +11,7 @@ import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import type { EbpfTarget } from "../../src/compile/ebpf/targets/target.ts";
+import type { EbpfTarget } from "../../src/compile/ebpf/lower/target.ts";
 import { trialContextSize, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { KernelTrial, type Outcome, readReports, writeContext } from "../../src/compile/ebpf/testing/trial.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";

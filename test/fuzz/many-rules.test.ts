@@ -8,7 +8,7 @@ import type { Decision, DecisionLeaf } from "../../src/analysis/decision.ts";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { TargetError } from "../../src/compile/ebpf/targets/target.ts";
+import { TargetError } from "../../src/compile/ebpf/lower/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { listing } from "../../src/compile/ebpf/instructions/listing.ts";
+import { listing } from "../../src/compile/ebpf/listing.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { InterpretedTrial } from "../../src/compile/ebpf/testing/trial.ts";
 import type { SystemCallEvent } from "../../src/ir/evaluation.ts";

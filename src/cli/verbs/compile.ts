@@ -254,7 +254,7 @@ async function printCost(
   const [{ isWhollyClassic }, { bindParameters }, { bodyUse }] = await Promise.all([
     import("../../engines/make-bundle.ts"),
     import("../../ir/parameters.ts"),
-    import("../../compile/ebpf/uses.ts"),
+    import("../../compile/ebpf/lower/uses.ts"),
   ]);
   const { cells, tables } = bodyUse(program, program.body, { makesProcesses: "never", locked: false });
   if (cells.size + tables.size > 0) return;

@@ -115,7 +115,7 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
   const loaded = await loadRequested(policyRequest(policy, invocation), context);
   const { object, declared } = await compileFor(target, loaded, { reportsVerdicts: true }, context);
   const [{ listing }, { describeDeclared }] = await Promise.all([
-    import("../../compile/ebpf/instructions/listing.ts"),
+    import("../../compile/ebpf/listing.ts"),
     import("../../linux/declared-arguments.ts"),
   ]);
   const program = withSafeTexts(loaded.program);

@@ -6,7 +6,7 @@ import type { Sources } from "../../diagnostics/render.ts";
 import type { EbpfArtifact } from "../ebpf/artifact.ts";
 import type { EbpfProgram, Part } from "../ebpf/compile.ts";
 import { slotPositions } from "../ebpf/instructions/instruction.ts";
-import { heading } from "../ebpf/instructions/listing.ts";
+import { heading } from "../ebpf/listing.ts";
 import type { MapDescription, MapField, TargetStorage } from "../ebpf/targets/storage.ts";
 import { Btf, identifier, type Member } from "./types.ts";
 

@@ -6,9 +6,9 @@ import type { Program } from "../../ir/program.ts";
 import { programFlags, programTypes } from "../../linux/bpf/numbers.ts";
 import { seccompData, seccompDataSize } from "../../linux/seccomp-data.ts";
 import { compileEbpf } from "./compile.ts";
+import { TargetError } from "./lower/target.ts";
 import { cannotExpress, compileForSeccomp, type SeccompProgram } from "./seccomp.ts";
 import type { MapField } from "./targets/storage.ts";
-import { TargetError } from "./targets/target.ts";
 import { circumstanceContext, trialContext, trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
 
 /**

@@ -8,8 +8,8 @@
 
 import type { LoweredBody } from "./bodies.ts";
 import { type Block, reversePostorder, successors, type Value } from "./graph/graph.ts";
-import type { EbpfTarget } from "./targets/target.ts";
-import type { BodyUse } from "./uses.ts";
+import type { EbpfTarget } from "./lower/target.ts";
+import type { BodyUse } from "./lower/uses.ts";
 
 /** Returns the bodies that are lowered without the lock and must hold it. */
 export function lockedBodies(bodies: readonly LoweredBody[], target: EbpfTarget): ReadonlySet<LoweredBody> {

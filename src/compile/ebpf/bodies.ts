@@ -6,9 +6,9 @@ import type { BodyBuilder } from "./graph/builder.ts";
 import { reversePostorder } from "./graph/graph.ts";
 import { AvailableValues } from "./lower/available-values.ts";
 import { Lowering } from "./lower/lower.ts";
+import { type EbpfTarget, TargetError } from "./lower/target.ts";
+import { type BodyHow, type BodyUse, bodyUse, mayRaise } from "./lower/uses.ts";
 import { optimise } from "./passes/optimise.ts";
-import { type EbpfTarget, TargetError } from "./targets/target.ts";
-import { type BodyHow, type BodyUse, bodyUse, mayRaise } from "./uses.ts";
 
 /**
  * A longer body reloads values instead of keeping them in registers. The verifier learns about a register at each

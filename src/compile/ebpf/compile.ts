@@ -16,16 +16,16 @@ import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { lockedBodies } from "./atomicity.ts";
 import { emitLowered, type LoweredBody, lowerBody } from "./bodies.ts";
-import { type BodyKind, BodyKinds } from "./body-kinds.ts";
 import { allocate } from "./emit/allocate.ts";
 import { type Emitted, emitBody, emptyProgram, placeReturns } from "./emit/emit.ts";
 import { BodyBuilder } from "./graph/builder.ts";
 import { reversePostorder } from "./graph/graph.ts";
 import { type EbpfInstruction, slotPositions } from "./instructions/instruction.ts";
+import { type BodyKind, BodyKinds } from "./lower/body-kinds.ts";
 import { lowerStaticPart } from "./lower/static-part.ts";
+import { type EbpfTarget, TargetError } from "./lower/target.ts";
 import { optimise } from "./passes/optimise.ts";
 import { operationInstructions, operationKey, type TableOperation } from "./tables/operations.ts";
-import { type EbpfTarget, TargetError } from "./targets/target.ts";
 
 export interface EbpfProgram {
   readonly instructions: readonly EbpfInstruction[];

@@ -8,7 +8,7 @@
 import { returnAction } from "../../linux/return-word.ts";
 import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instructions/instruction.ts";
 import { conditionHolds, foldArithmetic } from "./instructions/semantics.ts";
-import { architectureOffset, callContext } from "./targets/seccomp-data.ts";
+import { architectureOffset, callContext } from "./lower/seccomp-data.ts";
 
 const mostSteps = 4096;
 

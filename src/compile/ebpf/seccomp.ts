@@ -17,10 +17,10 @@ import { auditArchitecture } from "../../linux/architecture.ts";
 import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { isConstantAllow } from "./constant-allow.ts";
+import { type EbpfTarget, TargetError } from "./lower/target.ts";
+import { countsAlive } from "./lower/uses.ts";
 import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";
 import type { TargetStorage } from "./targets/storage.ts";
-import { type EbpfTarget, TargetError } from "./targets/target.ts";
-import { countsAlive } from "./uses.ts";
 
 export interface SeccompProgram {
   readonly object: EbpfProgram;

@@ -27,11 +27,11 @@ import { comparable, type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
 import { conditions, mirrored, operators } from "../graph/operators.ts";
 import type { JumpCondition } from "../instructions/instruction.ts";
-import { type EbpfTarget, TargetError } from "../targets/target.ts";
-import type { BodyUse } from "../uses.ts";
 import type { AvailableValues } from "./available-values.ts";
 import { type Addition, additionAt, lastPhase } from "./counters.ts";
 import { TableAccess } from "./table-access.ts";
+import { type EbpfTarget, TargetError } from "./target.ts";
+import type { BodyUse } from "./uses.ts";
 import { isShort } from "./widths.ts";
 
 /** The bit position of the strictness in the word of a verdict. */

@@ -8,12 +8,12 @@ import type { Program } from "../../../ir/program.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { maximumHalf, maximumWord } from "../../../linux/word.ts";
 import { type Choice, type Question, Questions, questionsBehind } from "../../questions.ts";
-import type { BodyKinds } from "../body-kinds.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block } from "../graph/graph.ts";
-import type { EbpfTarget } from "../targets/target.ts";
 import { AvailableValues } from "./available-values.ts";
+import type { BodyKinds } from "./body-kinds.ts";
 import { Lowering } from "./lower.ts";
+import type { EbpfTarget } from "./target.ts";
 
 /**
  * The relative frequencies of calls in the program. Of constant verdicts, the kernel answers an allow from its bitmap, and

@@ -10,7 +10,7 @@ import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type CallArgument, type GraphOperand, type Value } from "../graph/graph.ts";
 import { valueOffset } from "../tables/operations.ts";
 import { headerSize } from "../tables/shape.ts";
-import { type EbpfTarget, type MapTable, type MemoryTable, TargetError } from "../targets/target.ts";
+import { type EbpfTarget, type MapTable, type MemoryTable, TargetError } from "./target.ts";
 
 /** `bpf_map_lookup_elem`, `bpf_map_update_elem`, `bpf_map_delete_elem` (include/uapi/linux/bpf.h). */
 const helpers = { lookup: 1, update: 2, delete: 3 } as const;

@@ -1,6 +1,6 @@
 /** Widths of values. */
 import type { IntegerExpression } from "../../../ir/program.ts";
-import type { EbpfTarget } from "../targets/target.ts";
+import type { EbpfTarget } from "./target.ts";
 
 /** Whether the upper half of the value is zero, so that 32-bit comparisons suffice. */
 export function isShort(target: EbpfTarget, expression: IntegerExpression): boolean {

@@ -36,7 +36,7 @@ import { zeroEnded } from "../../../patterns/zero-ended.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
-import { type EbpfTarget, TargetError } from "../targets/target.ts";
+import { type EbpfTarget, TargetError } from "../lower/target.ts";
 import { allParts, matchTable } from "./match-table.ts";
 import { matchText, planText, type TextEnd, type TextPlan } from "./text.ts";
 

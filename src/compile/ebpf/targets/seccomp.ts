@@ -22,11 +22,12 @@ import { returnAction, returnWord } from "../../../linux/return-word.ts";
 import { verdictWord } from "../../classic/verdict-word.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
+import { architectureOffset, callContext, callFields } from "../lower/seccomp-data.ts";
+import { type CellPlace, type EbpfTarget, TargetError } from "../lower/target.ts";
+import { type BodyUse, countsAlive } from "../lower/uses.ts";
 import { MemoryWords, mostBlocks, type RefuseUnjudged } from "../memory/words.ts";
-import { type BodyUse, countsAlive } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
 import { recordKind, recordLayout, refusals } from "./records.ts";
-import { architectureOffset, callContext, callFields } from "./seccomp-data.ts";
 import {
   largestObject,
   type MappedPhases,
@@ -37,7 +38,6 @@ import {
   treeMapRegion,
 } from "./state-objects.ts";
 import type { TargetStorage } from "./storage.ts";
-import { type CellPlace, type EbpfTarget, TargetError } from "./target.ts";
 
 export interface SeccompTargetOptions {
   readonly unprivileged: boolean;

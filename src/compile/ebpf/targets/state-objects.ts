@@ -14,9 +14,9 @@
  *   with it the tree's lock.
  */
 import type { Program, Scope } from "../../../ir/program.ts";
+import type { CellPlace, MemoryTable } from "../lower/target.ts";
 import { type TableShape, tableSize } from "../tables/shape.ts";
 import type { MapField, StateObject } from "./storage.ts";
-import type { CellPlace, MemoryTable } from "./target.ts";
 
 /** SECCOMP_EBPF_STATE_MAX: the maximum size of an object in bytes. */
 export const largestObject = 4096;

@@ -26,13 +26,13 @@ import type { Program, Scope } from "../../../ir/program.ts";
 import { forEachStatement } from "../../../ir/traverse.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type Value } from "../graph/graph.ts";
+import { architectureOffset, type ContextField, callContext } from "../lower/seccomp-data.ts";
+import type { EbpfTarget } from "../lower/target.ts";
+import type { BodyUse } from "../lower/uses.ts";
 import { tableShape, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
-import type { BodyUse } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
-import { architectureOffset, type ContextField, callContext } from "./seccomp-data.ts";
 import type { MapDescription, MapField, TargetStorage } from "./storage.ts";
-import type { EbpfTarget } from "./target.ts";
 
 /** Results for calls that never reach the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;

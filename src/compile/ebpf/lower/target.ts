@@ -9,8 +9,8 @@ import type { Program } from "../../../ir/program.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import type { GraphOperand, Value } from "../graph/graph.ts";
 import type { TableShape } from "../tables/shape.ts";
-import type { BodyUse } from "../uses.ts";
 import type { ContextField } from "./seccomp-data.ts";
+import type { BodyUse } from "./uses.ts";
 
 export interface EbpfTarget {
   readonly name: string;

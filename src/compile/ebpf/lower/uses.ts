@@ -1,8 +1,8 @@
 /** The state, inputs and memory that a body of statements uses. */
-import type { Input } from "../../ir/inputs.ts";
-import type { Source } from "../../ir/observation.ts";
-import type { Program, Statement } from "../../ir/program.ts";
-import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import type { Input } from "../../../ir/inputs.ts";
+import type { Source } from "../../../ir/observation.ts";
+import type { Program, Statement } from "../../../ir/program.ts";
+import { expressionsOf, forEachExpression, forEachStatement } from "../../../ir/traverse.ts";
 
 /** Whether a call creates a process; `unless-thread`: unless the flags in its first argument have CLONE_THREAD. */
 export type ProcessMaking = "never" | "always" | "unless-thread";

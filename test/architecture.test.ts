@@ -35,6 +35,16 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "testing.ts": ["traces", "engines", "language", "ir", "linux", "diagnostics", "inert.ts"],
 };
 
+const within = (stage: string, folders: string) => folders.split(" ").map((folder) => join(stage, folder));
+
+/** The folders that still import each other in a circle. Each list may become shorter, and no third is added. */
+const circular: readonly string[] = [
+  // The lists of engines are beside the engines' type; the supervisor's parts use its tasks, memory and policy.
+  ...within("src/engines", ". notify notify/objects notify/pin notify/rooms seccomp-ebpf"),
+  // An expression is lowered by the library, which lowers its arguments; values use the state of the walk, which has values.
+  ...within("src/language", "library library/observed lower mistakes oci program source values walk"),
+];
+
 function filesOf(folder: string, ending: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .map((file) => join(folder, file))
@@ -64,6 +74,15 @@ function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
   };
   for (const file of graph.keys()) visit(file, []);
   return cycles;
+}
+
+/** The nodes from which a path leads back to them. */
+function onCycles(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const reached = (from: string, seen = new Set<string>()): ReadonlySet<string> => {
+    for (const target of graph.get(from) ?? []) if (!seen.has(target)) reached(target, seen.add(target));
+    return seen;
+  };
+  return [...graph.keys()].filter((node) => reached(node).has(node)).sort();
 }
 
 /** Policies of tests, generated files, and declarations that a document describes. */
@@ -117,6 +136,14 @@ describe("the layout", () => {
 
   it("has no import cycle between files, types included", () => {
     expect(cyclesOf(new Map(files.map((file) => [file, importsOf(file)])))).toEqual([]);
+  });
+
+  it("has no import cycle between folders, types included, but the listed ones", () => {
+    const graph = new Map(production.map((file) => [dirname(file), new Set<string>()]));
+    for (const file of production)
+      for (const target of importsOf(file).map(dirname))
+        if (target !== dirname(file)) graph.get(dirname(file))!.add(target);
+    expect(onCycles(graph)).toEqual(circular);
   });
 
   it("has no engine's name in the command line", () => {

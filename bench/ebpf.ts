@@ -12,8 +12,8 @@
 
 import type { EbpfInstruction } from "../src/compile/ebpf/instructions/instruction.ts";
 import { slotPositions } from "../src/compile/ebpf/instructions/instruction.ts";
-import { trialContextSize, trialStorage } from "../src/compile/ebpf/targets/trial.ts";
 import { InterpretedTrial, KernelTrial, makeMap, writeContext } from "../src/compile/ebpf/testing/trial.ts";
+import { trialContextSize, trialStorage } from "../src/compile/ebpf/testing/trial-target.ts";
 import type { Program } from "../src/ir/program.ts";
 import { compile, everyCall, everydayCalls, load, ownCalls, type Step } from "./ebpf/policies.ts";
 import { profileRows } from "./ebpf/profiles.ts";

@@ -4,7 +4,7 @@ import { hotCalls } from "../../src/analysis/explain/hot-calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf, type EbpfProgram } from "../../src/compile/ebpf/compile.ts";
 import type { EbpfTarget } from "../../src/compile/ebpf/lower/target.ts";
-import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { Program } from "../../src/ir/program.ts";

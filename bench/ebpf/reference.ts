@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
 import type { EbpfInstruction } from "../../src/compile/ebpf/instructions/instruction.ts";
-import { trialMaps } from "../../src/compile/ebpf/targets/trial.ts";
+import { trialMaps } from "../../src/compile/ebpf/testing/trial-target.ts";
 import { pseudo } from "../../src/linux/bpf/numbers.ts";
 
 /** Debian's clang-19: `make bench` installs it. */

@@ -4,6 +4,7 @@ import { readdirSync } from "node:fs";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
+import { compileTrial } from "../compile/ebpf/testing/trial-artifact.ts";
 import { makeBundle } from "../engines/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
 import { loadPolicy } from "../language/load.ts";
@@ -31,10 +32,9 @@ function randomBundle(seed: number): Bundle {
     parameters: seed % 4 > 1,
     rooms: seed % 5 === 0,
   });
-  const target = ebpfTargets[seed % 3]!;
+  const target = ebpfTargets[seed % 2]!;
   const artifact =
-    compileArtifact(program, target, { reportsVerdicts: seed % 2 === 0 }).artifact ??
-    compileArtifact(program, "trial", { reportsVerdicts: false }).artifact!;
+    compileArtifact(program, target, { reportsVerdicts: seed % 3 === 0 }).artifact ?? compileTrial(program);
   return makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources: new Map() });
 }
 

@@ -43,7 +43,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     licence,
     programType: kind.type,
     programFlags: kind.flags,
-    locked: object.locked && target !== "trial",
+    locked: artifact.locked,
     matches: storage.maps.some(({ holds }) => holds === "constants"),
     classicIsAll: classic?.isAll ?? false,
     unprivileged,

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, it, type TestContext } from "vitest";
 import { loadBundle } from "../../src/bundle/load.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { mapInfo } from "../../src/linux/bpf/maps.ts";
@@ -15,8 +15,7 @@ const policies = ["policies/exec-once.ts", "policies/children.ts", "policies/bui
 
 function bundleOf(path: string) {
   const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-  const { artifact } = compileArtifact(program!, "trial", { reportsVerdicts: false });
-  const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
+  const bundle = makeBundle(compileTrial(program!), { compiler: "portcullis test", fixed: [], sources });
   return { bundle, program: program!, sources };
 }
 

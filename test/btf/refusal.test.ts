@@ -3,7 +3,7 @@ import { describe, expect, it, type TestContext } from "vitest";
 import type { Bundle } from "../../src/bundle/bundle.ts";
 import { loadBundle } from "../../src/bundle/load.ts";
 import { explainRefusal } from "../../src/bundle/refusal.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
@@ -11,8 +11,7 @@ import { VerifierError } from "../../src/linux/bpf/verifier-log.ts";
 
 const path = "policies/fork-rate.ts";
 const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-const { artifact } = compileArtifact(program!, "trial", { reportsVerdicts: false });
-const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
+const bundle = makeBundle(compileTrial(program!), { compiler: "portcullis test", fixed: [], sources });
 
 function needsRoot(context: TestContext): void {
   if (process.getuid?.() !== 0) context.skip("bpf(2) needs root here");

@@ -9,7 +9,7 @@ import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { TargetError } from "../../src/compile/ebpf/lower/target.ts";
-import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";

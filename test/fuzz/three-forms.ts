@@ -7,8 +7,8 @@
 
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { KernelTrial, type Slots } from "../../src/compile/ebpf/testing/trial.ts";
+import { refusals, trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
 import { compileWasm } from "../../src/compile/wasm/compile.ts";
 import {
   enteredRooms,

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vit
 import { loadBundle } from "../../src/bundle/load.ts";
 import { functionName } from "../../src/compile/btf/describe.ts";
 import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { refusals } from "../../src/compile/ebpf/targets/trial.ts";
+import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
+import { refusals } from "../../src/compile/ebpf/testing/trial-target.ts";
 import { encodeObject, ObjectError } from "../../src/compile/object/object.ts";
 import type { Sources } from "../../src/diagnostics/render.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
@@ -44,8 +45,11 @@ interface Compiled {
 
 function compiled(path: string, target: "trial" | "seccomp"): Compiled {
   const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-  const { artifact } = compileArtifact(program!, target, { reportsVerdicts: true });
-  return { program: program!, artifact: artifact!, sources };
+  const artifact =
+    target === "trial"
+      ? compileTrial(program!)
+      : compileArtifact(program!, target, { reportsVerdicts: true }).artifact!;
+  return { program: program!, artifact, sources };
 }
 
 function written(name: string, { artifact, sources }: Pick<Compiled, "artifact" | "sources">): string {
@@ -108,8 +112,7 @@ describe("bpftool prog load accepts", () => {
     let taken = 0;
     for (let seed = 1; seed <= 40; seed += 1) {
       const program = generateProgram(new SeededChoices(seed), { statements: 12, parameters: seed % 2 === 0 });
-      const { artifact } = compileArtifact(program, "trial", { reportsVerdicts: false });
-      const policy = { artifact: artifact!, sources: new Map<string, string>() };
+      const policy = { artifact: compileTrial(program), sources: new Map<string, string>() };
       let file: string;
       try {
         file = written("random", policy);
@@ -184,8 +187,7 @@ describe("names", () => {
       readFile: () => text,
     });
     expect(diagnostics).toEqual([]);
-    const { artifact } = compileArtifact(program!, "trial", { reportsVerdicts: false });
-    const policy = { artifact: artifact!, sources };
+    const policy = { artifact: compileTrial(program!), sources };
     const file = written("named", policy);
     const { shown, said } = loadByTool(file);
     expect(said).toBe("");

@@ -5,10 +5,9 @@ import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../compil
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { printSpan, type Sources } from "../../diagnostics/render.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import { pattern } from "../../ir/arithmetic.ts";
 import { defaultWords, printValue } from "../../ir/parameters.ts";
 import type { Context } from "../context.ts";
-import { type OutputRules, writeOutput } from "../output.ts";
+import { writeOutput } from "../output.ts";
 import {
   architectureOption,
   missing,
@@ -34,7 +33,7 @@ export const compile: Verb = {
   synopsis: ["compile [OPTIONS] -p POLICY -o FILE"],
   about: [
     "Compiles the policy to eBPF and writes everything that its enforcement needs. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, and a digest (docs/bundle.md). `portcullis run` accepts it as a policy and does not load the compiler. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
-    "The target determines the kernel that can run the program: for seccomp, one with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches add; for unprivileged, the same one, for users without CAP_BPF if the administrator permits it; for trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
+    "The target determines the kernel that can run the program: for seccomp, one with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches add; for unprivileged, the same one, for users without CAP_BPF if the administrator permits it.",
     "A parameter that is set here (--set) is a constant, which gives the best code. Other integers and flags that only rules read stay open: the start gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set) or uses their defaults; FILE.pcl and its digest do not depend on them. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are constants with their defaults, and a message lists them with the reasons.",
   ],
   options: {
@@ -47,8 +46,8 @@ export const compile: Verb = {
     },
     target: {
       value: "NAME",
-      about: "seccomp (the default), unprivileged or trial.",
-      complete: ["seccomp", "unprivileged", "trial"],
+      about: "seccomp (the default) or unprivileged.",
+      complete: ["seccomp", "unprivileged"],
     },
     format: {
       value: "NAME",
@@ -84,8 +83,8 @@ export const compile: Verb = {
     ],
     ["portcullis compile -p nginx -o nginx.bpf.o", "An object file, for bpftool gen skeleton"],
     [
-      "portcullis compile -p order -o order.bpf.o --target trial --verify",
-      "An object that any kernel since 5.14 loads, checked by this kernel's verifier",
+      "portcullis compile -p order -o order.pcl --verify --verifier-log order.log",
+      "A bundle that this kernel's verifier accepts, and the verifier's log",
     ],
   ],
   async execute(invocation, context) {
@@ -108,7 +107,12 @@ export const compile: Verb = {
     );
     const bundle = makeBundle(artifact, { compiler: `portcullis ${packageVersion()}`, fixed, sources });
     const bytes = format === "pcl" ? await encodeAsBundle(bundle, sources) : await encodeAsObject(artifact, sources);
-    await verify(bundle, sources, invocation);
+    const logFile = invocation.text("verifier-log");
+    if (invocation.has("verify")) {
+      const { verify } = await import("../verify.ts");
+      verify(bundle, sources, logFile);
+    } else if (logFile !== undefined)
+      throw new Failure([diagnostic("P0908", "--verifier-log needs --verify", { help: "add --verify" })]);
     writeOutput(output, bytes, { option: "-o" });
     const json = invocation.has("json");
     if (!json) {
@@ -179,49 +183,10 @@ async function encodeAsObject(artifact: EbpfArtifact, sources: Sources): Promise
     return encodeObject(artifact, sources);
   } catch (error) {
     if (!(error instanceof ObjectError)) throw error;
-    const help = artifact.target === "trial" ? "--target seccomp; or a bundle, FILE.pcl" : "a bundle, FILE.pcl";
-    throw new Failure([diagnostic("P0606", `an object file cannot hold this policy: ${error.message}`, { help })]);
-  }
-}
-
-// ── Asking the kernel ───────────────────────────────────────────────────────────────────────────────────────────────
-
-const logRules: OutputRules = { option: "--verifier-log" };
-
-async function verify(bundle: Bundle, sources: Sources, invocation: Invocation): Promise<void> {
-  const logFile = invocation.text("verifier-log");
-  if (!invocation.has("verify")) {
-    if (logFile === undefined) return;
-    throw new Failure([diagnostic("P0908", "--verifier-log needs --verify", { help: "add --verify" })]);
-  }
-  const [{ loadBundle }, { explainRefusal }, { logLevels, VerifierError }, { NativeUnavailableError }] =
-    await Promise.all([
-      import("../../bundle/load.ts"),
-      import("../../bundle/refusal.ts"),
-      import("../../linux/bpf/verifier-log.ts"),
-      import("../../linux/native.ts"),
+    throw new Failure([
+      diagnostic("P0606", `an object file cannot hold this policy: ${error.message}`, { help: "a bundle, FILE.pcl" }),
     ]);
-  try {
-    const [words, ...others] = verifiedWords(bundle);
-    const loaded = loadBundle(bundle, logFile === undefined ? 0 : logLevels.all | logLevels.statistics, words);
-    loaded.close();
-    if (logFile !== undefined) writeOutput(logFile, loaded.log ?? "", logRules);
-    for (const one of others) loadBundle(bundle, 0, one).close();
-  } catch (error) {
-    if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log, logRules);
-    if (error instanceof NativeUnavailableError)
-      throw new Failure([diagnostic("P0605", error.message, { help: error.help })]);
-    const refusal = explainRefusal(bundle, error);
-    if (refusal === undefined) throw error;
-    throw new Failure([refusal], sources);
   }
-}
-
-/** The verifier sees open parameters as constants: check with their defaults and with the ends of their ranges. */
-function verifiedWords({ parameters }: Bundle): readonly (readonly bigint[])[] {
-  if (parameters.length === 0) return [[]];
-  const ends = (["from", "to"] as const).map((end) => parameters.map((one) => pattern(one[end])));
-  return [defaultWords(parameters), ...ends];
 }
 
 // ── Telling ─────────────────────────────────────────────────────────────────────────────────────────────────────────

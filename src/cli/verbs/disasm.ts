@@ -30,9 +30,8 @@ export const disasm: Verb = {
     ...describedEngineOption,
     target: {
       value: "NAME",
-      about:
-        "List the eBPF program for seccomp, unprivileged or trial (portcullis compile) instead of the classic filter.",
-      complete: ["seccomp", "unprivileged", "trial"],
+      about: "List the eBPF program for seccomp or unprivileged (portcullis compile) instead of the classic filter.",
+      complete: ["seccomp", "unprivileged"],
     },
     all: { short: "a", about: "Name all calls, however many." },
     pure: { about: "The filter gives static verdicts itself, as with `run --no-denial-events`." },

@@ -19,8 +19,8 @@ import { freshState } from "../../ir/testing/parts.ts";
 import { compileEbpf } from "./compile.ts";
 import { disassemble } from "./instructions/disassemble.ts";
 import { stateOffsets } from "./tables/state.ts";
-import { refusals, trialTarget } from "./targets/trial.ts";
 import { InterpretedTrial, KernelTrial, type Trial } from "./testing/trial.ts";
+import { refusals, trialTarget } from "./testing/trial-target.ts";
 
 /** A split without static decisions, so that all calls go through bodies. */
 function nothingStatic(program: Program): SplitPolicy {

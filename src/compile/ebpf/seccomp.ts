@@ -73,16 +73,11 @@ function provable({ admission, architecture }: Program, { instructions }: EbpfPr
 }
 
 /** A construct that a target cannot express, as a diagnostic. */
-export function cannotExpress(program: Program, { target, what, reason, change, at }: TargetError): Diagnostic {
+function cannotExpress(program: Program, { target, what, reason, change, at }: TargetError): Diagnostic {
   const span =
     at === undefined
       ? undefined
       : { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
-  // The target trial is for tests, and another engine is no way out.
-  const engine = target === "trial" ? undefined : "run the policy under --engine notify";
-  const help = [change, engine].filter((way) => way !== undefined).join("; or ");
-  return diagnostic("P0606", `the target ${target} cannot express ${what}: ${reason}`, {
-    span,
-    help: help === "" ? undefined : help,
-  });
+  const help = [change, "run the policy under --engine notify"].filter((way) => way !== undefined).join("; or ");
+  return diagnostic("P0606", `the target ${target} cannot express ${what}: ${reason}`, { span, help });
 }

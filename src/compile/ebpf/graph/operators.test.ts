@@ -14,8 +14,8 @@ import type {
 import { emptyLists, freshState } from "../../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
-import { trialTarget } from "../targets/trial.ts";
 import { KernelTrial } from "../testing/trial.ts";
+import { trialTarget } from "../testing/trial-target.ts";
 import { conditions, operators } from "./operators.ts";
 
 const values = [

@@ -9,8 +9,8 @@ import { SeededChoices } from "../../../ir/testing/choices.ts";
 import { emptyLists, freshState } from "../../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
-import { trialTarget } from "../targets/trial.ts";
 import { InterpretedTrial, KernelTrial, type Trial } from "../testing/trial.ts";
+import { trialTarget } from "../testing/trial-target.ts";
 
 const argument = (index: 0 | 1 | 2): IntegerExpression => ({ kind: "input", input: `argument${index}` });
 

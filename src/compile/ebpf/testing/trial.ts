@@ -11,9 +11,9 @@ import { type EbpfInstruction, encode } from "../instructions/instruction.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
 import type { MapDescription } from "../targets/storage.ts";
-import { reportStride, trialContext, trialContextSize, trialMaps, trialRooms, trialStorage } from "../targets/trial.ts";
 import { runEbpf } from "./interpreter.ts";
 import type { EbpfMachine } from "./machine.ts";
+import { reportStride, trialContext, trialContextSize, trialMaps, trialRooms, trialStorage } from "./trial-target.ts";
 
 export interface Outcome {
   /** The program's result. */

@@ -1,5 +1,5 @@
 /**
- * The target of tests and trials: a program of type BPF_PROG_TYPE_SYSCALL, run by BPF_PROG_TEST_RUN (kernel/bpf/syscall.c,
+ * The target of tests: a program of type BPF_PROG_TYPE_SYSCALL, run by BPF_PROG_TEST_RUN (kernel/bpf/syscall.c,
  * `bpf_prog_test_run_syscall`). The context has all inputs of an evaluation, so traces can be replayed:
  *
  * ```
@@ -31,8 +31,8 @@ import type { EbpfTarget } from "../lower/target.ts";
 import type { BodyUse } from "../lower/uses.ts";
 import { tableShape, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
-import { parameterOffset, withParameters } from "./parameters.ts";
-import type { MapDescription, MapField, TargetStorage } from "./storage.ts";
+import { parameterOffset, withParameters } from "../targets/parameters.ts";
+import type { MapDescription, MapField, TargetStorage } from "../targets/storage.ts";
 
 /** Results for calls that never reach the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Validates a bundle before the launcher loads it. src/bundle/read.ts does the same; test/bundle compares them. */
+/*
+ * Validates a bundle before the launcher loads it. src/bundle/read.ts validates bundles for all of TypeScript; the launcher
+ * does not rely on it, because it can run without Node and because it loads the bundle with its own privileges. test/bundle
+ * compares them.
+ */
 #include "bundle.h"
 
 #include <linux/audit.h>

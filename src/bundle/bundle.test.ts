@@ -4,7 +4,6 @@ import { readdirSync } from "node:fs";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
-import { compileTrial } from "../compile/ebpf/testing/trial-artifact.ts";
 import { makeBundle } from "../engines/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
 import { loadPolicy } from "../language/load.ts";
@@ -33,9 +32,8 @@ function randomBundle(seed: number): Bundle {
     rooms: seed % 5 === 0,
   });
   const target = ebpfTargets[seed % 2]!;
-  const artifact =
-    compileArtifact(program, target, { reportsVerdicts: seed % 3 === 0 }).artifact ?? compileTrial(program);
-  return makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources: new Map() });
+  const { artifact } = compileArtifact(program, target, { reportsVerdicts: seed % 3 === 0 });
+  return makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources: new Map() });
 }
 
 /** With a valid digest, as a malicious writer would compute it. */

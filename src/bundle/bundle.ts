@@ -10,7 +10,7 @@ export interface Bundle {
   readonly name: string;
   /** The compiler: "portcullis 0.1.0". */
   readonly compiler: string;
-  /** `seccomp`, `unprivileged` or `trial`. */
+  /** `seccomp` or `unprivileged`. */
   readonly target: string;
   /** The values of the parameters that are constants of this bundle. */
   readonly fixed: readonly (readonly [name: string, value: string])[];

@@ -6,7 +6,7 @@ import { maximumParameters, maximumRooms } from "../ir/limits.ts";
 import type { RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, architectureNames, auditArchitecture } from "../linux/architecture.ts";
-import { mapFlags, mapTypes, programTypes } from "../linux/bpf/numbers.ts";
+import { mapFlags, mapTypes } from "../linux/bpf/numbers.ts";
 import { mostDeclarations } from "../linux/declared-arguments.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
@@ -90,7 +90,6 @@ export const actionNumbers = {
   "kill-process": 5,
 } as const satisfies Readonly<Record<Action, number>>;
 export const prints = ["unsigned", "signed", "boolean"] as const;
-export const programTypeNumbers = { seccomp: programTypes.seccomp, trial: programTypes.systemCall } as const;
 
 /** `BPF_LD | BPF_IMM | BPF_DW`, `BPF_JMP | BPF_CALL`, `BPF_JMP | BPF_JEQ | BPF_K` (classic). */
 export const opcodes = { wide: 0x18, call: 0x85, classicEqual: opcode.jumpEqual } as const;

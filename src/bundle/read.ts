@@ -8,7 +8,7 @@ import { maximumSides, roomTimeout } from "../ir/limits.ts";
 import { parameterFault } from "../ir/parameters.ts";
 import type { RoomScope } from "../ir/program.ts";
 import { actionNames, maximumErrno } from "../ir/verdicts.ts";
-import { programFlags, pseudo } from "../linux/bpf/numbers.ts";
+import { programTypes, pseudo } from "../linux/bpf/numbers.ts";
 import {
   type DeclarationKind,
   type DeclaredArgument,
@@ -50,7 +50,6 @@ import {
   parameterKinds,
   parameterTraits,
   prints,
-  programTypeNumbers,
   relocationKinds,
   roomScopes,
   type SectionName,
@@ -75,7 +74,8 @@ export function decodeBundle(file: Uint8Array): Bundle {
     (traitBits! & ~(traits.classicIsAll | traits.unprivileged | traits.readOnlyProc)) === 0,
     "the policy has an unknown trait",
   );
-  checkProgramType(programType!, programFlags!);
+  demand(programType === programTypes.seccomp, `its program is of the unknown type ${programType}`);
+  demand(programFlags === 0, "its program has an unknown flag");
   const kernelFunctions = [...new Entries(contents.kernelFunctions, 4)].map(([text]) => texts.at(text!));
   demand(!kernelFunctions.includes(""), "a kernel function has no name");
   const maps = readMaps(contents, texts);
@@ -94,8 +94,8 @@ export function decodeBundle(file: Uint8Array): Bundle {
     fixed,
     parameters,
     licence: texts.at(licence!),
-    programType: programType!,
-    programFlags: programFlags!,
+    programType,
+    programFlags,
     locked: (attach! & attachFlags.lock) !== 0,
     matches: (attach! & attachFlags.match) !== 0,
     classicIsAll: (traitBits! & traits.classicIsAll) !== 0,
@@ -223,12 +223,6 @@ class Texts {
 }
 
 // ── Programs ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function checkProgramType(type: number, flags: number): void {
-  const isTrial = type === programTypeNumbers.trial;
-  demand(isTrial || type === programTypeNumbers.seccomp, `its program is of the unknown type ${type}`);
-  demand(flags === (isTrial ? programFlags.sleepable : 0), "its program has an unknown flag");
-}
 
 function readFixed(text: string): Bundle["fixed"] {
   if (text === "") return [];

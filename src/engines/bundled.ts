@@ -4,26 +4,17 @@ import type { Place } from "../bundle/bundle.ts";
 import { decodeBundle } from "../bundle/read.ts";
 import { parameterWordsFor } from "../bundle/settings.ts";
 import type { Location } from "../ir/location.ts";
-import { programTypes } from "../linux/bpf/numbers.ts";
 import type { SeccompEbpfPolicy } from "./seccomp-ebpf/policy.ts";
-import { StartError } from "./start-error.ts";
 
 /** The engine that enforces bundles. */
 export const bundleEngine = "seccomp-ebpf";
 
 /**
- * Throws a BundleError if the bytes are not a bundle, a StartError if the bundle is for another target, and a SettingError
- * if a setting does not fit the bundle's open parameters.
+ * Throws a BundleError if the bytes are not a bundle, and a SettingError if a setting does not fit the bundle's open
+ * parameters.
  */
 export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, string>): SeccompEbpfPolicy {
   const bundle = decodeBundle(bytes);
-  if (bundle.programType !== programTypes.seccomp) {
-    throw new StartError(
-      125,
-      `this bundle is for the target ${bundle.target}, which enforces nothing`,
-      "portcullis compile --target seccomp",
-    );
-  }
   const files: string[] = [];
   const located = (place: Place | undefined): Location | undefined => {
     if (place === undefined) return undefined;

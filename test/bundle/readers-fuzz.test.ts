@@ -1,20 +1,22 @@
 /**
  * Compares the two readers of bundles on changed bundles with a correct digest: neither crashes, hangs or reads out of
  * bounds, and the launcher's accepts every bundle that the other accepts; a bundle that only the launcher's accepts
- * differs in parts that it does not use. 4,000 bundles; 1,000,000 in the part `random`.
+ * differs in parts that it does not use. 4,000 bundles; 1,000,000 in the part `random`. The launcher itself, with a few
+ * that it accepts, ends with a message or runs the command.
  */
-import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SeededChoices } from "../../src/ir/testing/choices.ts";
 import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";
 import { bundleOptions } from "../support/bundle.ts";
 import { runs } from "../support/parts.ts";
 import { patience } from "../support/patience.ts";
-import { buildReader, originals, readHere, readInC } from "./readers.ts";
+import { buildReader, isAccepted, mutate, originals, readHere, readInC } from "./readers.ts";
 import type { CampaignOptions, CampaignResult } from "./readers-campaign.ts";
 
 const mutations = runs("random") ? 1_000_000 : 4_000;
@@ -70,6 +72,25 @@ describe("both readers of bundles", () => {
     for (const { reasons } of results) {
       expect(reasons.here).toBeGreaterThan(30);
       expect(reasons.inC).toBeGreaterThan(30);
+    }
+  });
+
+  it("leave bundles to the launcher that end with a message or with the command", () => {
+    const choices = new SeededChoices(firstSeed);
+    const changed = Array.from({ length: campaignSeconds > 0 ? 4000 : 400 }, () => mutate(whole, choices));
+    const results = inC(changed);
+    const accepted = changed.filter((_, index) => isAccepted(results[index]!));
+    expect(accepted.length).toBeGreaterThan(changed.length / 5);
+    const file = join(folder, "changed.pcl");
+    for (const bytes of accepted) {
+      writeFileSync(file, bytes);
+      const { status, signal, stderr } = spawnSync(`dist/native/${process.arch}/launcher`, ["run", file, "/bin/true"], {
+        encoding: "utf8",
+        timeout: patience.command,
+      });
+      // The policy may deny calls of the command or kill it; the launcher does not crash.
+      if (signal !== null) expect(signal).toBe("SIGSYS");
+      if (status === 125) expect(stderr).toMatch(/^portcullis: .+/);
     }
   });
 

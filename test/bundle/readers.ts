@@ -13,6 +13,7 @@ import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import type { Parameter } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { pick, weighted } from "../../src/ir/testing/choices.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { hostArchitecture } from "../../src/linux/architecture.ts";
 
@@ -121,9 +122,13 @@ function enriched(bytes: Uint8Array): Uint8Array {
 export function originals(): Uint8Array[] {
   const architecture = hostArchitecture()!;
   const compiler = "portcullis test";
-  const found = ["exec-once", "order", "fork-rate", "nginx", "connect-hosts"].map((name) => {
+  const ready = [
+    ...["exec-once", "order", "fork-rate", "nginx", "connect-hosts"].map((name) => [name, "seccomp"] as const),
+    ["order", "unprivileged"] as const,
+  ];
+  const found = ready.map(([name, target]) => {
     const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture });
-    const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
+    const { artifact } = compileArtifact(program!, target, { reportsVerdicts: true });
     return encodeBundle(makeBundle(artifact!, { compiler, fixed: [], sources }));
   });
   for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
@@ -139,6 +144,9 @@ export function originals(): Uint8Array[] {
   return [...found, ...found.slice(-4).map(enriched)];
 }
 
+/** Of the header and the section table. */
+const headSize = headerSize + tableEntrySize * sections.length;
+
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Where a section's entry of the table says that it is. */
@@ -148,22 +156,21 @@ function extent(bytes: Uint8Array, section: number): readonly [start: number, si
   return [view.getUint32(table + 4, true), view.getUint32(table + 8, true) * view.getUint32(table + 12, true)];
 }
 
-/** Recomputes the digest, if the bundle has one. */
+/** Recomputes the digest, if it has a place. */
 function seal(bytes: Uint8Array): Uint8Array {
-  const [launch] = extent(bytes, sections.length - 1);
+  const [launch] = bytes.length < headSize ? [Infinity] : extent(bytes, sections.length - 1);
   if (launch <= bytes.length) bytes.set(digestOf(bytes, launch), digestOffset);
   return bytes;
 }
 
 /** A bundle with the header of this one, and a table for these sections. */
 function assembled(header: Uint8Array, contents: readonly Uint8Array[]): Uint8Array {
-  const head = headerSize + tableEntrySize * sections.length;
-  const size = contents.reduce((end, section) => aligned(end) + section.length, head);
+  const size = contents.reduce((end, section) => aligned(end) + section.length, headSize);
   const bytes = new Uint8Array(size);
   bytes.set(header.subarray(0, headerSize));
   const view = viewOf(bytes);
   view.setUint32(12, size, true);
-  let end = head;
+  let end = headSize;
   contents.forEach((section, index) => {
     const { entry } = sections[index]!;
     [index + 1, aligned(end), section.length / entry, entry].forEach((word, place) => {
@@ -201,24 +208,45 @@ function restructured(bytes: Uint8Array, other: Uint8Array, choices: SeededChoic
   return assembled(bytes, contents);
 }
 
-const interesting = [0, 1, 2, 3, 7, 8, 15, 16, 63, 64, 127, 128, 255];
+const bytesAtLimits = [0, 1, 2, 3, 7, 8, 15, 16, 63, 64, 127, 128, 255];
+const wordsAtLimits = [0, 1, 8, 64, 4095, 4096, 4097, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, 0xffff_ffff];
+
+/** In a section that is chosen first, so that small sections are changed as often; or in the tables; or anywhere. */
+function placeIn(bytes: Uint8Array, choices: SeededChoices): number {
+  const [start, size] = extent(bytes, choices.below(sections.length));
+  const place = weighted(choices, [
+    [26, () => start + choices.below(Math.max(1, Math.min(size, bytes.length)))],
+    [2, () => choices.below(headSize)],
+    [4, () => choices.below(bytes.length)],
+  ]);
+  return Math.min(place, bytes.length - 1);
+}
+
+function changeOne(bytes: Uint8Array, choices: SeededChoices): void {
+  const at = placeIn(bytes, choices);
+  const word = choices.below(2) === 0 ? at : at & ~3;
+  if (choices.below(2) === 0) bytes[at] = choices.below(3) === 0 ? choices.below(256) : pick(choices, bytesAtLimits);
+  else if (word + 4 <= bytes.length)
+    viewOf(bytes).setUint32(word, choices.below(3) === 0 ? choices.below(4096) : pick(choices, wordsAtLimits), true);
+}
+
+/** Shorter, or longer by zeros; mostly with this length in its header. */
+function resized(bytes: Uint8Array, choices: SeededChoices): Uint8Array {
+  const size = choices.below(2) === 0 ? choices.below(bytes.length) : bytes.length + choices.below(64);
+  const changed = new Uint8Array(size);
+  changed.set(bytes.subarray(0, size));
+  if (size >= headSize && choices.below(4) > 0) viewOf(changed).setUint32(12, size, true);
+  return changed;
+}
 
 /**
- * Changes the number of entries of a section, or a few words or bytes: anywhere, or in a section that is chosen first, so
- * that small sections are changed as often. The digest is correct for seven of eight.
+ * Changes the number of entries of a section, a few words or bytes, or the length. The digest is correct for seven of
+ * eight.
  */
 export function mutate(bundles: readonly Uint8Array[], choices: SeededChoices): Uint8Array {
-  const pick = () => bundles[choices.below(bundles.length)]!;
-  const changed = choices.below(4) === 0 ? restructured(pick(), pick(), choices) : pick().slice();
-  const view = viewOf(changed);
-  const changes = choices.below(4);
-  for (let change = 0; change < changes; change += 1) {
-    const [start, size] = extent(changed, choices.below(sections.length));
-    const inSection = start + choices.below(Math.max(1, Math.min(size, changed.length)));
-    const at = choices.below(8) === 0 ? choices.below(changed.length) : Math.min(inSection, changed.length - 1);
-    if (choices.below(2) === 0) changed[at] = interesting[choices.below(interesting.length)]!;
-    else if (at + 4 <= changed.length)
-      view.setUint32(at, choices.below(3) === 0 ? 0xffff_ffff : choices.below(4096), true);
-  }
-  return choices.below(8) === 0 ? changed : seal(changed);
+  const original = () => pick(choices, bundles);
+  const changed = choices.below(4) === 0 ? restructured(original(), original(), choices) : original().slice();
+  for (let changes = choices.below(4); changes > 0; changes -= 1) changeOne(changed, choices);
+  const mutated = choices.below(16) === 0 ? resized(changed, choices) : changed;
+  return choices.below(8) === 0 ? mutated : seal(mutated);
 }

@@ -5,6 +5,7 @@
  * every few milliseconds for callers that have died or have a signal, and interrupts the step that is made for them.
  */
 #define _GNU_SOURCE
+#include "detached.h"
 #include "listener.h"
 #include "objects.h"
 
@@ -312,20 +313,9 @@ static void *watchdog(void *argument) {
   return NULL;
 }
 
-/* Returns 0 or an errno. The new thread blocks all signals; a step unblocks the interrupting one where it allows it. */
+/* Returns 0 or an errno. A step unblocks the interrupting signal where it allows it. */
 static int start_thread(struct objects *own, void *(*function)(void *)) {
-  pthread_t thread;
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  sigfillset(&all);
-  int result = pthread_attr_init(&attributes);
-  if (result != 0) return result;
-  pthread_attr_setstacksize(&attributes, STACK);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  result = pthread_create(&thread, &attributes, function, own);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
+  const int result = start_detached(function, own, STACK);
   if (result == 0) own->threads++;
   return result;
 }

@@ -9,14 +9,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "addon.h"
+#include "detached.h"
 #include "pin.h"
 
 enum { STACK = 1 << 16 };
@@ -80,29 +79,13 @@ static void end(napi_env env, void *data, void *hint) {
   give_turn(own, TRACER);
 }
 
-/* All signals are blocked in the new thread, except that of moment.c. */
-static int start_thread(struct tracer *own) {
-  pthread_t thread;
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  sigfillset(&all);
-  int result = pthread_attr_init(&attributes);
-  if (result != 0) return result;
-  pthread_attr_setstacksize(&attributes, STACK);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  result = pthread_create(&thread, &attributes, trace, own);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
-  return result;
-}
-
 /* startTracer(): a tracer, which ends when it is collected as garbage; or a negative errno. */
 static napi_value start(napi_env env, napi_callback_info info) {
   (void)info;
   struct tracer *own = calloc(1, sizeof *own);
   if (own == NULL) return number_of(env, -ENOMEM);
-  const int error = start_thread(own);
+  /* It blocks all signals, and moment.c unblocks its own. */
+  const int error = start_detached(trace, own, STACK);
   if (error != 0) {
     free(own);
     return number_of(env, -error);

@@ -6,7 +6,11 @@ import { compiled } from "../support/run.ts";
 
 let program = "";
 beforeAll(() => {
-  program = compiled("test/native/reads.c", [], ["native/addon/reads.c", "native/addon/reads.h"]);
+  program = compiled(
+    "test/native/reads.c",
+    [],
+    ["native/addon/reads.c", "native/addon/reads.h", "native/addon/detached.h"],
+  );
 });
 
 /** -EINPROGRESS. */

@@ -1,0 +1,39 @@
+import { expect, it } from "vitest";
+import { faults, step } from "../testing/compiled.ts";
+
+it("a member of an object may be named by a constant string", () => {
+  expect(step('const o = { a: 5n }; const name = "a"; return call.raw.arg0 === o[name] ? trap() : allow;')[0]).toBe(
+    "if argument0 == 5",
+  );
+});
+
+it.each([
+  ["call.nmae", "3:16 P0106 the call has no `nmae` → did you mean `name`?"],
+  [
+    "call.environment",
+    "3:16 P0106 the call has no `environment` → it has name, args, caller, architecture, number, instructionPointer, raw",
+  ],
+  ["call.number.toString", "3:23 P0106 an integer has no `toString` → integers and strings have only operators"],
+  ["[1n][0n]", "3:11 P0309 a list cannot be indexed → for (const one of list), or const [first, second] = list"],
+  ["call?.number", "3:11 P0309 the language has no null → leave out `?`: `a.b`"],
+  ['calls("read").wihtout', "3:25 P0106 a set of calls has no `wihtout` → did you mean `without`?"],
+  ["{ most: 1n, least: 2n }.count", "3:35 P0106 an object has no `count` → it has most, least"],
+])("a member that is not there: %s", (member, fault) => {
+  expect(faults(`const x = ${member}; return allow;`)).toEqual([`policy.ts:${fault}`]);
+});
+
+const race = "cannot be read: another thread could change it after the check, so";
+it.each([
+  [
+    "sendmmsg",
+    "mmsg.name",
+    '→ for sendmmsg return deny("ENOSYS"): it carries many messages, and sendmsg carries one, `call.args.msg`',
+  ],
+  ["read", "buf.text", "→ decide by state, or by arguments that are not pointers"],
+])("memory that no engine pins: that of %s", (name, member, help) => {
+  const [pointer, asked] = member.split(".");
+  const [fault] = faults(`if (call.name === "${name}") {\nconst x = call.args.${member}; } return allow;`);
+  expect(fault).toBe(
+    `policy.ts:4:${22 + pointer!.length} P0601 the memory behind \`${pointer}\` ${race} \`.${asked}\` would be a race ${help}`,
+  );
+});

@@ -1,7 +1,7 @@
 /** Tests `portcullis diff`: its output, its exit status, recorded calls, and what it cannot compare. */
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { folderOf, portcullis } from "./harness.ts";
+import { folderOf, portcullis } from "../../../test/cli/harness.ts";
 
 const policy = (trigger: string, verdict: string) => `import { allow, deny, perProcess, policy } from "portcullis";
 const phase = perProcess.phases(["starting", "running"]);

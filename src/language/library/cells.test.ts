@@ -12,12 +12,15 @@ const amount = fc.oneof(
 describe("a counter", () => {
   const head = (start: bigint) => `const c = perTree.counter(${start}n);`;
 
-  test.prop([fc.constantFrom(0n, 5n, maximumSigned - 1n), fc.array(fc.tuple(fc.boolean(), amount), { maxLength: 8 })])(
+  const starts = [0n, 5n, maximumSigned - 1n];
+  const body = `const n = call.raw.arg0 === 1n ? c.add(call.raw.arg1) : c.subtract(call.raw.arg1);
+    return n === call.raw.arg2 && c.get() === call.raw.arg2 ? trap() : kill("thread");`;
+  const programs = new Map(starts.map((start) => [start, programOf(body, { head: head(start) })]));
+
+  test.prop([fc.constantFrom(...starts), fc.array(fc.tuple(fc.boolean(), amount), { maxLength: 8 })])(
     "counts from 0 to 2^63 - 1, and stops at both ends",
     (start, changes) => {
-      const body = `const n = call.raw.arg0 === 1n ? c.add(call.raw.arg1) : c.subtract(call.raw.arg1);
-        return n === call.raw.arg2 && c.get() === call.raw.arg2 ? trap() : kill("thread");`;
-      const ask = judge(programOf(body, { head: head(start) }));
+      const ask = judge(programs.get(start)!);
       let count = start;
       for (const [isAdded, by] of changes) {
         const exact = isAdded ? count + by : count - by;
@@ -39,6 +42,12 @@ describe("a counter", () => {
       "  return 1 trap",
       "else",
       "  return 2 kill thread",
+    ]);
+  });
+
+  it("is 0 after the subtraction of more than it can hold", () => {
+    expect(faults("return c.subtract(0x8000_0000_0000_0000n) > 0n ? trap() : allow;", { head: head(0n) })).toEqual([
+      "policy.ts:4:8 P0204 never true: `c.subtract(0x8000_0000_0000_0000n)` is 0, and 0 decides it",
     ]);
   });
 

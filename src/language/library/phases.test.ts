@@ -27,6 +27,10 @@ describe("phases", () => {
       compiled("return allow;", { head: `const p = perProcess.phases(["one", "two", "three"], ${settings});` }).program!
         .cells[0]!.onFork;
     expect(onForkOf("{}")).toBe("copy");
+    // The tree is one.
+    expect(
+      compiled("return allow;", { head: 'const p = perTree.phases(["one", "two"]);' }).program!.cells,
+    ).toMatchObject([{ onFork: "fresh" }]);
     expect(onForkOf('{ onFork: "fresh" }')).toBe("fresh");
     expect(onForkOf('{ onFork: { two: "three", three: "one" } }')).toEqual({ map: [0, 2, 0] });
   });

@@ -8,30 +8,31 @@ const units = ["ns", "us", "ms", "s", "min", "h"] as const;
 const amount = fc.oneof(fc.bigInt(1n, 100n), fc.bigInt(1n, 2n ** 32n), fc.bigInt(1n, 2n ** 62n));
 const gap = fc.oneof(fc.bigInt(-5n, 100n), fc.bigInt(0n, 10n ** 10n), fc.bigInt(0n, 2n ** 60n));
 
-test.prop([amount, amount, fc.constantFrom(...units), fc.array(gap, { minLength: 12, maxLength: 12 })], {
-  numRuns: 200,
-})("a rate is an exact token bucket, or is refused because its numbers do not fit", (limit, burst, unit, gaps) => {
-  const per = durationUnits[unit];
-  const full = burst * per;
-  const head = `const r = perTree.rate({ limit: ${limit}n, per: "1${unit}", burst: ${burst}n });`;
-  const loaded = compiled("return r.take() ? trap() : kill(`thread`);", { head });
-  if (2n * full + limit > maximumSigned) {
-    expect(faultsOf(loaded)).toEqual([expect.stringContaining("P0408")]);
-    return;
-  }
-  const ask = judge(loaded.program!);
-  let [level, last, now] = [full, 0n, 0n];
-  for (const passed of gaps) {
-    // A clock that goes back gives nothing.
-    now = now + passed < 0n || now + passed > maximumSigned ? now : now + passed;
-    const refilled = level + (now > last ? now - last : 0n) * limit;
-    level = refilled < full ? refilled : full;
-    last = now;
-    const takes = level >= per;
-    if (takes) level -= per;
-    expect(ask([], now)).toBe(takes ? "trap" : "kill-thread");
-  }
-});
+test.prop([amount, amount, fc.constantFrom(...units), fc.array(gap, { minLength: 12, maxLength: 12 })])(
+  "a rate is an exact token bucket, or is refused because its numbers do not fit",
+  (limit, burst, unit, gaps) => {
+    const per = durationUnits[unit];
+    const full = burst * per;
+    const head = `const r = perTree.rate({ limit: ${limit}n, per: "1${unit}", burst: ${burst}n });`;
+    const loaded = compiled("return r.take() ? trap() : kill(`thread`);", { head });
+    if (2n * full + limit > maximumSigned) {
+      expect(faultsOf(loaded)).toEqual([expect.stringContaining("P0408")]);
+      return;
+    }
+    const ask = judge(loaded.program!);
+    let [level, last, now] = [full, 0n, 0n];
+    for (const passed of gaps) {
+      // A clock that goes back gives nothing.
+      now = now + passed < 0n || now + passed > maximumSigned ? now : now + passed;
+      const refilled = level + (now > last ? now - last : 0n) * limit;
+      level = refilled < full ? refilled : full;
+      last = now;
+      const takes = level >= per;
+      if (takes) level -= per;
+      expect(ask([], now)).toBe(takes ? "trap" : "kill-thread");
+    }
+  },
+);
 
 it("a rate of 20 a second lets 20 through at once, and one more after 50 ms", () => {
   const head = 'const r = perTree.rate({ limit: 20n, per: "1s" });';

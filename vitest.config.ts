@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { thresholds } from "./test/setup/least-coverage.ts";
 import { runs } from "./test/support/parts.ts";
 import { patience } from "./test/support/patience.ts";
 
@@ -29,6 +30,7 @@ const withProcesses = [
 /** The files of parts (test/support/parts.ts). */
 const ofParts = [
   ["bench", "test/setup/bench.test.ts"],
+  ["coverage", "test/setup/unit-coverage.test.ts"],
   ["machine", "test/kernel/machine.test.ts"],
 ] as const;
 const excluded = ofParts.flatMap(([part, file]) => (runs(part) ? [] : [file]));
@@ -71,6 +73,8 @@ export default defineConfig({
       reporter: [],
       reportsDirectory: "build/coverage",
       reportOnFailure: true,
+      // Of all unit tests. Other runs execute less of some folders.
+      thresholds: process.env["PORTCULLIS_THRESHOLDS"] === undefined ? {} : thresholds,
     },
   },
 });

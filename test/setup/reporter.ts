@@ -151,16 +151,16 @@ interface Share {
   readonly covered: number;
   readonly total: number;
 }
-const kinds = ["lines", "branches", "functions"] as const;
+const kinds = ["statements", "branches", "functions"] as const;
 
-/** A table of the folders of src/: which share of their lines, branches and functions the tests execute. */
+/** A table of the folders of src/: which share of their statements, branches and functions the tests execute. */
 function shares(coverage: CoverageMap): string[] {
   const folders = new Map<string, Record<Kind, Share>>();
   const none = { covered: 0, total: 0 };
   for (const file of coverage.files()) {
     const { data } = coverage.fileCoverageFor(file).toSummary();
     for (const folder of [dirname(relative(".", file)), "all"]) {
-      const sums = folders.get(folder) ?? { lines: none, branches: none, functions: none };
+      const sums = folders.get(folder) ?? { statements: none, branches: none, functions: none };
       for (const kind of kinds)
         sums[kind] = { covered: sums[kind].covered + data[kind].covered, total: sums[kind].total + data[kind].total };
       folders.set(folder, sums);

@@ -3,12 +3,13 @@
  * test-all` runs all of them, `.ci/run` those whose sources have changed. PORTCULLIS_PARTS has their names, with commas.
  *
  * - `bench`: each benchmark once, with little to do
+ * - `coverage`: the shares of src that the unit tests execute, test/setup/least-coverage.ts
  * - `machine`: the virtual machine itself, kernel/vm
  * - `nodes`: the installed package with each release of Node; else with the present one
  * - `random`: longer random runs
  * - `users`: ready policies under `seccomp-ebpf` as each kind of user; else as root, and as an ordinary user
  */
-const names = ["bench", "machine", "nodes", "random", "users"] as const;
+const names = ["bench", "coverage", "machine", "nodes", "random", "users"] as const;
 
 type Part = (typeof names)[number];
 

@@ -29,6 +29,12 @@ export default policy({ extends: [a, b] }, (call) => allow);`;
     expect(lower(text).filter((line) => line.includes("report"))).toHaveLength(1);
   });
 
+  it("visits a base once, however many ways lead to it", () => {
+    const chain = "p = policy({ extends: [p, p] }, (call) => allow);\n".repeat(40);
+    const text = `function make(): Policy { let p = policy((call) => allow);\n${chain}return p; }\nexport default make();`;
+    expect(faultsOf(compiledModule(imports + text))).toEqual([]);
+  });
+
   it("judges with the state before its bases' later steps changed it", () => {
     const text = `const c = perTree.counter();
 const a = policy((call) => { const v = c.get() > 3n ? trap() : allow; return v; });

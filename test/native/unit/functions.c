@@ -60,6 +60,18 @@ void test_functions(void) {
   CHECK(find(sizeof whole, names, ids, 0) == 0);
   for (size_t size = 0; size < sizeof whole; size++) CHECK(find(size, names, ids, 2) == -EBADMSG);
 
+  /* The types end within the last one, or before it. */
+  for (uint32_t length = 0; length < sizeof whole.types; length++) {
+    whole.header.type_len = length;
+    const long result = find(sizeof whole, names, ids, 2);
+    CHECK(result == -EBADMSG || result == -ESRCH);
+  }
+  make();
+  whole.types.named = whole.types.first = TYPE(ONE, BTF_KIND_FUNC, 0);
+  whole.types.second = TYPE(ONE_MORE, BTF_KIND_FUNC, 0);
+  CHECK(find(sizeof whole, names, ids, 2) == 0 && ids[0] == 3 && ids[1] == 5);
+  make();
+
   /* The strings begin beyond their length, or end within a name. */
   whole.header.str_len = ONE_MORE + 3;
   CHECK(find(sizeof whole, names, ids, 2) == -ESRCH);

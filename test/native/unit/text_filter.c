@@ -6,9 +6,9 @@
 
 enum { CALL = 2, OBSERVATION = 5 };
 
-/* Accepts texts that begin with "/a" (bit 0), and stops there: states 0 (settled), 1 (settled: no), 2 start, 3 after "/". */
+/* Accepts texts that begin with "/a" (bit 0), and stops there: states 0 (yes) and 1 (no) are settled, 2 start, 3 after "/". */
 static unsigned char classes[256];
-static const uint16_t transitions[4][3] = {{0, 0, 0}, {1, 1, 1}, {1, 3, 1}, {1, 1, 0}};
+static const uint16_t transitions[4][3] = {{1, 1, 1}, {0, 0, 0}, {1, 3, 1}, {1, 1, 0}};
 static const uint16_t accepts[4] = {1, 0, 0, 0};
 static const uint64_t sets[2] = {0, 1};
 static struct text_automaton automaton(void) {
@@ -40,6 +40,20 @@ static uint32_t judge(const struct text_filter *own, int number, const char *tex
   return word;
 }
 
+static void waits_for_automata(void) {
+  static const struct sock_filter allows[] = {BPF_STMT(BPF_RET | BPF_K, 9)};
+  struct text_filter *own = filter_of(allows, 1);
+  if (own == NULL) abort();
+  const struct text_automaton one = automaton();
+  CHECK(judge(own, CALL, "/a") == 0);
+  start_text_matcher(own, OBSERVATION, 2);
+  add_text_automaton(own, OBSERVATION, &one);
+  CHECK(judge(own, CALL, "/a") == 0);
+  add_text_automaton(own, OBSERVATION, &one);
+  CHECK(judge(own, CALL, "/a") == 9);
+  free_text_filter(own);
+}
+
 static void judges(void) {
   struct text_filter *own = filter_of(returns_set, 4);
   if (own == NULL) abort();
@@ -51,7 +65,7 @@ static void judges(void) {
   CHECK(judge(own, CALL, "/a") == 0);
   CHECK(add_text_automaton(own, OBSERVATION, &one) == 0);
   CHECK(add_text_automaton(own, OBSERVATION, &one) == -EINVAL);
-  CHECK(judge(own, CALL, "/a") == 9 && judge(own, CALL, "/abc") == 9);
+  CHECK(judge(own, CALL, "/a") == 9 && judge(own, CALL, "/ab") == 9);
   CHECK(judge(own, CALL, "/b") == 0 && judge(own, CALL, "a/a") == 0 && judge(own, CALL, "") == 0);
   CHECK(judge(own, 1, "/a") == 0 && judge(own, 3, "/a") == 0 && judge(own, -1, "/a") == 0);
   free_text_filter(own);
@@ -117,6 +131,7 @@ void test_text_filter(void) {
   classes['/'] = 1;
   classes['a'] = 2;
   judges();
+  waits_for_automata();
   refuses_tables();
   refuses_filters();
 }

@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { folderOf, portcullis } from "./harness.ts";
+import { folderOf, portcullis } from "../../test/cli/harness.ts";
 
 const policy = `import { allow, deny, kill, perProcess, policy } from "portcullis";
 const phase = perProcess.phases(["starting", "serving"]);
@@ -265,42 +264,6 @@ export default policy((call) => (flow.follow(call) ? allow : kill("process")));
   expect(text).toContain('start: ["brk"],\n  brk: ["mmap"],\n  mmap: ["mmap", "close"],\n  close: [],\n}');
   expect((await portcullis("simulate", join(folder, "p.ts"), join(folder, "t.jsonl"))).status).toBe(0);
   expect((await portcullis("simulate", join(folder, "p.ts"), join(folder, "other.jsonl"))).status).toBe(1);
-});
-
-// ── Bad input ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-test("every kind of file gets a result or an error", async () => {
-  const folder = folderOf({
-    "p.ts": policy,
-    latin1: Buffer.from([0x6d, 0xe9, 0x0a]),
-    random: Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 251)),
-    empty: "",
-  });
-  mkdirSync(join(folder, "directory"));
-  execFileSync("mkfifo", [join(folder, "fifo")]);
-  const inputs = ["latin1", "random", "empty", "directory", "fifo", "missing", "p.ts"].map((name) =>
-    join(folder, name),
-  );
-  for (const input of [...inputs, "/dev/zero", "/dev/null", "a\0b"]) {
-    for (const argv of [
-      ["simulate", join(folder, "p.ts"), input],
-      ["test", "-p", join(folder, "p.ts"), input],
-      ["flow", input],
-      ...(input.endsWith("p.ts")
-        ? []
-        : [
-            ["check", input],
-            ["explain", input],
-            ["run", "-p", input, "--", "true"],
-          ]),
-    ]) {
-      const { status, out, err } = await portcullis(...argv);
-      expect({ argv, status, out }).toEqual({ argv, status: 125, out: "" });
-      expect(err, argv.join(" ")).toMatch(/error P\d{4}: /);
-      expect(err).not.toMatch(/^\s+at .*:\d+:\d+\)?$/m);
-      expect(err).not.toContain("internal error");
-    }
-  }
 });
 
 test("check uses the right article for C types", async () => {

@@ -1,7 +1,7 @@
 /**
  * The shares of each folder of src, in percent of its statements and of its branches, that the unit tests must execute: a
- * little less than what they did when the line was written. `npm run test:coverage` checks them. The folders that are not
- * here are tested through processes and kernels, by the project "system".
+ * little less than they executed when the line was written. `npm run test:coverage` checks them. The project "system" tests
+ * the folders that are not here, through processes and kernels.
  */
 const least: Readonly<Record<string, readonly [statements: number, branches: number]>> = {
   "src/analysis": [92, 87],
@@ -10,6 +10,9 @@ const least: Readonly<Record<string, readonly [statements: number, branches: num
   "src/analysis/lint": [95, 84],
   "src/analysis/split": [94, 91],
   "src/bundle": [71, 64],
+  "src/cli": [48, 37],
+  "src/cli/policy": [44, 46],
+  "src/cli/verbs": [30, 26],
   "src/compile": [96, 95],
   "src/compile/btf": [92, 82],
   "src/compile/classic": [96, 92],

@@ -15,6 +15,7 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { native } from "../../linux/native.ts";
 import * as ptrace from "../../linux/ptrace.ts";
+import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { TestedCall } from "./pin/protecting-calls.ts";
 
 /** PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_SEIZE */
@@ -58,9 +59,9 @@ export class SignalStops {
    * See `KeptTaskFunctions.startKeeping`. Returns the event; −1 if no task can be kept. `allowsHandlers`: each rt_sigaction is
    * allowed, so that the addon can pass those of kept tasks.
    */
-  start(event: number, epoll: number, filter: Uint8Array, allowsHandlers: boolean): number {
+  start({ stopped, keeping }: SupervisorDescriptors, filter: Uint8Array, allowsHandlers: boolean): number {
     const passes = allowsHandlers ? this.#sigaction : -1;
-    return this.#native.startKeeping(event, epoll, filter, passes) === 0 ? event : -1;
+    return this.#native.startKeeping(stopped, keeping, filter, passes) === 0 ? stopped : -1;
   }
 
   get keepsAny(): boolean {

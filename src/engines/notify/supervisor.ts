@@ -210,13 +210,7 @@ export class Supervisor {
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
-    this.#stopped =
-      this.#signals?.start(
-        options.descriptors.stopped,
-        options.descriptors.keeping,
-        options.filter,
-        policy.allowsHandlers,
-      ) ?? -1;
+    this.#stopped = this.#signals?.start(options.descriptors, options.filter, policy.allowsHandlers) ?? -1;
     if (observes && mayStallAtStart()) this.#readApart();
     // They change without a judgement.
     if (needs.clock || needs.alive) this.#pinning?.stateAlwaysChanges();

@@ -32,12 +32,10 @@ export function methodArguments(
   const given = call.values();
   if (given === undefined) return undefined;
   if (given.length < least || given.length > most) {
-    const wanted = least === most ? `${least}` : `${least} to ${most}`;
-    c.error(
-      "P0212",
-      call.node,
-      `\`.${method}\` takes ${wanted === "0" ? "no" : wanted} argument${wanted === "1" ? "" : "s"}, and gets ${given.length}`,
-    );
+    const range = most === Number.POSITIVE_INFINITY ? `at least ${least}` : `${least} to ${most}`;
+    const wanted = least === most ? `${least || "no"}` : range;
+    const isOne = least === 1 && (most === 1 || most === Number.POSITIVE_INFINITY);
+    c.error("P0212", call.node, `\`.${method}\` takes ${wanted} argument${isOne ? "" : "s"}, and gets ${given.length}`);
     return undefined;
   }
   return given;

@@ -65,6 +65,7 @@ it.each([
 it.each([
   ['p.enter("four")', '4:9 P0409 there is no phase "four" → they are one, two, three'],
   ["p.enter(3n)", "4:9 P0207 `.enter` takes the name of a phase, not an integer"],
+  ["p.is()", "4:1 P0212 `.is` takes at least 1 argument, and gets 0"],
   ["p.is(3n)", "4:6 P0207 `.is` takes names of phases, not an integer"],
 ])("a fault of a phase's method: %s", (call, fault) => {
   expect(faults(`${call}; return allow;`, { head })).toEqual([`policy.ts:${fault}`]);

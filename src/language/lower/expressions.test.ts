@@ -39,6 +39,7 @@ it.each([
     "call.number > 1.5",
     "3:22 P0201 1.5 is a floating-point number; the integers of a policy are bigint → write an integer, such as 1n",
   ],
+  ["call.number > 1e3", "3:22 P0201 1e3 is a floating-point number; the integers of a policy are bigint → write 1000n"],
   [
     "call.number > 0x1_0000_0000_0000_0000n",
     "3:22 P0203 this integer needs more than 64 bits → the largest is 0xffff_ffff_ffff_ffffn",

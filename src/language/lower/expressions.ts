@@ -142,9 +142,7 @@ function literal(c: Compilation, node: Node & { readonly type: "Literal" }): Val
         "P0201",
         node,
         `${node.raw ?? value} is a floating-point number; the integers of a policy are bigint`,
-        Number.isInteger(value) && /^(0[xob])?[\da-f_]+$/i.test(node.raw ?? "")
-          ? `write ${node.raw}n`
-          : "write an integer, such as 1n",
+        `write ${integerLike(value, node.raw) ?? "an integer, such as 1n"}`,
       );
   }
   if (value === null && "raw" in node && node.raw === "null") {
@@ -176,6 +174,12 @@ function template(c: Compilation, node: TemplateLiteral): Value {
     if (whole.length > longestText) return c.error("P0314", node, "this string is too long");
   }
   return text(whole);
+}
+
+/** The integer of the language that a number stands for: with its own digits, if these are an integer's. */
+function integerLike(value: number, raw: string | null | undefined): string | undefined {
+  if (!Number.isSafeInteger(value)) return undefined;
+  return /^(?:0x[\da-f_]+|0o[0-7_]+|0b[01_]+|\d[\d_]*)$/i.test(raw ?? "") ? `${raw}n` : `${value}n`;
 }
 
 const longestText = 65_536;

@@ -136,6 +136,10 @@ describe("a fault of a loop", () => {
     expect(faults(body)).toEqual([`policy.ts:${fault}`]);
   });
 
+  it("unrolls as many rounds as the limit", () => {
+    expect(faults("for (let i = 0n; i < 65_536n; i++) {} return allow;")).toEqual([]);
+  });
+
   it("does not hide those in its body", () => {
     const alow = "P0105 there is no `alow` → did you mean `allow`?";
     expect(faults("for (const x of call.number) { alow; } return allow;")[1]).toBe(`policy.ts:3:32 ${alow}`);

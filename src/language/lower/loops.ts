@@ -188,6 +188,8 @@ function unroll(
     target.breakLabel,
     () => {
       for (let count = 0; c.flow.live !== "ended"; count++) {
+        const round = next();
+        if (round === undefined) break;
         if (count >= mostRounds) {
           c.giveUp(
             "P0314",
@@ -196,8 +198,6 @@ function unroll(
             "use fewer rounds, or a table instead of the loop",
           );
         }
-        const round = next();
-        if (round === undefined) break;
         const continues = { label: c.builder.label(), ends: [] };
         target.continues = continues;
         c.jumps.push(target);

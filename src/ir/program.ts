@@ -59,7 +59,7 @@ export interface Interval {
 }
 
 /**
- * The decision before the policy runs (docs/language.md, "Calls that the policy never sees"). Sorted, disjoint
+ * The decision before the policy runs (docs/language-reference.md, "Calls that the policy never sees"). Sorted, disjoint
  * intervals of call numbers. A number in neither list gets ENOSYS, and so does every call of a foreign ABI.
  */
 export interface Admission {

@@ -1,6 +1,6 @@
 /**
  * Groups of calls by purpose, with the names of systemd's SystemCallFilter=. The members are also systemd's, with a few
- * differences: tools/generate/systemd.ts gives the reason for each, and docs/language.md lists them.
+ * differences: tools/generate/systemd.ts gives the reason for each, and docs/language-reference.md lists them.
  *
  * exit, exit_group, rt_sigreturn and restart_syscall are never judged, so they are in no group.
  */

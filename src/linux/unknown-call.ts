@@ -194,7 +194,7 @@ export function explainUnknownCall(name: string): Explanation {
     message,
     help:
       near === undefined
-        ? "`strace -f COMMAND` prints the calls of a command; docs/language.md lists the groups"
+        ? "`strace -f COMMAND` prints the calls of a command; docs/language-reference.md lists the groups"
         : `write ${quote(near)} (${numbersOf(near)})`,
   };
 }

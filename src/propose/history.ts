@@ -84,7 +84,7 @@ export interface History {
   readonly evidence: ReadonlySet<Evidence>;
 }
 
-/** Always allowed, and not seen by a policy (docs/language.md). */
+/** Always allowed, and not seen by a policy (docs/language-reference.md). */
 export const unseenCalls: ReadonlySet<string> = new Set([
   ...["restart_syscall", "rt_sigreturn", "exit", "exit_group"],
   ...exemptCalls,

@@ -10,7 +10,7 @@ import { callByNumber } from "../linux/calls.ts";
 import type { Faults } from "./faults.ts";
 import type { CallEvent, TraceEvent } from "./trace.ts";
 
-/** Calls that a policy never sees: always allowed, never named (docs/language.md). */
+/** Calls that a policy never sees: always allowed, never named (docs/language-reference.md). */
 const noEvents = new Set(["restart_syscall", "rt_sigreturn", "exit", "exit_group"]);
 
 /** Successors in the order in which they were first seen, so that equal recordings give equal graphs. */

@@ -1,5 +1,5 @@
 /**
- * Writes the lists at the end of docs/language.md from the data that the compiler uses: groups, families, the kernel's
+ * Writes the lists at the end of docs/language-reference.md from the data that the compiler uses: groups, families, the kernel's
  * changes of arguments, and diagnostics.
  */
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
@@ -20,7 +20,7 @@ const begin = "<!-- from here on by npm run generate -->\n";
  */
 export function renewLists(text: string, systemd: string): string {
   const at = text.indexOf(begin);
-  if (at < 0) throw new SourceError(`docs/language.md lacks the mark ${begin.trim()}`);
+  if (at < 0) throw new SourceError(`docs/language-reference.md lacks the mark ${begin.trim()}`);
   return `${text.slice(0, at)}${begin}${lists(systemd)}`;
 }
 

@@ -48,7 +48,7 @@ export function main(args: readonly string[], root: string): number {
     const excerpts = newerArchive === undefined ? present : excerptsOf(newerArchive, archive);
     const { version, files } = generate(archive, excerpts);
     files.set(newerExcerpts, excerpts);
-    const document = "docs/language.md";
+    const document = "docs/language-reference.md";
     files.set(document, renewLists(read(resolve(root, document)), read(resolve(root, systemdList))));
     return verify ? compareAll(root, version, files) : writeAll(root, version, files);
   } catch (error) {

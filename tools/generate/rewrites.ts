@@ -30,7 +30,7 @@ export interface RewriteRule {
   readonly when?: readonly RewriteCondition[];
   readonly clear?: string;
   readonly set?: string;
-  /** For docs/language.md: completes "the kernel …". */
+  /** For docs/language-reference.md: completes "the kernel …". */
   readonly does: string;
   /** Lines that the source must contain. */
   readonly cited: readonly Citation[];

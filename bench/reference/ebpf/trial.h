@@ -44,7 +44,7 @@ static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)BPF_F
 #define UPROBE 336
 #define FCHROOT 472
 
-/* The calls of a current kernel; others get ENOSYS (docs/language.md, "Calls that the policy never sees"). */
+/* The calls of a current kernel; others get ENOSYS (docs/language-reference.md, "Calls that the policy never sees"). */
 static inline __attribute__((always_inline)) int is_known(__u32 nr) {
   if (nr <= UPROBE) return 1;
   if (nr >= __NR_open_tree) return nr <= FCHROOT;

@@ -1,6 +1,6 @@
 /**
  * Simulates the tree of tasks that a command starts, on any system: calls are judged, tasks fork, start threads, execute
- * and end, and the clock moves only when a test advances it. It is the reference for the engines; docs/language.md
+ * and end, and the clock moves only when a test advances it. It is the reference for the engines; docs/language-reference.md
  * defines the terms.
  *
  * A verdict does not end a task: after "kill process" the task may make further calls, so that a test or a recording can

@@ -10,7 +10,7 @@ import type { CallDescription } from "../../linux/call.ts";
 import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
 import * as ir from "../values/ir.ts";
 
-/** Always allowed, never judged (docs/language.md, "Calls that the policy never sees"). */
+/** Always allowed, never judged (docs/language-reference.md, "Calls that the policy never sees"). */
 export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigreturn", "exit", "exit_group"];
 
 /** Judged only if the policy names one of them itself. */

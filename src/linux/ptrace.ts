@@ -16,7 +16,6 @@ const request = {
   detach: 17,
   eventMessage: 0x4201,
   interrupt: 0x4207,
-  listen: 0x4208,
 } as const;
 
 /** PTRACE_O_TRACEFORK | TRACEVFORK | TRACECLONE; PTRACE_O_TRACEEXEC. */

@@ -47,6 +47,8 @@ export class SignalStops {
   /** Tasks that are kept as soon as no other tracer of ours has them. */
   readonly #wanted = new Set<number>();
   readonly #isTracedByUs: (tid: number) => boolean;
+  /** Some task has been kept. Until then no supervised call pays for the addon's answers. */
+  #hasKept = false;
 
   /** `isTracedByUs`: whether a tracer of ours has the task for a moment. */
   constructor(architecture: ArchitectureName, isTracedByUs: (tid: number) => boolean) {
@@ -65,21 +67,21 @@ export class SignalStops {
   }
 
   get keepsAny(): boolean {
-    return this.#native.keepsAny();
+    return this.#hasKept && this.#native.keepsAny();
   }
 
   /** Whether tracees may have stopped or ended since the last time. */
   takeStops(): boolean {
-    return this.#native.takeStops();
+    return this.#hasKept && this.#native.takeStops();
   }
 
   isKept(tid: number): boolean {
-    return this.#native.isKept(tid);
+    return this.#hasKept && this.#native.isKept(tid);
   }
 
   /** A tracee of this thread has stopped. Whether it is kept. */
   stops(tid: number): boolean {
-    if (!this.#native.isKept(tid)) return false;
+    if (!this.isKept(tid)) return false;
     if (this.#released.delete(tid)) this.#native.forgetKept(tid);
     return true;
   }
@@ -89,7 +91,8 @@ export class SignalStops {
    * about to stop for us, and the call must be restarted.
    */
   called(tid: number, number: number, argument: (index: number) => bigint): "passes" | "waits" | "stops" {
-    if (number === this.#sigaction || this.#wanted.has(tid) || this.#native.isSuspended(tid)) this.#keep(tid);
+    const isWanted = this.#hasKept && (this.#wanted.has(tid) || this.#native.isSuspended(tid));
+    if (number === this.#sigaction || isWanted) this.#keep(tid);
     if (number !== this.#ptrace || !this.keepsAny) return "passes";
     const request = Number(BigInt.asUintN(32, argument(0)));
     const { traceMe, attach, seize } = tracing;
@@ -148,6 +151,7 @@ export class SignalStops {
   /** Whether the task is kept, or will be. */
   #keepOne(tid: number): boolean {
     this.#wanted.delete(tid);
+    this.#hasKept = true;
     const result = this.#native.keepTask(tid);
     if (result === -errno.EPERM && this.#isTracedByUs(tid)) this.#wanted.add(tid);
     return result === 0 || this.#wanted.has(tid);

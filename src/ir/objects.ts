@@ -1,0 +1,80 @@
+/**
+ * The files, ports and scopes to which a policy restricts its tree. They do not depend on state, so the kernel decides
+ * about them alone: the launcher enters a Landlock domain for each policy that declares some (native/launcher/layers.h).
+ */
+import type { FileRight, ScopeRight } from "../linux/landlock.ts";
+import type { Location } from "./location.ts";
+
+/**
+ * The declarations of one policy. The tree may do what every layer permits. A right without a list is not restricted by
+ * the layer.
+ */
+export interface ObjectLayer {
+  readonly files: FileRules | undefined;
+  readonly tcp: PortRules | undefined;
+  readonly udp: PortRules | undefined;
+  readonly scopes: readonly ScopeRight[];
+  readonly at: Location;
+}
+
+/** A list of `files`; each restricts the rights of `rightsOfList`. */
+export const fileLists = ["read", "write", "execute", "make", "remove", "refer", "truncate", "ioctl"] as const;
+export type FileList = (typeof fileLists)[number];
+
+export interface FileRules {
+  readonly lists: { readonly [List in FileList]?: readonly PathRule[] };
+  /** Directories and files that no list above them permits. A path that a list names itself is permitted. */
+  readonly except: readonly PathRule[];
+  /** The command's standard streams can be opened again (/dev/stdin, /proc/self/fd/1). */
+  readonly streams: boolean;
+}
+
+export interface PathRule {
+  /** Absolute, without a slash at its end, and without empty components, "." and "..". */
+  readonly path: string;
+  /** The path may be missing when the command starts; then the rule has no effect. */
+  readonly optional: boolean;
+  readonly at: Location | undefined;
+}
+
+export interface PortRules {
+  /** Ports from 0 to 65,535. Undefined: not restricted. */
+  readonly bind: readonly number[] | undefined;
+  readonly connect: readonly number[] | undefined;
+}
+
+const makes: readonly FileRight[] = [
+  ...(["make-char", "make-dir", "make-reg", "make-sock", "make-fifo", "make-block", "make-sym"] as const),
+];
+const removes: readonly FileRight[] = ["remove-dir", "remove-file"];
+
+const ownRights: Readonly<Record<FileList, readonly FileRight[]>> = {
+  read: ["read-file", "read-dir"],
+  write: ["write-file"],
+  execute: ["execute"],
+  make: makes,
+  remove: removes,
+  refer: ["refer"],
+  truncate: ["truncate"],
+  ioctl: ["ioctl-dev"],
+};
+/** `write` also restricts these, unless they have lists of their own. */
+const partsOfWrite: readonly FileList[] = ["make", "remove", "refer", "truncate"];
+
+/** The rights that a list of these rules restricts. */
+export function rightsOfList(list: FileList, { lists }: Pick<FileRules, "lists">): readonly FileRight[] {
+  if (list !== "write") return ownRights[list];
+  return ["write", ...partsOfWrite.filter((part) => lists[part] === undefined)].flatMap(
+    (part) => ownRights[part as FileList],
+  );
+}
+
+/** The rights that these rules restrict, each with its list. */
+export function restrictedRights(rules: Pick<FileRules, "lists">): ReadonlyMap<FileRight, FileList> {
+  const found = new Map<FileRight, FileList>();
+  for (const list of fileLists) {
+    if (rules.lists[list] === undefined) continue;
+    for (const right of rightsOfList(list, rules)) found.set(right, list);
+  }
+  return found;
+}

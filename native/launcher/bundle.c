@@ -12,9 +12,10 @@
 #include <linux/seccomp.h>
 
 #include "kernel.h"
+#include "layers.h"
 #include "sha256.h"
 
-enum { VERSION = 6, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
+enum { VERSION = 7, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
 
 #if defined(__x86_64__)
 enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
@@ -26,29 +27,18 @@ enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_AARCH64 };
 static const struct {
   uint32_t entry, min, max;
 } shape[SECTIONS + 1] = {
-    [STRINGS] = {1, 1, 1 << 22},
-    [POLICY] = {40, 1, 1},
-    [CLASSIC] = {8, 0, BPF_MAXINSNS},
-    [CLASSIC_TOKEN] = {4, 0, 8},
-    [PROGRAM] = {8, 1, 65536},
-    [RELOCATIONS] = {12, 0, 65536},
-    [KERNEL_FUNCTIONS] = {4, 0, 64},
-    [MAPS] = {48, 0, MAX_MAPS},
-    [INITIAL_VALUES] = {1, 0, 1 << 23},
-    [STATES] = {20, 0, 8},
-    [LAUNCH_FIELDS] = {16, 0, 128},
-    [CONSTANT_ALLOWS] = {8, 0, 4096},
-    [TYPES] = {1, 0, 1 << 22},
-    [FUNCTION_INFO] = {8, 0, 65536},
-    [LINE_INFO] = {16, 0, 65536},
-    [VERDICTS] = {28, 1, 65536},
-    [REPORTS] = {28, 0, 65536},
-    [REPORT_VALUES] = {8, 0, 65536},
-    [SOURCE_MAP] = {20, 0, 65536},
-    [PARAMETERS] = {52, 0, MAX_PARAMETERS},
-    [DECLARED] = {24, 0, MAX_DECLARED},
-    [ROOMS] = {36, 0, MAX_ROOMS},
-    [LAUNCH] = {1, 0, 4096},
+    [STRINGS] = {1, 1, 1 << 22},         [POLICY] = {40, 1, 1},
+    [CLASSIC] = {8, 0, BPF_MAXINSNS},    [CLASSIC_TOKEN] = {4, 0, 8},
+    [PROGRAM] = {8, 1, 65536},           [RELOCATIONS] = {12, 0, 65536},
+    [KERNEL_FUNCTIONS] = {4, 0, 64},     [MAPS] = {48, 0, MAX_MAPS},
+    [INITIAL_VALUES] = {1, 0, 1 << 23},  [STATES] = {20, 0, 8},
+    [LAUNCH_FIELDS] = {16, 0, 128},      [CONSTANT_ALLOWS] = {8, 0, 4096},
+    [TYPES] = {1, 0, 1 << 22},           [FUNCTION_INFO] = {8, 0, 65536},
+    [LINE_INFO] = {16, 0, 65536},        [VERDICTS] = {28, 1, 65536},
+    [REPORTS] = {28, 0, 65536},          [REPORT_VALUES] = {8, 0, 65536},
+    [SOURCE_MAP] = {20, 0, 65536},       [PARAMETERS] = {52, 0, MAX_PARAMETERS},
+    [DECLARED] = {24, 0, MAX_DECLARED},  [ROOMS] = {36, 0, MAX_ROOMS},
+    [OBJECTS] = {1, 0, MAX_LAYERS_SIZE}, [LAUNCH] = {1, 0, 4096},
 };
 
 static uint32_t word_at(const unsigned char *bytes, size_t offset) {
@@ -313,6 +303,10 @@ static const char *check_rooms(const struct bundle *bundle) {
   return NULL;
 }
 
+static const char *check_objects(const struct bundle *bundle) {
+  return check_layers(section_of(bundle, OBJECTS), count_of(bundle, OBJECTS));
+}
+
 enum { LOAD_WIDE = BPF_LD | BPF_IMM | BPF_DW, CALL_FUNCTION = BPF_JMP | BPF_CALL };
 
 static const char *check_relocation(const struct bundle *bundle, const struct relocation_entry *relocation) {
@@ -367,7 +361,7 @@ static const char *check_program(const struct bundle *bundle) {
 const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size) {
   static const char *(*const checks[])(const struct bundle *) = {check_policy,     check_classic, check_maps,
                                                                  check_parameters, check_states,  check_declared,
-                                                                 check_rooms,      check_program};
+                                                                 check_rooms,      check_objects, check_program};
   bundle->bytes = bytes;
   const char *wrong = check_file(bundle, size);
   for (unsigned i = 0; wrong == NULL && i < sizeof checks / sizeof *checks; i++) wrong = checks[i](bundle);

@@ -29,6 +29,7 @@ enum section_kind {
   PARAMETERS,
   DECLARED,
   ROOMS,
+  OBJECTS,
   LAUNCH,
   SECTIONS = LAUNCH,
 };

@@ -82,7 +82,7 @@ static void become_command(void *unused) {
     result = enter_cgroup(child->cgroup);
     if (result < 0) fail(MAKE_CGROUP, result);
   }
-  if (has_ties || child->domain >= 0) {
+  if (has_ties || child->domain >= 0 || child->layers.count > 0) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
     const char *what = NULL;
@@ -91,6 +91,11 @@ static void become_command(void *unused) {
     if (entered < 0 && (reads_proc || flags & SEPARATE)) {
       shared.what = what;
       fail(reads_proc ? PROTECT_PROC : ENTER_DOMAIN, entered);
+    }
+    result = enter_layers(&child->layers, &what);
+    if (result < 0) {
+      shared.what = what;
+      fail(RESTRICT_OBJECTS, result);
     }
     if (has_ties) result = install_shield(child->own, entered == 0 && child->restrictions & KEEPS_SIGNALS);
     if (result < 0) fail(INSTALL, result);
@@ -108,7 +113,10 @@ static void become_command(void *unused) {
   if (result < 0) fail(stage, result);
 
   /* From here on the policy judges every call except this one. */
-  fail(EXECVE, execute(child->file, child->argv, child->environment, child->confinement->token));
+  result = execute(child->file, child->argv, child->environment, child->confinement->token);
+  if (result == -EACCES && child->restricts_execution)
+    shared.what = "`files.execute` of the policy may lack it, its interpreter or the dynamic linker";
+  fail(EXECVE, result);
 }
 
 long start_child(struct child *child, enum stage *stage, const char **what) {

@@ -13,6 +13,7 @@
 #include "cgroup.h"
 #include "confine.h"
 #include "inheritance.h"
+#include "layers.h"
 #include "orders.h"
 #include "shield.h"
 
@@ -27,8 +28,10 @@ struct child {
   int front;                   /* the socket to which the child announces itself (CLONED), or -1 */
   const struct cgroup *cgroup; /* NULL: the parent's */
   const struct own_processes *own;
-  long domain;                           /* domain.h, or -1 */
-  int restrictions;                      /* of the domain */
+  long domain;      /* domain.h, or -1 */
+  int restrictions; /* of the domain */
+  struct layers layers;
+  int restricts_execution;               /* a layer does */
   const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
   /* Output. */
   int pid, pidfd;

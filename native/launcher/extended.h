@@ -69,6 +69,7 @@ enum stage {
   ENTER_DOMAIN = 14,
   PASS_DESCRIPTORS = 15,
   PROTECT_PROC = 16,
+  RESTRICT_OBJECTS = 17,
 };
 
 struct fault {

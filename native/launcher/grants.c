@@ -10,7 +10,7 @@
 #include "kernel.h"
 
 enum { RULE_PATH_BENEATH = 1 /* LANDLOCK_RULE_PATH_BENEATH */ };
-enum { MAX_STEPS = 2048, MAX_NAMES = 1 << 18, MAX_DEPTH = 64, ENTRIES = 4096 };
+enum { MAX_STEPS = 2048, MAX_NAMES = 1 << 18, MAX_DEPTH = 48, ENTRIES = 4096 };
 enum { ACCESS_OF_FILES = WRITE_FILES, ACCESS_OF_DIRECTORIES = WRITE_FILES | MOVE_FILES };
 
 /* struct statfs of both architectures has 120 bytes and begins with the type. */

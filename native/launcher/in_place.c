@@ -10,6 +10,7 @@
 #include "confine.h"
 #include "domain.h"
 #include "kernel.h"
+#include "layers.h"
 #include "parameters.h"
 #include "print.h"
 #include "search.h"
@@ -62,6 +63,7 @@ static const char *const failures[] = {
     [LOAD_PROGRAM] = "the kernel refuses the program",
     [ATTACH] = "the kernel refuses the extended filter",
     [PROTECT_PROC] = "files of proc file systems cannot be made read-only",
+    [RESTRICT_OBJECTS] = "the policy's files, ports and scopes cannot be restricted",
 };
 
 static void print_fault(const char *about, const struct fault *fault) {
@@ -250,17 +252,27 @@ static long make_domain_of(const struct plan *plan, const struct bundle *bundle)
   if (domain >= 0) return domain;
   fault.error = domain;
   if (!plan->best_effort) die_with_fault(plan->about, &fault);
-  print_best_effort(fault.what, fault.error);
+  print_best_effort(PROC_IS_WRITABLE, fault.what, fault.error);
   return -1;
 }
 
-static void enter(const struct plan *plan, long domain) {
+static void make_layers_of(const struct plan *plan, struct bundle *bundle, struct layers *layers) {
+  struct fault fault = {.stage = RESTRICT_OBJECTS};
+  fault.error =
+      make_layers(layers, section_of(bundle, OBJECTS), count_of(bundle, OBJECTS), plan->best_effort, &fault.what);
+  if (fault.error < 0) die_with_fault(plan->about, &fault);
+}
+
+static void enter(const struct plan *plan, long domain, const struct layers *layers) {
   struct fault fault = {.stage = NO_NEW_PRIVILEGES};
-  if (domain < 0) return;
+  if (domain < 0 && layers->count == 0) return;
   fault.error = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = PROTECT_PROC;
-  fault.error = enter_domain(domain, READS_PROC, &fault.what);
+  fault.error = domain < 0 ? 0 : enter_domain(domain, READS_PROC, &fault.what);
+  if (fault.error < 0) die_with_fault(plan->about, &fault);
+  fault.stage = RESTRICT_OBJECTS;
+  fault.error = enter_layers(layers, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
 }
 
@@ -294,8 +306,10 @@ static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t siz
   else memcpy(confinement.token, extended.token, sizeof extended.token);
 
   const long domain = make_domain_of(plan, &bundle);
+  struct layers layers;
+  make_layers_of(plan, &bundle, &layers);
   restore_inheritance(plan->inheritance);
-  enter(plan, domain);
+  enter(plan, domain, &layers);
   struct fault last = {0};
   last.error = confine(&confinement, &last.stage);
   if (last.error < 0) die_with_fault(plan->about, &last);

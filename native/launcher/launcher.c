@@ -115,6 +115,12 @@ static void send_descriptor(int descriptor) {
 
 static int reads_proc; /* the policy declares it */
 
+/* Of the order, or of the bundle. */
+static struct {
+  const unsigned char *bytes;
+  size_t size;
+} layers;
+
 static int load_bundle(struct fault *fault) {
   struct bundle bundle;
   fault->stage = READ_BUNDLE;
@@ -125,6 +131,8 @@ static int load_bundle(struct fault *fault) {
     return -1;
   }
   reads_proc = (policy_of(&bundle)->traits & PROC_IS_READ_ONLY) != 0;
+  layers.bytes = section_of(&bundle, OBJECTS);
+  layers.size = count_of(&bundle, OBJECTS);
   if (load_extended(&extended, &bundle, orders.parameters, fault) < 0) return -1;
   confinement = (struct confinement){section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
   memcpy(confinement.token, extended.token, sizeof extended.token);
@@ -141,7 +149,7 @@ static int prepare_domain(struct fault *fault) {
   if (child.restrictions == 0) return 0;
   child.domain = make_domain(child.restrictions, &fault->what);
   if (child.domain < 0 && reads_proc && (flags & BEST_EFFORT) != 0) {
-    print_best_effort(fault->what, child.domain);
+    print_best_effort(PROC_IS_WRITABLE, fault->what, child.domain);
     child.restrictions &= ~READS_PROC;
     if (child.restrictions != 0) child.domain = make_domain(child.restrictions, &fault->what);
   }
@@ -151,8 +159,17 @@ static int prepare_domain(struct fault *fault) {
   return -1;
 }
 
+static int prepare_layers(struct fault *fault) {
+  fault->stage = RESTRICT_OBJECTS;
+  child.restricts_execution = restricts_execution(layers.bytes, layers.size);
+  const int best_effort = (orders.header.flags & BEST_EFFORT) != 0;
+  fault->error = make_layers(&child.layers, layers.bytes, layers.size, best_effort, &fault->what);
+  return fault->error < 0 ? -1 : 0;
+}
+
 /* Closes the descriptors of a failed attempt. */
 static void unload(void) {
+  release_layers(&child.layers);
   if (child.domain > 2) CALL(__NR_close, child.domain);
   child.domain = -1;
   if (orders.bundle == NULL) return;
@@ -218,9 +235,12 @@ static int start_command(void) {
   struct fault fault = {.stage = CLONE, .error = starter.error};
   extended.events = extended.dropped = extended.program = -1;
   child.domain = -1;
+  child.layers.count = 0;
   reads_proc = (orders.header.flags & READ_ONLY_PROC) != 0;
+  layers.bytes = orders.layers;
+  layers.size = orders.header.layers_size;
   if (fault.error < 0 || !can_report_start(&fault) || find_file(&fault) < 0 ||
-      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_domain(&fault) < 0) {
+      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_domain(&fault) < 0 || prepare_layers(&fault) < 0) {
     report_fault(&fault);
     unload();
     return 0;

@@ -7,6 +7,7 @@
 
 #include "bundle.h"
 #include "kernel.h"
+#include "layers.h"
 
 enum { UNIX = 1, STREAM = 1, CLOSE_ON_EXEC = 0x40000000 };
 
@@ -27,6 +28,7 @@ static int is_order(const struct orders_header *header) {
     default:
       return 0;
   }
+  if (header->layers_size > (is_extended ? 0 : (uint32_t)MAX_LAYERS_SIZE) || header->reserved != 0) return 0;
   return header->filter_length > 0 &&
          header->filter_length <= (is_extended ? (uint32_t)MAX_BUNDLE_SIZE : MAX_INSTRUCTIONS) &&
          header->fallback_length <= (is_extended ? (uint32_t)MAX_PARAMETERS : MAX_INSTRUCTIONS);
@@ -39,14 +41,19 @@ static size_t filters_size(const struct orders_header *header) {
 long read_orders(int socket, struct orders *orders) {
   struct orders_header *header = &orders->header;
   orders->filters = NULL;
-  orders->bundle = NULL;
+  orders->bundle = orders->layers = NULL;
   long result = read_all(socket, header, sizeof *header);
   if (result < 0) return result;
   if (!is_order(header)) return -EPROTO;
   if (header->kind == DESCRIPTOR) return 0;
   if ((header->flags & EXTENDED) == 0) {
     orders->filters = allocate(filters_size(header));
-    return orders->filters == NULL ? -ENOMEM : read_all(socket, orders->filters, filters_size(header));
+    orders->layers = allocate(header->layers_size + 1);
+    if (orders->filters == NULL || orders->layers == NULL) return -ENOMEM;
+    result = read_all(socket, orders->filters, filters_size(header));
+    if (result == 0) result = read_all(socket, orders->layers, header->layers_size);
+    if (result == 0 && check_layers(orders->layers, header->layers_size) != NULL) result = -EPROTO;
+    return result;
   }
   orders->bundle = allocate(header->filter_length + 1);
   if (orders->bundle == NULL) return -ENOMEM;

@@ -25,8 +25,10 @@ struct orders_header {
   int32_t descriptor;       /* for DESCRIPTOR */
   uint32_t time_limit;      /* milliseconds, or 0 for no limit */
   uint64_t token[2];        /* with EXTENDED: 0, the launcher draws one */
+  uint32_t layers_size;     /* of the layers (layers.h) after the filters, in bytes; with EXTENDED: 0 */
+  uint32_t reserved;        /* 0 */
 };
-enum { ORDERS_MAGIC = 0x70637633 };
+enum { ORDERS_MAGIC = 0x70637634 };
 
 enum order {
   START = 1,  /* start the command and wait for it */
@@ -58,6 +60,7 @@ struct orders {
   struct sock_filter *filters; /* with EXTENDED: NULL */
   unsigned char *bundle;       /* without EXTENDED: NULL */
   uint64_t parameters[MAX_PARAMETERS];
+  unsigned char *layers; /* `layers_size` checked bytes */
 };
 
 /* Waits for a complete order. Returns 0, or a negative errno: EPROTO if it is malformed. */

@@ -75,8 +75,10 @@ void print_error(long error) {
   print_number(-error);
 }
 
-void print_best_effort(const char *what, long error) {
-  print("portcullis: BEST EFFORT: the command can write files of proc file systems: ");
+void print_best_effort(const char *missing, const char *what, long error) {
+  print("portcullis: BEST EFFORT: ");
+  print(missing);
+  print(": ");
   print_text(what);
   print(" (");
   print_error(error);

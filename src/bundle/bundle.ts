@@ -1,5 +1,6 @@
 /** The contents of a bundle as values. `write.ts` encodes it, `read.ts` decodes it. */
 import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
+import type { Ruleset } from "../compile/landlock/rulesets.ts";
 import type { Report, RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -28,6 +29,8 @@ export interface Bundle {
   readonly unprivileged: boolean;
   /** The launcher lets the tree open files of proc file systems for reading only. */
   readonly readOnlyProc: boolean;
+  /** The files, ports and scopes to which the launcher restricts the tree. At most `mostLayers`. */
+  readonly objects: readonly Ruleset[];
   /** `struct sock_filter[]`; empty if the static part does not fit a classic filter. */
   readonly classic: Uint8Array;
   /** Instructions of `classic` whose `k` is a word of the token: four for execve, then perhaps four for seccomp(2). */

@@ -1,7 +1,8 @@
 /**
- * The constants of the bundle format, version 6 (docs/bundle.md). `native/launcher/bundle.c` has the same.
+ * The constants of the bundle format, version 7 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
 import { opcode } from "../compile/classic/instruction.ts";
+import { largestLayers } from "../compile/landlock/encode.ts";
 import { maximumParameters, maximumRooms } from "../ir/limits.ts";
 import type { RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
@@ -11,7 +12,7 @@ import { mostDeclarations } from "../linux/declared-arguments.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
-export const version = 6;
+export const version = 7;
 export const headerSize = 64;
 export const digestOffset = 32;
 export const digestSize = 32;
@@ -47,6 +48,7 @@ export const sections = [
   { name: "parameters", entry: 52, least: 0, most: maximumParameters },
   { name: "declared", entry: 24, least: 0, most: mostDeclarations },
   { name: "rooms", entry: 36, least: 0, most: maximumRooms },
+  { name: "objects", entry: 1, least: 0, most: largestLayers },
   { name: "launch", entry: 1, least: 0, most: 4096 },
 ] as const;
 export type SectionName = (typeof sections)[number]["name"];

@@ -1,9 +1,11 @@
 /**
  * The text of a bundle for `disasm`: its properties, its requirements, and its program with the policy's places.
  */
+
 import { decode } from "../compile/ebpf/instructions/decode.ts";
 import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
 import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
+import type { Rule, Ruleset } from "../compile/landlock/rulesets.ts";
 import { safeText } from "../diagnostics/width.ts";
 import { printParameter, printValue } from "../ir/parameters.ts";
 import { describeDeclared } from "../linux/declared-arguments.ts";
@@ -55,9 +57,30 @@ function heading(bundle: Bundle, digest: string): string[] {
     ...bundle.rooms.map(describeRoom),
     ...bundle.declared.map((declared) => `; ${describeDeclared(bundle.architecture, declared)}`),
     ...(bundle.readOnlyProc ? ["; the tree opens files of proc file systems for reading only (Landlock)"] : []),
+    ...bundle.objects.flatMap(describeRuleset),
     ...(matches ? ["; the kernel matches texts for it"] : []),
     ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
   ];
+}
+
+function describeRuleset({ files, ports, scopes, rules }: Ruleset, index: number): string[] {
+  return [
+    `; layer[${index}] restricts ${[...files, ...ports, ...scopes].join(" ")} (Landlock)`,
+    ...rules.map((rule) => `;   ${describeRule(rule)}`),
+  ];
+}
+
+function describeRule(rule: Rule): string {
+  switch (rule.is) {
+    case "beneath":
+      return `${rule.path}: ${rule.access.join(" ")}${rule.optional ? ", if it exists" : ""}`;
+    case "port":
+      return `port ${rule.port}: ${rule.access.join(" ")}`;
+    case "except":
+      return `except ${rule.path}`;
+    case "streams":
+      return `the standard streams: ${rule.access.join(" ")}`;
+  }
 }
 
 function describeRoom({ name, scope, sides, exclusive, late, timeout }: BundleRoom, index: number): string {

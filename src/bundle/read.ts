@@ -4,6 +4,8 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
+import { decodeRulesets, RulesetError } from "../compile/landlock/encode.ts";
+import type { Ruleset } from "../compile/landlock/rulesets.ts";
 import { maximumSides, roomTimeout } from "../ir/limits.ts";
 import { parameterFault } from "../ir/parameters.ts";
 import type { RoomScope } from "../ir/program.ts";
@@ -110,6 +112,7 @@ export function decodeBundle(file: Uint8Array): Bundle {
     states: readStates(contents.states, texts),
     rooms: readRooms(contents.rooms, texts),
     declared: readDeclared(contents.declared, new DataView(bytes.buffer, bytes.byteOffset).getUint32(16, true)),
+    objects: readObjects(contents.objects),
     launch: readLaunch(contents, maps, parameters.length),
     constantAllows: [...new Entries(contents.constantAllows, 8)].map(([architecture, number]) => ({
       architecture: architecture!,
@@ -133,6 +136,15 @@ export function decodeBundle(file: Uint8Array): Bundle {
   );
   checkDebugging(bundle, length);
   return bundle;
+}
+
+function readObjects(bytes: Uint8Array): readonly Ruleset[] {
+  try {
+    return decodeRulesets(bytes);
+  } catch (error) {
+    if (error instanceof RulesetError) demand(false, error.message);
+    throw error;
+  }
 }
 
 function demand(holds: boolean, otherwise: string): asserts holds {

@@ -1,5 +1,7 @@
 /** Encodes a bundle as a file (docs/bundle.md). Equal bundles give equal bytes. */
+
 import { createHash } from "node:crypto";
+import { encodeRulesets } from "../compile/landlock/encode.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { declarationKinds } from "../linux/declared-arguments.ts";
 import { type Bundle, BundleError, type BundleMap, type BundleParameter, type Place } from "./bundle.ts";
@@ -136,6 +138,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
         ...[...halves(timeout), 0, 0],
       ]),
     ),
+    objects: encodeRulesets(bundle.objects),
     parameters: words(bundle.parameters.flatMap((one) => parameterEntry(one, strings, place))),
     constantAllows: words(bundle.constantAllows.flatMap(({ architecture, number }) => [architecture, number])),
     types: bundle.types,

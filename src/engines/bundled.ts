@@ -37,5 +37,6 @@ export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, s
     allowedPaths: [],
     refusedObjects: [],
     readOnlyProc: bundle.readOnlyProc,
+    objects: bundle.objects,
   };
 }

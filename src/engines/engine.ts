@@ -3,8 +3,10 @@
  * (registry.ts), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). It is a folder and a line
  * in each of the three lists; no file in cli/ names an engine.
  */
+
 import type { ExaminedPath } from "../analysis/file-paths/guarded-paths.ts";
 import type { RefusedObject } from "../analysis/file-paths/refused-objects.ts";
+import type { Ruleset } from "../compile/landlock/rulesets.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { PolicyDescription } from "../events/record.ts";
@@ -31,6 +33,8 @@ export interface EnginePolicy {
   readonly refusedObjects: readonly RefusedObject[];
   /** The launcher lets the tree open files of proc file systems for reading only; never in an audit. */
   readonly readOnlyProc: boolean;
+  /** The files, ports and scopes to which the launcher restricts the tree; none in an audit. */
+  readonly objects: readonly Ruleset[];
   /** Names of the state, if the engine can show it. */
   readonly state?: StateDescription;
 }

@@ -38,6 +38,8 @@ export interface LauncherOrders {
   readonly timeLimit: number;
   /** 16 bytes; zeros with `extended`. */
   readonly token: Uint8Array;
+  /** The size of the layers at the end of the payload (native/launcher/layers.h); 0 with `extended`. */
+  readonly layersSize?: number;
   /** The bytes that follow the header. */
   readonly payload: readonly Uint8Array[];
 }
@@ -97,6 +99,7 @@ export const launcherStage = {
   enterDomain: 14,
   passDescriptors: 15,
   protectProc: 16,
+  restrictObjects: 17,
 } as const;
 
 export interface Started {
@@ -127,11 +130,12 @@ export class LauncherFault extends Error {
 
 /** `struct orders_header` and `struct message` of native/launcher/orders.h: sizes, and offsets of members. */
 export const orders = {
-  magic: 0x7063_7633,
-  headerSize: 48,
+  magic: 0x7063_7634,
+  headerSize: 56,
   descriptor: 24,
   timeLimit: 28,
   token: 32,
+  layersSize: 48,
   messageSize: 16,
 } as const;
 /** `enum order` and `enum message_kind` of that file. */
@@ -300,7 +304,7 @@ function faultOf(socket: number, message: DataView): LauncherFault {
 }
 
 function encodeOrders(kind: number, given: LauncherOrders, words: number, descriptor = -1): Uint8Array {
-  const { flags, timeLimit, filterLength, fallbackLength, token, payload } = given;
+  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, payload } = given;
   const bytes = new Uint8Array(payload.reduce<number>((size, one) => size + one.length, orders.headerSize));
   const view = new DataView(bytes.buffer);
   [orders.magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
@@ -309,6 +313,7 @@ function encodeOrders(kind: number, given: LauncherOrders, words: number, descri
   view.setInt32(orders.descriptor, descriptor, true);
   view.setUint32(orders.timeLimit, timeLimit, true);
   bytes.set(token, orders.token);
+  view.setUint32(orders.layersSize, layersSize, true);
   let at: number = orders.headerSize;
   for (const one of payload) {
     bytes.set(one, at);
@@ -432,7 +437,11 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
       if (code === "ENOENT") {
         return new StartError(127, `${name}: no such file, or its interpreter is missing`);
       }
-      return new StartError(126, `${name}: cannot be run (${explainedForExecve[code] ?? code})`);
+      return new StartError(
+        126,
+        `${name}: cannot be run (${explainedForExecve[code] ?? code})`,
+        text === "" ? undefined : text,
+      );
     case launcherStage.noNewPrivileges:
       return new TreeStartError(125, `no_new_privs cannot be set (${code})`);
     case launcherStage.makeCgroup:
@@ -457,6 +466,12 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
           ? `${fewerDomains}; \`--set read-only-proc=false\` (of ready policies) starts the command without one`
           : "this policy requires Landlock, since Linux 5.19; `--set read-only-proc=false` (of ready policies) or --best-effort starts the command without it",
       );
+    case launcherStage.restrictObjects:
+      return new TreeStartError(
+        125,
+        `the policy's files, ports and scopes cannot be restricted: ${cause}`,
+        helpForObjects(code),
+      );
     case launcherStage.passDescriptors:
       return new StartError(
         125,
@@ -465,6 +480,17 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
       );
     case launcherStage.clone:
       return new TreeStartError(125, `the launcher cannot make a process (${code})`);
+    default:
+      return undefined;
+  }
+}
+
+function helpForObjects(code: string): string | undefined {
+  switch (code) {
+    case "E2BIG":
+      return fewerDomains;
+    case "EOPNOTSUPP":
+      return "--best-effort starts the command without what this kernel cannot restrict; `portcullis doctor` lists it";
     default:
       return undefined;
   }

@@ -8,6 +8,7 @@ import { verdictWord } from "../compile/classic/verdict-word.ts";
 import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
 import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
+import { rulesetsOf } from "../compile/landlock/rulesets.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Location } from "../ir/location.ts";
 import type { Program } from "../ir/program.ts";
@@ -48,6 +49,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     classicIsAll: classic?.isAll ?? false,
     unprivileged,
     readOnlyProc: program.readOnlyProc,
+    objects: rulesetsOf(program.objects),
     classic: classic?.instructions ?? new Uint8Array(),
     classicToken: classic?.token ?? [],
     ...relocatable(object.instructions),

@@ -85,6 +85,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     words: [],
     locals: [],
     readOnlyProc: false,
+    objects: [],
     body: [
       { kind: "report", report: 0, values: expressions },
       { kind: "return", verdict: { kind: "verdict", verdict: 0 } },

@@ -17,6 +17,9 @@ export interface ObjectLayer {
   readonly at: Location;
 }
 
+/** A tree can be in 16 domains (`mostDomains`); others are for the launcher's own restrictions and nested sandboxes. */
+export const mostLayers = 8;
+
 /** A list of `files`; each restricts the rights of `rightsOfList`. */
 export const fileLists = ["read", "write", "execute", "make", "remove", "refer", "truncate", "ioctl"] as const;
 export type FileList = (typeof fileLists)[number];

@@ -59,6 +59,19 @@ it("prints a program with the names of calls, errnos, cells and source locations
     words: [],
     locals: ["integer", "boolean", "verdict"],
     readOnlyProc: true,
+    objects: [
+      {
+        files: {
+          lists: { read: [{ path: "/usr", optional: true, at: undefined }], write: [] },
+          except: [{ path: "/usr/src", optional: false, at: undefined }],
+          streams: true,
+        },
+        tcp: { bind: undefined, connect: [80, 443] },
+        udp: undefined,
+        scopes: ["signal"],
+        at: { file: 0, line: 9, column: 1, length: 5 },
+      },
+    ],
     body: [
       {
         kind: "if",
@@ -154,6 +167,13 @@ it("prints a program with the names of calls, errnos, cells and source locations
     always rt_sigreturn, exit, restart_syscall, exit_group
     judged read to rt_sigprocmask, wait4, kill, 400, 401, 402, 403
     read-only proc
+    layer (policies/nginx.ts:9:1)
+      files.read "/usr"?
+      files.write
+      files.except "/usr/src"
+      files.streams
+      tcp.connect 80 443
+      scope signal
     verdict 0 allow
     verdict 1 kill process "a \\"serving\\" worker" (policies/nginx.ts:9:3)
     verdict 2 deny EAGAIN (policies/nginx.ts:10:3)

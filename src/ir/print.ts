@@ -8,6 +8,7 @@
 import { callByNumber } from "../linux/calls.ts";
 import { describePattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
+import { fileLists, type ObjectLayer, type PathRule, type PortRules } from "./objects.ts";
 import type { Reading, Shape, Source } from "./observation.ts";
 import type { BinaryOperator, CompareOperator, Expression, Interval, Program, Statement } from "./program.ts";
 import { explainedVerdict, type Verdict } from "./verdicts.ts";
@@ -19,6 +20,25 @@ export function printProgram(program: Program): string {
 
 export function printExpression(expression: Expression, program: Program): string {
   return new Printer(program).expression(expression);
+}
+
+function printLayer({ files, tcp, udp, scopes }: ObjectLayer): string[] {
+  const paths = (rules: readonly PathRule[]) =>
+    rules.map(({ path, optional }) => ` ${JSON.stringify(path)}${optional ? "?" : ""}`).join("");
+  const ports = (protocol: string, rules: PortRules | undefined) =>
+    (["bind", "connect"] as const).flatMap((use) =>
+      rules?.[use] === undefined ? [] : [`  ${[`${protocol}.${use}`, ...rules[use]].join(" ")}`],
+    );
+  return [
+    ...fileLists.flatMap((list) =>
+      files?.lists[list] === undefined ? [] : [`  files.${list}${paths(files.lists[list])}`],
+    ),
+    ...(files === undefined || files.except.length === 0 ? [] : [`  files.except${paths(files.except)}`]),
+    ...(files?.streams === true ? ["  files.streams"] : []),
+    ...ports("tcp", tcp),
+    ...ports("udp", udp),
+    ...(scopes.length === 0 ? [] : [`  scope ${scopes.join(" ")}`]),
+  ];
 }
 
 function printShape(shape: Shape): string {
@@ -101,6 +121,7 @@ class Printer {
       `always ${this.calls(always)}`,
       `judged ${this.calls(judged)}`,
       ...(program.readOnlyProc ? ["read-only proc"] : []),
+      ...program.objects.flatMap((layer) => [`layer${this.place(layer.at)}`, ...printLayer(layer)]),
       ...program.parameters.map(({ name, kind, from, to, default: fallback, at }) => {
         const range = kind === "flag" ? "" : ` ${from} to ${to}`;
         return `parameter ${kind} @${name}${range}${fallback === undefined ? "" : `, or ${fallback}`}${this.place(at)}`;

@@ -9,6 +9,7 @@
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { Input } from "./inputs.ts";
 import type { Location } from "./location.ts";
+import type { ObjectLayer } from "./objects.ts";
 import type { Observation, ObservedWord } from "./observation.ts";
 import type { Verdict } from "./verdicts.ts";
 
@@ -35,6 +36,8 @@ export interface Program {
   readonly locals: readonly ValueType[];
   /** The tree opens files of proc file systems for reading only: the launcher enforces it (native/launcher/domain.h). */
   readonly readOnlyProc: boolean;
+  /** The files, ports and scopes to which the launcher restricts the tree. At most `mostLayers`. */
+  readonly objects: readonly ObjectLayer[];
   /** Every path through it ends in a `return`. */
   readonly body: readonly Statement[];
 }
@@ -50,6 +53,7 @@ export const noDeclarations = {
   words: [],
   locals: [],
   readOnlyProc: false,
+  objects: [],
 } as const satisfies Partial<Program>;
 
 /** A closed interval of unsigned 64-bit patterns. */

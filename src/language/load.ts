@@ -263,6 +263,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     words: builder.observations.words,
     locals: builder.locals,
     readOnlyProc: builder.readOnlyProc,
+    objects: builder.objects,
     body,
   };
 }

@@ -9,6 +9,7 @@ import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decis
 import { describeTest } from "../explain/conditions.ts";
 import { AskedMemory } from "../explain/memory.ts";
 import { callName, compactCalls } from "../explain/names.ts";
+import { describeObjects } from "../explain/objects.ts";
 import { leavesOf, narrow } from "../explain/paths.ts";
 import { describeRooms } from "../explain/rooms.ts";
 import { unnamedNumber } from "../explain/unnamed.ts";
@@ -295,6 +296,12 @@ function describeStateOf(program: Program): Map<string, string> {
     const list = sides.map((side) => `${side.name}${side.exclusive ? " (one call at a time)" : ""}`).join(", ");
     found.set(`room ${name}`, `${list} for each ${scope}; after ${timeout} ${late}`);
   }
+  for (const { lists } of describeObjects(program, undefined))
+    for (const { name, items } of lists) {
+      const text = items.length === 0 ? "none" : items.join(" ");
+      const other = found.get(name);
+      found.set(name, other === undefined ? text : `${other}; and ${text}`);
+    }
   if (program.readOnlyProc) found.set("files of proc file systems", "the tree opens them for reading only");
   const asked = new Map<number, AskedMemory>();
   program.observations.forEach(({ sources, name }, observation) => {

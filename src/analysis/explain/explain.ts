@@ -10,6 +10,7 @@ import { describeTest } from "./conditions.ts";
 import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict, WhereDecided } from "./explanation.ts";
 import { describeMemory } from "./memory.ts";
 import { callName, compactCalls } from "./names.ts";
+import { describeObjects } from "./objects.ts";
 import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
 import { describeRooms } from "./rooms.ts";
 import { describeState } from "./state.ts";
@@ -27,6 +28,8 @@ export interface ExplainOptions
   readonly launcherCalls?: readonly string[];
   /** Whether the filter asks the engine about this verdict, by index, only so that it becomes an event. Default: never. */
   readonly isReported?: (verdict: number) => boolean;
+  /** The ABI level of Landlock on the machine that will run the policy; undefined if it is unknown. */
+  readonly landlockAbi?: number | undefined;
   /** The engine's differences from the policy. */
   readonly warnings?: EngineWarnings;
 }
@@ -77,6 +80,7 @@ export class Explainer {
       rooms: describeRooms(program, own),
       memory: describeMemory(program, own),
       readOnlyProc: program.readOnlyProc,
+      objects: describeObjects(program, this.#options.landlockAbi),
       warnings: findWarnings(program, own, this.#options.warnings),
     };
   }

@@ -14,6 +14,8 @@ export interface Explanation {
   readonly memory: readonly MemoryDescription[];
   /** The tree opens files of proc file systems for reading only. */
   readonly readOnlyProc: boolean;
+  /** What each of the combined policies permits. */
+  readonly objects: readonly ObjectsDescription[];
   readonly warnings: readonly Warning[];
 }
 
@@ -131,4 +133,16 @@ export interface Warning {
     | "not-expressible";
   readonly text: string;
   readonly calls: readonly string[];
+}
+
+/** The files, ports and scopes of one policy, which the kernel enforces without the filter (Landlock). */
+export interface ObjectsDescription {
+  /** The line of the declarations. */
+  readonly at: string;
+  /** `files.read`, `tcp.connect` and so on, with paths, ports or names. */
+  readonly lists: readonly { readonly name: string; readonly items: readonly string[] }[];
+  /** The first kernel that can restrict all of it. */
+  readonly linux: string;
+  /** What the kernel of this machine cannot restrict, with the first kernel that can; empty on another machine. */
+  readonly missing: readonly { readonly what: string; readonly linux: string }[];
 }

@@ -31,6 +31,7 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
     roomsText(explanation, width),
     memoryText(explanation, width),
     procText(explanation, width),
+    objectsText(explanation, width),
     warningsText(explanation, width),
   ];
   return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
@@ -239,6 +240,23 @@ function procText({ readOnlyProc }: Explanation, width: number): string {
     "proc file systems: files are opened for reading only (EACCES), nothing is mounted (EPERM), and new files in / are not written: by Landlock, Linux 5.19";
   return fold(text, width, "  ").join("\n");
 }
+
+function objectsText({ objects }: Explanation, width: number): string {
+  const blocks = objects.map(({ at, lists, linux, missing }) => {
+    const name = Math.max(...lists.map((list) => list.name.length));
+    const lines = [
+      `objects: Landlock permits only these (EACCES, no event), Linux ${linux} (${at})`,
+      ...lists.map((list) => `  ${list.name.padEnd(name)}  ${list.items.length === 0 ? "none" : list.items.join(" ")}`),
+      ...(lists.some((list) => list.name === "files.except") ? [`  ${besideExceptions}`] : []),
+      ...missing.map((each) => `  this kernel cannot restrict ${each.what}, Linux ${each.linux} can`),
+    ];
+    return lines.flatMap((line) => fold(line, width, " ".repeat(name + 4))).join("\n");
+  });
+  return blocks.join("\n");
+}
+
+const besideExceptions =
+  "The directories that lead to an exception cannot be listed, and their entries are those of the start: nothing is made in them, and later entries are refused.";
 
 /** More questions than this are in the JSON only. */
 const mostQuestions = 16;

@@ -5,7 +5,8 @@ import { descriptions } from "../../engines/descriptions.ts";
 import type { Finding } from "../../engines/finding.ts";
 import { engines } from "../../engines/registry.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
+import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../linux/landlock.ts";
+import { landlockAbi } from "../../linux/landlock-abi.ts";
 import { NativeUnavailableError, native, nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
@@ -55,9 +56,9 @@ function faultOfInstallation(): Finding | undefined {
  * …) can be prevented from signalling portcullis (native/launcher/shield.c).
  */
 function* landlockFindings(): Generator<Finding> {
-  const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
   const [withMoves, withScopes] = [2, 6];
-  const version = native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion);
+  const version = landlockAbi();
+  yield* objectFindings(version);
   if (version >= withMoves) {
     yield { state: "fine", what: "read-only-proc: no process writes to the memory of another (Landlock)" };
   } else {
@@ -77,6 +78,30 @@ function* landlockFindings(): Generator<Finding> {
       state: "note",
       what: "--timeout, --kill-tree, --die-with-parent: a command of the same user can evade them; --separate fails",
       help: "Landlock, which keeps signals in the tree since Linux 6.12, is missing or off (docs/security.md)",
+    };
+  }
+}
+
+/** Which declarations about objects this kernel can enforce. */
+function* objectFindings(abi: number): Generator<Finding> {
+  const kinds = [
+    { what: "files", abi: fileRights.refer.abi },
+    { what: "files.truncate", abi: fileRights.truncate.abi },
+    { what: "tcp", abi: portRights["bind-tcp"].abi },
+    { what: "files.ioctl", abi: fileRights["ioctl-dev"].abi },
+    { what: "scope", abi: scopeRights.signal.abi },
+    { what: "udp", abi: portRights["bind-udp"].abi },
+  ];
+  const has = kinds.filter((kind) => kind.abi <= abi);
+  const lacks = kinds.filter((kind) => kind.abi > abi);
+  if (has.length > 0) {
+    yield { state: "fine", what: `${has.map(({ what }) => what).join(", ")} of policies (Landlock, ABI ${abi})` };
+  }
+  if (lacks.length > 0) {
+    yield {
+      state: has.length > 0 ? "note" : "missing",
+      what: `policies with ${lacks.map(({ what }) => what).join(", ")} start no command`,
+      help: `Landlock has ${lacks.map((kind) => `${kind.what} since Linux ${kernelOfAbi[kind.abi]}`).join(", ")}; --best-effort does without`,
     };
   }
 }

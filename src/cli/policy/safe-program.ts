@@ -3,12 +3,12 @@ import { safeText } from "../../diagnostics/width.ts";
 import type { Program } from "../../ir/program.ts";
 
 /**
- * The same program with `safeText` of every name, file, reason and report. For printing only: JSON
+ * The same program with `safeText` of every name, file, path, reason and report. For printing only: JSON
  * escapes the original strings instead (`jsonText`).
  */
 export function withSafeTexts(program: Program): Program {
-  const { name, files, verdicts, cells, tables, reports, parameters } = program;
-  return { ...program, ...safe({ name, files, verdicts, cells, tables, reports, parameters }) };
+  const { name, files, verdicts, cells, tables, reports, parameters, objects } = program;
+  return { ...program, ...safe({ name, files, verdicts, cells, tables, reports, parameters, objects }) };
 }
 
 /** Replaces the strings in plain data. */

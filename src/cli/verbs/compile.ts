@@ -25,7 +25,7 @@ type Format = (typeof formats)[number];
 
 /** An object file has only the program. */
 const looseObject =
-  "portcullis: the policy's readOnlyProc is not in an object file: its loader must restrict the tree by Landlock\n";
+  "portcullis: the policy's readOnlyProc and its files, tcp, udp and scope are not in an object file: its loader must restrict the tree by Landlock\n";
 
 export const compile: Verb = {
   name: "compile",
@@ -118,7 +118,7 @@ export const compile: Verb = {
     if (!json) {
       printFixed(loaded, context);
       if (format === "pcl") await printCost(loaded, bundle, context);
-      else if (bundle.readOnlyProc) context.err(looseObject);
+      else if (bundle.readOnlyProc || bundle.objects.length > 0) context.err(looseObject);
     }
     report(context, json, { file: output, format, target, bundle, bytes });
     return 0;
@@ -254,6 +254,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
     ...(states.length > 0 ? [count(states.length, "state object")] : []),
     ...(parameters.length > 0 ? [`open: ${parameters.map(({ name }) => name).join(", ")}`] : []),
     ...(format === "pcl" && classicIsAll ? ["the classic program is the whole policy"] : []),
+    ...(format === "pcl" && bundle.objects.length > 0 ? ["files, ports or scopes are restricted (Landlock)"] : []),
     ...(format === "pcl" && bundle.readOnlyProc ? ["files of proc file systems are read-only (Landlock)"] : []),
   ];
   context.out(`${safeText(file)}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);

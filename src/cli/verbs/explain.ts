@@ -57,6 +57,7 @@ export const explain: Verb = {
     const engine = describedEngine(invocation);
     const explanation = explainPolicy(program, {
       ...explainOptions(await compilerOf(engine), program),
+      landlockAbi: await abiOfThisMachine(),
       warnings: warningsOf(descriptions[engine]),
     });
     if (isJson) {
@@ -69,3 +70,17 @@ export const explain: Verb = {
     return 0;
   },
 };
+
+/** Undefined if the native parts are missing, which explain does not need otherwise. */
+async function abiOfThisMachine(): Promise<number | undefined> {
+  const [{ landlockAbi }, { NativeUnavailableError }] = await Promise.all([
+    import("../../linux/landlock-abi.ts"),
+    import("../../linux/native.ts"),
+  ]);
+  try {
+    return landlockAbi();
+  } catch (error) {
+    if (error instanceof NativeUnavailableError) return undefined;
+    throw error;
+  }
+}

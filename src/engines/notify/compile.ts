@@ -6,6 +6,7 @@ import { refusedObjects } from "../../analysis/file-paths/refused-objects.ts";
 import { refusingPatterns } from "../../analysis/refused-entries.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
+import { rulesetsOf } from "../../compile/landlock/rulesets.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -24,7 +25,7 @@ import { leavesOf, staticFilter } from "../static-filter.ts";
 import { describeState } from "../status.ts";
 import { notifyFilter, notifyProfile, withStaticReports } from "./filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
-import { asksForObjects } from "./objects/objects-of.ts";
+import { asksForObjects, objectsOf } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { notifiedCalls, notifiedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
@@ -54,7 +55,8 @@ export function compileForNotify(
 ): NotifyCompilation {
   const needs = needsOf(program);
   const quiet = notifyFilter(program, { mode: "quiet", armed: true });
-  const diagnostics = mode === "audit" ? [] : refuseStatefulTraps(program, quiet.split);
+  const diagnostics =
+    mode === "audit" ? [] : [...refuseStatefulTraps(program, quiet.split), ...refuseHeldOpens(program)];
   if (diagnostics.length > 0) return { policy: undefined, diagnostics };
   const stateful = [...leavesOf(quiet.split)].some(isStateful);
   const isFree = followsRights(program) && leavesMemoryFree(program, quiet.split);
@@ -75,6 +77,7 @@ export function compileForNotify(
     allowedPaths: examinedPaths(program),
     refusedObjects: refusedObjects(program),
     readOnlyProc: program.readOnlyProc && mode !== "audit",
+    objects: mode === "audit" ? [] : rulesetsOf(program.objects),
     rooms: program.rooms,
     hinderedOwnCalls:
       program.observations.length + program.rooms.length > 0 ? hinderedOwnCalls(program, quiet.split) : [],
@@ -206,6 +209,21 @@ function refuseStatefulTraps(program: Program, split: SplitPolicy): readonly Dia
       help: "deny with an errno, or kill the process; a trap that depends on arguments alone works",
     });
   });
+}
+
+/** For `.resolved`, portcullis opens files itself, and its opens are not in the tree's Landlock domains. */
+function refuseHeldOpens(program: Program): readonly Diagnostic[] {
+  if (!program.objects.some(({ files }) => files !== undefined)) return [];
+  const opens = ["open", "openat", "openat2", "creat"].map((name) => numberOf(name, program.architecture));
+  const held = [...objectsOf(program.words).keys()].map((index) => program.observations[index]!);
+  return held
+    .filter(({ sources }) => sources.some(({ number }) => opens.includes(number)))
+    .map(({ at }) =>
+      diagnostic("P0604", "`files` and `.resolved` of a path that is opened cannot be combined on the engine notify", {
+        span: at === undefined ? undefined : spanOf(program, at),
+        help: "portcullis makes such an open itself, where `files` does not apply: list the objects in `files` instead",
+      }),
+    );
 }
 
 function spanOf(program: Pick<Program, "files">, at: Location) {

@@ -1,4 +1,6 @@
 /** Starts a command under the classic filter, and takes over the listener for the supervisor. */
+import { encodeRulesets } from "../../compile/landlock/encode.ts";
+import type { Ruleset } from "../../compile/landlock/rulesets.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { native } from "../../linux/native.ts";
@@ -24,6 +26,7 @@ export interface LaunchOptions {
   readonly tree: TreeOptions;
   /** The tree opens files of proc file systems for reading only; with `bestEffort`, only if Landlock is available. */
   readonly readOnlyProc?: boolean;
+  readonly objects?: readonly Ruleset[];
   readonly bestEffort?: boolean;
   /** Do not set no_new_privs. The kernel then accepts a filter only from a privileged process. */
   readonly keepsPrivileges?: boolean;
@@ -65,6 +68,7 @@ function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): Launc
     throw new StartError(125, "the kernel gives no random bytes");
   }
   const { flags, timeLimit } = treeOrders(tree);
+  const layers = encodeRulesets(options.objects ?? []);
   return {
     flags:
       flags |
@@ -76,7 +80,8 @@ function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): Launc
     filterLength: filter.instructions.length / 8,
     fallbackLength: (fallback?.instructions.length ?? 0) / 8,
     token,
-    payload: [arm(filter, token), ...(fallback === undefined ? [] : [arm(fallback, token)])],
+    layersSize: layers.length,
+    payload: [arm(filter, token), ...(fallback === undefined ? [] : [arm(fallback, token)]), layers],
   };
 }
 

@@ -88,6 +88,7 @@ class Run {
         fallback: this.#policy.fallback,
         tree: this.#options,
         readOnlyProc: this.#policy.readOnlyProc,
+        objects: this.#policy.objects,
         bestEffort: this.#options.bestEffort ?? false,
       });
     } catch (error) {
@@ -194,7 +195,7 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const { worker } = this.#thread ?? this.#startThread();
-    const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc } = this.#policy;
+    const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc, objects } = this.#policy;
     const { description, step, textFilter, catching, allowsHandlers } = this.#policy;
     const judged = {
       mode,
@@ -206,6 +207,7 @@ class Run {
       textFilter,
       rooms,
       readOnlyProc,
+      objects,
       catching,
       allowsHandlers,
     };

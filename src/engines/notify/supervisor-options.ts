@@ -10,7 +10,7 @@ export interface SupervisorOptions {
   readonly policy: Pick<
     NotifyPolicy,
     | ("mode" | "needs" | "calls" | "countingCalls" | "memoryIsFree")
-    | ("memory" | "textFilter" | "rooms" | "readOnlyProc" | "catching" | "allowsHandlers" | "description")
+    | ("memory" | "textFilter" | "rooms" | "readOnlyProc" | "objects" | "catching" | "allowsHandlers" | "description")
   > & {
     readonly step: CompiledStep;
   };

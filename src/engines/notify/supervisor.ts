@@ -130,6 +130,7 @@ export class Supervisor {
             threadEndsAreReported: threadDescriptors,
             changesTask: (tid) => this.#tracer.executesIn(tid),
             audits: policy.mode === "audit",
+            filesAreRestricted: policy.objects.some(({ files }) => files.length > 0),
           })
         : undefined;
     this.#state = this.#pinning === undefined ? undefined : new StateWatch(this.#memory);

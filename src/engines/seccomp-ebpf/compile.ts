@@ -4,6 +4,7 @@ import { examinedPaths } from "../../analysis/file-paths/guarded-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
 import { mappedTables } from "../../compile/ebpf/targets/state-objects.ts";
+import { rulesetsOf } from "../../compile/landlock/rulesets.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
@@ -55,6 +56,7 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
     // This engine has no objects (P0606).
     refusedObjects: [],
     readOnlyProc: program.readOnlyProc,
+    objects: rulesetsOf(program.objects),
     state: describeState(program),
     mappedTables: mappedTables(program),
   };

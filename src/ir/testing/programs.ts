@@ -134,6 +134,7 @@ class ProgramGenerator {
       words,
       locals,
       readOnlyProc: false,
+      objects: [],
       body,
     };
   }

@@ -26,7 +26,15 @@ export function importProfile(
   const { part, diagnostics } = readOciProfile(profile.file, host);
   addDiagnostics(c, diagnostics, node);
   if (part === undefined) return unknown;
-  return { is: "policy", body: { is: "profile", part }, extended: [], readOnlyProc: false, at: node, file: c.file };
+  return {
+    is: "policy",
+    body: { is: "profile", part },
+    extended: [],
+    readOnlyProc: false,
+    objects: undefined,
+    at: node,
+    file: c.file,
+  };
 }
 
 /** Undefined if the settings have no capabilities. */

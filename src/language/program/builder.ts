@@ -2,6 +2,7 @@
 
 import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../../ir/limits.ts";
 import type { Location } from "../../ir/location.ts";
+import type { ObjectLayer } from "../../ir/objects.ts";
 import type {
   Cell,
   Parameter,
@@ -37,6 +38,7 @@ export class ProgramBuilder {
   readonly parameters: Parameter[] = [];
   readonly locals: ValueType[] = [];
   readOnlyProc = false;
+  objects: readonly ObjectLayer[] = [];
   private readonly verdictIndexes = new Map<string, number>();
   private readonly reportIndexes = new Map<string, number>();
   private readonly names = new Map<string, number>();

@@ -4,6 +4,7 @@
  */
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "oxc-parser";
+import type { ObjectLayer } from "../../ir/objects.ts";
 import type { ListBounds } from "../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import type { OciPart } from "../oci/lower.ts";
@@ -159,6 +160,8 @@ export interface PolicyValue {
   readonly lists?: { readonly [B in keyof ListBounds]: ListBounds[B] | undefined } | undefined;
   /** The policy's own declaration, without those of the policies that it extends. */
   readonly readOnlyProc: boolean;
+  /** Its own declarations about objects; undefined if it has none. */
+  readonly objects: ObjectLayer | undefined;
   readonly at: SourceRange;
   readonly file: SourceFile;
 }

@@ -1,5 +1,6 @@
 /** Combines the steps of a policy and of all policies that it extends into one program body. */
 
+import { mostLayers, type ObjectLayer } from "../../ir/objects.ts";
 import { type ListBounds, maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import type { Statement, VerdictExpression } from "../../ir/program.ts";
 import { stable } from "../lower/stable.ts";
@@ -42,6 +43,26 @@ function listBoundsOf(parts: readonly PolicyValue[]): ListBounds {
   };
 }
 
+/** The layers of all parts; equal ones once, because each costs the tree one of its domains. */
+function layersOf(c: Compilation, parts: readonly PolicyValue[]): readonly ObjectLayer[] {
+  const layers = new Map<string, ObjectLayer>();
+  for (const { objects } of parts) {
+    if (objects === undefined) continue;
+    const key = JSON.stringify(objects, (name, value) => (name === "at" ? undefined : value));
+    if (!layers.has(key)) layers.set(key, objects);
+  }
+  const last = parts.at(-1)!;
+  if (layers.size > mostLayers) {
+    c.reporter.report(
+      "P0314",
+      `${layers.size} of the combined policies declare \`files\`, \`tcp\`, \`udp\` or \`scope\`, and at most ${mostLayers} can`,
+      { file: last.file, node: last.at },
+      "declare them in one policy",
+    );
+  }
+  return [...layers.values()];
+}
+
 /** A policy's body. If it extends others, also its own step and theirs, each as a separate body. */
 export interface LoweredPolicy {
   readonly body: readonly Statement[];
@@ -58,6 +79,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
   c.time = "step";
   c.builder.observations.listBounds = listBoundsOf(parts);
   c.builder.readOnlyProc = parts.some(({ readOnlyProc }) => readOnlyProc);
+  c.builder.objects = layersOf(c, parts);
   if (parts.length === 1) {
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
     return { body: out };

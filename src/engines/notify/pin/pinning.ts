@@ -49,6 +49,8 @@ export interface PinningOptions {
   readonly changesTask?: (tid: number) => boolean;
   /** Nothing is enforced: calls that cannot be pinned may pass unpinned (`passesUnpinned`). Default false. */
   readonly audits?: boolean;
+  /** The tree is in a Landlock domain about files from its start. */
+  readonly filesAreRestricted?: boolean;
 }
 
 /** The answer to a call that cannot be pinned: this positive errno, or `passesUnpinned`. */
@@ -93,6 +95,7 @@ export class Pinning {
       threadEndsAreReported = false,
       changesTask = () => false,
       audits = false,
+      filesAreRestricted = false,
     }: PinningOptions,
   ) {
     this.#listener = listener;
@@ -100,6 +103,7 @@ export class Pinning {
     const isSealed = protection === "seal";
     const more = [rightsAreReported, memoryIsFree, isKillable, threadEndsAreReported] as const;
     required("memfd_create", native().startPins(listener, isSealed, executionsAreReported, audits, ...more));
+    if (filesAreRestricted) this.restricts();
   }
 
   /** Copies `notification`, a `struct seccomp_notif`. The result is valid until the next one is received. */

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: MIT
+/* Reads the layers of a policy, and makes and enters Landlock domains of them. */
+#include "layers.h"
+
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+#include <linux/stat.h>
+
+#include "kernel.h"
+#include "print.h"
+
+/* include/uapi/linux/landlock.h; distributions' headers lack the newer ones. */
+enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2, ASK_VERSION = 1 };
+enum { EXECUTE = 1 << 0, REFER = 1 << 13, RESOLVE_UNIX = 1 << 16 };
+/* Rights that a rule can grant to a file that is no directory. */
+enum { OF_FILES = EXECUTE | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15 | RESOLVE_UNIX };
+enum { FILE_RIGHTS = (1 << 17) - 1, PORT_RIGHTS = (1 << 4) - 1, SCOPES = (1 << 2) - 1 };
+enum { MAX_IDENTITIES = 4096, MAX_DEPTH = 48, ENTRIES = 4096 };
+
+/* The rights that the first Landlock (Linux 5.13) lacks, in the order of src/linux/landlock.ts. */
+static const struct {
+  enum { FILES, PORTS, SCOPE } of;
+  uint32_t rights;
+  int version;
+  const char *missing;
+} younger[] = {
+    {FILES, REFER, 2, "cannot restrict moves of files (refer), which needs Linux 5.19"},
+    {FILES, 1 << 14, 3, "cannot restrict truncate, which needs Linux 6.2"},
+    {FILES, 1 << 15, 5, "cannot restrict ioctl, which needs Linux 6.10"},
+    {FILES, RESOLVE_UNIX, 9, "cannot restrict connections to Unix sockets, which needs Linux 7.1"},
+    {PORTS, 1 << 0 | 1 << 1, 4, "cannot restrict TCP ports, which needs Linux 6.7"},
+    {PORTS, 1 << 2 | 1 << 3, 10, "cannot restrict UDP ports, which needs Linux 7.2"},
+    {SCOPE, 1 << 0, 6, "cannot restrict abstract Unix sockets, which needs Linux 6.12"},
+    {SCOPE, 1 << 1, 6, "cannot restrict signals, which needs Linux 6.12"},
+};
+
+static char message[PATH_MAX + 128];
+
+/* Writes a sentence about a path into `message`. */
+static const char *about(const char *before, const char *path, const char *after) {
+  size_t length = 0;
+  for (const char *const *part = (const char *const[]){before, path, after, NULL}; *part != NULL; part++)
+    for (const char *c = *part; *c != 0 && length < sizeof message - 1; c++) message[length++] = *c;
+  message[length] = 0;
+  return message;
+}
+
+/* ── The bytes ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static const char *path_of(const struct layer_rule *rule) { return (const char *)(rule + 1); }
+
+static const char *check_path(const struct layer_rule *rule) {
+  const char *path = path_of(rule);
+  if (rule->length < 4 || rule->length > PATH_MAX || path[0] != '/' || path[rule->length - 1] != 0)
+    return "a rule has an invalid path";
+  const size_t length = string_length(path);
+  if (rule->length != ((length + 4) & ~3ul)) return "a rule has an invalid path";
+  for (size_t at = length; at < rule->length; at++)
+    if (path[at] != 0) return "a rule has an invalid path";
+  return NULL;
+}
+
+static const char *check_rule(const struct layer_header *layer, const struct layer_rule *rule) {
+  const int has_path = rule->kind == BENEATH || rule->kind == EXCEPT;
+  if (!has_path && rule->length != 0) return "a rule has an invalid path";
+  if (rule->value > (rule->kind == BENEATH ? MAY_BE_MISSING : rule->kind == FOR_PORT ? 65535 : 0))
+    return "a rule has an invalid value";
+  switch (rule->kind) {
+    case BENEATH:
+    case FOR_STREAMS:
+      if (rule->access == 0 || (rule->access & ~layer->files) != 0)
+        return "a rule grants a right that is not restricted";
+      break;
+    case FOR_PORT:
+      if (rule->access == 0 || (rule->access & ~layer->ports) != 0)
+        return "a rule grants a right that is not restricted";
+      break;
+    case EXCEPT:
+      if (rule->access != 0) return "a rule grants a right that is not restricted";
+      break;
+    default:
+      return "a rule is of an unknown kind";
+  }
+  return has_path ? check_path(rule) : NULL;
+}
+
+const char *check_layers(const unsigned char *bytes, size_t size) {
+  if (size > MAX_LAYERS_SIZE || size % 4 != 0) return "its layers have an invalid size";
+  int count = 0;
+  for (size_t at = 0; at < size;) {
+    const struct layer_header *layer = (const struct layer_header *)(bytes + at);
+    if (++count > MAX_LAYERS) return "it has too many layers";
+    if (size - at < sizeof *layer || layer->size > size - at - sizeof *layer || layer->size % 4 != 0)
+      return "a layer extends beyond the end";
+    if ((layer->files & ~(uint32_t)FILE_RIGHTS) != 0 || (layer->ports & ~(uint32_t)PORT_RIGHTS) != 0 ||
+        (layer->scopes & ~(uint32_t)SCOPES) != 0 || (layer->files | layer->ports | layer->scopes) == 0)
+      return "a layer restricts an unknown right, or none";
+    /* The kernel denies moves in each ruleset about files, also if it does not handle them (security/landlock/ruleset.c). */
+    if (layer->files != 0 && (layer->files & REFER) == 0) return "a layer restricts files without refer";
+    at += sizeof *layer;
+    for (const size_t end = at + layer->size; at < end;) {
+      const struct layer_rule *rule = (const struct layer_rule *)(bytes + at);
+      if (end - at < sizeof *rule || rule->length > end - at - sizeof *rule || rule->length % 4 != 0)
+        return "a rule extends beyond the end";
+      const char *wrong = check_rule(layer, rule);
+      if (wrong != NULL) return wrong;
+      at += sizeof *rule + rule->length;
+    }
+  }
+  return NULL;
+}
+
+static const struct layer_header *next_layer(const struct layer_header *layer) {
+  return (const struct layer_header *)((const unsigned char *)(layer + 1) + layer->size);
+}
+
+static const struct layer_rule *next_rule(const struct layer_rule *rule) {
+  return (const struct layer_rule *)((const unsigned char *)(rule + 1) + rule->length);
+}
+
+int restricts_execution(const unsigned char *bytes, size_t size) {
+  const struct layer_header *layer = (const struct layer_header *)bytes, *end = (const void *)(bytes + size);
+  for (; layer < end; layer = next_layer(layer))
+    if ((layer->files & EXECUTE) != 0) return 1;
+  return 0;
+}
+
+/* ── Exceptions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct identity {
+  uint32_t major, minor;
+  uint64_t inode;
+};
+
+/* Of one layer. */
+static struct identities {
+  int count;
+  struct identity each[MAX_IDENTITIES];
+} excluded, way;
+
+static long identify(long file, struct identity *identity, unsigned *mode) {
+  struct statx status;
+  long result = CALL(__NR_statx, file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status);
+  if (result < 0) return result;
+  *identity = (struct identity){status.stx_dev_major, status.stx_dev_minor, status.stx_ino};
+  *mode = status.stx_mode & S_IFMT;
+  return 0;
+}
+
+static int is_same(const struct identity *one, const struct identity *other) {
+  return one->inode == other->inode && one->major == other->major && one->minor == other->minor;
+}
+
+static int contains(const struct identities *identities, const struct identity *identity) {
+  for (int i = 0; i < identities->count; i++)
+    if (is_same(&identities->each[i], identity)) return 1;
+  return 0;
+}
+
+static long add(struct identities *identities, const struct identity *identity) {
+  if (contains(identities, identity)) return 0;
+  if (identities->count == MAX_IDENTITIES) return -ENOSPC;
+  identities->each[identities->count++] = *identity;
+  return 0;
+}
+
+static long open_path(const char *path, long flags) {
+  return CALL(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC | flags, 0);
+}
+
+/* Adds a directory and those above it to the way. Closes the directory. */
+static long add_way(long directory) {
+  for (int depth = 0;; depth++) {
+    struct identity identity, next;
+    unsigned mode;
+    long result = identify(directory, &identity, &mode);
+    if (result == 0) result = add(&way, &identity);
+    if (result == 0 && depth == PATH_MAX) result = -ELOOP;
+    long above = result < 0 ? result : CALL(__NR_openat, directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    CALL(__NR_close, directory);
+    if (above < 0) return above;
+    result = identify(above, &next, &mode);
+    if (result < 0 || is_same(&identity, &next)) {
+      CALL(__NR_close, above);
+      return result;
+    }
+    directory = above;
+  }
+}
+
+/* Removes the last component; the path is absolute. */
+static void cut(char *path) {
+  size_t length = string_length(path);
+  while (length > 1 && path[length - 1] != '/') length--;
+  while (length > 1 && path[length - 1] == '/') length--;
+  path[length] = 0;
+}
+
+/* The directory of an open file that is no directory. */
+static long open_directory_of(long file) {
+  static char link[] = "/proc/self/fd/0000000000", path[PATH_MAX];
+  char *digit = link + sizeof link - 1;
+  for (int i = 0; i < 10; i++, file /= 10) *--digit = (char)('0' + file % 10);
+  /* The kernel accepts no zeros before a number in /proc/PID/fd (fs/proc/base.c, name_to_int). */
+  char *number = digit;
+  while (number[0] == '0' && number[1] != 0) number++;
+  char *to = digit;
+  while ((*to++ = *number++) != 0) continue;
+  long length = CALL(__NR_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
+  memcpy(link, "/proc/self/fd/0000000000", sizeof link);
+  if (length < 0) return length;
+  path[length] = 0;
+  if (path[0] != '/') return -ENOENT;
+  cut(path);
+  return open_path(path, O_DIRECTORY);
+}
+
+/* An exception may be missing: then no entry of this name is permitted, because its directory is on the way. */
+static long add_exception(const char *path) {
+  static char existing[PATH_MAX];
+  struct identity identity;
+  unsigned mode;
+  long file = open_path(path, 0);
+  if (file < 0) {
+    memcpy(existing, path, string_length(path) + 1);
+    while (file == -ENOENT || file == -ENOTDIR) {
+      if (existing[1] == 0) return file;
+      cut(existing);
+      file = open_path(existing, O_DIRECTORY);
+    }
+    return file < 0 ? file : add_way(file);
+  }
+  long result = identify(file, &identity, &mode);
+  if (result == 0) result = add(&excluded, &identity);
+  long directory = result < 0        ? result
+                   : mode == S_IFDIR ? CALL(__NR_openat, file, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+                                     : open_directory_of(file);
+  CALL(__NR_close, file);
+  return directory < 0 ? directory : add_way(directory);
+}
+
+/* ── Rules ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static long grant(long ruleset, long file, uint64_t access, unsigned mode) {
+  struct __attribute__((packed)) {
+    uint64_t access;
+    int32_t file;
+  } rule = {mode == S_IFDIR ? access : access & OF_FILES, (int32_t)file};
+  if (rule.access == 0) return 0;
+  long result = CALL(__NR_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+  /* The kernel's own files, such as pipes and namespaces: Landlock never restricts them. */
+  return result == -EBADFD ? 0 : result;
+}
+
+static long grant_entries(long ruleset, long directory, uint64_t access, int depth);
+
+/* Closes the file. */
+static long grant_entry(long ruleset, long file, uint64_t access, int depth) {
+  struct identity identity;
+  unsigned mode;
+  long result = identify(file, &identity, &mode);
+  if (result == 0 && mode != S_IFLNK && !contains(&excluded, &identity))
+    result = mode == S_IFDIR && contains(&way, &identity) ? grant_entries(ruleset, file, access, depth + 1)
+                                                          : grant(ruleset, file, access, mode);
+  CALL(__NR_close, file);
+  return result;
+}
+
+/* The entries of a directory on the way to an exception. `path_only` was opened with O_PATH. */
+static long grant_entries(long ruleset, long path_only, uint64_t access, int depth) {
+  char entries[ENTRIES] __attribute__((aligned(8)));
+  if (depth == MAX_DEPTH) return -ELOOP;
+  long directory = CALL(__NR_openat, path_only, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  if (directory < 0) return directory;
+  long result = 0;
+  while (result == 0) {
+    long count = CALL(__NR_getdents64, directory, entries, sizeof entries);
+    if (count < 0) result = count;
+    if (count <= 0) break;
+    for (long at = 0; result == 0 && at < count;) {
+      const struct directory_entry *entry = (const struct directory_entry *)(entries + at);
+      at += entry->length;
+      if (strings_equal(entry->name, ".") || strings_equal(entry->name, "..")) continue;
+      long file = CALL(__NR_openat, directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+      if (file == -EMFILE || file == -ENFILE || file == -ENOMEM) result = file;
+      /* An entry that has gone, or that the user cannot reach now, gets no rule. */
+      if (file >= 0) result = grant_entry(ruleset, file, access, depth);
+    }
+  }
+  CALL(__NR_close, directory);
+  return result;
+}
+
+static long grant_beneath(long ruleset, const struct layer_rule *rule, uint64_t access, const char **what) {
+  const char *path = path_of(rule);
+  long file = open_path(path, 0);
+  if ((file == -ENOENT || file == -ENOTDIR) && rule->value == MAY_BE_MISSING) return 0;
+  *what = about(
+      "`", path,
+      file == -ENOENT ? "`, which the policy lists, does not exist" : "`, which the policy lists, cannot be opened");
+  if (file < 0) return file;
+  struct identity identity;
+  unsigned mode;
+  long result = identify(file, &identity, &mode);
+  const int expands = result == 0 && mode == S_IFDIR && contains(&way, &identity);
+  *what = about("the entries of `", path,
+                expands ? "` beside an exception cannot be listed and permitted" : "`: Landlock refuses a rule");
+  if (result == 0) result = expands ? grant_entries(ruleset, file, access, 0) : grant(ruleset, file, access, mode);
+  CALL(__NR_close, file);
+  return result;
+}
+
+/* The files of the command's standard streams can be opened again by /proc/self/fd; a directory would be more than that. */
+static long grant_streams(long ruleset, uint64_t access) {
+  for (long stream = 0; stream <= 2; stream++) {
+    struct identity identity;
+    unsigned mode;
+    if (identify(stream, &identity, &mode) < 0 || mode == S_IFDIR) continue;
+    long result = grant(ruleset, stream, access & ~(uint64_t)EXECUTE, mode);
+    if (result < 0) return result;
+  }
+  return 0;
+}
+
+static long grant_port(long ruleset, uint64_t port, uint64_t access) {
+  const struct {
+    uint64_t access, port;
+  } rule = {access, port};
+  return CALL(__NR_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0);
+}
+
+/* ── Layers ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Removes the rights that this kernel lacks. Returns 0, or without `best_effort` the errno of the first one. */
+static long take_known(struct layer_header *rights, int best_effort, const char **what) {
+  const long version = CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION);
+  *what = "Landlock is missing or off";
+  if (version < 1) {
+    if (!best_effort) return -EOPNOTSUPP;
+    print_best_effort("the policy's files, ports and scopes are not restricted", *what, version);
+    *rights = (struct layer_header){0};
+    return 0;
+  }
+  for (unsigned i = 0; i < sizeof younger / sizeof *younger; i++) {
+    uint32_t *restricted = younger[i].of == FILES   ? &rights->files
+                           : younger[i].of == PORTS ? &rights->ports
+                                                    : &rights->scopes;
+    if (version >= younger[i].version || (*restricted & younger[i].rights) == 0) continue;
+    *what = about("this kernel's Landlock ", younger[i].missing, "");
+    if (!best_effort) return -EOPNOTSUPP;
+    print_best_effort("a part of the policy's objects is not restricted", *what, -EOPNOTSUPP);
+    *restricted &= ~younger[i].rights;
+  }
+  return 0;
+}
+
+static long add_rule(long ruleset, const struct layer_header *rights, const struct layer_rule *rule,
+                     const char **what) {
+  const uint64_t access = rule->access & (rule->kind == FOR_PORT ? rights->ports : rights->files);
+  *what = "Landlock refuses a rule";
+  if (access == 0) return 0;
+  switch ((enum rule_kind)rule->kind) {
+    case BENEATH:
+      return grant_beneath(ruleset, rule, access, what);
+    case FOR_STREAMS:
+      return grant_streams(ruleset, access);
+    case FOR_PORT:
+      return grant_port(ruleset, rule->value, access);
+    case EXCEPT:
+      break;
+  }
+  return 0;
+}
+
+/* Makes the ruleset of a layer. Returns it, -ENODATA if nothing of it is left with `best_effort`, or a negative errno. */
+static long make_layer(const struct layer_header *layer, int best_effort, const char **what) {
+  struct layer_header rights = *layer;
+  long result = take_known(&rights, best_effort, what);
+  if (result < 0) return result;
+  if ((rights.files | rights.ports | rights.scopes) == 0) return -ENODATA;
+  const struct {
+    uint64_t files, ports, scopes;
+  } attributes = {rights.files, rights.ports, rights.scopes};
+  /* A kernel that is older than a field accepts a larger structure if the field is 0. */
+  *what = "Landlock makes no ruleset";
+  const long ruleset = CALL(__NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+  if (ruleset < 0) return ruleset;
+  const struct layer_rule *first = (const struct layer_rule *)(layer + 1), *end = (const void *)next_layer(layer);
+  excluded.count = way.count = 0;
+  for (const struct layer_rule *rule = first; result == 0 && rule < end; rule = next_rule(rule)) {
+    if (rule->kind != EXCEPT) continue;
+    result = add_exception(path_of(rule));
+    if (result < 0) *what = about("the exception `", path_of(rule), "` cannot be examined");
+  }
+  for (const struct layer_rule *rule = first; result == 0 && rule < end; rule = next_rule(rule))
+    result = add_rule(ruleset, &rights, rule, what);
+  if (result == 0) return ruleset;
+  CALL(__NR_close, ruleset);
+  return result;
+}
+
+long make_layers(struct layers *layers, const unsigned char *bytes, size_t size, int best_effort, const char **what) {
+  const struct layer_header *layer = (const struct layer_header *)bytes, *end = (const void *)(bytes + size);
+  layers->count = 0;
+  for (; layer < end; layer = next_layer(layer)) {
+    const long ruleset = make_layer(layer, best_effort, what);
+    if (ruleset == -ENODATA) continue;
+    if (ruleset < 0) return ruleset;
+    layers->rulesets[layers->count++] = ruleset;
+  }
+  return 0;
+}
+
+void release_layers(struct layers *layers) {
+  for (int i = 0; i < layers->count; i++)
+    if (layers->rulesets[i] > 2) CALL(__NR_close, layers->rulesets[i]);
+  layers->count = 0;
+}
+
+long enter_layers(const struct layers *layers, const char **what) {
+  for (int i = 0; i < layers->count; i++) {
+    const long result = CALL(__NR_landlock_restrict_self, layers->rulesets[i], 0);
+    *what = result == -E2BIG ? "this process is in 16 Landlock domains already" : "Landlock refuses the domain";
+    if (result < 0) return result;
+  }
+  return 0;
+}

@@ -1,0 +1,71 @@
+/** Describes the declarations of a policy about objects, and the kernel that they need. */
+
+import { fileLists, type ObjectLayer, type PathRule, type PortRules, restrictedRights } from "../../ir/objects.ts";
+import type { Program } from "../../ir/program.ts";
+import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../linux/landlock.ts";
+import type { ObjectsDescription } from "./explanation.ts";
+import { placeText } from "./texts.ts";
+
+/** One description for each layer. `abi`: the level of the kernel that will run the policy, if it is known. */
+export function describeObjects(program: Program, abi: number | undefined): readonly ObjectsDescription[] {
+  return program.objects.map((layer) => ({
+    at: placeText(program, layer.at),
+    lists: listsOf(layer),
+    linux: kernelOfAbi[Math.max(...needsOf(layer).map((need) => need.abi))]!,
+    missing: abi === undefined ? [] : missingOf(layer, abi),
+  }));
+}
+
+/** Names and members of the lists; those of `files.runtime` are summed up. */
+function listsOf({ files, tcp, udp, scopes }: ObjectLayer): ObjectsDescription["lists"] {
+  const found: { name: string; items: readonly string[] }[] = [];
+  for (const list of fileLists) {
+    const rules = files?.lists[list];
+    if (rules !== undefined) found.push({ name: `files.${list}`, items: pathsOf(rules) });
+  }
+  if (files !== undefined && files.except.length > 0) {
+    found.push({ name: "files.except", items: pathsOf(files.except) });
+  }
+  found.push(...portsOf("tcp", tcp), ...portsOf("udp", udp));
+  if (scopes.length > 0) found.push({ name: "scope", items: scopes });
+  return found;
+}
+
+function pathsOf(rules: readonly PathRule[]): readonly string[] {
+  const own = rules.filter(({ optional }) => !optional).map(({ path }) => path);
+  const preset = rules.length - own.length;
+  return preset === 0 ? own : [...own, `${preset} of files.runtime`];
+}
+
+function portsOf(protocol: string, rules: PortRules | undefined) {
+  return (["bind", "connect"] as const).flatMap((use) => {
+    const ports = rules?.[use];
+    return ports === undefined ? [] : [{ name: `${protocol}.${use}`, items: ports.map(String) }];
+  });
+}
+
+interface Need {
+  readonly what: string;
+  readonly abi: number;
+}
+
+/** What the layer restricts, with the ABI level that can. */
+function needsOf({ files, tcp, udp, scopes }: ObjectLayer): readonly Need[] {
+  const needs: Need[] = [];
+  if (files !== undefined) {
+    // Each ruleset about files also restricts moves.
+    needs.push({ what: "files", abi: fileRights.refer.abi });
+    for (const [right, list] of restrictedRights(files))
+      needs.push({ what: `files.${list}`, abi: fileRights[right].abi });
+  }
+  if (tcp !== undefined) needs.push({ what: "tcp", abi: portRights["bind-tcp"].abi });
+  if (udp !== undefined) needs.push({ what: "udp", abi: portRights["bind-udp"].abi });
+  for (const scope of scopes) needs.push({ what: `scope ${scope}`, abi: scopeRights[scope].abi });
+  return needs;
+}
+
+function missingOf(layer: ObjectLayer, abi: number): ObjectsDescription["missing"] {
+  const missing = new Map<string, string>();
+  for (const { what, abi: needed } of needsOf(layer)) if (needed > abi) missing.set(what, kernelOfAbi[needed]!);
+  return Array.from(missing, ([what, linux]) => ({ what, linux }));
+}

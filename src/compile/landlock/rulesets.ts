@@ -1,0 +1,79 @@
+/** Makes Landlock rulesets of a policy's declarations about objects: one for each layer. */
+
+import { type FileRules, type ObjectLayer, type PortRules, restrictedRights } from "../../ir/objects.ts";
+import type { FileRight, PortRight, ScopeRight } from "../../linux/landlock.ts";
+
+/** What the launcher reads (native/launcher/layers.h). */
+export interface Ruleset {
+  /** The restricted rights. */
+  readonly files: readonly FileRight[];
+  readonly ports: readonly PortRight[];
+  readonly scopes: readonly ScopeRight[];
+  readonly rules: readonly Rule[];
+}
+
+export type Rule =
+  | { readonly is: "beneath"; readonly path: string; readonly access: readonly FileRight[]; readonly optional: boolean }
+  | { readonly is: "port"; readonly port: number; readonly access: readonly PortRight[] }
+  | { readonly is: "except"; readonly path: string }
+  | { readonly is: "streams"; readonly access: readonly FileRight[] };
+
+export function rulesetsOf(layers: readonly ObjectLayer[]): readonly Ruleset[] {
+  return layers.map(({ files, tcp, udp, scopes }) => {
+    const ports = [...portsOf(tcp, "bind-tcp", "connect-tcp"), ...portsOf(udp, "bind-udp", "connect-send-udp")];
+    return {
+      files: files === undefined ? [] : restrictedBy(files),
+      ports: ports.map(({ right }) => right),
+      scopes,
+      rules: [...(files === undefined ? [] : rulesOfFiles(files)), ...rulesOfPorts(ports)],
+    };
+  });
+}
+
+/** The kernel denies moves in each ruleset about files, so every ruleset restricts them. */
+function restrictedBy(files: FileRules): readonly FileRight[] {
+  return [...new Set<FileRight>([...restrictedRights(files).keys(), "refer"])];
+}
+
+function rulesOfFiles(files: FileRules): readonly Rule[] {
+  const restricted = restrictedRights(files);
+  const paths = new Map<string, { readonly access: Set<FileRight>; optional: boolean }>();
+  const permit = (path: string, right: FileRight, optional: boolean): void => {
+    const known = paths.get(path) ?? { access: new Set(), optional: true };
+    known.access.add(right);
+    known.optional &&= optional;
+    paths.set(path, known);
+  };
+  for (const [right, list] of restricted)
+    for (const { path, optional } of files.lists[list]!) permit(path, right, optional);
+  return [
+    ...files.except.map(({ path }): Rule => ({ is: "except", path })),
+    // A list of moves that the policy does not declare permits all of them; no exception needs to limit it, because a
+    // file cannot be moved to a directory where it has more rights.
+    ...(restricted.has("refer") ? [] : [{ is: "beneath", path: "/", access: ["refer"], optional: false } as const]),
+    ...Array.from(
+      paths,
+      ([path, { access, optional }]): Rule => ({ is: "beneath", path, access: [...access], optional }),
+    ),
+    ...(files.streams && restricted.size > 0 ? [{ is: "streams", access: [...restricted.keys()] } as const] : []),
+  ];
+}
+
+interface PortList {
+  readonly right: PortRight;
+  readonly ports: readonly number[];
+}
+
+function portsOf(rules: PortRules | undefined, bind: PortRight, connect: PortRight): readonly PortList[] {
+  return [
+    ...(rules?.bind === undefined ? [] : [{ right: bind, ports: rules.bind }]),
+    ...(rules?.connect === undefined ? [] : [{ right: connect, ports: rules.connect }]),
+  ];
+}
+
+function rulesOfPorts(lists: readonly PortList[]): readonly Rule[] {
+  const ports = new Map<number, PortRight[]>();
+  for (const { right, ports: listed } of lists)
+    for (const port of new Set(listed)) ports.set(port, [...(ports.get(port) ?? []), right]);
+  return Array.from(ports, ([port, access]): Rule => ({ is: "port", port, access }));
+}

@@ -1,0 +1,136 @@
+/** `files`, `tcp`, `udp` and `scope` of a policy's settings: declarations about objects, which do not depend on state. */
+
+import { type FileRules, fileLists, type ObjectLayer, type PathRule, type PortRules } from "../../ir/objects.ts";
+import { runtimeFiles } from "../../ir/runtime-files.ts";
+import { type ScopeRight, scopeRights } from "../../linux/landlock.ts";
+import { constantInteger, constantString, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import { Options } from "./options.ts";
+
+export const objectSettings = ["files", "tcp", "udp", "scope"] as const;
+
+/** The declarations of a policy; undefined if it has none. Sets `failed` after an error. */
+export function objectLayer(c: Compilation, options: Options): ObjectLayer | undefined {
+  const declared = objectSettings.filter((name) => options.has(name));
+  const [first] = declared;
+  if (first === undefined) return undefined;
+  return {
+    files: fileRules(c, options),
+    tcp: portRules(c, options, "tcp"),
+    udp: portRules(c, options, "udp"),
+    scopes: scopes(options),
+    at: c.file.location(options.placeOf(first)),
+  };
+}
+
+/** The longest path that the kernel resolves (PATH_MAX, with the NUL). */
+const longestPath = 4095;
+
+function fileRules(c: Compilation, options: Options): FileRules | undefined {
+  const value = options.get("files");
+  if (value === undefined) return undefined;
+  const known = [...fileLists, "except", "runtime"];
+  const files = new Options(c, value, options.placeOfValue("files"), "the settings of `files`", known);
+  const runtime = files.flag("runtime") ?? false;
+  const lists: { [List in (typeof fileLists)[number]]?: readonly PathRule[] } = {};
+  for (const list of fileLists) {
+    const paths = pathList(c, files, list);
+    if (paths === undefined) continue;
+    const preset = runtime ? (runtimeFiles[list] ?? []) : [];
+    lists[list] = [...paths, ...preset.map((path) => ({ path, optional: true, at: undefined }))];
+  }
+  const except = pathList(c, files, "except") ?? [];
+  if (!files.failed && Object.keys(lists).length === 0) {
+    options.refuse("files", "P0213", "`files` has no list, so it restricts nothing", "files: { write: [project] }");
+  }
+  if (files.failed) options.failed = true;
+  return { lists, except, streams: runtime };
+}
+
+function pathList(c: Compilation, files: Options, name: string): readonly PathRule[] | undefined {
+  const value = files.get(name);
+  if (value === undefined) return undefined;
+  const paths = elementsOf(value, constantString);
+  if (paths === undefined) {
+    files.fail(value, name, "a list of paths");
+    return undefined;
+  }
+  const at = c.file.location(files.placeOf(name));
+  return paths.flatMap((given) => {
+    const path = normalPath(given);
+    if (path !== undefined) return [{ path, optional: false, at }];
+    files.refuse(
+      name,
+      "P0214",
+      `${JSON.stringify(given)} is no absolute path without "." and ".." of at most ${longestPath} bytes`,
+      'a list of files has directories and files: read: ["/usr", project]',
+    );
+    return [];
+  });
+}
+
+/** Without empty components; undefined if the path is not absolute, or has "." or "..". */
+function normalPath(given: string): string | undefined {
+  const components = given.split("/").filter((component) => component !== "");
+  if (!given.startsWith("/") || given.includes("\0")) return undefined;
+  if (components.includes(".") || components.includes("..")) return undefined;
+  const path = `/${components.join("/")}`;
+  return Buffer.byteLength(path) <= longestPath ? path : undefined;
+}
+
+function portRules(c: Compilation, options: Options, protocol: "tcp" | "udp"): PortRules | undefined {
+  const value = options.get(protocol);
+  if (value === undefined) return undefined;
+  const what = `the settings of \`${protocol}\``;
+  const ports = new Options(c, value, options.placeOfValue(protocol), what, ["bind", "connect"]);
+  const rules = { bind: portList(ports, "bind"), connect: portList(ports, "connect") };
+  if (!ports.failed && rules.bind === undefined && rules.connect === undefined) {
+    const help = `${protocol}: { connect: [443n] }`;
+    options.refuse(protocol, "P0213", `\`${protocol}\` has no list, so it restricts nothing`, help);
+  }
+  if (ports.failed) options.failed = true;
+  return rules;
+}
+
+function portList(options: Options, name: string): readonly number[] | undefined {
+  const value = options.get(name);
+  if (value === undefined) return undefined;
+  const ports = elementsOf(value, constantInteger);
+  if (ports === undefined) {
+    options.fail(value, name, "a list of ports");
+    return undefined;
+  }
+  const wrong = ports.find((port) => port < 0n || port > 65_535n);
+  if (wrong !== undefined) options.refuse(name, "P0213", `a port is 0 to 65535, and this is ${wrong}`);
+  return ports.map(Number);
+}
+
+function scopes(options: Options): readonly ScopeRight[] {
+  const value = options.get("scope");
+  if (value === undefined) return [];
+  const names = Object.keys(scopeRights) as ScopeRight[];
+  const given = elementsOf(value, constantString);
+  if (given === undefined) {
+    options.fail(value, "scope", "a list of names");
+    return [];
+  }
+  const wrong = given.find((name) => !names.some((one) => one === name));
+  if (wrong !== undefined || given.length === 0) {
+    const message =
+      wrong === undefined
+        ? "`scope` has no name, so it restricts nothing"
+        : `there is no scope ${JSON.stringify(wrong)}`;
+    options.refuse("scope", "P0213", message, names.map((name) => JSON.stringify(name)).join(", "));
+  }
+  return names.filter((name) => given.includes(name));
+}
+
+/** Undefined if the value is no list of constants. */
+function elementsOf<Element>(
+  value: Value,
+  read: (element: Value) => Element | undefined,
+): readonly Element[] | undefined {
+  if (value.is !== "list") return undefined;
+  const elements = value.elements.map(read);
+  return elements.includes(undefined) ? undefined : (elements as readonly Element[]);
+}

@@ -1,0 +1,10 @@
+/** The Landlock of this machine. */
+import { callNumber } from "./call-numbers.ts";
+import { native } from "./native.ts";
+
+const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
+
+/** The ABI level of this kernel, or 0 if Landlock is missing or off. Throws a NativeUnavailableError. */
+export function landlockAbi(): number {
+  return Math.max(0, native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion));
+}

@@ -12,7 +12,7 @@
 #include <linux/seccomp.h>
 
 #include "kernel.h"
-#include "layers.h"
+#include "layer_format.h"
 #include "sha256.h"
 
 enum { VERSION = 7, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };

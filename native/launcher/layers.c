@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reads the layers of a policy, and makes and enters Landlock domains of them. */
+/* Makes and enters the Landlock domains of a policy's layers. */
 #include "layers.h"
 
 #include <linux/fcntl.h>
@@ -9,12 +9,10 @@
 #include "kernel.h"
 #include "print.h"
 
-/* include/uapi/linux/landlock.h; distributions' headers lack the newer ones. */
+/* include/uapi/linux/landlock.h */
 enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2, ASK_VERSION = 1 };
-enum { EXECUTE = 1 << 0, REFER = 1 << 13, RESOLVE_UNIX = 1 << 16 };
 /* Rights that a rule can grant to a file that is no directory. */
 enum { OF_FILES = EXECUTE | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15 | RESOLVE_UNIX };
-enum { FILE_RIGHTS = (1 << 17) - 1, PORT_RIGHTS = (1 << 4) - 1, SCOPES = (1 << 2) - 1 };
 enum { MAX_IDENTITIES = 4096, MAX_DEPTH = 48, ENTRIES = 4096 };
 
 /* The rights that the first Landlock (Linux 5.13) lacks, in the order of src/linux/landlock.ts. */
@@ -43,86 +41,6 @@ static const char *about(const char *before, const char *path, const char *after
     for (const char *c = *part; *c != 0 && length < sizeof message - 1; c++) message[length++] = *c;
   message[length] = 0;
   return message;
-}
-
-/* ── The bytes ───────────────────────────────────────────────────────────────────────────────────────────────────── */
-
-static const char *path_of(const struct layer_rule *rule) { return (const char *)(rule + 1); }
-
-static const char *check_path(const struct layer_rule *rule) {
-  const char *path = path_of(rule);
-  if (rule->length < 4 || rule->length > PATH_MAX || path[0] != '/' || path[rule->length - 1] != 0)
-    return "a rule has an invalid path";
-  const size_t length = string_length(path);
-  if (rule->length != ((length + 4) & ~3ul)) return "a rule has an invalid path";
-  for (size_t at = length; at < rule->length; at++)
-    if (path[at] != 0) return "a rule has an invalid path";
-  return NULL;
-}
-
-static const char *check_rule(const struct layer_header *layer, const struct layer_rule *rule) {
-  const int has_path = rule->kind == BENEATH || rule->kind == EXCEPT;
-  if (!has_path && rule->length != 0) return "a rule has an invalid path";
-  if (rule->value > (rule->kind == BENEATH ? MAY_BE_MISSING : rule->kind == FOR_PORT ? 65535 : 0))
-    return "a rule has an invalid value";
-  switch (rule->kind) {
-    case BENEATH:
-    case FOR_STREAMS:
-      if (rule->access == 0 || (rule->access & ~layer->files) != 0)
-        return "a rule grants a right that is not restricted";
-      break;
-    case FOR_PORT:
-      if (rule->access == 0 || (rule->access & ~layer->ports) != 0)
-        return "a rule grants a right that is not restricted";
-      break;
-    case EXCEPT:
-      if (rule->access != 0) return "a rule grants a right that is not restricted";
-      break;
-    default:
-      return "a rule is of an unknown kind";
-  }
-  return has_path ? check_path(rule) : NULL;
-}
-
-const char *check_layers(const unsigned char *bytes, size_t size) {
-  if (size > MAX_LAYERS_SIZE || size % 4 != 0) return "its layers have an invalid size";
-  int count = 0;
-  for (size_t at = 0; at < size;) {
-    const struct layer_header *layer = (const struct layer_header *)(bytes + at);
-    if (++count > MAX_LAYERS) return "it has too many layers";
-    if (size - at < sizeof *layer || layer->size > size - at - sizeof *layer || layer->size % 4 != 0)
-      return "a layer extends beyond the end";
-    if ((layer->files & ~(uint32_t)FILE_RIGHTS) != 0 || (layer->ports & ~(uint32_t)PORT_RIGHTS) != 0 ||
-        (layer->scopes & ~(uint32_t)SCOPES) != 0 || (layer->files | layer->ports | layer->scopes) == 0)
-      return "a layer restricts an unknown right, or none";
-    /* The kernel denies moves in each ruleset about files, also if it does not handle them (security/landlock/ruleset.c). */
-    if (layer->files != 0 && (layer->files & REFER) == 0) return "a layer restricts files without refer";
-    at += sizeof *layer;
-    for (const size_t end = at + layer->size; at < end;) {
-      const struct layer_rule *rule = (const struct layer_rule *)(bytes + at);
-      if (end - at < sizeof *rule || rule->length > end - at - sizeof *rule || rule->length % 4 != 0)
-        return "a rule extends beyond the end";
-      const char *wrong = check_rule(layer, rule);
-      if (wrong != NULL) return wrong;
-      at += sizeof *rule + rule->length;
-    }
-  }
-  return NULL;
-}
-
-static const struct layer_header *next_layer(const struct layer_header *layer) {
-  return (const struct layer_header *)((const unsigned char *)(layer + 1) + layer->size);
-}
-
-static const struct layer_rule *next_rule(const struct layer_rule *rule) {
-  return (const struct layer_rule *)((const unsigned char *)(rule + 1) + rule->length);
-}
-
-int restricts_execution(const unsigned char *bytes, size_t size) {
-  const struct layer_header *layer = (const struct layer_header *)bytes, *end = (const void *)(bytes + size);
-  for (; layer < end; layer = next_layer(layer))
-    if ((layer->files & EXECUTE) != 0) return 1;
-  return 0;
 }
 
 /* ── Exceptions ──────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -7,7 +7,7 @@
 
 #include "bundle.h"
 #include "kernel.h"
-#include "layers.h"
+#include "layer_format.h"
 
 enum { UNIX = 1, STREAM = 1, CLOSE_ON_EXEC = 0x40000000 };
 

@@ -135,7 +135,7 @@ describe("a bundle", () => {
   it("of another version is refused with its version", () => {
     const other = whole.slice();
     other[8] = 1;
-    expect(() => decodeBundle(sealed(other))).toThrow("its format has version 1, and this is 6");
+    expect(() => decodeBundle(sealed(other))).toThrow("its format has version 1, and this is 7");
   });
 
   it("holds a fixed string of several lines", () => {

@@ -38,7 +38,7 @@ export interface LauncherOrders {
   readonly timeLimit: number;
   /** 16 bytes; zeros with `extended`. */
   readonly token: Uint8Array;
-  /** The size of the layers at the end of the payload (native/launcher/layers.h); 0 with `extended`. */
+  /** The size of the layers at the end of the payload (native/launcher/layer_format.h); 0 with `extended`. */
   readonly layersSize?: number;
   /** The bytes that follow the header. */
   readonly payload: readonly Uint8Array[];

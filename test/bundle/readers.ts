@@ -19,7 +19,9 @@ import { hostArchitecture } from "../../src/linux/architecture.ts";
 
 /** Compiles the C side. */
 export function buildReader(file: string): void {
-  const launcher = ["bundle", "extended", "parameters", "sha256"].map((name) => `native/launcher/${name}.c`);
+  const launcher = ["bundle", "layer_format", "extended", "parameters", "sha256"].map(
+    (name) => `native/launcher/${name}.c`,
+  );
   // With the sanitizers, gcc reports arrays that have a length of 0 as uninitialized.
   const warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-maybe-uninitialized"];
   const flags = ["-std=gnu11", "-O2", "-g", ...warnings, "-include", "test/bundle/fake_kernel.h"];
@@ -118,6 +120,17 @@ function enriched(bytes: Uint8Array): Uint8Array {
   return encodeBundle({ ...bundle, maps, kernelFunctions: [...bundle.kernelFunctions, ...more] });
 }
 
+/** Two layers with each kind of rule. */
+const objects = `import { allow, policy } from "portcullis";
+const base = policy({ files: { execute: ["/usr/bin"] }, udp: { bind: [53n] } }, () => allow);
+export default policy({
+  extends: [base],
+  files: { read: ["/usr", "/etc/ssl"], write: ["/srv"], make: [], except: ["/srv/private"], runtime: true },
+  tcp: { bind: [80n, 0n], connect: [80n, 443n] },
+  scope: ["signal", "abstract-socket"],
+}, () => allow);
+`;
+
 /** Bundles of policies, and of random programs with open parameters of every kind. */
 export function originals(): Uint8Array[] {
   const architecture = hostArchitecture()!;
@@ -141,6 +154,9 @@ export function originals(): Uint8Array[] {
     const fixed = [["mode", "strict"]] as const;
     found.push(encodeBundle(makeBundle(artifact, { compiler, fixed, sources: new Map() })));
   }
+  const { program, sources } = loadPolicy("/objects.ts", { architecture, readFile: () => objects });
+  const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
+  found.push(encodeBundle(makeBundle(artifact!, { compiler, fixed: [], sources })));
   return [...found, ...found.slice(-4).map(enriched)];
 }
 

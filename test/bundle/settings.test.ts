@@ -23,7 +23,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "portcullis-settings-"));
   const sources = [
     "test/bundle/settings.c",
-    ...["bundle", "parameters", "sha256"].map((one) => `native/launcher/${one}.c`),
+    ...["bundle", "layer_format", "parameters", "sha256"].map((one) => `native/launcher/${one}.c`),
   ];
   const flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"];
   const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];

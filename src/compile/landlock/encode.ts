@@ -1,4 +1,4 @@
-/** Rulesets as bytes: `struct layer_header` and `struct layer_rule` of native/launcher/layers.h. */
+/** Rulesets as bytes: `struct layer_header` and `struct layer_rule` of native/launcher/layer_format.h. */
 
 import { mostLayers } from "../../ir/objects.ts";
 import { fileRights, maskOf, portRights, scopeRights } from "../../linux/landlock.ts";

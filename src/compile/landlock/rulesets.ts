@@ -3,7 +3,7 @@
 import { type FileRules, type ObjectLayer, type PortRules, restrictedRights } from "../../ir/objects.ts";
 import type { FileRight, PortRight, ScopeRight } from "../../linux/landlock.ts";
 
-/** What the launcher reads (native/launcher/layers.h). */
+/** What the launcher reads (native/launcher/layer_format.h). */
 export interface Ruleset {
   /** The restricted rights. */
   readonly files: readonly FileRight[];

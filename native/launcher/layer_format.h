@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The layers of a policy as bytes: in a bundle's section `objects` (docs/bundle.md), or after the filters of an order
+ * (orders.h). src/compile/landlock/encode.ts writes them.
+ */
+#ifndef PORTCULLIS_LAYER_FORMAT_H
+#define PORTCULLIS_LAYER_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct layer_header {
+  uint32_t files, ports,
+      scopes;    /* the restricted rights: LANDLOCK_ACCESS_FS_…, LANDLOCK_ACCESS_NET_…, LANDLOCK_SCOPE_… */
+  uint32_t size; /* of the rules that follow, in bytes */
+};
+struct layer_rule {
+  uint32_t kind; /* enum rule_kind */
+  uint32_t access;
+  uint32_t value;  /* FOR_PORT: the port; BENEATH: 0 or MAY_BE_MISSING */
+  uint32_t length; /* of the path that follows, with a NUL, and zeros up to a multiple of 4 */
+};
+enum rule_kind {
+  BENEATH = 1,     /* a directory with everything below it, or a file */
+  FOR_PORT = 2,    /* a port of TCP or UDP */
+  EXCEPT = 3,      /* a path to which no rule above it applies */
+  FOR_STREAMS = 4, /* the files of the command's standard streams */
+};
+enum { MAY_BE_MISSING = 1 };
+enum { MAX_LAYERS = 8, MAX_LAYERS_SIZE = 1 << 20 };
+/* Of `files` (include/uapi/linux/landlock.h; distributions' headers lack the newer ones). */
+enum { EXECUTE = 1 << 0, REFER = 1 << 13, RESOLVE_UNIX = 1 << 16 };
+
+/* Checks every part of the bytes. Returns NULL, or a sentence without a full stop. */
+const char *check_layers(const unsigned char *bytes, size_t size);
+
+/* Whether a layer restricts the execution of files. */
+int restricts_execution(const unsigned char *bytes, size_t size);
+
+static inline const struct layer_header *next_layer(const struct layer_header *layer) {
+  return (const struct layer_header *)((const unsigned char *)(layer + 1) + layer->size);
+}
+static inline const struct layer_rule *next_rule(const struct layer_rule *rule) {
+  return (const struct layer_rule *)((const unsigned char *)(rule + 1) + rule->length);
+}
+static inline const char *path_of(const struct layer_rule *rule) { return (const char *)(rule + 1); }
+
+#endif

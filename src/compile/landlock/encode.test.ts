@@ -1,0 +1,117 @@
+/** Rulesets of declarations, as values and as the bytes that the launcher reads. */
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect, it } from "vitest";
+import { fileLists, type ObjectLayer, type PathRule } from "../../ir/objects.ts";
+import { scopeRights } from "../../linux/landlock.ts";
+import { decodeRulesets, encodeRulesets, RulesetError } from "./encode.ts";
+import { rulesetsOf } from "./rulesets.ts";
+
+const at = { file: 0, line: 1, column: 1, length: 1 };
+const nothing = { files: undefined, tcp: undefined, udp: undefined, scopes: [], at } as const;
+const rule = (path: string): PathRule => ({ path, optional: false, at });
+const files = (lists: object, except: readonly string[] = []): ObjectLayer => ({
+  ...nothing,
+  files: { lists, except: except.map(rule), streams: false },
+});
+
+describe("a ruleset", () => {
+  it("of writes restricts what changes directories, too, and permits it where files can be written", () => {
+    const [ruleset] = rulesetsOf([files({ write: [rule("/srv")] })]);
+    expect(ruleset!.files).toContain("make-dir");
+    expect(ruleset!.rules).toEqual([{ is: "beneath", path: "/srv", access: ruleset!.files, optional: false }]);
+  });
+
+  it("has a list of its own for a right if the policy has", () => {
+    const [ruleset] = rulesetsOf([files({ write: [rule("/srv")], remove: [] })]);
+    expect(ruleset!.files).toContain("remove-file");
+    expect(ruleset!.rules[0]).toMatchObject({ path: "/srv" });
+    expect(ruleset!.rules[0]).not.toMatchObject({ access: expect.arrayContaining(["remove-file"]) });
+  });
+
+  it("permits moves everywhere if the policy does not restrict them, because the kernel denies them otherwise", () => {
+    const [ruleset] = rulesetsOf([files({ read: [rule("/srv")] })]);
+    expect(ruleset!.files).toEqual(["read-file", "read-dir", "refer"]);
+    expect(ruleset!.rules[0]).toEqual({ is: "beneath", path: "/", access: ["refer"], optional: false });
+  });
+
+  it("has one rule for a path in several lists, which is optional only if it is in all", () => {
+    const optional = { path: "/usr", optional: true, at: undefined };
+    const [ruleset] = rulesetsOf([files({ read: [optional], execute: [rule("/usr")], refer: [optional] })]);
+    expect(ruleset!.rules).toEqual([
+      { is: "beneath", path: "/usr", access: ["read-file", "read-dir", "execute", "refer"], optional: false },
+    ]);
+  });
+
+  it("of ports has one rule for each port", () => {
+    const tcp = { bind: [80, 80], connect: [80, 443] };
+    const [ruleset] = rulesetsOf([{ ...nothing, tcp }]);
+    expect(ruleset).toEqual({
+      files: [],
+      ports: ["bind-tcp", "connect-tcp"],
+      scopes: [],
+      rules: [
+        { is: "port", port: 80, access: ["bind-tcp", "connect-tcp"] },
+        { is: "port", port: 443, access: ["connect-tcp"] },
+      ],
+    });
+  });
+});
+
+const paths = fc.array(
+  fc.record({
+    path: fc.stringMatching(/^(\/[a-zé.-]{1,9}){1,5}$/),
+    optional: fc.boolean(),
+    at: fc.constant(undefined),
+  }),
+  { maxLength: 4 },
+);
+const ports = fc.option(fc.uniqueArray(fc.integer({ min: 0, max: 65_535 }), { maxLength: 4 }), { nil: undefined });
+const layers = fc.array(
+  fc.record({
+    files: fc
+      .record(
+        {
+          lists: fc.dictionary(fc.constantFrom(...fileLists), paths, { minKeys: 1 }),
+          except: paths,
+          streams: fc.boolean(),
+        },
+        { requiredKeys: ["lists", "except", "streams"] },
+      )
+      .map((rules) => rules as ObjectLayer["files"]),
+    tcp: fc.record({ bind: ports, connect: ports }),
+    udp: fc.record({ bind: ports, connect: ports }),
+    scopes: fc.uniqueArray(fc.constantFrom(...(Object.keys(scopeRights) as (keyof typeof scopeRights)[]))),
+    at: fc.constant(at),
+  }),
+  { maxLength: 8 },
+);
+
+const sorted = (rulesets: ReturnType<typeof rulesetsOf>) =>
+  JSON.parse(
+    JSON.stringify(rulesets, (_, value: unknown) =>
+      Array.isArray(value) && value.every((one) => typeof one === "string") ? [...value].sort() : value,
+    ),
+  );
+
+test.prop([layers])("rulesets survive encoding", (given) => {
+  const rulesets = rulesetsOf(given);
+  expect(sorted(decodeRulesets(encodeRulesets(rulesets)))).toEqual(sorted(rulesets));
+});
+
+test.prop([layers, fc.nat(), fc.integer({ min: 0, max: 255 })])(
+  "changed bytes are decoded or refused",
+  (given, place, byte) => {
+    const bytes = encodeRulesets(rulesetsOf(given));
+    if (bytes.length > 0) bytes[place % bytes.length] = byte;
+    try {
+      decodeRulesets(bytes);
+    } catch (error) {
+      expect(error).toBeInstanceOf(RulesetError);
+    }
+  },
+);
+
+it("more than a MiB of rules is refused", () => {
+  const many = Array.from({ length: 5000 }, (_, index) => rule(`/${"a".repeat(250)}${index}`));
+  expect(() => encodeRulesets(rulesetsOf([files({ read: many })]))).toThrow(RulesetError);
+});

@@ -13,6 +13,8 @@ export interface ObjectLayer {
   readonly files: FileRules | undefined;
   readonly tcp: PortRules | undefined;
   readonly udp: PortRules | undefined;
+  /** Sockets, and directories with all sockets below. Undefined also if the policy's step decides (Linux before 7.1). */
+  readonly unix: { readonly connect: readonly PathRule[] } | undefined;
   readonly scopes: readonly ScopeRight[];
   readonly at: Location;
 }

@@ -68,6 +68,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
         },
         tcp: { bind: undefined, connect: [80, 443] },
         udp: undefined,
+        unix: { connect: [{ path: "/run/agent", optional: false, at: undefined }] },
         scopes: ["signal"],
         at: { file: 0, line: 9, column: 1, length: 5 },
       },
@@ -173,6 +174,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
       files.except "/usr/src"
       files.streams
       tcp.connect 80 443
+      unix.connect "/run/agent"
       scope signal
     verdict 0 allow
     verdict 1 kill process "a \\"serving\\" worker" (policies/nginx.ts:9:3)

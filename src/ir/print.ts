@@ -22,7 +22,7 @@ export function printExpression(expression: Expression, program: Program): strin
   return new Printer(program).expression(expression);
 }
 
-function printLayer({ files, tcp, udp, scopes }: ObjectLayer): string[] {
+function printLayer({ files, tcp, udp, unix, scopes }: ObjectLayer): string[] {
   const paths = (rules: readonly PathRule[]) =>
     rules.map(({ path, optional }) => ` ${JSON.stringify(path)}${optional ? "?" : ""}`).join("");
   const ports = (protocol: string, rules: PortRules | undefined) =>
@@ -37,6 +37,7 @@ function printLayer({ files, tcp, udp, scopes }: ObjectLayer): string[] {
     ...(files?.streams === true ? ["  files.streams"] : []),
     ...ports("tcp", tcp),
     ...ports("udp", udp),
+    ...(unix === undefined ? [] : [`  unix.connect${paths(unix.connect)}`]),
     ...(scopes.length === 0 ? [] : [`  scope ${scopes.join(" ")}`]),
   ];
 }

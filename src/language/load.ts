@@ -49,6 +49,11 @@ export interface LoadOptions {
    * supports.
    */
   readonly host?: Omit<OciHost, "architecture"> | undefined;
+  /**
+   * The ABI level of Landlock of the kernel that runs the policy: what it cannot restrict and a step can decide becomes part
+   * of the step (`unix.connect`). Default 0.
+   */
+  readonly landlockAbi?: number | undefined;
   /** The name by which this process opens the policy's own file, where messages have another. Default: the path. */
   readonly openedAs?: string | undefined;
   /** Reads the file at an absolute path, or throws; tests replace it. Default: the file system. */
@@ -89,8 +94,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const globals = new LexicalScope<Value>(undefined, nowhere);
   const names = new CallNames(options.architecture);
   const host = hostOf(options);
+  const { landlockAbi = 0 } = options;
   const builder = new ProgramBuilder();
-  const c = new Compilation({ reporter, host, names, builder, parameters, walker, scope: globals });
+  const c = new Compilation({ reporter, host, names, builder, parameters, landlockAbi, walker, scope: globals });
   const library = makeLibrary(c);
   c.libraryNames = new Set(library.keys());
   for (const [name, value] of makeGlobals(c)) {

@@ -1,8 +1,18 @@
 /** The Landlock of this machine. */
 import { callNumber } from "./call-numbers.ts";
-import { native } from "./native.ts";
+import { NativeUnavailableError, native } from "./native.ts";
 
 const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
+
+/** As `landlockAbi`, or undefined without the native parts. */
+export function abiOfThisKernel(): number | undefined {
+  try {
+    return landlockAbi();
+  } catch (error) {
+    if (error instanceof NativeUnavailableError) return undefined;
+    throw error;
+  }
+}
 
 /** The ABI level of this kernel, or 0 if Landlock is missing or off. Throws a NativeUnavailableError. */
 export function landlockAbi(): number {

@@ -54,6 +54,8 @@ export const rightsOfFiles: ReadonlySet<FileRight> = new Set([
 /** The first kernel of each ABI level; the index is the level. Level 0: none. */
 export const kernelOfAbi = ["", "5.13", "5.19", "6.2", "6.7", "6.10", "6.12", "6.15", "7.0", "7.1", "7.2"] as const;
 
+export const newestAbi = kernelOfAbi.length - 1;
+
 /** A process can be in this many domains (`LANDLOCK_MAX_NUM_LAYERS`, security/landlock/limits.h). */
 export const mostDomains = 16;
 

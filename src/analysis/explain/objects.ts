@@ -17,7 +17,7 @@ export function describeObjects(program: Program, abi: number | undefined): read
 }
 
 /** Names and members of the lists; those of `files.runtime` are summed up. */
-function listsOf({ files, tcp, udp, scopes }: ObjectLayer): ObjectsDescription["lists"] {
+function listsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): ObjectsDescription["lists"] {
   const found: { name: string; items: readonly string[] }[] = [];
   for (const list of fileLists) {
     const rules = files?.lists[list];
@@ -27,6 +27,7 @@ function listsOf({ files, tcp, udp, scopes }: ObjectLayer): ObjectsDescription["
     found.push({ name: "files.except", items: pathsOf(files.except) });
   }
   found.push(...portsOf("tcp", tcp), ...portsOf("udp", udp));
+  if (unix !== undefined) found.push({ name: "unix.connect", items: pathsOf(unix.connect) });
   if (scopes.length > 0) found.push({ name: "scope", items: scopes });
   return found;
 }
@@ -50,7 +51,7 @@ interface Need {
 }
 
 /** What the layer restricts, with the ABI level that can. */
-function needsOf({ files, tcp, udp, scopes }: ObjectLayer): readonly Need[] {
+function needsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): readonly Need[] {
   const needs: Need[] = [];
   if (files !== undefined) {
     // Each ruleset about files also restricts moves.
@@ -59,6 +60,7 @@ function needsOf({ files, tcp, udp, scopes }: ObjectLayer): readonly Need[] {
       needs.push({ what: `files.${list}`, abi: fileRights[right].abi });
   }
   if (tcp !== undefined) needs.push({ what: "tcp", abi: portRights["bind-tcp"].abi });
+  if (unix !== undefined) needs.push({ what: "unix", abi: fileRights["resolve-unix"].abi });
   if (udp !== undefined) needs.push({ what: "udp", abi: portRights["bind-udp"].abi });
   for (const scope of scopes) needs.push({ what: `scope ${scope}`, abi: scopeRights[scope].abi });
   return needs;

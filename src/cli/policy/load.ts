@@ -9,6 +9,8 @@ import type { ReadFile } from "../../language/source/store.ts";
 import type { Extension, TighteningPromise } from "../../language/walk/findings.ts";
 import type { DeclaredParameter } from "../../language/walk/parameters.ts";
 import { runningKernel } from "../../linux/kernel-version.ts";
+import { newestAbi } from "../../linux/landlock.ts";
+import { abiOfThisKernel } from "../../linux/landlock-abi.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { isBundle, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
@@ -69,6 +71,7 @@ export async function loadRequested(
     architecture: request.architecture,
     set: new Map([...(options.set ?? []), ...request.parameters]),
     host: hostOf(request, "this-kernel"),
+    landlockAbi: abiOfThisKernel(),
   });
   const { program, diagnostics, sources, promises, extension, parameters } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
@@ -117,7 +120,14 @@ export async function loadOpen(
   const { name, openedAs } = sourceFile(request, context);
   const { loaded, fixed } = loadOpenPolicy(
     name,
-    { openedAs, architecture: request.architecture, set: request.parameters, host: hostOf(request, "any-kernel") },
+    {
+      openedAs,
+      architecture: request.architecture,
+      set: request.parameters,
+      host: hostOf(request, "any-kernel"),
+      // A bundle's program cannot decide by objects, so the launcher must.
+      landlockAbi: newestAbi,
+    },
     // A promise must hold for every value.
     ({ program, promises }) =>
       program === undefined

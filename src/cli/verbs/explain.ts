@@ -1,5 +1,6 @@
 /** `portcullis explain`: prints the policy's decisions by call (src/analysis/explain), or its IR. */
 import { jsonText } from "../../diagnostics/width.ts";
+import { abiOfThisKernel } from "../../linux/landlock-abi.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
 import { loadRequested } from "../policy/load.ts";
@@ -57,7 +58,7 @@ export const explain: Verb = {
     const engine = describedEngine(invocation);
     const explanation = explainPolicy(program, {
       ...explainOptions(await compilerOf(engine), program),
-      landlockAbi: await abiOfThisMachine(),
+      landlockAbi: abiOfThisKernel(),
       warnings: warningsOf(descriptions[engine]),
     });
     if (isJson) {
@@ -70,17 +71,3 @@ export const explain: Verb = {
     return 0;
   },
 };
-
-/** Undefined if the native parts are missing, which explain does not need otherwise. */
-async function abiOfThisMachine(): Promise<number | undefined> {
-  const [{ landlockAbi }, { NativeUnavailableError }] = await Promise.all([
-    import("../../linux/landlock-abi.ts"),
-    import("../../linux/native.ts"),
-  ]);
-  try {
-    return landlockAbi();
-  } catch (error) {
-    if (error instanceof NativeUnavailableError) return undefined;
-    throw error;
-  }
-}

@@ -7,7 +7,7 @@ import { decodeRulesets, encodeRulesets, RulesetError } from "./encode.ts";
 import { rulesetsOf } from "./rulesets.ts";
 
 const at = { file: 0, line: 1, column: 1, length: 1 };
-const nothing = { files: undefined, tcp: undefined, udp: undefined, scopes: [], at } as const;
+const nothing = { files: undefined, tcp: undefined, udp: undefined, unix: undefined, scopes: [], at } as const;
 const rule = (path: string): PathRule => ({ path, optional: false, at });
 const files = (lists: object, except: readonly string[] = []): ObjectLayer => ({
   ...nothing,
@@ -80,6 +80,7 @@ const layers = fc.array(
       .map((rules) => rules as ObjectLayer["files"]),
     tcp: fc.record({ bind: ports, connect: ports }),
     udp: fc.record({ bind: ports, connect: ports }),
+    unix: fc.option(fc.record({ connect: paths }), { nil: undefined }),
     scopes: fc.uniqueArray(fc.constantFrom(...(Object.keys(scopeRights) as (keyof typeof scopeRights)[]))),
     at: fc.constant(at),
   }),

@@ -1,6 +1,6 @@
 /** Makes Landlock rulesets of a policy's declarations about objects: one for each layer. */
 
-import { type FileRules, type ObjectLayer, type PortRules, restrictedRights } from "../../ir/objects.ts";
+import { type ObjectLayer, type PathRule, type PortRules, restrictedRights } from "../../ir/objects.ts";
 import type { FileRight, PortRight, ScopeRight } from "../../linux/landlock.ts";
 
 /** What the launcher reads (native/launcher/layer_format.h). */
@@ -19,35 +19,42 @@ export type Rule =
   | { readonly is: "streams"; readonly access: readonly FileRight[] };
 
 export function rulesetsOf(layers: readonly ObjectLayer[]): readonly Ruleset[] {
-  return layers.map(({ files, tcp, udp, scopes }) => {
+  return layers.map((layer) => {
+    const { tcp, udp, scopes } = layer;
     const ports = [...portsOf(tcp, "bind-tcp", "connect-tcp"), ...portsOf(udp, "bind-udp", "connect-send-udp")];
+    const files = restrictedBy(layer);
     return {
-      files: files === undefined ? [] : restrictedBy(files),
+      // The kernel denies moves in each ruleset about files, so each restricts them.
+      files: files.size === 0 ? [] : [...new Set<FileRight>([...files.keys(), "refer"])],
       ports: ports.map(({ right }) => right),
       scopes,
-      rules: [...(files === undefined ? [] : rulesOfFiles(files)), ...rulesOfPorts(ports)],
+      rules: [...(files.size === 0 ? [] : rulesOfFiles(layer, files)), ...rulesOfPorts(ports)],
     };
   });
 }
 
-/** The kernel denies moves in each ruleset about files, so every ruleset restricts them. */
-function restrictedBy(files: FileRules): readonly FileRight[] {
-  return [...new Set<FileRight>([...restrictedRights(files).keys(), "refer"])];
+/** The restricted rights, each with the rules that grant it. */
+function restrictedBy({ files, unix }: ObjectLayer): ReadonlyMap<FileRight, readonly PathRule[]> {
+  const rights = new Map<FileRight, readonly PathRule[]>();
+  if (files !== undefined) for (const [right, list] of restrictedRights(files)) rights.set(right, files.lists[list]!);
+  if (unix !== undefined) rights.set("resolve-unix", unix.connect);
+  return rights;
 }
 
-function rulesOfFiles(files: FileRules): readonly Rule[] {
-  const restricted = restrictedRights(files);
+function rulesOfFiles(
+  { files }: ObjectLayer,
+  restricted: ReadonlyMap<FileRight, readonly PathRule[]>,
+): readonly Rule[] {
   const paths = new Map<string, { readonly access: Set<FileRight>; optional: boolean }>();
-  const permit = (path: string, right: FileRight, optional: boolean): void => {
-    const known = paths.get(path) ?? { access: new Set(), optional: true };
-    known.access.add(right);
-    known.optional &&= optional;
-    paths.set(path, known);
-  };
-  for (const [right, list] of restricted)
-    for (const { path, optional } of files.lists[list]!) permit(path, right, optional);
+  for (const [right, rules] of restricted)
+    for (const { path, optional } of rules) {
+      const known = paths.get(path) ?? { access: new Set(), optional: true };
+      known.access.add(right);
+      known.optional &&= optional;
+      paths.set(path, known);
+    }
   return [
-    ...files.except.map(({ path }): Rule => ({ is: "except", path })),
+    ...(files?.except ?? []).map(({ path }): Rule => ({ is: "except", path })),
     // A list of moves that the policy does not declare permits all of them; no exception needs to limit it, because a
     // file cannot be moved to a directory where it has more rights.
     ...(restricted.has("refer") ? [] : [{ is: "beneath", path: "/", access: ["refer"], optional: false } as const]),
@@ -55,7 +62,7 @@ function rulesOfFiles(files: FileRules): readonly Rule[] {
       paths,
       ([path, { access, optional }]): Rule => ({ is: "beneath", path, access: [...access], optional }),
     ),
-    ...(files.streams && restricted.size > 0 ? [{ is: "streams", access: [...restricted.keys()] } as const] : []),
+    ...(files?.streams === true ? [{ is: "streams", access: [...restricted.keys()] } as const] : []),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** Declarations about objects: what a policy can write, and what the compiler says about mistakes. */
 import { describe, expect, it } from "vitest";
 import type { PathRule } from "../../ir/objects.ts";
-import { compiledModule, faultsOf } from "../testing/compiled.ts";
+import { compiledModule, faultsOf, judge } from "../testing/compiled.ts";
 
 const module = (settings: string, head = "") =>
   compiledModule(`import { allow, parameter, policy } from "portcullis";\n${head}
@@ -90,4 +90,42 @@ it.each([
 ])("a fault: %s", (settings, fault) => {
   const [first] = faultsOf(module(settings));
   expect(first?.replace(/^policy\.ts:\d+:\d+ /, "")).toContain(fault);
+});
+
+describe("what Landlock does not see, or not on this kernel, is decided by the step", () => {
+  const verdictOf = (settings: string, name: string, registers: readonly bigint[], landlockAbi = 0) => {
+    const { program } = compiledModule(
+      `import { allow, policy } from "portcullis";\nexport default policy({ ${settings} }, () => allow);\n`,
+      { landlockAbi },
+    );
+    return { program: program!, verdict: judge(program!, name)(registers) };
+  };
+
+  it.each([
+    ["a socket of TCP", "socket", [2n, 1n, 0n], "allow"],
+    ["MPTCP", "socket", [2n, 1n, 262n], "deny EPROTONOSUPPORT"],
+    ["SMC over IPv6", "socket", [10n, 1n, 256n], "deny EPROTONOSUPPORT"],
+    ["SMC", "socket", [43n, 1n, 0n], "deny EAFNOSUPPORT"],
+    ["another family's protocol", "socket", [17n, 3n, 262n], "allow"],
+    ["a send", "sendto", [3n, 0n, 0n, 0x4000n], "allow"],
+    ["TCP Fast Open", "sendto", [3n, 0n, 0n, 0x2000_4000n], "deny EOPNOTSUPP"],
+    ["TCP Fast Open of a message", "sendmsg", [3n, 0n, 0x2000_0000n], "deny EOPNOTSUPP"],
+    ["TCP Fast Open of messages", "sendmmsg", [3n, 0n, 1n, 0x2000_0000n], "deny EOPNOTSUPP"],
+  ] as const)("tcp: %s", (_, name, registers, verdict) => {
+    expect(verdictOf("tcp: { connect: [443n] }", name, registers).verdict).toBe(verdict);
+  });
+
+  it("unix.connect: by the objects of addresses before Linux 7.1, by Landlock since", () => {
+    const before = verdictOf('unix: { connect: ["/run/a"] }', "sendmmsg", [], 8);
+    expect([before.verdict, before.program.objects]).toEqual(["deny ENOSYS", []]);
+    expect(before.program.observations.length).toBeGreaterThan(0);
+    const since = verdictOf('unix: { connect: ["/run/a"] }', "sendmmsg", [], 9);
+    expect([since.verdict, since.program.observations]).toEqual(["allow", []]);
+    expect(since.program.objects).toMatchObject([{ unix: { connect: [{ path: "/run/a" }] } }]);
+  });
+
+  it("has the place of the declaration", () => {
+    const { program } = verdictOf("tcp: { connect: [443n] }", "socket", []);
+    expect(program.verdicts.map(({ at }) => at?.column).slice(1)).toEqual(expect.arrayContaining([25]));
+  });
 });

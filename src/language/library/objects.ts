@@ -2,25 +2,57 @@
 
 import { type FileRules, fileLists, type ObjectLayer, type PathRule, type PortRules } from "../../ir/objects.ts";
 import { runtimeFiles } from "../../ir/runtime-files.ts";
-import { type ScopeRight, scopeRights } from "../../linux/landlock.ts";
-import { constantInteger, constantString, type Value } from "../values/values.ts";
+import { fileRights, type ScopeRight, scopeRights } from "../../linux/landlock.ts";
+import { constantInteger, constantString, type PolicyValue, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { tcpPolicy, unixPolicy } from "./declared-steps.ts";
 import { Options } from "./options.ts";
 
-export const objectSettings = ["files", "tcp", "udp", "scope"] as const;
+export const objectSettings = ["files", "tcp", "udp", "unix", "scope"] as const;
 
-/** The declarations of a policy; undefined if it has none. Sets `failed` after an error. */
-export function objectLayer(c: Compilation, options: Options): ObjectLayer | undefined {
-  const declared = objectSettings.filter((name) => options.has(name));
-  const [first] = declared;
-  if (first === undefined) return undefined;
+export interface Objects {
+  /** Undefined if the policy declares none, or none that Landlock enforces. */
+  readonly layer: ObjectLayer | undefined;
+  /** The parts that a step must decide. */
+  readonly steps: readonly PolicyValue[];
+}
+
+/** The declarations of a policy. Sets `failed` after an error. */
+export function objectsOf(c: Compilation, options: Options): Objects {
+  const connect = unixRules(c, options);
+  const byKernel = c.landlockAbi >= fileRights["resolve-unix"].abi;
+  const first = objectSettings.find((name) => options.has(name) && (name !== "unix" || byKernel));
   return {
-    files: fileRules(c, options),
-    tcp: portRules(c, options, "tcp"),
-    udp: portRules(c, options, "udp"),
-    scopes: scopes(options),
-    at: c.file.location(options.placeOf(first)),
+    layer:
+      first === undefined
+        ? undefined
+        : {
+            files: fileRules(c, options),
+            tcp: portRules(c, options, "tcp"),
+            udp: portRules(c, options, "udp"),
+            unix: byKernel && connect !== undefined ? { connect } : undefined,
+            scopes: scopes(options),
+            at: c.file.location(options.placeOf(first)),
+          },
+    steps: options.failed
+      ? []
+      : [
+          ...(options.has("tcp") ? [tcpPolicy(c, options.placeOf("tcp"))] : []),
+          ...(byKernel || connect === undefined ? [] : [unixPolicy(c, options.placeOf("unix"), connect)]),
+        ],
   };
+}
+
+function unixRules(c: Compilation, options: Options): readonly PathRule[] | undefined {
+  const value = options.get("unix");
+  if (value === undefined) return undefined;
+  const unix = new Options(c, value, options.placeOfValue("unix"), "the settings of `unix`", ["connect"]);
+  const connect = pathList(c, unix, "connect");
+  if (!unix.failed && connect === undefined) {
+    options.refuse("unix", "P0213", "`unix` has no list, so it restricts nothing", "unix: { connect: [socket] }");
+  }
+  if (unix.failed) options.failed = true;
+  return connect;
 }
 
 /** The longest path that the kernel resolves (PATH_MAX, with the NUL). */

@@ -4,7 +4,7 @@ import { maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import { importProfile } from "../oci/import.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
-import { objectLayer, objectSettings } from "./objects.ts";
+import { objectSettings, objectsOf } from "./objects.ts";
 import { Options } from "./options.ts";
 
 export function policyFunction(c: Compilation): Value {
@@ -36,7 +36,7 @@ export function policyFunction(c: Compilation): Value {
       const extended = extendedPolicies(options);
       const lists = listBounds(c, options);
       const readOnlyProc = options.flag("readOnlyProc") ?? false;
-      const objects = objectLayer(c, options);
+      const { layer, steps } = objectsOf(c, options);
       if (step.value.is === "unknown") return unknown;
       if (step.value.is !== "function") {
         return c.error(
@@ -57,7 +57,16 @@ export function policyFunction(c: Compilation): Value {
       c.findings.policySteps.add(step.value);
       if (options.failed) return unknown;
       const body = { is: "step", step: step.value } as const;
-      return { is: "policy", body, extended, lists, readOnlyProc, objects, at: call.node, file: c.file };
+      return {
+        is: "policy",
+        body,
+        extended: [...extended, ...steps],
+        lists,
+        readOnlyProc,
+        objects: layer,
+        at: call.node,
+        file: c.file,
+      };
     },
   };
 }

@@ -63,17 +63,17 @@ export function programOf(body: string, written: Written = {}): Program {
   return program;
 }
 
-/** Judges calls of read(2) one after the other; the state stays. "trap", or "deny EPERM". */
-export function judge(program: Program): (registers: readonly bigint[], now?: bigint) => string {
+/** Judges calls of one name one after the other; the state stays. "trap", or "deny EPERM". */
+export function judge(program: Program, name = "read"): (registers: readonly bigint[], now?: bigint) => string {
   const state = freshState(program);
   return (registers, now = 0n) => {
     const event = {
-      number: callByName("read")!.number[program.architecture]!,
+      number: callByName(name)!.number[program.architecture]!,
       architecture: auditArchitecture[program.architecture],
       instructionPointer: 0n,
       arguments: [0, 1, 2, 3, 4, 5].map((index) => registers[index] ?? 0n) as never,
     };
-    const who = { now, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+    const who = { now, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n, observed: program.words.map(() => 0n) };
     const { action, errno } = program.verdicts[evaluate(program, event, who, state).verdict]!;
     return action === "deny" ? `deny ${errnoName(errno)}` : action;
   };

@@ -45,6 +45,8 @@ export class Compilation {
   readonly parameters: Parameters;
   readonly walker: Walker;
   /** The exports of "portcullis", for messages about a missing import. */
+  /** LoadOptions.landlockAbi. */
+  readonly landlockAbi: number;
   libraryNames: ReadonlySet<string> = new Set();
   readonly findings = new Findings();
   /** The host for which OCI profiles are read. */
@@ -77,6 +79,7 @@ export class Compilation {
     names: CallNames;
     builder: ProgramBuilder;
     parameters: Parameters;
+    landlockAbi: number;
     walker: (c: Compilation) => Walker;
     scope: LexicalScope<Value>;
   }) {
@@ -85,6 +88,7 @@ export class Compilation {
     this.names = parts.names;
     this.builder = parts.builder;
     this.parameters = parts.parameters;
+    this.landlockAbi = parts.landlockAbi;
     this.walker = parts.walker(this);
     this.bounds = new Bounds(parts.builder, (...fault) => this.giveUp(...fault));
     this.scope = parts.scope;

@@ -19,7 +19,7 @@ export interface ObjectLayer {
   readonly at: Location;
 }
 
-/** A tree can be in 16 domains (`mostDomains`); others are for the launcher's own restrictions and nested sandboxes. */
+/** A tree can be in 16 domains (LANDLOCK_MAX_NUM_LAYERS); others are for the launcher's own restrictions and nested sandboxes. */
 export const mostLayers = 8;
 
 /** A list of `files`; each restricts the rights of `rightsOfList`. */
@@ -67,7 +67,7 @@ const ownRights: Readonly<Record<FileList, readonly FileRight[]>> = {
 const partsOfWrite: readonly FileList[] = ["make", "remove", "refer", "truncate"];
 
 /** The rights that a list of these rules restricts. */
-export function rightsOfList(list: FileList, { lists }: Pick<FileRules, "lists">): readonly FileRight[] {
+function rightsOfList(list: FileList, { lists }: Pick<FileRules, "lists">): readonly FileRight[] {
   if (list !== "write") return ownRights[list];
   return ["write", ...partsOfWrite.filter((part) => lists[part] === undefined)].flatMap(
     (part) => ownRights[part as FileList],

@@ -56,9 +56,6 @@ export const kernelOfAbi = ["", "5.13", "5.19", "6.2", "6.7", "6.10", "6.12", "6
 
 export const newestAbi = kernelOfAbi.length - 1;
 
-/** A process can be in this many domains (`LANDLOCK_MAX_NUM_LAYERS`, security/landlock/limits.h). */
-export const mostDomains = 16;
-
 /** The mask of some rights. */
 export function maskOf<Right extends string>(
   table: Readonly<Record<Right, { readonly bit: number }>>,

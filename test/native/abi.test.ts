@@ -4,9 +4,11 @@
  * equal.
  */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as format from "../../src/bundle/format.ts";
+import { largestLayers, ruleKinds } from "../../src/compile/landlock/encode.ts";
 import { addresses } from "../../src/compile/wasm/layout.ts";
 import {
   launcherFlag,
@@ -24,11 +26,13 @@ import { windowRange } from "../../src/engines/notify/pin/window-rules.ts";
 import { mostObservations } from "../../src/engines/notify/text-filter.ts";
 import { holdObstacles, pinObstacles } from "../../src/events/record.ts";
 import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limits.ts";
+import { mostLayers } from "../../src/ir/objects.ts";
 import { auditArchitecture, hostArchitecture, x32Bit } from "../../src/linux/architecture.ts";
 import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
 import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
 import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
+import { fileRights, maskOf, portRights, scopeRights } from "../../src/linux/landlock.ts";
 import { mostDeaths } from "../../src/linux/native.ts";
 import { atWorkingDirectory, closeOnExec } from "../../src/linux/open-numbers.ts";
 import { judgedLayout } from "../../src/linux/pinned-calls.ts";
@@ -93,6 +97,7 @@ describe("numbers that TypeScript and C share", () => {
       ["offsetof(struct orders_header, descriptor)", orders.descriptor],
       ["offsetof(struct orders_header, time_limit)", orders.timeLimit],
       ["offsetof(struct orders_header, token)", orders.token],
+      ["offsetof(struct orders_header, layers_size)", orders.layersSize],
       ["sizeof(struct message)", orders.messageSize],
       ...named("", orderKind),
       ...named("", messageKind),
@@ -150,6 +155,40 @@ describe("numbers that TypeScript and C share", () => {
       ["BPF_F_SEALABLE", mapFlags.sealable],
     ];
     expect(faultsOf(['"orders.h"', '"extended.h"', '"bundle.h"'], facts)).toBe("");
+  });
+
+  it("in the layers of a policy", () => {
+    const facts: Facts = [
+      ["sizeof(struct layer_header)", 16],
+      ["sizeof(struct layer_rule)", 16],
+      ["BENEATH", ruleKinds.beneath],
+      ["FOR_PORT", ruleKinds.port],
+      ["EXCEPT", ruleKinds.except],
+      ["FOR_STREAMS", ruleKinds.streams],
+      ["EXECUTE", maskOf(fileRights, ["execute"])],
+      ["REFER", maskOf(fileRights, ["refer"])],
+      ["RESOLVE_UNIX", maskOf(fileRights, ["resolve-unix"])],
+      ["MAX_LAYERS", mostLayers],
+      ["MAX_LAYERS_SIZE", largestLayers],
+    ];
+    expect(faultsOf(['"layer_format.h"'], facts)).toBe("");
+  });
+
+  it("in the kernel's header of Landlock, as far as this machine's has them", () => {
+    const header = readFileSync("/usr/include/linux/landlock.h", "utf8");
+    const all = [
+      ...Object.entries(fileRights).map(([name, right]) => [`LANDLOCK_ACCESS_FS_${upper(name)}`, right] as const),
+      ...Object.entries(portRights).map(([name, right]) => [`LANDLOCK_ACCESS_NET_${upper(name)}`, right] as const),
+      ["LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET", scopeRights["abstract-socket"]] as const,
+      ["LANDLOCK_SCOPE_SIGNAL", scopeRights.signal] as const,
+    ].filter(([name]) => header.includes(name));
+    expect(all.length).toBeGreaterThan(15);
+    expect(
+      faultsOf(
+        ["<linux/landlock.h>"],
+        all.map(([name, { bit }]) => [name, 2 ** bit]),
+      ),
+    ).toBe("");
   });
 
   it("in the memory that the addon and a policy share", () => {

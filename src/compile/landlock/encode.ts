@@ -7,7 +7,7 @@ import type { Rule, Ruleset } from "./rulesets.ts";
 /** `MAX_LAYERS_SIZE`, in bytes. */
 export const largestLayers = 1 << 20;
 const headerSize = 16;
-const ruleKinds = { beneath: 1, port: 2, except: 3, streams: 4 } as const satisfies Record<Rule["is"], number>;
+export const ruleKinds = { beneath: 1, port: 2, except: 3, streams: 4 } as const satisfies Record<Rule["is"], number>;
 const mayBeMissing = 1;
 /** `PATH_MAX`, with the NUL. */
 const longestPath = 4096;

@@ -4,7 +4,7 @@ import { maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import { importProfile } from "../oci/import.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
-import { objectSettings, objectsOf } from "./objects.ts";
+import { objectSettings, objectsOf } from "./declared-objects.ts";
 import { Options } from "./options.ts";
 
 export function policyFunction(c: Compilation): Value {

@@ -24,6 +24,8 @@ static size_t shown_length(const unsigned char *text, size_t size) {
     if ((text[i] & 0xc0) != 0x80) return 0;
   unsigned character = text[0] & (0x7fu >> length);
   for (size_t i = 1; i < length; i++) character = character << 6 | (text[i] & 0x3f);
+  /* A longer sequence than the character needs is not UTF-8. */
+  if ((length == 3 && character < 0x800) || (length == 4 && (character < 0x10000 || character > 0x10ffff))) return 0;
   /* The ranges of src/diagnostics/width.ts: C1, direction, separators of lines, surrogates, invisible characters. */
   static const unsigned hidden[][2] = {{0, 0x9f},        {0x61c, 0x61c},   {0x200e, 0x200f},
                                        {0x2028, 0x202e}, {0x2066, 0x2069}, {0xd800, 0xdfff},

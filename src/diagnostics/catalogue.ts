@@ -102,6 +102,7 @@ export const catalogue = {
   P0507: warning("a raw register with bits that the kernel ignores"),
   P0508: warning("a rule on types of sockets that allows every protocol"),
   P0509: warning("a rule against a call that no filter sees"),
+  P0510: warning("a comment that accepts no warning"),
 
   P0601: error("an argument that the engine cannot pin"),
   P0602: warning("a frequent call made stateful"),

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import { sortAccepted } from "./accepted.ts";
+import { sortAccepted, vainAcceptances } from "./accepted.ts";
 
 const span = { file: "p.ts", line: 4, column: 3, length: 5 };
 const warnings = [
@@ -29,4 +29,17 @@ it.each([
   const sorted = sortAccepted(warnings, new Map([["p.ts", lines.join("\n")]]));
   expect(sorted.accepted.map(({ message }) => message)).toEqual(expected);
   expect(sorted.left).toEqual(warnings.filter((one) => !sorted.accepted.includes(one)));
+});
+
+it("a comment about a code that is no warning is a warning", () => {
+  const lines = ["f(); // accept P0501: meant", "  // accept P9999, P0204: meant", "// accept P9999", ""];
+  expect(
+    vainAcceptances(["p.ts", "none.ts"], new Map([["p.ts", lines.join("\n")]])).map(({ message, span }) => [
+      message,
+      span,
+    ]),
+  ).toEqual([
+    ["there is no P9999", { file: "p.ts", line: 2, column: 3, length: 29 }],
+    ["P0204 is an error, which no comment accepts", { file: "p.ts", line: 2, column: 3, length: 29 }],
+  ]);
 });

@@ -79,11 +79,14 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       diagnostics: loaded,
       extension,
     } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
-    const [{ lintPolicy }, { sortAccepted }] = await Promise.all([
+    const [{ lintPolicy }, { sortAccepted, vainAcceptances }] = await Promise.all([
       import("../../analysis/lint/lint.ts"),
       import("../../analysis/lint/accepted.ts"),
     ]);
-    const { left: diagnostics, accepted } = sortAccepted([...loaded, ...lintPolicy(program, { extension })], sources);
+    const { left: diagnostics, accepted } = sortAccepted(
+      [...loaded, ...lintPolicy(program, { extension }), ...vainAcceptances(program.files, sources)],
+      sources,
+    );
     const strictPaths = invocation.has("strict-paths");
     const changeable = strictPaths || !invocation.has("quiet") ? await findChangeable(program) : [];
     if (strictPaths && changeable.length > 0)

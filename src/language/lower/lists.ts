@@ -51,7 +51,7 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
     }
     if (possible.length === 0 && list.elements.length > 0 && !variable.variable) {
       c.noteComparison(call.node, "never", () => ({
-        message: `${value.described ?? "this is"} ${ranges.printRange(range)}, and no element of the list is`,
+        message: `${value.described === undefined ? "this is" : `${value.described},`} ${ranges.printRange(range)}, and no element of the list is`,
       }));
     }
     // The possible elements fit the value's 64-bit type, so a comparison of patterns is exact.

@@ -50,6 +50,9 @@ void test_print(void) {
   CHECK(shows("\xe6\xbc", FFFD FFFD));
   CHECK(shows("\xc3", FFFD));
   CHECK(shows("\xc0\xaf", FFFD FFFD));
+  CHECK(shows("\xe0\x80\xaf", FFFD FFFD FFFD));
+  CHECK(shows("\xf0\x80\x80\xaf", FFFD FFFD FFFD FFFD));
+  CHECK(shows("\xf4\x90\x80\x80", FFFD FFFD FFFD FFFD));
   CHECK(shows("\xed\xa0\x80", FFFD FFFD FFFD));
   CHECK(shows("\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"));
   CHECK(shows("\xff\xfe", FFFD FFFD));

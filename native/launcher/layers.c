@@ -11,8 +11,9 @@
 
 /* include/uapi/linux/landlock.h */
 enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2, ASK_VERSION = 1 };
-/* Rights that a rule can grant to a file that is no directory. */
-enum { OF_FILES = EXECUTE | 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15 | RESOLVE_UNIX };
+/* LANDLOCK_ACCESS_FS_…; OF_FILES: rights that a rule can grant to a file that is no directory. */
+enum { WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
+enum { OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX };
 enum { MAX_IDENTITIES = 4096, MAX_DEPTH = 48, ENTRIES = 4096 };
 
 /* The rights that the first Landlock (Linux 5.13) lacks, in the order of src/linux/landlock.ts. */
@@ -23,8 +24,8 @@ static const struct {
   const char *missing;
 } younger[] = {
     {FILES, REFER, 2, "cannot restrict moves of files (refer), which needs Linux 5.19"},
-    {FILES, 1 << 14, 3, "cannot restrict truncate, which needs Linux 6.2"},
-    {FILES, 1 << 15, 5, "cannot restrict ioctl, which needs Linux 6.10"},
+    {FILES, TRUNCATE, 3, "cannot restrict truncate, which needs Linux 6.2"},
+    {FILES, IOCTL_DEV, 5, "cannot restrict ioctl, which needs Linux 6.10"},
     {FILES, RESOLVE_UNIX, 9, "cannot restrict connections to Unix sockets, which needs Linux 7.1"},
     {PORTS, 1 << 0 | 1 << 1, 4, "cannot restrict TCP ports, which needs Linux 6.7"},
     {PORTS, 1 << 2 | 1 << 3, 10, "cannot restrict UDP ports, which needs Linux 7.2"},
@@ -114,18 +115,17 @@ static void cut(char *path) {
   path[length] = 0;
 }
 
-/* The directory of an open file that is no directory. */
+/* The directory of an open file that is no directory, links followed. */
 static long open_directory_of(long file) {
-  static char link[] = "/proc/self/fd/0000000000", path[PATH_MAX];
-  char *digit = link + sizeof link - 1;
-  for (int i = 0; i < 10; i++, file /= 10) *--digit = (char)('0' + file % 10);
-  /* The kernel accepts no zeros before a number in /proc/PID/fd (fs/proc/base.c, name_to_int). */
-  char *number = digit;
-  while (number[0] == '0' && number[1] != 0) number++;
-  char *to = digit;
-  while ((*to++ = *number++) != 0) continue;
-  long length = CALL(__NR_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
-  memcpy(link, "/proc/self/fd/0000000000", sizeof link);
+  static const char before[] = "/proc/self/fd/";
+  static char path[PATH_MAX];
+  char link[sizeof before + 20], digits[20], *digit = digits + sizeof digits;
+  *--digit = 0;
+  do *--digit = (char)('0' + file % 10);
+  while ((file /= 10) > 0);
+  memcpy(link, before, sizeof before);
+  memcpy(link + sizeof before - 1, digit, (size_t)(digits + sizeof digits - digit));
+  const long length = CALL(__NR_readlinkat, AT_FDCWD, link, path, sizeof path - 1);
   if (length < 0) return length;
   path[length] = 0;
   if (path[0] != '/') return -ENOENT;
@@ -228,13 +228,20 @@ static long grant_beneath(long ruleset, const struct layer_rule *rule, uint64_t 
   return result;
 }
 
-/* The files of the command's standard streams can be opened again by /proc/self/fd; a directory would be more than that. */
+/*
+ * The files of the command's standard streams can be opened again by /proc/self/fd, with the rights that the stream has. A
+ * directory would be more than that.
+ */
 static long grant_streams(long ruleset, uint64_t access) {
   for (long stream = 0; stream <= 2; stream++) {
     struct identity identity;
     unsigned mode;
-    if (identify(stream, &identity, &mode) < 0 || mode == S_IFDIR) continue;
-    long result = grant(ruleset, stream, access & ~(uint64_t)EXECUTE, mode);
+    const long flags = CALL(__NR_fcntl, stream, F_GETFL);
+    if (flags < 0 || (flags & O_PATH) != 0 || identify(stream, &identity, &mode) < 0 || mode == S_IFDIR) continue;
+    uint64_t rights = IOCTL_DEV;
+    if ((flags & O_ACCMODE) != O_WRONLY) rights |= READ_FILE;
+    if ((flags & O_ACCMODE) != O_RDONLY) rights |= WRITE_FILE | TRUNCATE;
+    long result = grant(ruleset, stream, access & rights, mode);
     if (result < 0) return result;
   }
   return 0;

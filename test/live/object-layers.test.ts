@@ -142,6 +142,18 @@ describe("the parts of `write`", () => {
   });
 });
 
+test("runtime: a standard stream can be opened again with the rights that it has, and no others", () => {
+  const policy = write("streams.ts", "files: { read: [], write: [], runtime: true }");
+  writeFileSync(join(home, "in"), "in\n");
+  const program = resolve("bin/portcullis");
+  const command = `cat /dev/stdin; echo more > in; echo out > /dev/stdout; cat out`;
+  const script = `"$1" run -q -p "$2" -- sh -c '${command}' < in > out`;
+  const ran = spawnSync("sh", ["-c", script, "sh", program, policy], { cwd: home, encoding: "utf8" });
+  expect(ran.stderr).toMatch(/cannot create in: Permission denied\n.*cat: out: Permission denied/);
+  expect(readFileSync(join(home, "in"), "utf8")).toBe("in\n");
+  expect(readFileSync(join(home, "out"), "utf8")).toBe("out\n");
+});
+
 test("execute: only listed programs, also by the interpreter of a script", () => {
   const policy = write("programs.ts", `files: { execute: ["/usr/bin/dash", "/usr/bin/true"], runtime: true }`);
   writeFileSync(join(home, "script"), "#!/usr/bin/python3\nprint(1)\n", { mode: 0o755 });

@@ -22,7 +22,7 @@ static const char *check_path(const struct layer_rule *rule) {
 static const char *check_rule(const struct layer_header *layer, const struct layer_rule *rule) {
   const int has_path = rule->kind == BENEATH || rule->kind == EXCEPT;
   if (!has_path && rule->length != 0) return "a rule has an invalid path";
-  if (rule->value > (rule->kind == BENEATH ? MAY_BE_MISSING : rule->kind == FOR_PORT ? 65535 : 0))
+  if (rule->value > (rule->kind == BENEATH ? MAY_BE_MISSING | IS_WHOLE : rule->kind == FOR_PORT ? 65535 : 0))
     return "a rule has an invalid value";
   switch (rule->kind) {
     case BENEATH:

@@ -17,7 +17,7 @@ struct layer_header {
 struct layer_rule {
   uint32_t kind; /* enum rule_kind */
   uint32_t access;
-  uint32_t value;  /* FOR_PORT: the port; BENEATH: 0 or MAY_BE_MISSING */
+  uint32_t value;  /* FOR_PORT: the port; BENEATH: MAY_BE_MISSING, IS_WHOLE */
   uint32_t length; /* of the path that follows, with a NUL, and zeros up to a multiple of 4 */
 };
 enum rule_kind {
@@ -26,7 +26,10 @@ enum rule_kind {
   EXCEPT = 3,      /* a path to which no rule above it applies */
   FOR_STREAMS = 4, /* the files of the command's standard streams */
 };
-enum { MAY_BE_MISSING = 1 };
+enum {
+  MAY_BE_MISSING = 1, /* the rule has no effect then */
+  IS_WHOLE = 2,       /* exceptions do not apply to the rule */
+};
 enum { MAX_LAYERS = 8, MAX_LAYERS_SIZE = 1 << 20 };
 /* Of `files` (include/uapi/linux/landlock.h; distributions' headers lack the newer ones). */
 enum { EXECUTE = 1 << 0, REFER = 1 << 13, RESOLVE_UNIX = 1 << 16 };

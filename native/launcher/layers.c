@@ -212,7 +212,7 @@ static long grant_entries(long ruleset, long path_only, uint64_t access, int dep
 static long grant_beneath(long ruleset, const struct layer_rule *rule, uint64_t access, const char **what) {
   const char *path = path_of(rule);
   long file = open_path(path, 0);
-  if ((file == -ENOENT || file == -ENOTDIR) && rule->value == MAY_BE_MISSING) return 0;
+  if ((file == -ENOENT || file == -ENOTDIR) && (rule->value & MAY_BE_MISSING) != 0) return 0;
   *what = about(
       "`", path,
       file == -ENOENT ? "`, which the policy lists, does not exist" : "`, which the policy lists, cannot be opened");
@@ -220,7 +220,7 @@ static long grant_beneath(long ruleset, const struct layer_rule *rule, uint64_t 
   struct identity identity;
   unsigned mode;
   long result = identify(file, &identity, &mode);
-  const int expands = result == 0 && mode == S_IFDIR && contains(&way, &identity);
+  const int expands = result == 0 && mode == S_IFDIR && (rule->value & IS_WHOLE) == 0 && contains(&way, &identity);
   *what = about("the entries of `", path,
                 expands ? "` beside an exception cannot be listed and permitted" : "`: Landlock refuses a rule");
   if (result == 0) result = expands ? grant_entries(ruleset, file, access, 0) : grant(ruleset, file, access, mode);

@@ -73,7 +73,7 @@ function describeRuleset({ files, ports, scopes, rules }: Ruleset, index: number
 function describeRule(rule: Rule): string {
   switch (rule.is) {
     case "beneath":
-      return `${rule.path}: ${rule.access.join(" ")}${rule.optional ? ", if it exists" : ""}`;
+      return `${rule.path}: ${rule.access.join(" ")}${rule.optional ? ", if it exists" : ""}${rule.whole ? ", also on the way to exceptions" : ""}`;
     case "port":
       return `port ${rule.port}: ${rule.access.join(" ")}`;
     case "except":

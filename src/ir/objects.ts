@@ -30,6 +30,8 @@ export interface FileRules {
   readonly lists: { readonly [List in FileList]?: readonly PathRule[] };
   /** Directories and files that no list above them permits. A path that a list names itself is permitted. */
   readonly except: readonly PathRule[];
+  /** Directories can be listed also if they lead to an exception; so can the exceptions. */
+  readonly names: boolean;
   /** The command's standard streams can be opened again (/dev/stdin, /proc/self/fd/1). */
   readonly streams: boolean;
 }

@@ -64,6 +64,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
         files: {
           lists: { read: [{ path: "/usr", optional: true, at: undefined }], write: [] },
           except: [{ path: "/usr/src", optional: false, at: undefined }],
+          names: true,
           streams: true,
         },
         tcp: { bind: undefined, connect: [80, 443] },
@@ -172,6 +173,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
       files.read "/usr"?
       files.write
       files.except "/usr/src"
+      files.names
       files.streams
       tcp.connect 80 443
       unix.connect "/run/agent"

@@ -34,6 +34,7 @@ function printLayer({ files, tcp, udp, unix, scopes }: ObjectLayer): string[] {
       files?.lists[list] === undefined ? [] : [`  files.${list}${paths(files.lists[list])}`],
     ),
     ...(files === undefined || files.except.length === 0 ? [] : [`  files.except${paths(files.except)}`]),
+    ...(files?.names === true ? ["  files.names"] : []),
     ...(files?.streams === true ? ["  files.streams"] : []),
     ...ports("tcp", tcp),
     ...ports("udp", udp),

@@ -107,6 +107,16 @@ describe.each(users)("as $name", ({ uid }) => {
   });
 });
 
+test("with `names` directories on the way are listed, and the names in exceptions; nothing else is permitted", () => {
+  const policy = write(
+    "names.ts",
+    `files: { read: [${quoted(home)}], except: [${quoted(join(home, ".ssh"))}], names: true, runtime: true }`,
+  );
+  const ran = run(policy, "ls -A; ls .ssh; cat .ssh/id; mv docs/page project/page && cat project/page");
+  expect(ran.stdout).toBe(".ssh\ndocs\nproject\nid\npage\n");
+  expect(ran.stderr).toBe("cat: .ssh/id: Permission denied\n");
+});
+
 test("an exception holds against root by other names of its file system", () => {
   const script = `
 mkdir -p project/m; mount --bind ${home} project/m && cat project/m/.ssh/id

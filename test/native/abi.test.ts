@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as format from "../../src/bundle/format.ts";
-import { largestLayers, ruleKinds } from "../../src/compile/landlock/encode.ts";
+import { largestLayers, ruleFlags, ruleKinds } from "../../src/compile/landlock/encode.ts";
 import { addresses } from "../../src/compile/wasm/layout.ts";
 import {
   launcherFlag,
@@ -165,6 +165,8 @@ describe("numbers that TypeScript and C share", () => {
       ["FOR_PORT", ruleKinds.port],
       ["EXCEPT", ruleKinds.except],
       ["FOR_STREAMS", ruleKinds.streams],
+      ["MAY_BE_MISSING", ruleFlags.mayBeMissing],
+      ["IS_WHOLE", ruleFlags.isWhole],
       ["EXECUTE", maskOf(fileRights, ["execute"])],
       ["REFER", maskOf(fileRights, ["refer"])],
       ["RESOLVE_UNIX", maskOf(fileRights, ["resolve-unix"])],

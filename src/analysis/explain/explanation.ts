@@ -141,6 +141,8 @@ export interface ObjectsDescription {
   readonly at: string;
   /** `files.read`, `tcp.connect` and so on, with paths, ports or names. */
   readonly lists: readonly { readonly name: string; readonly items: readonly string[] }[];
+  /** Directories can be listed also if they lead to an exception. */
+  readonly names: boolean;
   /** The first kernel that can restrict all of it. */
   readonly linux: string;
   /** What the kernel of this machine cannot restrict, with the first kernel that can; empty on another machine. */

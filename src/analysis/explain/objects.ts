@@ -11,6 +11,7 @@ export function describeObjects(program: Program, abi: number | undefined): read
   return program.objects.map((layer) => ({
     at: placeText(program, layer.at),
     lists: listsOf(layer),
+    names: layer.files?.names ?? false,
     linux: kernelOfAbi[Math.max(...needsOf(layer).map((need) => need.abi))]!,
     missing: abi === undefined ? [] : missingOf(layer, abi),
   }));

@@ -242,12 +242,12 @@ function procText({ readOnlyProc }: Explanation, width: number): string {
 }
 
 function objectsText({ objects }: Explanation, width: number): string {
-  const blocks = objects.map(({ at, lists, linux, missing }) => {
+  const blocks = objects.map(({ at, lists, names, linux, missing }) => {
     const name = Math.max(...lists.map((list) => list.name.length));
     const lines = [
       `objects: Landlock permits only these (EACCES, no event), Linux ${linux} (${at})`,
       ...lists.map((list) => `  ${list.name.padEnd(name)}  ${list.items.length === 0 ? "none" : list.items.join(" ")}`),
-      ...(lists.some((list) => list.name === "files.except") ? [`  ${besideExceptions}`] : []),
+      ...(lists.some((list) => list.name === "files.except") ? [`  ${besideExceptions(names)}`] : []),
       ...missing.map((each) => `  this kernel cannot restrict ${each.what}, Linux ${each.linux} can`),
     ];
     return lines.flatMap((line) => fold(line, width, " ".repeat(name + 4))).join("\n");
@@ -255,8 +255,12 @@ function objectsText({ objects }: Explanation, width: number): string {
   return blocks.join("\n");
 }
 
-const besideExceptions =
-  "The directories that lead to an exception cannot be listed, and their entries are those of the start: nothing is made in them, and later entries are refused.";
+function besideExceptions(names: boolean): string {
+  const listing = names
+    ? "The exceptions can be listed. In the directories that lead to them"
+    : "The directories that lead to an exception cannot be listed. In them";
+  return `${listing}, nothing can be made, and only the entries of the start can be used.`;
+}
 
 /** More questions than this are in the JSON only. */
 const mostQuestions = 16;

@@ -11,14 +11,16 @@ const nothing = { files: undefined, tcp: undefined, udp: undefined, unix: undefi
 const rule = (path: string): PathRule => ({ path, optional: false, at });
 const files = (lists: object, except: readonly string[] = []): ObjectLayer => ({
   ...nothing,
-  files: { lists, except: except.map(rule), streams: false },
+  files: { lists, except: except.map(rule), names: false, streams: false },
 });
 
 describe("a ruleset", () => {
   it("of writes restricts what changes directories, too, and permits it where files can be written", () => {
     const [ruleset] = rulesetsOf([files({ write: [rule("/srv")] })]);
     expect(ruleset!.files).toContain("make-dir");
-    expect(ruleset!.rules).toEqual([{ is: "beneath", path: "/srv", access: ruleset!.files, optional: false }]);
+    expect(ruleset!.rules).toEqual([
+      { is: "beneath", path: "/srv", access: ruleset!.files, optional: false, whole: false },
+    ]);
   });
 
   it("has a list of its own for a right if the policy has", () => {
@@ -31,15 +33,40 @@ describe("a ruleset", () => {
   it("permits moves everywhere if the policy does not restrict them, because the kernel denies them otherwise", () => {
     const [ruleset] = rulesetsOf([files({ read: [rule("/srv")] })]);
     expect(ruleset!.files).toEqual(["read-file", "read-dir", "refer"]);
-    expect(ruleset!.rules[0]).toEqual({ is: "beneath", path: "/", access: ["refer"], optional: false });
+    expect(ruleset!.rules[0]).toEqual({ is: "beneath", path: "/", access: ["refer"], optional: false, whole: true });
   });
 
   it("has one rule for a path in several lists, which is optional only if it is in all", () => {
     const optional = { path: "/usr", optional: true, at: undefined };
     const [ruleset] = rulesetsOf([files({ read: [optional], execute: [rule("/usr")], refer: [optional] })]);
     expect(ruleset!.rules).toEqual([
-      { is: "beneath", path: "/usr", access: ["read-file", "read-dir", "execute", "refer"], optional: false },
+      {
+        is: "beneath",
+        path: "/usr",
+        access: ["read-file", "read-dir", "execute", "refer"],
+        optional: false,
+        whole: false,
+      },
     ]);
+  });
+
+  it("lets directories be listed on the way to exceptions if the policy permits the names", () => {
+    const layer = files({ read: [rule("/home")] }, ["/home/.ssh"]);
+    const [ruleset] = rulesetsOf([{ ...layer, files: { ...layer.files!, names: true } }]);
+    expect(ruleset!.rules).toContainEqual({
+      is: "beneath",
+      path: "/home",
+      access: ["read-file"],
+      optional: false,
+      whole: false,
+    });
+    expect(ruleset!.rules).toContainEqual({
+      is: "beneath",
+      path: "/home",
+      access: ["read-dir"],
+      optional: false,
+      whole: true,
+    });
   });
 
   it("of ports has one rule for each port", () => {
@@ -73,9 +100,10 @@ const layers = fc.array(
         {
           lists: fc.dictionary(fc.constantFrom(...fileLists), paths, { minKeys: 1 }),
           except: paths,
+          names: fc.boolean(),
           streams: fc.boolean(),
         },
-        { requiredKeys: ["lists", "except", "streams"] },
+        { requiredKeys: ["lists", "except", "names", "streams"] },
       )
       .map((rules) => rules as ObjectLayer["files"]),
     tcp: fc.record({ bind: ports, connect: ports }),

@@ -8,7 +8,7 @@ import type { Rule, Ruleset } from "./rulesets.ts";
 export const largestLayers = 1 << 20;
 const headerSize = 16;
 export const ruleKinds = { beneath: 1, port: 2, except: 3, streams: 4 } as const satisfies Record<Rule["is"], number>;
-const mayBeMissing = 1;
+export const ruleFlags = { mayBeMissing: 1, isWhole: 2 } as const;
 /** `PATH_MAX`, with the NUL. */
 const longestPath = 4096;
 
@@ -42,7 +42,8 @@ function encodeRule(rule: Rule): Uint8Array {
   switch (rule.is) {
     case "beneath": {
       const access = Number(maskOf(fileRights, rule.access));
-      return withPath([ruleKinds.beneath, access, rule.optional ? mayBeMissing : 0], rule.path);
+      const flags = (rule.optional ? ruleFlags.mayBeMissing : 0) | (rule.whole ? ruleFlags.isWhole : 0);
+      return withPath([ruleKinds.beneath, access, flags], rule.path);
     }
     case "port":
       return words([ruleKinds.port, Number(maskOf(portRights, rule.access)), rule.port, 0]);
@@ -112,7 +113,7 @@ function decodeRule(
   const path = () => readPath(bytes.subarray(at + headerSize, next));
   const hasPath = kind === ruleKinds.beneath || kind === ruleKinds.except;
   demand(hasPath || length === 0, "a rule has an invalid path");
-  const most = kind === ruleKinds.beneath ? mayBeMissing : kind === ruleKinds.port ? 65_535 : 0;
+  const most = kind === ruleKinds.beneath ? 3 : kind === ruleKinds.port ? 65_535 : 0;
   demand(value <= most, "a rule has an invalid value");
   switch (kind) {
     case ruleKinds.beneath:
@@ -122,7 +123,8 @@ function decodeRule(
           is: "beneath",
           path: path(),
           access: rightsOf(fileRights, access, unrestricted),
-          optional: value === mayBeMissing,
+          optional: (value & ruleFlags.mayBeMissing) !== 0,
+          whole: (value & ruleFlags.isWhole) !== 0,
         },
         next,
       };

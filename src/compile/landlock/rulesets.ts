@@ -13,7 +13,15 @@ export interface Ruleset {
 }
 
 export type Rule =
-  | { readonly is: "beneath"; readonly path: string; readonly access: readonly FileRight[]; readonly optional: boolean }
+  | {
+      readonly is: "beneath";
+      readonly path: string;
+      readonly access: readonly FileRight[];
+      /** The path may be missing. */
+      readonly optional: boolean;
+      /** Exceptions do not apply to it. */
+      readonly whole: boolean;
+    }
   | { readonly is: "port"; readonly port: number; readonly access: readonly PortRight[] }
   | { readonly is: "except"; readonly path: string }
   | { readonly is: "streams"; readonly access: readonly FileRight[] };
@@ -45,23 +53,25 @@ function rulesOfFiles(
   { files }: ObjectLayer,
   restricted: ReadonlyMap<FileRight, readonly PathRule[]>,
 ): readonly Rule[] {
-  const paths = new Map<string, { readonly access: Set<FileRight>; optional: boolean }>();
+  const beneath = new Map<
+    string,
+    { readonly path: string; readonly access: Set<FileRight>; optional: boolean; whole: boolean }
+  >();
+  const permit = ({ path, optional }: Pick<PathRule, "path" | "optional">, right: FileRight, whole: boolean): void => {
+    const key = `${whole} ${path}`;
+    const known = beneath.get(key) ?? { path, access: new Set(), optional: true, whole };
+    known.access.add(right);
+    known.optional &&= optional;
+    beneath.set(key, known);
+  };
+  // Moves that the policy does not restrict. No exception limits them, because a file cannot be moved to a directory where it
+  // has more rights.
+  if (!restricted.has("refer")) permit({ path: "/", optional: false }, "refer", true);
   for (const [right, rules] of restricted)
-    for (const { path, optional } of rules) {
-      const known = paths.get(path) ?? { access: new Set(), optional: true };
-      known.access.add(right);
-      known.optional &&= optional;
-      paths.set(path, known);
-    }
+    for (const rule of rules) permit(rule, right, right === "read-dir" && files?.names === true);
   return [
     ...(files?.except ?? []).map(({ path }): Rule => ({ is: "except", path })),
-    // A list of moves that the policy does not declare permits all of them; no exception needs to limit it, because a
-    // file cannot be moved to a directory where it has more rights.
-    ...(restricted.has("refer") ? [] : [{ is: "beneath", path: "/", access: ["refer"], optional: false } as const]),
-    ...Array.from(
-      paths,
-      ([path, { access, optional }]): Rule => ({ is: "beneath", path, access: [...access], optional }),
-    ),
+    ...Array.from(beneath.values(), ({ access, ...rule }): Rule => ({ is: "beneath", ...rule, access: [...access] })),
     ...(files?.streams === true ? [{ is: "streams", access: [...restricted.keys()] } as const] : []),
   ];
 }

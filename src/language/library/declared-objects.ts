@@ -61,7 +61,7 @@ const longestPath = 4095;
 function fileRules(c: Compilation, options: Options): FileRules | undefined {
   const value = options.get("files");
   if (value === undefined) return undefined;
-  const known = [...fileLists, "except", "runtime"];
+  const known = [...fileLists, "except", "names", "runtime"];
   const files = new Options(c, value, options.placeOfValue("files"), "the settings of `files`", known);
   const runtime = files.flag("runtime") ?? false;
   const lists: { [List in (typeof fileLists)[number]]?: readonly PathRule[] } = {};
@@ -76,7 +76,7 @@ function fileRules(c: Compilation, options: Options): FileRules | undefined {
     options.refuse("files", "P0213", "`files` has no list, so it restricts nothing", "files: { write: [project] }");
   }
   if (files.failed) options.failed = true;
-  return { lists, except, streams: runtime };
+  return { lists, except, names: files.flag("names") ?? false, streams: runtime };
 }
 
 function pathList(c: Compilation, files: Options, name: string): readonly PathRule[] | undefined {

@@ -53,11 +53,32 @@ function withOpenParameters(path: string, target: "seccomp" | "unprivileged"): s
   return [file];
 }
 
+/** Files for the launcher's domain, and state for the program: the second rmdir(2) of the tree is refused. */
+const objects = `import { allow, deny, perTree, policy } from "portcullis";
+const removed = perTree.flag();
+export default policy({ files: { write: ["/tmp"], runtime: true } }, (call) => {
+  if (call.name !== "rmdir") return allow;
+  if (removed.get()) return deny("EPERM");
+  removed.set(true);
+  return allow;
+});
+`;
+
+function withObjects(): string {
+  const { program, sources } = loadPolicy("/objects.ts", { architecture: "x86_64", readFile: () => objects });
+  const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
+  const file = join(folder, "objects.pcl");
+  writeFileSync(file, encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources })));
+  return file;
+}
+
 const bundles = unable("patched") === undefined ? await prepare() : [];
 await casesInMachine({ kernel: "patched" }, [
   {
     title: "bundles",
-    command: { words: ["node", join(folder, "load-bundles.cjs"), ...bundles] },
-    count: bundles.length + 10,
+    command: {
+      words: ["node", join(folder, "load-bundles.cjs"), resolve("dist/native/x64/launcher"), withObjects(), ...bundles],
+    },
+    count: bundles.length + 11,
   },
 ]);

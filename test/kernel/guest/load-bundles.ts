@@ -2,6 +2,7 @@
  * Runs in the machine: loads the bundles of its arguments, with the verifier's log of all paths, and reports in TAP
  * whether the kernel accepts each and the log shows the policy's lines.
  */
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { Bundle } from "../../../src/bundle/bundle.ts";
@@ -26,9 +27,19 @@ function attempt(bundle: Bundle): readonly string[] {
   }
 }
 
-const bundles = process.argv.slice(2);
+/** Starts a command under a bundle whose policy has state and declares files. */
+function restricts(launcher: string, bundle: string): readonly string[] {
+  const script =
+    "echo x > /tmp/inside && echo written; echo x > /run/outside; mkdir /tmp/d; rmdir /tmp/d; rmdir /tmp/d";
+  const ran = spawnSync(launcher, ["run", bundle, "--", "sh", "-c", script], { encoding: "utf8" });
+  const wanted = [/^written$/m, /\/run\/outside: Permission denied/, /rmdir: .*Operation not permitted/];
+  const said = `${ran.stdout}${ran.stderr}`;
+  return wanted.every((one) => one.test(said)) ? [] : said.split("\n");
+}
+
+const [launcher = "", objects = "", ...bundles] = process.argv.slice(2);
 const features = Object.entries(probeFeatures());
-console.log(`1..${bundles.length + features.length}`);
+console.log(`1..${bundles.length + features.length + 1}`);
 let number = 0;
 const tell = (name: string, wrong: readonly string[]): void => {
   number += 1;
@@ -46,3 +57,4 @@ for (const file of bundles) {
     tell(basename(file), [...log, String(error)]);
   }
 }
+tell("a bundle restricts files, and its program calls", restricts(launcher, objects));

@@ -38,6 +38,16 @@ describe("no false alarms", () => {
     expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
   });
 
+  it.each([
+    'files: { read: ["/usr"], write: [], execute: ["/usr/bin"], except: ["/usr/src"], runtime: true }',
+    "tcp: { connect: [443n] }, udp: { bind: [] }",
+    'unix: { connect: ["/run/a"] }, scope: ["signal"]',
+    "tcp: { bind: [0n] }, unix: { connect: [] }",
+  ])("does not warn of declarations: %s", (settings) => {
+    const text = `import { allow, policy } from "portcullis";\nexport default policy({ ${settings} }, () => allow);\n`;
+    expect(lint(text)).toEqual([]);
+  });
+
   it("does not warn of an allow-list with ENOSYS for clone3", () => {
     expect(
       lint(

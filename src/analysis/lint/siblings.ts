@@ -113,7 +113,8 @@ function refusedWithoutNamespaces(view: View, name: string, refusal: number): bo
   return false;
 }
 
-/** ENOSYS makes the caller use the older call, and a call that is late for a room can be repeated. */
+/** These errnos make the caller do without the call or its flag (MSG_FASTOPEN). A call that is late for a room can be repeated. */
 function isNoRefusal({ verdicts, rooms }: Program, verdict: number): boolean {
-  return verdicts[verdict]!.errno === errno.ENOSYS || rooms.some(({ late }) => late === verdict);
+  const isFallback = [errno.ENOSYS, errno.EOPNOTSUPP].some((one) => one === verdicts[verdict]!.errno);
+  return isFallback || rooms.some(({ late }) => late === verdict);
 }

@@ -13,7 +13,7 @@ enum { SCOPE_SIGNAL = 1 << 1 };
 int can_restrict(int restrictions) {
   long version = CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION);
   if ((restrictions & KEEPS_SIGNALS) != 0 && version < SCOPES_VERSION) return 0;
-  return (restrictions & READS_PROC) == 0 || version >= MOVES_VERSION;
+  return (restrictions & (READS_PROC | PERMITS_MOVES)) == 0 || version >= MOVES_VERSION;
 }
 
 long make_domain(int restrictions, const char **what) {
@@ -23,11 +23,12 @@ long make_domain(int restrictions, const char **what) {
     uint64_t handled_files, handled_network, scoped;
   } attributes = {0, 0, 0};
   if ((restrictions & KEEPS_SIGNALS) != 0) attributes.scoped = SCOPE_SIGNAL;
+  if ((restrictions & PERMITS_MOVES) != 0) attributes.handled_files = MOVE_FILES;
   if ((restrictions & READS_PROC) != 0) attributes.handled_files = WRITE_FILES | MOVE_FILES;
   *what = "Landlock makes no ruleset";
   long ruleset = CALL(__NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-  if (ruleset < 0 || (restrictions & READS_PROC) == 0) return ruleset;
-  long result = grant_files_outside_proc(ruleset, what);
+  if (ruleset < 0 || attributes.handled_files == 0) return ruleset;
+  long result = (restrictions & READS_PROC) != 0 ? grant_files_outside_proc(ruleset, what) : grant_moves(ruleset, what);
   if (result == 0) return ruleset;
   CALL(__NR_close, ruleset);
   return result;

@@ -16,6 +16,12 @@ enum restriction {
    * then also denies mount(2) and the like (grants.h). Since Linux 5.19.
    */
   READS_PROC = 2,
+  /*
+   * Processes of the domain can move files. A task in any domain with rules about files is denied moves between directories
+   * by each of its domains that does not grant them, even by one without rules about files (landlock_get_fs_access_mask(),
+   * security/landlock/ruleset.h of Linux 6.12). So this is for a tree that is in such a domain, too. Since Linux 5.19.
+   */
+  PERMITS_MOVES = 4,
 };
 
 /* Whether this kernel's Landlock has all of these restrictions. */

@@ -391,3 +391,12 @@ long grant_files_outside_proc(long ruleset, const char **what) {
   if (result == 0) result = grant_entries(ruleset, AT_FDCWD, "/", 0, what);
   return result < 0 ? result : grant_standard_streams(ruleset, what);
 }
+
+long grant_moves(long ruleset, const char **what) {
+  *what = "Landlock refuses a rule for the root directory";
+  const long root = CALL(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (root < 0) return root;
+  const long result = grant(ruleset, root, MOVE_FILES);
+  CALL(__NR_close, root);
+  return result;
+}

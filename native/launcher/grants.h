@@ -19,4 +19,7 @@ enum { WRITE_FILES = 1 << 1, MOVE_FILES = 1 << 13 };
  */
 long grant_files_outside_proc(long ruleset, const char **what);
 
+/* Grants the moves of all files. Returns likewise. */
+long grant_moves(long ruleset, const char **what);
+
 #endif

@@ -147,11 +147,12 @@ static int prepare_domain(struct fault *fault) {
   child.restrictions = reads_proc ? READS_PROC : 0;
   if (is_separate || (is_tied(&orders.header) && can_restrict(KEEPS_SIGNALS))) child.restrictions |= KEEPS_SIGNALS;
   if (child.restrictions == 0) return 0;
-  child.domain = make_domain(child.restrictions, &fault->what);
+  const int moves = restricts_files(layers.bytes, layers.size, ~(uint32_t)0) ? PERMITS_MOVES : 0;
+  child.domain = make_domain(child.restrictions | moves, &fault->what);
   if (child.domain < 0 && reads_proc && (flags & BEST_EFFORT) != 0) {
     print_best_effort(PROC_IS_WRITABLE, fault->what, child.domain);
     child.restrictions &= ~READS_PROC;
-    if (child.restrictions != 0) child.domain = make_domain(child.restrictions, &fault->what);
+    if (child.restrictions != 0) child.domain = make_domain(child.restrictions | moves, &fault->what);
   }
   if (child.domain >= 0 || child.restrictions == 0 || (!is_separate && child.restrictions == KEEPS_SIGNALS)) return 0;
   fault->error = child.domain;
@@ -161,7 +162,7 @@ static int prepare_domain(struct fault *fault) {
 
 static int prepare_layers(struct fault *fault) {
   fault->stage = RESTRICT_OBJECTS;
-  child.restricts_execution = restricts_execution(layers.bytes, layers.size);
+  child.restricts_execution = restricts_files(layers.bytes, layers.size, EXECUTE);
   const int best_effort = (orders.header.flags & BEST_EFFORT) != 0;
   fault->error = make_layers(&child.layers, layers.bytes, layers.size, best_effort, &fault->what);
   return fault->error < 0 ? -1 : 0;

@@ -69,9 +69,9 @@ const char *check_layers(const unsigned char *bytes, size_t size) {
   return NULL;
 }
 
-int restricts_execution(const unsigned char *bytes, size_t size) {
+int restricts_files(const unsigned char *bytes, size_t size, uint32_t rights) {
   const struct layer_header *layer = (const struct layer_header *)bytes, *end = (const void *)(bytes + size);
   for (; layer < end; layer = next_layer(layer))
-    if ((layer->files & EXECUTE) != 0) return 1;
+    if ((layer->files & rights) != 0) return 1;
   return 0;
 }

@@ -37,8 +37,8 @@ enum { EXECUTE = 1 << 0, REFER = 1 << 13, RESOLVE_UNIX = 1 << 16 };
 /* Checks every part of the bytes. Returns NULL, or a sentence without a full stop. */
 const char *check_layers(const unsigned char *bytes, size_t size);
 
-/* Whether a layer restricts the execution of files. */
-int restricts_execution(const unsigned char *bytes, size_t size);
+/* Whether a layer restricts one of these rights of files. */
+int restricts_files(const unsigned char *bytes, size_t size, uint32_t rights);
 
 static inline const struct layer_header *next_layer(const struct layer_header *layer) {
   return (const struct layer_header *)((const unsigned char *)(layer + 1) + layer->size);

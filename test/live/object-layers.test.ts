@@ -287,6 +287,24 @@ export default policy({ extends: [base], files: { write: [${quoted(project)}, "/
     expect(ran.stderr).toMatch(/docs\/new': Permission denied\n.*\/dev\/null: Permission denied/);
   });
 
+  test("moves are denied neither by a domain about ports nor by one about signals", () => {
+    const policy = join(folder, "moves.ts");
+    writeFileSync(
+      policy,
+      `import { allow, policy } from "portcullis";
+const base = policy({ tcp: { connect: [443n] } }, () => allow);
+export default policy({ extends: [base], files: { read: ["/"] } }, () => allow);
+`,
+    );
+    const script = 'import os; os.rename("docs/page", "project/page"); print("moved")';
+    for (const options of [[], ["--separate"], ["--timeout", "1min"]]) {
+      writeFileSync(join(home, "docs/page"), "page\n");
+      const ran = portcullis(["run", "-q", "-p", policy, ...options, "--", "python3", "-c", script], { cwd: home });
+      expect(ran.stderr).toBe("");
+      expect(ran.stdout).toBe("moved\n");
+    }
+  });
+
   test("with the other domains: read-only proc, a separate tree, a time limit", () => {
     const policy = write("all.ts", `readOnlyProc: true, files: { write: [${quoted(project)}, "/proc"] }`);
     const options = ["--separate", "--timeout", "1min", "--kill-tree"];

@@ -36,6 +36,17 @@ describe("a ruleset", () => {
     expect(ruleset!.rules[0]).toEqual({ is: "beneath", path: "/", access: ["refer"], optional: false, whole: true });
   });
 
+  it("about ports permits moves if another ruleset is about files", () => {
+    const tcp = { bind: [], connect: undefined };
+    const [ports] = rulesetsOf([{ ...nothing, tcp }, files({ read: [] })]);
+    expect(ports).toEqual({
+      files: ["refer"],
+      ports: ["bind-tcp"],
+      scopes: [],
+      rules: [{ is: "beneath", path: "/", access: ["refer"], optional: false, whole: true }],
+    });
+  });
+
   it("has one rule for a path in several lists, which is optional only if it is in all", () => {
     const optional = { path: "/usr", optional: true, at: undefined };
     const [ruleset] = rulesetsOf([files({ read: [optional], execute: [rule("/usr")], refer: [optional] })]);

@@ -27,16 +27,18 @@ export type Rule =
   | { readonly is: "streams"; readonly access: readonly FileRight[] };
 
 export function rulesetsOf(layers: readonly ObjectLayer[]): readonly Ruleset[] {
+  // A task in any domain with rules about files is denied moves between directories by each of its domains that does not
+  // grant them, even by one about ports (landlock_get_fs_access_mask(), security/landlock/ruleset.h of Linux 6.12).
+  const restrictsFiles = layers.some((layer) => restrictedBy(layer).size > 0);
   return layers.map((layer) => {
     const { tcp, udp, scopes } = layer;
     const ports = [...portsOf(tcp, "bind-tcp", "connect-tcp"), ...portsOf(udp, "bind-udp", "connect-send-udp")];
     const files = restrictedBy(layer);
     return {
-      // The kernel denies moves in each ruleset about files, so each restricts them.
-      files: files.size === 0 ? [] : [...new Set<FileRight>([...files.keys(), "refer"])],
+      files: restrictsFiles ? [...new Set<FileRight>([...files.keys(), "refer"])] : [],
       ports: ports.map(({ right }) => right),
       scopes,
-      rules: [...(files.size === 0 ? [] : rulesOfFiles(layer, files)), ...rulesOfPorts(ports)],
+      rules: [...(restrictsFiles ? rulesOfFiles(layer, files) : []), ...rulesOfPorts(ports)],
     };
   });
 }
@@ -72,7 +74,9 @@ function rulesOfFiles(
   return [
     ...(files?.except ?? []).map(({ path }): Rule => ({ is: "except", path })),
     ...Array.from(beneath.values(), ({ access, ...rule }): Rule => ({ is: "beneath", ...rule, access: [...access] })),
-    ...(files?.streams === true ? [{ is: "streams", access: [...restricted.keys()] } as const] : []),
+    ...(files?.streams === true && restricted.size > 0
+      ? [{ is: "streams", access: [...restricted.keys()] } as const]
+      : []),
   ];
 }
 

@@ -2,7 +2,8 @@
  * A confined program tries to evade the end of its tree by ending, stopping or limiting portcullis's own processes.
  *
  * Each test runs in a separate pid namespace, because some attempts signal all processes that the caller may signal; so
- * these tests need root. A surviving process makes the test wait for it.
+ * these tests need root. A surviving process makes the test wait for it. The tests wait for time limits most of their time,
+ * so they run concurrently.
  */
 import { spawnSync } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
@@ -10,7 +11,7 @@ import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ordinaryUser } from "../support/ordinary-user.ts";
 import { pidNamespace } from "../support/processes.ts";
-import { front, prepare, type RunSettings, run, supervisor, users, victim } from "./run.ts";
+import { front, prepare, type RunSettings, run, runBeside, supervisor, users, victim } from "./run.ts";
 
 let hasScopes = false;
 
@@ -45,35 +46,35 @@ const kill = "9";
 const stop = "19";
 
 for (const { name, uid } of users) {
-  const evade = (settings: Partial<RunSettings>, ...words: readonly string[]) =>
-    run({ program: "allow-all", uid, within: alone, ...settings }, victim("evade"), ...words).out;
+  const evade = async (settings: Partial<RunSettings>, ...words: readonly string[]) =>
+    (await runBeside({ program: "allow-all", uid, within: alone, ...settings }, victim("evade"), ...words)).out;
 
-  describe(`a time limit is enforced, as ${name}`, () => {
+  describe.concurrent(`a time limit is enforced, as ${name}`, () => {
     for (const signal of [kill, stop]) {
       for (const way of ["direct", "folder", "owner", "threads", "group", "own-group", "all"]) {
-        test(`against signal ${signal}, sent by ${way}`, (context) => {
+        test(`against signal ${signal}, sent by ${way}`, async (context) => {
           if (!hasScopes) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
-          const out = evade({ timeout: 500 }, way, signal);
+          const out = await evade({ timeout: 500 }, way, signal);
           expect(out).toContain("status 137\ngone\n");
           if (!way.includes("group") && way !== "all") expect(out).toContain(`${way}: 0 reached`);
         });
       }
     }
 
-    test("under a stateful policy", (context) => {
+    test("under a stateful policy", async (context) => {
       if (!hasScopes) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
-      expect(evade({ program: "first-thousand", timeout: 500 }, "threads", stop)).toContain("status 137\ngone\n");
+      expect(await evade({ program: "first-thousand", timeout: 500 }, "threads", stop)).toContain("status 137\ngone\n");
     });
 
     // A thread's id names its process. The supervisor's thread of a stateful policy has started before the command.
-    test.each(["allow-all", "first-thousand"])("with any limits on portcullis's processes: %s", (program) => {
-      const out = evade({ program, timeout: 500 }, "limit", "0");
+    test.each(["allow-all", "first-thousand"])("with any limits on portcullis's processes: %s", async (program) => {
+      const out = await evade({ program, timeout: 500 }, "limit", "0");
       expect(out).toContain("limit: 0 reached");
       expect(out).toContain("status 137\ngone\n");
     });
 
-    test("for a daemon whose command has ended", () => {
-      expect(evade({ timeout: 500 }, "exit", "0")).toBe("status 3\ngone\n");
+    test("for a daemon whose command has ended", async () => {
+      expect(await evade({ timeout: 500 }, "exit", "0")).toBe("status 3\ngone\n");
     });
 
     // The outer portcullis runs as root, out of reach for an ordinary user; the inner one leads its own session.
@@ -85,8 +86,8 @@ for (const { name, uid } of users) {
     ];
     for (const signal of [kill, stop]) {
       for (const way of ["direct", "threads", "own-group"]) {
-        test(`without Landlock, by a filter: ${way} ${signal}`, () => {
-          const out = evade({ timeout: 500, within: withoutLandlock() }, way, signal);
+        test(`without Landlock, by a filter: ${way} ${signal}`, async () => {
+          const out = await evade({ timeout: 500, within: withoutLandlock() }, way, signal);
           expect(out).toContain("status 137\ngone\n");
           if (way !== "own-group") expect(out).toContain(`${way}: 0 reached`);
         });
@@ -94,26 +95,26 @@ for (const { name, uid } of users) {
     }
   });
 
-  describe(`processes that the command leaves end, as ${name}`, () => {
-    test("with the command", () => {
-      expect(evade({ killTree: true }, "exit", "0")).toBe("status 3\ngone\n");
+  describe.concurrent(`processes that the command leaves end, as ${name}`, () => {
+    test("with the command", async () => {
+      expect(await evade({ killTree: true }, "exit", "0")).toBe("status 3\ngone\n");
     });
 
     const ended = (settings: Partial<RunSettings>, script: string) =>
       evade({ within: meanwhile(script), ...settings }, "wait", "0");
 
-    test("with the front, with Node", () => {
-      expect(ended({ dieWithParent: true }, "kill -KILL $front")).toBe("gone\n");
-      expect(ended({ dieWithParent: true }, "kill -KILL $(parent $(parent $pid))")).toBe("gone\n");
+    test("with the front, with Node", async () => {
+      expect(await ended({ dieWithParent: true }, "kill -KILL $front")).toBe("gone\n");
+      expect(await ended({ dieWithParent: true }, "kill -KILL $(parent $(parent $pid))")).toBe("gone\n");
     });
 
-    test("with the launcher, by the front", () => {
+    test("with the launcher, by the front", async () => {
       for (const settings of [{ dieWithParent: true }, { killTree: true }, { timeout: 3_600_000 }])
-        expect(ended(settings, "kill -KILL $(parent $pid)")).toBe("gone\n");
+        expect(await ended(settings, "kill -KILL $(parent $pid)")).toBe("gone\n");
     });
 
-    test("at the time limit, after front and Node have exited", () => {
-      expect(ended({ timeout: 1000 }, "kill -KILL $(parent $(parent $pid)) $front")).toBe("gone\n");
+    test("at the time limit, after front and Node have exited", async () => {
+      expect(await ended({ timeout: 1000 }, "kill -KILL $(parent $(parent $pid)) $front")).toBe("gone\n");
     });
   });
 }

@@ -1,12 +1,12 @@
 /**
  * Rooms on the engine notify: calls of different sides never overlap, and no hold outlives its call. The victims detect
- * overlaps themselves (victims/rooms.c).
+ * overlaps themselves (victims/rooms.c). Most of their time they wait for a late call or a time limit, so they run concurrently.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/patience.ts";
-import { Conversation, prepare, type RunSettings, run, users, victim } from "./run.ts";
+import { Conversation, prepare, type RunSettings, runBeside, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
@@ -15,9 +15,9 @@ const attack = victim("rooms_attack");
 /** The errno of a room that is late (programs.ts). */
 const late = -33;
 
-function scenario(settings: RunSettings, ...command: readonly string[]) {
+async function scenario(settings: RunSettings, ...command: readonly string[]) {
   // A victim that hangs ends with its test.
-  const { status, out, events } = run({ dieWithParent: true, ...settings }, ...command);
+  const { status, out, events } = await runBeside({ dieWithParent: true, ...settings }, ...command);
   const failure = events.find(({ kind, text }) => kind === "notice" && `${text}`.startsWith("the supervisor failed"));
   if (failure !== undefined) throw new Error(`${failure["text"]}`);
   const said = [...out.matchAll(/^(.+): (-?\d+)$/gm)].map(([, name, value]) => [name, Number(value)] as const);
@@ -82,13 +82,13 @@ const scenarios: Readonly<Record<string, readonly (readonly [string, number])[]>
 
 for (const { name, uid } of users) {
   for (const kernel of ["present", "oldest"] as const) {
-    describe.each([
+    describe.concurrent.each([
       ["is seen", []],
       ["is reported", ["reported"]],
     ] as const)(`the end of a call %s, as ${name}, with what the ${kernel} kernel has`, (_, words) => {
-      it("excludes other sides, and lets calls of one side run together", () => {
+      it("excludes other sides, and lets calls of one side run together", async () => {
         const which = words.length > 0 ? "sides-reported" : "sides";
-        const { status, said } = scenario({ program: "rooms", uid, kernel }, rooms, which);
+        const { status, said } = await scenario({ program: "rooms", uid, kernel }, rooms, which);
         expect({ status, said }).toEqual({
           status: 0,
           said: [
@@ -102,13 +102,18 @@ for (const { name, uid } of users) {
         });
       });
 
-      it.each(Object.entries(scenarios))("%s", (which, expected) => {
-        const { status, said } = scenario({ program: "rooms", uid, kernel }, rooms, which, ...words);
+      it.each(Object.entries(scenarios))("%s", async (which, expected) => {
+        const { status, said } = await scenario({ program: "rooms", uid, kernel }, rooms, which, ...words);
         expect({ status, said }).toEqual({ status: 0, said: expected });
       });
 
-      it("gives the room's verdict to a call that has waited too long, with an event", () => {
-        const { status, said, events } = scenario({ program: "rooms-late", uid, kernel }, rooms, "late", ...words);
+      it("gives the room's verdict to a call that has waited too long, with an event", async () => {
+        const { status, said, events } = await scenario(
+          { program: "rooms-late", uid, kernel },
+          rooms,
+          "late",
+          ...words,
+        );
         expect({ status, said }).toEqual({
           status: 0,
           said: [
@@ -127,9 +132,9 @@ for (const { name, uid } of users) {
     });
   }
 
-  describe(`as ${name}`, () => {
-    it("ends the hold of a call that a handler has left, although its thread runs all the time", () => {
-      const { status, said } = scenario({ program: "rooms", uid }, rooms, "jumped");
+  describe.concurrent(`as ${name}`, () => {
+    it("ends the hold of a call that a handler has left, although its thread runs all the time", async () => {
+      const { status, said } = await scenario({ program: "rooms", uid }, rooms, "jumped");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -139,8 +144,8 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("does not stop such a thread if its end is reported: the others are late", () => {
-      const { status, said } = scenario({ program: "rooms-late", uid }, rooms, "jumped-reported");
+    it("does not stop such a thread if its end is reported: the others are late", async () => {
+      const { status, said } = await scenario({ program: "rooms-late", uid }, rooms, "jumped-reported");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -150,8 +155,8 @@ for (const { name, uid } of users) {
       });
     });
 
-    it.each(["rooms-pinned", "rooms-served"])("holds rooms for calls whose memory is judged: %s", (program) => {
-      const { status, said, events } = scenario({ program, uid }, rooms, "opened");
+    it.each(["rooms-pinned", "rooms-served"])("holds rooms for calls whose memory is judged: %s", async (program) => {
+      const { status, said, events } = await scenario({ program, uid }, rooms, "opened");
       expect({ status, said, events }).toEqual({
         status: 0,
         said: [
@@ -165,8 +170,8 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("opens at once what enters no room, while another call waits for one", () => {
-      const { status, said, events } = scenario({ program: "rooms-beside-objects", uid }, rooms, "beside");
+    it("opens at once what enters no room, while another call waits for one", async () => {
+      const { status, said, events } = await scenario({ program: "rooms-beside-objects", uid }, rooms, "beside");
       expect({ status, said, events }).toEqual({
         status: 0,
         said: [
@@ -209,8 +214,8 @@ for (const { name, uid } of users) {
       ["rooms-late", 1, 1],
       ["rooms-of-memory", 0, 1],
       ["rooms-of-process", 0, 0],
-    ])("has one room for each owner: %s", (program, copied, shared) => {
-      const { status, said } = scenario({ program, uid }, rooms, "scopes");
+    ])("has one room for each owner: %s", async (program, copied, shared) => {
+      const { status, said } = await scenario({ program, uid }, rooms, "scopes");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -221,19 +226,19 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("kills a late call by a room's verdict", () => {
-      const { status, events } = scenario({ program: "rooms-kill", uid }, rooms, "late");
+    it("kills a late call by a room's verdict", async () => {
+      const { status, events } = await scenario({ program: "rooms-kill", uid }, rooms, "late");
       expect(status).toBe(137);
       expect(events).toMatchObject([{ verdict: 4, late: { room: "gate", side: "ask" } }]);
     });
 
-    it("ends the tree at its time limit, although calls wait", () => {
-      const { status } = scenario({ program: "rooms", uid, timeout: 2000, killTree: true }, rooms, "endless");
+    it("ends the tree at its time limit, although calls wait", async () => {
+      const { status } = await scenario({ program: "rooms", uid, timeout: 2000, killTree: true }, rooms, "endless");
       expect(status).toBe(143);
     });
 
-    it("holds rooms for a process that another one traces", () => {
-      const { status, said } = scenario(
+    it("holds rooms for a process that another one traces", async () => {
+      const { status, said } = await scenario(
         { program: "rooms-late", uid },
         "strace",
         "-f",
@@ -246,7 +251,7 @@ for (const { name, uid } of users) {
     });
 
     // Overlapping calls are no more certain than the scheduler makes them.
-    it("detects overlaps in memory without a policy, and none with it", () => {
+    it("detects overlaps in memory without a policy, and none with it", async () => {
       const overlaps = (): number => {
         const out = execFileSync(rooms, ["memory", "4", "1000"], { encoding: "utf8" });
         return Number(/^torn: (\d+)$/m.exec(out)![1]);
@@ -254,7 +259,7 @@ for (const { name, uid } of users) {
       let found = 0;
       for (let look = 0; look < 100 && found === 0; look++) found = overlaps();
       expect(found).toBeGreaterThan(0);
-      const { status, said } = scenario({ program: "rooms", uid }, rooms, "memory", "8", "4000");
+      const { status, said } = await scenario({ program: "rooms", uid }, rooms, "memory", "8", "4000");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -265,7 +270,7 @@ for (const { name, uid } of users) {
     });
   });
 
-  describe(`a hostile program, as ${name}`, () => {
+  describe.concurrent(`a hostile program, as ${name}`, () => {
     const kept = [
       ["reported", 1],
       ["asked", late],
@@ -276,16 +281,16 @@ for (const { name, uid } of users) {
       ["close", "close", -9],
       ["end", "end", 3],
       ["stub", "by the stub", -1],
-    ] as const)("ends no other thread's hold, and enters none: %s", (which, what, result) => {
-      const { status, said } = scenario({ program: "rooms-late", uid }, attack, which);
+    ] as const)("ends no other thread's hold, and enters none: %s", async (which, what, result) => {
+      const { status, said } = await scenario({ program: "rooms-late", uid }, attack, which);
       const tries = said.filter(([one]) => one === what);
       expect(tries.length).toBeGreaterThan(0);
       for (const [, value] of tries) expect(value).toBe(result);
       expect({ status, said: said.slice(tries.length) }).toEqual({ status: 0, said: kept });
     });
 
-    it("cannot overlap calls by hiding its process", () => {
-      const { status, said } = scenario({ program: "rooms-late", uid }, attack, "hide");
+    it("cannot overlap calls by hiding its process", async () => {
+      const { status, said } = await scenario({ program: "rooms-late", uid }, attack, "hide");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -295,8 +300,8 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("ends its hold, wherever it makes the stub return", () => {
-      const { status, said } = scenario({ program: "rooms", uid }, attack, "frame");
+    it("ends its hold, wherever it makes the stub return", async () => {
+      const { status, said } = await scenario({ program: "rooms", uid }, attack, "frame");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -306,8 +311,8 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("can let a thousand threads wait: all are finally admitted", () => {
-      const { status, said } = scenario({ program: "rooms", uid }, attack, "crowd");
+    it("can let a thousand threads wait: all are finally admitted", async () => {
+      const { status, said } = await scenario({ program: "rooms", uid }, attack, "crowd");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -322,8 +327,8 @@ for (const { name, uid } of users) {
 
 describe("as an ordinary user", () => {
   const { uid } = users.at(-1)!;
-  it("refuses a call of a process that it may not examine, with the reason", () => {
-    const { said, events } = scenario({ program: "rooms", uid }, rooms, "hidden");
+  it("refuses a call of a process that it may not examine, with the reason", async () => {
+    const { said, events } = await scenario({ program: "rooms", uid }, rooms, "hidden");
     expect(said).toEqual([["asked", -1]]);
     expect(events).toMatchObject([
       { verdict: "unheld", pin: { why: "untraceable" }, obstacle: { why: "not-dumpable" } },

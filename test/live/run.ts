@@ -1,5 +1,6 @@
 /** Starts the harness, a separate process like the command line, and returns its result. */
 import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -92,6 +93,30 @@ export function run(settings: RunSettings, ...command: readonly string[]): Outco
       error: done.stderr,
       events: readEvents(events),
     };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** As `run`, but other tests of the file go on meanwhile. */
+export async function runBeside(settings: RunSettings, ...command: readonly string[]): Promise<Outcome> {
+  const folder = temporaryFolder(settings.uid);
+  try {
+    const { file, words, events, input } = prepareCall(settings, command, folder);
+    const child = spawn(file, words, { timeout: patience.command, killSignal: "SIGKILL" });
+    const text = { out: "", error: "" };
+    child.stdout.setEncoding("utf8").on("data", (part) => {
+      text.out += part;
+    });
+    child.stderr.setEncoding("utf8").on("data", (part) => {
+      text.error += part;
+    });
+    child.stdin.on("error", () => {}); // The command may not read its input.
+    child.stdin.end(input ?? "");
+    const [status, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+    // Only the time limit kills it from here.
+    const whole = child.killed ? null : statusInShell({ status, signal });
+    return { status: whole, signal, ...text, events: readEvents(events) };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -4,12 +4,15 @@
  *
  * - `bench`: each benchmark once, with little to do
  * - `coverage`: the shares of src that the unit tests execute, test/setup/least-coverage.ts
- * - `machine`: the virtual machine itself, kernel/vm
+ * - `exploits`: test/kernel/vulnerabilities.test.ts with each pattern under each engine, with more rounds, and on the
+ *   stock kernel
+ * - `machine`: the virtual machine itself, kernel/vm, and the selftests of its kernels on the stock kernel
  * - `nodes`: the installed package with each release of Node; else with the present one
  * - `random`: longer random runs
- * - `users`: ready policies under `seccomp-ebpf` as each kind of user; else as root, and as an ordinary user
+ * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
+ *   an ordinary user; else all as root, and as an ordinary user those in which the kernel asks for its rights
  */
-const names = ["bench", "coverage", "machine", "nodes", "random", "users"] as const;
+const names = ["bench", "coverage", "exploits", "machine", "nodes", "random", "users"] as const;
 
 type Part = (typeof names)[number];
 

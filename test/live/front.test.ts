@@ -382,7 +382,7 @@ describe("a process of portcullis, killed before the launcher has reported that 
       errors += bytes;
     });
     process.kill(node, "SIGKILL");
-    await until("the end of Node", () => !childrenOf(one.pid).includes(node));
+    await ends(node);
     goesOn();
     const pids = await until("the command's pids", () => /^pids (\d+) (\d+)$/m.exec(one.text()) ?? undefined);
     for (const pid of pids.slice(1).map(Number)) process.kill(pid, "SIGTERM");

@@ -1,12 +1,13 @@
 /**
- * Runs the kernel's tests of the verifier, which the series changes, and of hash maps, which it seals: they have the
- * same results on the stock and the patched kernel. The programs are built from the stock tree.
+ * Runs the kernel's tests of the verifier, which the series changes, and of hash maps, which it seals: they pass on the
+ * patched kernel, and have the same results on the stock one. The programs are built from the stock tree.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runs } from "../support/parts.ts";
 import { patience } from "../support/patience.ts";
 import { eachInMachine, full, type Kernel, type Outcome, unable } from "./vm.ts";
 
@@ -25,15 +26,12 @@ const settled = (log: string): string[] =>
   log.replace(/verification time \d+ usec|\b0xffff[0-9a-f]{12}\b|\bbtf_id \d+/g, "").split("\n");
 
 describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => {
-  const run = async (kernel: Kernel, name: string, ...words: string[]): Promise<Outcome> => {
+  const run = (kernel: Kernel, ...commands: readonly (readonly string[])[]): Promise<Outcome[]> =>
     // Beside busy processes one such command can take more than ten minutes.
-    const command = { words: [join(folder, name), ...words], timeout: patience.test / 1000 };
-    const [outcome] = await eachInMachine({ kernel }, [command]);
-    if (outcome === undefined) throw new Error("no outcome");
-    return outcome;
-  };
-  const onBoth = (name: string, ...words: string[]) =>
-    Promise.all([run("stock", name, ...words), run("patched", name, ...words)]);
+    eachInMachine(
+      { kernel },
+      commands.map(([name, ...words]) => ({ words: [join(folder, name!), ...words], timeout: patience.test / 1000 })),
+    );
 
   beforeAll(() => {
     if (reason !== undefined) return;
@@ -42,33 +40,29 @@ describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => 
     execFileSync("chmod", ["-R", "a+rX", folder]);
   }, patience.test);
 
-  it("test_verifier: the same tests pass on both kernels, except those that need a module or IPv6", async (context) => {
+  it("pass with the series, except those that need a module or IPv6", async (context) => {
     if (reason !== undefined) context.skip(reason);
-    const [stock, patched] = await onBoth("test_verifier");
-    for (const { signal, stdout } of [stock, patched]) {
-      expect(signal).toBe(null);
-      expect(stdout.split("\n").at(-2)).toMatch(/^Summary: \d+ PASSED, 0 SKIPPED, \d+ FAILED$/);
-    }
-    const failing = lines(stock).filter((line) => !line.endsWith(" OK"));
+    const [verifier, map] = (await run("patched", ["test_verifier"], ["test_lru_map"])) as [Outcome, Outcome];
+    expect(verifier.signal).toBe(null);
+    expect(verifier.stdout.split("\n").at(-2)).toMatch(/^Summary: \d+ PASSED, 0 SKIPPED, \d+ FAILED$/);
+    const failing = lines(verifier).filter((line) => !line.endsWith(" OK"));
     expect(failing.filter((line) => !elsewhere.test(line))).toEqual([]);
-    expect(lines(stock).length - failing.length).toBeGreaterThanOrEqual(770);
-    expect(lines(patched)).toEqual(lines(stock));
+    expect(lines(verifier).length - failing.length).toBeGreaterThanOrEqual(770);
+    expect(map).toMatchObject({ status: 0, signal: null });
+    expect(map.stdout.match(/: Pass$/gm)?.length).toBe(26);
   });
 
-  // Compares the verifier's paths through each program. It takes another minute, so it runs only with all iterations.
-  if (full) {
-    it("test_verifier: the verifier's logs are identical", async (context) => {
+  // Compares the verifier's paths through each program.
+  if (full || runs("machine")) {
+    it("test_verifier: results and the verifier's logs are the same on both kernels", async (context) => {
       if (reason !== undefined) context.skip(reason);
-      const [stock, patched] = await onBoth("test_verifier", "-v");
+      const command = ["test_verifier", "-v"];
+      const [[stock], [patched]] = (await Promise.all([run("stock", command), run("patched", command)])) as [
+        [Outcome],
+        [Outcome],
+      ];
       expect(settled(stock.stdout).length).toBeGreaterThan(6000);
       expect(settled(patched.stdout)).toEqual(settled(stock.stdout));
     });
   }
-
-  it("test_lru_map passes with the series", async (context) => {
-    if (reason !== undefined) context.skip(reason);
-    const outcome = await run("patched", "test_lru_map");
-    expect(outcome).toMatchObject({ status: 0, signal: null });
-    expect(outcome.stdout.match(/: Pass$/gm)?.length).toBe(26);
-  });
 });

@@ -1,6 +1,6 @@
 /**
  * Prints vitest's results inside the machine as TAP, a line at the end of each test, from which test/kernel/vm.ts makes
- * test cases.
+ * test cases. It leaves out the tests that `-t` does not select.
  */
 import { stripVTControlCharacters } from "node:util";
 import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
@@ -16,6 +16,7 @@ export default class TapReporter implements Reporter {
 
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
+    if (result.state === "skipped" && result.note === undefined) return;
     if (result.state === "skipped") this.#tell("ok", `${test.fullName} # SKIP ${result.note ?? ""}`, []);
     else this.#tell(result.state === "passed" ? "ok" : "not ok", test.fullName, result.errors ?? []);
   }

@@ -10,7 +10,7 @@
  * - `nodes`: the installed package with each release of Node; else with the present one
  * - `random`: longer random runs
  * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
- *   an ordinary user; else all as root, and as an ordinary user those in which the kernel asks for its rights
+ *   an ordinary user; else most as root, and as an ordinary user those about rights
  */
 const names = ["bench", "coverage", "exploits", "machine", "nodes", "random", "users"] as const;
 

@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   compile: ["analysis", "ir", "patterns", "linux", "diagnostics"],
   bundle: ["compile", "analysis", "ir", "linux", "diagnostics"],
   events: ["ir", "patterns", "linux", "diagnostics"],
-  engines: ["bundle", "compile", "analysis", "rooms", "ir", "patterns", "linux", "events", "diagnostics"],
+  engines: ["bundle", "compile", "analysis", "rooms", "objects", "ir", "patterns", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
   report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { compilerOf } from "../engines/compilers.ts";
 import { engineNames } from "../engines/registry.ts";
-import { programOf } from "../language/testing/compiled.ts";
+import { compiledModule, programOf } from "../language/testing/compiled.ts";
 import { readCall } from "../traces/cases.ts";
 import { answer, printAnswer } from "./answer.ts";
 
@@ -103,4 +103,34 @@ it.each<Case>([
   ],
 ])("the answer to why has %s", (_, passes, lines, call, body, head) => {
   expect(asked(call, body, head)).toEqual({ passes, lines });
+});
+
+it.each<readonly [call: string, passes: boolean | undefined, lines: readonly string[]]>([
+  [
+    'open("/etc/x", O_RDONLY)',
+    false,
+    [
+      'open("/etc/x", O_RDONLY): deny EACCES  policy.ts:2:34  "files.read does not have /etc/x"',
+      "  after the step: allow  policy.ts:2:60",
+    ],
+  ],
+  ['open("/usr/x", O_RDONLY)', true, ['open("/usr/x", O_RDONLY): allow  policy.ts:2:60']],
+  [
+    'open("x", O_RDONLY)',
+    undefined,
+    [
+      'open("x", O_RDONLY): allow  policy.ts:2:60',
+      "  not asked: what the policy declares about objects; write an absolute path",
+    ],
+  ],
+])("the declarations about objects are asked after the step: %s", (text, passes, lines) => {
+  const { program } = compiledModule(
+    'import { allow, policy } from "portcullis";\nexport default policy({ files: { read: ["/usr"] } }, () => allow);\n',
+  );
+  const found = answer(program!, readCall(text, "x86_64").call!, profile);
+  const printed = printAnswer(found)
+    .trimEnd()
+    .split("\n")
+    .filter((line) => !line.startsWith("  decided"));
+  expect({ passes: found.passes, printed }).toEqual({ passes, printed: lines });
 });

@@ -4,10 +4,12 @@
 
 import type { Case, Outcome } from "../analysis/explain/explanation.ts";
 import { AskedMemory, argumentName, observationsOf, withWords } from "../analysis/explain/memory.ts";
+import { placeText } from "../analysis/explain/texts.ts";
 import { why } from "../analysis/explain/why.ts";
 import { failureText, lackingText } from "../engines/simulate/decision.ts";
 import { type LackingMemory, SimulatedMemory } from "../engines/simulate/given-memory.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
+import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
@@ -44,6 +46,8 @@ export interface Answer {
   readonly lacking: readonly LackingMemory[];
   /** The memory behind this argument cannot be copied: no rule is asked. */
   readonly failure?: { readonly argument: string };
+  /** The policy's declarations about objects deny the call that its step allows, or the call does not show the object. */
+  readonly objects?: PlacedAnswer | "unknown";
   /** The verdict for the command's first process, if this is its first call. */
   readonly atFirst: PlacedAnswer;
 }
@@ -54,6 +58,17 @@ const passingTexts: ReadonlySet<string> = new Set(
 );
 
 export function answer(program: Program, call: WrittenCall, profile: FilterProfile): Answer {
+  const found = answerOfStep(program, call, profile);
+  if (found.passes === false) return found;
+  const { number, registers, memory } = call;
+  const denial = rulingOfObjects(program, { number, arguments: registers }, memory);
+  if (denial === undefined) return found;
+  if (denial === "unknown") return { ...found, passes: undefined, objects: "unknown" };
+  const { verdict, at, reason } = denial;
+  return { ...found, passes: false, verdict, objects: { verdict, at: at && placeText(program, at), reason } };
+}
+
+function answerOfStep(program: Program, call: WrittenCall, profile: FilterProfile): Answer {
   const { number, registers, memory, text } = call;
   const first = new SimulatedTree(new InterpreterEvaluator(program)).command.call({
     number,
@@ -181,6 +196,19 @@ export function printAnswer(found: Answer): string {
           ...(found.atFirst.verdict === "unknown" ? [] : [`  at first: ${placed(found.atFirst)}`]),
         ]
       : [`${found.call}: ${placed(sole)}`];
+  if (found.objects === "unknown")
+    lines.push("  not asked: what the policy declares about objects; write an absolute path");
+  else if (found.objects !== undefined) {
+    const [step, ...others] = lines;
+    const stepVerdict = step!.slice(found.call.length + ": ".length);
+    lines.splice(
+      0,
+      lines.length,
+      `${found.call}: ${placed(found.objects)}`,
+      `  after the step: ${stepVerdict}`,
+      ...others,
+    );
+  }
   if (only !== undefined) {
     const reads = found.cases.flatMap((one) => one.reads);
     const readsMemory = reads.some((name) => name.startsWith("args."));

@@ -19,6 +19,7 @@ import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
 import { type GivenMemories, SimulatedMemory, type SimulatedWords, structureField } from "./given-memory.ts";
 import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
+import { rulingOfObjects } from "./object-rulings.ts";
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";
 import { describeReports } from "./reports.ts";
@@ -166,7 +167,10 @@ export class SimulatedTree {
     };
     const uncertain = { inputs: unknown ?? {}, observed: observed.unknown };
     const judgement = keeper.judge(event, circumstances, uncertain, thread, process.state);
-    const ruling = rulingOf(program, judgement.verdicts);
+    const step = rulingOf(program, judgement.verdicts);
+    const denial =
+      step.passes === true ? rulingOfObjects(program, event, call.memory ?? nothingGiven, unknown) : undefined;
+    const ruling = denial === undefined || denial === "unknown" ? step : { ...step, ...denial };
     const waits = ruling.passes === false ? undefined : this.rooms.begin(task, judgement.entered, this.time);
     return {
       admission,

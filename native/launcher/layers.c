@@ -87,24 +87,35 @@ static long open_path(const char *path, long flags) {
   return CALL(__NR_openat, AT_FDCWD, path, O_PATH | O_CLOEXEC | flags, 0);
 }
 
+/* Whether `above` is the directory itself: then that is the root. A directory that is mounted on its own entry is in another mount. */
+static long is_root(long directory, long above) {
+  struct statx one, other;
+  const unsigned flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC, mask = STATX_INO | STATX_MNT_ID;
+  long result = CALL(__NR_statx, directory, "", flags, mask, &one);
+  if (result == 0) result = CALL(__NR_statx, above, "", flags, mask, &other);
+  if (result < 0) return result;
+  return one.stx_ino == other.stx_ino && one.stx_dev_major == other.stx_dev_major &&
+         one.stx_dev_minor == other.stx_dev_minor && one.stx_mnt_id == other.stx_mnt_id;
+}
+
 /* Adds a directory and those above it to the way. Closes the directory. */
 static long add_way(long directory) {
-  for (int depth = 0;; depth++) {
-    struct identity identity, next;
+  for (int depth = 0; depth < PATH_MAX; depth++) {
+    struct identity identity;
     unsigned mode;
     long result = identify(directory, &identity, &mode);
     if (result == 0) result = add(&way, &identity);
-    if (result == 0 && depth == PATH_MAX) result = -ELOOP;
-    long above = result < 0 ? result : CALL(__NR_openat, directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    const long above = result < 0 ? result : CALL(__NR_openat, directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    const long ends = above < 0 ? above : is_root(directory, above);
     CALL(__NR_close, directory);
-    if (above < 0) return above;
-    result = identify(above, &next, &mode);
-    if (result < 0 || is_same(&identity, &next)) {
-      CALL(__NR_close, above);
-      return result;
+    if (ends != 0) {
+      if (above >= 0) CALL(__NR_close, above);
+      return ends < 0 ? ends : 0;
     }
     directory = above;
   }
+  CALL(__NR_close, directory);
+  return -ELOOP;
 }
 
 /* Removes the last component; the path is absolute. */

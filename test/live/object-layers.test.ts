@@ -135,6 +135,32 @@ EOP
   expect(ran.stdout).not.toContain("secret");
 });
 
+test.runIf(process.getuid?.() === 0)("an exception holds below a directory that is mounted on its own entry", () => {
+  const inside = join(home, "docs/inside");
+  mkdirSync(join(inside, "keys"), { recursive: true });
+  writeFileSync(join(inside, "keys/key"), "secret\n");
+  const policy = write(
+    "own-entry.ts",
+    `files: { read: [${quoted(home)}], except: [${quoted(join(inside, "inside/keys"))}], runtime: true }`,
+  );
+  // docs is mounted on docs/inside, so docs/inside/inside/keys is docs/inside/keys of the file system.
+  const script = `mount --bind docs docs/inside && exec "$@"`;
+  const launch = [
+    resolve("bin/portcullis"),
+    "run",
+    "-q",
+    "-p",
+    policy,
+    "--",
+    "cat",
+    "docs/inside/inside/keys/key",
+    "docs/page",
+  ];
+  const ran = spawnSync("unshare", ["-m", "--", "sh", "-c", script, "sh", ...launch], { cwd: home, encoding: "utf8" });
+  expect(ran.stdout).toBe("page\n");
+  expect(ran.stderr).toContain("keys/key: Permission denied");
+});
+
 describe("the parts of `write`", () => {
   test("have lists of their own", () => {
     const policy = write("append.ts", `files: { write: [${quoted(project)}], remove: [], truncate: [] }`);

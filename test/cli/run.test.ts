@@ -20,7 +20,7 @@ import { readyPolicies } from "../../src/cli/policy/arguments.ts";
 import { aspects } from "../../src/engines/description.ts";
 import { openChannel } from "../../src/events/channel.ts";
 import { socketPair } from "../../src/linux/descriptors.ts";
-import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { programFor, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import { statusInShell } from "../support/processes.ts";
 import { folderOf } from "./harness.ts";
@@ -31,16 +31,6 @@ const place = reachableFolder("run");
 function built(): string {
   if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
   return program;
-}
-
-/** The command for another user, and copies of the checkout and Node if that user cannot reach them. */
-function builtForOthers(): string[] {
-  const isOwnReachable = isReachable(built());
-  const parts = ["bin", "dist", "policies", "package.json", "node_modules/oxc-parser", "node_modules/@oxc-parser"];
-  if (!isOwnReachable) for (const part of parts) copyFor(place, part, part);
-  const node = isReachable(process.execPath) ? process.execPath : copyFor(place, process.execPath);
-  const command = isOwnReachable ? program : join(place, "bin/portcullis");
-  return asUser(ordinaryUser, "env", `PATH=${dirname(node)}:${process.env["PATH"]}`, command);
 }
 
 interface Options {
@@ -226,7 +216,7 @@ test.for(["the same user", "another user"])(
     expect(() => {
       for (;;) writeSync(filler, Buffer.alloc(4096, "x"));
     }).toThrow("EAGAIN");
-    const start = owner === "the same user" ? [built()] : builtForOthers();
+    const start = owner === "the same user" ? [built()] : programFor(place);
     const words = [...start, "run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true; exit 9"];
     const [file, ...rest] = words;
     const { status } = spawnSync(file!, rest, { stdio: ["ignore", "ignore", writer], timeout: patience.command });

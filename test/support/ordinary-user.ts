@@ -4,9 +4,9 @@
  * reachable folder.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { afterAll } from "vitest";
 
 /** Debian's nobody and nogroup. */
@@ -54,4 +54,16 @@ export function copyFor(folder: string, path: string, to = basename(path)): stri
   cpSync(path, copy, { recursive: true, dereference: true });
   execFileSync("chmod", ["-R", "a+rX", copy]);
   return copy;
+}
+
+/** The built portcullis as such a user runs it: from the checkout, or from a copy in a folder of `reachableFolder`. */
+export function programFor(folder: string): string[] {
+  const own = resolve("bin/portcullis");
+  if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
+  const isOwnReachable = isReachable(own);
+  const parts = ["bin", "dist", "policies", "package.json", "node_modules/oxc-parser", "node_modules/@oxc-parser"];
+  if (!isOwnReachable) for (const part of parts) copyFor(folder, part, part);
+  const node = isReachable(process.execPath) ? process.execPath : copyFor(folder, process.execPath);
+  const command = isOwnReachable ? own : join(folder, "bin/portcullis");
+  return asUser(ordinaryUser, "env", `PATH=${dirname(node)}:${process.env["PATH"]}`, command);
 }

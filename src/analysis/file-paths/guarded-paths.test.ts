@@ -70,8 +70,22 @@ export default policy((call) => {
     expect(examined("/policy.ts", text('"link", "linkat", "symlink"'))).toEqual(['open: under "/a"']);
   });
 
-  it("in read-only-home, which judges every change of a name, and not in exec-only", () => {
-    expect(examined(`${root}policies/read-only-home.ts`).filter((one) => one.startsWith("open"))).toEqual([]);
+  it("below a directory if every name there that can change is judged", () => {
+    const judged = `import { allow, calls, deny, type PathText, policy } from "portcullis";
+const dots = ["..", "../**", "**/..", "**/../**"] as const;
+const below = (path: PathText) => path.under("/a") && !path.is("/a") && !path.matches(...dots);
+export default policy((call) => {
+  if (calls("@mount", "chroot", "linkat", "symlinkat", "renameat", "renameat2", "unlinkat").has(call)) return deny("EPERM");
+  if (calls("creat", "unlink", "rmdir").has(call)) return below(call.args.path.text) ? allow : deny("EACCES");
+  if (call.name === "symlink") return call.args.oldpath.startsWith("/") || !below(call.args.newpath.text) ? deny("EACCES") : allow;
+  if (calls("link", "rename").has(call)) return below(call.args.oldpath.text) && below(call.args.newpath.text) ? allow : deny("EACCES");
+  return allow;
+});
+`;
+    expect(examined("/policy.ts", judged)).toEqual(['guarded: under "/a"']);
+  });
+
+  it("not in exec-only", () => {
     expect(examined(`${root}policies/exec-only.ts`)).toEqual([
       'open: is "/usr/bin/less"',
       'open: is "/usr/bin/pager"',

@@ -7,12 +7,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
-import { isChosen, measureBuilds, measureNpm } from "./deep/programs.ts";
+import { measureBuilds, measureNpm } from "./deep/programs.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { confined, duration, measured, processorTime } from "./support/confined.ts";
 import { instructions, opened } from "./support/machine.ts";
 import { manyPatterns } from "./support/many-patterns.ts";
 import { compare, pairs, print } from "./support/pairs.ts";
+import { isChosen } from "./support/whole-programs.ts";
 
 const bench = "deep";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));

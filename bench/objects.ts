@@ -1,8 +1,9 @@
 /**
- * Measures builds and `npm ci` under read-only-home, which lets them write below a folder of their own only, against the
- * same without a policy; and these against themselves, which shows the noise of this run. --only chooses: npm, lua, zlib.
+ * Measures builds and `npm ci` under read-only-home, which lets them write below a folder of their own and in npm's cache
+ * only, against the same without a policy; and these against themselves, which shows the noise of this run. --only chooses: npm, lua, zlib.
  * With --smoke the archives of lua and zlib are not fetched.
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -16,10 +17,13 @@ process.env["XDG_CACHE_HOME"] = join(folder, "cache");
 const temporary = join(folder, "temporary");
 mkdirSync(temporary);
 
+const npmCache = execFileSync("npm", ["config", "get", "cache"], { encoding: "utf8" }).trim();
+mkdirSync(npmCache, { recursive: true });
+
 const underPolicy = "writing below one folder only";
 const ways: Ways = {
   [underPolicy]: (command) => [
-    ...[resolve("bin/portcullis"), "run", "-q", "-p", "read-only-home", "--set", `below=${folder}`, "--"],
+    ...[resolve("bin/portcullis"), "run", "-q", "-p", "read-only-home", "--set", `below=${folder},${npmCache}`, "--"],
     ...command,
   ],
   "no policy again": (command) => command,

@@ -13,8 +13,8 @@ export default policy((call) => {
   return allow;
 });`;
 
-function failures(text: string) {
-  const { program } = loadPolicy("/rooms.ts", { architecture: "x86_64", readFile: () => policy });
+function failures(text: string, source = policy) {
+  const { program } = loadPolicy("/rooms.ts", { architecture: "x86_64", readFile: () => source });
   const { cases, diagnostics } = readCases(text, "rooms.cases", "x86_64");
   expect(diagnostics).toEqual([]);
   return runCases(program!, cases!).failures.map(
@@ -60,5 +60,23 @@ other  getpid()           allow
     `5 the call waits / allow ${forms}`,
     `6 the call runs / waits ${forms}`,
     `7 allow / its earlier call has not ended ${forms}`,
+  ]);
+});
+
+test("a call that the filter allows is denied by a declaration about objects, in all forms", () => {
+  const objects = `
+import { allow, deny, policy } from "portcullis";
+export default policy({ files: { read: ["/usr"], except: ["/usr/src"] }, tcp: { connect: [443n] } }, (call) =>
+  call.name === "mkdir" ? deny("EPERM") : allow);`;
+  const cases = `app  open("/usr/lib/a", O_RDONLY)        allow
+app  open("/usr/src/a", O_RDONLY)        deny EACCES @ "exception /usr/src"
+app  open("/etc/passwd", O_RDONLY)       deny EACCES @ "files.read"
+app  connect(3, 10.0.0.1:80, 16)         deny EACCES @ "tcp.connect"
+app  mkdir("/usr/src/b")                 deny EPERM
+app  open("/etc/passwd", O_RDONLY)       allow
+`;
+  expect(failures(cases, objects)).toEqual([
+    "6 allow / deny EACCES (interpreter,wasm)",
+    "6 allow / deny EACCES (classic)",
   ]);
 });

@@ -10,6 +10,7 @@ import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { LackingMemory } from "../engines/simulate/given-memory.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import type { BegunCall, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
+import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
@@ -251,7 +252,10 @@ function fulfils(step: Pick<CallStep, "expected">, given: Given): boolean {
 
 // ── The classic filter ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The verdict of the filter; undefined if it asks the supervisor. Every verdict gets its own word, to identify it. */
+/**
+ * The verdict of the filter, and of the declarations about objects if it lets the call pass; undefined if it asks the
+ * supervisor. Every verdict gets its own word, to identify it.
+ */
 function classicAnswers(program: Program): (step: CallStep) => Given | undefined {
   const ask = returnWord("USER_NOTIF");
   const word = (index: number) => (index <= 0xffff ? returnWord("TRACE", index) : ask);
@@ -265,6 +269,10 @@ function classicAnswers(program: Program): (step: CallStep) => Given | undefined
     });
     const { action, data } = splitReturnWord(word);
     const verdict = action === "TRACE" ? program.verdicts[data] : undefined;
+    if (action === "ALLOW" || verdict?.action === "allow" || verdict?.action === "log") {
+      const denial = rulingOfObjects(program, { number: step.number, arguments: step.registers }, step.memory);
+      if (denial !== undefined && denial !== "unknown") return denial;
+    }
     if (verdict !== undefined) {
       const { at, reason } = verdict;
       const rule = at === undefined ? undefined : `${program.files[at.file]}:${at.line}:${at.column}`;

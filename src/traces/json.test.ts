@@ -2,14 +2,15 @@
 import { fc } from "@fast-check/vitest";
 import { expect, test } from "vitest";
 import { printWord, readJsonTrace, readWord } from "./json.ts";
+import { signedValue } from "./trace.ts";
 
 const call = (members: object) => JSON.stringify({ v: 1, kind: "call", tid: 7, call: "getppid", ...members });
 const codes = (text: string) =>
   readJsonTrace(text, "t", "x86_64").diagnostics.map((one) => `${one.code} ${one.span?.line ?? "-"}`);
 
 test("a trace", () => {
-  const text = `${JSON.stringify({ v: 1, kind: "start", tid: 7, uid: 33, gid: 33, architecture: "x86_64", future: [] })}
-${call({ call: "openat", arguments: ["-100", null, "0x80000", 0], time: "5" })}
+  const text = `${JSON.stringify({ v: 1, kind: "start", tid: 7, uid: 33, gid: 33, directory: "/srv", architecture: "x86_64", future: [] })}
+${call({ call: "openat", arguments: ["-100", null, "0x80000", 0], time: "5", result: -2 })}
 ${JSON.stringify({ v: 1, kind: "fork", tid: 7, child: 8, time: 6 })}
 ${JSON.stringify({ v: 1, kind: "clock", time: "1000" })}
 ${JSON.stringify({ v: 1, kind: "call", tid: 8, number: 9999, time: 1000 })}
@@ -20,12 +21,13 @@ ${JSON.stringify({ v: 1, kind: "exit", tid: 8 })}
     diagnostics,
   } = readJsonTrace(text, "t", "x86_64");
   expect(diagnostics).toEqual([]);
-  expect(trace).toMatchObject({ command: 7, uid: 33, gid: 33, timed: true });
+  expect(trace).toMatchObject({ command: 7, uid: 33, gid: 33, directory: "/srv", timed: true });
   expect(trace!.events.map((event) => event.kind)).toEqual(["call", "fork", "clock", "call", "exit"]);
   const [first] = trace!.events;
   if (first?.kind !== "call") throw new Error("a call");
   expect(first.arguments[0]).toEqual({ value: 0xffff_ffff_ffff_ff9cn, known: (1n << 64n) - 1n });
   expect(first.arguments[1]!.known).toBe(0n);
+  expect(signedValue(first.result)).toBe(-2n);
 });
 
 test.each([
@@ -47,6 +49,7 @@ test.each([
   [`${call({ time: 5 })}\n${call({ time: 4 })}`, ["P0802 2"]],
   [`${JSON.stringify({ v: 1, kind: "start", tid: 1, architecture: "aarch64" })}\n${call({})}`, ["P0809 1"]],
   [call({ result: "three" }), ["P0802 1"]],
+  [JSON.stringify({ v: 1, kind: "start", tid: 7, directory: "srv" }), ["P0802 1"]],
   [`${call({})}\n${JSON.stringify({ v: 1, kind: "return", tid: 7, result: [] })}`, ["P0802 2"]],
   [`${call({})}\n${JSON.stringify({ v: 1, kind: "lost", count: 3 })}`, ["P0823 2"]],
   ["\n\n", ["P0810 -"]],

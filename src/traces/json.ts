@@ -74,8 +74,8 @@ export class JsonTraceReader {
 
   /** A run without calls, of a command that was killed at once, says nothing. */
   #endRun(): void {
-    const { command = 1, uid, gid, events, timed, calls } = this.#run;
-    if (calls > 0) this.#runs.push({ architecture: this.#architecture, command, uid, gid, events, timed });
+    const { command = 1, uid, gid, directory, events, timed, calls } = this.#run;
+    if (calls > 0) this.#runs.push({ architecture: this.#architecture, command, uid, gid, directory, events, timed });
     this.#run = new Run();
   }
 
@@ -150,9 +150,11 @@ export class JsonTraceReader {
       case "call":
         this.#call(members, common);
         return;
-      case "return":
-        if (this.#result(members["result"])) run.events.push({ kind, result: readWord(members["result"])!, ...common });
+      case "return": {
+        const result = this.#result(members["result"]);
+        if (result !== undefined) run.events.push({ kind, result, ...common });
         return;
+      }
       case "fork":
       case "thread": {
         const child = this.#task("child", members["child"]);
@@ -186,6 +188,9 @@ export class JsonTraceReader {
     }
     if (uid !== undefined) run.uid = this.#id("uid", uid);
     if (gid !== undefined) run.gid = this.#id("gid", gid);
+    const { directory } = members as { directory?: unknown };
+    if (typeof directory === "string" && directory.startsWith("/")) run.directory = directory;
+    else if (directory !== undefined) this.#fault("directory", directory, "an absolute path");
   }
 
   #lost(count: unknown): void {
@@ -198,11 +203,10 @@ export class JsonTraceReader {
     );
   }
 
-  /** The result of a call decides no verdict. */
-  #result(result: unknown): boolean {
-    if (readWord(result) !== undefined) return true;
-    this.#fault("result", result, 'the return value, such as 3, -2 or "0x7f0012345678"');
-    return false;
+  #result(given: unknown): Word | undefined {
+    const result = readWord(given);
+    if (result === undefined) this.#fault("result", given, 'the return value, such as 3, -2 or "0x7f0012345678"');
+    return result;
   }
 
   #call(members: Members, common: { tid: number; time: bigint | undefined; place: Place }): void {
@@ -238,7 +242,8 @@ export class JsonTraceReader {
       this.#fault(reading.member, reading.given, reading.wanted);
       return;
     }
-    if (!this.#result(members["result"])) return;
+    const result = this.#result(members["result"]);
+    if (result === undefined) return;
     const { memory } = reading;
     this.#run.calls++;
     if (common.time === undefined) this.#run.timed = false;
@@ -249,6 +254,7 @@ export class JsonTraceReader {
       arguments: words,
       instructionPointer,
       memory,
+      result,
       ...common,
     });
   }
@@ -347,6 +353,7 @@ class Run implements TraceHead {
   command: number | undefined;
   uid: number | undefined;
   gid: number | undefined;
+  directory: string | undefined;
   readonly events: TraceEvent[] = [];
   timed = true;
   calls = 0;
@@ -388,8 +395,11 @@ export function* writeJsonTrace(trace: Trace): Generator<string> {
 }
 
 /** The first line of a run, without its end. */
-export function startLine({ command, uid, gid }: TraceHead, architecture: ArchitectureName): string {
-  return JSON.stringify({ v: 1, kind: "start", tid: command, uid, gid, architecture });
+export function startLine(
+  { command, uid, gid, directory }: Omit<TraceHead, "timed">,
+  architecture: ArchitectureName,
+): string {
+  return JSON.stringify({ v: 1, kind: "start", tid: command, uid, gid, directory, architecture });
 }
 
 export function eventLine(event: TraceEvent, architecture: ArchitectureName): string {
@@ -410,6 +420,7 @@ function jsonOf(event: TraceEvent, architecture: ArchitectureName): object {
         arguments: event.arguments.map(printWord),
         instructionPointer: printWord(event.instructionPointer) ?? undefined,
         ...jsonMemory(callByNumber(architecture, event.number)?.name ?? "", event.memory),
+        result: printWord(event.result) ?? undefined,
       };
     }
     case "fork":

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readJsonTrace, writeJsonTrace } from "./json.ts";
 import type { LineReading } from "./lines.ts";
 import { readStrace, streamStrace } from "./strace.ts";
-import { isKnown, type Trace, type TraceEvent } from "./trace.ts";
+import { isKnown, signedValue, type Trace, type TraceEvent } from "./trace.ts";
 
 /** "fork 1 2", "getppid 1", …: a trace in one line each. */
 function outline(text: string): string[] {
@@ -255,6 +255,16 @@ test("a trace is the same when it is written as JSON lines and read again", () =
   expect(again.runs[0]!.events.map((event) => ({ ...event, place: undefined }))).toEqual(
     trace!.events.map((event) => ({ ...event, place: undefined })),
   );
+});
+
+test("results", () => {
+  const results = ["= 3</dev/null>", "= 0x7f0012345000", "= -1 ENOENT (No such file or directory)", "= ?"];
+  const text = results.map((result, index) => line(10, String(index), 20, `getpid() ${result}`)).join("");
+  const {
+    runs: [trace],
+  } = readStrace(text, "t", "x86_64");
+  const events = trace!.events.flatMap((event) => (event.kind === "call" ? [signedValue(event.result)] : []));
+  expect(events).toEqual([3n, 0x7f0012345000n, -2n, undefined]);
 });
 
 function streamed(parts: readonly LineReading[]) {

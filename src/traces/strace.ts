@@ -13,6 +13,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 import { callByNumber, registerOf } from "../linux/calls.ts";
+import { errnoByName } from "../linux/errno.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { pointeeOf } from "../linux/pointees.ts";
 import { cloneFlag, isCreatingCall, isExecutingCall } from "../linux/process-calls.ts";
@@ -250,7 +251,7 @@ class Linker {
       yield this.#event(item, time);
       if (isCreatingCall(item.name) && !item.foreign) yield* this.#birth(item, time);
     } else if (item.kind === "returned") {
-      yield { kind: "return", tid, result: unknownWord, time, place };
+      yield { kind: "return", tid, result: resultWord(item.call.result), time, place };
     } else if (item.kind === "ended") {
       this.#living.delete(tid);
       yield { kind: "exit", tid, time, place };
@@ -271,6 +272,7 @@ class Linker {
       arguments: this.#registers(call),
       memory: this.#memory(call),
       instructionPointer: call.instructionPointer === undefined ? unknownWord : knownWord(call.instructionPointer),
+      result: resultWord(call.result),
     };
   }
 
@@ -365,6 +367,14 @@ class Linker {
 
 function isBadAddress(result: string | undefined): boolean {
   return result !== undefined && /^-1 EFAULT\b/.test(result);
+}
+
+/** `3</dev/null>`, `0x7f0012345000`, `-1 ENOENT (No such file or directory)`, `?`. */
+function resultWord(result: string | undefined): Word {
+  const [, value = "", name] = /^(0x[0-9a-f]{1,16}|-?\d{1,19})(?: (E[A-Z0-9]+)\b)?/.exec(result ?? "") ?? [];
+  if (value === "") return unknownWord;
+  const number = name === undefined ? undefined : errnoByName(name);
+  return knownWord(number === undefined ? BigInt(value) : -BigInt(number));
 }
 
 function succeeded(result: string | undefined): boolean {

@@ -24,6 +24,11 @@ export function lowWord(value: bigint, width: number): Word {
   return { value: BigInt.asUintN(width, value), known: BigInt.asUintN(width, maximumWord) };
 }
 
+/** The signed value of a known word. */
+export function signedValue(word: Word): bigint | undefined {
+  return isKnown(word) ? BigInt.asIntN(64, word.value) : undefined;
+}
+
 export function isKnown(word: Word): boolean {
   return word.known === maximumWord;
 }
@@ -53,6 +58,8 @@ export interface CallEvent extends Common {
   readonly instructionPointer: Word;
   /** Behind pointers; an omitted one is not known. */
   readonly memory: GivenMemories;
+  /** Unknown if the recording lacks it, or if an event `return` follows. No verdict depends on it. */
+  readonly result: Word;
 }
 
 /** The last call of `tid` returned, after lines of others. A call without this line is over when the next line begins. */
@@ -100,6 +107,8 @@ export interface TraceHead {
   /** Effective ids at the start, if the recording has them. */
   readonly uid: number | undefined;
   readonly gid: number | undefined;
+  /** The command's working directory, absolute, if the recording has it. */
+  readonly directory?: string | undefined;
   /** Every call until now has a time. */
   readonly timed: boolean;
 }

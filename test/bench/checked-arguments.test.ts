@@ -21,6 +21,7 @@ function call(name: string, ...words: readonly bigint[]): CallEvent {
     arguments: Array.from({ length: 6 }, (_, index) => knownWord(words[index] ?? 0n)),
     instructionPointer: unknownWord,
     memory: new Map(),
+    result: unknownWord,
   };
 }
 

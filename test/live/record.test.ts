@@ -171,6 +171,12 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     expect(record(way, fresh(), ["true"], ["-q"])).toEqual({ status: 0, out: "", error: "" });
   });
 
+  test("the file has the command's working directory", () => {
+    const file = fresh();
+    const { out } = record(way, file, ["pwd"]);
+    expect(JSON.parse(linesOf(file)[1]!)).toMatchObject({ kind: "start", directory: out.trim() });
+  });
+
   test("the command inherits the same as without portcullis", () => {
     const show =
       'trap "" USR1; ulimit -n; umask; grep -E "^(SigBlk|SigIgn|Threads)" /proc/self/status; ls /proc/self/fd';

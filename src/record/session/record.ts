@@ -2,6 +2,7 @@
  * Records a command: starts it, and moves events from its recorder to the file until its last task has ended. At most a
  * second of the recording is in memory only.
  */
+import { existsSync, readlinkSync } from "node:fs";
 import { release } from "node:os";
 import { CommandWatch } from "../../engines/command-watch.ts";
 import { awaitMessages } from "../../engines/launcher.ts";
@@ -9,6 +10,7 @@ import { hideFromCommand, type RunResult } from "../../engines/run.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { packageVersion } from "../../linux/package.ts";
+import { startLine } from "../../traces/json.ts";
 import type { TraceFile } from "../../traces/trace-file.ts";
 import { TraceAssembler } from "../assembler.ts";
 import { CallCensus, type Count } from "../census.ts";
@@ -73,8 +75,9 @@ export async function record(command: readonly string[], options: RecordOptions)
   if (file.fault !== undefined) throw new StartError(125, `${file.name} cannot be written: ${file.fault}`);
   hideFromCommand();
   const recording = await recorder.start(command, { architecture, assembler, base, memory });
-  const start = { v: 1, kind: "start", tid: recording.started.pid, uid: process.geteuid!(), gid: process.getegid!() };
-  file.add(`${JSON.stringify({ ...start, architecture })}\n`);
+  const { pid } = recording.started;
+  const head = { command: pid, uid: process.geteuid!(), gid: process.getegid!(), directory: workingDirectory() };
+  file.add(`${startLine(head, architecture)}\n`);
   const result = await new Session(recording, { base, assembler, census }, options).run();
   return { ...result, recorder: recorder.name, count: census.count() };
 }
@@ -91,6 +94,16 @@ function header(recorder: Recorder, command: readonly string[], memory: boolean)
     command,
     unknown: recorder.unknown({ memory }),
   };
+}
+
+/** Undefined if it has been removed, or if its path is not UTF-8. */
+function workingDirectory(): string | undefined {
+  try {
+    const path = readlinkSync("/proc/self/cwd", "buffer").toString();
+    return existsSync(path) ? path : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 class Session {

@@ -185,7 +185,12 @@ function behind(
   return value === 0n && BigInt.asUintN(64, ~known) === 0n ? { is: "absent" } : undefined;
 }
 
-function fieldOf(call: string, { parameter, field }: Aspect & { is: "field" }, memory: GivenMemory | undefined): Value {
+/** A field of the structure behind the pointer. */
+export function fieldOf(
+  call: string,
+  { parameter, field }: { readonly parameter: string; readonly field: string },
+  memory: GivenMemory | undefined,
+): Value {
   if (memory?.is === "absent" || memory?.is === "failed") return null;
   const pointee = pointeeOf(call, parameter);
   if (memory?.is !== "structure" || pointee?.is !== "structure") return undefined;

@@ -27,6 +27,8 @@ interface Sources {
   readonly added: ReadonlyMap<string, readonly string[]>;
   /** Paragraphs for the head of the module. */
   readonly about: readonly string[];
+  /** The lines of constants that are settings of the policy, by name. */
+  readonly settings: ReadonlyMap<string, readonly string[]>;
 }
 
 export function printPolicy(sources: Sources): PolicyText {
@@ -48,6 +50,7 @@ class Printer {
 
   constructor(sources: Sources) {
     this.#sources = sources;
+    for (const name of sources.settings.keys()) this.#names.add(name);
     this.#architecture = sources.history.architecture;
   }
 
@@ -74,6 +77,7 @@ class Printer {
         ["{ ", " }"],
       ),
       "",
+      ...[...this.#sources.settings.values()].flatMap((setting) => [...setting, ""]),
       'const refused = deny("EPERM", "no recording has it");',
       ...state,
       ...this.#constants,
@@ -421,9 +425,11 @@ class Printer {
         "call" in entry ? enterBranch(entry) : this.#enterRole(entry, executed.get(entry)!, compared),
       ),
     ];
-    if (changes.length === 0) return ["export default policy(judge);"];
+    const names = [...this.#sources.settings.keys()];
+    const settings = names.length === 0 ? "" : `{ ${names.join(", ")} }, `;
+    if (changes.length === 0) return [`export default policy(${settings}judge);`];
     return [
-      "export default policy((call) => {",
+      `export default policy(${settings}(call) => {`,
       "  const verdict = judge(call);",
       ...changes,
       "  return verdict;",

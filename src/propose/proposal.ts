@@ -2,6 +2,7 @@
 import { familiesOf } from "../linux/families.ts";
 import { divideRoles } from "./branches.ts";
 import type { History } from "./history.ts";
+import type { Declarations } from "./objects/declarations.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
 import type { Roles } from "./roles.ts";
@@ -13,6 +14,8 @@ export interface ProposalOptions {
   readonly with: readonly SituationName[];
   /** The policy's first comment, about its origin. */
   readonly origin: string;
+  /** Files, ports and Unix sockets, if the policy declares them. */
+  readonly declarations?: Declarations | undefined;
 }
 
 export interface Proposal {
@@ -51,7 +54,10 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
     }));
   const about = [options.origin, ...notes(history)];
-  const { text, open } = printPolicy({ history, roles, permissions, added, about });
+  const { text, open } = printPolicy({
+    ...{ history, roles, permissions, added, about },
+    settings: options.declarations?.constants ?? new Map(),
+  });
   const counted = new Set(
     [...permissions.triggers.values()]
       .flat()

@@ -5,6 +5,7 @@
 
 import type { StaticBound } from "./elf/static-bound.ts";
 import { type History, unseenCalls } from "./history.ts";
+import type { Declarations } from "./objects/declarations.ts";
 import type { Permissions, PhaseTrigger } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Proposal } from "./proposal.ts";
@@ -81,6 +82,7 @@ export function statementOf(
   proposal: Proposal,
   own: RefusedCalls,
   comparison: BoundComparison | undefined,
+  declarations?: Declarations,
 ): string[] {
   const { roles, permissions, unseen } = proposal;
   const processes = history.recordings.reduce((sum, recording) => sum + recording.processes, 0);
@@ -96,6 +98,7 @@ export function statementOf(
     `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
+  if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {
@@ -181,10 +184,12 @@ export function figuresOf(
     own,
     validations,
     bound,
+    objects,
   }: {
     readonly own: RefusedCalls;
     readonly validations: readonly { readonly trace: { readonly file: string }; readonly refused: RefusedCalls }[];
     readonly bound: BoundComparison | undefined;
+    readonly objects?: object | undefined;
   },
 ): object {
   const trigger = ({ predicate, example, places: _, before, after, refusal, ...figures }: Trigger) => ({
@@ -229,6 +234,7 @@ export function figuresOf(
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),
     unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),
     bound,
+    objects,
     own: [...own.calls.values()],
     validations: validations.map(({ trace, refused }) => ({
       file: trace.file,

@@ -7,6 +7,8 @@ import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type Detail, details } from "../../propose/aspects.ts";
 import type { StaticBound } from "../../propose/elf/static-bound.ts";
 import type { HistoryBuilder } from "../../propose/history.ts";
+import type { Declarations } from "../../propose/objects/declarations.ts";
+import type { ObjectUses } from "../../propose/objects/uses.ts";
 import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
 import { type SituationName, situationNames } from "../../propose/situations.ts";
 import { Faults } from "../../traces/faults.ts";
@@ -45,6 +47,10 @@ export const propose: Verb = {
       about:
         "Make rules on names only (calls), on arguments (the default), or also on paths and socket addresses (paths).",
       complete: details,
+    },
+    files: {
+      about:
+        "Also declare the recorded files, TCP ports and Unix sockets, which Landlock then enforces on the objects themselves: directories where the recordings have many files. Propose on the machine of the recording.",
     },
     phases: {
       value: "MODE",
@@ -103,10 +109,12 @@ export const propose: Verb = {
     // Before the work, which can take minutes.
     if (request.output !== undefined) checkOutput(request.output, ownOutputs);
     const history = new HistoryBuilder(architecture, request.detail);
-    const warnings = traces.flatMap((trace) => collect(trace, architecture, history));
+    const objects = request.files ? await objectsOf(architecture) : undefined;
+    const warnings = traces.flatMap((trace) => collect(trace, architecture, history, objects?.uses));
     await printDiagnostics(warnings, new Map(), context);
     const origin = originOf(history, request);
-    const proposal = propose(history, { phases: request.phases, with: request.with, origin });
+    const declarations = objects?.declarations();
+    const proposal = propose(history, { phases: request.phases, with: request.with, origin, declarations });
     const { checkProposal, refusedBy } = await import("../policy/proposal-check.ts");
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
@@ -126,9 +134,11 @@ export const propose: Verb = {
       writeOutputs([policy, ...cases.of(request.output, history)], ownOutputs);
     } else if (!request.json) context.out(proposal.policy);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
-    if (request.json)
-      context.out(`${jsonText(figuresOf(history, proposal, { own, validations, bound: comparison }))}\n`);
-    if (!quiet) context.err(safeLines(statementOf(history, proposal, own, comparison)));
+    if (request.json) {
+      const figures = { own, validations, bound: comparison, objects: declarations?.figures };
+      context.out(`${jsonText(figuresOf(history, proposal, figures))}\n`);
+    }
+    if (!quiet) context.err(safeLines(statementOf(history, proposal, own, comparison, declarations)));
     for (const { trace, refused } of validations) {
       context.err(safeLines(validationOf(shownName(trace), refused)));
     }
@@ -148,6 +158,7 @@ interface Request {
   readonly elf: readonly string[];
   readonly architecture: ArchitectureName;
   readonly detail: Detail;
+  readonly files: boolean;
   readonly phases: PhaseMode;
   readonly with: readonly SituationName[];
   readonly json: boolean;
@@ -166,6 +177,7 @@ function requestOf(invocation: Invocation): Request {
     elf: invocation.texts("elf"),
     architecture: chosenArchitecture(invocation),
     detail: oneOf("detail", invocation.text("detail") ?? "arguments", details),
+    files: invocation.has("files"),
     phases: oneOf("phases", invocation.text("phases") ?? "usual", phaseModes),
     with: invocation
       .texts("with")
@@ -175,13 +187,38 @@ function requestOf(invocation: Invocation): Request {
   };
 }
 
+/** What the traces do to objects, and the declarations about them. */
+async function objectsOf(
+  architecture: ArchitectureName,
+): Promise<{ readonly uses: ObjectUses; declarations(): Declarations }> {
+  const [{ ObjectUses }, { ThisMachine }, { declarationsOf }] = await Promise.all([
+    import("../../propose/objects/uses.ts"),
+    import("../../propose/objects/machine.ts"),
+    import("../../propose/objects/declarations.ts"),
+  ]);
+  const machine = new ThisMachine();
+  const uses = new ObjectUses(architecture, machine);
+  return { uses, declarations: () => declarationsOf(uses, machine) };
+}
+
 /** The warnings of the trace. */
-function collect(trace: TraceFileName, architecture: ArchitectureName, history: HistoryBuilder): readonly Diagnostic[] {
+function collect(
+  trace: TraceFileName,
+  architecture: ArchitectureName,
+  history: HistoryBuilder,
+  objects: ObjectUses | undefined,
+): readonly Diagnostic[] {
   const faults = new Faults(shownName(trace));
   history.open(shownName(trace), faults);
   const warnings = readEvents(trace, architecture, {
-    event: (event, start) => history.event(event, start),
-    end: () => history.end(),
+    event: (event, start) => {
+      history.event(event, start);
+      objects?.event(event, start);
+    },
+    end: () => {
+      history.end();
+      objects?.end();
+    },
   });
   if (faults.failed) throw new Failure(faults.list());
   return warnings;

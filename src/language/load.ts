@@ -9,6 +9,7 @@ import { diagnostic, hasErrors, sortDiagnostics } from "../diagnostics/catalogue
 import type { Diagnostic, Span } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { unassignedLocals } from "../ir/dataflow/assigned.ts";
+import type { Location } from "../ir/location.ts";
 import { patternsOf } from "../ir/observe.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -71,6 +72,8 @@ export interface LoadedPolicy {
   readonly files: readonly ReadFile[];
   /** Promises that a lint proves on the program (`tightening: true`). */
   readonly promises: readonly TighteningPromise[];
+  /** Declarations about objects that the program enforces. */
+  readonly declarations: readonly Location[];
   readonly parameters: readonly DeclaredParameter[];
   /** Set if the policy extends others. */
   readonly extension: Extension | undefined;
@@ -132,6 +135,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
       return store.hashes;
     },
     promises: c.findings.promises,
+    declarations: c.findings.declarations,
     parameters: parameters.declared,
     extension: compiled?.extension,
   };
@@ -163,6 +167,7 @@ function loadProfile(path: string, store: FileStore, reporter: Reporter, options
       return store.hashes;
     },
     promises: [],
+    declarations: [],
     parameters: [],
     extension: undefined,
   };

@@ -274,6 +274,13 @@ describe("unreachable verdicts (P0504)", () => {
     ]);
   });
 
+  it("is no finding in a declaration about objects, whose refusals the step's rules have already", () => {
+    const text = `import { allow, deny, policy } from "portcullis";
+export default policy({ tcp: { bind: [] } }, (call) => (call.name === "getpid" ? allow : deny("EPERM")));
+`;
+    expect(lint(text, "P0504")).toEqual([]);
+  });
+
   it("is found if conditions on an argument exclude each other", () => {
     const body = `  if (call.name === "ioctl" && call.args.cmd.is("TIOCSTI")) return call.args.cmd.is("TIOCLINUX") ? kill("process") : deny("EPERM");\n  return allow;`;
     expect(lint(step(body))).toContainEqual(expect.stringContaining("P0504"));

@@ -3,6 +3,7 @@
  * only certain findings.
  */
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { type Extension, findDeniedAlready } from "./denied-already.ts";
 import { findExempt } from "./exempt.ts";
@@ -20,6 +21,8 @@ import { View } from "./view.ts";
 /** Facts about a policy besides its program. */
 export interface LintFacts {
   readonly promises?: readonly TighteningPromise[];
+  /** Places whose refusals the policy does not write: its own rules may make them superfluous. */
+  readonly declarations?: readonly Location[];
   readonly extension?: Extension | undefined;
 }
 
@@ -34,14 +37,17 @@ const lints: readonly ((view: View) => Diagnostic[])[] = [
 ];
 
 /** Diagnostics in no particular order; `sortDiagnostics` sorts them by location. */
-export function lintPolicy(program: Program, { promises = [], extension }: LintFacts = {}): Diagnostic[] {
+export function lintPolicy(
+  program: Program,
+  { promises = [], declarations = [], extension }: LintFacts = {},
+): Diagnostic[] {
   const view = new View(program);
   return [
     ...promises.flatMap((promise) => proveTightening(program, promise)),
     ...findUnenteredPhases(program),
     ...lints.flatMap((find) => find(view)),
     // A verdict of an extended policy can be hidden by an equal one of another, which is no mistake of either.
-    ...findUnreachableVerdicts(extension === undefined ? view : new View(extension.own)),
+    ...findUnreachableVerdicts(extension === undefined ? view : new View(extension.own), declarations),
     ...(extension === undefined ? [] : findDeniedAlready(extension)),
   ];
 }

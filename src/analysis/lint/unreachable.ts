@@ -8,7 +8,7 @@ import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/tra
 import { strictness } from "../../ir/verdicts.ts";
 import type { View } from "./view.ts";
 
-export function findUnreachableVerdicts(view: View): Diagnostic[] {
+export function findUnreachableVerdicts(view: View, declarations: readonly Location[]): Diagnostic[] {
   const { program } = view;
   const written = new Set<number>();
   let combines = false;
@@ -19,7 +19,7 @@ export function findUnreachableVerdicts(view: View): Diagnostic[] {
   forEachStatement(program.body, (statement) => {
     for (const expression of expressionsOf(statement)) forEachExpression(expression, note);
   });
-  const reached = new Set<string>();
+  const reached = new Set(declarations.map(placeKey));
   for (const number of view.decisions.keys())
     for (const verdict of view.possible(view.name(number))) reached.add(placeKey(program.verdicts[verdict]!.at));
   for (const verdict of view.unnamed.kind === "leaf" ? view.unnamed.possible : []) {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
+import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import type { LoadOptions } from "../../language/load.ts";
 import type { ReadFile } from "../../language/source/store.ts";
@@ -37,6 +38,7 @@ export interface LoadedPolicy {
   readonly diagnostics: readonly Diagnostic[];
   /** Checks `tightening: true`. */
   readonly promises: readonly TighteningPromise[];
+  readonly declarations: readonly Location[];
   readonly extension: Extension | undefined;
   readonly parameters: readonly DeclaredParameter[];
   /** Every file that was read, with its hash. */
@@ -73,7 +75,7 @@ export async function loadRequested(
     host: hostOf(request, "this-kernel"),
     landlockAbi: abiOfThisKernel(),
   });
-  const { program, diagnostics, sources, promises, extension, parameters } = loaded;
+  const { program, diagnostics, sources, promises, declarations, extension, parameters } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
@@ -82,6 +84,7 @@ export async function loadRequested(
     sources,
     diagnostics,
     promises,
+    declarations,
     extension,
     parameters,
     // Their hashes are computed on demand.
@@ -137,11 +140,11 @@ export async function loadOpen(
             ...(options.objections?.(program) ?? []),
           ],
   );
-  const { program, diagnostics, sources, promises, extension, parameters, files } = loaded;
+  const { program, diagnostics, sources, promises, declarations, extension, parameters, files } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises, extension, parameters, files, fixed };
+  return { program, sources, diagnostics, promises, declarations, extension, parameters, files, fixed };
 }
 
 /** @throws Failure if a later phase is more lenient than an earlier one although the policy promises the opposite */

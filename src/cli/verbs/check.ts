@@ -77,6 +77,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       program,
       sources,
       diagnostics: loaded,
+      declarations,
       extension,
     } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
     const [{ lintPolicy }, { sortAccepted, vainAcceptances }] = await Promise.all([
@@ -84,7 +85,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       import("../../analysis/lint/accepted.ts"),
     ]);
     const { left: diagnostics, accepted } = sortAccepted(
-      [...loaded, ...lintPolicy(program, { extension }), ...vainAcceptances(program.files, sources)],
+      [...loaded, ...lintPolicy(program, { declarations, extension }), ...vainAcceptances(program.files, sources)],
       sources,
     );
     const strictPaths = invocation.has("strict-paths");

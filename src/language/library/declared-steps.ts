@@ -93,6 +93,7 @@ function stepPolicy(
     time: "constant",
   };
   c.findings.policySteps.add(step);
+  c.findings.declarations.push(c.file.location(node));
   return {
     is: "policy",
     body: { is: "step", step },

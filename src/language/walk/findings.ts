@@ -47,4 +47,6 @@ export class Findings {
   /** Functions that are arguments of a library function, which types their parameters; the step is one. */
   readonly contextual = new Set<FunctionValue["node"]>();
   readonly policySteps = new Set<FunctionValue>();
+  /** Declarations about objects that a step enforces. */
+  readonly declarations: Location[] = [];
 }

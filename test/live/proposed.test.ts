@@ -13,6 +13,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,7 +33,13 @@ interface Server {
   readonly end: NodeJS.Signals;
   /** Calls that its proposed policy must refuse to the process that serves. */
   readonly refused: readonly string[];
+  /** Uses a file in this folder, which no recording has: by a request, or by a start that fails. */
+  stranger(place: Place, folder: string): Stranger;
 }
+
+type Stranger =
+  | { readonly load: readonly Request[] }
+  | { readonly load?: undefined; readonly command: readonly string[]; readonly says: RegExp };
 
 type Request = readonly [text: string, answer: RegExp];
 
@@ -42,7 +49,7 @@ const servers: readonly Server[] = [
   {
     name: "nginx",
     command: ({ host, port }, folder) => {
-      mkdirSync(join(folder, "www"));
+      mkdirSync(join(folder, "www"), { recursive: true });
       writeFileSync(join(folder, "www", "index.html"), "hello");
       writeFileSync(join(folder, "www", "large"), "x".repeat(300_000));
       const user = process.getuid?.() === 0 ? "user www-data;" : "";
@@ -62,6 +69,11 @@ const servers: readonly Server[] = [
     ],
     end: "SIGQUIT",
     refused: ['execve("/bin/sh", ["sh"], NULL)', "ptrace(PTRACE_ATTACH, 1)", "bind(3)", "clone(SIGCHLD)"],
+    stranger: ({ folder }, other) => {
+      writeFileSync(join(other, "secret"), "secret", { mode: 0o644 });
+      symlinkSync(join(other, "secret"), join(folder, "www", "link"));
+      return { load: [page("/link", /403 Forbidden/), page("/", /hello$/)] };
+    },
   },
   {
     name: "redis-server",
@@ -92,6 +104,10 @@ const servers: readonly Server[] = [
     ],
     end: "SIGTERM",
     refused: ['execve("/bin/sh", ["sh"], NULL)', "ptrace(PTRACE_ATTACH, 1)", "setuid(0)"],
+    stranger: (_, other) => {
+      writeFileSync(join(other, "conf"), "port 0\n");
+      return { command: ["redis-server", join(other, "conf")], says: /open config file.*Permission denied/ };
+    },
   },
   {
     name: "memcached",
@@ -105,11 +121,44 @@ const servers: readonly Server[] = [
     ],
     end: "SIGTERM",
     refused: ['execve("/bin/sh", ["sh"], NULL)', "ptrace(PTRACE_ATTACH, 1)"],
+    stranger: ({ address: { host, port } }) => ({
+      command: ["memcached", "-l", host, "-p", `${port + 1}`, "-U", "0", "-u", "nobody", "-t", "2"],
+      says: /failed to listen|bind\(\): Permission denied/,
+    }),
   },
 ];
 
+/** The policy of these recordings with declarations about objects, and the figures of the proposal. */
+function proposeWithFiles(policy: string, traces: readonly string[]): ObjectFigures {
+  const proposed = portcullis(["propose", "--files", "--json", "-q", "-o", policy, ...traces]);
+  expect(proposed, proposed.stderr).toMatchObject({ status: 0, stderr: "" });
+  const { objects, own } = JSON.parse(proposed.stdout) as { objects: ObjectFigures; own: readonly unknown[] };
+  expect(own).toEqual([]);
+  expect(portcullis(["check", "--strict", policy])).toMatchObject({ status: 0 });
+  const tested = portcullis(["test", policy]);
+  expect(tested, tested.stdout + tested.stderr).toMatchObject({ status: 0 });
+  return objects;
+}
+
+interface ObjectFigures {
+  readonly files: { readonly [List in "read" | "write" | "execute" | "missing"]: readonly { readonly path: string }[] };
+  readonly tcp?: { readonly bind?: readonly number[]; readonly connect?: readonly number[] };
+}
+
 function isInstalled(program: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
+}
+
+interface Place {
+  readonly folder: string;
+  readonly address: Address;
+}
+
+async function freshPlace(): Promise<Place> {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-proposed-"));
+  chmodSync(folder, 0o777);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return { folder, address: await freeAddress() };
 }
 
 /** Runs the server behind these words, gives it the load, and ends it. */
@@ -118,10 +167,9 @@ async function serve(
   before: readonly string[],
   load: readonly Request[],
   times: number,
+  place?: Place,
 ): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-proposed-"));
-  chmodSync(folder, 0o777);
-  const address = await freeAddress();
+  const { folder, address } = place ?? (await freshPlace());
   const said = openSync(join(folder, "said"), "w");
   const [program, ...words] = [...before, ...server.command(address, folder)];
   const child = spawn(program!, words, { stdio: ["ignore", said, said] });
@@ -136,7 +184,6 @@ async function serve(
     const main = pid();
     if (status === undefined && main !== undefined) process.kill(main, "SIGKILL");
     await ended;
-    rmSync(folder, { recursive: true, force: true });
   });
   const answered = (text: string) =>
     until("an answer", async () => {
@@ -185,5 +232,90 @@ describe.each(servers)("$name", (server) => {
       const why = portcullis(["why", policy, call]);
       expect(why.status, `${call}: ${why.stdout}`).toBe(1);
     }
+  });
+
+  it("serves under the files and ports that are proposed, and reaches no others", async (context) => {
+    if (!isInstalled(server.name)) context.skip(`${server.name} is not installed`);
+    const place = await freshPlace();
+    const own = await freshPlace();
+    const program = join(process.cwd(), "bin/portcullis");
+    const traces = [0, 1, 2].map((number) => join(own.folder, `${number}.trace`));
+    for (const trace of traces)
+      await serve(server, [program, "record", "-q", "-o", trace, "--"], server.loads[0], 20, place);
+
+    const policy = join(own.folder, "server.ts");
+    const { files, tcp } = proposeWithFiles(policy, traces);
+    expect(tcp).toEqual({ bind: [place.address.port], connect: [] });
+    expect(files.missing).toEqual([]);
+    expect(files.read.length + files.write.length + files.execute.length, JSON.stringify(files)).toBeLessThan(20);
+    for (const { path } of [...files.read, ...files.write]) expect(path.slice(1)).toContain("/");
+
+    const events = join(own.folder, "events");
+    const run = [program, "run", "--engine", engine, "-p", policy, "--events", events, "--"];
+    await serve(server, run, server.loads[1], 3, place);
+    const refused = readFileSync(events, "utf8").split("\n").filter(Boolean);
+    expect(refused.map((line) => JSON.parse(line) as PolicyEvent).filter(({ kind }) => kind === "decision")).toEqual(
+      [],
+    );
+
+    // The same calls, with a file or a port of others.
+    const stranger = server.stranger(place, own.folder);
+    if (stranger.load !== undefined) await serve(server, run, stranger.load, 1, place);
+    else {
+      const ran = portcullis(["run", "--engine", engine, "-p", policy, "--", ...stranger.command]);
+      expect(ran.stdout + ran.stderr).toMatch(stranger.says);
+      expect(ran.status).not.toBe(0);
+    }
+  });
+});
+
+describe("a build", () => {
+  it("works in the files that are proposed, and reaches no others", (context) => {
+    if (!["make", "gcc"].every(isInstalled)) context.skip("make and gcc are not installed");
+    const root = mkdtempSync(join("/var/tmp", "portcullis-proposed-"));
+    onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+    const [project, temporary] = [join(root, "project"), join(root, "temporary")];
+    for (const folder of [project, temporary, join(project, "src")]) mkdirSync(folder);
+    for (const name of ["a", "b", "c", "d", "e"])
+      writeFileSync(join(project, "src", `${name}.c`), `#include "all.h"\nint ${name}(void) { return 7; }\n`);
+    writeFileSync(join(project, "src", "all.h"), "int a(void);\n");
+    writeFileSync(join(project, "src", "main.c"), '#include "all.h"\nint main(void) { return a() - 7; }\n');
+    writeFileSync(join(root, "secret.h"), "int secret;\n");
+    writeFileSync(
+      join(project, "Makefile"),
+      `all: prog
+\t./prog
+prog: $(patsubst src/%.c,out/%.o,$(wildcard src/*.c))
+\tgcc -o $@ $^
+out/%.o: src/%.c src/all.h
+\tmkdir -p out && gcc -c -o $@.new $< && mv $@.new $@
+clean:
+\trm -rf out prog
+`,
+    );
+    const env = { ...process.env, TMPDIR: temporary };
+    const [trace, policy] = [join(root, "build.trace"), join(root, "build.ts")];
+    const options = { cwd: project, env };
+    const recorded = portcullis(["record", "-q", "-o", trace, "--", "make", "all"], options);
+    expect(recorded, recorded.stderr).toMatchObject({ status: 0 });
+    const cleaned = portcullis(["record", "-q", "--append", "-o", trace, "--", "make", "clean"], options);
+    expect(cleaned, cleaned.stderr).toMatchObject({ status: 0 });
+
+    const { files } = proposeWithFiles(policy, [trace]);
+    const paths = (list: "read" | "write") =>
+      files[list].map(({ path }) => path).filter((path) => path.startsWith(root));
+    expect({ read: paths("read"), write: paths("write") }).toEqual({
+      read: [project, temporary],
+      write: [project, temporary],
+    });
+
+    for (const words of [["all"], ["clean"], ["all"]]) {
+      const built = portcullis(["run", "--engine", engine, "-p", policy, "--", "make", ...words], options);
+      expect(built, built.stdout + built.stderr).toMatchObject({ status: 0 });
+    }
+    writeFileSync(join(project, "src", "a.c"), '#include "../../secret.h"\nint a(void) { return 7; }\n');
+    const refused = portcullis(["run", "--engine", engine, "-p", policy, "--", "make", "all"], options);
+    expect(refused.stderr).toContain("secret.h: Permission denied");
+    expect(refused.status).not.toBe(0);
   });
 });

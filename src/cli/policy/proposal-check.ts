@@ -9,6 +9,7 @@ import type { Program } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { nameCall } from "../../linux/decode.ts";
 import { readInputFile } from "../../linux/inputs.ts";
+import { newestAbi } from "../../linux/landlock.ts";
 import type { RefusedCalls } from "../../propose/statement.ts";
 import { type Replay, replay } from "../../traces/replay.ts";
 import type { TraceEvent } from "../../traces/trace.ts";
@@ -34,12 +35,14 @@ export async function checkProposal(
     import("../../analysis/lint/lint.ts"),
   ]);
   const path = resolve(context.workingDirectory, file);
-  const { program, diagnostics, sources, promises } = loadPolicy(path, {
+  const { program, diagnostics, sources, promises, declarations } = loadPolicy(path, {
     architecture,
+    // A recording lacks the objects of addresses, so Landlock and not the step must decide about them.
+    landlockAbi: newestAbi,
     readFile: (wanted) => (wanted === path ? text : readInputFile(wanted)),
   });
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
-  const found = lintPolicy(program, { promises });
+  const found = lintPolicy(program, { promises, declarations });
   if (hasErrors(found)) throw new Failure(found, sources);
   await printDiagnostics([...diagnostics, ...found], sources, context);
   return program;

@@ -118,7 +118,13 @@ export const propose: Verb = {
     const { checkProposal, refusedBy } = await import("../policy/proposal-check.ts");
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
-    const own = await refusedBy(program, traces, architecture, cases);
+    const own = await refusedBy(program, traces, architecture, {
+      event(event, decision) {
+        const forCase = objects === undefined ? event : objects.uses.forCase(event);
+        cases.event(forCase ?? event, forCase === undefined ? undefined : decision);
+      },
+      end: () => cases.end(),
+    });
     const validations = await Promise.all(
       request.validate.map(async (trace) => {
         const warnings: Diagnostic[] = [];

@@ -125,7 +125,7 @@ class Generalisation {
   }
 
   #width(directory: string): Width {
-    if (directory === "/") return "never";
+    if (directory === "/" || directory === "/proc") return "never";
     const above = dirname(directory);
     if (this.#homes.has(directory) || above === "/home") return "never";
     if (above === "/") return "top";
@@ -170,7 +170,7 @@ class Generalisation {
       width === "own"
         ? undefined
         : entry === "/proc"
-          ? "a process has another number in each start"
+          ? "the directory of a process has another number in each start"
           : made === undefined
             ? "it is opened itself"
             : `${made.slice(entry.length).replace(/^\//, "")} is made, renamed or removed in it`;

@@ -102,6 +102,8 @@ export class ObjectUses {
   readonly #architecture: ArchitectureName;
   readonly #machine: Machine;
   readonly #moved = new Set<string>();
+  /** The real paths of sockets, by the texts of their addresses. */
+  readonly #socketTexts = new Map<string, string>();
   #tasks: Map<number, Task> | undefined;
   /** Calls whose result a later line may have. */
   #waiting = new Map<number, Waiting>();
@@ -111,6 +113,22 @@ export class ObjectUses {
   constructor(architecture: ArchitectureName, machine: Machine) {
     this.#architecture = architecture;
     this.#machine = machine;
+  }
+
+  /**
+   * The event for a case of the policy, which before Linux 7.1 judges the object of a connection to a Unix socket, and not
+   * the text: with the object, if a recording reached one; otherwise undefined.
+   */
+  forCase(event: TraceEvent): TraceEvent | undefined {
+    if (event.kind !== "call" || this.sockets.size === 0 || this.hasDatagrams) return event;
+    const addr = event.memory.get("addr");
+    if (addr?.is !== "address" || this.#nameOf(event) !== "connect") return event;
+    const { kind, name } = readSocketAddress(addr.bytes);
+    if (kind !== "unix") return event;
+    const resolved = this.#socketTexts.get(utf8(name) ?? "");
+    return resolved === undefined
+      ? undefined
+      : { ...event, memory: new Map([...event.memory, ["addr", { ...addr, resolved }]]) };
   }
 
   /** A recording has ended. */
@@ -182,8 +200,7 @@ export class ObjectUses {
   }
 
   #call(event: CallEvent): void {
-    if (event.architecture >>> 0 !== auditArchitecture[this.#architecture]) return;
-    const name = callByNumber(this.#architecture, event.number)?.name;
+    const name = this.#nameOf(event);
     if (name === undefined) return;
     this.#cloned.delete(event.tid);
     if (name === "clone" || name === "clone3") {
@@ -381,6 +398,7 @@ export class ObjectUses {
     if (name !== "connect") this.hasDatagrams = true;
     const real = this.#machine.real(path);
     this.sockets.set(real, (this.sockets.get(real) ?? 0) + 1);
+    this.#socketTexts.set(text!, real);
   }
 
   /** The real path. */
@@ -456,6 +474,11 @@ export class ObjectUses {
       ({ name }) => name === parameter,
     );
     return position < 0 ? undefined : position;
+  }
+
+  #nameOf({ architecture, number }: CallEvent): string | undefined {
+    if (architecture >>> 0 !== auditArchitecture[this.#architecture]) return undefined;
+    return callByNumber(this.#architecture, number)?.name;
   }
 
   /** The low 32 bits of an argument, signed. */

@@ -123,6 +123,54 @@ describe("portcullis propose", () => {
     expect(one.out).toContain("if (![443n, 50051n].includes(to.port)) return false;");
   });
 
+  it("declares files and ports", async () => {
+    const at = folderOf({});
+    const [app, data] = [join(at, "app"), join(at, "data")];
+    for (const one of [app, data]) mkdirSync(one);
+    for (const name of ["a", "b", "c", "d"]) writeFileSync(join(app, name), "");
+    const open = (path: string, result: number, flags = 0) =>
+      call(1, "openat", [-100, 0x7000, flags, 0], { memory: { path }, result });
+    const trace = [
+      `{"v":1,"kind":"recording","command":["/usr/bin/env"]}\n{"v":1,"kind":"start","tid":1,"directory":"${app}"}\n`,
+      ...["a", "b", "c", "d"].map((name) => open(name, 3)),
+      open("../data/log", 4, 0o101),
+      open("missing", -2),
+      call(1, "socket", [2, 1, 0], { result: 5 }),
+      call(1, "bind", [5, 0x7000, 16], { memory: { addr: { kind: "ip", address: "0.0.0.0", port: 80 } }, result: 0 }),
+    ].join("");
+    const file = join(at, "app.trace");
+    writeFileSync(file, block(trace));
+    const policy = join(at, "app.ts");
+    const { status, err } = await portcullis("propose", "--files", "-o", policy, file);
+    expect(status, err).toBe(0);
+    expect(err).toContain(
+      "files: 1 of read, 1 of write, 1 of execute, and those of files.runtime\nports: bind 80; connect none\n",
+    );
+    const text = readFileSync(policy, "utf8");
+    expect(text).toContain(`  read: [\n    "${app}", // 4 paths, such as ${app}/a\n  ],\n`);
+    expect(text).toContain(`  write: [\n    "${data}", // 1 path, such as ${data}/log\n  ],\n`);
+    expect(text).toContain('    "/usr/bin/env", // 1 path\n');
+    expect(await portcullis("check", "--strict", policy)).toMatchObject({ status: 0 });
+    const { out } = await portcullis("propose", "-q", "--files", "--json", file);
+    expect(JSON.parse(out)).toMatchObject({
+      own: [],
+      objects: {
+        files: { read: [{ path: app, paths: 4 }], write: [{ path: data }], execute: [{ path: "/usr/bin/env" }] },
+        tcp: { bind: [80], connect: [] },
+        unknown: [],
+      },
+    });
+    expect((await portcullis("propose", file)).out).not.toContain("const files");
+  });
+
+  it("says which paths of old recordings it cannot place", async () => {
+    const line = call(1, "openat", [-100, 0x7000, 0, 0], { memory: { path: "a/b" }, result: 3 });
+    const at = folderOf({ "old.trace": block(line) });
+    const ran = await portcullis("propose", "--files", join(at, "old.trace"));
+    expect(ran.err).toContain("the recordings have calls\n  whose program is unknown: 1, such as ?\n");
+    expect(ran.err).toContain("  with a path relative to an unknown directory: 1, such as a/b\n");
+  });
+
   it("validates with a trace that was held back", async () => {
     const at = folder();
     const ran = await portcullis("propose", "--validate", join(at, "attacked.jsonl"), join(at, "server.trace"));

@@ -94,6 +94,7 @@ export const propose: Verb = {
     ["portcullis record -o nginx.trace -- nginx -g 'daemon off;'", "Record: use the program, then end it"],
     ["portcullis propose -o web.ts nginx.trace", "Propose"],
     ["portcullis propose -o web.ts --validate tuesday.trace monday.trace", "Validate with another recording"],
+    ["portcullis propose --files -o web.ts nginx.trace", "Also declare files and ports, for Landlock"],
     ["portcullis propose --detail paths --with reload -o app.ts app-*.trace", "Also rules on paths and addresses"],
   ],
   async execute(invocation, context) {

@@ -2,19 +2,25 @@
 import { familiesOf } from "../linux/families.ts";
 import { divideRoles } from "./branches.ts";
 import type { History } from "./history.ts";
-import type { Declarations } from "./objects/declarations.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
 import type { Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
 import { type Situation, type SituationName, situations } from "./situations.ts";
 
+/** About files, ports and Unix sockets (objects/declarations.ts). */
+export interface Declarations {
+  /** The lines of the constants, by the names of the settings. */
+  readonly constants: ReadonlyMap<string, readonly string[]>;
+  readonly statement: readonly string[];
+  readonly figures: object;
+}
+
 export interface ProposalOptions {
   readonly phases: PhaseMode;
   readonly with: readonly SituationName[];
   /** The policy's first comment, about its origin. */
   readonly origin: string;
-  /** Files, ports and Unix sockets, if the policy declares them. */
   readonly declarations?: Declarations | undefined;
 }
 

@@ -5,10 +5,9 @@
 
 import type { StaticBound } from "./elf/static-bound.ts";
 import { type History, unseenCalls } from "./history.ts";
-import type { Declarations } from "./objects/declarations.ts";
 import type { Permissions, PhaseTrigger } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
-import type { Proposal } from "./proposal.ts";
+import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
 import type { Trigger } from "./triggers.ts";
 

@@ -1,16 +1,10 @@
 /** Prints the declarations of a proposal about files, ports and Unix sockets, and the statement about them. */
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { comment, list } from "../layout.ts";
+import type { Declarations } from "../proposal.ts";
 import { type Entry, entriesOf, type FileEntries, proposedLists } from "./entries.ts";
 import type { Machine } from "./machine.ts";
 import type { Gap, ObjectUses } from "./uses.ts";
-
-export interface Declarations {
-  /** The lines of the constants, by the names of the settings. */
-  readonly constants: ReadonlyMap<string, readonly string[]>;
-  readonly statement: readonly string[];
-  readonly figures: object;
-}
 
 const rule =
   "A recorded file stands for itself, and a name that was made, renamed or removed for its directory. More than three entries below a directory become that directory (docs/propose.md has the exceptions).";

@@ -113,7 +113,7 @@ export function changeDescriptors(task: Task, name: string, words: readonly numb
   }
 }
 
-export function setCloseOnExec(
+function setCloseOnExec(
   descriptors: Map<number, Descriptor>,
   range: readonly [from: number, to: number],
   closesOnExec: boolean,

@@ -5,6 +5,7 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { lackingName } from "../../engines/simulate/decision.ts";
 import type { Evaluator } from "../../engines/simulate/evaluator.ts";
 import type { SimulatedDecision } from "../../engines/simulate/model.ts";
+import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { nameCall } from "../../linux/decode.ts";
@@ -50,12 +51,30 @@ export async function checkProposal(
 
 /** Sees what is replayed. */
 export interface ReplayWatcher {
+  /** The event with facts that the recording lacks. */
+  prepare?(event: TraceEvent): TraceEvent;
   event(event: TraceEvent, decision: SimulatedDecision | undefined): void;
   /** A recording has ended. */
   end(): void;
 }
 
-/** The calls of the traces that the policy would not let pass. Adds what is to say about the traces to `warnings`. */
+/**
+ * The places of the program's declarations about objects. The simulation decides about them by the texts of paths, as if
+ * each existed and none were a link; the entries were made of the objects.
+ */
+function placesOfObjects({ objects }: Program): ReadonlySet<string> {
+  const places = objects.flatMap(({ at, files, unix }) => {
+    const rules = [...Object.values(files?.lists ?? {}).flat(), ...(unix?.connect ?? [])];
+    return [at, ...rules.flatMap((rule) => (rule.at === undefined ? [] : [rule.at]))];
+  });
+  return new Set(places.map(placeKey));
+}
+
+function placeKey({ file, line, column }: Location): string {
+  return `${file}:${line}:${column}`;
+}
+
+/** The calls of the traces that the policy's step would not let pass. Adds what is to say about the traces to `warnings`. */
 export async function refusedBy(
   program: Program,
   traces: readonly TraceFileName[],
@@ -64,17 +83,22 @@ export async function refusedBy(
   warnings: Diagnostic[] = [],
 ): Promise<RefusedCalls> {
   const refused: RefusedCalls = { calls: new Map(), judged: 0 };
+  const ofObjects = placesOfObjects(program);
   const { WasmEvaluator } = await import("../../engines/simulate/wasm-evaluator.ts");
   for (const trace of traces) {
     const file = shownName(trace);
     let run: Replay | undefined;
     const found = readEvents(trace, architecture, {
-      event: (event, start) => {
+      event: (recorded, start) => {
+        const event = watcher?.prepare?.(recorded) ?? recorded;
         run ??= replay(new WasmEvaluator(program) as Evaluator, start, { file });
         const call = run.take(event);
+        const { at } = call?.decision ?? {};
+        const isOfObject = at !== undefined && ofObjects.has(placeKey(at));
         watcher?.event(event, call?.decision);
         if (call === undefined) return;
         refused.judged++;
+        if (isOfObject) return;
         const { decision } = call;
         if (decision.passes === true || decision.action === "fails") return;
         const { name } = nameCall(architecture, call.event.architecture, call.event.number);

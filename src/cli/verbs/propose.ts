@@ -120,10 +120,8 @@ export const propose: Verb = {
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
     const own = await refusedBy(program, traces, architecture, {
-      event(event, decision) {
-        const forCase = objects === undefined ? event : objects.uses.forCase(event);
-        cases.event(forCase ?? event, forCase === undefined ? undefined : decision);
-      },
+      prepare: (event) => objects?.uses.withObjects(event) ?? event,
+      event: (event, decision) => cases.event(event, decision),
       end: () => cases.end(),
     });
     const validations = await Promise.all(

@@ -174,7 +174,7 @@ test("ports of TCP sockets only, also of refused connections", () => {
   expect([[...bind.keys()], [...connect.keys()], hasDatagrams]).toEqual([[80], [443, 444], false]);
 });
 
-test("sockets to which the program connected, and their objects for the cases", () => {
+test("sockets to which the program connected, and their objects", () => {
   const addr = { kind: "unix", path: "link/socket" };
   const lines = [
     call("connect", [3, 7, 110], 0, { addr }),
@@ -183,10 +183,10 @@ test("sockets to which the program connected, and their objects for the cases", 
   const uses = usesOf(lines);
   expect([...uses.sockets]).toEqual([["/srv/app/socket", 1]]);
   const [trace] = readJsonTrace(lines.map((line) => JSON.stringify({ v: 1, ...line })).join("\n"), "t", "x86_64").runs;
-  const [reached, failed] = trace!.events.map((event) => uses.forCase(event));
+  const [reached, failed] = trace!.events.map((event) => uses.withObjects(event));
   expect(reached).toMatchObject({ kind: "call" });
   expect(reached?.kind === "call" && reached.memory.get("addr")).toMatchObject({ resolved: "/srv/app/socket" });
-  expect(failed).toBeUndefined();
+  expect(failed?.kind === "call" && failed.memory.get("addr")).toMatchObject({ resolved: "/no" });
 });
 
 test("what the recordings leave unknown", () => {

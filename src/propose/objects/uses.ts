@@ -59,6 +59,9 @@ const socketErrors = [
 ];
 const executeErrors = ["ENOEXEC", "ETXTBSY"];
 
+/** Calls that follow a link at the end of their path. */
+const following = new Set(["open", "openat", "creat", "truncate", "execve", "execveat"]);
+
 const mounting = new Set(["mount", "umount2", "pivot_root", "move_mount"]);
 
 const openFlag = { create: 0o100, exclusive: 0o200, path: 0o10000000, temporary: 0o20000000 } as const;
@@ -115,20 +118,25 @@ export class ObjectUses {
     this.#machine = machine;
   }
 
-  /**
-   * The event for a case of the policy, which before Linux 7.1 judges the object of a connection to a Unix socket, and not
-   * the text: with the object, if a recording reached one; otherwise undefined.
-   */
-  forCase(event: TraceEvent): TraceEvent | undefined {
-    if (event.kind !== "call" || this.sockets.size === 0 || this.hasDatagrams) return event;
-    const addr = event.memory.get("addr");
-    if (addr?.is !== "address" || this.#nameOf(event) !== "connect") return event;
-    const { kind, name } = readSocketAddress(addr.bytes);
-    if (kind !== "unix") return event;
-    const resolved = this.#socketTexts.get(utf8(name) ?? "");
-    return resolved === undefined
-      ? undefined
-      : { ...event, memory: new Map([...event.memory, ["addr", { ...addr, resolved }]]) };
+  /** The event with the objects behind links, which the simulation of declarations does not know. */
+  withObjects(event: TraceEvent): TraceEvent {
+    const name = event.kind === "call" ? this.#nameOf(event) : undefined;
+    if (event.kind !== "call" || name === undefined) return event;
+    if (name === "connect") {
+      const addr = event.memory.get("addr");
+      const { kind, name: text } = readSocketAddress(addr?.is === "address" ? addr.bytes : new Uint8Array());
+      const path = utf8(text);
+      if (addr?.is !== "address" || kind !== "unix" || path === undefined) return event;
+      const resolved = this.#socketTexts.get(path) ?? (path.startsWith("/") ? this.#machine.real(path) : undefined);
+      return { ...event, memory: new Map([...event.memory, ["addr", { ...addr, resolved }]]) };
+    }
+    const memory = event.memory.get("path");
+    if (!following.has(name) || memory?.is !== "text" || memory.isCut) return event;
+    const path = utf8(memory.bytes);
+    if (path === undefined || !path.startsWith("/") || isNumbered(path)) return event;
+    const resolved = this.#machine.real(path);
+    if (resolved === path) return event;
+    return { ...event, memory: new Map([...event.memory, ["path", { ...memory, resolved }]]) };
   }
 
   /** A recording has ended. */

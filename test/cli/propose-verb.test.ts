@@ -167,7 +167,9 @@ describe("portcullis propose", () => {
     const line = call(1, "openat", [-100, 0x7000, 0, 0], { memory: { path: "a/b" }, result: 3 });
     const at = folderOf({ "old.trace": block(line) });
     const ran = await portcullis("propose", "--files", join(at, "old.trace"));
-    expect(ran.err).toContain("the recordings have calls\n  whose program is unknown: 1, such as ?\n");
+    expect(ran.err).toContain(
+      "the recordings have calls\n  whose program is unknown, which files.execute then lacks: 1, such as ?\n",
+    );
     expect(ran.err).toContain("  with a path relative to an unknown directory: 1, such as a/b\n");
   });
 

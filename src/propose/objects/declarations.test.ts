@@ -108,7 +108,7 @@ describe("declarations", () => {
   it("say what the recordings leave unknown", () => {
     const lines = [call("openat", [-100, 7, 0, 0], 3), call("openat", [5, 7, 0, 0], 3, { path: "a" })];
     expect(proposed(lines).statement).toMatch(
-      /the recordings have calls\n {2}whose program is unknown: 1, such as \?\n {2}without the memory .*: 1, such as openat\n {2}with a path relative to an unknown directory: 1, such as a$/,
+      /the recordings have calls\n {2}whose program is unknown, which files.execute then lacks: 1, such as \?\n {2}without the memory .*: 1, such as openat\n {2}with a path relative to an unknown directory: 1, such as a$/,
     );
   });
 

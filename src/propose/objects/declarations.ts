@@ -18,7 +18,7 @@ const gapTexts: { readonly [G in Gap]: string } = {
   memory: "without the memory of their paths or addresses: record with memory",
   directory: "with a path relative to an unknown directory",
   result: "without a result, which count if they can succeed here: the recorder tracefs has results",
-  command: "whose program is unknown",
+  command: "whose program is unknown, which files.execute then lacks",
   mount: "which Landlock refuses to every confined process: the policy refuses them, too",
 };
 
@@ -42,7 +42,9 @@ export function declarationsOf(uses: ObjectUses, machine: Machine): Declarations
     ...proposedLists.flatMap((name) =>
       files.leftOut[name].map((entry) => `  left out: ${name} ${entry.path}, for ${entry.example}: ${entry.why}`),
     ),
-    ...files.missing.map((path) => `  missing here, and the policy starts nothing without it: ${path}`),
+    ...[...files.missing, ...(hasUnix ? sockets.filter((path) => machine.kind(path) === undefined) : [])].map(
+      (path) => `  missing here, and the policy starts nothing without it: ${path}`,
+    ),
     ...(hasTcp ? [`ports: bind ${portsText(ports.bind)}; connect ${portsText(ports.connect)}`] : []),
     ...(sockets.length > 0
       ? [

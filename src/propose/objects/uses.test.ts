@@ -201,5 +201,7 @@ test("what the recordings leave unknown", () => {
 });
 
 test("without results, a path counts if it is there", () => {
+  const socket = call("connect", [3, 7, 110], null, { addr: { kind: "unix", path: "/no" } });
+  expect([...usesOf([socket]).sockets]).toEqual([]);
   expect(filesOf([open("app/a", null), open("app/no", null)])).toEqual({ "/srv/app/a": "read" });
 });

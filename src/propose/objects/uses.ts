@@ -405,6 +405,7 @@ export class ObjectUses {
     }
     if (name !== "connect") this.hasDatagrams = true;
     const real = this.#machine.real(path);
+    if (call.result === undefined && this.#machine.kind(real) === undefined) return;
     this.sockets.set(real, (this.sockets.get(real) ?? 0) + 1);
     this.#socketTexts.set(text!, real);
   }

@@ -16,6 +16,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -129,8 +130,8 @@ const servers: readonly Server[] = [
 ];
 
 /** The policy of these recordings with declarations about objects, and the figures of the proposal. */
-function proposeWithFiles(policy: string, traces: readonly string[]): ObjectFigures {
-  const proposed = portcullis(["propose", "--files", "--json", "-q", "-o", policy, ...traces]);
+function proposeWithFiles(policy: string, traces: readonly string[], options: readonly string[] = []): ObjectFigures {
+  const proposed = portcullis(["propose", "--files", "--json", "-q", "-o", policy, ...options, ...traces]);
   expect(proposed, proposed.stderr).toMatchObject({ status: 0, stderr: "" });
   const { objects, own } = JSON.parse(proposed.stdout) as { objects: ObjectFigures; own: readonly unknown[] };
   expect(own).toEqual([]);
@@ -142,6 +143,7 @@ function proposeWithFiles(policy: string, traces: readonly string[]): ObjectFigu
 
 interface ObjectFigures {
   readonly files: { readonly [List in "read" | "write" | "execute" | "missing"]: readonly { readonly path: string }[] };
+  readonly unix?: { readonly connect: readonly string[] };
   readonly tcp?: { readonly bind?: readonly number[]; readonly connect?: readonly number[] };
 }
 
@@ -317,5 +319,55 @@ clean:
     const refused = portcullis(["run", "--engine", engine, "-p", policy, "--", "make", "all"], options);
     expect(refused.stderr).toContain("secret.h: Permission denied");
     expect(refused.status).not.toBe(0);
+  });
+});
+
+describe("commands", () => {
+  /** Records the command three times, and proposes. */
+  const proposed = (folder: string, command: readonly string[]) => {
+    const [trace, policy] = [join(folder, "app.trace"), join(folder, "app.ts")];
+    for (let time = 0; time < 3; time++) {
+      const recorded = portcullis(["record", "-q", "--append", "-o", trace, "--", ...command]);
+      expect(recorded, recorded.stderr).toMatchObject({ status: 0 });
+    }
+    const objects = proposeWithFiles(policy, [trace], ["--phases", "none"]);
+    const run = (words: readonly string[]) => portcullis(["run", "--engine", engine, "-p", policy, "--", ...words]);
+    return { objects, run };
+  };
+
+  it("php-cgi reads and writes what is proposed, and nothing else", async (context) => {
+    if (!isInstalled("php-cgi")) context.skip("php-cgi is not installed");
+    const { folder } = await freshPlace();
+    const script = join(folder, "app", "a.php");
+    for (const name of ["app", "app/out"]) mkdirSync(join(folder, name));
+    writeFileSync(join(folder, "app", "data"), "kept");
+    writeFileSync(join(folder, "secret"), "secret");
+    writeFileSync(script, `<?php echo file_get_contents(__DIR__ . "/data"); file_put_contents(__DIR__ . "/out/x", 1);`);
+    const { objects, run } = proposed(folder, ["php-cgi", "-q", script]);
+    expect(objects.files.write.map(({ path }) => path)).toEqual([join(folder, "app", "out")]);
+    expect(run(["php-cgi", "-q", script]).stdout).toContain("kept");
+    writeFileSync(script, `<?php echo file_get_contents("${folder}/secret"), file_put_contents("${folder}/app/y", 1);`);
+    const refused = run(["php-cgi", "-q", script]);
+    expect(refused.stdout + refused.stderr).not.toMatch(/^secret/m);
+    expect(existsSync(join(folder, "app", "y"))).toBe(false);
+  });
+
+  it("a client reaches the Unix socket that is proposed, and no other", async () => {
+    const { folder } = await freshPlace();
+    const paths = ["a", "b"].map((name) => join(folder, name));
+    for (const path of paths) {
+      const server = createServer().listen(path);
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+    }
+    const text = `const socket = require("node:net").connect(process.argv[1], () => process.exit(0));
+      socket.on("error", () => process.exit(3));`;
+    const client = (path: string) => [process.execPath, "-e", text, path];
+    const { objects, run } = proposed(folder, client(paths[0]!));
+    expect(objects.unix).toEqual({ connect: [paths[0]] });
+    const reached = run(client(paths[0]!));
+    expect(reached, reached.stderr).toMatchObject({ status: 0 });
+    const other = run(client(paths[1]!));
+    expect(other.status, other.stderr).not.toBe(0);
   });
 });

@@ -16,6 +16,7 @@ const firstEphemeral = 32_768;
 
 const gapTexts: { readonly [G in Gap]: string } = {
   memory: "without the memory of their paths or addresses: record with memory",
+  flags: "whose flags are unknown, as in strace's output: use portcullis record",
   directory: "with a path relative to an unknown directory",
   result: "without a result, which count if they can succeed here: the recorder tracefs has results",
   command: "whose program is unknown, which files.execute then lacks",

@@ -196,6 +196,7 @@ test("what the recordings leave unknown", () => {
   expect(unknown([open("a", 3, 0, 9)])).toEqual(["directory 1 a"]);
   expect(unknown([call("openat", [-100, 7, 0, 0], 3)])).toEqual(["memory 1 openat"]);
   expect(unknown([call("openat", [-100, 7, 0, 0], 3, { path: { starts: "/etc" } })])).toEqual(["memory 1 openat"]);
+  expect(unknown([call("openat", ["-100", "7", "0x????????????????"], 3, { path: "a" })])).toEqual(["flags 1 openat"]);
   expect(unknown([call("mount", [7, 7, 7, 0, 0], 0)])).toEqual(["mount 1 mount"]);
   expect(unknown([open("app/a", null), call("getpid", [], 1)])).toEqual(["result 1 openat"]);
 });

@@ -23,6 +23,8 @@ export type Use = "read" | "write" | "execute" | "create" | "make" | "remove";
 export type Gap =
   /** The memory with the path or the address is not recorded, or it is no UTF-8. */
   | "memory"
+  /** The flags of an open: strace prints them by name, or without paths. */
+  | "flags"
   /** A relative path, of an unknown directory. */
   | "directory"
   /** The recording has no result of the call. */
@@ -42,7 +44,7 @@ const openUses: readonly (readonly Use[])[] = [["read"], ["write"], ["read", "wr
 
 /** fs/namei.c and fs/exec.c decide these errors behind Landlock's hooks (Linux 6.18). */
 const openErrors = ["EINTR", "ENXIO", "ENODEV", "EBUSY", "EWOULDBLOCK"];
-const removeErrors = ["EISDIR", "ENOTEMPTY", "EBUSY", "EXDEV"];
+const removeErrors = ["EISDIR", "ENOTEMPTY", "EBUSY"];
 const socketErrors = [
   ...[
     "EINPROGRESS",
@@ -229,15 +231,14 @@ export class ObjectUses {
     switch (name) {
       case "open":
       case "openat":
-        this.#open(call, number("flags"));
+        this.#open(call, this.#low(event, "flags"));
         return;
       case "creat":
         this.#open(call, openFlag.create | 1);
         return;
       case "openat2": {
         const flags = structureFlags(name, "how", event);
-        if (flags !== undefined) this.#open(call, Number(BigInt.asIntN(32, flags)));
-        else if (this.#counts(call, openErrors)) this.#gap("memory", name);
+        this.#open(call, flags === undefined ? undefined : Number(BigInt.asIntN(32, flags)));
         return;
       }
       case "truncate":
@@ -335,7 +336,11 @@ export class ObjectUses {
     return path === undefined ? undefined : path.startsWith("/proc/") ? path : this.#machine.real(path);
   }
 
-  #open(call: Call, flags: number): void {
+  #open(call: Call, flags: number | undefined): void {
+    if (flags === undefined) {
+      if (this.#counts(call, openErrors)) this.#gap("flags", call.name);
+      return;
+    }
     const isTemporary = (flags & openFlag.temporary) !== 0 && (flags & 3) !== 0;
     if ((flags & openFlag.path) !== 0 ? !this.#counts(call, []) : !this.#counts(call, openErrors)) return;
     const path = this.#path(call, "path");

@@ -8,19 +8,14 @@
 #include <linux/stat.h>
 
 #include "kernel.h"
+#include "rules.h"
 
-enum { RULE_PATH_BENEATH = 1 /* LANDLOCK_RULE_PATH_BENEATH */ };
 enum { MAX_STEPS = 2048, MAX_NAMES = 1 << 18, MAX_DEPTH = 48, ENTRIES = 4096 };
 enum { ACCESS_OF_FILES = WRITE_FILES, ACCESS_OF_DIRECTORIES = WRITE_FILES | MOVE_FILES };
 
 /* struct statfs of both architectures has 120 bytes and begins with the type. */
 struct file_system {
   long type, rest[14];
-};
-
-struct identity {
-  uint32_t major, minor;
-  uint64_t inode;
 };
 
 /* A directory on the way to a proc file system, and the name in it that leads on. */
@@ -51,21 +46,8 @@ static int is_proc(long file) {
   return CALL(__NR_fstatfs, file, &system) == 0 && system.type == PROC_SUPER_MAGIC;
 }
 
-static long identify(long file, struct identity *identity, unsigned *mode) {
-  struct statx status;
-  long result = CALL(__NR_statx, file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status);
-  if (result < 0) return result;
-  *identity = (struct identity){status.stx_dev_major, status.stx_dev_minor, status.stx_ino};
-  *mode = status.stx_mode & S_IFMT;
-  return 0;
-}
-
 static long open_entry(long directory, const char *name) {
   return CALL(__NR_openat, directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-}
-
-static int is_same(const struct identity *one, const struct identity *other) {
-  return one->inode == other->inode && one->major == other->major && one->minor == other->minor;
 }
 
 static int is_known(const struct step *step) {
@@ -297,16 +279,6 @@ static int is_on_the_way(const struct identity *directory) {
   return 0;
 }
 
-static long grant(long ruleset, long file, uint64_t access) {
-  struct __attribute__((packed)) {
-    uint64_t access;
-    int32_t file;
-  } rule = {access, (int32_t)file};
-  long result = CALL(__NR_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
-  /* The kernel's own files, such as namespaces: Landlock never restricts them. */
-  return result == -EBADFD ? 0 : result;
-}
-
 static long grant_entries(long ruleset, long parent, const char *name, int depth, const char **what);
 
 /* One entry of a directory. An entry that the user cannot reach now gets no rule. */
@@ -325,7 +297,7 @@ static long grant_entry(long ruleset, long directory, const struct identity *own
   if (identify(file, &identity, &mode) == 0 && mode != S_IFLNK && !is_in_proc(file, &identity)) {
     descends = mode == S_IFDIR && (way == LEADS_ON || is_on_the_way(&identity));
     *what = "Landlock refuses a rule";
-    if (!descends) result = grant(ruleset, file, mode == S_IFDIR ? ACCESS_OF_DIRECTORIES : ACCESS_OF_FILES);
+    if (!descends) result = add_rule_beneath(ruleset, file, mode == S_IFDIR ? ACCESS_OF_DIRECTORIES : ACCESS_OF_FILES);
   }
   CALL(__NR_close, file);
   return descends ? grant_entries(ruleset, directory, name, depth + 1, what) : result;
@@ -379,7 +351,7 @@ static long grant_standard_streams(long ruleset, const char **what) {
     struct identity identity;
     unsigned mode;
     if (identify(stream, &identity, &mode) < 0 || mode == S_IFDIR || is_proc(stream)) continue;
-    long result = grant(ruleset, stream, ACCESS_OF_FILES);
+    long result = add_rule_beneath(ruleset, stream, ACCESS_OF_FILES);
     *what = "Landlock refuses a rule for a standard stream";
     if (result < 0) return result;
   }
@@ -396,7 +368,7 @@ long grant_moves(long ruleset, const char **what) {
   *what = "Landlock refuses a rule for the root directory";
   const long root = CALL(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
   if (root < 0) return root;
-  const long result = grant(ruleset, root, MOVE_FILES);
+  const long result = add_rule_beneath(ruleset, root, MOVE_FILES);
   CALL(__NR_close, root);
   return result;
 }

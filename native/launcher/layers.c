@@ -8,9 +8,10 @@
 
 #include "kernel.h"
 #include "print.h"
+#include "rules.h"
 
 /* include/uapi/linux/landlock.h */
-enum { RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2, ASK_VERSION = 1 };
+enum { RULE_NET_PORT = 2, ASK_VERSION = 1 };
 /* LANDLOCK_ACCESS_FS_…; OF_FILES: rights that a rule can grant to a file that is no directory. */
 enum { WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
 enum { OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX };
@@ -46,29 +47,11 @@ static const char *about(const char *before, const char *path, const char *after
 
 /* ── Exceptions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct identity {
-  uint32_t major, minor;
-  uint64_t inode;
-};
-
 /* Of one layer. */
 static struct identities {
   int count;
   struct identity each[MAX_IDENTITIES];
 } excluded, way;
-
-static long identify(long file, struct identity *identity, unsigned *mode) {
-  struct statx status;
-  long result = CALL(__NR_statx, file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO, &status);
-  if (result < 0) return result;
-  *identity = (struct identity){status.stx_dev_major, status.stx_dev_minor, status.stx_ino};
-  *mode = status.stx_mode & S_IFMT;
-  return 0;
-}
-
-static int is_same(const struct identity *one, const struct identity *other) {
-  return one->inode == other->inode && one->major == other->major && one->minor == other->minor;
-}
 
 static int contains(const struct identities *identities, const struct identity *identity) {
   for (int i = 0; i < identities->count; i++)
@@ -171,14 +154,8 @@ static long add_exception(const char *path) {
 /* ── Rules ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static long grant(long ruleset, long file, uint64_t access, unsigned mode) {
-  struct __attribute__((packed)) {
-    uint64_t access;
-    int32_t file;
-  } rule = {mode == S_IFDIR ? access : access & OF_FILES, (int32_t)file};
-  if (rule.access == 0) return 0;
-  long result = CALL(__NR_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
-  /* The kernel's own files, such as pipes and namespaces: Landlock never restricts them. */
-  return result == -EBADFD ? 0 : result;
+  if (mode != S_IFDIR) access &= OF_FILES;
+  return access == 0 ? 0 : add_rule_beneath(ruleset, file, access);
 }
 
 static long grant_entries(long ruleset, long directory, uint64_t access, int depth);

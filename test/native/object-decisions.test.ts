@@ -33,7 +33,7 @@ afterAll(() => rmSync(outer, { recursive: true, force: true }));
 beforeAll(() => {
   chmodSync(outer, 0o755);
   mkdirSync(folder);
-  const sources = ["test/native/landlock/driver.c", "native/launcher/layers.c"];
+  const sources = ["test/native/landlock/driver.c", "native/launcher/layers.c", "native/launcher/rules.c"];
   // Freestanding, as the launcher.
   const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-static"];
   execFileSync("cc", [...flags, "-o", driver, ...sources], { stdio: "inherit" });

@@ -37,8 +37,6 @@ struct mount {
   int is_done;      /* protect_mount() has read it */
 };
 
-static char message[PATH_MAX + 128];
-
 /* ── The mount points ────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static int is_proc(long file) {
@@ -305,18 +303,12 @@ static long grant_entry(long ruleset, long directory, const struct identity *own
 
 /* A user who may search a directory and not list it could write below it, but its entries cannot be granted. */
 static long refuse_directory(long parent, const char *name, long error, const char **what) {
-  static const char before[] = "the directory `",
-                    after[] = "`, below which a proc file system is mounted, cannot be listed";
   long file = open_entry(parent, name);
   long inside = file < 0 ? file : open_entry(file, ".");
   if (file >= 0) CALL(__NR_close, file);
   if (inside < 0) return 0;
   CALL(__NR_close, inside);
-  size_t length = string_length(name);
-  memcpy(message, before, sizeof before - 1);
-  memcpy(message + sizeof before - 1, name, length);
-  memcpy(message + sizeof before - 1 + length, after, sizeof after);
-  *what = message;
+  *what = about("the directory `", name, "`, below which a proc file system is mounted, cannot be listed");
   return error;
 }
 

@@ -34,23 +34,12 @@ static const struct {
     {SCOPE, 1 << 1, 6, "cannot restrict signals, which needs Linux 6.12"},
 };
 
-static char message[PATH_MAX + 128];
-
-/* Writes a sentence about a path into `message`. */
-static const char *about(const char *before, const char *path, const char *after) {
-  size_t length = 0;
-  for (const char *const *part = (const char *const[]){before, path, after, NULL}; *part != NULL; part++)
-    for (const char *c = *part; *c != 0 && length < sizeof message - 1; c++) message[length++] = *c;
-  message[length] = 0;
-  return message;
-}
-
 /* ── Exceptions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Of one layer. */
+/* Of one layer. The memory is there from the first exception on: a caller can have a small limit of data. */
 static struct identities {
   int count;
-  struct identity each[MAX_IDENTITIES];
+  struct identity *each;
 } excluded, way;
 
 static int contains(const struct identities *identities, const struct identity *identity) {
@@ -62,6 +51,8 @@ static int contains(const struct identities *identities, const struct identity *
 static long add(struct identities *identities, const struct identity *identity) {
   if (contains(identities, identity)) return 0;
   if (identities->count == MAX_IDENTITIES) return -ENOSPC;
+  if (identities->each == NULL) identities->each = allocate(MAX_IDENTITIES * sizeof *identities->each);
+  if (identities->each == NULL) return -ENOMEM;
   identities->each[identities->count++] = *identity;
   return 0;
 }
@@ -112,8 +103,7 @@ static void cut(char *path) {
 /* The directory of an open file that is no directory, links followed. */
 static long open_directory_of(long file) {
   static const char before[] = "/proc/self/fd/";
-  static char path[PATH_MAX];
-  char link[sizeof before + 20], digits[20], *digit = digits + sizeof digits;
+  char path[PATH_MAX], link[sizeof before + 20], digits[20], *digit = digits + sizeof digits;
   *--digit = 0;
   do *--digit = (char)('0' + file % 10);
   while ((file /= 10) > 0);
@@ -129,7 +119,7 @@ static long open_directory_of(long file) {
 
 /* An exception may be missing: then no entry of this name is permitted, because its directory is on the way. */
 static long add_exception(const char *path) {
-  static char existing[PATH_MAX];
+  char existing[PATH_MAX];
   struct identity identity;
   unsigned mode;
   long file = open_path(path, 0);

@@ -3,6 +3,7 @@
 #include "rules.h"
 
 #include <linux/fcntl.h>
+#include <linux/limits.h>
 #include <linux/stat.h>
 
 #include "kernel.h"
@@ -30,4 +31,13 @@ long add_rule_beneath(long ruleset, long file, uint64_t access) {
   const long result = CALL(__NR_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
   /* The kernel's own files, such as pipes and namespaces: Landlock never restricts them. */
   return result == -EBADFD ? 0 : result;
+}
+
+const char *about(const char *before, const char *path, const char *after) {
+  static char message[PATH_MAX + 128];
+  size_t length = 0;
+  for (const char *const *part = (const char *const[]){before, path, after, NULL}; *part != NULL; part++)
+    for (const char *c = *part; *c != 0 && length < sizeof message - 1; c++) message[length++] = *c;
+  message[length] = 0;
+  return message;
 }

@@ -20,4 +20,7 @@ int is_same(const struct identity *one, const struct identity *other);
  */
 long add_rule_beneath(long ruleset, long file, uint64_t access);
 
+/* A sentence about a path, for messages. The next call overwrites it. */
+const char *about(const char *before, const char *path, const char *after);
+
 #endif

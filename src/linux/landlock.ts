@@ -65,3 +65,12 @@ export function maskOf<Right extends string>(
   for (const right of rights) mask |= 1n << BigInt(table[right].bit);
   return mask;
 }
+
+/** These rights in the table's order, each once: so equal sets are equal lists. */
+export function inOrder<Right extends string>(
+  table: Readonly<Record<Right, unknown>>,
+  rights: Iterable<Right>,
+): readonly Right[] {
+  const given = new Set(rights);
+  return (Object.keys(table) as Right[]).filter((right) => given.has(right));
+}

@@ -54,7 +54,7 @@ describe("a ruleset", () => {
       {
         is: "beneath",
         path: "/usr",
-        access: ["read-file", "read-dir", "execute", "refer"],
+        access: ["execute", "read-file", "read-dir", "refer"],
         optional: false,
         whole: false,
       },
@@ -126,16 +126,9 @@ const layers = fc.array(
   { maxLength: 8 },
 );
 
-const sorted = (rulesets: ReturnType<typeof rulesetsOf>) =>
-  JSON.parse(
-    JSON.stringify(rulesets, (_, value: unknown) =>
-      Array.isArray(value) && value.every((one) => typeof one === "string") ? [...value].sort() : value,
-    ),
-  );
-
 test.prop([layers])("rulesets survive encoding", (given) => {
   const rulesets = rulesetsOf(given);
-  expect(sorted(decodeRulesets(encodeRulesets(rulesets)))).toEqual(sorted(rulesets));
+  expect(decodeRulesets(encodeRulesets(rulesets))).toEqual(rulesets);
 });
 
 test.prop([layers, fc.nat(), fc.integer({ min: 0, max: 255 })])(

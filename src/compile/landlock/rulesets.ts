@@ -1,7 +1,15 @@
 /** Makes Landlock rulesets of a policy's declarations about objects: one for each layer. */
 
 import { type ObjectLayer, type PathRule, type PortRules, restrictedRights } from "../../ir/objects.ts";
-import type { FileRight, PortRight, ScopeRight } from "../../linux/landlock.ts";
+import {
+  type FileRight,
+  fileRights,
+  inOrder,
+  type PortRight,
+  portRights,
+  type ScopeRight,
+  scopeRights,
+} from "../../linux/landlock.ts";
 
 /** What the launcher reads (native/launcher/layer_format.h). */
 export interface Ruleset {
@@ -35,9 +43,12 @@ export function rulesetsOf(layers: readonly ObjectLayer[]): readonly Ruleset[] {
     const ports = [...portsOf(tcp, "bind-tcp", "connect-tcp"), ...portsOf(udp, "bind-udp", "connect-send-udp")];
     const files = restrictedBy(layer);
     return {
-      files: restrictsFiles ? [...new Set<FileRight>([...files.keys(), "refer"])] : [],
-      ports: ports.map(({ right }) => right),
-      scopes,
+      files: restrictsFiles ? inOrder(fileRights, [...files.keys(), "refer"]) : [],
+      ports: inOrder(
+        portRights,
+        ports.map(({ right }) => right),
+      ),
+      scopes: inOrder(scopeRights, scopes),
       rules: [...(restrictsFiles ? rulesOfFiles(layer, files) : []), ...rulesOfPorts(ports)],
     };
   });
@@ -73,9 +84,12 @@ function rulesOfFiles(
     for (const rule of rules) permit(rule, right, right === "read-dir" && files?.names === true);
   return [
     ...(files?.except ?? []).map(({ path }): Rule => ({ is: "except", path })),
-    ...Array.from(beneath.values(), ({ access, ...rule }): Rule => ({ is: "beneath", ...rule, access: [...access] })),
+    ...Array.from(
+      beneath.values(),
+      ({ access, ...rule }): Rule => ({ is: "beneath", ...rule, access: inOrder(fileRights, access) }),
+    ),
     ...(files?.streams === true && restricted.size > 0
-      ? [{ is: "streams", access: [...restricted.keys()] } as const]
+      ? [{ is: "streams", access: inOrder(fileRights, restricted.keys()) } as const]
       : []),
   ];
 }
@@ -96,5 +110,5 @@ function rulesOfPorts(lists: readonly PortList[]): readonly Rule[] {
   const ports = new Map<number, PortRight[]>();
   for (const { right, ports: listed } of lists)
     for (const port of new Set(listed)) ports.set(port, [...(ports.get(port) ?? []), right]);
-  return Array.from(ports, ([port, access]): Rule => ({ is: "port", port, access }));
+  return Array.from(ports, ([port, access]): Rule => ({ is: "port", port, access: inOrder(portRights, access) }));
 }

@@ -202,6 +202,20 @@ test("execute: only listed programs, also by the interpreter of a script", () =>
   expect(other.stderr).toContain("`files.execute` of the policy may lack it");
 });
 
+test("execute: a file without a name is not restricted, unless the step refuses to make it executable", () => {
+  const execute = `files: { execute: ["/usr/bin/python3"], runtime: true }`;
+  const python = `
+import os
+file = os.memfd_create("program")
+os.write(file, open("/usr/bin/env", "rb").read())
+os.execve(file, ["env"], {"WITHOUT": "name"})
+`;
+  const ran = (policy: string) => portcullis(["run", "-q", "-p", policy, "--", "/usr/bin/python3", "-c", python]);
+  expect(ran(write("memfd.ts", execute)).stdout).toBe("WITHOUT=name\n");
+  const step = `(call) => call.name === "memfd_create" && !call.args.flags.has("MFD_NOEXEC_SEAL") ? deny("ENOSYS") : allow`;
+  expect(ran(write("no-memfd.ts", execute, step))).toMatchObject({ status: 1, stdout: "" });
+});
+
 test("tcp: ports that can be connected and bound", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await new Promise((ready) => server.once("listening", ready));

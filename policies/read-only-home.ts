@@ -4,8 +4,7 @@ import isolated from "portcullis/policies/shared/isolated.ts";
 const below = parameter.paths("below", { default: ["/tmp"] });
 const metadata = parameter.flag("metadata", { default: true });
 
-// The kernel writes to a file later, or a program changes the kernel or a file system itself. A mount of overlayfs makes
-// and removes directories of the file system below it (fs/overlayfs/super.c), which Landlock does not see.
+// The kernel writes to a file later, or a program changes the kernel or a file system itself.
 const never = calls(
   "@swap",
   "@module",
@@ -16,7 +15,6 @@ const never = calls(
   "quotactl_fd",
   "kexec_load",
   "kexec_file_load",
-  "fsopen",
   "mount_setattr",
 );
 const changesMetadata = calls(

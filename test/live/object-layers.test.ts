@@ -161,6 +161,22 @@ test.runIf(process.getuid?.() === 0)("an exception holds below a directory that 
   expect(ran.stderr).toContain("keys/key: Permission denied");
 });
 
+test.runIf(process.getuid?.() === 0)("a file system that is never mounted changes nothing", () => {
+  // overlayfs makes the directory `work` in its work directory when its superblock is made.
+  const script = `
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+context = libc.syscall(430, b"overlay", 0)
+for key in ["lowerdir", "upperdir", "workdir"]: libc.syscall(431, context, 1, key.encode(), f"{sys.argv[1]}/{key}".encode(), 0)
+print(libc.syscall(431, context, 6, None, None, 0), os.listdir(f"{sys.argv[1]}/workdir"))
+`;
+  const outside = join(home, "docs");
+  for (const name of ["lowerdir", "upperdir", "workdir"]) mkdirSync(join(outside, name));
+  const policy = write("overlay.ts", `files: { write: [${quoted(project)}] }`);
+  const ran = portcullis(["run", "-q", "-p", policy, "--", "python3", "-c", script, outside]);
+  expect(ran.stdout).toBe("-1 []\n");
+});
+
 describe("the parts of `write`", () => {
   test("have lists of their own", () => {
     const policy = write("append.ts", `files: { write: [${quoted(project)}], remove: [], truncate: [] }`);

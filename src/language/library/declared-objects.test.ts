@@ -115,6 +115,11 @@ describe("what Landlock does not see, or not on this kernel, is decided by the s
     expect(verdictOf("tcp: { connect: [443n] }", name, registers).verdict).toBe(verdict);
   });
 
+  it("files: no file system is made, because overlayfs changes directories then", () => {
+    expect(verdictOf('files: { read: ["/usr"] }', "fsopen", [0n, 0n]).verdict).toBe("deny EPERM");
+    expect(verdictOf("tcp: { connect: [443n] }", "fsopen", [0n, 0n]).verdict).toBe("allow");
+  });
+
   it("unix.connect: by the objects of addresses before Linux 7.1, by Landlock since", () => {
     const before = verdictOf('unix: { connect: ["/run/a"] }', "sendmmsg", [], 8);
     expect([before.verdict, before.program.objects]).toEqual(["deny ENOSYS", []]);

@@ -5,7 +5,7 @@ import { runtimeFiles } from "../../ir/runtime-files.ts";
 import { fileRights, type ScopeRight, scopeRights } from "../../linux/landlock.ts";
 import { constantInteger, constantString, type PolicyValue, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
-import { tcpPolicy, unixPolicy } from "./declared-steps.ts";
+import { filesPolicy, tcpPolicy, unixPolicy } from "./declared-steps.ts";
 import { Options } from "./options.ts";
 
 export const objectSettings = ["files", "tcp", "udp", "unix", "scope"] as const;
@@ -37,6 +37,7 @@ export function objectsOf(c: Compilation, options: Options): Objects {
     steps: options.failed
       ? []
       : [
+          ...(options.has("files") ? [filesPolicy(c, options.placeOf("files"))] : []),
           ...(options.has("tcp") ? [tcpPolicy(c, options.placeOf("tcp"))] : []),
           ...(byKernel || connect === undefined ? [] : [unixPolicy(c, options.placeOf("unix"), connect)]),
         ],

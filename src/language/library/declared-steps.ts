@@ -12,6 +12,15 @@ import type { Compilation } from "../walk/compilation.ts";
 import { verdictExports } from "./verdicts.ts";
 
 /**
+ * `files`: Landlock refuses to mount, but not to make a file system that is never mounted, and overlayfs makes and removes
+ * directories below it then (ovl_workdir_create(), fs/overlayfs/super.c of Linux 6.18).
+ */
+export function filesPolicy(c: Compilation, node: SourceRange): PolicyValue {
+  const refusal = 'deny("EPERM", "`files` permits no mounts")';
+  return stepPolicy(c, node, `(call) => call.name === "fsopen" ? ${refusal} : allow`);
+}
+
+/**
  * `tcp`: Landlock does not see a connection that a send makes (TCP Fast Open), nor sockets that only become TCP (MPTCP, SMC):
  * security/landlock/net.c of Linux 6.18. Programs take these errnos for a kernel without the feature, and use plain TCP.
  */

@@ -196,6 +196,8 @@ static int rulesets[MOST_LAYERS], layers;
 
 /* What the launcher's file needs of others. */
 size_t string_length(const char *string) { return strlen(string); }
+void *allocate(size_t size);
+void *allocate(size_t size) { return calloc(1, size); }
 int strings_equal(const char *one, const char *other) { return strcmp(one, other) == 0; }
 void print_best_effort(const char *missing, const char *what, long error) {
   (void)error;

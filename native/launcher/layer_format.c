@@ -54,7 +54,7 @@ const char *check_layers(const unsigned char *bytes, size_t size) {
     if ((layer->files & ~(uint32_t)FILE_RIGHTS) != 0 || (layer->ports & ~(uint32_t)PORT_RIGHTS) != 0 ||
         (layer->scopes & ~(uint32_t)SCOPES) != 0 || (layer->files | layer->ports | layer->scopes) == 0)
       return "a layer restricts an unknown right, or none";
-    /* The kernel denies moves in each ruleset about files, also if it does not handle them (security/landlock/ruleset.c). */
+    /* Otherwise the kernel denies all moves between directories (PERMITS_MOVES, domain.h). */
     if (layer->files != 0 && (layer->files & REFER) == 0) return "a layer restricts files without refer";
     at += sizeof *layer;
     for (const size_t end = at + layer->size; at < end;) {

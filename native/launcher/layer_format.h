@@ -9,10 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The restricted rights, and the size of the rules that follow, in bytes. */
 struct layer_header {
-  uint32_t files, ports,
-      scopes;    /* the restricted rights: LANDLOCK_ACCESS_FS_…, LANDLOCK_ACCESS_NET_…, LANDLOCK_SCOPE_… */
-  uint32_t size; /* of the rules that follow, in bytes */
+  uint32_t files;  /* LANDLOCK_ACCESS_FS_… */
+  uint32_t ports;  /* LANDLOCK_ACCESS_NET_… */
+  uint32_t scopes; /* LANDLOCK_SCOPE_… */
+  uint32_t size;
 };
 struct layer_rule {
   uint32_t kind; /* enum rule_kind */

@@ -97,7 +97,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const globals = new LexicalScope<Value>(undefined, nowhere);
   const names = new CallNames(options.architecture);
   const host = hostOf(options);
-  const { landlockAbi = 0 } = options;
+  const landlockAbi = () => options.landlockAbi ?? 0;
   const builder = new ProgramBuilder();
   const c = new Compilation({ reporter, host, names, builder, parameters, landlockAbi, walker, scope: globals });
   const library = makeLibrary(c);

@@ -179,7 +179,7 @@ describe("an exception", () => {
     expect(said(objects, tree, write("/h/d/n"), domain)).toBe("ok");
   });
 
-  it("may be missing, and then nobody makes it", () => {
+  it("may be missing, and then it cannot be made", () => {
     const tree = treeOf("/h/d/", "/h/f");
     const objects = [filesLayer({ write: ["/h"], except: ["/h/s/key"] })];
     const make = (path: string) => said(objects, tree, { does: "make", path, kind: "directory" });

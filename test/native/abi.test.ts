@@ -32,7 +32,7 @@ import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../sr
 import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
 import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
-import { fileRights, maskOf, portRights, scopeRights } from "../../src/linux/landlock.ts";
+import { fileRights, kernelOfAbi, maskOf, portRights, scopeRights } from "../../src/linux/landlock.ts";
 import { mostDeaths } from "../../src/linux/native.ts";
 import { atWorkingDirectory, closeOnExec } from "../../src/linux/open-numbers.ts";
 import { judgedLayout } from "../../src/linux/pinned-calls.ts";
@@ -174,6 +174,21 @@ describe("numbers that TypeScript and C share", () => {
       ["MAX_LAYERS_SIZE", largestLayers],
     ];
     expect(faultsOf(['"layer_format.h"'], facts)).toBe("");
+  });
+
+  it("in the levels of Landlock that have a right", () => {
+    const text = readFileSync("native/launcher/layers.c", "utf8");
+    const rows = [
+      ...text.matchAll(
+        /^ {4}\{(?:FILES|PORTS|SCOPE), [^,]+, (\d+), "cannot restrict .*, which needs Linux ([\d.]+)"\},$/gm,
+      ),
+    ];
+    expect(rows.length).toBe(8);
+    for (const [, level, linux] of rows) expect(linux).toBe(kernelOfAbi[Number(level)]);
+    const levels = [fileRights, portRights, scopeRights].flatMap((table) => Object.values(table).map(({ abi }) => abi));
+    expect([...new Set(rows.map(([, level]) => Number(level)))].sort()).toEqual(
+      [...new Set(levels)].filter((abi) => abi > 1).sort(),
+    );
   });
 
   it("in the kernel's header of Landlock, as far as this machine's has them", () => {

@@ -56,7 +56,7 @@ function faultOfInstallation(): Finding | undefined {
  * …) can be prevented from signalling portcullis (native/launcher/shield.c).
  */
 function* landlockFindings(): Generator<Finding> {
-  const [withMoves, withScopes] = [2, 6];
+  const [withMoves, withScopes] = [fileRights.refer.abi, scopeRights.signal.abi];
   const version = landlockAbi();
   yield* objectFindings(version);
   if (version >= withMoves) {

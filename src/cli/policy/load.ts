@@ -73,7 +73,9 @@ export async function loadRequested(
     architecture: request.architecture,
     set: new Map([...(options.set ?? []), ...request.parameters]),
     host: hostOf(request, "this-kernel"),
-    landlockAbi: abiOfThisKernel(),
+    get landlockAbi() {
+      return abiOfThisKernel();
+    },
   });
   const { program, diagnostics, sources, promises, declarations, extension, parameters } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);

@@ -239,6 +239,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
       ...{ v: 1, kind: "compiled", file, format, target, bytes: bytes.length, digest, instructions },
       ...{ classicInstructions: classic.length / 8, classicIsAll, maps: maps.length, states: states.length },
       readOnlyProc: bundle.readOnlyProc,
+      restrictsObjects: bundle.objects.length > 0,
       parameters: parameters.map(({ name, kind, from, to, default: fallback }) => ({
         ...{ name, kind, from: String(from), to: String(to) },
         default: fallback === undefined ? undefined : printValue({ kind }, fallback),

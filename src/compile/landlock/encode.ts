@@ -113,7 +113,8 @@ function decodeRule(
   const path = () => readPath(bytes.subarray(at + headerSize, next));
   const hasPath = kind === ruleKinds.beneath || kind === ruleKinds.except;
   demand(hasPath || length === 0, "a rule has an invalid path");
-  const most = kind === ruleKinds.beneath ? 3 : kind === ruleKinds.port ? 65_535 : 0;
+  const most =
+    kind === ruleKinds.beneath ? ruleFlags.mayBeMissing | ruleFlags.isWhole : kind === ruleKinds.port ? 65_535 : 0;
   demand(value <= most, "a rule has an invalid value");
   switch (kind) {
     case ruleKinds.beneath:

@@ -66,7 +66,7 @@ describe("policies that extend others", () => {
     const bases = Array.from({ length: 9 }, (_, port) => `policy({ tcp: { bind: [${port}n] } }, () => allow)`);
     const { diagnostics } = module(`extends: [${bases.join(", ")}]`);
     expect(diagnostics.map(({ message }) => message)).toEqual([
-      "9 of the combined policies declare `files`, `tcp`, `udp` or `scope`, and at most 8 can",
+      "9 of the combined policies declare `files`, `tcp`, `udp`, `unix` or `scope`, and at most 8 can",
     ]);
   });
 });

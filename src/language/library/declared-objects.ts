@@ -1,4 +1,4 @@
-/** `files`, `tcp`, `udp` and `scope` of a policy's settings: declarations about objects, which do not depend on state. */
+/** `files`, `tcp`, `udp`, `unix` and `scope` of a policy's settings: declarations about objects, which do not depend on state. */
 
 import { type FileRules, fileLists, type ObjectLayer, type PathRule, type PortRules } from "../../ir/objects.ts";
 import { runtimeFiles } from "../../ir/runtime-files.ts";
@@ -20,7 +20,7 @@ export interface Objects {
 /** The declarations of a policy. Sets `failed` after an error. */
 export function objectsOf(c: Compilation, options: Options): Objects {
   const connect = unixRules(c, options);
-  const byKernel = c.landlockAbi >= fileRights["resolve-unix"].abi;
+  const byKernel = connect !== undefined && c.landlockAbi() >= fileRights["resolve-unix"].abi;
   const first = objectSettings.find((name) => options.has(name) && (name !== "unix" || byKernel));
   return {
     layer:
@@ -30,7 +30,7 @@ export function objectsOf(c: Compilation, options: Options): Objects {
             files: fileRules(c, options),
             tcp: portRules(c, options, "tcp"),
             udp: portRules(c, options, "udp"),
-            unix: byKernel && connect !== undefined ? { connect } : undefined,
+            unix: byKernel ? { connect } : undefined,
             scopes: scopes(options),
             at: c.file.location(options.placeOf(first)),
           },

@@ -55,7 +55,7 @@ function layersOf(c: Compilation, parts: readonly PolicyValue[]): readonly Objec
   if (layers.size > mostLayers) {
     c.reporter.report(
       "P0314",
-      `${layers.size} of the combined policies declare \`files\`, \`tcp\`, \`udp\` or \`scope\`, and at most ${mostLayers} can`,
+      `${layers.size} of the combined policies declare \`files\`, \`tcp\`, \`udp\`, \`unix\` or \`scope\`, and at most ${mostLayers} can`,
       { file: last.file, node: last.at },
       "declare them in one policy",
     );

@@ -45,8 +45,8 @@ export class Compilation {
   readonly parameters: Parameters;
   readonly walker: Walker;
   /** The exports of "portcullis", for messages about a missing import. */
-  /** LoadOptions.landlockAbi. */
-  readonly landlockAbi: number;
+  /** LoadOptions.landlockAbi, which most policies do not need. */
+  readonly landlockAbi: () => number;
   libraryNames: ReadonlySet<string> = new Set();
   readonly findings = new Findings();
   /** The host for which OCI profiles are read. */
@@ -79,7 +79,7 @@ export class Compilation {
     names: CallNames;
     builder: ProgramBuilder;
     parameters: Parameters;
-    landlockAbi: number;
+    landlockAbi: () => number;
     walker: (c: Compilation) => Walker;
     scope: LexicalScope<Value>;
   }) {

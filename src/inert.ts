@@ -42,6 +42,7 @@ const inertVerdict: InertVerdict = Object.freeze({ kind: "portcullis verdict" })
 
 export const allow = inertVerdict;
 export const log = inertVerdict;
+export const ask = (): InertVerdict => inertVerdict;
 export const deny = (): InertVerdict => inertVerdict;
 export const trap = (): InertVerdict => inertVerdict;
 export const kill = (): InertVerdict => inertVerdict;

@@ -23,12 +23,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   engines: ["bundle", "compile", "analysis", "rooms", "objects", "ir", "patterns", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
+  approvals: ["status", "engines", "linux", "events", "diagnostics"],
   report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
   propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],
   cli: [
-    ...["bundle", "record", "report", "propose", "status", "traces", "engines", "language", "compile", "analysis"],
-    ...["ir", "patterns", "linux", "events", "diagnostics"],
+    ...["approvals", "bundle", "record", "report", "propose", "status", "traces", "engines", "language", "compile"],
+    ...["analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`
   // simulates.

@@ -51,6 +51,8 @@ export type StatefulReason =
   /** A side of a room, which only the engine can admit to. */
   | { readonly because: "enters-room"; readonly room: number; readonly side: number }
   | { readonly because: "reports"; readonly report: number }
+  /** A person decides, whom only a supervisor can ask. */
+  | { readonly because: "asks" }
   /** A condition on arguments that no classic filter can test, such as arithmetic between arguments. */
   | { readonly because: "not-expressible" }
   /** The engine must see every new process (`SplitOptions.superviseProcessCreation`). */

@@ -116,8 +116,11 @@ export interface Place {
   readonly length: number;
 }
 
+/** A program in the kernel asks no person. */
+export type BundledAction = Exclude<Action, "ask">;
+
 export interface BundleVerdict {
-  readonly action: Action;
+  readonly action: BundledAction;
   readonly errno: number;
   readonly reason: string | undefined;
   readonly at: Place | undefined;

@@ -5,10 +5,10 @@ import { opcode } from "../compile/classic/instruction.ts";
 import { largestLayers } from "../compile/landlock/encode.ts";
 import { maximumParameters, maximumRooms } from "../ir/limits.ts";
 import type { RoomScope } from "../ir/program.ts";
-import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, architectureNames, auditArchitecture } from "../linux/architecture.ts";
 import { mapFlags, mapTypes } from "../linux/bpf/numbers.ts";
 import { mostDeclarations } from "../linux/declared-arguments.ts";
+import type { BundledAction } from "./bundle.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
@@ -90,7 +90,8 @@ export const actionNumbers = {
   trap: 3,
   "kill-thread": 4,
   "kill-process": 5,
-} as const satisfies Readonly<Record<Action, number>>;
+} as const satisfies Readonly<Record<BundledAction, number>>;
+export const bundledActions = Object.keys(actionNumbers) as readonly BundledAction[];
 export const prints = ["unsigned", "signed", "boolean"] as const;
 
 /** `BPF_LD | BPF_IMM | BPF_DW`, `BPF_JMP | BPF_CALL`, `BPF_JMP | BPF_JEQ | BPF_K` (classic). */

@@ -9,7 +9,7 @@ import type { Ruleset } from "../compile/landlock/rulesets.ts";
 import { maximumSides, roomTimeout } from "../ir/limits.ts";
 import { parameterFault } from "../ir/parameters.ts";
 import type { RoomScope } from "../ir/program.ts";
-import { actionNames, maximumErrno } from "../ir/verdicts.ts";
+import { maximumErrno } from "../ir/verdicts.ts";
 import { programTypes, pseudo } from "../linux/bpf/numbers.ts";
 import {
   type DeclarationKind,
@@ -36,6 +36,7 @@ import {
   aligned,
   architectureOf,
   attachFlags,
+  bundledActions,
   digestOffset,
   digestSize,
   forkKinds,
@@ -515,7 +516,7 @@ function readPlace([file, line, column, length]: readonly number[], texts: Texts
 
 function readVerdicts(bytes: Uint8Array, texts: Texts): BundleVerdict[] {
   const verdicts = [...new Entries(bytes, 28)].map(([number, errno, reason, ...place]): BundleVerdict => {
-    const action = actionNames.find((name) => actionNumbers[name] === number);
+    const action = bundledActions.find((name) => actionNumbers[name] === number);
     demand(action !== undefined, `a verdict is of the unknown kind ${number}`);
     demand(errno! <= (action === "deny" ? maximumErrno : 0), "a verdict has an invalid errno");
     return {

@@ -13,7 +13,7 @@ import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
-import { actionNames, actions, feignsSuccess, passes, returnsZero } from "../ir/verdicts.ts";
+import { actionNames, actions, feignsSuccess, mayPass, returnsZero } from "../ir/verdicts.ts";
 import type { WrittenCall } from "../traces/cases.ts";
 
 export interface PlacedAnswer {
@@ -54,7 +54,7 @@ export interface Answer {
 
 /** The verdicts under which the call is executed, as `why` prints them. */
 const passingTexts: ReadonlySet<string> = new Set(
-  actionNames.filter((action) => passes({ action })).map((action) => actions[action].text),
+  actionNames.filter((action) => mayPass({ action })).map((action) => actions[action].text),
 );
 
 export function answer(program: Program, call: WrittenCall, profile: FilterProfile): Answer {

@@ -103,6 +103,7 @@ export const catalogue = {
   P0508: warning("a rule on types of sockets that allows every protocol"),
   P0509: warning("a rule against a call that no filter sees"),
   P0510: warning("a comment that accepts no warning"),
+  P0511: warning("a question that hides what it is about"),
 
   P0601: error("an argument that the engine cannot pin"),
   P0602: warning("a frequent call made stateful"),

@@ -8,6 +8,7 @@ import type { Finding } from "./finding.ts";
 /** The aspects in which engines differ, with the row's title in docs/engines.md. Each engine describes all of them. */
 export const aspects = {
   "hot-call": "a call whose verdict depends on state",
+  ask: "ask",
   "kill-process": "kill(process) by state",
   "kill-thread": "kill(thread) by state",
   "stateful-trap": "trap by state",
@@ -68,6 +69,7 @@ export function warningsOf({ differences }: EngineDescription): EngineWarnings {
     "stateful-trap": differences["stateful-trap"].warning,
     "reads-memory": differences["reads-memory"].warning,
     resolved: differences.resolved.warning,
+    ask: differences.ask.warning,
     "in-its-stead": differences["in-its-stead"].warning,
   };
 }

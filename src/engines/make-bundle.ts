@@ -1,7 +1,7 @@
 /** Makes a bundle from a compiled policy: adds the classic program, and puts all parts in the form of the file. */
 
 import { isStateful } from "../analysis/decision.ts";
-import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
+import type { Bundle, BundledAction, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
 import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
 import { encodeClassic } from "../compile/classic/compile.ts";
 import { verdictWord } from "../compile/classic/verdict-word.ts";
@@ -12,6 +12,7 @@ import { rulesetsOf } from "../compile/landlock/rulesets.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Location } from "../ir/location.ts";
 import type { Program } from "../ir/program.ts";
+import type { Action } from "../ir/verdicts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { seccompEbpfProfile } from "./seccomp-ebpf/filter.ts";
 import { leavesOf, staticFilter } from "./static-filter.ts";
@@ -74,7 +75,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     functionInfo: encodeFunctions(description?.functions ?? []),
     lineInfo: encodeLines(description?.functions ?? []),
     verdicts: program.verdicts.map(({ action, errno, reason, at }) => ({
-      action,
+      action: bundledAction(action),
       errno,
       reason: reason === "" ? undefined : reason,
       at: placeOf(program, at),
@@ -82,6 +83,11 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     reports: program.reports.map(({ text, values, at }) => ({ text, values, at: placeOf(program, at) })),
     sourceMap: sourceMap(artifact),
   };
+}
+
+function bundledAction(action: Action): BundledAction {
+  if (action === "ask") throw new Error("a program that asks is compiled for the kernel"); // compileForSeccomp refuses it
+  return action;
 }
 
 function placeOf({ files }: Program, at: Location | undefined): Place | undefined {

@@ -5,6 +5,7 @@ import { callNumber } from "../linux/call-numbers.ts";
 import { reservePolling } from "../linux/descriptors.ts";
 import { native } from "../linux/native.ts";
 import { signals } from "../linux/signals.ts";
+import type { EngineApprovals } from "./approval.ts";
 import type { TreeOptions } from "./launcher.ts";
 import { StartError } from "./start-error.ts";
 import type { EngineStatus } from "./status.ts";
@@ -14,6 +15,8 @@ export interface RunOptions extends TreeOptions {
   readonly onEvent: (record: EventRecord) => void;
   /** Undefined unless requested. */
   readonly status?: EngineStatus | undefined;
+  /** Undefined if the policy asks nothing. */
+  readonly approvals?: EngineApprovals | undefined;
   /** Without Landlock the command starts nevertheless, and may write files of proc file systems. */
   readonly bestEffort?: boolean | undefined;
 }
@@ -52,7 +55,12 @@ export function hideFromCommand(): void {
   reservePolling();
   const { syscall } = native();
   for (const signal of ignored) syscall(callNumber("rt_sigaction"), signal, ignoring, null, signalSetSize);
-  if (syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) !== 0) {
+  if (!preventTracing()) {
     throw new StartError(125, "this process cannot be hidden from the command (PR_SET_DUMPABLE)");
   }
+}
+
+/** Makes this process not dumpable. False if the kernel refuses it. */
+export function preventTracing(): boolean {
+  return native().syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) === 0;
 }

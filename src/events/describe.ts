@@ -16,7 +16,7 @@ import {
   withoutPinning,
   withoutRooms,
 } from "./obstacles.ts";
-import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
+import type { Answered, EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 import { memoryMembers, refusedEntries, textJson, withMemory } from "./recorded-memory.ts";
 
 const refusals: {
@@ -177,11 +177,17 @@ function decision(
     ...common,
     verdict: verdict.action,
     ...(verdict.action === "deny" ? { errno: printErrno(record.errno ?? verdict.errno) } : {}),
+    ...answerOf(record.answered),
     ...(feignsSuccess(verdict) ? { returns: 0 as const } : {}),
     ...(reason === "" ? {} : { reason }),
     ...ruleOf(policy, verdict.at),
     ...rest,
   };
+}
+
+function answerOf(answered: Answered | undefined): Pick<DecisionEvent, "answered" | "errno"> {
+  if (answered === undefined) return {};
+  return answered === "allowed" || answered === "allowed-before" ? { answered } : { answered, errno: "EPERM" };
 }
 
 function printErrno(errno: number): string {

@@ -3,6 +3,8 @@
  * the meaning of a member does.
  */
 import type { Action } from "../ir/verdicts.ts";
+import type { Answered } from "./record.ts";
+
 export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent | EndEvent;
 
 interface Common {
@@ -30,6 +32,8 @@ export interface DecisionEvent extends Common {
   readonly cut?: readonly string[];
   readonly verdict: ReportedAction;
   readonly errno?: string;
+  /** With the verdict "ask", unless it was only recorded: the result of the question. */
+  readonly answered?: Answered;
   /** With errno "0": the value that the call returns without being made. */
   readonly returns?: 0;
   /** The phase, or each declared phase's name, before the evaluation. */

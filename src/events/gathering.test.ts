@@ -108,6 +108,15 @@ describe("equal calls of a process", () => {
     ).toHaveLength(2);
   });
 
+  it("with different answers are not equal", () => {
+    const answered = (["allowed", "denied", "allowed"] as const).map((one) => bind({ answered: one }));
+    expect(counts(answered.map((record, index) => [index, record]))).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 1],
+    ]);
+  });
+
   it("with reports are events each", () => {
     const record = bind({ reports: [{ report: 0, values: [] }] });
     expect(

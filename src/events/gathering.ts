@@ -192,7 +192,7 @@ function keyOf(
   keyOfMemory: (memory: RecordedMemory) => string,
 ): string {
   const { pid, number, verdict, errno, audit, notKilled, phases, command, memory = [] } = record;
-  const { obstacle, pin, enter, late, hold } = record;
+  const { obstacle, pin, enter, late, hold, answered } = record;
   const { name, call } = nameCall(architecture, record.architecture, number);
   const shown = new Set(memory.map((one) => one.name));
   const registers =
@@ -202,7 +202,8 @@ function keyOf(
           const register = record.arguments[registerOf(call, index, architecture)] ?? 0n;
           return shown.has(parameter.name) ? "" : BigInt.asUintN(parameter.width, register);
         });
-  const plain = [pid, name, verdict, errno, audit, notKilled, phases, command, obstacle, pin, enter, late, hold];
+  const judged = [pid, name, verdict, errno, audit, notKilled, phases, command, answered];
+  const plain = [...judged, obstacle, pin, enter, late, hold];
   return [JSON.stringify(plain), ...registers, ...memory.map(keyOfMemory)].join("\n");
 }
 

@@ -3,6 +3,7 @@ import { safeText } from "../diagnostics/width.ts";
 import { quoteBytes } from "../linux/byte-text.ts";
 import { printCall } from "../linux/decode.ts";
 import type { DecisionEvent, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
+import type { Answered } from "./record.ts";
 
 /**
  * `16:23:13.123 nginx[4242]: listen(9, 511): killed the process (a worker began to listen), in phase serving, by
@@ -43,6 +44,7 @@ function body(event: PolicyEvent): string {
 
 const done: Readonly<Record<ReportedAction, string>> = {
   log: "allowed and logged",
+  ask: "asks",
   deny: "denied",
   trap: "trapped (SIGSYS)",
   "kill-thread": "killed the thread",
@@ -51,10 +53,19 @@ const done: Readonly<Record<ReportedAction, string>> = {
 
 const wouldBe: Readonly<Record<ReportedAction, string>> = {
   log: "would be logged",
+  ask: "would ask",
   deny: "would be denied",
   trap: "would be trapped (SIGSYS)",
   "kill-thread": "would kill the thread",
   "kill-process": "would kill the process",
+};
+
+const answers: Readonly<Record<Answered, string>> = {
+  allowed: "allowed by an answer",
+  "allowed-before": "allowed by an earlier answer",
+  denied: "denied by an answer with EPERM",
+  late: "denied with EPERM, because no answer came in time",
+  "too-many": "denied with EPERM, because too many questions are open",
 };
 
 /** A denial with errno 0. */
@@ -62,6 +73,7 @@ const feigned = "returned 0 without being made";
 
 function outcome(event: DecisionEvent): string {
   if (event.returns === 0) return event.audit === true ? `would have ${feigned}` : feigned;
+  if (event.answered !== undefined) return answers[event.answered];
   const text = (event.audit === true ? wouldBe : done)[event.verdict];
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }
@@ -85,9 +97,10 @@ const mostPaths = 16;
 
 /** The remedy that permits the call; undefined if there is no advice. */
 export function remedyFor(
-  event: Pick<DecisionEvent, "verdict" | "call" | "advice" | "rule" | "audit">,
+  event: Pick<DecisionEvent, "verdict" | "call" | "advice" | "rule" | "audit" | "answered">,
 ): string | undefined {
   if (event.verdict === "log") return undefined;
+  if (event.verdict === "ask") return event.answered === "late" ? "portcullis approvals answers" : undefined;
   if (event.advice !== undefined) return event.advice;
   if (event.rule === undefined) {
     if (event.call.includes("@")) return "policies judge native calls only: run a 64-bit build of the program";

@@ -151,6 +151,19 @@ export interface RecordedMemory {
   readonly isCut: boolean;
 }
 
+/**
+ * The result of a question (the verdict `ask`).
+ *
+ * | answered | the call |
+ * | --- | --- |
+ * | allowed | passed, because a person allowed it |
+ * | allowed-before | passed, because the answer to an earlier equal call holds for it |
+ * | denied | failed, because a person denied it |
+ * | late | failed, because no answer came in time |
+ * | too-many | failed without a question, because too many were open |
+ */
+export type Answered = "allowed" | "allowed-before" | "denied" | "late" | "too-many";
+
 export interface JudgementRecord {
   readonly kind: "judgement";
   /** Milliseconds since the epoch, as `Date.now()` gives them; fractions are allowed. */
@@ -178,6 +191,8 @@ export interface JudgementRecord {
   readonly enter?: EnterObstacle | undefined;
   /** With the verdict of a room: the side that the call has waited for too long. */
   readonly late?: { readonly room: string; readonly side: string } | undefined;
+  /** With the verdict `ask`: the answer. */
+  readonly answered?: Answered | undefined;
   /** With the refusal `unserved`. */
   readonly hold?: HoldObstacle | undefined;
   /** The memory that the judgement was made on. */

@@ -11,11 +11,12 @@ import type { Location } from "./location.ts";
  * | effect | the fate of the call |
  * | --- | --- |
  * | passes | the kernel executes it |
+ * | asks | it waits for a person, who allows it; without that it fails with EPERM |
  * | fails | it returns an errno |
  * | signals | its thread gets SIGSYS, which a handler may take |
  * | kills | its thread or process ends by SIGSYS |
  */
-export type ActionEffect = "passes" | "fails" | "signals" | "kills";
+export type ActionEffect = "passes" | "asks" | "fails" | "signals" | "kills";
 
 interface ActionFacts {
   readonly effect: ActionEffect;
@@ -31,6 +32,7 @@ interface ActionFacts {
 export const actions = {
   allow: { effect: "passes", text: "allow", seccomp: "ALLOW", oci: "SCMP_ACT_ALLOW" },
   log: { effect: "passes", text: "log", seccomp: "LOG", oci: "SCMP_ACT_LOG" },
+  ask: { effect: "asks", text: "ask", seccomp: "USER_NOTIF", oci: "SCMP_ACT_NOTIFY" },
   deny: { effect: "fails", text: "deny", seccomp: "ERRNO", oci: "SCMP_ACT_ERRNO" },
   trap: { effect: "signals", text: "trap", seccomp: "TRAP", oci: "SCMP_ACT_TRAP" },
   "kill-thread": { effect: "kills", text: "kill thread", seccomp: "KILL_THREAD", oci: "SCMP_ACT_KILL_THREAD" },
@@ -47,9 +49,14 @@ export const strictness = Object.fromEntries(actionNames.map((name, rank) => [na
   readonly [A in Action]: number;
 };
 
-/** Whether the kernel executes a call with this verdict. */
-export function passes({ action }: { readonly action: Action }): boolean {
-  return actions[action].effect === "passes";
+/** Whether the kernel executes a call with this verdict, or can: if a person allows it. */
+export function mayPass({ action }: { readonly action: Action }): boolean {
+  return actions[action].effect === "passes" || asks({ action });
+}
+
+/** Whether a person decides about the call. */
+export function asks({ action }: { readonly action: Action }): boolean {
+  return actions[action].effect === "asks";
 }
 
 /** Whether it ends its thread or process. */

@@ -111,6 +111,16 @@ export function createEvent(): number {
   return required("eventfd2", native().syscall(callNumber("eventfd2"), 0, closeOnExec | notBlocking));
 }
 
+/** Makes an eventfd readable. */
+export function signalEvent(event: number): void {
+  native().syscall(callNumber("write"), event, BigUint64Array.of(1n), 8);
+}
+
+/** Makes an eventfd not readable. */
+export function clearEvent(event: number): void {
+  native().syscall(callNumber("read"), event, new BigUint64Array(1), 8);
+}
+
 /** Watches a descriptor for readability; the event has `word`. Returns 0 or a negative errno. */
 export function watch(epoll: number, descriptor: number, word: number): number {
   const event = new DataView(new ArrayBuffer(16));

@@ -3,7 +3,7 @@ import type { Decision } from "../analysis/decision.ts";
 import { leavesOf } from "../analysis/explain/paths.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import type { Program } from "../ir/program.ts";
-import { passes } from "../ir/verdicts.ts";
+import { mayPass } from "../ir/verdicts.ts";
 
 export interface Surface {
   /** Calls of the table that the policy judges. */
@@ -37,14 +37,14 @@ function allowedIn(program: Program, cells: ReadonlyMap<number, bigint>): number
   const known = new Map<Decision, boolean>();
   let count = 0;
   for (const decision of split.values()) {
-    let mayPass = known.get(decision);
-    if (mayPass === undefined) {
-      mayPass = leavesOf(decision).some(({ possible }) =>
-        possible.some((verdict) => passes(program.verdicts[verdict]!)),
+    let passes = known.get(decision);
+    if (passes === undefined) {
+      passes = leavesOf(decision).some(({ possible }) =>
+        possible.some((verdict) => mayPass(program.verdicts[verdict]!)),
       );
-      known.set(decision, mayPass);
+      known.set(decision, passes);
     }
-    if (mayPass) count++;
+    if (passes) count++;
   }
   return count;
 }

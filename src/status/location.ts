@@ -36,9 +36,15 @@ function isOwn(folder: string): boolean {
 /** The sockets in the folder, by the process that serves them. */
 export function statusSockets(): readonly { readonly pid: number; readonly socket: string }[] {
   const folder = statusFolder();
+  return runningIn(/^(\d{1,10})\.sock$/).map(({ pid, name }) => ({ pid, socket: join(folder, name) }));
+}
+
+/** The entries of the folder with such a name, whose first group is the process. */
+export function runningIn(pattern: RegExp): readonly { readonly pid: number; readonly name: string }[] {
+  const folder = statusFolder();
   if (!isOwn(folder)) return [];
   return readdirSync(folder).flatMap((name) => {
-    const pid = /^(\d{1,10})\.sock$/.exec(name)?.[1];
-    return pid === undefined ? [] : [{ pid: Number(pid), socket: join(folder, name) }];
+    const pid = pattern.exec(name)?.[1];
+    return pid === undefined ? [] : [{ pid: Number(pid), name }];
   });
 }

@@ -3,6 +3,8 @@
  * its own user, and can make a socket that looks like one, so server and client check each other first.
  */
 import { callNumber } from "../linux/call-numbers.ts";
+import { close, pollBits, pollFor } from "../linux/descriptors.ts";
+import { errno } from "../linux/errno-numbers.ts";
 import { native } from "../linux/native.ts";
 import { readProc } from "../linux/proc.ts";
 
@@ -28,6 +30,27 @@ export function peerOf(descriptor: number): Peer | undefined {
     length,
   );
   return result < 0 ? undefined : { pid: credentials[0]!, uid: credentials[1]! >>> 0 };
+}
+
+const peerProcess = 77; // SO_PEERPIDFD, Linux 6.5
+
+/** False if the process that connected has ended. True before Linux 6.5, where only its id is known. */
+export function peerStillRuns(descriptor: number): boolean {
+  const found = new Int32Array([-1]);
+  const result = native().syscall(
+    callNumber("getsockopt"),
+    descriptor,
+    socketLevel,
+    peerProcess,
+    found,
+    new Uint32Array([4]),
+  );
+  if (result === -errno.ENOPROTOOPT) return true;
+  if (result < 0) return false;
+  const pidfd = found[0]!;
+  const [ended = pollBits.in] = pollFor([pidfd], 0);
+  close(pidfd);
+  return ended === 0;
 }
 
 /** Whether the process is this one or a descendant. A process that has ended, or is not visible, counts as one. */

@@ -2,33 +2,19 @@
  * Serves the status of a running tree on a Unix socket, from the thread that waits for the command. The supervisor's thread
  * only counts, and makes a snapshot each second while clients are connected. The server drops the data that clients send.
  */
-import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { unlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import { join } from "node:path";
 import { makeStatusFolder } from "./location.ts";
 import { isOurs, peerOf } from "./peer.ts";
 import type { StatusReporter } from "./reporter.ts";
+import { descriptorOf, listenAt, mostReaders } from "./socket.ts";
 
 const interval = 1000;
 /** Milliseconds between the request for a snapshot and the line, so that a busy tree's line has a new snapshot. */
 const snapshotTime = 30;
-export const mostReaders = 8;
 /** A reader with more unread bytes gets no further lines until it has read some. */
 const mostUnread = 1 << 18;
-/** The size of sun_path without its NUL (include/uapi/linux/un.h). */
-const mostPath = 107;
-
-/** The socket cannot be made. */
-export class StatusError extends Error {
-  override readonly name = "StatusError";
-  readonly help: string | undefined;
-
-  constructor(message: string, help?: string) {
-    super(message);
-    this.help = help;
-  }
-}
-
 export class StatusServer {
   readonly path: string;
   readonly #reporter: StatusReporter;
@@ -46,32 +32,11 @@ export class StatusServer {
 
   /**
    * @param place "auto", or a path that does not exist yet
-   * @throws StatusError
+   * @throws SocketError
    */
   static async open(place: "auto" | { readonly socket: string }, reporter: StatusReporter): Promise<StatusServer> {
     const path = place === "auto" ? join(makeStatusFolder(), `${process.pid}.sock`) : place.socket;
-    if (Buffer.byteLength(path) > mostPath)
-      throw new StatusError(`${path} is too long for the name of a socket`, "a shorter path");
-    // An earlier process had this id; only its user can make files in the folder.
-    if (place === "auto" && lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
-    const { createServer } = process.getBuiltinModule("node:net");
-    const server = createServer({ pauseOnConnect: true });
-    const former = process.umask(0o177);
-    try {
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        // The socket is made before this returns.
-        server.listen(path, mostReaders, () => resolve());
-        process.umask(former);
-      });
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-      const help = code === "EADDRINUSE" ? "name another socket, or remove this one" : undefined;
-      throw new StatusError(`the status socket ${path} cannot be made (${code})`, help);
-    } finally {
-      process.umask(former);
-    }
-    chmodSync(path, 0o600);
+    const server = await listenAt(path, { replaces: place === "auto" });
     return new StatusServer(path, reporter, server);
   }
 
@@ -92,8 +57,7 @@ export class StatusServer {
 
   #welcome(socket: Socket): void {
     socket.on("error", () => socket.destroy());
-    const { fd } = (socket as unknown as { readonly _handle?: { readonly fd: number } })._handle ?? { fd: -1 };
-    const peer = peerOf(fd);
+    const peer = peerOf(descriptorOf(socket));
     const uid = process.geteuid?.();
     const isWelcome = peer !== undefined && (peer.uid === uid || peer.uid === 0) && !isOurs(peer.pid);
     if (!isWelcome || this.#readers.size >= mostReaders) {

@@ -172,7 +172,8 @@ class Form {
       return { expected, verdict: "its earlier call has not ended", ...noRule, repetition: undefined };
     for (let repetition = 1; repetition <= step.times; repetition++) {
       const call = { number: step.number, arguments: step.registers, memory: step.memory };
-      const decision = step.begins ? task.begin(call) : task.call(call);
+      const { allowed } = step.expected;
+      const decision = step.begins ? task.begin(call, { allowed }) : task.call(call, { allowed });
       decision.birth?.fail(); // the line only gives the verdict; `child = who.fork()` creates a child
       if (decision.lacking.length > 0) return { expected, ...lackingMemory(decision.lacking), repetition: undefined };
       const given = decision.waits === undefined ? decision : { ...decision, verdict: "waits" };

@@ -48,12 +48,12 @@ worker    socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0)   trap
   ]);
   const execve = cases!.steps[2]!;
   if (execve.kind !== "call") throw new Error("a call");
-  expect(execve.expected).toEqual({ action: "kill-process", errno: undefined, reason: "hijacked" });
+  expect(execve.expected).toEqual({ action: "kill-process", errno: undefined, allowed: false, reason: "hijacked" });
   expect(execve.place).toEqual({ line: 6, column: 11, length: 33 });
   const repeated = cases!.steps[3]!;
   if (repeated.kind !== "call") throw new Error("a call");
   expect(repeated.times).toBe(20);
-  expect(repeated.expected).toEqual({ action: "deny", errno: 11, reason: undefined });
+  expect(repeated.expected).toEqual({ action: "deny", errno: 11, allowed: false, reason: undefined });
 });
 
 test.each([

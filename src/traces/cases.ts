@@ -17,7 +17,7 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
-import { type Action, actionNames, actions, maximumErrno, passes } from "../ir/verdicts.ts";
+import { type Action, actionNames, actions, asks, maximumErrno, mayPass } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
@@ -43,6 +43,8 @@ export interface ExpectedVerdict {
   readonly action: Action | "fails" | "waits";
   /** With `deny` and `fails`. */
   readonly errno: number | undefined;
+  /** With `ask`: a person allows the call. */
+  readonly allowed: boolean;
   /** A part of the reason. */
   readonly reason: string | undefined;
 }
@@ -457,9 +459,9 @@ class Reader {
   }
 
   /** Records the state of the task's call, which the task's next lines must match. */
-  #expectBegun(who: string, { action }: ExpectedVerdict): void {
+  #expectBegun(who: string, { action, allowed }: ExpectedVerdict): void {
     if (action === "waits") this.#begun.set(who, "waits");
-    else if (action !== "fails" && passes({ action })) this.#begun.set(who, "runs");
+    else if (action !== "fails" && mayPass({ action }) && (allowed || !asks({ action }))) this.#begun.set(who, "runs");
     else this.#begun.delete(who);
   }
 
@@ -615,7 +617,8 @@ class Reader {
     return expected === undefined ? undefined : { times, expected: { ...expected, reason: text }, verdictPlace: place };
   }
 
-  #verdict(text: string, place: Place): Pick<ExpectedVerdict, "action" | "errno"> | undefined {
+  #verdict(text: string, place: Place): Pick<ExpectedVerdict, "action" | "errno" | "allowed"> | undefined {
+    if (/^ask\s+allow$/.test(text)) return { action: "ask", errno: undefined, allowed: true };
     const [first = "", second, ...more] = text.split(/\s+/);
     const takesErrno = first === "deny" || first === "fails";
     const action =
@@ -625,11 +628,11 @@ class Reader {
         "P0812",
         place,
         text === "" ? "the verdict is missing" : `${quote(text)} is not a verdict`,
-        `${actionNames.map((name) => (name === "deny" ? "deny ERRNO" : actions[name].text)).join(", ")}; fails ERRNO if the memory cannot be copied; waits if the call has to wait for a room`,
+        `${actionNames.map((name) => (name === "deny" ? "deny ERRNO" : actions[name].text)).join(", ")}; ask allow if a person allows it; fails ERRNO if the memory cannot be copied; waits if the call has to wait for a room`,
       );
       return undefined;
     }
-    if (!takesErrno) return { action, errno: undefined };
+    if (!takesErrno) return { action, errno: undefined, allowed: false };
     if (second === undefined) {
       this.#faults.add("P0812", place, "the errno is missing", first === "deny" ? "deny EPERM" : "fails EFAULT");
       return undefined;
@@ -645,7 +648,7 @@ class Reader {
       );
       return undefined;
     }
-    return { action, errno };
+    return { action, errno, allowed: false };
   }
 
   /** The first name is the command's first process. */

@@ -26,6 +26,7 @@ const wordsOf: Readonly<Record<keyof typeof verbs, Words>> = {
   test: (of) => ["-p", of("p.ts"), of("p.cases")],
   report: (of) => ["-o", of("report.html"), of("p.ts")],
   top: undefined,
+  approvals: undefined,
   compile: (of) => ["-p", of("p.ts"), "-o", of("p.pcl")],
   disasm: (of) => [of("p.ts")],
   flow: undefined,

@@ -54,7 +54,7 @@ function apply(tree: SimulatedTree, step: TraceStep): PlainDecision | undefined 
       caller.uid = step.uid;
       caller.gid = step.gid;
       tree.advanceTo(step.now);
-      const decision = caller.call({ ...step.event, observed: step.observed });
+      const decision = caller.call({ ...step.event, observed: step.observed }, { allowed: true });
       decision.birth?.fail();
       return withoutBirth(decision);
     }

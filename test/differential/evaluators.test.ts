@@ -10,7 +10,11 @@ import { treeState } from "./state.ts";
 
 function runOf(seed: number) {
   const choices = new SeededChoices(seed);
-  const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
+  const program = generateProgram(choices, {
+    asks: seed % 4 === 0,
+    observations: seed % 2 === 0,
+    rooms: seed % 3 === 0,
+  });
   return { program, trace: generateTrace(choices, program, 40) };
 }
 
@@ -25,7 +29,11 @@ campaign("random lives of processes, in which the judged calls create the tasks"
   runs: 400,
   check(seed) {
     const choices = new SeededChoices(seed);
-    const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
+    const program = generateProgram(choices, {
+      asks: seed % 4 === 0,
+      observations: seed % 2 === 0,
+      rooms: seed % 3 === 0,
+    });
     const trees = bothTrees(program, { pid: 10, highestPid: 14 });
     const births: [Birth, Birth][] = [];
     for (let step = 0; step < 60; step++) {
@@ -58,7 +66,13 @@ campaign("random lives of processes, in which the judged calls create the tasks"
     }
   },
   explain: (seed) =>
-    printProgram(generateProgram(new SeededChoices(seed), { observations: seed % 2 === 0, rooms: seed % 3 === 0 })),
+    printProgram(
+      generateProgram(new SeededChoices(seed), {
+        asks: seed % 4 === 0,
+        observations: seed % 2 === 0,
+        rooms: seed % 3 === 0,
+      }),
+    ),
 });
 
 function settle(birth: Birth, outcome: number): number | undefined {

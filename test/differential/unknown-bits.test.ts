@@ -48,7 +48,11 @@ campaign("the result for a call with unknown bits holds for every call that it c
   runs: 250,
   check(seed) {
     const choices = new SeededChoices(seed);
-    const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
+    const program = generateProgram(choices, {
+      asks: seed % 4 === 0,
+      observations: seed % 2 === 0,
+      rooms: seed % 3 === 0,
+    });
     const trace = generateTrace(choices, program, 40);
     const options = { pid: identifier(0), highestPid: 0x7fff_0000 };
     const actual = new SimulatedTree(new InterpreterEvaluator(program), options);
@@ -96,7 +100,13 @@ campaign("the result for a call with unknown bits holds for every call that it c
     if (treeState(recorded[0]!) === undefined) tally.uncertainTrees++;
   },
   explain: (seed) =>
-    printProgram(generateProgram(new SeededChoices(seed), { observations: seed % 2 === 0, rooms: seed % 3 === 0 })),
+    printProgram(
+      generateProgram(new SeededChoices(seed), {
+        asks: seed % 4 === 0,
+        observations: seed % 2 === 0,
+        rooms: seed % 3 === 0,
+      }),
+    ),
 });
 
 test("and most results are known", () => {

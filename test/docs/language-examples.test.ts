@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import * as portcullis from "../../src/inert.ts";
 import { loadPolicy } from "../../src/language/load.ts";
@@ -77,6 +78,15 @@ describe("the examples of docs/language.md", () => {
   it("are accepted by tsc under policy.json", () => {
     const { stdout, stderr } = spawnSync("node_modules/.bin/tsc", ["-p", folder], { encoding: "utf8" });
     expect(stdout + stderr).toBe("");
+  });
+});
+
+describe("docs/approvals.md", () => {
+  it("has a policy that compiles without a warning", () => {
+    const [example] = examplesOf(readFileSync("docs/approvals.md", "utf8"), Object.keys(portcullis));
+    const { program, diagnostics } = loadPolicy("/p.ts", { architecture: "x86_64", readFile: () => example!.text });
+    expect(diagnostics).toEqual([]);
+    expect(lintPolicy(program!)).toEqual([]);
   });
 });
 

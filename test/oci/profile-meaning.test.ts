@@ -30,6 +30,7 @@ function wordOf(program: Program, input: ClassicInput): number {
   const words = {
     allow: 0x7fff_0000,
     log: 0x7ffc_0000,
+    ask: 0x7fc0_0000,
     deny: 0x0005_0000 + errno,
     trap: 0x0003_0000,
     "kill-thread": 0,

@@ -65,6 +65,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   test: [["test", "nginx"], 0, /^/],
   // A folder without sockets.
   top: [["top", "/nonexistent"], 125, /^$/],
+  approvals: [["approvals", "--socket", "/nonexistent"], 125, /^$/],
   report: [["report", "-o", "-", "nginx", trace], 0, /<title>nginx, trace\.strace</],
   compile: [["compile", "-p", "children", "-o", join(home, "children.pcl")], 0, /children\.pcl/],
   disasm: [["disasm", "exec-once"], 0, /EACCES|ERRNO/],

@@ -125,6 +125,7 @@ export interface Warning {
     | "kill-thread"
     | "static-kill"
     | "stateful-trap"
+    | "ask"
     | "reads-memory"
     | "path-text"
     | "list-bound"

@@ -64,6 +64,8 @@ export function describeReason(
     }
     case "reports":
       return { part: "reports", text: program.reports[reason.report]!.text };
+    case "asks":
+      return { part: "because", text: "a person is asked" };
     case "process-creation":
       return { part: "because", text: "new processes are supervised" };
     case "execution":

@@ -1,7 +1,7 @@
 /** Properties of a policy that its author should know, although they are not errors. */
 import type { Reading } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
-import { kills, passes } from "../../ir/verdicts.ts";
+import { kills, mayPass } from "../../ir/verdicts.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { servedByObject } from "../../linux/pointees.ts";
 import type { DecisionLeaf, SplitPolicy, StatefulReason } from "../decision.ts";
@@ -15,7 +15,7 @@ import { cellLabel, rateOf } from "./texts.ts";
 /** Rules for which an engine may differ from the policy, or has a cost; the engine has the warning's text. */
 export type EngineWarningKind = Extract<
   Warning["kind"],
-  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "reads-memory" | "resolved" | "in-its-stead"
+  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "reads-memory" | "resolved" | "in-its-stead" | "ask"
 >;
 
 /** The engine's words for each; undefined if it gives no warning. */
@@ -83,7 +83,7 @@ function addCopiedLimits(found: Warnings): void {
     const limited = found.callsWith(
       (leaf) =>
         leaf.stateful.some((reason) => reason.because === "reads-state" && reason.cell === index) &&
-        leaf.possible.some((verdict) => !passes(program.verdicts[verdict]!)),
+        leaf.possible.some((verdict) => !mayPass(program.verdicts[verdict]!)),
     );
     found.add(
       "copied-limit",
@@ -119,6 +119,10 @@ function addReasons(found: Warnings): void {
     found.callsWith((leaf) => leaf.stateful.length === 0 && kills(program.verdicts[leaf.weakest]!)),
   );
   found.addOfEngine("stateful-trap", byState("trap"));
+  found.addOfEngine(
+    "ask",
+    found.callsFor(({ because }) => because === "asks"),
+  );
   found.add(
     "not-expressible",
     found.callsFor(({ because }) => because === "not-expressible"),
@@ -215,7 +219,7 @@ const reaching = ["ptrace", "process_vm_writev", "pidfd_getfd"];
 
 function addOwnScopes(found: Warnings): void {
   const { cells, tables, verdicts, readOnlyProc } = found.program;
-  const passing = new Set(found.callsWith((leaf) => leaf.possible.some((verdict) => passes(verdicts[verdict]!))));
+  const passing = new Set(found.callsWith((leaf) => leaf.possible.some((verdict) => mayPass(verdicts[verdict]!))));
   if (readOnlyProc && !reaching.some((name) => passing.has(name))) return;
   found.add(
     "one-user",

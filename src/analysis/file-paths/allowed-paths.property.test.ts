@@ -5,7 +5,7 @@ import type { Program } from "../../ir/program.ts";
 import { type Choices, listOf, pick, SeededChoices, weighted } from "../../ir/testing/choices.ts";
 import { freshState } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
-import { passes, strictness } from "../../ir/verdicts.ts";
+import { mayPass, strictness } from "../../ir/verdicts.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -85,7 +85,7 @@ function has(effect: Effect, program: Program, word: number, bit: bigint): boole
     const state = freshState(program);
     if (program.cells.length > 0) state.tree.cells[0] = seen;
     const verdict = program.verdicts[evaluate(program, event, who, state).verdict]!;
-    return passes(verdict) ? strictness[verdict.action] : strictness.deny;
+    return mayPass(verdict) ? strictness[verdict.action] : strictness.deny;
   };
   const [lenient, strict] = effect === "permits" ? [bit, 0n] : [0n, bit];
   for (let others = 0n; others < 1n << BigInt(reads.patterns.length); others++) {

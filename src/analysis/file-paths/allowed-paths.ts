@@ -31,7 +31,7 @@ import {
   mapStatement,
   sameExpressions,
 } from "../../ir/traverse.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { mayPass } from "../../ir/verdicts.ts";
 import { maximumWord } from "../../linux/word.ts";
 import { describePattern, type Pattern } from "../../patterns/pattern.ts";
 import { leavesOf } from "../explain/paths.ts";
@@ -186,7 +186,7 @@ function withComparableEnds(program: Program): Program {
   };
   return {
     ...program,
-    verdicts: program.verdicts.map((verdict) => (passes(verdict) ? verdict : { ...verdict, action: "deny" })),
+    verdicts: program.verdicts.map((verdict) => (mayPass(verdict) ? verdict : { ...verdict, action: "deny" })),
     tables: [
       ...program.tables,
       ...program.rooms.map(

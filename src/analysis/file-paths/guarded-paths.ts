@@ -10,7 +10,7 @@
 import type { ObservedWord } from "../../ir/observation.ts";
 import type { IntegerExpression, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { mayPass } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import { compileMatcher, matching } from "../../patterns/matcher.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
@@ -109,7 +109,7 @@ class PathGuard {
       { superviseProcessCreation: false },
     );
     return leavesOf(split.get(number)!).some(({ possible }) =>
-      possible.some((verdict) => passes(program.verdicts[verdict]!)),
+      possible.some((verdict) => mayPass(program.verdicts[verdict]!)),
     );
   }
 

@@ -175,6 +175,31 @@ describe("protocols that a rule on types lets pass (P0508)", () => {
   });
 });
 
+describe("questions that hide what they are about (P0511)", () => {
+  const asking = (body: string) => step(body).replace("allow, calls", "allow, ask, calls");
+
+  it("are those about calls whose paths and texts the policy does not read", () => {
+    expect(lint(asking(`  return call.name === "mkdir" ? ask("why") : allow;`), "P0511")).toEqual([
+      "4:34 P0511: the question about mkdir shows an address in place of `path`",
+    ]);
+    const execution = (argv: string) => {
+      const condition = `call.name === "execve" && call.args.path.text.is("/bin/git")${argv}`;
+      return lint(asking(`  return ${condition} ? ask("why") : allow;`), "P0511");
+    };
+    expect(execution("")).toEqual([expect.stringMatching(/P0511: the question about execve .* `argv`$/)]);
+    expect(execution(' && call.args.argv.includes("push")')).toEqual([]);
+    expect(lint(asking(`  return call.name === "socket" ? ask("why") : allow;`), "P0511")).toEqual([]);
+  });
+
+  it("and those that a caller can avoid are like refusals", () => {
+    const body = `  return call.name === "mkdir" && call.args.path.text.under("/a") ? ask("why") : allow;`;
+    expect(lint(asking(body))).toEqual([
+      expect.stringMatching(/P0501: mkdir asks here, and mkdirat does the same and is allowed/),
+      expect.stringMatching(/P0502: mkdir asks by the text of a path/),
+    ]);
+  });
+});
+
 describe("calls that bypass filters (P0509)", () => {
   it("is found if a rule refuses one, and not if everything is refused", () => {
     const refused = `  return calls("uprobe", "uretprobe", "bpf").has(call) ? deny("EPERM") : allow;`;

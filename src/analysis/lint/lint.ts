@@ -8,6 +8,7 @@ import type { Program } from "../../ir/program.ts";
 import { type Extension, findDeniedAlready } from "./denied-already.ts";
 import { findExempt } from "./exempt.ts";
 import { findFallbacks } from "./fallbacks.ts";
+import { findHiddenQuestions } from "./hidden-questions.ts";
 import { findHotCalls } from "./hot-calls.ts";
 import { findPathTexts } from "./path-texts.ts";
 import { findUnenteredPhases } from "./phases.ts";
@@ -31,6 +32,7 @@ const lints: readonly ((view: View) => Diagnostic[])[] = [
   findFallbacks,
   findHotCalls,
   findTransports,
+  findHiddenQuestions,
   findExempt,
   findPathTexts,
   findRoomWarnings,

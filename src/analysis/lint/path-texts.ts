@@ -71,18 +71,20 @@ export function findPathTexts(view: View): Diagnostic[] {
   for (const number of view.decisions.keys()) {
     const name = view.name(number);
     const otherwise = unmatched.possible(name);
-    if (otherwise.every((verdict) => view.isDenial(verdict))) continue;
+    if (otherwise.every((verdict) => view.restricts(verdict))) continue;
     for (const verdict of view.possible(name)) {
-      if (view.isDenial(verdict) && !otherwise.includes(verdict) && !found.has(verdict)) found.set(verdict, name);
+      if (view.restricts(verdict) && !otherwise.includes(verdict) && !found.has(verdict)) found.set(verdict, name);
     }
   }
   return [...found].map(([verdict, name]) =>
     diagnostic(
       "P0502",
-      `${name} is denied by the text of a path, which "..", a symbolic link or a directory descriptor bypasses`,
+      `${name} ${view.isDenial(verdict) ? "is denied" : "asks"} by the text of a path, which "..", a symbolic link or a directory descriptor bypasses`,
       {
         span: view.span(verdict),
-        help: "compare `.resolved` and deny renames and links, or allow by text and deny the rest",
+        help: view.isDenial(verdict)
+          ? "compare `.resolved` and deny renames and links, or allow by text and deny the rest"
+          : "allow by text, and ask about the rest",
       },
     ),
   );

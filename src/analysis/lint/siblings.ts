@@ -14,14 +14,14 @@ export function findSiblings(view: View): Diagnostic[] {
   const found = new Map<number, Diagnostic>();
   for (const family of callFamilies) {
     const members = siblingsIn(family.members).filter((name) => view.decisionOf(name) !== undefined);
-    const open = members.filter((name) => view.possible(name).every((verdict) => !view.isDenial(verdict)));
+    const open = members.filter((name) => view.possible(name).every((verdict) => !view.restricts(verdict)));
     if (open.length === 0) continue;
     for (const name of members) {
       if (family.name === "namespace" && !asksForNamespaces(view, name)) continue;
       // The default's verdict is not a refusal of this call.
       const refusal = view
         .possible(name)
-        .find((verdict) => view.isDenial(verdict) && !usual.has(verdict) && !isNoRefusal(program, verdict));
+        .find((verdict) => view.restricts(verdict) && !usual.has(verdict) && !isNoRefusal(program, verdict));
       if (refusal === undefined || found.has(refusal)) continue;
       if (family.name === "fork" && !refusedWithoutNamespaces(view, name, refusal)) continue;
       const allowed = program.verdicts[view.possible(open[0]!)[0]!]!.at;
@@ -37,7 +37,7 @@ export function findSiblings(view: View): Diagnostic[] {
       const rest = unreadable.map((each) => `; for ${each} return deny("ENOSYS")`).join("");
       found.set(
         refusal,
-        diagnostic("P0501", `${name} is refused here, and ${enumerate(open)} ${verb} allowed${place}`, {
+        diagnostic("P0501", `${name} ${view.effect(refusal)} here, and ${enumerate(open)} ${verb} allowed${place}`, {
           span: view.span(refusal),
           help: `${family.does}: ${set}${rest}`,
         }),
@@ -66,7 +66,7 @@ function namespaceSiblings(
     clone: `refuse clone by its flags: call.name === "clone" && call.args.flags.hasAny(${flags})`,
     clone3: `for clone3 return deny("ENOSYS")`,
   };
-  return diagnostic("P0501", `${name} is refused here, and ${enumerate(open)} ${outcome}`, {
+  return diagnostic("P0501", `${name} ${view.effect(refusal)} here, and ${enumerate(open)} ${outcome}`, {
     span: view.span(refusal),
     help: open.map((one) => writes[one] ?? `refuse ${one} as well`).join("; "),
   });

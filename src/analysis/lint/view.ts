@@ -4,7 +4,7 @@ import type { Span } from "../../diagnostics/diagnostic.ts";
 import { holds } from "../../ir/intervals.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { asks, mayPass } from "../../ir/verdicts.ts";
 import { callByName, callByNumber } from "../../linux/calls.ts";
 import type { Decision, DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
@@ -46,7 +46,17 @@ export class View {
   }
 
   isDenial(verdict: number): boolean {
-    return !passes(this.program.verdicts[verdict]!);
+    return !mayPass(this.program.verdicts[verdict]!);
+  }
+
+  /** Whether the call fails or waits for a person, which its caller can want to avoid. */
+  restricts(verdict: number): boolean {
+    return this.isDenial(verdict) || asks(this.program.verdicts[verdict]!);
+  }
+
+  /** "is refused", or "asks". */
+  effect(verdict: number): string {
+    return this.isDenial(verdict) ? "is refused" : "asks";
   }
 
   /** The verdicts that some arguments and some state give. */

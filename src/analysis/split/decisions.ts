@@ -441,6 +441,7 @@ function reasonKey(reason: StatefulReason): string {
       return `${reason.because} ${reason.report}`;
     case "enters-room":
       return `${reason.because} ${reason.room} ${reason.side}`;
+    case "asks":
     case "not-expressible":
     case "process-creation":
     case "execution":

@@ -132,7 +132,11 @@ describe("the split against the interpreter", () => {
   it("holds for random programs", () => {
     for (const seed of seeds(programs)) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
+      const program = generateProgram(choices, {
+        asks: seed % 4 === 0,
+        observations: seed % 2 === 0,
+        rooms: seed % 3 === 0,
+      });
       check(program, choices, () => `seed ${seed}\n${printProgram(program)}`);
     }
   });

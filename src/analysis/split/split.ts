@@ -6,7 +6,7 @@
  */
 
 import type { Program } from "../../ir/program.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { asks, mayPass } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
@@ -112,6 +112,7 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
     );
   }
 
+  const asksSomewhere = program.verdicts.some(asks);
   const split = new Map<number, ReturnType<typeof decisions.export>>();
   const finished = new Map<DecisionNode, DecisionNode>();
   for (const number of judged) {
@@ -127,6 +128,7 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
       finished.set(explored, decision);
     }
     decision = supervised(program, number, decision, options, decisions, pool);
+    if (asksSomewhere) decision = reportingAsks(program, decision, decisions);
     split.set(number, decisions.export(decision));
   }
   return split;
@@ -148,6 +150,15 @@ function initialEnvironment(environments: Environments, cells: ReadonlyMap<numbe
     environment = environments.learn(environment, shape.test, !shape.negated) ?? environment;
   }
   return environment;
+}
+
+/** The stateful part asks the person, also where the verdict is known. */
+function reportingAsks(program: Program, decision: DecisionNode, decisions: Decisions): DecisionNode {
+  const reasons = decisions.reasons([{ because: "asks" }]);
+  const seen = decisions.replaceLeaves(decision, (leaf) =>
+    leaf.possible.some((verdict) => asks(program.verdicts[verdict]!)) ? decisions.addReasons(leaf, reasons) : leaf,
+  );
+  return decisions.finish(seen);
 }
 
 function supervised(
@@ -177,8 +188,7 @@ function supervised(
   ]);
   const seen = decisions.replaceLeaves(decision, (leaf) => {
     // A call that no state allows creates no process and executes no program.
-    const mayPass = leaf.possible.some((verdict) => passes(program.verdicts[verdict]!));
-    if (!mayPass) return leaf;
+    if (!leaf.possible.some((verdict) => mayPass(program.verdicts[verdict]!))) return leaf;
     const supervisedLeaf = decisions.addReasons(leaf, reasons);
     return number === clone ? decisions.test(threads.first!, leaf, supervisedLeaf) : supervisedLeaf;
   });

@@ -50,6 +50,10 @@ export const verbs = {
     summary: "Show a running tree, live",
     load: async () => (await import("../verbs/top.ts")).top,
   },
+  approvals: {
+    summary: "Show and answer the questions of running trees",
+    load: async () => (await import("../verbs/approvals.ts")).approvals,
+  },
   compile: {
     summary: "Write a policy as a bundle, or as an object file for libbpf",
     load: async () => (await import("../verbs/compile.ts")).compile,

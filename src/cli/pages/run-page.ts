@@ -79,6 +79,17 @@ export const runPage: Omit<Verb, "execute"> = {
         "Let `portcullis top` show the running tree: phases and counters, calls by rule, refusals. auto makes a socket in $XDG_RUNTIME_DIR/portcullis, which top finds.",
       complete: "file",
     },
+    "ask-socket": {
+      value: "auto|SOCKET",
+      about:
+        "If the policy asks: the Unix socket for answers, as JSON lines (docs/approvals.md). Default: auto, a socket in $XDG_RUNTIME_DIR/portcullis, which `portcullis approvals` finds.",
+      complete: "file",
+    },
+    "ask-timeout": {
+      value: "TIME",
+      about:
+        "If the policy asks: a question without an answer fails after this time, with EPERM and an event (default: 60s). With 0 nobody is asked, and each such call fails.",
+    },
     quiet: { short: "q", about: "Print neither events nor notices on standard error." },
   },
   takesCommand: true,
@@ -107,6 +118,7 @@ export const runPage: Omit<Verb, "execute"> = {
       "portcullis run -p children.pcl --set most=64 -- make",
       "A compiled policy with an open parameter, on such a kernel",
     ],
+    ["portcullis run -p push.ts --ask-timeout 5min -- bash", "A policy that asks, with time to answer"],
     [
       "portcullis run -p build-step --audit -- npm ci",
       "Record the calls that a policy would refuse, and enforce nothing",

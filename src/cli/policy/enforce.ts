@@ -1,4 +1,7 @@
 /** Runs a command under a compiled policy and sends its events to their destination. Loads no compiler. */
+
+import type { Approvals } from "../../approvals/approvals.ts";
+import type { ApprovalServer } from "../../approvals/server.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../../engines/registry.ts";
@@ -7,6 +10,7 @@ import { type Destination, DestinationError, notOpen, openForEvents } from "../.
 import { Messages } from "../../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../../events/output.ts";
 import { isRefused } from "../../events/sink.ts";
+import { asks } from "../../ir/verdicts.ts";
 import { isForReadingOnly } from "../../linux/descriptors.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import type { StatusReporter } from "../../status/reporter.ts";
@@ -26,6 +30,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
   const messages = new Messages();
   const output = openOutput(request, compiled, messages);
   const served = request.status === undefined ? undefined : await openStatus(request.status, request, compiled);
+  const asked = await openQuestions(request, compiled, output);
   if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
   const { status } = await runCompiled(compiled, request.command, {
     onEvent: (record) => {
@@ -36,6 +41,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
       words: served.reporter.words,
       onSnapshot: (snapshot) => served.reporter.snapshot(snapshot),
     },
+    approvals: asked?.approvals,
     timeout: request.timeout,
     killTree: request.killTree,
     dieWithParent: request.dieWithParent,
@@ -45,6 +51,8 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     events: output !== undefined,
   });
   served?.server.close();
+  asked?.approvals.end();
+  asked?.server?.close();
   const lostEvents = await output?.finish();
   if (audit) messages.write("AUDIT: the policy was not enforced");
   const lostMessages = await messages.finish();
@@ -53,13 +61,47 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
   return isSilent || isRefused(lostMessages) ? failed : status;
 }
 
+/** Undefined if the policy asks nothing. Each question is a notice among the events. */
+async function openQuestions(
+  { mode, questions: { place, patience } }: RunRequest,
+  { policy: { description } }: CompiledPolicy,
+  output: EventOutput | undefined,
+): Promise<{ readonly approvals: Approvals; readonly server: ApprovalServer | undefined } | undefined> {
+  if (mode === "audit" || !description.verdicts.some(asks)) return undefined;
+  const { Approvals: Open } = await import("../../approvals/approvals.ts");
+  const { ApprovalServer: Server } = await import("../../approvals/server.ts");
+  const { questionText } = await import("../../approvals/text.ts");
+  const { SocketError } = await import("../../status/socket.ts");
+  const { StatusFolderError } = await import("../../status/location.ts");
+  let server: ApprovalServer | undefined;
+  const approvals = new Open({
+    policy: description,
+    patience,
+    onChange: (line) => {
+      server?.tell(line);
+      if (line.kind === "question" && server !== undefined)
+        output?.record({ kind: "notice", time: Date.now(), text: questionText(line, process.pid) });
+    },
+  });
+  if (patience === 0) return { approvals, server };
+  try {
+    server = await Server.open(place, approvals);
+    return { approvals, server };
+  } catch (error) {
+    if (!(error instanceof SocketError || error instanceof StatusFolderError)) throw error;
+    const help = "--ask-socket SOCKET, or --ask-timeout 0, with which each call that asks fails";
+    throw new Failure([diagnostic("P0915", error.message, { help })]);
+  }
+}
+
 async function openStatus(
   place: StatusPlace,
   { command, mode }: RunRequest,
   { engine, policy }: CompiledPolicy,
 ): Promise<{ readonly reporter: StatusReporter; readonly server: StatusServer }> {
   const { StatusReporter: Reporter } = await import("../../status/reporter.ts");
-  const { StatusError, StatusServer: Server } = await import("../../status/server.ts");
+  const { StatusServer: Server } = await import("../../status/server.ts");
+  const { SocketError } = await import("../../status/socket.ts");
   const { StatusFolderError } = await import("../../status/location.ts");
   const state = policy.state ?? { cells: [], tables: [] };
   const { statusLacks = [] } = engineOf(engine);
@@ -71,8 +113,8 @@ async function openStatus(
   try {
     return { reporter, server: await Server.open(place, reporter) };
   } catch (error) {
-    if (!(error instanceof StatusError || error instanceof StatusFolderError)) throw error;
-    const help = error instanceof StatusError ? error.help : "--status SOCKET";
+    if (!(error instanceof SocketError || error instanceof StatusFolderError)) throw error;
+    const help = error instanceof SocketError ? error.help : "--status SOCKET";
     throw new Failure([diagnostic("P0915", error.message, { help })]);
   }
 }

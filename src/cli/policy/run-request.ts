@@ -26,6 +26,8 @@ export interface RunRequest extends PolicyRequest {
   readonly quiet: boolean;
   /** The path of the socket that serves the status of the tree; undefined without one. */
   readonly status: StatusPlace | undefined;
+  /** If the policy asks: the socket on which it is answered, and the milliseconds until a question fails. */
+  readonly questions: { readonly place: StatusPlace; readonly patience: number };
 }
 
 /** Whether something reads them: their destination, or the status socket, which counts them. */
@@ -67,7 +69,16 @@ export function runRequest(invocation: Invocation): RunRequest {
     strictPaths: invocation.has("strict-paths"),
     quiet: invocation.has("quiet"),
     status: statusOf(invocation.text("status")),
+    questions: { place: statusOf(invocation.text("ask-socket")) ?? "auto", patience: askPatience(invocation) },
   };
+}
+
+const usualPatience = 60_000;
+
+/** 0 asks nobody. */
+function askPatience(invocation: Invocation): number {
+  const isZero = /^0+(?:ms|s|min|h)?$/.test(invocation.text("ask-timeout") ?? "");
+  return isZero ? 0 : (duration(invocation, "ask-timeout") ?? usualPatience);
 }
 
 /** How `run` is written if the first word of its command was meant as the policy, as other verbs accept it. */

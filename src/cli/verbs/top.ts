@@ -3,7 +3,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText } from "../../diagnostics/width.ts";
 import { readStatus } from "../../status/client.ts";
 import { statusFolder, statusSockets } from "../../status/location.ts";
-import { StatusError } from "../../status/server.ts";
+import { SocketError } from "../../status/socket.ts";
 import type { Context } from "../context.ts";
 import { wholeNumber } from "../numbers.ts";
 import { noMoreWords } from "../policy/arguments.ts";
@@ -53,7 +53,7 @@ export const top: Verb = {
         return times < count;
       });
     } catch (error) {
-      if (!(error instanceof StatusError)) throw error;
+      if (!(error instanceof SocketError)) throw error;
       throw new Failure([diagnostic("P0915", error.message, { help: error.help })]);
     }
     return 0;

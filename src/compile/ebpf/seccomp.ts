@@ -13,6 +13,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { isStructure } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
+import { asks } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
@@ -42,6 +43,7 @@ export interface SeccompCompilation {
 export function compileForSeccomp(program: Program, options: SeccompTargetOptions): SeccompCompilation {
   try {
     const target = seccompTarget(program, options);
+    refuseQuestions(program, target);
     refuseCountedClone3(program, target);
     const split = splitPolicy(program, { superviseProcessCreation: target.followsForks });
     const object = compileEbpf(program, split, target);
@@ -53,6 +55,12 @@ export function compileForSeccomp(program: Program, options: SeccompTargetOption
     if (!(error instanceof TargetError)) throw error;
     return { compiled: undefined, diagnostics: [cannotExpress(program, error)] };
   }
+}
+
+function refuseQuestions({ verdicts }: Program, target: EbpfTarget): void {
+  const asking = verdicts.find(asks);
+  if (asking === undefined) return;
+  throw new TargetError(target, "`ask`", "a program in the kernel waits for no person", { at: asking.at });
 }
 
 /** A program reserves a place for the child of a call before it knows whether the child is a thread (body-kinds.ts). */

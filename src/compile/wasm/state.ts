@@ -48,6 +48,26 @@ export function inherit(
   }
 }
 
+/**
+ * Copies the state of a thread, its process and the tree. The result writes the copy back; the owners must still have
+ * these addresses.
+ */
+export function rememberState(
+  memory: Memory,
+  { scopes, tree }: MemoryLayout,
+  { thread, process }: { readonly thread: number; readonly process: number },
+): () => void {
+  const addresses = { thread, process, tree };
+  const copies = (["thread", "process", "tree"] as const).map((scope) => {
+    const address = addresses[scope];
+    return { address, bytes: new Uint8Array(memory.buffer.slice(address, address + scopes[scope].size)) };
+  });
+  return () => {
+    const present = new Uint8Array(memory.buffer);
+    for (const { address, bytes } of copies) present.set(bytes, address);
+  };
+}
+
 /** The state of an owner in the interpreter's form. For tests and display, not for judging. */
 export function readState(
   program: Program,

@@ -14,9 +14,11 @@ import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
 import { matchersOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
+import { asks, mayPass } from "../../ir/verdicts.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { environmentArgument } from "../../linux/environment.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { splitReturnWord } from "../../linux/return-word.ts";
 import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
@@ -29,7 +31,7 @@ import { asksForObjects, objectsOf } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { notifiedCalls, notifiedProtections } from "./pin/protecting-calls.ts";
 import { stallingNumbers } from "./pin/stalling.ts";
-import { type ArmedFilter, answers, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
+import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 import { hidingCalls } from "./rooms/hiding.ts";
 import { catchingCalls } from "./signal-stops.ts";
 import { textFilterOf } from "./text-filter.ts";
@@ -102,6 +104,7 @@ export function compileForNotify(
     calls,
     textFilter: mode === "audit" ? undefined : textFilterOf(program, calls),
     countingCalls: countingOf(program, needs, quiet.split),
+    askingCalls: askingOf(program, quiet.split),
     description: describePolicy(program),
     state: describeState(program),
   };
@@ -144,6 +147,7 @@ function countingOf({ admission }: Program, needs: Needs, split: SplitPolicy): U
       case "changes-state":
       case "changes-table":
       case "reports":
+      case "asks":
       case "too-complex":
         return true;
       default:
@@ -155,6 +159,16 @@ function countingOf({ admission }: Program, needs: Needs, split: SplitPolicy): U
       counting[number] = 1;
   }
   return counting;
+}
+
+function askingOf({ admission, verdicts }: Program, split: SplitPolicy): Uint8Array {
+  if (!verdicts.some(asks)) return new Uint8Array(0);
+  const asking = new Uint8Array(admission.judged.reduce((most, { to }) => Math.max(most, Number(to)), 0) + 1);
+  for (const [number, decision] of split) {
+    const leaves = [...leavesOf(new Map([[number, decision]]))];
+    if (leaves.some(({ possible }) => possible.some((verdict) => asks(verdicts[verdict]!)))) asking[number] = 1;
+  }
+  return asking;
 }
 
 /** The calls with which a process makes its memory writable or executable. */
@@ -188,7 +202,7 @@ function passingOf(numbers: readonly number[], program: Program, split: SplitPol
     const decision = split.get(number);
     if (decision === undefined) return false;
     return [...leavesOf(new Map([[number, decision]]))].some(({ possible }) =>
-      possible.some((verdict) => answers[program.verdicts[verdict]!.action] === "pass"),
+      possible.some((verdict) => mayPass(program.verdicts[verdict]!)),
     );
   });
 }
@@ -260,8 +274,8 @@ export const notifyCompiler: EngineCompiler<NotifyPolicy> = {
     };
   },
   staticPart(program) {
-    const { classic } = staticFilter(notifyProfile, program, { armed: true, alone: true });
-    const { policy } = compileForNotify(withoutTraps(program), "quiet");
+    const { classic } = staticFilter(notifyProfile, withoutQuestions(program), { armed: true, alone: true });
+    const { policy } = compileForNotify(withoutTraps(withoutQuestions(program)), "quiet");
     return { ...policy!, filter: armable(classic), fallback: undefined, stateful: false };
   },
 };
@@ -270,6 +284,14 @@ export const notifyCompiler: EngineCompiler<NotifyPolicy> = {
 function withoutTraps(program: Program): Program {
   const verdicts = program.verdicts.map((verdict) =>
     verdict.action === "trap" ? ({ ...verdict, action: "kill-process" } as const) : verdict,
+  );
+  return { ...program, verdicts };
+}
+
+/** Without a supervisor a call that asks fails. */
+function withoutQuestions(program: Program): Program {
+  const verdicts = program.verdicts.map((verdict) =>
+    asks(verdict) ? ({ ...verdict, action: "deny", errno: errno.EPERM } as const) : verdict,
   );
   return { ...program, verdicts };
 }

@@ -10,6 +10,10 @@ export const notifyDescription: EngineDescription = {
       does: "costs a few microseconds: the supervisor answers it",
       warning: "called often and stateful; on notify each such call costs a few microseconds",
     },
+    ask: {
+      does: "the call waits; all others go on",
+      warning: "waits for a person (portcullis approvals), and fails with EPERM without an answer",
+    },
     "kill-process": { does: "SIGKILL from the supervisor: status 137" },
     "kill-thread": { does: "kills the process", warning: "kill thread by state becomes kill process on notify" },
     "stateful-trap": {

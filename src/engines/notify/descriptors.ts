@@ -15,6 +15,8 @@ export interface SupervisorDescriptors {
   /** An eventfd, readable when a kept task has stopped, and an epoll descriptor for it and all others. */
   readonly stopped: number;
   readonly keeping: number;
+  /** An eventfd, readable when a question has an answer (questions.ts). */
+  readonly answers: number;
 }
 
 /** Throws a SystemCallError. */
@@ -25,6 +27,7 @@ export function openDescriptors(): SupervisorDescriptors {
     listening: createEpoll(),
     stopped: createEvent(),
     keeping: createEpoll(),
+    answers: createEvent(),
   };
 }
 

@@ -46,7 +46,15 @@ export function withStaticReports(
 
 /** Whether the filter reports a static verdict, for the sake of the event. */
 const reportedByMode: { readonly [M in Mode]: { readonly [A in Action]: boolean } } = {
-  quiet: { allow: false, log: false, deny: false, trap: false, "kill-thread": false, "kill-process": false },
-  reported: { allow: false, log: true, deny: true, trap: false, "kill-thread": false, "kill-process": false },
-  audit: { allow: false, log: true, deny: true, trap: true, "kill-thread": true, "kill-process": true },
+  quiet: { allow: false, log: false, ask: true, deny: false, trap: false, "kill-thread": false, "kill-process": false },
+  reported: {
+    allow: false,
+    log: true,
+    ask: true,
+    deny: true,
+    trap: false,
+    "kill-thread": false,
+    "kill-process": false,
+  },
+  audit: { allow: false, log: true, ask: true, deny: true, trap: true, "kill-thread": true, "kill-process": true },
 };

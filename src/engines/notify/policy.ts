@@ -56,6 +56,8 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly calls: Uint8Array;
   /** Indexed likewise: 1 if the judgement can depend on the number of living processes. */
   readonly countingCalls: Uint8Array;
+  /** Indexed likewise: 1 if the verdict can be `ask`. Empty if that is the verdict of no call. */
+  readonly askingCalls: Uint8Array;
   /** Undefined if the policy's step judges every call. */
   readonly textFilter: TextFilter | undefined;
 }
@@ -117,9 +119,10 @@ export function decodePolicy(bytes: Uint8Array): NotifyPolicy {
 }
 
 /** The supervisor's answer to a verdict. compile.ts refuses traps; "kill thread" kills the process. */
-export const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
+export const answers: { readonly [A in Action]: "pass" | "ask" | "fail" | "kill" } = {
   allow: "pass",
   log: "pass",
+  ask: "ask",
   deny: "fail",
   trap: "kill",
   "kill-thread": "kill",

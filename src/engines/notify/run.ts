@@ -9,10 +9,12 @@
  */
 
 import { readFileSync } from "node:fs";
-import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
+import { close, pollBits, pollFor, signalEvent } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import { readProc } from "../../linux/proc.ts";
+import { notificationIsValid } from "../../linux/seccomp.ts";
+import { answerWords } from "../approval.ts";
 import { CommandWatch } from "../command-watch.ts";
 import { awaitMessages, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
@@ -27,6 +29,7 @@ import { ownCallRules } from "./pin/own-calls.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { windowRules } from "./pin/window-rules.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
+import type { PostedQuestion } from "./questions.ts";
 import type { KernelFeatures } from "./supervisor-options.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
 
@@ -101,8 +104,9 @@ class Run {
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    // This thread serves the status, so it must not wait in the kernel.
-    if (this.#options.status !== undefined || this.#awaitFirstCall(launched) === "notified")
+    // This thread serves the status and the questions, so it must not wait in the kernel.
+    const { status, approvals } = this.#options;
+    if (status !== undefined || approvals !== undefined || this.#awaitFirstCall(launched) === "notified")
       await this.#superviseUntilEnd(launched);
     else void this.#thread?.end();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
@@ -195,13 +199,14 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const { worker } = this.#thread ?? this.#startThread();
-    const { mode, needs, calls, countingCalls, memoryIsFree, memory, rooms, readOnlyProc, objects } = this.#policy;
-    const { description, step, textFilter, catching, allowsHandlers } = this.#policy;
+    const { mode, needs, calls, countingCalls, askingCalls, memoryIsFree, memory, rooms } = this.#policy;
+    const { description, step, textFilter, catching, allowsHandlers, readOnlyProc, objects } = this.#policy;
     const judged = {
       mode,
       needs,
       calls,
       countingCalls,
+      askingCalls,
       memoryIsFree,
       memory,
       textFilter,
@@ -215,7 +220,8 @@ class Run {
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const { kernel = "present", interruptsForks = false, status } = this.#options;
-    const features = { kernel, interruptsForks, status: status?.words };
+    const { approvals } = this.#options;
+    const features = { kernel, interruptsForks, status: status?.words, answers: approvals?.words };
     const { instructions } = this.#filter();
     const order: WorkerOrder = { policy, listener, filter: instructions, descriptors, command, ...features };
     worker.postMessage(order);
@@ -229,6 +235,7 @@ class Run {
       worker.on("message", (message: WorkerMessage) => {
         if (message.kind === "finished") over();
         if (message.kind === "snapshot") this.#options.status?.onSnapshot(message.snapshot);
+        if (message.kind === "question") this.#ask(message.question, listener);
         if (message.kind !== "record") return;
         Atomics.sub(this.#counters, 0, 1);
         this.#options.onEvent(message.record);
@@ -242,6 +249,16 @@ class Run {
       };
       worker.on("error", (error) => failed(error.message));
       worker.on("exit", () => failed("its thread has ended"));
+    });
+  }
+
+  #ask({ place, id, record, isRepeatable }: PostedQuestion, listener: number): void {
+    const { onQuestion, words } = this.#options.approvals!;
+    const isWaiting = () => notificationIsValid(listener, BigUint64Array.of(id));
+    onQuestion({ place, record, isRepeatable, isWaiting }, (answer, seconds = 0) => {
+      Atomics.store(words, 2 * place + 1, seconds);
+      Atomics.store(words, 2 * place, answerWords[answer]);
+      signalEvent(this.#descriptors!.answers);
     });
   }
 }

@@ -3,13 +3,14 @@ import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { PolicyInstance } from "../../compile/wasm/instance.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { NotifyPolicy } from "./policy.ts";
+import type { QuestionsOptions } from "./questions.ts";
 import type { RecordSink } from "./records.ts";
 import type { StatusSink } from "./status-counts.ts";
 
 export interface SupervisorOptions {
   readonly policy: Pick<
     NotifyPolicy,
-    | ("mode" | "needs" | "calls" | "countingCalls" | "memoryIsFree")
+    | ("mode" | "needs" | "calls" | "countingCalls" | "askingCalls" | "memoryIsFree")
     | ("memory" | "textFilter" | "rooms" | "readOnlyProc" | "objects" | "catching" | "allowsHandlers" | "description")
   > & {
     readonly step: CompiledStep;
@@ -27,6 +28,8 @@ export interface SupervisorOptions {
   /** The instance of the policy's step, if it exists already. */
   readonly instance?: PolicyInstance | undefined;
   readonly status?: StatusSink | undefined;
+  /** Undefined if nobody can be asked: such a call fails. */
+  readonly questions?: Pick<QuestionsOptions, "words" | "put"> | undefined;
 }
 
 /** Use the features of this kernel, or only those of Linux 5.9. */

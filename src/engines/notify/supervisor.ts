@@ -5,10 +5,9 @@
  * evaluation is atomic. After an internal error it denies every call.
  */
 
-import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
+import { instantiate } from "../../compile/wasm/instance.ts";
 import type { FollowObstacle, HoldObstacle, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
-import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptors.ts";
@@ -20,32 +19,35 @@ import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
-import { cloneFlagsIn, type MemoryOfCall, MemoryRecorder, readMemory } from "./caller-memory.ts";
+import { cloneFlagsIn, MemoryRecorder, readMemory } from "./caller-memory.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
+import { Judge } from "./judge.ts";
 import { killCaller } from "./killing.ts";
 import { JudgementMemory, packCredentials } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { type HeldCall, ServedCalls } from "./objects/served-calls.ts";
-import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
+import { isOver } from "./pin/outcome.ts";
 import { passedAsPrepared } from "./pin/passed-calls.ts";
 import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { Preconditions } from "./pin/preconditions.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { mayStallAtStart, mayStallBy } from "./pin/stalling.ts";
-import { answers, callTrait } from "./policy.ts";
+import { callTrait } from "./policy.ts";
+import { type AnsweredCall, Questions } from "./questions.ts";
 import { Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
-import type { JudgeLate } from "./rooms/entering.ts";
 import { SignalStops } from "./signal-stops.ts";
-import { StateWatch } from "./state-watch.ts";
 import { StatusCounts } from "./status-counts.ts";
 import type { SupervisorOptions } from "./supervisor-options.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 import { startTextFilter } from "./text-filter-start.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
+
+/** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/reads.c). */
+const openPatience = 50;
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
@@ -53,30 +55,27 @@ const restrictAllThreads = 8n;
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #native = native();
-  readonly #instance: PolicyInstance;
   readonly #memory: JudgementMemory;
   readonly #registry: TaskRegistry;
   readonly #tracer: ForkTracer;
   readonly #epoll: number;
   readonly #deaths = new Uint32Array(mostDeaths);
   readonly #endsWithoutUsers: boolean;
-  readonly #actions: readonly Action[];
   readonly #audit: boolean;
   readonly #architecture: number;
   readonly #architectureName: ArchitectureName;
   /** Whether a judgement needs the calling thread or process. */
   readonly #identifies: boolean;
   readonly #records: Records;
-  readonly #phases: PhaseReader;
-  /** Undefined without `#pinning`. */
-  readonly #state: StateWatch | undefined;
+  readonly #judge: Judge;
+  /** Undefined if the policy asks nothing, or nothing is enforced. */
+  readonly #questions: Questions | undefined;
   /** Undefined if the policy neither reads memory of its callers nor has rooms. */
   readonly #pinning: Pinning | undefined;
   readonly #preconditions: Preconditions | undefined;
   /** Undefined if the policy has no rooms, and in an audit, which enforces nothing. */
   readonly #admission: Admission | undefined;
   readonly #observer: MemoryObserver;
-  readonly #recorder: MemoryRecorder;
   /** Undefined if the policy does not ask about the object of a path. */
   readonly #objects: ServedCalls | undefined;
   /** Descriptors that are readable when a call needs the loop. */
@@ -105,8 +104,7 @@ export class Supervisor {
     this.#options = options;
     this.#status = new StatusCounts(options.status);
     reservePolling(descriptors.polling);
-    this.#instance = options.instance ?? instantiate(policy.step);
-    this.#memory = new JudgementMemory(this.#instance);
+    this.#memory = new JudgementMemory(options.instance ?? instantiate(policy.step));
     this.#records = new Records(this.#memory, policy, options.sink);
     this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;
@@ -114,7 +112,6 @@ export class Supervisor {
     this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.matchers);
-    this.#recorder = new MemoryRecorder(this.#observer, policy.memory.refusing);
     const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     const threadDescriptors = kernel === "present" && hasThreadDescriptors();
@@ -133,7 +130,6 @@ export class Supervisor {
             filesAreRestricted: policy.objects.some(({ files }) => files.length > 0),
           })
         : undefined;
-    this.#state = this.#pinning === undefined ? undefined : new StateWatch(this.#memory);
     this.#objects = asksForObjects(policy.memory)
       ? new ServedCalls(listener, policy.memory, {
           architecture: description.architecture,
@@ -152,6 +148,7 @@ export class Supervisor {
         this.#pinning?.ended(tid);
         this.#admission?.keeper.ended(tid);
         this.#signals?.ended(tid);
+        this.#questions?.ended(tid);
       },
     });
     this.#architectureName = description.architecture;
@@ -166,7 +163,27 @@ export class Supervisor {
       restarts: (tid, call) => this.#pinning?.restarts(tid, call),
       interruptsForks: options.interruptsForks,
     });
-    this.#actions = description.verdicts.map(({ action }) => action);
+    const asks = policy.mode !== "audit" && policy.askingCalls.length > 0 && options.questions !== undefined;
+    this.#questions = asks
+      ? new Questions({
+          ...options.questions!,
+          memory: this.#memory,
+          architecture: description.architecture,
+          listener,
+          event: descriptors.answers,
+        })
+      : undefined;
+    this.#judge = new Judge({
+      memory: this.#memory,
+      policy,
+      sink: options.sink,
+      records: this.#records,
+      recorder: new MemoryRecorder(this.#observer, policy.memory.refusing),
+      status: this.#status,
+      pinning: this.#pinning,
+      questions: this.#questions,
+      kill: (caller) => this.#killCaller(caller),
+    });
     this.#audit = policy.mode === "audit";
     const { architecture } = description;
     this.#admission = holdsRooms
@@ -177,7 +194,7 @@ export class Supervisor {
           pinning: this.#pinning!,
           memory: this.#memory,
           records: this.#records,
-          judgeLate: this.#judgeLate,
+          judgeLate: this.#judge.late,
         })
       : undefined;
     this.#architecture = auditArchitecture[architecture];
@@ -209,14 +226,13 @@ export class Supervisor {
       bind: () => this.#bind(),
     });
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
-    this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
     this.#stopped = this.#signals?.start(options.descriptors, options.filter, policy.allowsHandlers) ?? -1;
     if (observes && mayStallAtStart()) this.#readApart();
     // They change without a judgement.
     if (needs.clock || needs.alive) this.#pinning?.stateAlwaysChanges();
-    // #passPrepared compares the caller's credentials.
-    if (observes && !holdsRooms && !needs.credentials)
+    // #passPrepared compares the caller's credentials, and ends an approval.
+    if (observes && !holdsRooms && !needs.credentials && !asks)
       this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (policy.textFilter !== undefined)
       startTextFilter(policy.textFilter, policy.memory.matchers, options.status?.words);
@@ -254,13 +270,19 @@ export class Supervisor {
         this.#status.tell(this.#memory, this.#registry);
       }
       const rooms = this.#admission?.keeper;
-      if (rooms?.isBusy === true) {
+      const isAsked = this.#questions?.isOpen === true;
+      if (rooms?.isBusy === true || isAsked) {
         if (answer) this.#send();
         answer = false;
-        if (!this.#awaitNotification(rooms.patience)) continue;
+        const answered = this.#questions?.next((id) => this.#objects?.drop(id));
+        if (answered !== undefined) {
+          answer = this.#settle(answered);
+          continue;
+        }
+        if (!this.#awaitNotification(rooms?.isBusy === true ? rooms.patience : openPatience)) continue;
       }
       // The notification can be gone: its thread has been killed. A wait for the next one would leave tracees stopped.
-      const waits = rooms?.isBusy !== true && !this.#tracer.busy;
+      const waits = rooms?.isBusy !== true && !isAsked && !this.#tracer.busy;
       const deaths = this.#native.next(answer, waits, waits && !this.#failed && this.#preparedForks.size === 0);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
@@ -286,7 +308,7 @@ export class Supervisor {
 
   #judgeReceived(): boolean {
     if (this.#signals !== undefined && this.#waiting.awaitsTracer(this.#options.policy.calls)) return false;
-    return this.#pinning === undefined ? this.#safely(() => this.#judge(undefined)) : this.#receive(this.#pinning);
+    return this.#pinning === undefined ? this.#safely(() => this.#judgeCall(undefined)) : this.#receive(this.#pinning);
   }
 
   /** A call can wait for the end of a task, which is not a notification. */
@@ -299,11 +321,24 @@ export class Supervisor {
   /** Whether a notification arrives within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
   #awaitNotification(milliseconds: number): boolean {
     if (milliseconds === 0) this.#advanceRooms();
-    if (this.#pinning!.hasWaiting) return true;
-    const ready = pollFor([...this.#notifying, this.#epoll, this.#stopped], milliseconds).slice(0, -2);
+    if (this.#pinning?.hasWaiting === true) return true;
+    const others = [this.#epoll, this.#stopped, this.#options.descriptors.answers];
+    const ready = pollFor([...this.#notifying, ...others], milliseconds).slice(0, -others.length);
     const isNotified = ready.some((bits) => bits !== 0);
-    if (!isNotified) this.#advanceRooms();
-    return isNotified;
+    if (isNotified) return true;
+    this.#reap(this.#native.deaths());
+    this.#advanceRooms();
+    return false;
+  }
+
+  /** The call in the memory has its answer. An approved one is judged again. True if a response is in the memory. */
+  #settle(answered: AnsweredCall): boolean {
+    this.#reap(this.#native.deaths());
+    if (answered.answer === "allow" || answered.answer === "always") return this.#judgeReceived();
+    this.#objects?.drop(this.#memory.id);
+    this.#judge.refused(answered);
+    this.#memory.refuse(errno.EPERM);
+    return true;
   }
 
   /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
@@ -319,7 +354,7 @@ export class Supervisor {
       case "again":
         return false;
       case "call":
-        return this.#safely(() => this.#judge(received.call));
+        return this.#safely(() => this.#judgeCall(received.call));
       case "prepared":
         return this.#safely(() => this.#passPrepared(received.call));
       case "ended":
@@ -343,7 +378,7 @@ export class Supervisor {
         isWanted = true;
       },
     };
-    const answer = this.#safely(() => this.#judge(held));
+    const answer = this.#safely(() => this.#judgeCall(held));
     if (!isWanted && !this.#defers) objects.drop(id);
     return answer;
   }
@@ -361,7 +396,7 @@ export class Supervisor {
   // ── A judgement ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** True if an answer is in the memory and must be sent; false if it has been sent. */
-  #judge(call: PendingCall | HeldCall | undefined): boolean {
+  #judgeCall(call: PendingCall | HeldCall | undefined): boolean {
     const memory = this.#memory;
     const { number, tid } = memory;
     const { needs } = this.#options.policy;
@@ -417,9 +452,10 @@ export class Supervisor {
       return false;
     }
     memory.setUnobserved();
-    const { verdict, passes } = this.#evaluate(caller);
-    if (!passes) {
-      memory.refuse(this.#errnoOf(verdict));
+    const { verdict, fate } = this.#judge.evaluate(caller);
+    if (fate === "hold") return false;
+    if (fate === "refuse") {
+      memory.refuse(this.#judge.errnoOf(verdict));
       return true;
     }
     if (number === this.#restrictsItself && this.#objects !== undefined) this.#restrict(caller);
@@ -437,36 +473,6 @@ export class Supervisor {
         return this.#send();
       },
     });
-  }
-
-  /** Runs the policy, writes the record, and kills if that is the verdict. */
-  #evaluate(caller: Thread | undefined, read?: MemoryOfCall): { readonly verdict: number; readonly passes: boolean } {
-    const memory = this.#memory;
-    const { number } = memory;
-    const phases = this.#phases.read(caller);
-    this.#state?.remember(caller);
-    const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
-    if (this.#state?.hasChanged(caller) === true) this.#pinning?.changesState();
-    const action = this.#actions[verdict]!;
-    this.#status.judged(verdict, this.#status.isServed && this.#phases.differ(phases, caller));
-    const answer = this.#audit ? "pass" : answers[action];
-    const passes = answer === "pass";
-    const kills = answer === "kill";
-    // The record is made before the kill, while /proc still knows the caller, and handed over after it, when its outcome is
-    // known.
-    const isEvent = action !== "allow" && !this.#records.isExpected(number, verdict);
-    const made =
-      isEvent || memory.reportCount !== 0 ? this.#records.judgement(verdict, action, caller, phases) : undefined;
-    const record =
-      made === undefined || read === undefined ? made : { ...made, memory: this.#recorder.record(read, verdict) };
-    const notKilled = kills ? this.#killCaller(caller) : undefined;
-    if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
-    return { verdict, passes };
-  }
-
-  /** The errno that a refused call returns. A killed caller does not see it. */
-  #errnoOf(verdict: number): number {
-    return this.#actions[verdict] === "deny" ? this.#options.policy.description.verdicts[verdict]!.errno : errno.EPERM;
   }
 
   // ── Arguments behind pointers ─────────────────────────────────────────────────────────────────────────────────────
@@ -488,8 +494,9 @@ export class Supervisor {
           return observer.serve((notification) => this.#objects!.begin(id, notification, order, observations, memory));
         }
         this.#memory.setObserved(observed.words);
-        const { verdict, passes } = this.#evaluate(caller, { observations, memory });
-        if (!passes) return observer.refuse(this.#errnoOf(verdict));
+        const { verdict, fate } = this.#judge.evaluate(caller, { observations, memory });
+        if (fate === "hold") return observer.hold();
+        if (fate === "refuse") return observer.refuse(this.#judge.errnoOf(verdict));
         const entered = this.#admission?.entered ?? [];
         if (entered.length > 0 && !this.#admission!.canHold(entered)) return observer.refuse(errno.EPERM);
         makesProcess = number === this.#clone3 && (cloneFlagsIn(memory) & cloneFlag.thread) === 0n;
@@ -498,6 +505,7 @@ export class Supervisor {
       this.#unpinned(caller),
       this.#memory.credentials,
     );
+    if (isOver(outcome)) this.#questions?.ended(tid);
     if (outcome.kind === "prepared" && makesProcess) this.#preparedForks.add(tid);
     if (outcome.kind === "unserved") this.#records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
     this.#records.putUnpinned(outcome);
@@ -531,11 +539,13 @@ export class Supervisor {
         const observed = this.#observer.observe(this.#memory.number, memory);
         if ("errno" in observed) throw new Error("memory that was read has failed since");
         this.#memory.setObserved(observed.words);
-        const { verdict, passes } = this.#evaluate(caller, { observations, memory });
-        if (!passes) this.#memory.refuse(this.#errnoOf(verdict));
+        const { verdict, fate } = this.#judge.evaluate(caller, { observations, memory });
+        if (fate === "hold") call.await();
+        else if (fate === "refuse") this.#memory.refuse(this.#judge.errnoOf(verdict));
         else if (this.#admission?.enterServed(objects, caller) === false) call.await();
         else call.serve();
-        return !passes;
+        if (fate !== "hold") this.#questions?.ended(this.#memory.tid);
+        return fate === "refuse";
       }
     }
   }
@@ -569,6 +579,7 @@ export class Supervisor {
       call.restart();
       return false;
     }
+    this.#questions?.ended(tid);
     if (call.rooms !== 0n) return this.#admission!.enterPrepared(call, caller!);
     if (traits === callTrait.judged) {
       call.pass();
@@ -584,21 +595,6 @@ export class Supervisor {
     const present = this.#registry.credentials(caller);
     return present === undefined || packCredentials(present) !== credentials;
   }
-
-  // ── Rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Gives the room's verdict to a call that has waited too long. Returns the call's errno. */
-  readonly #judgeLate: JudgeLate = (notification, caller, late) => {
-    const current = this.#memory.bytes().slice(0, notification.length);
-    this.#memory.bytes().set(notification);
-    const { late: verdict, name, sides } = this.#options.policy.rooms[late.room]!;
-    const record = this.#records.judgement(verdict, this.#actions[verdict]!, caller, this.#phases.read(caller));
-    const notKilled = answers[this.#actions[verdict]!] === "kill" ? this.#killCaller(caller) : undefined;
-    if (record !== undefined)
-      this.#options.sink.put({ ...record, notKilled, late: { room: name, side: sides[late.side]! } });
-    this.#memory.bytes().set(current);
-    return this.#errnoOf(verdict);
-  };
 
   #discover(tid: number): Thread | Unidentified {
     const { listener } = this.#options;

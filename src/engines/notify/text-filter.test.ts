@@ -89,7 +89,7 @@ describe("the text filter", () => {
     for (const seed of seeds(1500)) {
       const choices = new SeededChoices(seed);
       const [stateless, parameters] = [seed % 2 === 0, seed % 3 === 0];
-      const options = { observations: true, stateless, parameters, statements: 12 };
+      const options = { asks: true, observations: true, stateless, parameters, statements: 12 };
       const program = withTexts(generateProgram(choices, options), choices);
       const filter = textFilterOf(program, traitsOf(program));
       if (filter === undefined) continue;

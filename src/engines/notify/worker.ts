@@ -11,6 +11,7 @@ import type { EventRecord } from "../../events/record.ts";
 import { native } from "../../linux/native.ts";
 import type { StateSnapshot } from "../status.ts";
 import { type EndOrder, endOrder } from "../thread.ts";
+import type { PostedQuestion } from "./questions.ts";
 import type { RecordSink } from "./records.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { SupervisorOptions } from "./supervisor-options.ts";
@@ -24,9 +25,11 @@ export interface WorkerData {
 }
 
 /** The order to supervise, sent once. */
-export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance" | "status"> & {
+export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions"> & {
   /** Counts in shared memory (engines/status.ts). */
   readonly status: Uint32Array | undefined;
+  /** Answers in shared memory (engines/approval.ts). */
+  readonly answers: Int32Array | undefined;
 };
 
 /** An order that may precede it: allocate the policy's memory, and answer "ready". */
@@ -39,6 +42,7 @@ export type WorkerMessage =
   | { readonly kind: "record"; readonly record: EventRecord }
   | { readonly kind: "ready" }
   | { readonly kind: "snapshot"; readonly snapshot: StateSnapshot }
+  | { readonly kind: "question"; readonly question: PostedQuestion }
   /** No task is left under the filter. */
   | { readonly kind: "finished" };
 
@@ -102,7 +106,10 @@ parentPort!.on("message", (message: WorkerOrder | WorkerPreparation | EndOrder) 
   const put = (snapshot: StateSnapshot) =>
     parentPort!.postMessage({ kind: "snapshot", snapshot } satisfies WorkerMessage);
   const status = words === undefined ? undefined : { words, put };
-  new Supervisor({ ...message, sink, instance, status }, release()).run();
+  const ask = (question: PostedQuestion) =>
+    parentPort!.postMessage({ kind: "question", question } satisfies WorkerMessage);
+  const questions = message.answers === undefined ? undefined : { words: message.answers, put: ask };
+  new Supervisor({ ...message, sink, instance, status, questions }, release()).run();
   sink.finish();
   parentPort!.postMessage({ kind: "finished" } satisfies WorkerMessage);
   parentPort!.close();

@@ -8,6 +8,7 @@ export const seccompEbpfDescription: EngineDescription = {
     "a kernel with [kernel/patches](../kernel/README.md), CAP_BPF in the first user namespace or the unprivileged mode, and eBPF's JIT compiler, which is on by default",
   differences: {
     "hot-call": { does: "runs the program in the kernel, like every call that the kernel does not prove constant" },
+    ask: { does: "refused when the policy is compiled (P0606)", warning: "ask needs the engine notify" },
     "kill-process": { does: "SIGSYS from the kernel: status 159" },
     "kill-thread": { does: "kills the thread" },
     "stateful-trap": { does: "SIGSYS, as in the static part" },

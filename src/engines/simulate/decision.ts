@@ -2,7 +2,7 @@
 import { printLocation } from "../../events/describe.ts";
 import { type AdmissionOutcome, refusalReason } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
-import { explainedVerdict, passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
+import { asks, explainedVerdict, mayPass, type Verdict, verdictText } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
 import type { LackingMemory } from "./given-memory.ts";
 import type { SimulatedDecision } from "./model.ts";
@@ -38,8 +38,8 @@ export function lackingName({ argument, lacks }: LackingMemory): string {
   return lacks === "object" ? `${argument}.resolved` : argument;
 }
 
-/** The policy's ruling from the possible verdicts, of which there is at least one. */
-export function rulingOf(program: Program, possible: readonly number[]): Ruling {
+/** The policy's ruling from the possible verdicts, of which there is at least one. `allowed`: the answer, if it asks. */
+export function rulingOf(program: Program, possible: readonly number[], allowed = false): Ruling {
   const verdicts = possible.map((index) => program.verdicts[index]!);
   const agreed = <T>(of: (verdict: Verdict) => T): T | undefined => {
     const values = new Set(verdicts.map(of));
@@ -51,7 +51,7 @@ export function rulingOf(program: Program, possible: readonly number[]): Ruling 
     verdict: verdict ?? "unknown",
     action: verdict === undefined ? "unknown" : verdicts[0]!.action,
     errno: verdict === undefined ? 0 : verdicts[0]!.errno,
-    passes: agreed(passes),
+    passes: agreed((one) => mayPass(one) && (allowed || !asks(one))),
     reason: agreed((one) => one.reason),
     rule: at === undefined ? undefined : printLocation(program.files, at),
     at,

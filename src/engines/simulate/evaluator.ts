@@ -20,6 +20,8 @@ export interface Evaluator<H = unknown> {
   release(scope: HolderScope, holder: H): void;
   /** Judges a call with a judged number, and changes the state of this thread, this process and the tree. */
   evaluate(event: SystemCallEvent, circumstances: Circumstances, thread: H, process: H): Judgement;
+  /** Remembers the state of this thread, this process and the tree. The result restores it. */
+  remember(thread: H, process: H): () => void;
   /** The present state, read-only and valid until the next evaluation. */
   read(scope: HolderScope, holder: H): ScopeState;
   readTree(): ScopeState;

@@ -31,6 +31,13 @@ export class InterpreterEvaluator implements Evaluator<ScopeState> {
     return evaluate(this.program, event, circumstances, { thread, process, tree: this.tree }, [], this.probes);
   }
 
+  remember(thread: ScopeState, process: ScopeState): () => void {
+    const restorers = [thread, process, this.tree].map(rememberState);
+    return () => {
+      for (const restore of restorers) restore();
+    };
+  }
+
   read(_scope: HolderScope, holder: ScopeState): ScopeState {
     return holder;
   }
@@ -42,4 +49,16 @@ export class InterpreterEvaluator implements Evaluator<ScopeState> {
   readCell(cell: number, holder: ScopeState = this.tree): bigint {
     return holder.cells[cell]!;
   }
+}
+
+function rememberState({ cells, tables }: ScopeState): () => void {
+  const copiedCells = cells.slice();
+  const copiedTables = tables.map((table) => [...table]);
+  return () => {
+    cells.set(copiedCells);
+    for (const [index, table] of tables.entries()) {
+      table.clear();
+      for (const [key, value] of copiedTables[index]!) table.set(key, value);
+    }
+  };
 }

@@ -24,6 +24,8 @@ export interface CallOptions {
   readonly unknownInstructionPointer?: bigint;
   /** With `observed`: a mask for each word. */
   readonly unknownObserved?: readonly bigint[];
+  /** A person allows the call, if the policy asks. Otherwise such a call fails and has no effects. Default false. */
+  readonly allowed?: boolean;
 }
 
 /** One thread of a simulated tree. Its methods throw once it has ended. */
@@ -78,7 +80,7 @@ export interface SimulatedProcess {
 export interface SimulatedDecision {
   readonly admission: AdmissionOutcome;
   /**
-   * "allow", "log", "deny EACCES", "trap", "kill thread" or "kill process"; "unknown" if unknown bits of the call decide
+   * "allow", "log", "ask", "deny EACCES", "trap", "kill thread" or "kill process"; "unknown" if unknown bits of the call decide
    * between several of these; "fails EFAULT" if the memory behind a pointer cannot be copied, so that the call fails
    * without a judgement.
    */
@@ -86,7 +88,7 @@ export interface SimulatedDecision {
   readonly action: Action | "unknown" | "fails";
   /** The errno of a denial or a failure, else 0. */
   readonly errno: number;
-  /** Whether the call is made (allow, log); undefined if unknown. */
+  /** Whether the call is made (allow, log, ask with `allowed`); undefined if unknown. */
   readonly passes: boolean | undefined;
   readonly reason: string | undefined;
   /** The policy's line, "policies/nginx.ts:29:7"; undefined if no line decided, or if the line is unknown. */

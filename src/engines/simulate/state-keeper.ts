@@ -5,9 +5,10 @@
 import type { Circumstances, EnteredRoom, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { type Input, inputs } from "../../ir/inputs.ts";
 import type { Program, Scope } from "../../ir/program.ts";
+import { asks } from "../../ir/verdicts.ts";
 import type { Evaluator, HolderScope } from "./evaluator.ts";
 import { type Bits, bits, known } from "./unknown/known-bits.ts";
-import { evaluatePossible, type PossibleInputs } from "./unknown/possible-evaluation.ts";
+import { evaluatePossible, type PossibleEvaluation, type PossibleInputs } from "./unknown/possible-evaluation.ts";
 import { type PossibleReport, PossibleScope } from "./unknown/possible-state.ts";
 
 /** The state of one thread or process, opaque to all but its keeper. */
@@ -44,10 +45,12 @@ export class StateKeeper<H> {
   private readonly holders = new Set<Holder<H>>();
   /** Undefined as long as all state is known. */
   private possibleTree: PossibleScope | undefined;
+  private readonly mayAsk: boolean;
 
   constructor(evaluator: Evaluator<H>) {
     this.program = evaluator.program;
     this.evaluator = evaluator;
+    this.mayAsk = evaluator.program.verdicts.some(asks);
   }
 
   create(scope: HolderScope): Holder<H> {
@@ -74,11 +77,12 @@ export class StateKeeper<H> {
     unknown: UnknownBits,
     thread: Holder<H>,
     process: Holder<H>,
+    allowed = false,
   ): KeptJudgement {
     const { program, evaluator, possibleTree } = this;
     const isKnown = [...Object.values(unknown.inputs), ...unknown.observed].every((mask) => mask === 0n);
     if (possibleTree === undefined && isKnown) {
-      const { verdict, entered, reports } = this.evaluateKnown(event, circumstances, thread, process);
+      const { verdict, entered, reports } = this.evaluateKnown(event, circumstances, thread, process, allowed);
       return { verdicts: [verdict], entered, reports, effectsKnown: true };
     }
     const result = evaluatePossible(program, possibleInputs(event, circumstances, unknown), {
@@ -86,11 +90,13 @@ export class StateKeeper<H> {
       process: this.look(process),
       tree: possibleTree ?? PossibleScope.from(evaluator.readTree()),
     });
-    const { verdicts, states, entered, enteredKnown, reports, reportsKnown } = result;
+    const { verdicts, states, entered, enteredKnown, reports, reportsKnown } = allowed
+      ? result
+      : this.withoutAsked(result, thread, process);
     const statesKnown = states.thread.isKnown() && states.process.isKnown() && states.tree.isKnown();
     if (possibleTree === undefined && statesKnown && enteredKnown && reportsKnown) {
       // Every completion of the call has the same effect on state, so one suffices: that with zeros.
-      const { reports: made } = this.evaluateKnown(event, circumstances, thread, process);
+      const { reports: made } = this.evaluateKnown(event, circumstances, thread, process, allowed);
       return { verdicts, entered, reports: made, effectsKnown: true };
     }
     if (possibleTree === undefined) {
@@ -125,14 +131,40 @@ export class StateKeeper<H> {
     circumstances: Circumstances,
     thread: Holder<H>,
     process: Holder<H>,
+    allowed: boolean,
   ): { verdict: number; entered: readonly EnteredRoom[]; reports: PossibleReport[] } {
-    const { verdict, entered, reports } = this.evaluator.evaluate(
-      event,
-      circumstances,
-      thread.content as H,
-      process.content as H,
-    );
+    const [ofThread, ofProcess] = [thread.content as H, process.content as H];
+    const restore = this.mayAsk && !allowed ? this.evaluator.remember(ofThread, ofProcess) : undefined;
+    const { verdict, entered, reports } = this.evaluator.evaluate(event, circumstances, ofThread, ofProcess);
+    if (restore !== undefined && asks(this.program.verdicts[verdict]!)) {
+      restore();
+      return { verdict, entered: [], reports: [] };
+    }
     return { verdict, entered, reports: reports.map(({ report, values }) => ({ report, values: values.map(known) })) };
+  }
+
+  /** A call that is not allowed has no effects. */
+  private withoutAsked(result: PossibleEvaluation, thread: Holder<H>, process: Holder<H>): PossibleEvaluation {
+    const { program, possibleTree, evaluator } = this;
+    const asked = result.verdicts.filter((verdict) => asks(program.verdicts[verdict]!));
+    if (asked.length === 0) return result;
+    const isCertain = asked.length === result.verdicts.length;
+    const before = {
+      thread: this.look(thread),
+      process: this.look(process),
+      tree: possibleTree ?? PossibleScope.from(evaluator.readTree()),
+    };
+    if (isCertain)
+      return { ...result, states: before, entered: [], enteredKnown: true, reports: [], reportsKnown: true };
+    for (const scope of ["thread", "process", "tree"] as const) result.states[scope].join(before[scope]);
+    const [enteredKnown, reportsKnown] = [result.entered.length === 0, result.reports.length === 0];
+    return {
+      ...result,
+      entered: [],
+      enteredKnown: result.enteredKnown && enteredKnown,
+      reports: [],
+      reportsKnown: result.reportsKnown && reportsKnown,
+    };
   }
 
   private keep(scope: HolderScope, content: H | PossibleScope): Holder<H> {

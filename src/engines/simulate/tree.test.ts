@@ -331,3 +331,40 @@ for (const [name, make] of Object.entries(evaluators)) {
     });
   });
 }
+
+describe.each(Object.entries(evaluators))("a call that asks, with the %s", (_, evaluatorOf) => {
+  /** Counts each getpid in all scopes, and asks. */
+  const asking: Program = {
+    ...counting,
+    verdicts: [...counting.verdicts, { action: "ask", errno: 0, reason: "why", at: undefined }],
+    body: [
+      ...counting.body.slice(0, -1),
+      { kind: "return", verdict: { kind: "verdict", verdict: counting.verdicts.length } },
+    ],
+  };
+  const counts = (tree: SimulatedTree) =>
+    (["thread", "process", "tree"] as const).map((scope) => [...tree.state(scope, tree.command)!.cells].map(Number));
+
+  test("fails without an answer, and has no effects", () => {
+    const tree = new SimulatedTree(evaluatorOf(asking));
+    const before = counts(tree);
+    const decision = tree.command.call({ number: Number(getpid) });
+    expect(decision).toMatchObject({ verdict: "ask", passes: false, effectsKnown: true, reports: [], reason: "why" });
+    expect(counts(tree)).toEqual(before);
+  });
+
+  test("passes with the answer, and has its effects", () => {
+    const tree = new SimulatedTree(evaluatorOf(asking));
+    const decision = tree.command.call({ number: Number(getpid) }, { allowed: true });
+    expect(decision).toMatchObject({ verdict: "ask", passes: true });
+    expect(decision.reports).toHaveLength(1);
+    expect(counts(tree)).not.toEqual(counts(new SimulatedTree(evaluatorOf(asking))));
+  });
+
+  test("has no effects either if unknown bits do not decide about the verdict", () => {
+    const tree = new SimulatedTree(evaluatorOf(asking));
+    const decision = tree.command.call({ number: Number(getpid) }, { unknown: [1n] });
+    expect(decision).toMatchObject({ verdict: "ask", passes: false, effectsKnown: true, reports: [] });
+    expect(counts(tree)).toEqual(counts(new SimulatedTree(evaluatorOf(asking))));
+  });
+});

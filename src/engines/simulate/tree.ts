@@ -166,8 +166,8 @@ export class SimulatedTree {
       observed: observed.words,
     };
     const uncertain = { inputs: unknown ?? {}, observed: observed.unknown };
-    const judgement = keeper.judge(event, circumstances, uncertain, thread, process.state);
-    const step = rulingOf(program, judgement.verdicts);
+    const judgement = keeper.judge(event, circumstances, uncertain, thread, process.state, options.allowed);
+    const step = rulingOf(program, judgement.verdicts, options.allowed);
     const denial =
       step.passes === true ? rulingOfObjects(program, event, call.memory ?? nothingGiven, unknown) : undefined;
     const ruling = denial === undefined || denial === "unknown" ? step : { ...step, ...denial };

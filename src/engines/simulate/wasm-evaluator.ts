@@ -7,7 +7,7 @@ import {
   takeReports,
   writeInputs,
 } from "../../compile/wasm/instance.ts";
-import { inherit, initialise, readCell, readState, SlotAllocator } from "../../compile/wasm/state.ts";
+import { inherit, initialise, readCell, readState, rememberState, SlotAllocator } from "../../compile/wasm/state.ts";
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Evaluator, HolderScope, Judgement } from "./evaluator.ts";
@@ -48,6 +48,11 @@ export class WasmEvaluator implements Evaluator<number> {
     const verdict = step(thread, process);
     const entered = enteredRooms(this.instance, this.program.rooms.length);
     return { verdict, entered, reports: takeReports(memory) };
+  }
+
+  remember(thread: number, process: number): () => void {
+    const { memory, layout } = this.instance;
+    return rememberState(memory, layout, { thread, process });
   }
 
   read(scope: HolderScope, holder: number): ScopeState {

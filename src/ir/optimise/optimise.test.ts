@@ -36,7 +36,11 @@ describe("each pass preserves semantics", () => {
     let changed = 0;
     for (let seed = 0; seed < 800; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
+      const program = generateProgram(choices, {
+        asks: seed % 4 === 0,
+        observations: seed % 2 === 0,
+        rooms: seed % 3 === 0,
+      });
       const after = pass.run(program);
       if (after === program) continue;
       changed++;
@@ -65,7 +69,11 @@ describe("optimise", () => {
     let after = 0;
     for (let seed = 10_000; seed < 12_000; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
+      const program = generateProgram(choices, {
+        asks: seed % 4 === 0,
+        observations: seed % 2 === 0,
+        rooms: seed % 3 === 0,
+      });
       const optimised = optimise(program).program;
       before += programSize(program).nodes;
       after += programSize(optimised).nodes;

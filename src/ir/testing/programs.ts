@@ -22,7 +22,7 @@ import type {
   Table,
   ValueType,
 } from "../program.ts";
-import { actionNames, endsWaiting, type Verdict } from "../verdicts.ts";
+import { type Action, actionNames, endsWaiting, type Verdict } from "../verdicts.ts";
 import { type Choices, chance, listOf, pick, weighted } from "./choices.ts";
 import { ExpressionGenerator, indexes, type Vocabulary } from "./expressions.ts";
 import { arbitraryValue } from "./values.ts";
@@ -38,6 +38,8 @@ export interface ProgramOptions {
   readonly rooms?: boolean;
   /** Declares up to three open parameters. */
   readonly parameters?: boolean;
+  /** With the verdict `ask`, which only the engine notify has. */
+  readonly asks?: boolean;
   /** With observations. An evaluation must provide their words. */
   readonly observations?: boolean;
 }
@@ -54,6 +56,7 @@ export function generateProgram(choices: Choices, options: ProgramOptions = {}):
 class ProgramGenerator {
   private readonly choices: Choices;
   private readonly stateless: boolean;
+  private readonly actions: readonly Action[];
   private readonly maximumDepth: number;
   private readonly values: readonly bigint[];
   private readonly verdicts: readonly Verdict[];
@@ -72,6 +75,7 @@ class ProgramGenerator {
   constructor(choices: Choices, options: ProgramOptions) {
     this.choices = choices;
     this.stateless = options.stateless ?? false;
+    this.actions = options.asks === true ? actionNames : actionNames.filter((action) => action !== "ask");
     this.maximumDepth = options.depth ?? 3;
     this.statementsLeft = 1 + choices.below(options.statements ?? 40);
     this.nextLabel = choices.below(3);
@@ -142,11 +146,11 @@ class ProgramGenerator {
   // ── Declarations ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   private verdict(index: number): Verdict {
-    const action = pick(this.choices, actionNames);
+    const action = pick(this.choices, this.actions);
     return {
       action,
       errno: action === "deny" ? pick(this.choices, [1, 38, 13, 4095, 0]) : 0,
-      reason: chance(this.choices, 2) ? `reason ${index}` : undefined,
+      reason: chance(this.choices, 2) || action === "ask" ? `reason ${index}` : undefined,
       at: chance(this.choices, 2) ? { file: 0, line: index + 1, column: 1, length: 1 } : undefined,
     };
   }

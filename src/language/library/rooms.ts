@@ -3,7 +3,7 @@
 import { namesInstead } from "../../diagnostics/suggest.ts";
 import { maximumRooms, maximumSides, roomTimeout } from "../../ir/limits.ts";
 import type { RoomScope } from "../../ir/program.ts";
-import { endsWaiting, passes } from "../../ir/verdicts.ts";
+import { endsWaiting, mayPass } from "../../ir/verdicts.ts";
 import { durationForm, parseDuration } from "../../linux/durations.ts";
 import { alwaysAllowed } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -154,7 +154,7 @@ function lateOf(c: Compilation, options: Options): number | undefined {
     options.refuse(
       "late",
       "P0413",
-      passes(verdict)
+      mayPass(verdict)
         ? "a call that is late must not pass: one that delays the others would disable the room"
         : "a call that is late is denied or killed: it has waited, and a handler of SIGSYS would make it again",
       'late: deny("EDEADLK"), or kill("process")',

@@ -2,7 +2,7 @@
 
 import { maximumCapacity, maximumScopeBytes } from "../../ir/limits.ts";
 import type { RoomScope, Scope } from "../../ir/program.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { mayPass } from "../../ir/verdicts.ts";
 import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { printInteger } from "../values/ranges.ts";
@@ -213,7 +213,7 @@ function declareTable(declaration: Declaration, holdsValues: boolean): Value {
     options.fail(full, "full", "a verdict");
   } else {
     const { action } = c.builder.meaning(full.expression.verdict);
-    if (c.flow.live === "live" && passes({ action })) {
+    if (c.flow.live === "live" && mayPass({ action })) {
       options.refuse(
         "full",
         "P0403",

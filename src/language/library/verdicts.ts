@@ -1,4 +1,4 @@
-/** Verdicts: `allow`, `log`, `deny`, `trap`, `kill`, `strictest`. */
+/** Verdicts: `allow`, `log`, `ask`, `deny`, `trap`, `kill`, `strictest`. */
 import type { Expression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
@@ -22,6 +22,7 @@ import type { Compilation } from "../walk/compilation.ts";
 const exportOf = {
   allow: "allow",
   log: "log",
+  ask: "ask",
   deny: "deny",
   trap: "trap",
   "kill-thread": "kill",
@@ -33,6 +34,7 @@ export function verdictExports(c: Compilation): ReadonlyMap<string, Value> {
   const values: { readonly [name in (typeof exportOf)[Action]]: Value } = {
     allow: verdict({ kind: "verdict", verdict: 0 }),
     log: verdict({ kind: "verdict", verdict: unplacedLog }),
+    ask: askFunction(c),
     deny: denyFunction(c),
     trap: trapFunction(c),
     kill: killFunction(c),
@@ -159,6 +161,25 @@ function trapFunction(c: Compilation): Value {
     is: "builtin",
     name: "trap",
     apply: (call) => withReason(c, call, 0, (reason) => verdict(make(c, "trap", 0, reason, call.node))),
+  };
+}
+
+/** The reason is the question, so it is required. */
+function askFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "ask",
+    apply: (call) => {
+      const given = call.values();
+      if (given === undefined) return unknown;
+      const [reason, ...rest] = given;
+      if (reason === undefined || rest.length > 0) {
+        return c.error("P0212", call.node, "`ask` takes the reason that the question states", 'ask("it pushes")');
+      }
+      const because = reasonOf(c, reason.value, reason.node);
+      if (because === "") return c.error("P0213", reason.node, "an empty question", 'ask("it pushes")');
+      return because === null ? unknown : verdict(make(c, "ask", 0, because, call.node));
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 /** Lints for profiles: calls that pass although a rule seems to refuse them. */
-import { passes, strictness } from "../../ir/verdicts.ts";
+import { mayPass, strictness } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByName, registerOf } from "../../linux/calls.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
@@ -53,7 +53,7 @@ function noteClone3({ calls, defaultAction, reader }: LintInput): void {
   const clone3 = calls.find(({ name }) => name === "clone3");
   if (clone === undefined || clone.alternatives.every(({ comparisons }) => comparisons.length === 0)) return;
   const action = clone3 === undefined ? defaultAction : (clone3.alternatives[0]?.rule.action ?? defaultAction);
-  if (!passes(action)) return;
+  if (!mayPass(action)) return;
   reader.report(
     "P0707",
     clone.at,
@@ -67,8 +67,8 @@ function noteClone3({ calls, defaultAction, reader }: LintInput): void {
 function noteAdmission({ calls, defaultAction, reader }: LintInput): void {
   const refuses = (call: CallDecision | undefined) =>
     call === undefined || call.alternatives.length === 0
-      ? !passes(defaultAction)
-      : call.alternatives.some(({ rule }) => !passes(rule.action));
+      ? !mayPass(defaultAction)
+      : call.alternatives.some(({ rule }) => !mayPass(rule.action));
   const refused = alwaysAllowed.filter((name) => refuses(calls.find((call) => call.name === name)));
   if (refused.length > 0) {
     const place = calls.find(({ name }) => refused.includes(name))?.at ?? defaultAction.at;
@@ -80,7 +80,7 @@ function noteAdmission({ calls, defaultAction, reader }: LintInput): void {
     );
   }
   const unnamed = uringCalls.filter((name) => !calls.some((call) => call.name === name));
-  if (unnamed.length > 0 && passes(defaultAction)) {
+  if (unnamed.length > 0 && mayPass(defaultAction)) {
     reader.report(
       "P0701",
       firstCharacter(defaultAction.at),

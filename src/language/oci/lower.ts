@@ -3,7 +3,7 @@
 import { normalise } from "../../ir/intervals.ts";
 import type { Location } from "../../ir/location.ts";
 import type { BooleanExpression, Interval, Statement, VerdictExpression } from "../../ir/program.ts";
-import { type Action, passes } from "../../ir/verdicts.ts";
+import { type Action, mayPass } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByName, highestNumber } from "../../linux/calls.ts";
 import { errnoByName } from "../../linux/errno.ts";
@@ -78,7 +78,7 @@ export function newerCalls(
   defaultAction: OciAction,
   architecture: ArchitectureName,
 ): Interval | undefined {
-  if (passes(defaultAction) || defaultAction.name === "SCMP_ACT_TRACE") return undefined;
+  if (mayPass(defaultAction) || defaultAction.name === "SCMP_ACT_TRACE") return undefined;
   const named = rules.flatMap(({ names }) => names.map(({ name }) => callByName(name)?.number[architecture] ?? -1));
   const newest = named.reduce((most, number) => Math.max(most, number), -1);
   const highest = highestNumber(architecture);

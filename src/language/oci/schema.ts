@@ -154,8 +154,8 @@ const actions = {
   SCMP_ACT_NOTIFY: "deny",
 } as const satisfies { readonly [N in ActionName]: Action } & OwnNames;
 
-/** The name that an export writes for an action means that action. */
-type OwnNames = { readonly [A in Action as (typeof actionFacts)[A]["oci"]]: A };
+/** The name that an export writes for an action means that action. No profile says whom SCMP_ACT_NOTIFY asks. */
+type OwnNames = { readonly [A in Exclude<Action, "ask"> as (typeof actionFacts)[A]["oci"]]: A };
 
 function actionOf(
   reader: OciReader,

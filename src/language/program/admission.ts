@@ -3,7 +3,7 @@
 import { normalise } from "../../ir/intervals.ts";
 import { isStructure } from "../../ir/observation.ts";
 import type { Admission, Program, Statement, VerdictExpression } from "../../ir/program.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { mayPass } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import { creatingCalls } from "../../linux/process-calls.ts";
 import * as ir from "../values/ir.ts";
@@ -69,7 +69,7 @@ export function withoutClone3(
     if (verdict.kind !== "verdict") {
       return ir.selectVerdict(test, { kind: "strictest", of: [verdict, refusal] }, verdict);
     }
-    const strict = !passes(verdicts[verdict.verdict]!);
+    const strict = !mayPass(verdicts[verdict.verdict]!);
     return strict ? verdict : ir.selectVerdict(test, refusal, verdict);
   };
   return rewrite(body);

@@ -125,7 +125,7 @@ function decided({ code, span, message }: Diagnostic, places: readonly Place[]):
 // ── The module ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const words = new Set(
-  "allow log deny trap kill strictest calls perThread perProcess perMemory perTree tree now report policy call true false let const if else switch case default break return for of function import export type BigInt Verdict".split(
+  "allow ask log deny trap kill strictest calls perThread perProcess perMemory perTree tree now report policy call true false let const if else switch case default break return for of function import export type BigInt Verdict".split(
     " ",
   ),
 );
@@ -261,6 +261,10 @@ class PolicyWriter {
 
   #verdictCall({ action, errno, reason }: Verdict): string {
     const because = reason === undefined ? [] : [JSON.stringify(reason)];
+    if (action === "ask") {
+      if (reason === undefined) this.#losses.add("a question without a reason: another one stands in its place");
+      return `ask(${JSON.stringify(reason ?? "?")})`;
+    }
     if (action === "trap") return `trap(${because})`;
     if (action !== "deny") return `kill(${[JSON.stringify(action.replace("kill-", "")), ...because].join(", ")})`;
     const name = errnoName(errno);
@@ -625,6 +629,7 @@ function importsOf(text: string): string {
   const used = (name: string) => new RegExp(`(?<![.\\w"])${name}\\b`).test(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '""'));
   const names = [
     "allow",
+    "ask",
     "calls",
     "deny",
     "kill",

@@ -158,6 +158,7 @@ function walkStep(c: Compilation, part: PolicyValue, target: ReturnTarget): void
 }
 
 const examples: Readonly<Record<string, string>> = {
+  ask: 'ask("why")',
   deny: 'deny("EPERM")',
   kill: 'kill("process")',
   trap: "trap()",

@@ -36,7 +36,7 @@ export class ObservationFailure {
 }
 
 /** The verdicts on a call behind whose pointers a policy has read. None of them lets the call pass unpinned. */
-export type ObservedVerdict = PinVerdict | RefuseVerdict | ServeVerdict | ObservationFailure;
+export type ObservedVerdict = PinVerdict | RefuseVerdict | ServeVerdict | HoldVerdict | ObservationFailure;
 
 /** Only an Observer makes one. */
 export class PinVerdict {
@@ -58,6 +58,11 @@ export class RefuseVerdict {
   constructor(_key: typeof key, number: number) {
     this.errno = number;
   }
+}
+
+/** The call gets no response yet: it is judged again later, with memory that is read then. */
+export class HoldVerdict {
+  readonly holds = true;
 }
 
 /** The supervisor makes the call on the caller's behalf (../objects/): `start` returns 0 or a positive errno. */
@@ -226,6 +231,11 @@ export class Observer {
   /** The call returns this positive errno. */
   refuse(number: number): RefuseVerdict {
     return new RefuseVerdict(key, number);
+  }
+
+  /** The call waits, and is received and judged again later. */
+  hold(): HoldVerdict {
+    return new HoldVerdict();
   }
 
   /** The call is served, and answered later. `start` returns 0, or a positive errno if the service does not begin. */

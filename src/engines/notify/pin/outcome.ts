@@ -16,6 +16,8 @@ export type PinOutcome =
   | { readonly kind: "answered" }
   /** A thread reads more of the caller's memory. The call has no answer yet, and comes again. */
   | { readonly kind: "reading" }
+  /** The call waits for the answer to a question, and comes again. */
+  | { readonly kind: "held" }
   /** A signal came first. The call comes again (a new event), or has returned EINTR. */
   | { readonly kind: "interrupted" }
   | { readonly kind: "gone" }
@@ -32,3 +34,21 @@ export type PinOutcome =
       /** With `untraceable`. */
       readonly obstacle?: FollowObstacle | undefined;
     };
+
+/** Whether the call does not come again, either as prepared or to be judged. */
+export function isOver({ kind }: PinOutcome): boolean {
+  switch (kind) {
+    case "prepared":
+    case "reading":
+    case "held":
+    case "interrupted":
+    case "served":
+      return false;
+    case "refused":
+    case "answered":
+    case "gone":
+    case "unserved":
+    case "unpinnable":
+      return true;
+  }
+}

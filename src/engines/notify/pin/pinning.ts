@@ -15,7 +15,14 @@ import { native, required } from "../../../linux/native.ts";
 import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
-import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict, ServeVerdict } from "./observer.ts";
+import {
+  HoldVerdict,
+  ObservationFailure,
+  type ObservedVerdict,
+  Observer,
+  RefuseVerdict,
+  ServeVerdict,
+} from "./observer.ts";
 import { outcomeNumber, type PinOutcome } from "./outcome.ts";
 import type { WindowProtection } from "./protection.ts";
 import { Scratch } from "./scratch.ts";
@@ -289,6 +296,7 @@ export class PendingCall {
       native().pinRefuse(this.#notification, verdict.errno);
       return { kind: "refused", errno: verdict.errno };
     }
+    if (verdict instanceof HoldVerdict) return { kind: "held" };
     if (verdict instanceof ObservationFailure) {
       if (verdict.errno === errno.EINPROGRESS) return { kind: "reading" };
       if (verdict.errno === errno.ETIMEDOUT) {

@@ -40,7 +40,10 @@ export function bind(
           c.error("P0309", property, "an object pattern has plain names only", "const { name, args } = call");
           continue;
         }
-        const member = value === undefined ? unknown : memberOf(c, value, property.key.name, property.key);
+        const { name } = property.key;
+        const isAbsent =
+          property.value.type === "AssignmentPattern" && value?.is === "object" && !value.members.has(name);
+        const member = value === undefined ? unknown : isAbsent ? undefined : memberOf(c, value, name, property.key);
         bind(c, property.value, member, kind, property.key);
       }
       return;
@@ -55,7 +58,7 @@ export function bind(
       }
       return;
     case "AssignmentPattern":
-      // A parameter's default. In a destructuring pattern every member is present, so a default never applies.
+      // The default of a parameter, or of an optional member.
       bind(c, pattern.left, value ?? c.walker.evaluate(pattern.right), kind, pattern.right);
   }
 }

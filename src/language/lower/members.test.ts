@@ -22,6 +22,19 @@ it.each([
   expect(faults(`const x = ${member}; return allow;`)).toEqual([`policy.ts:${fault}`]);
 });
 
+it("a pattern gives the default of a member that is not there", () => {
+  const limit = "const { first, limit = 10n } = ";
+  expect(step(`${limit}{ first: 1n }; return call.raw.arg0 === limit + first ? trap() : allow;`)[0]).toBe(
+    "if argument0 == 11",
+  );
+  expect(step(`${limit}{ first: 1n, limit: 2n }; return call.raw.arg0 === limit ? trap() : allow;`)[0]).toBe(
+    "if argument0 == 2",
+  );
+  expect(faults("const { first, limit } = { first: 1n }; return allow;")).toEqual([
+    "policy.ts:3:16 P0106 an object has no `limit` → it has first",
+  ]);
+});
+
 const race = "cannot be read: another thread could change it after the check, so";
 it.each([
   [

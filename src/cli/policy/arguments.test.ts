@@ -76,7 +76,7 @@ test("no file and no ready policy", () => {
 });
 
 test("the list of ready policies is the folder", () => {
-  const files = ["", "against/"].flatMap((folder) =>
+  const files = ["", "against/", "agents/"].flatMap((folder) =>
     readdirSync(join("policies", folder))
       .filter((name) => /^[^.]+\.ts$/.test(name))
       .map((name) => folder + name.slice(0, -3)),

@@ -114,7 +114,7 @@ function reachable(name: string): PolicyFile {
 }
 
 /**
- * The file of a named policy. A bare name that is not a file, also one of against/, means one of the package's policies.
+ * The file of a named policy. A bare name that is not a file, also one of against/ or agents/, means one of the package's policies.
  * If a source has that name with a suffix, the bare name is ambiguous and refused. A bundle (.pcl) is often the compiled
  * ready policy of the same name; it is named with its suffix.
  *
@@ -122,7 +122,7 @@ function reachable(name: string): PolicyFile {
  * @throws Failure that suggests the nearest file or ready policy
  */
 export function policyFile(named: string, workingDirectory: string): PolicyFile {
-  const isBare = /^(?:against\/)?[A-Za-z0-9_-]+$/.test(named);
+  const isBare = /^(?:(?:against|agents)\/)?[A-Za-z0-9_-]+$/.test(named);
   // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
   if (existsSync(named) && !(isBare && statSync(named).isDirectory())) return reachable(named);
   if (named.startsWith(packagePrefix)) {
@@ -170,6 +170,16 @@ export const readyPolicies = [
   "against/cve-2026-23415",
   "against/npm-worm",
   "agent-socket",
+  "agents/migrations-only",
+  "agents/no-git",
+  "agents/read-only-helper",
+  "agents/read-only-review",
+  "agents/redact-before-sending",
+  "agents/reviewed-release",
+  "agents/secrets-stay",
+  "agents/tests-before-commit",
+  "agents/untrusted-input",
+  "agents/workspace",
   "build-step",
   "call-flow",
   "children",

@@ -14,6 +14,13 @@ export function abiOfThisKernel(): number | undefined {
   }
 }
 
+const scopes = 6; // Linux 6.12: signals and abstract sockets
+
+/** Whether `--separate` works here. Throws a NativeUnavailableError. */
+export function canSeparate(): boolean {
+  return landlockAbi() >= scopes;
+}
+
 /** The ABI level of this kernel, or 0 if Landlock is missing or off. Throws a NativeUnavailableError. */
 export function landlockAbi(): number {
   return Math.max(0, native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion));

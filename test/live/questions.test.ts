@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { ApprovalClient } from "../../src/approvals/client.ts";
 import type { AnswerLine, QuestionLine, ServerLine } from "../../src/approvals/protocol.ts";
+import { canSeparate } from "../../src/linux/landlock-abi.ts";
 import { patience, until } from "../support/patience.ts";
 import { prepare, victim } from "./run.ts";
 
@@ -329,6 +330,13 @@ describe("the tree", () => {
     expect(tree.results()).not.toContain("a passed");
     await person.says(1, "allow");
     expect(await tree.result("a")).toBe("passed");
+  });
+
+  test("reaches no process outside that could answer for it", async (context) => {
+    if (!canSeparate()) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
+    const tree = await start();
+    tree.order(`a signal ${process.pid}`);
+    expect(await tree.result("a")).toBe("EPERM");
   });
 
   test("cannot answer by the command either", async () => {

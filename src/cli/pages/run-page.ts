@@ -63,7 +63,7 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     separate: {
       about:
-        "Separate the command's tree from the other processes of its user: it can send signals only to itself, and cannot trace processes outside it or open their memory and descriptors (/proc/PID/mem, fd). Needs Linux 6.12 with Landlock, and costs nothing per call. Processes of the tree still reach one another (docs/security.md, One user).",
+        "Separate the command's tree from the other processes of its user: it can send signals only to itself, and cannot trace processes outside it or open their memory and descriptors (/proc/PID/mem, fd). Needs Linux 6.12 with Landlock, and costs nothing per call. Processes of the tree still reach one another (docs/security.md, One user). A policy that asks a person always has this where the kernel can.",
     },
     "best-effort": {
       about:

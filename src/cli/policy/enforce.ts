@@ -12,6 +12,7 @@ import { type EventOutput, openEventOutput } from "../../events/output.ts";
 import { isRefused } from "../../events/sink.ts";
 import { asks } from "../../ir/verdicts.ts";
 import { isForReadingOnly } from "../../linux/descriptors.ts";
+import { canSeparate } from "../../linux/landlock-abi.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import type { StatusReporter } from "../../status/reporter.ts";
 import type { StatusServer } from "../../status/server.ts";
@@ -46,7 +47,8 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     killTree: request.killTree,
     dieWithParent: request.dieWithParent,
     cgroup: request.cgroup,
-    separate: request.separate,
+    // A tree that can trace a shell of its user answers its own questions.
+    separate: request.separate || (asked?.server !== undefined && canSeparate()),
     bestEffort: request.bestEffort,
     events: output !== undefined,
   });

@@ -72,6 +72,7 @@ static long make(const struct order *order) {
   if (strcmp(call, "chdir") == 0) return chdir(word);
   if (strcmp(call, "set-shared") == 0) return strcpy(shared, word) == NULL;
   if (strcmp(call, "unlink-shared") == 0) return unlink(shared);
+  if (strcmp(call, "signal") == 0) return kill(atoi(word), 0);
   if (strcmp(call, "answer") == 0) return answer(word);
   if (strcmp(call, "answer-as-orphan") == 0) return answer_as_orphan(word);
   if (strcmp(call, "fork") == 0) {

@@ -14,6 +14,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   patterns: [],
   ir: ["patterns", "linux"],
   rooms: ["ir"],
+  hosts: [],
   objects: ["ir", "patterns", "linux"],
   language: ["ir", "patterns", "linux", "diagnostics"],
   analysis: ["ir", "patterns", "linux", "diagnostics"],

@@ -14,6 +14,7 @@
 #include "confine.h"
 #include "inheritance.h"
 #include "layers.h"
+#include "network.h"
 #include "orders.h"
 #include "shield.h"
 
@@ -27,6 +28,7 @@ struct child {
   int group;                   /* the process group to join, 0: the starter's */
   int front;                   /* the socket to which the child announces itself (CLONED), or -1 */
   const struct cgroup *cgroup; /* NULL: the parent's */
+  const struct network *network; /* NULL: the parent's */
   const struct own_processes *own;
   long domain;      /* domain.h, or -1 */
   int restrictions; /* of the domain */

@@ -2,6 +2,7 @@
  * The records that the supervisor's thread creates for evaluations that become events: numbers and indexes only, so
  * that a record costs the evaluation little. `describe.ts` turns them into events in another thread.
  */
+import type { HostRefusal } from "../hosts/refusal.ts";
 import type { Program } from "../ir/program.ts";
 import type { ShownEntry } from "../linux/environment.ts";
 
@@ -228,7 +229,15 @@ export interface EndRecord {
   readonly text: string;
 }
 
-export type EventRecord = JudgementRecord | NoticeRecord | EndRecord;
+/** A host that the tree may not reach. */
+export interface HostRecord {
+  readonly kind: "host";
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly refusal: HostRefusal;
+}
+
+export type EventRecord = JudgementRecord | NoticeRecord | EndRecord | HostRecord;
 
 export function describePolicy(program: Program): PolicyDescription {
   return {

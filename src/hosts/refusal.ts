@@ -1,7 +1,7 @@
 /** What the proxy refuses, for an event. */
 
 /** How a program asked: by a proxy's protocol, by a connection to an address, or for the address of a name. */
-export type HostRoute = "connect" | "http" | "socks" | "address" | "dns";
+export type HostRoute = "connect" | "http" | "socks" | "address" | "names";
 
 export interface HostRefusal {
   /** In normal form, or as the program wrote it if it has none. */

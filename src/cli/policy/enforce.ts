@@ -1,11 +1,13 @@
 /** Runs a command under a compiled policy and sends its events to their destination. Loads no compiler. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { OpenHosts } from "../../engines/hosts/proxy.ts";
 import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen, openForEvents } from "../../events/channel.ts";
 import { Messages } from "../../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../../events/output.ts";
+import type { EventRecord } from "../../events/record.ts";
 import { isRefused } from "../../events/sink.ts";
 import { isForReadingOnly } from "../../linux/descriptors.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
@@ -27,11 +29,14 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
   const output = openOutput(request, compiled, messages);
   const served = request.status === undefined ? undefined : await openStatus(request.status, request, compiled);
   if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
+  const onEvent = (record: EventRecord): void => {
+    output?.record(record);
+    served?.reporter.record(record);
+  };
+  const hosts = await openHosts(request, messages, onEvent);
   const { status } = await runCompiled(compiled, request.command, {
-    onEvent: (record) => {
-      output?.record(record);
-      served?.reporter.record(record);
-    },
+    onEvent,
+    hosts: hosts?.tree,
     status: served && {
       words: served.reporter.words,
       onSnapshot: (snapshot) => served.reporter.snapshot(snapshot),
@@ -44,6 +49,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     bestEffort: request.bestEffort,
     events: output !== undefined,
   });
+  hosts?.close();
   served?.server.close();
   const lostEvents = await output?.finish();
   if (audit) messages.write("AUDIT: the policy was not enforced");
@@ -51,6 +57,23 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
   // A message reports lost JSON lines. Lines for people have no other channel.
   const isSilent = request.form === "lines" && lostEvents !== undefined && isRefused(lostEvents);
   return isSilent || isRefused(lostMessages) ? failed : status;
+}
+
+/** @throws StartError */
+async function openHosts(
+  { hosts, command, quiet }: RunRequest,
+  messages: Messages,
+  onEvent: (record: EventRecord) => void,
+): Promise<OpenHosts | undefined> {
+  if (hosts === undefined) return undefined;
+  const { openHosts: open } = await import("../../engines/hosts/proxy.ts");
+  const opened = await open(command, {
+    lists: [hosts],
+    onRefused: (refusal) => onEvent({ kind: "host", time: Date.now(), refusal }),
+    onNotice: (text, dropped) => onEvent({ kind: "notice", time: Date.now(), text, dropped }),
+  });
+  if (!quiet) messages.write(`hosts: ${opened.way}`);
+  return opened;
 }
 
 async function openStatus(

@@ -101,8 +101,9 @@ class Run {
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    // This thread serves the status, so it must not wait in the kernel.
-    if (this.#options.status !== undefined || this.#awaitFirstCall(launched) === "notified")
+    // This thread serves the status and hears of refused hosts, so it must not wait in the kernel.
+    const { status, hosts } = this.#options;
+    if (status !== undefined || hosts !== undefined || this.#awaitFirstCall(launched) === "notified")
       await this.#superviseUntilEnd(launched);
     else void this.#thread?.end();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);

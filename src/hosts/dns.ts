@@ -71,8 +71,10 @@ function answerTo(query: Packet, lookUp: (name: string) => string | undefined): 
   if ((given & flags.operation) !== 0) return { bytes: respond(codes.notImplemented) };
   const name = isOfInternet(question) ? normalHost(question.name) : undefined;
   const address = name === undefined ? undefined : lookUp(name);
-  if (address === undefined) return { bytes: respond(codes.noSuchName), refused: question.name };
   const { type } = question;
+  // Programs ask for both kinds of addresses at once: one event suffices.
+  const refused = type === "AAAA" ? {} : { refused: question.name };
+  if (address === undefined) return { bytes: respond(codes.noSuchName), ...refused };
   return { bytes: respond(0, type === "A" ? [{ type, name: question.name, ttl: timeToLive, data: address }] : []) };
 }
 

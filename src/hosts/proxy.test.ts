@@ -277,7 +277,7 @@ describe("a connection to an address", () => {
   it("that stands for no permitted name is refused", async () => {
     const { port, refusals } = await startTransparent([list("--hosts", "a.org")], undefined);
     expect(await exchange(port, "hello")).toHaveLength(0);
-    expect(refusals).toEqual([expect.objectContaining({ host: "localhost", port, route: "address" })]);
+    expect(refusals).toEqual([expect.objectContaining({ host: "127.0.0.1", port, route: "address" })]);
   });
 
   it("that stands for a name is one to the name, on the same port", async () => {

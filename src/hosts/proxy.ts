@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import { Connector, type ConnectorOptions, HostError } from "./connector.ts";
 import { normalHost } from "./names.ts";
 import type { HostRoute } from "./refusal.ts";
-import { refusingList } from "./rules.ts";
+import { localNameOn, refusingList } from "./rules.ts";
 import { chosenMethod, noMethod, parseGreeting, parseRequest, replies, reply, version } from "./socks.ts";
 
 export interface ProxyOptions extends ConnectorOptions {
@@ -75,13 +75,14 @@ export class HostProxy {
     void this.#join(socket, this.#hostOf(localAddress, localPort), localPort, "address").catch(() => reset(socket));
   }
 
-  /** An address that stands for no name is a host itself, and this machine's own may be listed as `localhost`. */
+  /** An address that stands for no name is a host itself, and this machine's own may be listed by a local name. */
   #hostOf(address: string, port: number): string {
     const host = normalHost(address) ?? address;
     const name = this.#options.nameOf(host);
     if (name !== undefined) return name;
-    const isListed = refusingList(this.#options.lists, host, port) === undefined;
-    return !isListed && (host === "127.0.0.1" || host === "::1") ? "localhost" : host;
+    const { lists } = this.#options;
+    if ((host !== "127.0.0.1" && host !== "::1") || refusingList(lists, host, port) === undefined) return host;
+    return localNameOn(lists, port) ?? host;
   }
 
   #admit(socket: Socket): boolean {

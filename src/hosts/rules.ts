@@ -30,6 +30,12 @@ export function isListedLiterally(lists: readonly HostList[], host: string): boo
   );
 }
 
+/** A listed name of this machine that is permitted on the port. */
+export function localNameOn(lists: readonly HostList[], port: number): string | undefined {
+  const names = lists.flatMap(({ patterns }) => patterns.filter(({ host, below }) => !below && isLocalName(host)));
+  return names.find(({ host }) => refusingList(lists, host, port) === undefined)?.host;
+}
+
 /** All ports on which a host is permitted, in order. */
 export function portsOf(lists: readonly HostList[]): readonly number[] {
   const all = lists.flatMap(({ patterns }) => patterns.flatMap(({ ports }) => ports));

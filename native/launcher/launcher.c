@@ -31,6 +31,7 @@
 #include "child.h"
 #include "domain.h"
 #include "kernel.h"
+#include "network.h"
 #include "poll.h"
 #include "print.h"
 #include "search.h"

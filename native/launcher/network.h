@@ -7,16 +7,7 @@
 #ifndef PORTCULLIS_NETWORK_H
 #define PORTCULLIS_NETWORK_H
 
-#include <stdint.h>
-
-enum { MAX_ENDPOINTS = 64, MAX_VARIABLES_SIZE = 1 << 16 };
-
-/* Of a socket to make. An IPv4 address is ::ffff:a.b.c.d; :: means both families where the kernel has IPv6. */
-struct endpoint {
-  unsigned char address[16];
-  uint16_t port;
-  uint16_t is_datagram; /* otherwise a listening stream */
-};
+#include "endpoint.h"
 
 struct network {
   int user, net; /* descriptors of the namespaces, or -1 */

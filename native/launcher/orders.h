@@ -9,10 +9,10 @@
 #include <linux/filter.h>
 #include <stdint.h>
 
-#include "network.h"
+#include "endpoint.h"
 #include "parameters.h"
 
-enum { MAX_INSTRUCTIONS = 4096 };
+enum { MAX_INSTRUCTIONS = 4096, MAX_VARIABLES_SIZE = 1 << 16 };
 /* include/linux/socket.h; no header of the kernel's interface has it. */
 enum { MSG_NOSIGNAL = 0x4000 };
 

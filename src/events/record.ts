@@ -10,6 +10,8 @@ import type { ShownEntry } from "../linux/environment.ts";
 export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {
   /** The cells that hold phases, by their index in `Program.cells`. */
   readonly phases: readonly { readonly cell: number; readonly name: string; readonly names: readonly string[] }[];
+  /** The lists of hosts. Absent in a bundle, which has none. */
+  readonly hosts?: Program["hosts"];
 };
 
 /**
@@ -246,6 +248,7 @@ export function describePolicy(program: Program): PolicyDescription {
     files: program.files,
     verdicts: program.verdicts,
     reports: program.reports,
+    hosts: program.hosts,
     phases: program.cells.flatMap((cell, index) =>
       cell.kind.is === "phases" ? [{ cell: index, name: cell.name, names: cell.kind.names }] : [],
     ),

@@ -11,12 +11,15 @@ export interface ProxySocket {
 export interface ProxyOrder {
   readonly lists: readonly HostList[];
   readonly sockets: readonly ProxySocket[];
+  /** Without sockets: the ports of 127.0.0.1 of which it takes the first that is free. */
+  readonly ports: readonly number[];
   /** The path of the addon, by which the process hides from the tree. */
   readonly addon: string;
 }
 
 export type ProxyMessage =
-  | { readonly kind: "ready" }
+  /** `port`: the one that it has taken. */
+  | { readonly kind: "ready"; readonly port: number }
   | { readonly kind: "refused"; readonly refusal: HostRefusal }
   /** Refusals that were too many to report. */
   | { readonly kind: "dropped"; readonly count: number };
@@ -30,7 +33,8 @@ export function parseMessage(line: string): ProxyMessage | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null || !("kind" in value)) return undefined;
-  if (value.kind === "ready") return { kind: "ready" };
+  if (value.kind === "ready" && "port" in value && typeof value.port === "number")
+    return { kind: "ready", port: value.port };
   if (value.kind === "dropped" && "count" in value && typeof value.count === "number")
     return { kind: "dropped", count: value.count };
   if (value.kind !== "refused" || !("refusal" in value)) return undefined;

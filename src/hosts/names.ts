@@ -35,6 +35,13 @@ export function parsePattern(given: string): PatternResult {
   return { pattern: { host, below, ports } };
 }
 
+/** The entry in normal form, with its ports unless they are those of an entry without one. */
+export function printPattern({ host, below, ports }: HostPattern): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  const isDefault = ports.length === defaultPorts.length && ports.every((port) => defaultPorts.includes(port));
+  return `${below ? "*." : ""}${name}${isDefault ? "" : `:${ports.join(",")}`}`;
+}
+
 /** `[::1]:80`, `::1`, `name:80` or `name`. */
 function splitPort(text: string): { readonly name: string; readonly port: string | undefined } {
   const bracketed = /^\[([^\]]*:[^\]]*)\](?::(.*))?$/s.exec(text);

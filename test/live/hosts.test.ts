@@ -57,19 +57,31 @@ const ownVariables = Object.fromEntries(Object.entries(process.env).filter(([nam
 for (const { name, uid } of users) {
   describe(`as ${name}`, () => {
     const program = uid === undefined ? [resolve("bin/portcullis")] : programFor(folder);
+    const user = program.slice(0, uid === undefined ? 0 : program.indexOf("env"));
+    /** In a user namespace that permits no other below it. */
+    const withoutNetworks = [
+      ...[...user, "unshare", "--user", "--map-root-user", "sh", "-c"],
+      ...['echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"', "sh", ...program.slice(user.length)],
+    ];
     const home = join(folder, `home-${uid ?? "own"}`);
 
     /** The test's own servers answer meanwhile. */
-    async function held(hosts: string, words: readonly string[], options: readonly string[] = []): Promise<Held> {
+    async function held(
+      hosts: string,
+      words: readonly string[],
+      options: readonly string[] = [],
+      started: readonly string[] = program,
+    ): Promise<Held> {
       const file = join(folder, `events-${uid ?? "own"}-${runs++}`);
       mkdirSync(home, { recursive: true });
       chmodSync(home, 0o777);
-      const line = [...program, "run", "-p", policy, "--hosts", hosts, "--events", file, ...options, "--", ...words];
+      const line = [...started, "run", "-p", policy, "--hosts", hosts, "--events", file, ...options, "--", ...words];
       const child = spawn("setsid", ["--wait", ...line], {
         cwd: home,
         env: {
-          ...process.env,
+          ...ownVariables,
           HOME: home,
+          npm_config_cache: join(home, ".npm"),
           TMPDIR: home,
           XDG_CACHE_HOME: join(home, ".cache"),
           GIT_CONFIG_NOSYSTEM: "1",
@@ -361,12 +373,58 @@ for name in ("mem", "maps", "environ", "fd"):
       });
     });
 
+    describe("a tree that can have no network of its own", () => {
+      const limited = (hosts: string, script: string, options: readonly string[] = []) =>
+        held(hosts, ["sh", "-c", script], options, withoutNetworks);
+
+      it("reaches the hosts by the proxy, and the line at the start says so", async (context) => {
+        needs(context, "curl");
+        const url = `http://web.localhost:${port}/`;
+        const { out, error, hosts } = await limited(
+          `web.localhost:${port}`,
+          `curl -sS ${url}; curl -sS -x "$ALL_PROXY" ${url}; curl -sS http://evil.test:${port}/`,
+        );
+        expect(error).toMatch(
+          /hosts: the tree reaches the listed hosts only by the proxy at 127\.0\.0\.1:31\d\d, .*namespace/,
+        );
+        expect(out).toMatch(/^hello\nhello\nportcullis: evil\.test:\d+: no entry permits this host/);
+        expect(hosts).toEqual([expect.objectContaining({ host: "evil.test", port, route: "http" })]);
+      });
+
+      it("is refused all else with an event", async (context) => {
+        needs(context, "curl", "python3");
+        const script = `
+import socket, sys
+def attempt(what, act):
+  try: act(); print(what, "reached")
+  except OSError as error: print(what, error.errno)
+port = int(sys.argv[1])
+for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::ffff:127.0.0.1"), (socket.AF_INET, "127.0.0.2")):
+  attempt("connect", lambda: socket.socket(family, socket.SOCK_STREAM).connect((host, port)))
+  attempt("fast open", lambda: socket.socket(family, socket.SOCK_STREAM).sendto(b"GET /", 0x20000000, (host, port)))
+  attempt("send", lambda: socket.socket(family, socket.SOCK_STREAM).sendmsg([b"x"], [], 0x20000000, (host, port)))
+  attempt("datagram", lambda: socket.socket(family, socket.SOCK_DGRAM))
+attempt("raw", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))
+attempt("packet", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+attempt("vsock", lambda: socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM))
+attempt("netlink", lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12))
+attempt("multipath", lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262))
+attempt("route", lambda: socket.socket().setsockopt(0, 4, b"\\x83\\x07\\x04\\x7f\\0\\0\\1\\0"))
+`;
+        const reachedBefore = seen.length;
+        const { out, events } = await held("web.localhost", ["python3", "-c", script, `${port}`], [], withoutNetworks);
+        expect(out).not.toContain("reached");
+        expect(out.trimEnd().split("\n")).toHaveLength(22);
+        expect(seen.length).toBe(reachedBefore);
+        expect(events.filter((one) => one.kind === "decision" && one.verdict === "deny").length).toBeGreaterThan(15);
+      });
+    });
+
     it("works with a supervisor that follows processes, judges memory and ends the tree", async (context) => {
       needs(context, "curl");
       const url = `http://web.localhost:${port}/`;
       const options = ["--kill-tree", "--timeout", "5min"];
-      const children = [...options, "--audit"];
-      for (const extra of [options, children]) {
+      for (const extra of [[], options, ["--die-with-parent"]]) {
         const { out, status } = await shell(`web.localhost:${port}`, `curl -sS ${url}; (curl -sS ${url})`, extra);
         expect({ out, status }).toEqual({ out: "hello\nhello\n", status: 0 });
       }

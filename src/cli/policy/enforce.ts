@@ -23,7 +23,7 @@ import type { RunRequest, StatusPlace } from "./run-request.ts";
  * @throws StartError or NativeUnavailableError if nothing was started, Failure if the destination of events cannot be
  *   opened
  */
-export async function enforce(request: RunRequest, compiled: CompiledPolicy): Promise<number> {
+export async function enforce(request: RunRequest, compiled: CompiledPolicy, hosts?: OpenHosts): Promise<number> {
   const audit = request.mode === "audit" && !request.quiet;
   const messages = new Messages();
   const output = openOutput(request, compiled, messages);
@@ -33,7 +33,11 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     output?.record(record);
     served?.reporter.record(record);
   };
-  const hosts = await openHosts(request, messages, onEvent);
+  hosts?.listen({
+    onRefused: (refusal) => onEvent({ kind: "host", time: Date.now(), refusal }),
+    onNotice: (text, dropped) => onEvent({ kind: "notice", time: Date.now(), text, dropped }),
+  });
+  if (hosts !== undefined && !request.quiet) messages.write(`hosts: ${hosts.way}`);
   const { status } = await runCompiled(compiled, request.command, {
     onEvent,
     hosts: hosts?.tree,
@@ -57,23 +61,6 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
   // A message reports lost JSON lines. Lines for people have no other channel.
   const isSilent = request.form === "lines" && lostEvents !== undefined && isRefused(lostEvents);
   return isSilent || isRefused(lostMessages) ? failed : status;
-}
-
-/** @throws StartError */
-async function openHosts(
-  { hosts, command, quiet }: RunRequest,
-  messages: Messages,
-  onEvent: (record: EventRecord) => void,
-): Promise<OpenHosts | undefined> {
-  if (hosts === undefined) return undefined;
-  const { openHosts: open } = await import("../../engines/hosts/proxy.ts");
-  const opened = await open(command, {
-    lists: [hosts],
-    onRefused: (refusal) => onEvent({ kind: "host", time: Date.now(), refusal }),
-    onNotice: (text, dropped) => onEvent({ kind: "notice", time: Date.now(), text, dropped }),
-  });
-  if (!quiet) messages.write(`hosts: ${opened.way}`);
-  return opened;
 }
 
 async function openStatus(

@@ -31,7 +31,7 @@ function tell(refusal: HostRefusal): void {
   send({ kind: "refused", refusal });
 }
 
-function serve({ lists, sockets, addon }: ProxyOrder): void {
+function serve({ lists, sockets, ports, addon }: ProxyOrder): void {
   native(addon);
   hideFromCommand();
   const standIns = new StandIns();
@@ -40,7 +40,7 @@ function serve({ lists, sockets, addon }: ProxyOrder): void {
   let waiting = sockets.length;
   const begin = (): void => {
     waiting--;
-    if (waiting === 0) send({ kind: "ready" });
+    if (waiting === 0) send({ kind: "ready", port: 0 });
   };
   for (const { descriptor, use } of sockets) {
     if (use === "names") {
@@ -58,6 +58,15 @@ function serve({ lists, sockets, addon }: ProxyOrder): void {
       );
       server.listen({ fd: descriptor }, begin);
     }
+  }
+  if (sockets.length === 0) listen([...ports]);
+
+  /** On the first of these ports that is free. */
+  function listen([port, ...others]: readonly number[]): void {
+    if (port === undefined) process.exit(1);
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => proxy.accept(socket));
+    server.once("error", () => listen(others));
+    server.listen({ port, host: "127.0.0.1" }, () => send({ kind: "ready", port }));
   }
 
   function refusedName(host: string): HostRefusal {

@@ -4,14 +4,14 @@
  */
 import { readFileSync } from "node:fs";
 import { isIPv4 } from "node:net";
-import { type ProxyMessage, type ProxyOrder, type ProxySocket, parseMessage } from "../../hosts/messages.ts";
+import { type ProxyOrder, type ProxySocket, parseMessage } from "../../hosts/messages.ts";
 import { defaultPorts } from "../../hosts/names.ts";
 import type { HostRefusal } from "../../hosts/refusal.ts";
 import { type HostList, portsOf } from "../../hosts/rules.ts";
 import { close } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
-import { type Endpoint, LauncherFault, launcherStage, makeNetwork, type TreeOptions } from "../launcher.ts";
+import { type Endpoint, errnoText, LauncherFault, launcherStage, makeNetwork, type TreeOptions } from "../launcher.ts";
 import { StartError } from "../start-error.ts";
 
 /** Sockets at most (MAX_ENDPOINTS of native/launcher/network.h): ports of hosts, servers of names, and the proxy's. */
@@ -19,25 +19,38 @@ const mostPorts = 48;
 const mostServers = 8;
 /** The proxy's port, unless a host has it. */
 const proxyPorts = [3128, 3129, 3130];
-
-export interface HostOptions {
-  readonly lists: readonly HostList[];
-  readonly onRefused: (refusal: HostRefusal) => void;
-  readonly onNotice: (text: string, dropped?: number) => void;
-}
+/** The machine's ports for a proxy without a network of its own. Few, because a compiled policy is cached for each. */
+const freePorts = Array.from({ length: 64 }, (_, index) => 3128 + index);
 
 export interface OpenHosts {
   /** For the launcher. */
   readonly tree: NonNullable<TreeOptions["hosts"]>;
   /** How the tree is held, for one line at the start. */
   readonly way: string;
+  /** The port of 127.0.0.1 to which the policy must hold the tree; undefined if its network does. */
+  readonly port: number | undefined;
+  /** Receives what happens from now on. */
+  listen(listener: HostListener): void;
   /** Ends the proxy. */
   close(): void;
 }
 
-/** Rejects with a StartError if the tree cannot be held. */
-export async function openHosts(command: readonly string[], options: HostOptions): Promise<OpenHosts> {
-  const ports = [...new Set([...defaultPorts, ...portsOf(options.lists)])];
+export interface HostListener {
+  readonly onRefused: (refusal: HostRefusal) => void;
+  readonly onNotice: (text: string, dropped?: number) => void;
+}
+
+/**
+ * Rejects with a StartError if there is no proxy.
+ *
+ * @param obstacle why the tree can have no network of its own; undefined to try
+ */
+export async function openHosts(
+  command: readonly string[],
+  lists: readonly HostList[],
+  obstacle: string | undefined,
+): Promise<OpenHosts> {
+  const ports = [...new Set([...defaultPorts, ...portsOf(lists)])];
   if (ports.length > mostPorts)
     throw new StartError(125, `the hosts have ${ports.length} ports, and at most ${mostPorts} can be served`);
   const port = proxyPorts.find((one) => !ports.includes(one))!;
@@ -46,31 +59,40 @@ export async function openHosts(command: readonly string[], options: HostOptions
     ...ports.map((one) => ({ address: "::", port: one, protocol: "tcp", use: "address" }) as const),
     ...nameServers().map((address) => ({ address, port: 53, protocol: "udp", use: "names" }) as const),
   ];
-  const descriptors = networkOf(command, endpoints);
+  const network = obstacle === undefined ? networkOf(command, endpoints) : { obstacle };
+  if ("obstacle" in network) {
+    const proxy = await startProxy(lists, []);
+    return {
+      tree: { inNetwork: false, variables: variablesFor(proxy.port, false) },
+      way: `the tree reaches the listed hosts only by the proxy at 127.0.0.1:${proxy.port}, and programs that ignore HTTPS_PROXY and ALL_PROXY reach none (it has no network of its own: ${network.obstacle})`,
+      ...proxy,
+    };
+  }
+  const { descriptors } = network;
   const sockets = endpoints.map(({ use }, index) => ({ use, descriptor: descriptors[index]! }));
   try {
     return {
-      tree: { inNetwork: true, variables: variablesFor(port) },
+      tree: { inNetwork: true, variables: variablesFor(port, true) },
       way: "the tree has a network of its own, which leads to the listed hosts only",
-      close: await startProxy(sockets, options),
+      ...(await startProxy(lists, sockets)),
+      port: undefined,
     };
   } finally {
     for (const one of descriptors) close(one);
   }
 }
 
-/** @throws StartError */
-function networkOf(command: readonly string[], endpoints: readonly Endpoint[]): readonly number[] {
+/** The network's sockets, or why this user can have none. @throws StartError */
+function networkOf(
+  command: readonly string[],
+  endpoints: readonly Endpoint[],
+): { readonly descriptors: readonly number[] } | { readonly obstacle: string } {
   try {
-    return makeNetwork(command, endpoints);
+    return { descriptors: makeNetwork(command, endpoints) };
   } catch (error) {
     if (!(error instanceof LauncherFault) || error.stage !== launcherStage.enterNetwork) throw error;
-    const { text, message } = error;
-    throw new StartError(
-      125,
-      `the command cannot have a network of its own, which hosts need: ${text === "" ? message : `${text} (${message})`}`,
-      "`unshare --user --net true` must work for this user: see kernel.unprivileged_userns_clone, user.max_user_namespaces, and the container's seccomp profile",
-    );
+    const code = errnoText(error.errno);
+    return { obstacle: error.text === "" ? code : `${error.text}, ${code}` };
   }
 }
 
@@ -86,24 +108,24 @@ function nameServers(): readonly string[] {
   return [...new Set([...named, "127.0.0.1"])].slice(0, mostServers);
 }
 
-function variablesFor(port: number): readonly string[] {
+function variablesFor(port: number, hasOwnNetwork: boolean): readonly string[] {
   const http = `http://127.0.0.1:${port}`;
-  const both = (name: string, value: string) => [`${name}=${value}`, `${name.toLowerCase()}=${value}`];
+  const both = (name: string, ending: string) => [`${name}${ending}`, `${name.toLowerCase()}${ending}`];
   return [
-    ...both("HTTP_PROXY", http),
-    ...both("HTTPS_PROXY", http),
-    ...both("ALL_PROXY", `socks5h://127.0.0.1:${port}`),
-    // The tree's own servers.
-    ...both("NO_PROXY", "localhost,127.0.0.1,::1"),
+    ...both("HTTP_PROXY", `=${http}`),
+    ...both("HTTPS_PROXY", `=${http}`),
+    ...both("ALL_PROXY", `=socks5h://127.0.0.1:${port}`),
+    // The tree's own servers; without an own network these addresses are the machine's.
+    ...both("NO_PROXY", hasOwnNetwork ? "=localhost,127.0.0.1,::1" : ""),
     "NODE_USE_ENV_PROXY=1",
   ];
 }
 
-/** Starts the process, and returns when it serves. */
+/** Starts the process, and returns when it serves these sockets, or a port of 127.0.0.1. */
 async function startProxy(
+  lists: readonly HostList[],
   sockets: readonly ProxySocket[],
-  { lists, onRefused, onNotice }: HostOptions,
-): Promise<() => void> {
+): Promise<Pick<OpenHosts, "listen" | "close"> & { readonly port: number }> {
   const { spawn } = process.getBuiltinModule("node:child_process");
   const { createInterface } = process.getBuiltinModule("node:readline");
   // In a session of its own: the terminal's signals are the command's.
@@ -117,30 +139,35 @@ async function startProxy(
   const order: ProxyOrder = {
     lists,
     sockets: sockets.map(({ use }, index) => ({ use, descriptor: 3 + index })),
+    ports: freePorts,
     addon: nativeFile("portcullis.node"),
   };
   let isClosed = false;
-  const failed = new StartError(125, "the proxy of the hosts has ended at its start", "run `make build`");
+  let listener: HostListener | undefined;
   child.stdin!.on("error", () => undefined); // its end is an event of its own
   child.stdin!.write(`${JSON.stringify(order)}\n`);
-  const heed = (message: Exclude<ProxyMessage, { readonly kind: "ready" }>): void => {
-    if (message.kind === "refused") onRefused(message.refusal);
-    else onNotice("refusals of hosts were not reported, because too many came at once", message.count);
-  };
-  await new Promise<void>((resolve, reject) => {
+  const port = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", () => {
-      reject(failed);
-      if (!isClosed) onNotice("the proxy of the hosts has ended: the tree reaches no host from now on");
+      reject(new StartError(125, "the proxy of the hosts has ended at its start", "run `make build`"));
+      if (!isClosed) listener?.onNotice("the proxy of the hosts has ended: the tree reaches no host from now on");
     });
     createInterface({ input: child.stdout! }).on("line", (line) => {
       const message = parseMessage(line);
-      if (message?.kind === "ready") resolve();
-      else if (message !== undefined) heed(message);
+      if (message?.kind === "ready") resolve(message.port);
+      if (message?.kind === "refused") listener?.onRefused(message.refusal);
+      if (message?.kind === "dropped")
+        listener?.onNotice("refusals of hosts were not reported, because too many came at once", message.count);
     });
   });
-  return () => {
-    isClosed = true;
-    child.stdin!.end();
+  return {
+    port,
+    listen: (given) => {
+      listener = given;
+    },
+    close: () => {
+      isClosed = true;
+      child.stdin!.end();
+    },
   };
 }

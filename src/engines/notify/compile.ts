@@ -104,6 +104,7 @@ export function compileForNotify(
     countingCalls: countingOf(program, needs, quiet.split),
     description: describePolicy(program),
     state: describeState(program),
+    opensForCaller: asksForObjects(program),
   };
   return { policy, diagnostics };
 }

@@ -134,6 +134,7 @@ class ProgramGenerator {
       words,
       locals,
       readOnlyProc: false,
+      hosts: [],
       objects: [],
       body,
     };

@@ -64,8 +64,8 @@ struct orders {
   struct sock_filter *filters; /* with EXTENDED: NULL */
   unsigned char *bundle;       /* without EXTENDED: NULL */
   uint64_t parameters[MAX_PARAMETERS];
-  unsigned char *layers; /* `layers_size` checked bytes */
-  char *variables;       /* `variables_size` bytes */
+  unsigned char *layers;      /* `layers_size` checked bytes */
+  char *variables;            /* `variables_size` bytes */
   struct endpoint *endpoints; /* of MAKE_NETWORK */
 };
 

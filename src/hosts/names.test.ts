@@ -14,7 +14,7 @@ describe("an entry of a list of hosts", () => {
     ["registry.npmjs.org", { host: "registry.npmjs.org", below: false, ports: [80, 443] }],
     ["GitHub.com.:22", { host: "github.com", below: false, ports: [22] }],
     ["*.example.org", { host: "example.org", below: true, ports: [80, 443] }],
-    ["bücher.example", { host: "xn--bcher-kva.example", below: false, ports: [80, 443] }],
+    ["tür.example", { host: "xn--tr-xka.example", below: false, ports: [80, 443] }],
     ["127.0.0.1:8080", { host: "127.0.0.1", below: false, ports: [8080] }],
     ["[2001:DB8::1]:443", { host: "2001:db8::1", below: false, ports: [443] }],
     ["::1", { host: "::1", below: false, ports: [80, 443] }],
@@ -31,7 +31,7 @@ describe("an entry of a list of hosts", () => {
       "http://a.org",
       "a.org/x",
       "u@a.org",
-      "a%2eorg",
+      "a%2e.org",
       "a b",
       "a\0.org",
       "a\n.org",
@@ -73,7 +73,7 @@ describe("a name that a program asks for", () => {
       "[::1]",
       "*.a.org",
     ],
-    ...["bücher.example", "ｅxample.org", "a\u00ad.org", "fe80::1%1", "1.2.3.4.5", "256.1.1.1", "a".repeat(64)],
+    ...["tür.example", "ｅ.org", "a\u00ad.org", "fe80::1%1", "1.2.3.4.5", "256.1.1.1", "a".repeat(64)],
   ])("%j has no normal form", (text) => {
     expect(normalHost(text)).toBeUndefined();
   });
@@ -81,7 +81,7 @@ describe("a name that a program asks for", () => {
   it("is below a wildcard at any depth, and not the wildcard's own name", () => {
     const below = pattern("*.example.org");
     expect(["a.example.org", "b.a.example.org"].map((name) => matches(below, name))).toEqual([true, true]);
-    expect(["example.org", "badexample.org", "example.org.evil.com"].map((name) => matches(below, name))).toEqual([
+    expect(["example.org", "other-example.org", "example.org.evil.com"].map((name) => matches(below, name))).toEqual([
       false,
       false,
       false,

@@ -197,10 +197,10 @@ with zipfile.ZipFile(sys.argv[1], "w") as file:
         execFileSync("python3", ["-c", make, join(web, "simple/held-package", wheel)]);
         writeFileSync(join(web, "simple/held-package/index.html"), `<a href="${wheel}">${wheel}</a>`);
         const { out, error } = await shell(
-          `pypi.localhost:${port}`,
-          `python3 -c 'import urllib.request as u; print(u.urlopen("http://pypi.localhost:${port}/").read())'
+          `packages.localhost:${port}`,
+          `python3 -c 'import urllib.request as u; print(u.urlopen("http://packages.localhost:${port}/").read())'
            python3 -m pip --version >/dev/null 2>&1 || { echo no pip; exit; }
-           python3 -m pip download -q --disable-pip-version-check --no-deps --trusted-host pypi.localhost -i http://pypi.localhost:${port}/simple held-package && ls *.whl`,
+           python3 -m pip download -q --disable-pip-version-check --no-deps --trusted-host packages.localhost -i http://packages.localhost:${port}/simple held-package && ls *.whl`,
         );
         expect({ out, error }).toMatchObject({
           out: expect.stringMatching(/^b'hello\\n'\n(no pip|held_package.*whl)\n$/),

@@ -82,6 +82,14 @@ export async function openHosts(
   }
 }
 
+/** Why this user can have no network for a tree; undefined if it can. Throws a StartError if the launcher fails. */
+export function networkObstacle(): string | undefined {
+  const network = networkOf(["true"], [{ address: "127.0.0.1", port: 3128, protocol: "tcp" }]);
+  if ("obstacle" in network) return network.obstacle;
+  for (const one of network.descriptors) close(one);
+  return undefined;
+}
+
 /** The network's sockets, or why this user can have none. @throws StartError */
 function networkOf(
   command: readonly string[],

@@ -6,6 +6,7 @@
  */
 
 import { read, readlinkSync, realpathSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, receiveWithDescriptors, socketPair } from "../linux/descriptors.ts";
@@ -201,7 +202,7 @@ export function startCommand(command: readonly string[], given: LauncherOrders):
 
 /** A socket in the command's network, `struct endpoint` of native/launcher/network.h. */
 export interface Endpoint {
-  /** IPv4, or `::` for all addresses. */
+  /** Without a zone; `::` for all addresses of both families. */
   readonly address: string;
   readonly port: number;
   readonly protocol: "tcp" | "udp";
@@ -230,11 +231,21 @@ export function makeNetwork(command: readonly string[], endpoints: readonly Endp
 
 function encodeEndpoint({ address, port, protocol }: Endpoint): Uint8Array {
   const bytes = new Uint8Array(20);
-  if (address !== "::") bytes.set([0xff, 0xff, ...address.split(".").map(Number)], 10);
+  if (isIPv4(address)) bytes.set([0xff, 0xff, ...address.split(".").map(Number)], 10);
+  else bytes.set(bytesOfIPv6(address));
   const view = new DataView(bytes.buffer);
   view.setUint16(16, port, true);
   view.setUint16(18, protocol === "udp" ? 1 : 0, true);
   return bytes;
+}
+
+function bytesOfIPv6(address: string): Uint8Array {
+  // The URL parser writes an IPv4 address at the end as two words.
+  const words = (text: string) => text.split(":").filter((word) => word !== "");
+  const [before = "", after = ""] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
+  const [first, last] = [words(before), words(after)];
+  const all = [...first, ...new Array(8 - first.length - last.length).fill("0"), ...last];
+  return Uint8Array.from(all.flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255]));
 }
 
 /**

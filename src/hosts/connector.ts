@@ -4,7 +4,7 @@ import { connect, isIP, type Socket } from "node:net";
 import { isPublic } from "./addresses.ts";
 import { isLocalName, normalHost } from "./names.ts";
 import type { HostRefusal, HostRoute } from "./refusal.ts";
-import { type HostList, isListedLiterally, refusingList } from "./rules.ts";
+import { type HostList, isListedLiterally, namesOn, refusingList } from "./rules.ts";
 
 export interface ConnectorOptions {
   readonly lists: readonly HostList[];
@@ -27,6 +27,8 @@ export class HostError extends Error {
 /** Milliseconds for each address of a host. */
 const connectTime = 15_000;
 const mostAddresses = 4;
+/** Names that are resolved to find the one of an address. */
+const mostNames = 32;
 
 export class Connector {
   readonly #options: ConnectorOptions;
@@ -57,6 +59,19 @@ export class Connector {
     if (list === undefined) return host;
     const reason = `no entry permits ${isIP(host) === 0 ? "this host" : "this address"} on port ${port}`;
     throw this.refuse({ ...refusal, reason, rule: list.rule });
+  }
+
+  /**
+   * The name of an exact entry that leads to the address now: a program may have asked a server of names by a Unix socket
+   * (nscd, systemd-resolved), which the tree's own network does not replace.
+   */
+  async nameLeadingTo(address: string, port: number): Promise<string | undefined> {
+    const { lists, resolve = resolveByLibrary } = this.#options;
+    for (const name of namesOn(lists, port).slice(0, mostNames)) {
+      const found = await resolve(name).catch(() => []);
+      if (found.some((one) => normalHost(one) === address)) return name;
+    }
+    return undefined;
   }
 
   refuse(refusal: HostRefusal): HostError {

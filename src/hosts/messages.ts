@@ -6,6 +6,8 @@ import type { HostList } from "./rules.ts";
 export interface ProxySocket {
   readonly descriptor: number;
   readonly use: "proxy" | "address" | "names";
+  /** Of datagrams. */
+  readonly family?: "udp4" | "udp6";
 }
 
 export interface ProxyOrder {

@@ -2,6 +2,7 @@
 import { createServer as createHttpServer, request } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { Connector } from "./connector.ts";
 import { parsePattern } from "./names.ts";
 import { HostProxy, type ProxyOptions } from "./proxy.ts";
 import type { HostRefusal } from "./refusal.ts";
@@ -258,32 +259,64 @@ describe("a redirection", () => {
 });
 
 describe("a connection to an address", () => {
-  async function startTransparent(lists: readonly HostList[], name: string | undefined) {
+  /** The address of the test's connection is always 127.0.0.1, and stands for `name`. */
+  async function startTransparent(entries: (port: number) => readonly string[], options: Partial<ProxyOptions> = {}) {
     const refusals: HostRefusal[] = [];
+    const lists: HostList[] = [];
     const proxy = new HostProxy({
       lists,
       onRefused: (refusal) => refusals.push(refusal),
-      resolve: async () => ["127.0.0.1"],
-      isPublic: () => true,
-      nameOf: () => name,
-      // The test's host is on another port than the address that stands for it.
+      nameOf: () => undefined,
+      ...options,
     });
-    return {
-      port: await listen(createServer({ allowHalfOpen: true }, (socket) => proxy.acceptAddress(socket))),
-      refusals,
-    };
+    const port = await listen(createServer({ allowHalfOpen: true }, (socket) => proxy.acceptAddress(socket)));
+    lists.push(list("--hosts", ...entries(port)));
+    return { port, refusals };
   }
 
   it("that stands for no permitted name is refused", async () => {
-    const { port, refusals } = await startTransparent([list("--hosts", "a.org")], undefined);
+    const { port, refusals } = await startTransparent(() => ["a.org"]);
     expect(await exchange(port, "hello")).toHaveLength(0);
     expect(refusals).toEqual([expect.objectContaining({ host: "127.0.0.1", port, route: "address" })]);
   });
 
-  it("that stands for a name is one to the name, on the same port", async () => {
-    const { port, refusals } = await startTransparent([list("--hosts", "a.org")], "a.org");
+  it("that stands for a name on a port that is not permitted is refused", async () => {
+    const { port, refusals } = await startTransparent(() => ["a.org"], { nameOf: () => "a.org" });
     expect(await exchange(port, "hello")).toHaveLength(0);
     expect(refusals).toEqual([expect.objectContaining({ host: "a.org", port, rule: "--hosts" })]);
+  });
+
+  it("that stands for a name is one to the addresses of the name", async () => {
+    const asked: string[] = [];
+    const { port, refusals } = await startTransparent((own) => [`a.org:${own}`], {
+      nameOf: () => "a.org",
+      resolve: async (name) => {
+        asked.push(name);
+        return ["10.0.0.1"];
+      },
+    });
+    expect(await exchange(port, "hello")).toHaveLength(0);
+    expect(asked).toEqual(["a.org"]);
+    expect(refusals).toEqual([expect.objectContaining({ host: "a.org", reason: expect.stringContaining("10.0.0.1") })]);
+  });
+});
+
+describe("an address that a permitted name leads to", () => {
+  const lists = [list("--hosts", "b.org", "a.org", "*.c.org")];
+  const connector = new Connector({
+    lists,
+    onRefused: () => undefined,
+    resolve: async (name) => {
+      if (name === "b.org") throw new Error("no such name");
+      return ["93.184.215.14", "2606:2800:0:0::1"];
+    },
+  });
+
+  it("is one to that name, on its ports", async () => {
+    expect(await connector.nameLeadingTo("93.184.215.14", 443)).toBe("a.org");
+    expect(await connector.nameLeadingTo("2606:2800::1", 80)).toBe("a.org");
+    expect(await connector.nameLeadingTo("93.184.215.14", 22)).toBeUndefined();
+    expect(await connector.nameLeadingTo("93.184.215.15", 443)).toBeUndefined();
   });
 });
 

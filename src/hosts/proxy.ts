@@ -72,17 +72,20 @@ export class HostProxy {
     const { localAddress, localPort } = socket;
     if (!this.#admit(socket) || localAddress === undefined || localPort === undefined) return;
     socket.pause();
-    void this.#join(socket, this.#hostOf(localAddress, localPort), localPort, "address").catch(() => reset(socket));
+    void this.#hostOf(localAddress, localPort)
+      .then((host) => this.#join(socket, host, localPort, "address"))
+      .catch(() => reset(socket));
   }
 
   /** An address that stands for no name is a host itself, and this machine's own may be listed by a local name. */
-  #hostOf(address: string, port: number): string {
+  async #hostOf(address: string, port: number): Promise<string> {
     const host = normalHost(address) ?? address;
     const name = this.#options.nameOf(host);
     if (name !== undefined) return name;
     const { lists } = this.#options;
-    if ((host !== "127.0.0.1" && host !== "::1") || refusingList(lists, host, port) === undefined) return host;
-    return localNameOn(lists, port) ?? host;
+    if (refusingList(lists, host, port) === undefined) return host;
+    if (host === "127.0.0.1" || host === "::1") return localNameOn(lists, port) ?? host;
+    return (await this.#connector.nameLeadingTo(host, port)) ?? host;
   }
 
   #admit(socket: Socket): boolean {

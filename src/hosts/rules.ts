@@ -30,10 +30,15 @@ export function isListedLiterally(lists: readonly HostList[], host: string): boo
   );
 }
 
+/** The names of exact entries that are permitted on the port. */
+export function namesOn(lists: readonly HostList[], port: number): readonly string[] {
+  const names = lists.flatMap(({ patterns }) => patterns.flatMap(({ host, below }) => (below ? [] : [host])));
+  return [...new Set(names)].filter((name) => isIP(name) === 0 && refusingList(lists, name, port) === undefined);
+}
+
 /** A listed name of this machine that is permitted on the port. */
 export function localNameOn(lists: readonly HostList[], port: number): string | undefined {
-  const names = lists.flatMap(({ patterns }) => patterns.filter(({ host, below }) => !below && isLocalName(host)));
-  return names.find(({ host }) => refusingList(lists, host, port) === undefined)?.host;
+  return namesOn(lists, port).find(isLocalName);
 }
 
 /** All ports on which a host is permitted, in order. */

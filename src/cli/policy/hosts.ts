@@ -1,9 +1,12 @@
 /** Holds the tree of a `run` to the hosts that `--hosts` and its policy list. */
+import type { Ruleset } from "../../compile/landlock/rulesets.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { type OpenHosts, openHosts } from "../../engines/hosts/proxy.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { printLocation } from "../../events/describe.ts";
 import type { HostList } from "../../hosts/rules.ts";
+import { portRights } from "../../linux/landlock.ts";
+import { landlockAbi } from "../../linux/landlock-abi.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { isBundle, policyFile } from "./arguments.ts";
@@ -42,7 +45,26 @@ export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, c
       }),
     ]);
   }
-  return { policy: await preparePolicy({ ...request, proxyPort: hosts.port }, context), hosts };
+  const held = await preparePolicy({ ...request, proxyPort: hosts.port }, context);
+  return { policy: withPort(held, hosts.port), hosts };
+}
+
+/** The kernel also permits that port only, where it can: a second layer, which judges no call and so no address. */
+function withPort(compiled: CompiledPolicy, port: number): CompiledPolicy {
+  if (landlockAbi() < portRights["connect-tcp"].abi) return compiled;
+  const { objects, readOnlyProc } = compiled.policy;
+  // Beside rules about files, a domain denies moves unless it permits them.
+  const moves = readOnlyProc || objects.some(({ files }) => files.length > 0);
+  const layer: Ruleset = {
+    files: moves ? ["refer"] : [],
+    ports: ["connect-tcp"],
+    scopes: [],
+    rules: [
+      ...(moves ? [{ is: "beneath", path: "/", access: ["refer"], optional: false, whole: true } as const] : []),
+      { is: "port", port, access: ["connect-tcp"] },
+    ],
+  };
+  return { ...compiled, policy: { ...compiled.policy, objects: [...objects, layer] } } as CompiledPolicy;
 }
 
 const opening =

@@ -13,19 +13,25 @@ import { isKnown, refusingList } from "../../hosts/rules.ts";
 import { native } from "../../linux/native.ts";
 import { hideFromCommand } from "../run.ts";
 
-/** Bytes of messages that the reader has not taken; beyond it refusals are counted. */
+/** Bytes of messages that the reader has not taken, and refusals in a second; beyond them refusals are counted. */
 const mostUnread = 1 << 18;
+const mostPerSecond = 200;
 let dropped = 0;
+let second = 0;
+let told = 0;
 
 function send(message: ProxyMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
 function tell(refusal: HostRefusal): void {
-  if (process.stdout.writableLength > mostUnread) {
+  const now = Math.floor(performance.now() / 1000);
+  if (now !== second) [second, told] = [now, 0];
+  if (told >= mostPerSecond || process.stdout.writableLength > mostUnread) {
     dropped++;
     return;
   }
+  told++;
   if (dropped > 0) send({ kind: "dropped", count: dropped });
   dropped = 0;
   send({ kind: "refused", refusal });
@@ -42,9 +48,9 @@ function serve({ lists, sockets, ports, addon }: ProxyOrder): void {
     waiting--;
     if (waiting === 0) send({ kind: "ready", port: 0 });
   };
-  for (const { descriptor, use } of sockets) {
+  for (const { descriptor, use, family = "udp4" } of sockets) {
     if (use === "names") {
-      const socket = createSocket("udp4");
+      const socket = createSocket(family);
       socket.on("message", (query, { port, address }) => {
         const given = answer(query, lookUp);
         if (given === undefined) return;

@@ -3,7 +3,7 @@
  * it.
  */
 import { readFileSync } from "node:fs";
-import { isIPv4 } from "node:net";
+import { isIP, isIPv4 } from "node:net";
 import { type ProxyOrder, type ProxySocket, parseMessage } from "../../hosts/messages.ts";
 import { defaultPorts } from "../../hosts/names.ts";
 import type { HostRefusal } from "../../hosts/refusal.ts";
@@ -54,10 +54,13 @@ export async function openHosts(
   if (ports.length > mostPorts)
     throw new StartError(125, `the hosts have ${ports.length} ports, and at most ${mostPorts} can be served`);
   const port = proxyPorts.find((one) => !ports.includes(one))!;
-  const endpoints: readonly (Endpoint & Pick<ProxySocket, "use">)[] = [
+  const endpoints: readonly (Endpoint & Omit<ProxySocket, "descriptor">)[] = [
     { address: "127.0.0.1", port, protocol: "tcp", use: "proxy" },
     ...ports.map((one) => ({ address: "::", port: one, protocol: "tcp", use: "address" }) as const),
-    ...nameServers().map((address) => ({ address, port: 53, protocol: "udp", use: "names" }) as const),
+    ...nameServers().map((address) => {
+      const family = isIPv4(address) ? "udp4" : "udp6";
+      return { address, port: 53, protocol: "udp", use: "names", family } as const;
+    }),
   ];
   const network = obstacle === undefined ? networkOf(command, endpoints) : { obstacle };
   if ("obstacle" in network) {
@@ -69,7 +72,11 @@ export async function openHosts(
     };
   }
   const { descriptors } = network;
-  const sockets = endpoints.map(({ use }, index) => ({ use, descriptor: descriptors[index]! }));
+  const sockets = endpoints.map(({ use, family = "udp4" }, index) => ({
+    use,
+    family,
+    descriptor: descriptors[index]!,
+  }));
   try {
     return {
       tree: { inNetwork: true, variables: variablesFor(port, true) },
@@ -112,7 +119,9 @@ function nameServers(): readonly string[] {
   } catch {
     // The C library then asks 127.0.0.1.
   }
-  const named = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address = ""]) => address).filter(isIPv4);
+  const named = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)]
+    .map(([, address = ""]) => address)
+    .filter((one) => isIP(one) !== 0 && !one.includes("%"));
   return [...new Set([...named, "127.0.0.1"])].slice(0, mostServers);
 }
 
@@ -146,7 +155,7 @@ async function startProxy(
   });
   const order: ProxyOrder = {
     lists,
-    sockets: sockets.map(({ use }, index) => ({ use, descriptor: 3 + index })),
+    sockets: sockets.map((one, index) => ({ ...one, descriptor: 3 + index })),
     ports: freePorts,
     addon: nativeFile("portcullis.node"),
   };

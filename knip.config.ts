@@ -8,6 +8,7 @@ export default {
     "src/{testing,inert}.ts",
     "src/cli/{entry/{main,fast,man-pages},run-context}.ts",
     "src/report/page/main.ts",
+    "src/engines/hosts/process.ts",
     "demo/demo.ts",
     "bin/portcullis.cjs",
     "tools/*.{mjs,cjs}",

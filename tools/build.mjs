@@ -56,6 +56,18 @@ await build({
   logLevel: "warning",
 });
 
+// The process of a tree's proxy, for the same reason, with the library that reads queries for names.
+const hosts = await build({
+  ...commonJs,
+  entryPoints: { hosts: "src/engines/hosts/process.ts" },
+  define: { "import.meta.url": '"file:///"' },
+  minifyWhitespace: true,
+  legalComments: "none", // they are in hosts-licences.txt
+  logLevel: "warning",
+  metafile: true,
+});
+writeFileSync("dist/hosts-licences.txt", licencesOf(hosts.metafile));
+
 // The assets of `report`: a script with the charting library, a style, and the library's licences.
 const page = await build({
   entryPoints: { report: "src/report/page/main.ts", "report-style": "src/report/page/style.css" },
@@ -177,6 +189,8 @@ for (const [name, text] of await manPages(version)) {
 const commonjs = [
   "supervisor.cjs",
   "recorder.cjs",
+  "hosts.cjs",
+  "hosts-licences.txt",
   "portcullis.cjs",
   "portcullis.cjs.map",
   "cli.cjs",
@@ -204,7 +218,7 @@ for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "compiler.cjs"]) {
 
 // The identity of the build, part of the key of cached policies (src/cli/policy/cache.ts).
 const identity = createHash("sha256");
-for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "compiler.cjs", "supervisor.cjs"])
+for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "compiler.cjs", "supervisor.cjs", "hosts.cjs"])
   identity.update(readFileSync(`dist/${file}`));
 writeFileSync("dist/build-id", identity.digest("hex"));
 

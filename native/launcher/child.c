@@ -74,7 +74,6 @@ static void become_command(void *unused) {
   }
   restore_inheritance(child->inheritance);
   set_pid_variables(child->pidfd);
-  if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (child->group != 0) CALL(__NR_setpgid, 0, child->group);
   enum stage stage = EXECVE;
   long result = 0;
@@ -82,6 +81,13 @@ static void become_command(void *unused) {
     result = enter_cgroup(child->cgroup);
     if (result < 0) fail(MAKE_CGROUP, result);
   }
+  if (child->network != NULL) {
+    result = enter_network(child->network);
+    if (result < 0) fail(ENTER_NETWORK, result);
+    /* The kernel forgets it when credentials change (kernel/cred.c, commit_creds()). */
+    CALL(__NR_prctl, PR_SET_PDEATHSIG, child->inheritance->parent_death_signal, 0, 0, 0);
+  }
+  if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (has_ties || child->domain >= 0 || child->layers.count > 0) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);

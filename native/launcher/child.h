@@ -14,6 +14,7 @@
 #include "confine.h"
 #include "inheritance.h"
 #include "layers.h"
+#include "network.h"
 #include "orders.h"
 #include "shield.h"
 
@@ -23,10 +24,11 @@ struct child {
   char **argv;
   char **environment;
   const struct inheritance *inheritance;
-  const struct orders *orders; /* flags; with WANT_LISTENER also the filters */
-  int group;                   /* the process group to join, 0: the starter's */
-  int front;                   /* the socket to which the child announces itself (CLONED), or -1 */
-  const struct cgroup *cgroup; /* NULL: the parent's */
+  const struct orders *orders;   /* flags; with WANT_LISTENER also the filters */
+  int group;                     /* the process group to join, 0: the starter's */
+  int front;                     /* the socket to which the child announces itself (CLONED), or -1 */
+  const struct cgroup *cgroup;   /* NULL: the parent's */
+  const struct network *network; /* NULL: the parent's */
   const struct own_processes *own;
   long domain;      /* domain.h, or -1 */
   int restrictions; /* of the domain */

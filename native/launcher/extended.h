@@ -70,6 +70,7 @@ enum stage {
   PASS_DESCRIPTORS = 15,
   PROTECT_PROC = 16,
   RESTRICT_OBJECTS = 17,
+  ENTER_NETWORK = 18,
 };
 
 struct fault {

@@ -31,10 +31,12 @@
 #include "child.h"
 #include "domain.h"
 #include "kernel.h"
+#include "network.h"
 #include "poll.h"
 #include "print.h"
 #include "search.h"
 #include "tree.h"
+#include "variables.h"
 
 /* Milliseconds between the signal that ends a tree and SIGKILL (docs/security.md, "Ending a tree"). */
 enum { GRACE = 2000, NO_TIMEOUT = -1 };
@@ -48,6 +50,7 @@ static struct confinement confinement;
 static struct child child;
 static struct cgroup cgroup;
 static struct own_processes processes;
+static struct network network = {-1, -1};
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
 static int front_pidfd;  /* or -1 */
@@ -250,7 +253,14 @@ static int start_command(void) {
     confinement = (struct confinement){orders.filters, orders.header.filter_length, NULL, {0, 0}};
     memcpy(confinement.token, orders.header.token, sizeof confinement.token);
   }
-  child.environment = own->environment;
+  const size_t changes = orders.header.variables_size;
+  child.environment = changes == 0 ? own->environment : with_variables(own->environment, orders.variables, changes);
+  if (child.environment == NULL) {
+    report_fault(&(struct fault){.stage = CLONE, .error = -ENOMEM});
+    unload();
+    return 0;
+  }
+  child.network = (orders.header.flags & IN_NETWORK) != 0 ? &network : NULL;
   child.inheritance = own->inheritance;
   child.orders = &orders;
   child.confinement = &confinement;
@@ -280,6 +290,23 @@ static int start_command(void) {
   }
   report_start();
   return 1;
+}
+
+/* Once, for the attempts to start the command that follow. */
+static void prepare_network(void) {
+  int sockets[MAX_ENDPOINTS];
+  const int count = (int)orders.header.filter_length;
+  struct fault fault = {.stage = ENTER_NETWORK, .error = -EALREADY};
+  if (network.net < 0) fault.error = make_network(&network, orders.endpoints, (uint32_t)count, sockets, &fault.what);
+  if (fault.error < 0) {
+    report_fault(&fault);
+    return;
+  }
+  for (int at = 0; at < count; at += MAX_DESCRIPTORS) {
+    struct message message = {MADE, 0, 0, 0};
+    send_message(own->node, &message, sockets + at, count - at < MAX_DESCRIPTORS ? count - at : MAX_DESCRIPTORS);
+  }
+  for (int at = 0; at < count; at++) CALL(__NR_close, sockets[at]);
 }
 
 static void replace_front(void) __attribute__((noreturn));
@@ -312,6 +339,9 @@ static void await_start(void) {
         if (own->front >= 0 && find_file(&fault) == 0) replace_front();
         if (own->front < 0) fault = (struct fault){.stage = CONFIGURE, .error = -EINVAL};
         report_fault(&fault);
+        break;
+      case MAKE_NETWORK:
+        prepare_network();
         break;
       case START:
         if (start_command()) return;

@@ -19,6 +19,8 @@ static int is_order(const struct orders_header *header) {
   switch (header->kind) {
     case DESCRIPTOR:
       return 1;
+    case MAKE_NETWORK:
+      return header->filter_length > 0 && header->filter_length <= MAX_ENDPOINTS;
     case BECOME:
       if ((header->flags & ~(uint32_t)BEST_EFFORT) != EXTENDED) return 0;
       break;
@@ -28,7 +30,8 @@ static int is_order(const struct orders_header *header) {
     default:
       return 0;
   }
-  if (header->layers_size > (is_extended ? 0 : (uint32_t)MAX_LAYERS_SIZE) || header->reserved != 0) return 0;
+  if (header->layers_size > (is_extended ? 0 : (uint32_t)MAX_LAYERS_SIZE)) return 0;
+  if (header->variables_size > (header->kind == START ? (uint32_t)MAX_VARIABLES_SIZE : 0)) return 0;
   return header->filter_length > 0 &&
          header->filter_length <= (is_extended ? (uint32_t)MAX_BUNDLE_SIZE : MAX_INSTRUCTIONS) &&
          header->fallback_length <= (is_extended ? (uint32_t)MAX_PARAMETERS : MAX_INSTRUCTIONS);
@@ -38,14 +41,24 @@ static size_t filters_size(const struct orders_header *header) {
   return ((size_t)header->filter_length + header->fallback_length) * sizeof(struct sock_filter);
 }
 
-long read_orders(int socket, struct orders *orders) {
+static long read_variables(int socket, struct orders *orders) {
+  const size_t size = orders->header.variables_size;
+  if (size == 0) return 0;
+  orders->variables = allocate(size);
+  if (orders->variables == NULL) return -ENOMEM;
+  long result = read_all(socket, orders->variables, size);
+  return result == 0 && orders->variables[size - 1] != 0 ? -EPROTO : result;
+}
+
+static long read_endpoints(int socket, struct orders *orders) {
+  const size_t size = orders->header.filter_length * sizeof(struct endpoint);
+  orders->endpoints = allocate(size);
+  return orders->endpoints == NULL ? -ENOMEM : read_all(socket, orders->endpoints, size);
+}
+
+static long read_payload(int socket, struct orders *orders) {
   struct orders_header *header = &orders->header;
-  orders->filters = NULL;
-  orders->bundle = orders->layers = NULL;
-  long result = read_all(socket, header, sizeof *header);
-  if (result < 0) return result;
-  if (!is_order(header)) return -EPROTO;
-  if (header->kind == DESCRIPTOR) return 0;
+  long result;
   if ((header->flags & EXTENDED) == 0) {
     orders->filters = allocate(filters_size(header));
     orders->layers = allocate(header->layers_size + 1);
@@ -59,6 +72,21 @@ long read_orders(int socket, struct orders *orders) {
   if (orders->bundle == NULL) return -ENOMEM;
   result = read_all(socket, orders->bundle, header->filter_length);
   return result < 0 ? result : read_all(socket, orders->parameters, header->fallback_length * sizeof(uint64_t));
+}
+
+long read_orders(int socket, struct orders *orders) {
+  struct orders_header *header = &orders->header;
+  orders->filters = NULL;
+  orders->bundle = orders->layers = NULL;
+  orders->variables = NULL;
+  orders->endpoints = NULL;
+  long result = read_all(socket, header, sizeof *header);
+  if (result < 0) return result;
+  if (!is_order(header)) return -EPROTO;
+  if (header->kind == DESCRIPTOR) return 0;
+  if (header->kind == MAKE_NETWORK) return read_endpoints(socket, orders);
+  result = read_payload(socket, orders);
+  return result < 0 ? result : read_variables(socket, orders);
 }
 
 void write_orders(int socket, const struct orders *orders) {

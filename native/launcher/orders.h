@@ -9,9 +9,10 @@
 #include <linux/filter.h>
 #include <stdint.h>
 
+#include "endpoint.h"
 #include "parameters.h"
 
-enum { MAX_INSTRUCTIONS = 4096 };
+enum { MAX_INSTRUCTIONS = 4096, MAX_VARIABLES_SIZE = 1 << 16 };
 /* include/linux/socket.h; no header of the kernel's interface has it. */
 enum { MSG_NOSIGNAL = 0x4000 };
 
@@ -19,14 +20,15 @@ struct orders_header {
   uint32_t magic;
   uint32_t kind; /* enum order */
   uint32_t flags;
-  uint32_t filter_length;   /* instructions; with EXTENDED: size of the bundle that follows, in bytes */
+  /* instructions; with EXTENDED: size of the bundle that follows, in bytes; of MAKE_NETWORK: endpoints that follow */
+  uint32_t filter_length;
   uint32_t fallback_length; /* instructions, or 0; with EXTENDED: number of parameter words after the bundle */
   uint32_t words;           /* number of the launcher's last arguments that form the command */
   int32_t descriptor;       /* for DESCRIPTOR */
   uint32_t time_limit;      /* milliseconds, or 0 for no limit */
   uint64_t token[2];        /* with EXTENDED: 0, the launcher draws one */
   uint32_t layers_size;     /* of the layers (layer_format.h) after the filters, in bytes; with EXTENDED: 0 */
-  uint32_t reserved;        /* 0 */
+  uint32_t variables_size;  /* of the changes to the environment at the end (variables.h), in bytes */
 };
 enum { ORDERS_MAGIC = 0x70637634 };
 
@@ -35,6 +37,7 @@ enum order {
   BECOME = 2, /* with EXTENDED: the front executes the command itself after Node has exited */
   /* Send a copy of an inherited descriptor. The command does not inherit a requested descriptor above 2. */
   DESCRIPTOR = 3,
+  MAKE_NETWORK = 4, /* make a network for the command (network.h), and send its sockets */
 };
 enum {
   WANT_LISTENER = 1,   /* the filter needs a supervisor */
@@ -48,6 +51,7 @@ enum {
   /* The tree opens files of proc file systems for reading only (domain.h). With EXTENDED the bundle decides. */
   READ_ONLY_PROC = 128,
   BEST_EFFORT = 256, /* without Landlock, start the command without READ_ONLY_PROC and print a message */
+  IN_NETWORK = 512,  /* start the command in the network of MAKE_NETWORK */
 };
 
 /* Whether another event ends the command's tree; if so, the command may not reach our processes (shield.h). */
@@ -60,7 +64,9 @@ struct orders {
   struct sock_filter *filters; /* with EXTENDED: NULL */
   unsigned char *bundle;       /* without EXTENDED: NULL */
   uint64_t parameters[MAX_PARAMETERS];
-  unsigned char *layers; /* `layers_size` checked bytes */
+  unsigned char *layers;      /* `layers_size` checked bytes */
+  char *variables;            /* `variables_size` bytes */
+  struct endpoint *endpoints; /* of MAKE_NETWORK */
 };
 
 /* Waits for a complete order. Returns 0, or a negative errno: EPROTO if it is malformed. */
@@ -82,6 +88,7 @@ enum message_kind {
   TREE_ENDED = 5,  /* the whole tree has ended: the front has nothing to kill */
   GIVEN = 6,       /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
   FRONT_GONE = 7,  /* the front was killed */
+  MADE = 14,       /* of MAKE_NETWORK: with its sockets, MAX_DESCRIPTORS in each message but the last */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */
   CANCELLED = 9, /* the start has failed */

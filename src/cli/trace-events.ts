@@ -41,7 +41,7 @@ export function kindOf(line: string): string | undefined {
   }
 }
 
-const eventKinds: readonly unknown[] = ["decision", "report", "end", "notice"];
+const eventKinds: readonly unknown[] = ["decision", "report", "end", "notice", "host"];
 
 /** The form of a file of recorded calls or of events. The first line that has a text decides. */
 export function formOf(source: ByteSource): "events" | "trace" | "strace" | "empty" {

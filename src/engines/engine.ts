@@ -35,6 +35,8 @@ export interface EnginePolicy {
   readonly readOnlyProc: boolean;
   /** The files, ports and scopes to which the launcher restricts the tree; none in an audit. */
   readonly objects: readonly Ruleset[];
+  /** The engine opens objects for callers, which must be in its own namespaces. */
+  readonly opensForCaller?: boolean;
   /** Names of the state, if the engine can show it. */
   readonly state?: StateDescription;
 }

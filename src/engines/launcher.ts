@@ -6,6 +6,7 @@
  */
 
 import { read, readlinkSync, realpathSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, receiveWithDescriptors, socketPair } from "../linux/descriptors.ts";
@@ -40,6 +41,8 @@ export interface LauncherOrders {
   readonly token: Uint8Array;
   /** The size of the layers at the end of the payload (native/launcher/layer_format.h); 0 with `extended`. */
   readonly layersSize?: number;
+  /** Changes of the command's environment, behind the payload: `NAME=VALUE`, or `NAME` to remove it. */
+  readonly variables?: readonly string[];
   /** The bytes that follow the header. */
   readonly payload: readonly Uint8Array[];
 }
@@ -54,6 +57,7 @@ export const launcherFlag = {
   separate: 64,
   readOnlyProc: 128,
   bestEffort: 256,
+  inNetwork: 512,
 } as const;
 
 /** Conditions that end the command's tree. The launcher enforces them, even if this process has ended or is stopped. */
@@ -68,17 +72,21 @@ export interface TreeOptions {
   readonly cgroup?: boolean | undefined;
   /** The tree cannot signal or trace processes outside it; without Landlock's scopes (Linux 6.12) nothing starts. */
   readonly separate?: boolean | undefined;
+  /** The tree reaches named hosts only, by these changes of its environment, in the network of `makeNetwork` or in ours. */
+  readonly hosts?: { readonly inNetwork: boolean; readonly variables: readonly string[] } | undefined;
 }
 
-export function treeOrders(options: TreeOptions): Pick<LauncherOrders, "flags" | "timeLimit"> {
-  const { timeout = 0, killTree = false, dieWithParent = false, cgroup = false, separate = false } = options;
+export function treeOrders(options: TreeOptions): Required<Pick<LauncherOrders, "flags" | "timeLimit" | "variables">> {
+  const { timeout = 0, killTree = false, dieWithParent = false, cgroup = false, separate = false, hosts } = options;
   return {
     flags:
       (killTree ? launcherFlag.endTree : 0) |
       (dieWithParent ? launcherFlag.dieWithParent : 0) |
       (cgroup ? launcherFlag.ownCgroup : 0) |
-      (separate ? launcherFlag.separate : 0),
+      (separate ? launcherFlag.separate : 0) |
+      (hosts?.inNetwork === true ? launcherFlag.inNetwork : 0),
     timeLimit: timeout,
+    variables: hosts?.variables ?? [],
   };
 }
 
@@ -100,6 +108,7 @@ export const launcherStage = {
   passDescriptors: 15,
   protectProc: 16,
   restrictObjects: 17,
+  enterNetwork: 18,
 } as const;
 
 export interface Started {
@@ -136,10 +145,11 @@ export const orders = {
   timeLimit: 28,
   token: 32,
   layersSize: 48,
+  variablesSize: 52,
   messageSize: 16,
 } as const;
 /** `enum order` and `enum message_kind` of that file. */
-export const orderKind = { start: 1, become: 2, descriptor: 3 } as const;
+export const orderKind = { start: 1, become: 2, descriptor: 3, makeNetwork: 4 } as const;
 export const messageKind = {
   started: 1,
   notStarted: 2,
@@ -148,6 +158,7 @@ export const messageKind = {
   treeEnded: 5,
   given: 6,
   frontGone: 7,
+  made: 14,
 } as const;
 /** Bits of `Started.detail`. */
 export const startedDetail = { withoutListener: 1 } as const;
@@ -167,7 +178,7 @@ const noOrders: LauncherOrders = {
  */
 export function startCommand(command: readonly string[], given: LauncherOrders): Started {
   const front = frontSocket();
-  const socket = front ?? startLauncher(command);
+  const socket = front ?? preparedLauncher ?? startLauncher(command);
   write(socket, encodeOrders(orderKind.start, given, command.length));
   try {
     const { message, descriptors } = answer(socket);
@@ -187,6 +198,54 @@ export function startCommand(command: readonly string[], given: LauncherOrders):
     if (front === undefined) close(socket);
     throw error;
   }
+}
+
+/** A socket in the command's network, `struct endpoint` of native/launcher/network.h. */
+export interface Endpoint {
+  /** Without a zone; `::` for all addresses of both families. */
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: "tcp" | "udp";
+}
+
+/** The launcher that has made a network, if no front has started this process. */
+let preparedLauncher: number | undefined;
+
+/**
+ * Lets the launcher make a network in which the command can be started (`launcherFlag.inNetwork`), and returns its sockets.
+ * Throws a LauncherFault if this user may not, and a StartError if the launcher itself fails.
+ */
+export function makeNetwork(command: readonly string[], endpoints: readonly Endpoint[]): readonly number[] {
+  const socket = frontSocket() ?? preparedLauncher ?? startLauncher(command);
+  if (frontSocket() === undefined) preparedLauncher = socket;
+  const payload = endpoints.map(encodeEndpoint);
+  write(socket, encodeOrders(orderKind.makeNetwork, { ...noOrders, filterLength: endpoints.length, payload }, 0));
+  const sockets: number[] = [];
+  while (sockets.length < endpoints.length) {
+    const { message, descriptors } = answer(socket);
+    if (message.getUint32(0, true) !== messageKind.made || descriptors.length === 0) throw otherVersion();
+    sockets.push(...descriptors);
+  }
+  return sockets;
+}
+
+function encodeEndpoint({ address, port, protocol }: Endpoint): Uint8Array {
+  const bytes = new Uint8Array(20);
+  if (isIPv4(address)) bytes.set([0xff, 0xff, ...address.split(".").map(Number)], 10);
+  else bytes.set(bytesOfIPv6(address));
+  const view = new DataView(bytes.buffer);
+  view.setUint16(16, port, true);
+  view.setUint16(18, protocol === "udp" ? 1 : 0, true);
+  return bytes;
+}
+
+function bytesOfIPv6(address: string): Uint8Array {
+  // The URL parser writes an IPv4 address at the end as two words.
+  const words = (text: string) => text.split(":").filter((word) => word !== "");
+  const [before = "", after = ""] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
+  const [first, last] = [words(before), words(after)];
+  const all = [...first, ...new Array(8 - first.length - last.length).fill("0"), ...last];
+  return Uint8Array.from(all.flatMap((word) => [Number.parseInt(word, 16) >> 8, Number.parseInt(word, 16) & 255]));
 }
 
 /**
@@ -304,7 +363,9 @@ function faultOf(socket: number, message: DataView): LauncherFault {
 }
 
 function encodeOrders(kind: number, given: LauncherOrders, words: number, descriptor = -1): Uint8Array {
-  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, payload } = given;
+  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, variables = [] } = given;
+  const changes = Buffer.from(variables.map((one) => `${one}\0`).join(""));
+  const payload = [...given.payload, changes];
   const bytes = new Uint8Array(payload.reduce<number>((size, one) => size + one.length, orders.headerSize));
   const view = new DataView(bytes.buffer);
   [orders.magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
@@ -314,6 +375,7 @@ function encodeOrders(kind: number, given: LauncherOrders, words: number, descri
   view.setUint32(orders.timeLimit, timeLimit, true);
   bytes.set(token, orders.token);
   view.setUint32(orders.layersSize, layersSize, true);
+  view.setUint32(orders.variablesSize, changes.length, true);
   let at: number = orders.headerSize;
   for (const one of payload) {
     bytes.set(one, at);
@@ -478,6 +540,8 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
         `the launcher cannot pass descriptors to its parent (${code})`,
         "an outer sandbox refuses sendmsg, such as another portcullis: start this one outside of it",
       );
+    case launcherStage.enterNetwork:
+      return new TreeStartError(125, `the command cannot enter its network: ${cause}`);
     case launcherStage.clone:
       return new TreeStartError(125, `the launcher cannot make a process (${code})`);
     default:

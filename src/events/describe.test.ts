@@ -1,5 +1,6 @@
 /** The records that become events, and the events' members. */
 import { expect, test } from "vitest";
+import type { HostRefusal } from "../hosts/refusal.ts";
 import { describe } from "./describe.ts";
 import { printLine } from "./line.ts";
 import type { JudgementRecord, PolicyDescription } from "./record.ts";
@@ -81,4 +82,35 @@ test("the event of a call for which no room could be held has the cause and a re
   expect(describe(policy, { ...refused, errno: 1, pin, obstacle: { why: "not-dumpable" } })).toMatchObject([
     { reason: expect.stringContaining("not dumpable"), advice: expect.stringContaining("enters no room") },
   ]);
+});
+
+const told = (refusal: HostRefusal) => {
+  const [event] = describe(policy, { kind: "host", time: 1_700_000_000_123, refusal });
+  return { event, line: printLine(event!).replace(/^\S+ /, "") };
+};
+
+test("a refused host has the list that lacks it, and how to permit it", () => {
+  const refusal = {
+    host: "a.org",
+    port: 443,
+    route: "connect",
+    reason: "no entry permits it",
+    rule: "--hosts",
+  } as const;
+  const { event, line } = told(refusal);
+  const common = { v: 1, kind: "host", time: 1_700_000_000.123, verdict: "deny", policy: "p" };
+  expect(event).toEqual({ ...common, ...refusal });
+  expect(line).toBe(
+    "host a.org:443, by the proxy (CONNECT): denied (no entry permits it), by --hosts; to permit it, add a.org:443 to --hosts",
+  );
+});
+
+test("a refused host can be an address, a name without a port, or bytes that control a terminal", () => {
+  expect(told({ host: "::1", port: 80, route: "address", reason: "none", rule: "a.ts:3:9" }).line).toBe(
+    "host [::1]:80, by its address: denied (none), by a.ts:3:9; to permit it, add [::1]:80 to that list",
+  );
+  expect(told({ host: "a.org", route: "names", reason: "none" }).line).toBe(
+    "host a.org, the address of the name: denied (none)",
+  );
+  expect(told({ host: "a\x1b[31m\0", port: 1, route: "socks", reason: "none" }).line).not.toContain("\x1b");
 });

@@ -6,7 +6,15 @@ import type { Report } from "../ir/program.ts";
 import { feignsSuccess, type Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
-import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
+import type {
+  DecisionEvent,
+  EndEvent,
+  HostEvent,
+  NoticeEvent,
+  PolicyEvent,
+  ReportEvent,
+  ReportedAction,
+} from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
 import {
   describeEnterObstacle,
@@ -48,6 +56,15 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
     return [notice];
   }
   if (record.kind === "end") return [end(policy, record)];
+  if (record.kind === "host") {
+    const { time, refusal } = record;
+    const host: HostEvent = {
+      ...{ v: 1, kind: "host", time: seconds(time) },
+      ...refusal,
+      ...{ verdict: "deny", policy: policy.name },
+    };
+    return [host];
+  }
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
   const reported = reportedVerdict(policy, name, record.verdict);

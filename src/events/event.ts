@@ -2,10 +2,11 @@
  * The types of events. `--events` writes one JSON object per line; readers ignore unknown members, and `v` changes when
  * the meaning of a member does.
  */
+import type { HostRoute } from "../hosts/refusal.ts";
 import type { Action } from "../ir/verdicts.ts";
 import type { Answered } from "./record.ts";
 
-export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent | EndEvent;
+export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent | EndEvent | HostEvent;
 
 interface Common {
   readonly v: 1;
@@ -91,6 +92,22 @@ export interface NoticeEvent extends Common {
   readonly kind: "notice";
   readonly text: string;
   readonly dropped?: number;
+}
+
+/** A host that the tree has asked for and may not reach. */
+export interface HostEvent extends Common {
+  readonly kind: "host";
+  /** A name or an address, as it was judged. */
+  readonly host: string;
+  /** Absent if the tree has asked for a name's address. */
+  readonly port?: number;
+  /** How it asked: by CONNECT or a request to the proxy, by SOCKS, by a connection to an address, for a name's address. */
+  readonly route: HostRoute;
+  readonly verdict: "deny";
+  readonly reason: string;
+  /** "--hosts", or the list's place: "agent.ts:3:9". Absent if no list decides. */
+  readonly rule?: string;
+  readonly policy: string;
 }
 
 /** SIGSYS has ended the command: a static kill or trap, about which the kernel gives no other information. */

@@ -1,8 +1,9 @@
 /** An event as one line for people, with a remedy. */
 import { safeText } from "../diagnostics/width.ts";
+import type { HostRoute } from "../hosts/refusal.ts";
 import { quoteBytes } from "../linux/byte-text.ts";
 import { printCall } from "../linux/decode.ts";
-import type { DecisionEvent, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
+import type { DecisionEvent, HostEvent, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
 import type { Answered } from "./record.ts";
 
 /**
@@ -20,6 +21,8 @@ function body(event: PolicyEvent): string {
       return event.text;
     case "end":
       return `[${event.pid}]: ${event.call === undefined ? "" : `${event.call}: `}${event.text}`;
+    case "host":
+      return hostLine(event);
     case "report": {
       const values = Object.entries(event.values).map(([name, value]) => `${name}=${value}`);
       const by = event.rule === undefined ? "" : ` (${event.rule})`;
@@ -40,6 +43,22 @@ function body(event: PolicyEvent): string {
       return `${who}: ${printCall(event.call, event.arguments)}: ${outcome(event)}${times(event)}${reason}${within}${by}${advice === undefined ? "" : `; ${advice}`}`;
     }
   }
+}
+
+const routes: Readonly<Record<HostRoute, string>> = {
+  connect: "by the proxy (CONNECT)",
+  http: "by the proxy (HTTP)",
+  socks: "by the proxy (SOCKS)",
+  address: "by its address",
+  names: "the address of the name",
+};
+
+function hostLine({ host, port, route, reason, rule }: HostEvent): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  const where = port === undefined ? name : `${name}:${port}`;
+  const by = rule === undefined ? "" : `, by ${rule}`;
+  const remedy = rule === undefined ? "" : `; to permit it, add ${where} to ${rule === "--hosts" ? rule : "that list"}`;
+  return `host ${where}, ${routes[route]}: denied (${reason})${by}${remedy}`;
 }
 
 const done: Readonly<Record<ReportedAction, string>> = {

@@ -242,3 +242,15 @@ test("the remedy is never to change a file of the installed package", async () =
   expect(await lineBy("/home/me/portcullis/policies.ts")).toMatch(/change that line$/);
   expect(await lineBy("/home/me/policies/nginx.ts")).toMatch(/change that line$/);
 });
+
+test("a flood of one refused host is limited and counted, and hides no other", async () => {
+  const host = (name: string): EventRecord => ({
+    kind: "host",
+    time: record.time,
+    refusal: { host: name, port: 443, route: "socks", reason: "none", rule: "--hosts" },
+  });
+  const records = [...Array.from({ length: 20 }, () => host("a.org")), host("b.org")];
+  const lines = (await collect("json", records, { burst: 2, perSecond: 1, keys: 8 })).map((line) => JSON.parse(line));
+  expect(lines.filter(({ kind }) => kind === "host").map((one) => one.host)).toEqual(["a.org", "a.org", "b.org"]);
+  expect(lines.at(-1)).toMatchObject({ kind: "notice", dropped: 18, text: expect.stringContaining("a.org:443") });
+});

@@ -102,6 +102,12 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
         sink.write(notice(record.time, `${sum} ${record.text}`, sum));
         return;
       }
+      if (record.kind === "host") {
+        const { host, port = 0 } = record.refusal;
+        const { passes, dropped } = limit.admit(`host ${host}:${port}`, record.time);
+        for (const { key, count } of dropped) tellDropped(record.time, key, count);
+        if (!passes) return;
+      }
       for (const event of describe(policy, record)) sink.write(print(event));
     },
     async finish() {

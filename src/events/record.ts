@@ -2,6 +2,7 @@
  * The records that the supervisor's thread creates for evaluations that become events: numbers and indexes only, so
  * that a record costs the evaluation little. `describe.ts` turns them into events in another thread.
  */
+import type { HostRefusal } from "../hosts/refusal.ts";
 import type { Program } from "../ir/program.ts";
 import type { ShownEntry } from "../linux/environment.ts";
 
@@ -9,6 +10,8 @@ import type { ShownEntry } from "../linux/environment.ts";
 export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {
   /** The cells that hold phases, by their index in `Program.cells`. */
   readonly phases: readonly { readonly cell: number; readonly name: string; readonly names: readonly string[] }[];
+  /** The lists of hosts. Absent in a bundle, which has none. */
+  readonly hosts?: Program["hosts"];
 };
 
 /**
@@ -243,7 +246,15 @@ export interface EndRecord {
   readonly text: string;
 }
 
-export type EventRecord = JudgementRecord | NoticeRecord | EndRecord;
+/** A host that the tree may not reach. */
+export interface HostRecord {
+  readonly kind: "host";
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly refusal: HostRefusal;
+}
+
+export type EventRecord = JudgementRecord | NoticeRecord | EndRecord | HostRecord;
 
 export function describePolicy(program: Program): PolicyDescription {
   return {
@@ -252,6 +263,7 @@ export function describePolicy(program: Program): PolicyDescription {
     files: program.files,
     verdicts: program.verdicts,
     reports: program.reports,
+    hosts: program.hosts,
     phases: program.cells.flatMap((cell, index) =>
       cell.kind.is === "phases" ? [{ cell: index, name: cell.name, names: cell.kind.names }] : [],
     ),

@@ -86,6 +86,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     locals: [],
     readOnlyProc: false,
     objects: [],
+    hosts: [],
     body: [
       { kind: "report", report: 0, values: expressions },
       { kind: "return", verdict: { kind: "verdict", verdict: 0 } },

@@ -59,6 +59,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
     words: [],
     locals: ["integer", "boolean", "verdict"],
     readOnlyProc: true,
+    hosts: [],
     objects: [
       {
         files: {

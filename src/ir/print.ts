@@ -5,6 +5,7 @@
  * by type, `u32(x)` and `s32(x)` extensions. An operator that depends on the sign ends in it: `<u`, `<s`.
  */
 
+import { printPattern } from "../hosts/names.ts";
 import { callByNumber } from "../linux/calls.ts";
 import { describePattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
@@ -123,6 +124,7 @@ class Printer {
       `always ${this.calls(always)}`,
       `judged ${this.calls(judged)}`,
       ...(program.readOnlyProc ? ["read-only proc"] : []),
+      ...program.hosts.map(({ patterns, at }) => `hosts ${patterns.map(printPattern).join(" ")}${this.place(at)}`),
       ...program.objects.flatMap((layer) => [`layer${this.place(layer.at)}`, ...printLayer(layer)]),
       ...program.parameters.map(({ name, kind, from, to, default: fallback, at }) => {
         const range = kind === "flag" ? "" : ` ${from} to ${to}`;

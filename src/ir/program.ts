@@ -7,6 +7,7 @@
  * arithmetic never wraps. `interpreter.ts` is the reference semantics.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { HostRules } from "./hosts.ts";
 import type { Input } from "./inputs.ts";
 import type { Location } from "./location.ts";
 import type { ObjectLayer } from "./objects.ts";
@@ -38,6 +39,8 @@ export interface Program {
   readonly readOnlyProc: boolean;
   /** The files, ports and scopes to which the launcher restricts the tree. At most `mostLayers`. */
   readonly objects: readonly ObjectLayer[];
+  /** The hosts that the tree can reach; empty if no policy restricts them. */
+  readonly hosts: readonly HostRules[];
   /** Every path through it ends in a `return`. */
   readonly body: readonly Statement[];
 }
@@ -54,6 +57,7 @@ export const noDeclarations = {
   locals: [],
   readOnlyProc: false,
   objects: [],
+  hosts: [],
 } as const satisfies Partial<Program>;
 
 /** A closed interval of unsigned 64-bit patterns. */

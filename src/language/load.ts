@@ -57,6 +57,8 @@ export interface LoadOptions {
   readonly landlockAbi?: number | undefined;
   /** The name by which this process opens the policy's own file, where messages have another. Default: the path. */
   readonly openedAs?: string | undefined;
+  /** Files of policies that are combined with this one, as if it extended them. Not with an OCI profile as the policy. */
+  readonly also?: readonly string[] | undefined;
   /** Reads the file at an absolute path, or throws; tests replace it. Default: the file system. */
   readonly readFile?: ((path: string) => Uint8Array | string) | undefined;
 }
@@ -116,8 +118,10 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
 
   let compiled: CompiledModule | undefined;
   try {
-    const module = new Modules(c, store, library, globals).load(absolute);
-    if (module !== undefined) compiled = compileModule(c, module, store);
+    const modules = new Modules(c, store, library, globals);
+    const module = modules.load(absolute);
+    const also = (options.also ?? []).map((file) => modules.load(resolve(file)));
+    if (module !== undefined) compiled = compileModule(c, module, store, also);
   } catch (error) {
     if (error instanceof RangeError && /call stack/i.test(error.message)) {
       reporter.report("P0318", "the policy nests too deeply");
@@ -178,8 +182,15 @@ interface CompiledModule {
   readonly extension?: Extension;
 }
 
-function compileModule(c: Compilation, module: Module, store: FileStore): CompiledModule | undefined {
-  const policy = policyOf(c, module);
+function compileModule(
+  c: Compilation,
+  module: Module,
+  store: FileStore,
+  also: readonly (Module | undefined)[],
+): CompiledModule | undefined {
+  const own = policyOf(c, module);
+  const others = also.flatMap((one) => (one === undefined ? [] : (policyOf(c, one) ?? [])));
+  const policy = own === undefined ? undefined : { ...own, extended: [...own.extended, ...others] };
   const lowered = policy === undefined ? undefined : lowerPolicy(c, policy);
   checkUncalled(c, typicalArgument(c));
   c.reportComparisons();
@@ -203,8 +214,8 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   c.reporter.diagnostics.push(...faults);
   if (faults.length > 0) return undefined;
   if (lowered.extension === undefined) return { program };
-  const { own, base, named } = lowered.extension;
-  return { program, extension: { own: { ...whole, body: own }, base: { ...whole, body: base }, named } };
+  const { own: step, base, named } = lowered.extension;
+  return { program, extension: { own: { ...whole, body: step }, base: { ...whole, body: base }, named } };
 }
 
 /** Reports observations whose patterns have no matcher. Observers rely on it (ir/observe.ts). */
@@ -275,6 +286,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     locals: builder.locals,
     readOnlyProc: builder.readOnlyProc,
     objects: builder.objects,
+    hosts: builder.hosts,
     body,
   };
 }

@@ -55,6 +55,9 @@ export function readEvents(lines: Iterable<LineReading>, onDecision: (event: Dec
       case "report":
         increase(reports, `${text} ${String(event["rule"] ?? "")}`.trim());
         break;
+      case "host":
+        increase(notices, `the host ${String(event["host"])} was refused: ${String(event["reason"])}`);
+        break;
       case "notice":
       case "end":
         dropped += numberOf(event["dropped"]) ?? 0;

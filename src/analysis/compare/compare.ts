@@ -3,6 +3,7 @@
  * differ where some argument gets other possible verdicts, by action and errno, or enters other rooms; reasons and lines do not
  * count.
  */
+import { printPattern } from "../../hosts/names.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
@@ -302,6 +303,11 @@ function describeStateOf(program: Program): Map<string, string> {
       const other = found.get(name);
       found.set(name, other === undefined ? text : `${other}; and ${text}`);
     }
+  if (program.hosts.length > 0)
+    found.set(
+      "hosts",
+      program.hosts.map(({ patterns }) => patterns.map(printPattern).sort().join(" ") || "none").join("; and "),
+    );
   if (program.readOnlyProc) found.set("files of proc file systems", "the tree opens them for reading only");
   const asked = new Map<number, AskedMemory>();
   program.observations.forEach(({ sources, name }, observation) => {

@@ -2,6 +2,8 @@
  * Explains a policy: which calls are treated alike, with which verdict under which condition and phase, and which line
  * and part decides. The result is data (explanation.ts); `render.ts` prints it.
  */
+
+import { printPattern } from "../../hosts/names.ts";
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
@@ -14,7 +16,7 @@ import { describeObjects } from "./objects.ts";
 import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
 import { describeRooms } from "./rooms.ts";
 import { describeState } from "./state.ts";
-import { describeReason, placedVerdict, type ReasonPart } from "./texts.ts";
+import { describeReason, placedVerdict, placeText, type ReasonPart } from "./texts.ts";
 import { unnamedNumber } from "./unnamed.ts";
 import { type EngineWarnings, findWarnings } from "./warnings.ts";
 
@@ -80,6 +82,10 @@ export class Explainer {
       rooms: describeRooms(program, own),
       memory: describeMemory(program, own),
       readOnlyProc: program.readOnlyProc,
+      hosts: program.hosts.map(({ patterns, at }) => ({
+        at: placeText(program, at),
+        items: patterns.map(printPattern),
+      })),
       objects: describeObjects(program, this.#options.landlockAbi),
       warnings: findWarnings(program, own, this.#options.warnings),
     };

@@ -14,6 +14,8 @@ export interface Explanation {
   readonly memory: readonly MemoryDescription[];
   /** The tree opens files of proc file systems for reading only. */
   readonly readOnlyProc: boolean;
+  /** The lists of hosts, with their lines: the tree reaches a host that all permit. */
+  readonly hosts: readonly { readonly at: string; readonly items: readonly string[] }[];
   /** What each of the combined policies permits. */
   readonly objects: readonly ObjectsDescription[];
   readonly warnings: readonly Warning[];

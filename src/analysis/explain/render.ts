@@ -31,6 +31,7 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
     roomsText(explanation, width),
     memoryText(explanation, width),
     procText(explanation, width),
+    hostsText(explanation, width),
     objectsText(explanation, width),
     warningsText(explanation, width),
   ];
@@ -239,6 +240,16 @@ function procText({ readOnlyProc }: Explanation, width: number): string {
   const text =
     "proc file systems: files are opened for reading only (EACCES), nothing is mounted (EPERM), and new files in / are not written: by Landlock, Linux 5.19";
   return fold(text, width, "  ").join("\n");
+}
+
+function hostsText({ hosts }: Explanation, width: number): string {
+  return hosts
+    .map(({ at, items }) => {
+      const head = `hosts: the tree reaches only these, by portcullis's proxy, in a network of its own or else by the proxy alone (${at})`;
+      const line = `  ${items.length === 0 ? "none" : items.join(" ")}`;
+      return [...fold(head, width, "  "), ...fold(line, width, "  ")].join("\n");
+    })
+    .join("\n");
 }
 
 function objectsText({ objects }: Explanation, width: number): string {

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { descriptions } from "../../engines/descriptions.ts";
 import type { Finding } from "../../engines/finding.ts";
+import { networkObstacle } from "../../engines/hosts/proxy.ts";
 import { engines } from "../../engines/registry.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../linux/landlock.ts";
@@ -30,6 +31,7 @@ export function* examine(context: Context): Generator<Finding> {
   else {
     yield* bpfFindings();
     yield* landlockFindings();
+    yield hostFinding();
     yield* engineFindings(context);
     yield* recorderFindings();
   }
@@ -80,6 +82,17 @@ function* landlockFindings(): Generator<Finding> {
       help: "Landlock, which keeps signals in the tree since Linux 6.12, is missing or off (docs/security.md)",
     };
   }
+}
+
+/** How this user's trees can be held to hosts. */
+function hostFinding(): Finding {
+  const obstacle = networkObstacle();
+  if (obstacle === undefined) return { state: "fine", what: "hosts, --hosts: the tree gets a network of its own" };
+  return {
+    state: "note",
+    what: `hosts, --hosts: the tree gets no network of its own (${obstacle}), so programs must heed HTTPS_PROXY or ALL_PROXY`,
+    help: "user namespaces may be off: kernel.unprivileged_userns_clone, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns, or a container's seccomp profile",
+  };
 }
 
 /** Which declarations about objects this kernel can enforce. */

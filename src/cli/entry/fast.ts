@@ -25,8 +25,9 @@ async function runFast(argv: readonly string[]): Promise<number | undefined> {
     const invocation = parseInvocation(runPage as Verb, argv.slice(1));
     if (invocation.has("help")) return undefined;
     const request = runRequest(invocation);
-    if (request.bestEffort) return undefined;
+    if (request.bestEffort || request.hosts !== undefined) return undefined;
     const policy = await preparePolicy(request, context).catch(() => undefined);
+    if (policy?.policy.description.hosts?.length) return undefined;
     return policy === undefined || examined(policy, request).length > 0 ? undefined : await enforce(request, policy);
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)

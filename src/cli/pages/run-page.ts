@@ -90,6 +90,12 @@ export const runPage: Omit<Verb, "execute"> = {
       about:
         "If the policy asks: a question without an answer fails after this time, with EPERM and an event (default: 60s). With 0 nobody is asked, and each such call fails.",
     },
+    hosts: {
+      value: "HOST[:PORT],…",
+      multiple: true,
+      about:
+        "Let the tree reach these hosts only, by name: registry.npmjs.org, github.com:22, *.example.org (the names below it), an address, or localhost:3000. Without a port, an entry permits 80 and 443. The tree gets a network of its own, which leads to a proxy of portcullis; variables (HTTPS_PROXY, …) and the addresses that names have there lead programs to it. A name may not lead to a private address or to this machine (docs/security.md, Hosts).",
+    },
     quiet: { short: "q", about: "Print neither events nor notices on standard error." },
   },
   takesCommand: true,

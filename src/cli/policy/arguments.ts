@@ -55,6 +55,8 @@ export interface PolicyRequest {
   /** Sorted; undefined without --cap. */
   readonly capabilities: readonly string[] | undefined;
   readonly architecture: ArchitectureName;
+  /** The port of 127.0.0.1 to which the policy must hold its tree, because that can have no network of its own. */
+  readonly proxyPort?: number;
 }
 
 /** @throws Failure if an option has an invalid value */

@@ -28,7 +28,12 @@ export function askCache(request: RunRequest, file: PolicyFile, context: Context
     architecture: request.architecture,
     engine: JSON.stringify(engines),
     events: String(hasEvents(request)),
-    mode: [request.mode, request.bestEffort ? "best-effort" : "", request.killEvents ? "kill-events" : ""].join(" "),
+    mode: [
+      request.mode,
+      request.bestEffort ? "best-effort" : "",
+      request.killEvents ? "kill-events" : "",
+      request.proxyPort ?? "",
+    ].join(" "),
     // Rules of an OCI profile can depend on the kernel and on capabilities.
     kernel: release(),
     capabilities: request.capabilities?.join() ?? "none given",

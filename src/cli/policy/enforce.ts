@@ -3,12 +3,14 @@
 import type { Approvals } from "../../approvals/approvals.ts";
 import type { ApprovalServer } from "../../approvals/server.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { OpenHosts } from "../../engines/hosts/proxy.ts";
 import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen, openForEvents } from "../../events/channel.ts";
 import { Messages } from "../../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../../events/output.ts";
+import type { EventRecord } from "../../events/record.ts";
 import { isRefused } from "../../events/sink.ts";
 import { asks } from "../../ir/verdicts.ts";
 import { isForReadingOnly } from "../../linux/descriptors.ts";
@@ -26,18 +28,25 @@ import type { RunRequest, StatusPlace } from "./run-request.ts";
  * @throws StartError or NativeUnavailableError if nothing was started, Failure if the destination of events cannot be
  *   opened
  */
-export async function enforce(request: RunRequest, compiled: CompiledPolicy): Promise<number> {
+export async function enforce(request: RunRequest, compiled: CompiledPolicy, hosts?: OpenHosts): Promise<number> {
   const audit = request.mode === "audit" && !request.quiet;
   const messages = new Messages();
   const output = openOutput(request, compiled, messages);
   const served = request.status === undefined ? undefined : await openStatus(request.status, request, compiled);
   const asked = await openQuestions(request, compiled, output);
   if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
+  const onEvent = (record: EventRecord): void => {
+    output?.record(record);
+    served?.reporter.record(record);
+  };
+  hosts?.listen({
+    onRefused: (refusal) => onEvent({ kind: "host", time: Date.now(), refusal }),
+    onNotice: (text, dropped) => onEvent({ kind: "notice", time: Date.now(), text, dropped }),
+  });
+  if (hosts !== undefined && !request.quiet) messages.write(`hosts: ${hosts.way}`);
   const { status } = await runCompiled(compiled, request.command, {
-    onEvent: (record) => {
-      output?.record(record);
-      served?.reporter.record(record);
-    },
+    onEvent,
+    hosts: hosts?.tree,
     status: served && {
       words: served.reporter.words,
       onSnapshot: (snapshot) => served.reporter.snapshot(snapshot),
@@ -52,6 +61,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     bestEffort: request.bestEffort,
     events: output !== undefined,
   });
+  hosts?.close();
   served?.server.close();
   asked?.approvals.end();
   asked?.server?.close();

@@ -12,6 +12,7 @@ import type { DeclaredParameter } from "../../language/walk/parameters.ts";
 import { runningKernel } from "../../linux/kernel-version.ts";
 import { newestAbi } from "../../linux/landlock.ts";
 import { abiOfThisKernel } from "../../linux/landlock-abi.ts";
+import { packageFile } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { isBundle, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
@@ -68,10 +69,16 @@ export async function loadRequested(
 ): Promise<LoadedPolicy> {
   const { loadPolicy } = await import("../../language/load.ts");
   const { name, openedAs } = sourceFile(request, context);
+  const { proxyPort } = request;
   const loaded = loadPolicy(name, {
     openedAs,
     architecture: request.architecture,
-    set: new Map([...(options.set ?? []), ...request.parameters]),
+    ...(proxyPort === undefined ? {} : { also: [packageFile("policies/shared/through-proxy.ts")] }),
+    set: new Map([
+      ...(options.set ?? []),
+      ...request.parameters,
+      ...(proxyPort === undefined ? [] : [["proxy-port", `${proxyPort}`] as const]),
+    ]),
     host: hostOf(request, "this-kernel"),
     get landlockAbi() {
       return abiOfThisKernel();

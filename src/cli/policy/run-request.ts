@@ -2,6 +2,8 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Mode } from "../../engines/engine.ts";
 import type { Destination } from "../../events/channel.ts";
+import { parsePattern } from "../../hosts/names.ts";
+import type { HostList } from "../../hosts/rules.ts";
 import { chosenEngine, type EngineChoice, type EngineDemands } from "../engine.ts";
 import { duration } from "../numbers.ts";
 import { Failure, type Invocation } from "../verb.ts";
@@ -28,6 +30,8 @@ export interface RunRequest extends PolicyRequest {
   readonly status: StatusPlace | undefined;
   /** If the policy asks: the socket on which it is answered, and the milliseconds until a question fails. */
   readonly questions: { readonly place: StatusPlace; readonly patience: number };
+  /** The hosts of --hosts; undefined without the option. */
+  readonly hosts: HostList | undefined;
 }
 
 /** Whether something reads them: their destination, or the status socket, which counts them. */
@@ -70,6 +74,7 @@ export function runRequest(invocation: Invocation): RunRequest {
     quiet: invocation.has("quiet"),
     status: statusOf(invocation.text("status")),
     questions: { place: statusOf(invocation.text("ask-socket")) ?? "auto", patience: askPatience(invocation) },
+    hosts: hostsOf(invocation),
   };
 }
 
@@ -100,6 +105,21 @@ export type StatusPlace = "auto" | { readonly socket: string };
 function statusOf(given: string | undefined): StatusPlace | undefined {
   if (given === undefined || given === "auto") return given;
   return { socket: given };
+}
+
+/** @throws Failure */
+function hostsOf(invocation: Invocation): HostList | undefined {
+  if (!invocation.has("hosts")) return undefined;
+  const patterns = invocation
+    .texts("hosts")
+    .flatMap((given) => given.split(","))
+    .filter((text) => text !== "")
+    .map((text) => {
+      const result = parsePattern(text);
+      if ("pattern" in result) return result.pattern;
+      throw new Failure([diagnostic("P0907", `--hosts: ${result.error}`, { help: result.help })]);
+    });
+  return { patterns, rule: "--hosts" };
 }
 
 function destinationOf(invocation: Invocation): Destination | undefined {

@@ -102,6 +102,12 @@ export const compile: Verb = {
       import("../../linux/package.ts"),
     ]);
     const { sources } = loaded;
+    if (loaded.program.hosts.length > 0)
+      throw new Failure([
+        diagnostic("P0606", "a bundle has no proxy, which `hosts` of the policy needs", {
+          help: "`portcullis run` enforces it with the policy's source",
+        }),
+      ]);
     const fixed = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
       value === undefined ? [] : [[name, value]],
     );

@@ -4,6 +4,7 @@ import { StartError, TreeStartError } from "../../engines/start-error.ts";
 import type { Context } from "../context.ts";
 import { runPage } from "../pages/run-page.ts";
 import { enforce, failureOf } from "../policy/enforce.ts";
+import { holdToHosts } from "../policy/hosts.ts";
 import { printDiagnostics } from "../policy/load.ts";
 import { examined } from "../policy/path-examination.ts";
 import { preparePolicy } from "../policy/prepare.ts";
@@ -21,21 +22,28 @@ export const run: Verb = {
   ...runPage,
   async execute(invocation, context) {
     const request = runRequest(invocation);
+    let isHeld = false;
     try {
       const policy = await preparePolicy(request, context);
       await tellExamined(policy, request, context);
-      return await enforce(request, policy);
+      const held = await holdToHosts(request, policy, context);
+      isHeld = held.hosts !== undefined;
+      return await enforce(request, held.policy, held.hosts);
     } catch (error) {
       // A StartError with status 125 means that nothing was started, for a reason other than the command.
       // A bundle's static part cannot be compiled, because the bundle has no source.
-      const isWeaker = request.bestEffort && !request.policy.endsWith(".pcl") && !(error instanceof TreeStartError);
+      const isWeaker =
+        request.bestEffort && !isHeld && !request.policy.endsWith(".pcl") && !(error instanceof TreeStartError);
       if (!isWeaker || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);
       const { staticPart } = await import("../policy/compile.ts");
       const weaker = await staticPart(request, context);
       context.err(
         `portcullis: BEST EFFORT: only the policy's static part is enforced, the weakest verdict that any state could give: ${error.message}\n`,
       );
-      return await enforce(request, weaker).catch((again: unknown) => {
+      const { policy, hosts } = await holdToHosts(request, weaker, context);
+      // The static part alone could let the tree around the proxy.
+      if (hosts?.port !== undefined) throw failureOf(error);
+      return await enforce(request, policy, hosts).catch((again: unknown) => {
         throw failureOf(again);
       });
     }

@@ -107,6 +107,7 @@ export function compileForNotify(
     askingCalls: askingOf(program, quiet.split),
     description: describePolicy(program),
     state: describeState(program),
+    opensForCaller: asksForObjects(program),
   };
   return { policy, diagnostics };
 }

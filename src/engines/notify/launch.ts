@@ -67,7 +67,7 @@ function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): Launc
   if (native().syscall(callNumber("getrandom"), token, token.length, 0) !== token.length) {
     throw new StartError(125, "the kernel gives no random bytes");
   }
-  const { flags, timeLimit } = treeOrders(tree);
+  const { flags, timeLimit, variables } = treeOrders(tree);
   const layers = encodeRulesets(options.objects ?? []);
   return {
     flags:
@@ -81,6 +81,7 @@ function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): Launc
     fallbackLength: (fallback?.instructions.length ?? 0) / 8,
     token,
     layersSize: layers.length,
+    variables,
     payload: [arm(filter, token), ...(fallback === undefined ? [] : [arm(fallback, token)]), layers],
   };
 }

@@ -104,10 +104,10 @@ class Run {
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    // This thread serves the status and the questions, so it must not wait in the kernel.
-    const { status, approvals } = this.#options;
-    if (status !== undefined || approvals !== undefined || this.#awaitFirstCall(launched) === "notified")
-      await this.#superviseUntilEnd(launched);
+    // This thread serves the status and the questions and hears of refused hosts, so it must not wait in the kernel.
+    const { status, approvals, hosts } = this.#options;
+    const serves = status !== undefined || approvals !== undefined || hosts !== undefined;
+    if (serves || this.#awaitFirstCall(launched) === "notified") await this.#superviseUntilEnd(launched);
     else void this.#thread?.end();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();

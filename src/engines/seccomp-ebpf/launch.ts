@@ -53,13 +53,14 @@ export function becomeCommand(
 }
 
 function ordersFor({ bundle, parameters }: LaunchedPolicy, options: LaunchOptions): LauncherOrders {
-  const { flags, timeLimit } = treeOrders(options);
+  const { flags, timeLimit, variables } = treeOrders(options);
   return {
     flags: flags | launcherFlag.extended | (options.bestEffort === true ? launcherFlag.bestEffort : 0),
     timeLimit,
     filterLength: bundle.length,
     fallbackLength: parameters.length,
     token: new Uint8Array(16),
+    variables,
     payload: [bundle, new Uint8Array(BigUint64Array.from(parameters).buffer)],
   };
 }

@@ -138,6 +138,7 @@ class ProgramGenerator {
       words,
       locals,
       readOnlyProc: false,
+      hosts: [],
       objects: [],
       body,
     };

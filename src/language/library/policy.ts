@@ -4,6 +4,7 @@ import { maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import { importProfile } from "../oci/import.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { hostRules } from "./declared-hosts.ts";
 import { objectSettings, objectsOf } from "./declared-objects.ts";
 import { Options } from "./options.ts";
 
@@ -31,12 +32,14 @@ export function policyFunction(c: Compilation): Value {
         "extends",
         "lists",
         "readOnlyProc",
+        "hosts",
         ...objectSettings,
       ]);
       const extended = extendedPolicies(options);
       const lists = listBounds(c, options);
       const readOnlyProc = options.flag("readOnlyProc") ?? false;
       const { layer, steps } = objectsOf(c, options);
+      const hosts = hostRules(c, options);
       if (step.value.is === "unknown") return unknown;
       if (step.value.is !== "function") {
         return c.error(
@@ -64,6 +67,7 @@ export function policyFunction(c: Compilation): Value {
         lists,
         readOnlyProc,
         objects: layer,
+        hosts,
         at: call.node,
         file: c.file,
       };

@@ -1,5 +1,6 @@
 /** Collects the parts of a program: verdicts, state, reports, locals. */
 
+import type { HostRules } from "../../ir/hosts.ts";
 import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../../ir/limits.ts";
 import type { Location } from "../../ir/location.ts";
 import type { ObjectLayer } from "../../ir/objects.ts";
@@ -39,6 +40,7 @@ export class ProgramBuilder {
   readonly locals: ValueType[] = [];
   readOnlyProc = false;
   objects: readonly ObjectLayer[] = [];
+  hosts: readonly HostRules[] = [];
   private readonly verdictIndexes = new Map<string, number>();
   private readonly reportIndexes = new Map<string, number>();
   private readonly names = new Map<string, number>();

@@ -4,6 +4,7 @@
  */
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "oxc-parser";
+import type { HostRules } from "../../ir/hosts.ts";
 import type { ObjectLayer } from "../../ir/objects.ts";
 import type { ListBounds } from "../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
@@ -162,6 +163,8 @@ export interface PolicyValue {
   readonly readOnlyProc: boolean;
   /** Its own declarations about objects; undefined if it has none. */
   readonly objects: ObjectLayer | undefined;
+  /** Its own list of hosts; undefined if it has none. */
+  readonly hosts?: HostRules | undefined;
   readonly at: SourceRange;
   readonly file: SourceFile;
 }

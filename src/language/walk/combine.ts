@@ -80,6 +80,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
   c.builder.observations.listBounds = listBoundsOf(parts);
   c.builder.readOnlyProc = parts.some(({ readOnlyProc }) => readOnlyProc);
   c.builder.objects = layersOf(c, parts);
+  c.builder.hosts = parts.flatMap(({ hosts }) => hosts ?? []);
   if (parts.length === 1) {
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
     return { body: out };

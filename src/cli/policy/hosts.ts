@@ -1,0 +1,71 @@
+/** Holds the tree of a `run` to the hosts that `--hosts` and its policy list. */
+import type { Ruleset } from "../../compile/landlock/rulesets.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { type OpenHosts, openHosts } from "../../engines/hosts/proxy.ts";
+import type { CompiledPolicy } from "../../engines/registry.ts";
+import { printLocation } from "../../events/describe.ts";
+import type { HostList } from "../../hosts/rules.ts";
+import { portRights } from "../../linux/landlock.ts";
+import { landlockAbi } from "../../linux/landlock-abi.ts";
+import type { Context } from "../context.ts";
+import { Failure } from "../verb.ts";
+import { isBundle, policyFile } from "./arguments.ts";
+import { preparePolicy } from "./prepare.ts";
+import type { RunRequest } from "./run-request.ts";
+
+export interface Held {
+  /** Compiled again if it must hold the tree to the proxy's port. */
+  readonly policy: CompiledPolicy;
+  /** Undefined if nothing restricts hosts. */
+  readonly hosts: OpenHosts | undefined;
+}
+
+/** @throws Failure, StartError */
+export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, context: Context): Promise<Held> {
+  const { hosts: given, mode, command } = request;
+  const { files, hosts: declared = [] } = policy.policy.description;
+  if (mode === "audit" && given === undefined) return { policy, hosts: undefined };
+  const lists: readonly HostList[] = [
+    ...(given === undefined ? [] : [given]),
+    ...declared.map(({ patterns, at }) => ({ patterns, rule: printLocation(files, at) })),
+  ];
+  if (lists.length === 0) return { policy, hosts: undefined };
+  if (mode === "audit") {
+    const help = "run it without --audit: each refused host is an event";
+    throw new Failure([diagnostic("P0909", "--hosts cannot be used with --audit, which enforces nothing", { help })]);
+  }
+  const hosts = await openHosts(command, lists, policy.policy.opensForCaller ? opening : undefined);
+  if (hosts.port === undefined) return { policy, hosts };
+  const file = policyFile(request.policy, context.workingDirectory);
+  if (isBundle(file) || file.name.endsWith(".json")) {
+    hosts.close();
+    throw new Failure([
+      diagnostic("P0909", `--hosts needs a policy's source here, and ${file.name} has none: ${hosts.way}`, {
+        help: "-p with a TypeScript policy; for an OCI profile, one whose step is `oci(profile)`",
+      }),
+    ]);
+  }
+  const held = await preparePolicy({ ...request, proxyPort: hosts.port }, context);
+  return { policy: withPort(held, hosts.port), hosts };
+}
+
+/** The kernel also permits that port only, where it can: a second layer, which judges no call and so no address. */
+function withPort(compiled: CompiledPolicy, port: number): CompiledPolicy {
+  if (landlockAbi() < portRights["connect-tcp"].abi) return compiled;
+  const { objects, readOnlyProc } = compiled.policy;
+  // Beside rules about files, a domain denies moves unless it permits them.
+  const moves = readOnlyProc || objects.some(({ files }) => files.length > 0);
+  const layer: Ruleset = {
+    files: moves ? ["refer"] : [],
+    ports: ["connect-tcp"],
+    scopes: [],
+    rules: [
+      ...(moves ? [{ is: "beneath", path: "/", access: ["refer"], optional: false, whole: true } as const] : []),
+      { is: "port", port, access: ["connect-tcp"] },
+    ],
+  };
+  return { ...compiled, policy: { ...compiled.policy, objects: [...objects, layer] } } as CompiledPolicy;
+}
+
+const opening =
+  "the policy judges by `.resolved`, and portcullis opens such objects for callers in its own namespaces only";

@@ -1,0 +1,15 @@
+/** What the proxy refuses, for an event. */
+
+/** How a program asked: by a proxy's protocol, by a connection to an address, or for the address of a name. */
+export type HostRoute = "connect" | "http" | "socks" | "address" | "names";
+
+export interface HostRefusal {
+  /** In normal form, or as the program wrote it if it has none. */
+  readonly host: string;
+  /** Absent for a name's address. */
+  readonly port?: number;
+  readonly route: HostRoute;
+  readonly reason: string;
+  /** The list without an entry for the host. */
+  readonly rule?: string;
+}

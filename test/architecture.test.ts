@@ -36,7 +36,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
-  approvals: ["status", "engines", "linux", "events", "diagnostics"],
+  approvals: ["status", "engines", "hosts", "linux", "events", "diagnostics"],
   report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
   propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],

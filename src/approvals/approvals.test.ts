@@ -93,3 +93,42 @@ describe("a question", () => {
     expect(new Set(Object.values(answerWords)).size).toBe(Object.keys(answerWords).length);
   });
 });
+
+describe("a question about a host", () => {
+  const about = { host: "a.org", port: 443, route: "connect", reason: "no entry permits it", rule: "--hosts" } as const;
+  let given: [string, boolean][] = [];
+  const askHost = () => approvals.onHost(about, (answer, isNew) => given.push([answer, isNew]));
+  beforeEach(() => {
+    given = [];
+  });
+
+  test("has the host in place of a call", () => {
+    askHost();
+    expect(approvals.open).toEqual([
+      expect.objectContaining({ ...about, kind: "question", question: 1, repeatable: true }),
+    ]);
+    approvals.answer({ question: 1, answer: "deny" });
+    expect(given).toEqual([["denied", true]]);
+  });
+
+  test("that is always allowed is not asked again, for its time", () => {
+    askHost();
+    approvals.answer({ question: 1, answer: "always", for: 10 });
+    askHost();
+    expect(given).toEqual([
+      ["allowed", true],
+      ["allowed", false],
+    ]);
+    vi.advanceTimersByTime(10_000);
+    askHost();
+    expect(approvals.open).toHaveLength(1);
+    vi.advanceTimersByTime(60_000);
+    expect(given.at(-1)).toEqual(["late", true]);
+  });
+
+  test("is refused if too many are open", () => {
+    for (let count = 0; count < 17; count++) askHost();
+    expect(given).toEqual([["too-many", false]]);
+    expect(approvals.open).toHaveLength(16);
+  });
+});

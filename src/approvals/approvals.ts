@@ -1,10 +1,14 @@
-/** The open questions of a running tree: numbers them, ends those that get no answer, and passes answers to the engine. */
-import { type AnswerWord, type EngineApprovals, newApprovalWords, type Question } from "../engines/approval.ts";
+/**
+ * The open questions of a running tree: numbers them, ends those that get no answer, and passes answers to the engine or to
+ * the proxy of the hosts.
+ */
+import { type AnswerWord, type EngineApprovals, newApprovalWords } from "../engines/approval.ts";
 import { describe } from "../events/describe.ts";
 import type { PolicyDescription } from "../events/record.ts";
+import type { HostAnswer, HostQuestion } from "../hosts/refusal.ts";
 import type { Answer, AnswerLine, ClosedLine, QuestionLine } from "./protocol.ts";
 
-/** The most questions at one time; the engine refuses further calls. */
+/** The most questions of calls at one time, and of hosts; further ones are refused. */
 const mostQuestions = 16;
 /** Milliseconds between tests whether callers still wait. */
 const lookInterval = 500;
@@ -29,7 +33,10 @@ export class Approvals implements EngineApprovals {
   readonly #options: ApprovalsOptions;
   /** By number. */
   readonly #open = new Map<number, OpenQuestion>();
+  /** Hosts that are always allowed, as "host:port", and until when, in milliseconds. */
+  readonly #hosts = new Map<string, number>();
   #count = 0;
+  #openHosts = 0;
   #looking: NodeJS.Timeout | undefined;
 
   constructor(options: ApprovalsOptions) {
@@ -46,14 +53,48 @@ export class Approvals implements EngineApprovals {
     return [...this.#open.values()].map(({ line }) => line);
   }
 
-  readonly onQuestion: EngineApprovals["onQuestion"] = (question, answer) => {
-    const { patience, onChange } = this.#options;
-    const number = ++this.#count;
-    const line = this.#describe(question, number);
-    const timer = setTimeout(() => this.#close(number, "late"), patience);
-    this.#open.set(number, { line, isWaiting: question.isWaiting, answer, timer });
-    this.#looking ??= setInterval(() => this.#look(), lookInterval);
-    onChange(line);
+  readonly onQuestion: EngineApprovals["onQuestion"] = ({ record, isRepeatable, isWaiting }, answer) => {
+    const { policy, patience } = this.#options;
+    const [event] = describe(policy, record);
+    if (event?.kind !== "decision") throw new Error("the record of a question is no decision");
+    const { verdict: _verdict, errno: _errno, ...call } = event;
+    const until = untilOf(record.time, patience);
+    this.#add((question) => ({ ...call, kind: "question", question, until, repeatable: isRepeatable }), {
+      isWaiting,
+      answer,
+    });
+  };
+
+  /** A question of the proxy about a name that no list of hosts permits. `isNew`: no earlier answer holds for it. */
+  readonly onHost = (
+    { host, port, route, reason, rule }: HostQuestion,
+    answer: (answer: HostAnswer, isNew: boolean) => void,
+  ): void => {
+    const key = `${host}:${port}`;
+    const allowedUntil = this.#hosts.get(key);
+    if (allowedUntil !== undefined && performance.now() < allowedUntil) return answer("allowed", false);
+    if (this.#openHosts >= mostQuestions) return answer("too-many", false);
+    this.#openHosts++;
+    const { patience } = this.#options;
+    const now = Date.now();
+    const common = {
+      v: 1,
+      kind: "question",
+      time: now / 1000,
+      until: untilOf(now, patience),
+      repeatable: true,
+    } as const;
+    const about = { host, port, route, reason, rule, policy: this.policy };
+    this.#add((question) => ({ ...common, question, ...about }), {
+      // A connection that its program gives up is closed after the answer.
+      isWaiting: () => true,
+      answer: (word, seconds = 0) => {
+        this.#openHosts--;
+        if (word === "always")
+          this.#hosts.set(key, seconds === 0 ? Number.POSITIVE_INFINITY : performance.now() + 1000 * seconds);
+        answer(hostAnswerOf[word], true);
+      },
+    });
   };
 
   /** Undefined, or a sentence that says why the answer has no effect. */
@@ -75,13 +116,13 @@ export class Approvals implements EngineApprovals {
     for (const number of [...this.#open.keys()]) this.#close(number, "withdrawn");
   }
 
-  #describe({ record, isRepeatable }: Question, number: number): QuestionLine {
-    const { policy, patience } = this.#options;
-    const [event] = describe(policy, record);
-    if (event?.kind !== "decision") throw new Error("the record of a question is no decision");
-    const { verdict: _verdict, errno: _errno, ...call } = event;
-    const until = Math.round(record.time + patience) / 1000;
-    return { ...call, kind: "question", question: number, until, repeatable: isRepeatable };
+  #add(lineOf: (question: number) => QuestionLine, rest: Pick<OpenQuestion, "isWaiting" | "answer">): void {
+    const number = ++this.#count;
+    const line = lineOf(number);
+    const timer = setTimeout(() => this.#close(number, "late"), this.#options.patience);
+    this.#open.set(number, { line, timer, ...rest });
+    this.#looking ??= setInterval(() => this.#look(), lookInterval);
+    this.#options.onChange(line);
   }
 
   #look(): void {
@@ -99,4 +140,17 @@ export class Approvals implements EngineApprovals {
     open.answer(answer, seconds);
     this.#options.onChange({ v: 1, kind: "closed", question: number, answer });
   }
+}
+
+const hostAnswerOf: { readonly [W in AnswerWord]: HostAnswer } = {
+  allow: "allowed",
+  always: "allowed",
+  deny: "denied",
+  late: "late",
+  withdrawn: "late",
+};
+
+/** Seconds since the epoch. */
+function untilOf(milliseconds: number, patience: number): number {
+  return Math.round(milliseconds + patience) / 1000;
 }

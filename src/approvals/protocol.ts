@@ -1,5 +1,6 @@
 /** The lines of an approval socket, one JSON object each, in both directions (docs/approvals.md). */
 import type { DecisionEvent } from "../events/event.ts";
+import type { HostQuestion } from "../hosts/refusal.ts";
 
 /** How a person answers. */
 export const answerNames = ["allow", "always", "deny"] as const;
@@ -16,16 +17,30 @@ export interface RunLine {
   readonly open: number;
 }
 
-/** A call that waits: its event, without a result. */
-export interface QuestionLine extends Omit<DecisionEvent, "kind" | "verdict" | "errno" | "answered" | "count"> {
+interface CommonQuestion {
   readonly kind: "question";
   /** The first question of a run is 1. */
   readonly question: number;
-  /** Seconds since the epoch: the call fails then. */
+  /** Seconds since the epoch: the call or the connection fails then. */
   readonly until: number;
   /** Whether `always` is an answer. It is not if the policy leaves memory behind a pointer of the call unread. */
   readonly repeatable: boolean;
 }
+
+/** A call that waits: its event, without a result. */
+export interface CallQuestionLine
+  extends CommonQuestion,
+    Omit<DecisionEvent, "kind" | "verdict" | "errno" | "answered" | "count"> {}
+
+/** A connection by name that waits: no list of hosts permits it. */
+export interface HostQuestionLine extends CommonQuestion, HostQuestion {
+  readonly v: 1;
+  /** Seconds since the epoch. */
+  readonly time: number;
+  readonly policy: string;
+}
+
+export type QuestionLine = CallQuestionLine | HostQuestionLine;
 
 /** A question has its answer. */
 export interface ClosedLine {

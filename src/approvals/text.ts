@@ -8,7 +8,9 @@ export function questionName(pid: number, question: number): string {
 }
 
 /** `bash[4250]: execve("/usr/bin/git", …): it pushes, by policy.ts:3:4`. Not safe for a terminal. */
-export function callText({ command, pid, call, arguments: shown, reason, rule }: QuestionLine): string {
+export function aboutText(line: QuestionLine): string {
+  if ("host" in line) return `a connection to ${line.host}:${line.port}: ${line.reason}, by ${line.rule}`;
+  const { command, pid, call, arguments: shown, reason, rule } = line;
   const because = reason === undefined ? "" : `: ${reason}`;
   const by = rule === undefined ? "" : `, by ${rule}`;
   return `${command === "" ? "?" : command}[${pid}]: ${printCall(call, shown)}${because}${by}`;
@@ -17,5 +19,5 @@ export function callText({ command, pid, call, arguments: shown, reason, rule }:
 /** The notice about a new question of this run. */
 export function questionText(line: QuestionLine, pid: number): string {
   const name = questionName(pid, line.question);
-  return `question ${name}: ${callText(line)}; portcullis approvals allow ${name}, or deny`;
+  return `question ${name}: ${aboutText(line)}; portcullis approvals allow ${name}, or deny`;
 }

@@ -3,7 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { jsonText, safeText } from "../diagnostics/width.ts";
 import { ApprovalClient } from "./client.ts";
 import type { Answer, QuestionLine } from "./protocol.ts";
-import { callText, questionName } from "./text.ts";
+import { aboutText, questionName } from "./text.ts";
 
 /** Milliseconds between searches for new trees. */
 const searchInterval = 500;
@@ -100,7 +100,7 @@ function prompting(
     for (;;) {
       const one = [...waiting.values()].find((each) => !skipped.has(each));
       if (one === undefined) break;
-      out(`${safeText(`${one.name}: ${callText(one.line)}`)}\n`);
+      out(`${safeText(`${one.name}: ${aboutText(one.line)}`)}\n`);
       const ways = one.line.repeatable
         ? "a: allow, A: always, d: deny, nothing: later"
         : "a: allow, d: deny, nothing: later";

@@ -3,12 +3,14 @@ import { lookup } from "node:dns/promises";
 import { connect, isIP, type Socket } from "node:net";
 import { isPublic } from "./addresses.ts";
 import { isLocalName, normalHost } from "./names.ts";
-import type { HostRefusal, HostRoute } from "./refusal.ts";
+import type { HostAnswer, HostQuestion, HostRefusal, HostRoute } from "./refusal.ts";
 import { type HostList, isListedLiterally, namesOn, refusingList } from "./rules.ts";
 
 export interface ConnectorOptions {
   readonly lists: readonly HostList[];
   readonly onRefused: (refusal: HostRefusal) => void;
+  /** Asks a person about a name that no entry permits. Undefined: such a name is refused. */
+  readonly ask?: ((question: HostQuestion) => Promise<HostAnswer>) | undefined;
   /** For tests: the addresses of a name; by default getaddrinfo(3). */
   readonly resolve?: ((name: string) => Promise<readonly string[]>) | undefined;
   /** For tests. */
@@ -24,6 +26,12 @@ export class HostError extends Error {
   }
 }
 
+const unanswered: { readonly [A in Exclude<HostAnswer, "allowed">]: string } = {
+  denied: "a person denied it",
+  late: "no answer came in time",
+  "too-many": "too many questions are open",
+};
+
 /** Milliseconds for each address of a host. */
 const connectTime = 15_000;
 const mostAddresses = 4;
@@ -38,7 +46,7 @@ export class Connector {
 
   /** @throws HostError */
   async connect(given: string, port: number, route: HostRoute): Promise<Socket> {
-    const addresses = await this.#addressesOf(this.permitted(given, port, route), port, route);
+    const addresses = await this.#addressesOf(await this.#permitted(given, port, route), port, route);
     let last: unknown;
     for (const address of addresses.slice(0, mostAddresses)) {
       try {
@@ -51,14 +59,20 @@ export class Connector {
   }
 
   /** The host in normal form. @throws HostError */
-  permitted(given: string, port: number, route: HostRoute): string {
+  async #permitted(given: string, port: number, route: HostRoute): Promise<string> {
     const host = normalHost(given);
     const refusal = { host: host ?? given, port, route };
     if (host === undefined) throw this.refuse({ ...refusal, reason: "this is no name and no address of a host" });
     const list = refusingList(this.#options.lists, host, port);
     if (list === undefined) return host;
+    const { rule } = list;
     const reason = `no entry permits ${isIP(host) === 0 ? "this host" : "this address"} on port ${port}`;
-    throw this.refuse({ ...refusal, reason, rule: list.rule });
+    const { ask } = this.#options;
+    // An address says nothing to a person, and a local name leads to this machine.
+    if (ask === undefined || isIP(host) !== 0 || isLocalName(host)) throw this.refuse({ ...refusal, reason, rule });
+    const answer = await ask({ host, port, route, reason, rule });
+    if (answer === "allowed") return host;
+    throw this.refuse({ ...refusal, reason: `${reason}, and ${unanswered[answer]}`, rule });
   }
 
   /**

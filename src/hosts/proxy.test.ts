@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Connector } from "./connector.ts";
 import { parsePattern } from "./names.ts";
 import { HostProxy, type ProxyOptions } from "./proxy.ts";
-import type { HostRefusal } from "./refusal.ts";
+import type { HostAnswer, HostQuestion, HostRefusal } from "./refusal.ts";
 import type { HostList } from "./rules.ts";
 
 const open: (Server | Socket)[] = [];
@@ -348,4 +348,43 @@ describe("a hostile program", () => {
     const answer = String(await exchange(proxy, `GET http://a.org/ HTTP/1.1\r\nX: ${"x".repeat(40_000)}\r\n\r\n`));
     expect(answer).not.toContain("200");
   });
+});
+
+describe("a name that no list permits", () => {
+  function asking(answer: HostAnswer) {
+    const [asked, refused]: [HostQuestion[], HostRefusal[]] = [[], []];
+    const connector = new Connector({
+      lists: [{ rule: "--hosts", patterns: [] }],
+      onRefused: (refusal) => refused.push(refusal),
+      ask: async (question) => {
+        asked.push(question);
+        return answer;
+      },
+      resolve: async () => ["127.0.0.1"],
+    });
+    return { asked, refused, connect: (host: string) => connector.connect(host, 443, "connect") };
+  }
+
+  it("is asked about, and refused without an answer that allows it", async () => {
+    for (const answer of ["denied", "late", "too-many"] as const) {
+      const { asked, refused, connect } = asking(answer);
+      await expect(connect("A.org.")).rejects.toThrow(/no entry permits this host on port 443, and/);
+      expect(asked).toMatchObject([{ host: "a.org", port: 443, rule: "--hosts" }]);
+      expect(refused).toHaveLength(1);
+    }
+  });
+
+  it("still leads to no private address, when it is allowed", async () => {
+    const { connect } = asking("allowed");
+    await expect(connect("a.org")).rejects.toThrow(/leads to 127\.0\.0\.1, which is not public/);
+  });
+
+  it.each(["127.0.0.1", "1.1.1.1", "0x7f.1", "::1", "localhost", "x.localhost"])(
+    "%s is not asked about",
+    async (host) => {
+      const { asked, connect } = asking("allowed");
+      await expect(connect(host)).rejects.toThrow(/no entry permits/);
+      expect(asked).toEqual([]);
+    },
+  );
 });

@@ -317,6 +317,60 @@ describe("memory behind pointers", () => {
   });
 });
 
+describe("a host that no list permits", () => {
+  /** The status of the proxy's answer to CONNECT. */
+  const connect = `
+const { request } = require("node:http");
+const port = Number(new URL(process.env.HTTPS_PROXY).port);
+const asked = request({ port, method: "CONNECT", path: process.argv[1] });
+asked.on("connect", ({ statusCode }) => { console.log(statusCode); process.exit(0); }).end();
+`;
+  const allowAll = 'import { allow, policy } from "portcullis";\nexport default policy(() => allow);\n';
+  const reach = (host: string): Promise<string> => {
+    writeFileSync(join(folder, "all.ts"), allowAll);
+    const options = [
+      "--ask-socket",
+      socket,
+      "--hosts",
+      "listed.test",
+      "--ask-hosts",
+      "-q",
+      "-p",
+      join(folder, "all.ts"),
+    ];
+    const child = spawn("bin/portcullis", ["run", ...options, "--", process.execPath, "-e", connect, host], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    started.push(child);
+    let out = "";
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      out += text;
+    });
+    return new Promise((ended) => child.on("close", () => ended(out.trim())));
+  };
+  const person = () =>
+    until("the socket", () => (existsSync(socket) ? Person.at(socket).catch(() => undefined) : undefined));
+
+  test("is refused by an answer that denies it", async () => {
+    const status = reach("unlisted.test:443");
+    const one = await person();
+    expect(await one.question(1)).toMatchObject({ host: "unlisted.test", port: 443, rule: "--hosts" });
+    await one.says(1, "deny");
+    expect(await status).toBe("403");
+  });
+
+  test("is looked up after an answer that allows it", async () => {
+    const status = reach("unlisted.test:443");
+    const one = await person();
+    await one.says(1, "allow");
+    expect(await status).toBe("502"); // there is no such name
+  });
+
+  test("is refused without a question if it is an address", async () => {
+    expect(await reach("127.0.0.1:80")).toBe("403");
+  });
+});
+
 describe("the tree", () => {
   test("cannot answer its own question", async () => {
     const tree = await start();

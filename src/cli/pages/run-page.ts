@@ -96,6 +96,10 @@ export const runPage: Omit<Verb, "execute"> = {
       about:
         "Let the tree reach these hosts only, by name: registry.npmjs.org, github.com:22, *.example.org (the names below it), an address, or localhost:3000. Without a port, an entry permits 80 and 443. The tree gets a network of its own, which leads to a proxy of portcullis; variables (HTTPS_PROXY, …) and the addresses that names have there lead programs to it. A name may not lead to a private address or to this machine (docs/security.md, Hosts).",
     },
+    "ask-hosts": {
+      about:
+        "Ask about names of hosts that --hosts and the policy do not list, instead of refusing them (docs/approvals.md). Addresses and names of this machine are refused, also after an answer.",
+    },
     quiet: { short: "q", about: "Print neither events nor notices on standard error." },
   },
   takesCommand: true,

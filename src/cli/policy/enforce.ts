@@ -33,7 +33,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy, hos
   const messages = new Messages();
   const output = openOutput(request, compiled, messages);
   const served = request.status === undefined ? undefined : await openStatus(request.status, request, compiled);
-  const asked = await openQuestions(request, compiled, output);
+  const asked = await openQuestions(request, compiled, output, hosts !== undefined);
   if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
   const onEvent = (record: EventRecord): void => {
     output?.record(record);
@@ -42,6 +42,19 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy, hos
   hosts?.listen({
     onRefused: (refusal) => onEvent({ kind: "host", time: Date.now(), refusal }),
     onNotice: (text, dropped) => onEvent({ kind: "notice", time: Date.now(), text, dropped }),
+    onAsked:
+      asked &&
+      ((about, answer) =>
+        asked.approvals.onHost(about, (given, isNew) => {
+          // A refusal is an event of the proxy.
+          if (given === "allowed" && isNew)
+            onEvent({
+              kind: "notice",
+              time: Date.now(),
+              text: `host ${about.host}:${about.port}: allowed by an answer`,
+            });
+          answer(given);
+        })),
   });
   if (hosts !== undefined && !request.quiet) messages.write(`hosts: ${hosts.way}`);
   const { status } = await runCompiled(compiled, request.command, {
@@ -73,13 +86,14 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy, hos
   return isSilent || isRefused(lostMessages) ? failed : status;
 }
 
-/** Undefined if the policy asks nothing. Each question is a notice among the events. */
+/** Undefined if nothing asks. Each question is a notice among the events. */
 async function openQuestions(
-  { mode, questions: { place, patience } }: RunRequest,
+  { mode, asksHosts, questions: { place, patience } }: RunRequest,
   { policy: { description } }: CompiledPolicy,
   output: EventOutput | undefined,
+  hasHosts: boolean,
 ): Promise<{ readonly approvals: Approvals; readonly server: ApprovalServer | undefined } | undefined> {
-  if (mode === "audit" || !description.verdicts.some(asks)) return undefined;
+  if (mode === "audit" || (!description.verdicts.some(asks) && !(asksHosts && hasHosts))) return undefined;
   const { Approvals: Open } = await import("../../approvals/approvals.ts");
   const { ApprovalServer: Server } = await import("../../approvals/server.ts");
   const { questionText } = await import("../../approvals/text.ts");

@@ -29,12 +29,16 @@ export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, c
     ...(given === undefined ? [] : [given]),
     ...declared.map(({ patterns, at }) => ({ patterns, rule: printLocation(files, at) })),
   ];
+  if (lists.length === 0 && request.asksHosts) {
+    const help = "--hosts HOST,… lists the hosts that need no question";
+    throw new Failure([diagnostic("P0909", "--ask-hosts has no effect: nothing restricts hosts", { help })]);
+  }
   if (lists.length === 0) return { policy, hosts: undefined };
   if (mode === "audit") {
     const help = "run it without --audit: each refused host is an event";
     throw new Failure([diagnostic("P0909", "--hosts cannot be used with --audit, which enforces nothing", { help })]);
   }
-  const hosts = await openHosts(command, lists, policy.policy.opensForCaller ? opening : undefined);
+  const hosts = await openHosts(command, lists, policy.policy.opensForCaller ? opening : undefined, request.asksHosts);
   if (hosts.port === undefined) return { policy, hosts };
   const file = policyFile(request.policy, context.workingDirectory);
   if (isBundle(file) || file.name.endsWith(".json")) {

@@ -30,6 +30,8 @@ export interface RunRequest extends PolicyRequest {
   readonly status: StatusPlace | undefined;
   /** If the policy asks: the socket on which it is answered, and the milliseconds until a question fails. */
   readonly questions: { readonly place: StatusPlace; readonly patience: number };
+  /** A person is asked about names that no list of hosts permits. */
+  readonly asksHosts: boolean;
   /** The hosts of --hosts; undefined without the option. */
   readonly hosts: HostList | undefined;
 }
@@ -74,6 +76,7 @@ export function runRequest(invocation: Invocation): RunRequest {
     quiet: invocation.has("quiet"),
     status: statusOf(invocation.text("status")),
     questions: { place: statusOf(invocation.text("ask-socket")) ?? "auto", patience: askPatience(invocation) },
+    asksHosts: invocation.has("ask-hosts"),
     hosts: hostsOf(invocation),
   };
 }

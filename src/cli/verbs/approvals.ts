@@ -1,7 +1,7 @@
 /** `portcullis approvals`: shows the questions of running trees (src/approvals), and answers them. */
 import { ApprovalClient, approvalSockets } from "../../approvals/client.ts";
 import type { Answer, AnswerLine, QuestionLine, RunLine } from "../../approvals/protocol.ts";
-import { callText, questionName } from "../../approvals/text.ts";
+import { aboutText, questionName } from "../../approvals/text.ts";
 import { watch } from "../../approvals/watch.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
@@ -114,7 +114,7 @@ async function openQuestions(socket: string): Promise<readonly Found[]> {
 
 function shown(line: QuestionLine, pid: number): string {
   const seconds = Math.max(0, Math.round(line.until - Date.now() / 1000));
-  return safeText(`${questionName(pid, line.question)} (${seconds} s): ${callText(line)}`);
+  return safeText(`${questionName(pid, line.question)} (${seconds} s): ${aboutText(line)}`);
 }
 
 async function answerAll(

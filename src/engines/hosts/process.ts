@@ -6,9 +6,9 @@ import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { answer, StandIns } from "../../hosts/dns.ts";
-import type { ProxyMessage, ProxyOrder } from "../../hosts/messages.ts";
+import { type ProxyMessage, type ProxyOrder, parseAnswer } from "../../hosts/messages.ts";
 import { HostProxy } from "../../hosts/proxy.ts";
-import type { HostRefusal } from "../../hosts/refusal.ts";
+import type { HostAnswer, HostQuestion, HostRefusal } from "../../hosts/refusal.ts";
 import { isKnown, refusingList } from "../../hosts/rules.ts";
 import { native } from "../../linux/native.ts";
 import { hideFromCommand } from "../run.ts";
@@ -37,12 +37,40 @@ function tell(refusal: HostRefusal): void {
   send({ kind: "refused", refusal });
 }
 
-function serve({ lists, sockets, ports, addon }: ProxyOrder): void {
+/** By number; and by host and port, because programs open several connections to a host at once. */
+const asked = new Map<number, { readonly key: string; readonly answer: (answer: HostAnswer) => void }>();
+const open = new Map<string, Promise<HostAnswer>>();
+let questions = 0;
+
+function ask(about: HostQuestion): Promise<HostAnswer> {
+  const key = `${about.host}:${about.port}`;
+  const known = open.get(key);
+  if (known !== undefined) return known;
+  const question = ++questions;
+  const answer = new Promise<HostAnswer>((resolve) => asked.set(question, { key, answer: resolve }));
+  open.set(key, answer);
+  send({ kind: "asks", question, about });
+  return answer;
+}
+
+function take(line: string): void {
+  const given = parseAnswer(line);
+  const one = given === undefined ? undefined : asked.get(given.question);
+  if (given === undefined || one === undefined) return;
+  asked.delete(given.question);
+  open.delete(one.key);
+  one.answer(given.answer);
+}
+
+function serve({ lists, sockets, ports, addon, asks }: ProxyOrder): void {
   native(addon);
   hideFromCommand();
   const standIns = new StandIns();
-  const proxy = new HostProxy({ lists, onRefused: tell, nameOf: (address) => standIns.nameOf(address) });
-  const lookUp = (name: string) => (isKnown(lists, name) ? standIns.addressOf(name) : undefined);
+  const proxy = new HostProxy({
+    ...{ lists, onRefused: tell, nameOf: (address) => standIns.nameOf(address) },
+    ask: asks ? ask : undefined,
+  });
+  const lookUp = (name: string) => (asks || isKnown(lists, name) ? standIns.addressOf(name) : undefined);
   let waiting = sockets.length;
   const begin = (): void => {
     waiting--;
@@ -82,6 +110,9 @@ function serve({ lists, sockets, ports, addon }: ProxyOrder): void {
 }
 
 const lines = createInterface({ input: process.stdin });
-lines.once("line", (line) => serve(JSON.parse(line) as ProxyOrder));
+lines.once("line", (line) => {
+  serve(JSON.parse(line) as ProxyOrder);
+  lines.on("line", take);
+});
 lines.on("close", () => process.exit(0));
 process.stdout.on("error", () => process.exit(0));

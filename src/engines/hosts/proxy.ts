@@ -4,9 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { isIP, isIPv4 } from "node:net";
-import { type ProxyOrder, type ProxySocket, parseMessage } from "../../hosts/messages.ts";
+import { type ProxyAnswer, type ProxyOrder, type ProxySocket, parseMessage } from "../../hosts/messages.ts";
 import { defaultPorts } from "../../hosts/names.ts";
-import type { HostRefusal } from "../../hosts/refusal.ts";
+import type { HostAnswer, HostQuestion, HostRefusal } from "../../hosts/refusal.ts";
 import { type HostList, portsOf } from "../../hosts/rules.ts";
 import { close } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
@@ -38,17 +38,21 @@ export interface OpenHosts {
 export interface HostListener {
   readonly onRefused: (refusal: HostRefusal) => void;
   readonly onNotice: (text: string, dropped?: number) => void;
+  /** Undefined if nobody is asked: then each such name is refused. */
+  readonly onAsked: ((about: HostQuestion, answer: (answer: HostAnswer) => void) => void) | undefined;
 }
 
 /**
  * Rejects with a StartError if there is no proxy.
  *
+ * @param asks whether a person is asked about names that no entry permits
  * @param obstacle why the tree can have no network of its own; undefined to try
  */
 export async function openHosts(
   command: readonly string[],
   lists: readonly HostList[],
   obstacle: string | undefined,
+  asks: boolean,
 ): Promise<OpenHosts> {
   const ports = [...new Set([...defaultPorts, ...portsOf(lists)])];
   if (ports.length > mostPorts)
@@ -64,7 +68,7 @@ export async function openHosts(
   ];
   const network = obstacle === undefined ? networkOf(command, endpoints) : { obstacle };
   if ("obstacle" in network) {
-    const proxy = await startProxy(lists, []);
+    const proxy = await startProxy(lists, [], asks);
     return {
       tree: { inNetwork: false, variables: variablesFor(proxy.port, false) },
       way: `the tree reaches the listed hosts only by the proxy at 127.0.0.1:${proxy.port}, and programs that ignore HTTPS_PROXY and ALL_PROXY reach none (it has no network of its own: ${network.obstacle})`,
@@ -81,7 +85,7 @@ export async function openHosts(
     return {
       tree: { inNetwork: true, variables: variablesFor(port, true) },
       way: "the tree has a network of its own, which leads to the listed hosts only",
-      ...(await startProxy(lists, sockets)),
+      ...(await startProxy(lists, sockets, asks)),
       port: undefined,
     };
   } finally {
@@ -142,6 +146,7 @@ function variablesFor(port: number, hasOwnNetwork: boolean): readonly string[] {
 async function startProxy(
   lists: readonly HostList[],
   sockets: readonly ProxySocket[],
+  asks: boolean,
 ): Promise<Pick<OpenHosts, "listen" | "close"> & { readonly port: number }> {
   const { spawn } = process.getBuiltinModule("node:child_process");
   const { createInterface } = process.getBuiltinModule("node:readline");
@@ -158,6 +163,7 @@ async function startProxy(
     sockets: sockets.map((one, index) => ({ ...one, descriptor: 3 + index })),
     ports: freePorts,
     addon: nativeFile("portcullis.node"),
+    asks,
   };
   let isClosed = false;
   let listener: HostListener | undefined;
@@ -173,6 +179,15 @@ async function startProxy(
       const message = parseMessage(line);
       if (message?.kind === "ready") resolve(message.port);
       if (message?.kind === "refused") listener?.onRefused(message.refusal);
+      if (message?.kind === "asks") {
+        const { question, about } = message;
+        const answer = (given: HostAnswer): void => {
+          const line: ProxyAnswer = { question, answer: given };
+          if (!isClosed) child.stdin!.write(`${JSON.stringify(line)}\n`);
+        };
+        if (listener?.onAsked === undefined) answer("late");
+        else listener.onAsked(about, answer);
+      }
       if (message?.kind === "dropped")
         listener?.onNotice("refusals of hosts were not reported, because too many came at once", message.count);
     });

@@ -11,11 +11,14 @@ import { allow, type Call, calls, type Policy, perProcess, perTree, policy, type
  */
 export type Event = (call: Call) => boolean;
 
+/** Globs of paths: at least one. */
+export type Paths = readonly [string, ...string[]];
+
 /** No call is this event. */
 export const never: Event = (_call: Call) => false;
 
 /** A program whose path matches one of the patterns is executed, and its arguments contain all of these words. */
-export function executes(paths: readonly string[], words: readonly string[] = []): Event {
+export function executes(paths: Paths, words: readonly string[] = []): Event {
   return (call: Call) =>
     calls("execve", "execveat").has(call) &&
     call.args.path.text.matches(...paths) &&
@@ -23,12 +26,12 @@ export function executes(paths: readonly string[], words: readonly string[] = []
 }
 
 /** A file whose path matches is opened, in any way. */
-export function opens(paths: readonly string[]): Event {
+export function opens(paths: Paths): Event {
   return (call: Call) => calls("open", "openat", "openat2", "creat").has(call) && call.args.path.text.matches(...paths);
 }
 
 /** A file whose path matches is opened for writing, made, cut, removed or moved. */
-export function writes(paths: readonly string[]): Event {
+export function writes(paths: Paths): Event {
   return (call: Call) => {
     if (calls("open", "openat").has(call))
       return (

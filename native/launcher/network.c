@@ -18,7 +18,13 @@
 #include "print.h"
 
 enum { IPV4 = 2, IPV6 = 10, NETLINK = 16, STREAM = 1, DATAGRAM = 2, RAW = 3, CLOSE_ON_EXEC = O_CLOEXEC };
-enum { IPV6_LEVEL = 41, ONLY_IPV6 = 26, FREE_BIND = 78, BACKLOG = 128, LOOPBACK = 1 /* the index of lo in each namespace */ };
+enum {
+  IPV6_LEVEL = 41,
+  ONLY_IPV6 = 26,
+  FREE_BIND = 78,
+  BACKLOG = 128,
+  LOOPBACK = 1 /* the index of lo in each namespace */
+};
 enum { UP = 1 /* IFF_UP */ };
 enum { MAP_SHARED = 1, MAP_ANONYMOUS = 0x20, READ_WRITE = 3, MAX_MAP = 4096 };
 

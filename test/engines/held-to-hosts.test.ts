@@ -13,7 +13,7 @@ const within = [
 const script = (limit: string) => `
   ip link set lo up; ${limit}
   echo 'import { allow, policy } from "portcullis"; export default policy(() => allow);' >/tmp/allow.ts
-  node -e '${server}' &
+  node -e '${server}' >/dev/null 2>&1 & server=$!
   curl -sS --retry 100 --retry-connrefused --retry-delay 1 -o /dev/null http://127.0.0.1:8765/ 2>/dev/null
   for user in 0 65534; do
     setpriv --reuid $user --regid $user --clear-groups bin/portcullis run --engine seccomp-ebpf -p /tmp/allow.ts \\
@@ -21,7 +21,8 @@ const script = (limit: string) => `
     echo "status $?"
     setpriv --reuid $user --regid $user --clear-groups bin/portcullis run -q --engine seccomp-ebpf -p /tmp/allow.ts \\
       --hosts web.localhost:8765 -- curl -sS http://web.localhost:8765/
-  done`;
+  done
+  kill $server`;
 
 describe("hosts of a tree under seccomp-ebpf", { timeout: patience.machineTest }, () => {
   for (const { name, limit, denied } of [

@@ -485,13 +485,9 @@ it("a list with a wrong entry starts nothing", () => {
     ["*.com", "top-level domain"],
     ["a.org:99999", "port"],
   ] as const) {
-    const { status, stderr } = spawnSync(
-      "bin/portcullis",
-      ["run", "-p", policy, "--hosts", hosts, "--", "true"],
-      {
-        encoding: "utf8",
-      },
-    );
+    const { status, stderr } = spawnSync("bin/portcullis", ["run", "-p", policy, "--hosts", hosts, "--", "true"], {
+      encoding: "utf8",
+    });
     expect({ status, stderr }).toEqual({ status: 125, stderr: expect.stringContaining(message) });
   }
 });

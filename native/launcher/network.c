@@ -18,7 +18,13 @@
 #include "print.h"
 
 enum { IPV4 = 2, IPV6 = 10, NETLINK = 16, STREAM = 1, DATAGRAM = 2, RAW = 3, CLOSE_ON_EXEC = O_CLOEXEC };
-enum { IPV6_LEVEL = 41, ONLY_IPV6 = 26, BACKLOG = 128, LOOPBACK = 1 /* the index of lo in each namespace */ };
+enum {
+  IPV6_LEVEL = 41,
+  ONLY_IPV6 = 26,
+  FREE_BIND = 78,
+  BACKLOG = 128,
+  LOOPBACK = 1 /* the index of lo in each namespace */
+};
 enum { UP = 1 /* IFF_UP */ };
 enum { MAP_SHARED = 1, MAP_ANONYMOUS = 0x20, READ_WRITE = 3, MAX_MAP = 4096 };
 
@@ -96,10 +102,12 @@ static long bind_to(int socket, const struct endpoint *endpoint, int family) {
 }
 
 static long make_socket(const struct endpoint *endpoint, int family) {
-  const int off = 0;
+  const int off = 0, on = 1;
   long socket = CALL(__NR_socket, family, (endpoint->is_datagram ? DATAGRAM : STREAM) | CLOSE_ON_EXEC, 0);
   if (socket < 0) return socket;
   long result = family == IPV6 ? CALL(__NR_setsockopt, socket, IPV6_LEVEL, ONLY_IPV6, &off, sizeof off) : 0;
+  /* A local route suffices for IPv4 only (inet6_bind(), net/ipv6/af_inet6.c). */
+  if (result >= 0 && family == IPV6) result = CALL(__NR_setsockopt, socket, IPV6_LEVEL, FREE_BIND, &on, sizeof on);
   if (result >= 0) result = bind_to((int)socket, endpoint, family);
   if (result >= 0 && !endpoint->is_datagram) result = CALL(__NR_listen, socket, BACKLOG);
   if (result >= 0) return socket;

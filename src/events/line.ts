@@ -129,6 +129,7 @@ export function remedyFor(
     if (/^call_/.test(event.call)) return "programs fall back on ENOSYS; a newer portcullis may know the call";
     return undefined;
   }
+  if (throughProxy.test(event.rule)) return "lead the program to the proxy by HTTPS_PROXY or ALL_PROXY";
   const before = event.audit === true ? " before you enforce" : "";
   const ready = readyPolicy.exec(event.rule)?.[1];
   return ready === undefined
@@ -141,6 +142,9 @@ export function remedyFor(
  * name the files belong to the developer.
  */
 const readyPolicy = /^((?:.*\/)?portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
+
+/** The step that holds a tree to the proxy of its hosts. */
+const throughProxy = /(?:^|\/)policies\/shared\/through-proxy\.ts:/;
 
 function clock(time: number): string {
   const date = new Date(time * 1000);

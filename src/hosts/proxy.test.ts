@@ -1,6 +1,7 @@
 /** The proxy over loopback connections; a resolver of the test gives the addresses of names. */
 import { createServer as createHttpServer, request } from "node:http";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Connector } from "./connector.ts";
 import { parsePattern } from "./names.ts";
@@ -340,7 +341,40 @@ describe("a hostile program", () => {
   it("that says nothing is closed after a time", async () => {
     const { proxy } = await start([list("--hosts", "a.org")], { requestTime: 50 });
     expect(await exchange(proxy)).toHaveLength(0);
-    expect((await exchange(proxy, Uint8Array.of(5))).length).toBe(0);
+    for (const part of [
+      Uint8Array.of(5),
+      Uint8Array.of(5, 1),
+      "GET http://a.org/ HTTP/1.1\r\nHost: a",
+      "CONNECT a.org",
+    ])
+      expect(await exchange(proxy, part)).toHaveLength(0);
+  });
+
+  it("that sends random bytes reaches nothing, and the proxy goes on", async () => {
+    const port = await listen(greeter("hello"));
+    const { proxy } = await start([list("--hosts", `a.org:${port}`)], { requestTime: 500 });
+    const starts = [
+      "",
+      "\x05",
+      "\x05\x01\x00",
+      "\x05\x01\x00\x05\x01\x00",
+      "CONNECT ",
+      "GET http://",
+      "POST http://a.org/ HTTP/1.1\r\n",
+    ];
+    const bytes = fc.tuple(
+      fc.constantFrom(...starts),
+      fc.uint8Array({ maxLength: 400 }),
+      fc.constantFrom("", "\r\n\r\n"),
+    );
+    for (const samples of [fc.sample(bytes, 60), fc.sample(bytes, 60)]) {
+      const answers = samples.map(async ([first, middle, last]) => {
+        const answer = await exchange(proxy, Buffer.concat([Buffer.from(first, "latin1"), middle, Buffer.from(last)]));
+        expect(String(answer)).not.toContain("hello");
+      });
+      await Promise.all(answers);
+    }
+    expect(String(await exchange(proxy, tunnel(`a.org:${port}`)))).toMatch(/200 .*hello$/s);
   });
 
   it("that sends long headers is refused", async () => {

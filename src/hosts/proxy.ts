@@ -36,14 +36,18 @@ export class HostProxy {
     this.#requestTime = options.requestTime ?? defaults.requestTime;
     this.#http = createServer({
       maxHeaderSize: 32 << 10,
-      headersTimeout: this.#requestTime,
+      headersTimeout: 0, // only a server that listens itself has its limits
       requestTimeout: 0, // an upload may take long
       keepAliveTimeout: this.#requestTime,
     });
     this.#http.on("connect", (message: IncomingMessage, socket: Duplex, head: Buffer) =>
       this.#tunnel(message, socket, head),
     );
-    this.#http.on("request", (message, response) => this.#forward(message, response));
+    this.#http.on("request", (message, response) => {
+      this.#asked(message.socket);
+      response.once("close", () => this.#awaitRequest(message.socket));
+      this.#forward(message, response);
+    });
     this.#http.on("clientError", (_error, socket) => socket.destroy());
   }
 
@@ -61,10 +65,28 @@ export class HostProxy {
       socket.unshift(bytes);
       if (bytes[0] === version) void this.#socks(socket);
       else {
+        this.#awaitRequest(socket);
         this.#http.emit("connection", socket);
         socket.resume();
       }
     });
+  }
+
+  readonly #deadlines = new WeakMap<Duplex, NodeJS.Timeout>();
+
+  /** Closes the connection unless the head of its next request is whole in time. */
+  #awaitRequest(socket: Duplex): void {
+    this.#asked(socket);
+    if (socket.destroyed) return;
+    if (!this.#deadlines.has(socket)) socket.once("close", () => this.#asked(socket));
+    this.#deadlines.set(
+      socket,
+      setTimeout(() => socket.destroy(), this.#requestTime),
+    );
+  }
+
+  #asked(socket: Duplex): void {
+    clearTimeout(this.#deadlines.get(socket));
   }
 
   /** A connection to any other address. */
@@ -131,6 +153,7 @@ export class HostProxy {
   // ── HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #tunnel({ url = "" }: IncomingMessage, client: Duplex, head: Buffer): void {
+    this.#asked(client);
     client.on("error", () => client.destroy());
     const { host, port } = authority(url);
     if (port === undefined) return respond(client, "400 Bad Request", "CONNECT needs HOST:PORT");

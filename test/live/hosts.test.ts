@@ -75,7 +75,18 @@ for (const { name, uid } of users) {
       const file = join(folder, `events-${uid ?? "own"}-${runs++}`);
       mkdirSync(home, { recursive: true });
       chmodSync(home, 0o777);
-      const line = [...started, "run", "-p", policy, "--hosts", hosts, "--events", file, ...options, "--", ...words];
+      const line = [
+        ...started,
+        "run",
+        ...(options.includes("-p") ? [] : ["-p", policy]),
+        "--hosts",
+        hosts,
+        "--events",
+        file,
+        ...options,
+        "--",
+        ...words,
+      ];
       const child = spawn("setsid", ["--wait", ...line], {
         cwd: home,
         env: {
@@ -216,6 +227,41 @@ with zipfile.ZipFile(sys.argv[1], "w") as file:
           out: `${own}\n${own}\n`,
         });
       });
+    });
+
+    it("hosts of a policy and of its bases are held, together with --hosts", async (context) => {
+      needs(context, "curl");
+      const declaring = join(folder, `declaring-${uid ?? "own"}.ts`);
+      writeFileSync(
+        declaring,
+        `import { allow, parameter, policy } from "portcullis";
+const own = parameter.texts("own", { default: ["a.test"] });
+const base = policy({ hosts: ["*.site.test", "a.localhost:${port}", "b.localhost:${port}"] }, () => allow);
+export default policy({ extends: [base], hosts: ["x.site.test", "a.localhost:${port}", ...own] }, () => allow);
+`,
+      );
+      const script = `for host in a.localhost:${port} b.localhost:${port} x.site.test y.site.test c.localhost; do
+        curl -sS -x "$HTTP_PROXY" --noproxy "" -o /dev/null -w "%{http_code} " http://$host/; done`;
+      const options = ["-p", declaring, "--set", `own=b.localhost:${port}`];
+      const { out, hosts } = await held(`*.site.test,a.localhost:${port}`, ["sh", "-c", script], options);
+      // 502: permitted, and no such name exists
+      expect(out).toBe("200 403 502 403 403 ");
+      expect(hosts.map(({ rule }) => rule?.replace(/^.*\//, ""))).toEqual([
+        "--hosts",
+        `declaring-${uid ?? "own"}.ts:4:42`,
+        "--hosts",
+      ]);
+    });
+
+    it("names are found at a server of IPv6", async (context) => {
+      needs(context, "python3");
+      if (process.getuid?.() !== 0) context.skip("only root can mount another resolv.conf");
+      const other = join(folder, "resolv.conf");
+      writeFileSync(other, "nameserver 2001:db8::53\nnameserver fe80::1%eth0\n");
+      const script = "import socket; print(socket.gethostbyname('web.localhost'))";
+      const mounted = ["unshare", "--mount", "sh", "-c", `mount --bind ${other} /etc/resolv.conf && exec "$@"`, "sh"];
+      const { out } = await held(`web.localhost:${port}`, ["python3", "-c", script], [], [...mounted, ...program]);
+      expect(out).toBe("127.1.0.1\n");
     });
 
     describe("a hostile program", () => {

@@ -23,7 +23,7 @@ import { KernelStatus } from "./status.ts";
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
- * if the command was not started. Without events, time limit and ties to the tree it does not return: the front becomes
+ * if the command was not started. Without events, time limit, ties to the tree and hosts it does not return: the front becomes
  * the command, and this process exits.
  */
 export async function runUnderSeccompEbpf(
@@ -34,7 +34,9 @@ export async function runUnderSeccompEbpf(
   if (command.length === 0) throw new StartError(125, "there is no command to run");
   const { flags, timeLimit } = treeOrders(options);
   const reads = options.events || options.status !== undefined;
-  if (!reads && flags === 0 && timeLimit === 0) becomeCommand(command, policy, options);
+  // The proxy of hosts ends with this process.
+  const isAlone = !reads && options.hosts === undefined;
+  if (isAlone && flags === 0 && timeLimit === 0) becomeCommand(command, policy, options);
   hideFromCommand();
   const isSilent = options.events && policy.mode === "quiet";
   const sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;

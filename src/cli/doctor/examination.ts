@@ -92,7 +92,9 @@ function* objectFindings(abi: number): Generator<Finding> {
     { what: "scope", abi: scopeRights.signal.abi },
     { what: "udp", abi: portRights["bind-udp"].abi },
   ];
-  const has = kinds.filter((kind) => kind.abi <= abi);
+  // Without it an engine decides.
+  const unix = { what: "unix", abi: fileRights["resolve-unix"].abi };
+  const has = [...kinds, unix].filter((kind) => kind.abi <= abi);
   const lacks = kinds.filter((kind) => kind.abi > abi);
   if (has.length > 0) {
     yield { state: "fine", what: `${has.map(({ what }) => what).join(", ")} of policies (Landlock, ABI ${abi})` };

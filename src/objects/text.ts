@@ -1,7 +1,7 @@
 /** A denial in words, and the place of the declaration. */
 
 import type { Location } from "../ir/location.ts";
-import type { FileList } from "../ir/objects.ts";
+import { placeOfSetting } from "../ir/objects.ts";
 import type { Denied } from "./answer.ts";
 import type { Operation } from "./operation.ts";
 
@@ -38,9 +38,7 @@ function objectOf(operation: Operation): string {
   }
 }
 
-/** The list's place, or that of the policy's first declaration. */
+/** The place of the list or of the declaration. */
 export function placeOf({ declared, setting }: Denied): Location {
-  const list = setting.startsWith("files.") ? (setting.slice("files.".length) as FileList) : undefined;
-  const rules = list === undefined ? declared.unix?.connect : declared.files?.lists[list];
-  return rules?.find(({ at }) => at !== undefined)?.at ?? declared.at;
+  return placeOfSetting(declared, setting);
 }

@@ -64,10 +64,10 @@ it.each<readonly [call: string, expected: string]>([
   ],
   ['link("/home/me/src/a", "b")', "unknown"],
   ["connect(3, 10.0.0.1:443)", "ok"],
-  ["connect(3, 10.0.0.1:80)", "deny EACCES policy.ts:4:5 tcp.connect does not have port 80"],
+  ["connect(3, 10.0.0.1:80)", "deny EACCES policy.ts:9:5 tcp.connect does not have port 80"],
   ["bind(3, 0.0.0.0:80)", "ok"],
   ["bind(3, unix:/run/s)", "deny EACCES policy.ts:6:7 files.write does not have /run/s"],
-  ["connect(3, abstract:@bus)", "deny EPERM policy.ts:4:5 scope has abstract-socket"],
+  ["connect(3, abstract:@bus)", "deny EPERM policy.ts:10:5 scope has abstract-socket"],
   ["connect(3, unix:/run/s)", "ok"],
   ["getpid()", "ok"],
 ])("%s: %s", (call, expected) => {

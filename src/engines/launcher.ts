@@ -40,6 +40,8 @@ export interface LauncherOrders {
   readonly token: Uint8Array;
   /** The size of the layers at the end of the payload (native/launcher/layer_format.h); 0 with `extended`. */
   readonly layersSize?: number;
+  /** A number by which the kernel's audit names the domains of the layers, from 1 to 2^32 − 1; 0 for none. */
+  readonly label?: number;
   /** The bytes that follow the header. */
   readonly payload: readonly Uint8Array[];
 }
@@ -136,6 +138,7 @@ export const orders = {
   timeLimit: 28,
   token: 32,
   layersSize: 48,
+  label: 52,
   messageSize: 16,
 } as const;
 /** `enum order` and `enum message_kind` of that file. */
@@ -304,7 +307,7 @@ function faultOf(socket: number, message: DataView): LauncherFault {
 }
 
 function encodeOrders(kind: number, given: LauncherOrders, words: number, descriptor = -1): Uint8Array {
-  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, payload } = given;
+  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, label = 0, payload } = given;
   const bytes = new Uint8Array(payload.reduce<number>((size, one) => size + one.length, orders.headerSize));
   const view = new DataView(bytes.buffer);
   [orders.magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
@@ -314,6 +317,7 @@ function encodeOrders(kind: number, given: LauncherOrders, words: number, descri
   view.setUint32(orders.timeLimit, timeLimit, true);
   bytes.set(token, orders.token);
   view.setUint32(orders.layersSize, layersSize, true);
+  view.setUint32(orders.label, label, true);
   let at: number = orders.headerSize;
   for (const one of payload) {
     bytes.set(one, at);

@@ -4,9 +4,18 @@ import { refusalReason } from "../ir/admission.ts";
 import type { Location } from "../ir/location.ts";
 import type { Report } from "../ir/program.ts";
 import { feignsSuccess, type Verdict } from "../ir/verdicts.ts";
+import { quoteBytes } from "../linux/byte-text.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
-import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
+import type {
+  DecisionEvent,
+  EndEvent,
+  NoticeEvent,
+  ObjectJson,
+  PolicyEvent,
+  ReportEvent,
+  ReportedAction,
+} from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
 import {
   describeEnterObstacle,
@@ -16,7 +25,15 @@ import {
   withoutPinning,
   withoutRooms,
 } from "./obstacles.ts";
-import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
+import type {
+  DeniedObject,
+  EndRecord,
+  EventRecord,
+  JudgementRecord,
+  ObjectRecord,
+  PolicyDescription,
+  Refusal,
+} from "./record.ts";
 import { memoryMembers, refusedEntries, textJson, withMemory } from "./recorded-memory.ts";
 
 const refusals: {
@@ -48,6 +65,7 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
     return [notice];
   }
   if (record.kind === "end") return [end(policy, record)];
+  if (record.kind === "object") return [objectDenial(policy, record)];
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
   const reported = reportedVerdict(policy, name, record.verdict);
@@ -91,6 +109,51 @@ function end(policy: PolicyDescription, { time, pid, status, isKilled, call, tex
       : { call: nameCall(policy.architecture, call.architecture, call.number).name, number: call.number }),
     text,
     policy: policy.name,
+  };
+}
+
+function objectDenial(policy: PolicyDescription, record: ObjectRecord): DecisionEvent {
+  const { time, pid, command, architecture, number, blockers, errno } = record;
+  const { name, call } = nameCall(policy.architecture, architecture, number);
+  const registers = [...record.arguments, 0n, 0n];
+  const declared = blockers.flatMap(
+    (right) => policy.objects?.[record.layer]?.find((one) => one.right === right) ?? [],
+  )[0];
+  return {
+    ...({ v: 1, kind: "decision", time: seconds(time), pid, tid: pid, command, call: name, number } as const),
+    // The kernel's audit has four.
+    arguments: decodeArguments(policy.architecture, call, registers).slice(0, record.arguments.length),
+    verdict: "deny",
+    errno: printErrno(errno),
+    reason: `${lackText(declared?.setting, record)}: Landlock, ${blockers.join(", ")}`,
+    ...ruleOf(policy, declared?.at),
+    policy: policy.name,
+    object: objectJson(record),
+  };
+}
+
+function lackText(setting: string | undefined, { object }: ObjectRecord): string {
+  if (setting === "scope") return `${objectText(object)} is outside of the tree`;
+  return `${setting ?? "the policy"} does not have ${objectText(object)}`;
+}
+
+function objectText({ path, port, pid }: DeniedObject): string {
+  if (path !== undefined) return isAbstract(path) ? `the socket @${quoteBytes(path.subarray(1))}` : quoteBytes(path);
+  if (port !== undefined) return port === 0 ? "port 0, for which the kernel chooses one" : `port ${port}`;
+  return pid === undefined ? "the object" : `process ${pid}`;
+}
+
+const isAbstract = (path: Uint8Array): boolean => path[0] === 0;
+
+function objectJson({ blockers, object: { path, port, address, pid } }: ObjectRecord): ObjectJson {
+  const named =
+    path === undefined ? {} : isAbstract(path) ? { name: textJson(path.subarray(1)) } : { path: textJson(path) };
+  return {
+    blockers,
+    ...named,
+    ...(port === undefined ? {} : { port }),
+    ...(address === undefined ? {} : { address }),
+    ...(pid === undefined ? {} : { pid }),
   };
 }
 

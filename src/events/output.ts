@@ -10,7 +10,7 @@ import type { PolicyEvent } from "./event.ts";
 import { Gathering } from "./gathering.ts";
 import { EventLimit, type LimitOptions } from "./limit.ts";
 import { printLine } from "./line.ts";
-import type { EventRecord, JudgementRecord, PolicyDescription } from "./record.ts";
+import type { EventRecord, JudgementRecord, ObjectRecord, PolicyDescription } from "./record.ts";
 import { type Channel, LineSink, type Loss, type WriteFault } from "./sink.ts";
 
 export interface EventOutput {
@@ -102,6 +102,11 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
         sink.write(notice(record.time, `${sum} ${record.text}`, sum));
         return;
       }
+      if (record.kind === "object") {
+        const { passes, dropped } = limit.admit(objectKey(policy, record), record.time);
+        for (const { key, count } of dropped) tellDropped(record.time, key, count);
+        if (!passes) return;
+      }
       for (const event of describe(policy, record)) sink.write(print(event));
     },
     async finish() {
@@ -138,6 +143,12 @@ const explained: Readonly<Record<string, string>> = {
 
 function explain({ code }: WriteFault): string {
   return explained[code] === undefined ? code : `${code}: ${explained[code]}`;
+}
+
+/** One key per call and missing right. */
+function objectKey({ architecture }: PolicyDescription, record: ObjectRecord): string {
+  const { name } = nameCall(architecture, record.architecture, record.number);
+  return `${name} (${record.blockers.join(", ")})`;
 }
 
 /** One key per call and verdict, so that a flood of one refusal does not hide another. */

@@ -17,6 +17,12 @@ const sockets = "/dev/shm/sockets";
 const policies = {
   ports: "udp: { bind: [0n, 5353n], connect: [53n] }",
   "own-port": "udp: { bind: [5353n], connect: [53n] }",
+  all: `
+    files: { read: ["/usr", "/proc", "${guest("")}"], runtime: true },
+    tcp: { connect: [53n] },
+    udp: { bind: [0n], connect: [53n] },
+    unix: { connect: ["${sockets}/agent"] },
+  `,
   sockets: `unix: { connect: ["${sockets}/agent", "${sockets}/letters"] }`,
 };
 const fileOf = (name: keyof typeof policies): string => join(folder, `${name}.ts`);
@@ -31,6 +37,22 @@ const underPolicy = (name: keyof typeof policies, more: Partial<Command> = {}): 
   ],
   ...more,
 });
+
+const events = "/dev/shm/events";
+/** A program of the tree is denied requests, while another one is that is in a domain of its own. */
+const denialsOf = (more: Partial<Command> = {}): Command =>
+  sh(
+    `
+[ "$(id -u)" != 0 ] || echo secret >/root/a-secret
+touch ${events}.running
+python3 ${guest("other.py")} ${events}.running &
+python3 ${guest("server.py")} ${sockets} ${program} run -q --events ${events} -p ${fileOf("all")} -- \
+  /usr/bin/python3 ${guest("denials.py")} ${sockets}
+rm ${events}.running
+wait
+cat ${events}; rm ${events}`,
+    more,
+  );
 
 /** Of random trials, as each user and with each maker of rules; each has 40 operations. */
 const [seeds, trials] = [full ? 20 : 1, 25];
@@ -47,6 +69,8 @@ const commands = {
   "own port": underPolicy("own-port"),
   sockets: underPolicy("sockets"),
   "sockets of a user": underPolicy("sockets", asUser),
+  denials: denialsOf(),
+  "denials of a user": denialsOf(asUser),
   decisions: { words: ["node", join(folder, "decisions.cjs"), join(folder, "driver"), `${seeds}`, `${trials}`] },
 } satisfies Record<string, Command>;
 
@@ -70,7 +94,7 @@ beforeAll(async () => {
     );
   compileDriver(join(folder, "driver"));
   await bundleGuest(guest("decisions.ts"), join(folder, "decisions.cjs"));
-  const found = await eachInMachine({ kernel: "recent" }, Object.values(commands));
+  const found = await eachInMachine({ kernel: "recent", append: ["audit=1"] }, Object.values(commands));
   for (const [index, name] of Object.keys(commands).entries()) outcomes.set(name, found[index]!);
 }, patience.machineTest);
 
@@ -119,6 +143,43 @@ describe("Linux 7.3", () => {
     expect(deniedIn(name)).toEqual(["other", "other letters", "other letters by sendmsg"]);
     // The supervisor would connect itself.
     expect(of(name).stdout).toContain("peers that the server sees as themselves: 2 of 2\n");
+  });
+
+  it("makes an event of each denial by Landlock, and of no other record of the audit", () => {
+    const { status, stdout, stderr } = of("denials");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const lines = stdout.split("\n").filter(Boolean);
+    const isEvent = (line: string) => line.startsWith("{");
+    expect(lines.filter((line) => !isEvent(line))).toEqual([
+      ...Array(4).fill("Permission denied"),
+      ...["forged True", "own domain 0", "Permission denied", "status 0", expect.stringContaining("0 of 0")],
+    ]);
+    const at = (line: number, column: number) => `${fileOf("all")}:${line}:${column}`;
+    const denied = { kind: "decision", command: "python3", verdict: "deny", errno: "EACCES" };
+    expect(lines.filter(isEvent).map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({
+        ...{ ...denied, call: "openat", rule: at(3, 14) },
+        object: { blockers: ["fs.read_file"], path: "/root/a-secret" },
+      }),
+      expect.objectContaining({
+        ...{ ...denied, call: "connect", rule: at(4, 5) },
+        object: { blockers: ["net.connect_tcp"], port: 54, address: "127.0.0.1" },
+      }),
+      expect.objectContaining({
+        ...{ ...denied, call: "sendto", rule: at(5, 5) },
+        object: { blockers: ["net.connect_send_udp"], port: 54, address: "127.0.0.1" },
+      }),
+      expect.objectContaining({
+        ...{ ...denied, call: "connect", rule: at(6, 13) },
+        object: { blockers: ["fs.resolve_unix"], path: `${sockets}/other` },
+      }),
+    ]);
+  });
+
+  it("tells no one who may not read the audit", () => {
+    expect(of("denials of a user")).toMatchObject({ status: 0, stderr: "" });
+    expect(of("denials of a user").stdout).not.toContain("{");
+    expect(of("doctor").stdout).toContain("denials of files, ports and scopes are events (the kernel's audit)\n");
   });
 
   it("decides about objects as the model", () => {

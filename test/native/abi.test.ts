@@ -98,6 +98,7 @@ describe("numbers that TypeScript and C share", () => {
       ["offsetof(struct orders_header, time_limit)", orders.timeLimit],
       ["offsetof(struct orders_header, token)", orders.token],
       ["offsetof(struct orders_header, layers_size)", orders.layersSize],
+      ["offsetof(struct orders_header, label)", orders.label],
       ["sizeof(struct message)", orders.messageSize],
       ...named("", orderKind),
       ...named("", messageKind),

@@ -1,6 +1,7 @@
 /** The findings of `doctor`: the machine, then each working engine's examination of itself, then the recorders. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
+import { examineDenials } from "../../engines/denials.ts";
 import { descriptions } from "../../engines/descriptions.ts";
 import type { Finding } from "../../engines/finding.ts";
 import { engines } from "../../engines/registry.ts";
@@ -106,6 +107,7 @@ function* objectFindings(abi: number): Generator<Finding> {
       help: `Landlock has ${lacks.map((kind) => `${kind.what} since Linux ${kernelOfAbi[kind.abi]}`).join(", ")}; --best-effort does without`,
     };
   }
+  if (has.length > 0) yield examineDenials(abi);
 }
 
 function* engineFindings(context: Context): Generator<Finding> {

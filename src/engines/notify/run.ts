@@ -14,6 +14,7 @@ import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import { readProc } from "../../linux/proc.ts";
 import { CommandWatch } from "../command-watch.ts";
+import { DenialWatch } from "../denials.ts";
 import { awaitMessages, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
@@ -64,6 +65,7 @@ class Run {
   /** The supervisor's, if the filter notifies one. */
   #descriptors: SupervisorDescriptors | undefined;
   readonly #sigsys: SigsysWatch;
+  readonly #denials: DenialWatch | undefined;
   /** Set when the command has started. */
   #watch!: CommandWatch;
 
@@ -71,6 +73,7 @@ class Run {
     this.#policy = policy;
     this.#options = options;
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
+    this.#denials = policy.objects.length > 0 && policy.mode !== "quiet" ? DenialWatch.open() : undefined;
     this.#source = policy.filter.notifies
       ? readFileSync(options.supervisor ?? packageFile("dist/supervisor.cjs"), "utf8")
       : undefined;
@@ -89,22 +92,26 @@ class Run {
         tree: this.#options,
         readOnlyProc: this.#policy.readOnlyProc,
         objects: this.#policy.objects,
+        label: this.#denials?.label,
         bestEffort: this.#options.bestEffort ?? false,
       });
     } catch (error) {
+      this.#denials?.close();
       await this.#thread?.end();
       throw error;
     }
+    this.#denials?.start(launched.pid, this.#options.onEvent);
     this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    // This thread serves the status, so it must not wait in the kernel.
-    if (this.#options.status !== undefined || this.#awaitFirstCall(launched) === "notified")
-      await this.#superviseUntilEnd(launched);
+    // This thread serves the status and reads the kernel's audit, so it must not wait in the kernel.
+    const serves = this.#options.status !== undefined || this.#denials !== undefined;
+    if (serves || this.#awaitFirstCall(launched) === "notified") await this.#superviseUntilEnd(launched);
     else void this.#thread?.end();
+    await this.#denials?.finish();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();
   }

@@ -132,8 +132,10 @@ function objectDenial(policy: PolicyDescription, record: ObjectRecord): Decision
   };
 }
 
-function lackText(setting: string | undefined, { object }: ObjectRecord): string {
-  if (setting === "scope") return `${objectText(object)} is outside of the tree`;
+function lackText(setting: string | undefined, { object, blockers }: ObjectRecord): string {
+  const [first] = blockers;
+  if (first === "fs.change_topology") return "a tree with rules about files cannot change mounts";
+  if (setting === "scope" || first === "ptrace") return `${objectText(object)} is outside of the tree`;
   return `${setting ?? "the policy"} does not have ${objectText(object)}`;
 }
 

@@ -32,6 +32,8 @@ import type { KernelFeatures } from "./supervisor-options.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
 
 export interface NotifyRunOptions extends RunOptions {
+  /** Whether events have a destination; true by default. */
+  readonly events?: boolean | undefined;
   /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
   readonly supervisor?: string | undefined;
   /** "oldest": without the features of kernels after Linux 5.9, for tests. */
@@ -73,7 +75,9 @@ class Run {
     this.#policy = policy;
     this.#options = options;
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
-    this.#denials = policy.objects.length > 0 && policy.mode !== "quiet" ? DenialWatch.open() : undefined;
+    const isHeard = options.events !== false || options.status !== undefined;
+    const hasDenials = policy.objects.length > 0 && policy.mode !== "quiet";
+    this.#denials = isHeard && hasDenials ? DenialWatch.open() : undefined;
     this.#source = policy.filter.notifies
       ? readFileSync(options.supervisor ?? packageFile("dist/supervisor.cjs"), "utf8")
       : undefined;

@@ -29,7 +29,7 @@ export default {
     "policies/*.ts",
     "bench/policies/**/*.ts",
     "test/differential/findings/*.ts",
-    "test/kernel/guest/{arguments,checkpoint,pins,rooms}/*.ts",
+    "test/kernel/guest/{arguments,checkpoint,pins,recent,rooms}/*.ts",
     "test/goldens/ebpf/*.ts",
     "test/language/rejected/*.ts",
     "test/types/policies/*.ts",

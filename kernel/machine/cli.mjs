@@ -16,7 +16,7 @@ Runs a command under a kernel in QEMU. It sees the host's files through an overl
 machine ends. Processes that the command leaves are killed when it ends.
 
   --kernel NAME|FILE   patched (default), stock, debug, kcsan, nojit, dynamic, vulnerable, upto-N (see kernel/build),
-                       or a bzImage
+                       recent (see kernel/fetch), or a bzImage
   --user UID[:GID]     the command's user (default 0) and group (default: the same number)
   --cwd DIR            the working directory (default: the current one); every user can search its parent directories
   --env NAME=VALUE     an environment variable in addition to PATH, HOME and LANG
@@ -102,16 +102,17 @@ function showConsole(result) {
 
 /** The bzImage of a kernel's name, or the file itself. */
 function imageOf(kernel) {
-  if (!/^(patched|stock|debug|kcsan|nojit|dynamic|vulnerable|upto-\d+)$/.test(kernel)) {
+  if (!/^(patched|stock|debug|kcsan|nojit|dynamic|vulnerable|recent|upto-\d+)$/.test(kernel)) {
     if (!existsSync(kernel))
       fail(
-        `--kernel ${kernel}: no such file, and not one of patched, stock, debug, kcsan, nojit, dynamic, vulnerable, upto-N`,
+        `--kernel ${kernel}: no such file, and not one of patched, stock, debug, kcsan, nojit, dynamic, vulnerable, recent, upto-N`,
       );
     return kernel;
   }
-  const build = join(dirname(dirname(fileURLToPath(import.meta.url))), "build");
+  const folder = dirname(dirname(fileURLToPath(import.meta.url)));
+  const [script, ...words] = kernel === "recent" ? ["fetch", "--path"] : ["build", "--path", kernel];
   try {
-    const found = execFileSync(build, ["--path", kernel], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+    const found = execFileSync(join(folder, script), words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
     return join(found.trim(), "bzImage");
   } catch {
     return process.exit(ownFailure);

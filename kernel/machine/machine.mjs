@@ -2,6 +2,7 @@
 // One virtual machine: QEMU, its console, and the port over which init.c receives a request and responds (init.c
 // describes the frames).
 import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isTainted } from "./console.mjs";
@@ -35,24 +36,30 @@ function statusOf(wait) {
   return signal === 0 ? (wait >> 8) & 0xff : 128 + signal;
 }
 
+const mountOptions = "trans=virtio,version=9p2000.L,cache=loose,msize=524288";
+
 function words({ image, smp, memory, icount, append }) {
+  // The kernel mounts the root, or first_stage.c does, from the initramfs beside the image. The kernel passes it what follows --.
+  const initramfs = join(dirname(image), "initramfs");
+  const isStaged = existsSync(initramfs);
   const commandLine = [
     // Print warnings and worse on a polling console; an oops ends the machine and QEMU.
     "console=ttyS0 loglevel=5 panic=-1 oops=panic",
     // A virtual machine on shared processors can pause without being stuck: the kernel counts ticks during a busy loop,
     // and panics without one (io_apic.c, timer_irq_works).
     "no_timer_check",
-    `root=host rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=524288 ro init="${init}"`,
+    ...(isStaged ? [] : [`root=host rootfstype=9p rootflags=${mountOptions} ro init="${init}"`]),
     // With --icount the time stamp counter counts instructions.
     icount ? "mitigations=off" : `tsc_early_khz=${execFileSync(join(built, "tsc_khz"), { encoding: "utf8" }).trim()}`,
     ...append,
+    ...(isStaged ? [`-- ${mountOptions} "${init}"`] : []),
   ].join(" ");
   return [
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-nic", "none"],
     ...["-accel", icount ? "tcg,thread=single" : "tcg,thread=multi"],
     ...(icount ? ["-icount", "shift=0,sleep=off"] : []),
     ...["-cpu", "max", "-smp", `${smp}`, "-m", `${memory}`],
-    ...["-kernel", image, "-append", commandLine],
+    ...["-kernel", image, ...(isStaged ? ["-initrd", initramfs] : []), "-append", commandLine],
     ...["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"],
     ...["-device", "virtio-9p-pci,fsdev=host,mount_tag=host"],
     ...["-chardev", "socket,id=console,fd=3", "-serial", "chardev:console"],

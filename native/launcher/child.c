@@ -98,7 +98,7 @@ static void become_command(void *unused) {
       shared.what = what;
       fail(reads_proc ? PROTECT_PROC : ENTER_DOMAIN, entered);
     }
-    result = enter_layers(&child->layers, &what);
+    result = enter_layers(&child->layers, child->orders->header.label, &what);
     if (result < 0) {
       shared.what = what;
       fail(RESTRICT_OBJECTS, result);

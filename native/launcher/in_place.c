@@ -272,7 +272,7 @@ static void enter(const struct plan *plan, long domain, const struct layers *lay
   fault.error = domain < 0 ? 0 : enter_domain(domain, READS_PROC, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = RESTRICT_OBJECTS;
-  fault.error = enter_layers(layers, &fault.what);
+  fault.error = enter_layers(layers, 0, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
 }
 

@@ -4,6 +4,7 @@
 
 #include <linux/fcntl.h>
 #include <linux/limits.h>
+#include <linux/prctl.h>
 #include <linux/stat.h>
 
 #include "kernel.h"
@@ -11,7 +12,7 @@
 #include "rules.h"
 
 /* include/uapi/linux/landlock.h */
-enum { RULE_NET_PORT = 2, ASK_VERSION = 1 };
+enum { RULE_NET_PORT = 2, ASK_VERSION = 1, LOG_NEW_EXEC_ON = 1 << 1, LOGS_VERSION = 7 };
 /* LANDLOCK_ACCESS_FS_…; OF_FILES: rights that a rule can grant to a file that is no directory. */
 enum { WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
 enum { OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX };
@@ -305,10 +306,11 @@ static long make_layer(const struct layer_header *layer, int best_effort, const 
 long make_layers(struct layers *layers, const unsigned char *bytes, size_t size, int best_effort, const char **what) {
   const struct layer_header *layer = (const struct layer_header *)bytes, *end = (const void *)(bytes + size);
   layers->count = 0;
-  for (; layer < end; layer = next_layer(layer)) {
+  for (int position = 0; layer < end; layer = next_layer(layer), position++) {
     const long ruleset = make_layer(layer, best_effort, what);
     if (ruleset == -ENODATA) continue;
     if (ruleset < 0) return ruleset;
+    layers->positions[layers->count] = position;
     layers->rulesets[layers->count++] = ruleset;
   }
   return 0;
@@ -320,9 +322,20 @@ void release_layers(struct layers *layers) {
   layers->count = 0;
 }
 
-long enter_layers(const struct layers *layers, const char **what) {
+static void set_label(uint32_t label, int position) {
+  static const char digits[] = "0123456789abcdef";
+  char name[16] = "pcl-........-.";
+  for (int i = 0; i < 8; i++) name[4 + i] = digits[label >> (28 - 4 * i) & 15];
+  name[13] = digits[position];
+  CALL(__NR_prctl, PR_SET_NAME, name, 0, 0, 0);
+}
+
+long enter_layers(const struct layers *layers, uint32_t label, const char **what) {
+  const long version = layers->count == 0 ? 0 : CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION);
+  const long flags = version >= LOGS_VERSION ? LOG_NEW_EXEC_ON : 0;
   for (int i = 0; i < layers->count; i++) {
-    const long result = CALL(__NR_landlock_restrict_self, layers->rulesets[i], 0);
+    if (label != 0 && flags != 0) set_label(label, layers->positions[i]);
+    const long result = CALL(__NR_landlock_restrict_self, layers->rulesets[i], flags);
     *what = result == -E2BIG ? "this process is in 16 Landlock domains already" : "Landlock refuses the domain";
     if (result < 0) return result;
   }

@@ -30,7 +30,7 @@ static int is_order(const struct orders_header *header) {
     default:
       return 0;
   }
-  if (header->layers_size > (is_extended ? 0 : (uint32_t)MAX_LAYERS_SIZE)) return 0;
+  if (header->layers_size > (is_extended ? 0 : (uint32_t)MAX_LAYERS_SIZE) || header->reserved != 0) return 0;
   if (header->variables_size > (header->kind == START ? (uint32_t)MAX_VARIABLES_SIZE : 0)) return 0;
   return header->filter_length > 0 &&
          header->filter_length <= (is_extended ? (uint32_t)MAX_BUNDLE_SIZE : MAX_INSTRUCTIONS) &&

@@ -29,6 +29,8 @@ struct orders_header {
   uint64_t token[2];        /* with EXTENDED: 0, the launcher draws one */
   uint32_t layers_size;     /* of the layers (layer_format.h) after the filters, in bytes; with EXTENDED: 0 */
   uint32_t variables_size;  /* of the changes to the environment at the end (variables.h), in bytes */
+  uint32_t label;           /* of the layers' domains (layers.h), or 0 */
+  uint32_t reserved;        /* 0 */
 };
 enum { ORDERS_MAGIC = 0x70637634 };
 

@@ -43,6 +43,8 @@ export interface LauncherOrders {
   readonly layersSize?: number;
   /** Changes of the command's environment, behind the payload: `NAME=VALUE`, or `NAME` to remove it. */
   readonly variables?: readonly string[];
+  /** A number by which the kernel's audit names the domains of the layers, from 1 to 2^32 − 1; 0 for none. */
+  readonly label?: number;
   /** The bytes that follow the header. */
   readonly payload: readonly Uint8Array[];
 }
@@ -140,12 +142,13 @@ export class LauncherFault extends Error {
 /** `struct orders_header` and `struct message` of native/launcher/orders.h: sizes, and offsets of members. */
 export const orders = {
   magic: 0x7063_7634,
-  headerSize: 56,
+  headerSize: 64,
   descriptor: 24,
   timeLimit: 28,
   token: 32,
   layersSize: 48,
   variablesSize: 52,
+  label: 56,
   messageSize: 16,
 } as const;
 /** `enum order` and `enum message_kind` of that file. */
@@ -363,7 +366,7 @@ function faultOf(socket: number, message: DataView): LauncherFault {
 }
 
 function encodeOrders(kind: number, given: LauncherOrders, words: number, descriptor = -1): Uint8Array {
-  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, variables = [] } = given;
+  const { flags, timeLimit, filterLength, fallbackLength, token, layersSize = 0, variables = [], label = 0 } = given;
   const changes = Buffer.from(variables.map((one) => `${one}\0`).join(""));
   const payload = [...given.payload, changes];
   const bytes = new Uint8Array(payload.reduce<number>((size, one) => size + one.length, orders.headerSize));
@@ -376,6 +379,7 @@ function encodeOrders(kind: number, given: LauncherOrders, words: number, descri
   bytes.set(token, orders.token);
   view.setUint32(orders.layersSize, layersSize, true);
   view.setUint32(orders.variablesSize, changes.length, true);
+  view.setUint32(orders.label, label, true);
   let at: number = orders.headerSize;
   for (const one of payload) {
     bytes.set(one, at);

@@ -4,6 +4,7 @@ import { refusalReason } from "../ir/admission.ts";
 import type { Location } from "../ir/location.ts";
 import type { Report } from "../ir/program.ts";
 import { feignsSuccess, type Verdict } from "../ir/verdicts.ts";
+import { quoteBytes } from "../linux/byte-text.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type {
@@ -11,6 +12,7 @@ import type {
   EndEvent,
   HostEvent,
   NoticeEvent,
+  ObjectJson,
   PolicyEvent,
   ReportEvent,
   ReportedAction,
@@ -24,7 +26,16 @@ import {
   withoutPinning,
   withoutRooms,
 } from "./obstacles.ts";
-import type { Answered, EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
+import type {
+  Answered,
+  DeniedObject,
+  EndRecord,
+  EventRecord,
+  JudgementRecord,
+  ObjectRecord,
+  PolicyDescription,
+  Refusal,
+} from "./record.ts";
 import { memoryMembers, refusedEntries, textJson, withMemory } from "./recorded-memory.ts";
 
 const refusals: {
@@ -65,6 +76,7 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
     };
     return [host];
   }
+  if (record.kind === "object") return [objectDenial(policy, record)];
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
   const reported = reportedVerdict(policy, name, record.verdict);
@@ -108,6 +120,53 @@ function end(policy: PolicyDescription, { time, pid, status, isKilled, call, tex
       : { call: nameCall(policy.architecture, call.architecture, call.number).name, number: call.number }),
     text,
     policy: policy.name,
+  };
+}
+
+function objectDenial(policy: PolicyDescription, record: ObjectRecord): DecisionEvent {
+  const { time, pid, command, architecture, number, blockers, errno } = record;
+  const { name, call } = nameCall(policy.architecture, architecture, number);
+  const registers = [...record.arguments, 0n, 0n];
+  const declared = blockers.flatMap(
+    (right) => policy.objects?.[record.layer]?.find((one) => one.right === right) ?? [],
+  )[0];
+  return {
+    ...({ v: 1, kind: "decision", time: seconds(time), pid, tid: pid, command, call: name, number } as const),
+    // The kernel's audit has four.
+    arguments: decodeArguments(policy.architecture, call, registers).slice(0, record.arguments.length),
+    verdict: "deny",
+    errno: printErrno(errno),
+    reason: `${lackText(declared?.setting, record)}: Landlock, ${blockers.join(", ")}`,
+    ...ruleOf(policy, declared?.at),
+    policy: policy.name,
+    object: objectJson(record),
+  };
+}
+
+function lackText(setting: string | undefined, { object, blockers }: ObjectRecord): string {
+  const [first] = blockers;
+  if (first === "fs.change_topology") return "a tree with rules about files cannot change mounts";
+  if (setting === "scope" || first === "ptrace") return `${objectText(object)} is outside of the tree`;
+  return `${setting ?? "the policy"} does not have ${objectText(object)}`;
+}
+
+function objectText({ path, port, pid }: DeniedObject): string {
+  if (path !== undefined) return isAbstract(path) ? `the socket @${quoteBytes(path.subarray(1))}` : quoteBytes(path);
+  if (port !== undefined) return port === 0 ? "port 0, for which the kernel chooses one" : `port ${port}`;
+  return pid === undefined ? "the object" : `process ${pid}`;
+}
+
+const isAbstract = (path: Uint8Array): boolean => path[0] === 0;
+
+function objectJson({ blockers, object: { path, port, address, pid } }: ObjectRecord): ObjectJson {
+  const named =
+    path === undefined ? {} : isAbstract(path) ? { name: textJson(path.subarray(1)) } : { path: textJson(path) };
+  return {
+    blockers,
+    ...named,
+    ...(port === undefined ? {} : { port }),
+    ...(address === undefined ? {} : { address }),
+    ...(pid === undefined ? {} : { pid }),
   };
 }
 

@@ -45,12 +45,26 @@ export interface DecisionEvent extends Common {
   /** "policies/nginx.ts:29:7". Absent if portcullis itself refuses (a foreign ABI, an unknown number). */
   readonly rule?: string;
   readonly policy: string;
+  /** With a denial by the policy's declarations about objects. */
+  readonly object?: ObjectJson;
   /** The verdict was only recorded (`run --audit`). */
   readonly audit?: true;
   /** The number of calls that this event stands for; 1 if it is absent. */
   readonly count?: number;
   /** The paths of a search for a file in several directories, one for each call. */
   readonly paths?: readonly TextJson[];
+}
+
+/** What Landlock has denied; `blockers` are the missing rights in the kernel's words: "fs.read_file". */
+export interface ObjectJson {
+  readonly blockers: readonly string[];
+  /** As the kernel knows it, links followed. */
+  readonly path?: TextJson;
+  /** Of an abstract socket. */
+  readonly name?: TextJson;
+  readonly port?: number;
+  readonly address?: string;
+  readonly pid?: number;
 }
 
 /** Memory behind a pointer: a path or another text, a list of texts, a socket address, a structure by its fields. */

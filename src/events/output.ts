@@ -10,7 +10,7 @@ import type { PolicyEvent } from "./event.ts";
 import { Gathering } from "./gathering.ts";
 import { EventLimit, type LimitOptions } from "./limit.ts";
 import { printLine } from "./line.ts";
-import type { EventRecord, JudgementRecord, PolicyDescription } from "./record.ts";
+import type { EventRecord, JudgementRecord, ObjectRecord, PolicyDescription } from "./record.ts";
 import { type Channel, LineSink, type Loss, type WriteFault } from "./sink.ts";
 
 export interface EventOutput {
@@ -102,9 +102,9 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
         sink.write(notice(record.time, `${sum} ${record.text}`, sum));
         return;
       }
-      if (record.kind === "host") {
-        const { host, port = 0 } = record.refusal;
-        const { passes, dropped } = limit.admit(`host ${host}:${port}`, record.time);
+      const key = limitKey(policy, record);
+      if (key !== undefined) {
+        const { passes, dropped } = limit.admit(key, record.time);
         for (const { key, count } of dropped) tellDropped(record.time, key, count);
         if (!passes) return;
       }
@@ -144,6 +144,18 @@ const explained: Readonly<Record<string, string>> = {
 
 function explain({ code }: WriteFault): string {
   return explained[code] === undefined ? code : `${code}: ${explained[code]}`;
+}
+
+/** The key of a record whose rate is limited here; undefined for others. */
+function limitKey(policy: PolicyDescription, record: EventRecord): string | undefined {
+  if (record.kind === "object") return objectKey(policy, record);
+  return record.kind === "host" ? `host ${record.refusal.host}:${record.refusal.port ?? 0}` : undefined;
+}
+
+/** One key per call and missing right. */
+function objectKey({ architecture }: PolicyDescription, record: ObjectRecord): string {
+  const { name } = nameCall(architecture, record.architecture, record.number);
+  return `${name} (${record.blockers.join(", ")})`;
 }
 
 /** One key per call and verdict, so that a flood of one refusal does not hide another. */

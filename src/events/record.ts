@@ -3,6 +3,8 @@
  * that a record costs the evaluation little. `describe.ts` turns them into events in another thread.
  */
 import type { HostRefusal } from "../hosts/refusal.ts";
+import type { Location } from "../ir/location.ts";
+import { type ObjectLayer, placeOfSetting, restrictedRights } from "../ir/objects.ts";
 import type { Program } from "../ir/program.ts";
 import type { ShownEntry } from "../linux/environment.ts";
 
@@ -12,6 +14,8 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
   readonly phases: readonly { readonly cell: number; readonly name: string; readonly names: readonly string[] }[];
   /** The lists of hosts. Absent in a bundle, which has none. */
   readonly hosts?: Program["hosts"];
+  /** For each layer of `Program.objects`; absent of a bundle. */
+  readonly objects?: readonly (readonly DeclaredRight[])[];
 };
 
 /**
@@ -254,7 +258,46 @@ export interface HostRecord {
   readonly refusal: HostRefusal;
 }
 
-export type EventRecord = JudgementRecord | NoticeRecord | EndRecord | HostRecord;
+/** The policy's declarations about objects have denied a request of a call: Landlock has, and the kernel's audit tells. */
+export interface ObjectRecord {
+  readonly kind: "object";
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  /** The thread group. The thread is not known. */
+  readonly pid: number;
+  readonly command: string;
+  readonly architecture: number;
+  readonly number: number;
+  /** The first four registers. */
+  readonly arguments: readonly bigint[];
+  /** The call's. */
+  readonly errno: number;
+  /** An index into `PolicyDescription.objects`: the innermost layer that denies. */
+  readonly layer: number;
+  /** The rights that it lacks, in the kernel's words; at least one. */
+  readonly blockers: readonly string[];
+  readonly object: DeniedObject;
+}
+
+export interface DeniedObject {
+  /** A path of the file system, or with a leading NUL the name of an abstract socket. */
+  readonly path?: Uint8Array | undefined;
+  readonly port?: number | undefined;
+  readonly address?: string | undefined;
+  /** The process to which a signal was sent. */
+  readonly pid?: number | undefined;
+}
+
+export type EventRecord = JudgementRecord | NoticeRecord | EndRecord | HostRecord | ObjectRecord;
+
+/** A right that a layer of declarations restricts. */
+export interface DeclaredRight {
+  /** In the words of the kernel's audit: `fs.read_file`. */
+  readonly right: string;
+  /** `files.read`. */
+  readonly setting: string;
+  readonly at: Location;
+}
 
 export function describePolicy(program: Program): PolicyDescription {
   return {
@@ -267,5 +310,24 @@ export function describePolicy(program: Program): PolicyDescription {
     phases: program.cells.flatMap((cell, index) =>
       cell.kind.is === "phases" ? [{ cell: index, name: cell.name, names: cell.kind.names }] : [],
     ),
+    objects: program.objects.map(declaredRights),
   };
+}
+
+function declaredRights(layer: ObjectLayer): readonly DeclaredRight[] {
+  const { files, tcp, udp, unix, scopes } = layer;
+  const rights: DeclaredRight[] = [];
+  const add = (right: string, setting: string) =>
+    rights.push({ right: right.replaceAll("-", "_"), setting, at: placeOfSetting(layer, setting) });
+  if (files !== undefined) {
+    for (const [right, list] of restrictedRights(files)) add(`fs.${right}`, `files.${list}`);
+    add("fs.change_topology", "files");
+  }
+  if (unix !== undefined) add("fs.resolve_unix", "unix.connect");
+  for (const use of ["bind", "connect"] as const) {
+    if (tcp?.[use] !== undefined) add(`net.${use}_tcp`, `tcp.${use}`);
+    if (udp?.[use] !== undefined) add(use === "bind" ? "net.bind_udp" : "net.connect_send_udp", `udp.${use}`);
+  }
+  for (const scope of scopes) add(scope === "signal" ? "scope.signal" : "scope.abstract_unix_socket", "scope");
+  return rights;
 }

@@ -16,8 +16,13 @@ export interface ObjectLayer {
   /** Sockets, and directories with all sockets below. Undefined also if the policy's step decides (Linux before 7.1). */
   readonly unix: { readonly connect: readonly PathRule[] } | undefined;
   readonly scopes: readonly ScopeRight[];
+  /** The first declaration's. */
   readonly at: Location;
+  /** Of each declaration, if it is known. */
+  readonly places?: { readonly [Name in Declaration]?: Location };
 }
+
+export type Declaration = "files" | "tcp" | "udp" | "unix" | "scope";
 
 /** A tree can be in 16 domains (LANDLOCK_MAX_NUM_LAYERS); others are for the launcher's own restrictions and nested sandboxes. */
 export const mostLayers = 8;
@@ -84,4 +89,12 @@ export function restrictedRights(rules: Pick<FileRules, "lists">): ReadonlyMap<F
     for (const right of rightsOfList(list, rules)) found.set(right, list);
   }
   return found;
+}
+
+/** The place of a list (`files.read`, `tcp.bind`, `unix.connect`), or of the declaration. */
+export function placeOfSetting(layer: ObjectLayer, setting: string): Location {
+  const [declaration, list] = setting.split(".") as [Declaration, string | undefined];
+  const rules = declaration === "files" ? layer.files?.lists[list as FileList] : undefined;
+  const paths = declaration === "unix" ? layer.unix?.connect : rules;
+  return paths?.find(({ at }) => at !== undefined)?.at ?? layer.places?.[declaration] ?? layer.at;
 }

@@ -51,8 +51,10 @@ export const rightsOfFiles: ReadonlySet<FileRight> = new Set([
   "resolve-unix",
 ]);
 
-/** The first kernel of each ABI level; the index is the level. Level 0: none. */
-export const kernelOfAbi = ["", "5.13", "5.19", "6.2", "6.7", "6.10", "6.12", "6.15", "7.0", "7.1", "7.2"] as const;
+/** The first kernel of each ABI level; the index is the level. Level 0: none. Levels 7, 8 and 11 have no right of their own. */
+export const kernelOfAbi = [
+  ...["", "5.13", "5.19", "6.2", "6.7", "6.10", "6.12", "6.15", "7.0", "7.1", "7.2", "7.3"],
+] as const;
 
 export const newestAbi = kernelOfAbi.length - 1;
 

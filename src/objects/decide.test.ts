@@ -237,7 +237,17 @@ it("ports are permitted by number", () => {
   expect(port("bind", "tcp", 0)).toBe("ok");
   expect(port("bind", "tcp", 443)).toBe("EACCES 0 bind-tcp tcp.bind");
   expect(port("bind", "udp", 53)).toBe("EACCES 0 bind-udp udp.bind");
-  expect(port("connect", "udp", 53)).toBe("ok");
+});
+
+it("a socket of UDP without a port is bound to one that the kernel chooses", () => {
+  const tree = treeOf();
+  const connect = (bind: readonly number[] | undefined, bound: boolean, port: number | undefined = 53) =>
+    said([layerWith({ udp: { bind, connect: [53] } })], tree, { does: "connect", protocol: "udp", port, bound });
+  expect(connect([], true)).toBe("ok");
+  expect(connect([], false)).toBe("EACCES 0 bind-udp udp.bind");
+  expect(connect([0], false)).toBe("ok");
+  expect(connect(undefined, false)).toBe("ok");
+  expect(connect([0], false, 80)).toBe("EACCES 0 connect-send-udp udp.connect");
 });
 
 it("scopes end at the tree", () => {

@@ -1,6 +1,6 @@
 /**
  * The answer of a policy's declarations about an operation, as the kernel gives it: which rights an operation needs on
- * which objects (landlock(7), the hooks of security/landlock of Linux 6.12 to 6.18), and which errors come before.
+ * which objects (landlock(7), the hooks of security/landlock of Linux 6.12 to 7.3), and which errors come before.
  */
 import type { PortRules } from "../ir/objects.ts";
 import type { FileRight, PortRight, ScopeRight } from "../linux/landlock.ts";
@@ -41,7 +41,7 @@ export function decide(domain: Domain, tree: FileTree, operation: Operation): An
       return rename(domain, tree, operation);
     case "bind":
     case "connect":
-      return port(domain, operation);
+      return onPort(domain, operation);
     case "signal":
       return scope(domain, "signal", operation.outside);
     case "connect abstract":
@@ -179,12 +179,15 @@ const portRight = {
   udp: { bind: "bind-udp", connect: "connect-send-udp" },
 } as const satisfies Record<string, Record<keyof PortRules, PortRight>>;
 
-function port(domain: Domain, { does, protocol, port }: Operation & { does: "bind" | "connect" }): Answer {
+function onPort(domain: Domain, { does, protocol, port, bound }: Operation & { does: "bind" | "connect" }): Answer {
   if (port === undefined) return permitted;
   const layer = domain.layers.findIndex(({ declared }) => {
     const ports = declared[protocol]?.[does];
     return ports !== undefined && !ports.includes(port);
   });
+  const binds = protocol === "udp" && does === "connect" && !bound;
+  // current_check_autobind_udp_socket (security/landlock/net.c of Linux 7.3).
+  if (layer < 0 && binds) return onPort(domain, { does: "bind", protocol, port: 0 });
   return denied(domain, layer, "EACCES", portRight[protocol][does], `${protocol}.${does}`);
 }
 

@@ -1,7 +1,7 @@
 /** A denial in words, and the place of the declaration. */
 
 import type { Location } from "../ir/location.ts";
-import type { FileList } from "../ir/objects.ts";
+import { placeOfSetting } from "../ir/objects.ts";
 import type { Denied } from "./answer.ts";
 import type { Operation } from "./operation.ts";
 
@@ -10,6 +10,8 @@ export function denialText(denied: Denied, operation: Operation): string {
   const object = objectOf(operation);
   if (setting === "scope") return `scope has ${right}`;
   if (gains) return `${object} would have ${setting} in its new directory, and has not in its old one`;
+  if (setting === "udp.bind" && operation.does === "connect")
+    return `${setting} does not have port 0, to which a socket without a port is bound`;
   const lacks = `${setting} does not have ${object}`;
   if (exception === undefined) return lacks;
   const { position, rule } = exception;
@@ -36,9 +38,7 @@ function objectOf(operation: Operation): string {
   }
 }
 
-/** The list's place, or that of the policy's first declaration. */
+/** The place of the list or of the declaration. */
 export function placeOf({ declared, setting }: Denied): Location {
-  const list = setting.startsWith("files.") ? (setting.slice("files.".length) as FileList) : undefined;
-  const rules = list === undefined ? declared.unix?.connect : declared.files?.lists[list];
-  return rules?.find(({ at }) => at !== undefined)?.at ?? declared.at;
+  return placeOfSetting(declared, setting);
 }

@@ -48,7 +48,7 @@ export class StatusReporter {
   }
 
   record(record: EventRecord): void {
-    if (record.kind !== "judgement") return;
+    if (record.kind !== "judgement" && record.kind !== "object") return;
     this.#refusals.push(record);
     if (this.#refusals.length > mostRefusals) this.#refusals.shift();
   }

@@ -18,7 +18,7 @@ export const full = process.env["PORTCULLIS_FULL"] === "1";
 /** Seconds. */
 const machineTimeout = ((full ? 3 : 1) * patience.machine) / 1000;
 
-export type Kernel = "stock" | "patched" | "nojit" | "vulnerable";
+export type Kernel = "stock" | "patched" | "nojit" | "vulnerable" | "recent";
 
 export interface MachineOptions {
   /** PORTCULLIS_KERNEL=NAME replaces the patched kernel: debug, upto-N, or a bzImage. */
@@ -53,10 +53,15 @@ export const isDebug = replaced === "debug";
 
 const nameOf = (kernel: Kernel): string => (kernel === "patched" ? (replaced ?? "patched") : kernel);
 
-/** The directory of a built kernel: bzImage, config, selftests/. Throws if it is not built from the current sources. */
+/**
+ * The directory of a built kernel: bzImage, config, selftests/ (not of the fetched one). Throws if it is not built from the current
+ * sources, or not fetched.
+ */
 export function built(kernel: Kernel): string {
   if (nameOf(kernel).includes("/")) return dirname(nameOf(kernel));
-  return execFileSync("kernel/build", ["--path", nameOf(kernel)], { encoding: "utf8", stdio: "pipe" }).trim();
+  const [script, ...words] =
+    kernel === "recent" ? ["kernel/fetch", "--path"] : ["kernel/build", "--path", nameOf(kernel)];
+  return execFileSync(script!, words, { encoding: "utf8", stdio: "pipe" }).trim();
 }
 
 /** The reason why no machine with this kernel can be started here, or undefined. */

@@ -277,6 +277,7 @@ import os, socket, sys
 sockets = []
 for name in ["agent", "other", "\\0portcullis-objects-%d" % os.getpid()]:
     one = socket.socket(socket.AF_UNIX); one.bind(name); one.listen(); sockets.append(one)
+letters = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); letters.bind("letters")
 print("ready", flush=True); sys.stdin.read()
 `,
       ],
@@ -301,7 +302,7 @@ attempt("other", lambda: connect("other"))
 attempt("abstract", lambda: connect("\\0portcullis-objects-${server.pid}"))
 attempt("own", lambda: connect("\\0portcullis-own-%d" % os.getpid()))
 attempt("signal", lambda: os.kill(${server.pid}, 0))
-attempt("datagram", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"", "other"))
+attempt("datagram", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"", "letters"))
 `;
           const ran = portcullis(["run", "-q", "-p", policy, "--", "python3", "-c", python], { cwd: home });
           expect(ran.stdout).toBe(

@@ -99,6 +99,7 @@ describe("numbers that TypeScript and C share", () => {
       ["offsetof(struct orders_header, token)", orders.token],
       ["offsetof(struct orders_header, layers_size)", orders.layersSize],
       ["offsetof(struct orders_header, variables_size)", orders.variablesSize],
+      ["offsetof(struct orders_header, label)", orders.label],
       ["sizeof(struct message)", orders.messageSize],
       ...named("", orderKind),
       ...named("", messageKind),

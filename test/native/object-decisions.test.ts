@@ -2,7 +2,7 @@
  * The model of decisions about objects (src/objects) agrees with the kernel: random trees, declarations and operations, as
  * root and as an ordinary user. The rules are the model's own, and those that the launcher makes.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,29 +14,27 @@ import { landlockAbi } from "../../src/linux/landlock-abi.ts";
 import { decide } from "../../src/objects/decide.ts";
 import { domainOf } from "../../src/objects/domain.ts";
 import type { Operation } from "../../src/objects/operation.ts";
-import { filesLayer, layerWith, pathRule } from "../../src/objects/testing/layers.ts";
+import { layerWith, pathRule } from "../../src/objects/testing/layers.ts";
 import type { FileTree } from "../../src/objects/tree.ts";
 import { users } from "../support/ordinary-user.ts";
 import { runs } from "../support/parts.ts";
 import { portcullis } from "../support/run.ts";
+import { agreement, asksForWhiteouts, compileDriver, trialsOfRun } from "./landlock/agreement.ts";
 import { randomTrial } from "./landlock/random.ts";
-import { differenceText, shrink } from "./landlock/shrink.ts";
-import { apply, compare, emptyTree, type Maker, operationText, type Trial } from "./landlock/trial.ts";
+import { apply, emptyTree, type Maker, operationText } from "./landlock/trial.ts";
 
 const outer = mkdtempSync(join(tmpdir(), "portcullis-landlock-"));
 /** Links of the trees lead to ../w. */
 const folder = join(outer, "w");
 const driver = join(outer, "driver");
 const privileged = process.getuid?.() === 0;
+const place = { driver, folder, privileged };
 afterAll(() => rmSync(outer, { recursive: true, force: true }));
 
 beforeAll(() => {
   chmodSync(outer, 0o755);
   mkdirSync(folder);
-  const sources = ["test/native/landlock/driver.c", "native/launcher/layers.c", "native/launcher/rules.c"];
-  // Freestanding, as the launcher.
-  const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-static"];
-  execFileSync("cc", [...flags, "-o", driver, ...sources], { stdio: "inherit" });
+  compileDriver(driver);
 });
 
 /** Why trials cannot run here. */
@@ -47,26 +45,6 @@ function obstacle(): string | undefined {
   return undefined;
 }
 
-/** Whether this kernel asks for the right to make the whiteout of a rename. */
-function asksForWhiteouts(): boolean {
-  const [from, to] = [`${folder}/a`, `${folder}/b`];
-  const trial: Trial = {
-    folder,
-    privileged,
-    before: [
-      { step: "d", path: from, other: "" },
-      { step: "f", path: `${from}/a`, other: "empty" },
-      { step: "d", path: to, other: "" },
-    ],
-    after: [],
-    objects: [filesLayer({ make: [to] })],
-    operations: [{ does: "rename", from: `${from}/a`, to: `${to}/a`, flag: "whiteout" }],
-  };
-  return compare(driver, folder, 0, "model", [trial]).differences.length === 0;
-}
-
-const operationsOfTrial = 40;
-const trialsOfRun = 250;
 const factor = runs("random") ? 4 : 1;
 
 /** Answers that each run has often. */
@@ -104,7 +82,7 @@ it("a command of `run` gets the errors that the model says", (context) => {
   for (const seed of [...Array(12).keys()]) {
     rmSync(folder, { recursive: true });
     mkdirSync(folder);
-    const kinds = { privileged: false, whiteouts: false, maker: "launcher" } as const;
+    const kinds = { privileged: false, whiteouts: false, abi: 0, maker: "launcher" } as const;
     const random = randomTrial(seed, folder, kinds, 400);
     const tree = emptyTree(random);
     for (const step of random.before) apply(tree, step);
@@ -161,26 +139,9 @@ describe.each(users)("as $name", ({ uid = process.getuid?.() ?? 0 }) => {
   ])("the kernel decides as the model, with the rules of the %s", ([maker, trials], context) => {
     const reason = obstacle();
     if (reason !== undefined) context.skip(reason);
-    const kinds = { privileged, whiteouts: asksForWhiteouts(), maker };
-    const counts = new Map<string, number>();
-    let operations = 0;
-    for (const seed of seeds((trials * factor) / trialsOfRun)) {
-      const some = Array.from({ length: trialsOfRun }, (_, index) =>
-        randomTrial(seed * trialsOfRun + index, folder, kinds, operationsOfTrial),
-      );
-      const run = (tried: readonly Trial[]) => compare(driver, folder, uid, maker, tried);
-      const compared = run(some);
-      const [first] = compared.differences;
-      if (first !== undefined)
-        throw new Error(
-          differenceText(
-            shrink(first, (trial) => run([trial]).differences[0]),
-            maker,
-          ),
-        );
-      for (const [answer, count] of compared.counts) counts.set(answer, (counts.get(answer) ?? 0) + count);
-      operations += compared.operations;
-    }
+    const kinds = { privileged, whiteouts: asksForWhiteouts(place), abi: landlockAbi() };
+    const run = seeds((trials * factor) / trialsOfRun);
+    const { operations, counts } = agreement(place, uid, maker, kinds, run);
     console.log(`rules of the ${maker}, user ${uid}: ${operations} operations`);
     for (const answer of answers) expect(counts.get(answer) ?? 0, answer).toBeGreaterThan(operations / 2000);
     expect(counts.get("refused") ?? 0).toBeLessThan(operations / 10);

@@ -256,7 +256,7 @@ function objectsText({ objects }: Explanation, width: number): string {
   const blocks = objects.map(({ at, lists, names, linux, missing }) => {
     const name = Math.max(...lists.map((list) => list.name.length));
     const lines = [
-      `objects: Landlock permits only these (EACCES, no event), Linux ${linux} (${at})`,
+      `objects: Landlock permits only these (EACCES), Linux ${linux} (${at})`,
       ...lists.map((list) => `  ${list.name.padEnd(name)}  ${list.items.length === 0 ? "none" : list.items.join(" ")}`),
       ...(lists.some((list) => list.name === "files.except") ? [`  ${besideExceptions(names)}`] : []),
       ...missing.map((each) => `  this kernel cannot restrict ${each.what}, Linux ${each.linux} can`),

@@ -1,6 +1,7 @@
 /** The findings of `doctor`: the machine, then each working engine's examination of itself, then the recorders. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
+import { examineDenials } from "../../engines/denials.ts";
 import { descriptions } from "../../engines/descriptions.ts";
 import type { Finding } from "../../engines/finding.ts";
 import { networkObstacle } from "../../engines/hosts/proxy.ts";
@@ -105,7 +106,9 @@ function* objectFindings(abi: number): Generator<Finding> {
     { what: "scope", abi: scopeRights.signal.abi },
     { what: "udp", abi: portRights["bind-udp"].abi },
   ];
-  const has = kinds.filter((kind) => kind.abi <= abi);
+  // Without it an engine decides.
+  const unix = { what: "unix", abi: fileRights["resolve-unix"].abi };
+  const has = [...kinds, unix].filter((kind) => kind.abi <= abi);
   const lacks = kinds.filter((kind) => kind.abi > abi);
   if (has.length > 0) {
     yield { state: "fine", what: `${has.map(({ what }) => what).join(", ")} of policies (Landlock, ABI ${abi})` };
@@ -117,6 +120,7 @@ function* objectFindings(abi: number): Generator<Finding> {
       help: `Landlock has ${lacks.map((kind) => `${kind.what} since Linux ${kernelOfAbi[kind.abi]}`).join(", ")}; --best-effort does without`,
     };
   }
+  if (has.length > 0) yield examineDenials(abi);
 }
 
 function* engineFindings(context: Context): Generator<Finding> {

@@ -27,6 +27,8 @@ export interface LaunchOptions {
   /** The tree opens files of proc file systems for reading only; with `bestEffort`, only if Landlock is available. */
   readonly readOnlyProc?: boolean;
   readonly objects?: readonly Ruleset[];
+  /** Of the domains of `objects` in the kernel's audit. */
+  readonly label?: number | undefined;
   readonly bestEffort?: boolean;
   /** Do not set no_new_privs. The kernel then accepts a filter only from a privileged process. */
   readonly keepsPrivileges?: boolean;
@@ -82,6 +84,7 @@ function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): Launc
     token,
     layersSize: layers.length,
     variables,
+    label: options.label ?? 0,
     payload: [arm(filter, token), ...(fallback === undefined ? [] : [arm(fallback, token)]), layers],
   };
 }

@@ -16,6 +16,7 @@ import { readProc } from "../../linux/proc.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import { answerWords } from "../approval.ts";
 import { CommandWatch } from "../command-watch.ts";
+import { DenialWatch } from "../denials.ts";
 import { awaitMessages, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
@@ -34,6 +35,8 @@ import type { KernelFeatures } from "./supervisor-options.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
 
 export interface NotifyRunOptions extends RunOptions {
+  /** Whether events have a destination; true by default. */
+  readonly events?: boolean | undefined;
   /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
   readonly supervisor?: string | undefined;
   /** "oldest": without the features of kernels after Linux 5.9, for tests. */
@@ -67,6 +70,7 @@ class Run {
   /** The supervisor's, if the filter notifies one. */
   #descriptors: SupervisorDescriptors | undefined;
   readonly #sigsys: SigsysWatch;
+  readonly #denials: DenialWatch | undefined;
   /** Set when the command has started. */
   #watch!: CommandWatch;
 
@@ -74,6 +78,9 @@ class Run {
     this.#policy = policy;
     this.#options = options;
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
+    const isHeard = options.events !== false || options.status !== undefined;
+    const hasDenials = policy.objects.length > 0 && policy.mode !== "quiet";
+    this.#denials = isHeard && hasDenials ? DenialWatch.open() : undefined;
     this.#source = policy.filter.notifies
       ? readFileSync(options.supervisor ?? packageFile("dist/supervisor.cjs"), "utf8")
       : undefined;
@@ -92,23 +99,29 @@ class Run {
         tree: this.#options,
         readOnlyProc: this.#policy.readOnlyProc,
         objects: this.#policy.objects,
+        label: this.#denials?.label,
         bestEffort: this.#options.bestEffort ?? false,
       });
     } catch (error) {
+      this.#denials?.close();
       await this.#thread?.end();
       throw error;
     }
+    this.#denials?.start(launched.pid, this.#options.onEvent);
     this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    // This thread serves the status and the questions and hears of refused hosts, so it must not wait in the kernel.
+    // This thread serves the status and the questions, hears of refused hosts and reads the kernel's audit, so it must not
+    // wait in the kernel.
     const { status, approvals, hosts } = this.#options;
-    const serves = status !== undefined || approvals !== undefined || hosts !== undefined;
+    const serves =
+      status !== undefined || approvals !== undefined || hosts !== undefined || this.#denials !== undefined;
     if (serves || this.#awaitFirstCall(launched) === "notified") await this.#superviseUntilEnd(launched);
     else void this.#thread?.end();
+    await this.#denials?.finish();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();
   }

@@ -21,10 +21,10 @@ export default policy(
 );
 `);
 
-function ruling(text: string): string {
+function ruling(text: string, by = program!): string {
   const { call, diagnostics } = readCall(text, "x86_64");
   if (call === undefined) throw new Error(diagnostics.map(({ message }) => message).join());
-  const found = rulingOfObjects(program!, { number: call.number, arguments: call.registers }, call.memory);
+  const found = rulingOfObjects(by, { number: call.number, arguments: call.registers }, call.memory);
   if (found === undefined || found === "unknown") return found ?? "ok";
   return `${found.verdict} ${found.rule} ${found.reason}`;
 }
@@ -64,10 +64,10 @@ it.each<readonly [call: string, expected: string]>([
   ],
   ['link("/home/me/src/a", "b")', "unknown"],
   ["connect(3, 10.0.0.1:443)", "ok"],
-  ["connect(3, 10.0.0.1:80)", "deny EACCES policy.ts:4:5 tcp.connect does not have port 80"],
+  ["connect(3, 10.0.0.1:80)", "deny EACCES policy.ts:9:5 tcp.connect does not have port 80"],
   ["bind(3, 0.0.0.0:80)", "ok"],
   ["bind(3, unix:/run/s)", "deny EACCES policy.ts:6:7 files.write does not have /run/s"],
-  ["connect(3, abstract:@bus)", "deny EPERM policy.ts:4:5 scope has abstract-socket"],
+  ["connect(3, abstract:@bus)", "deny EPERM policy.ts:10:5 scope has abstract-socket"],
   ["connect(3, unix:/run/s)", "ok"],
   ["getpid()", "ok"],
 ])("%s: %s", (call, expected) => {
@@ -89,4 +89,17 @@ it("the declarations are asked about a call that the step allows, and flags with
     verdict: "deny EPERM",
     reason: "the step",
   });
+});
+
+it("a socket of UDP may have a port only if the policy permits to bind it to one", () => {
+  const withPorts = (bind: string) =>
+    compiledModule(`import { allow, policy } from "portcullis";
+export default policy({ udp: { bind: [${bind}], connect: [53n] } }, () => allow);
+`).program!;
+  const call = "connect(3, 10.0.0.1:53, 16)";
+  expect(ruling(call, withPorts("0n"))).toBe("ok");
+  expect(ruling(call, withPorts("5353n"))).toBe("ok");
+  expect(ruling(call, withPorts(""))).toBe(
+    "deny EACCES policy.ts:2:25 udp.bind does not have port 0, to which a socket without a port is bound",
+  );
 });

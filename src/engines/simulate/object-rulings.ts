@@ -178,7 +178,10 @@ function kindOfMode(mode: bigint, device: bigint): FileKind {
   return kind === "character" && device === 0n ? "whiteout" : kind;
 }
 
-/** Nothing shows the type of the socket: it is one of TCP if the policy restricts that. */
+/**
+ * Nothing shows the type of the socket: it is one of TCP if the policy restricts that. Nor whether one of UDP has a port: it has
+ * if the policy permits to bind it to one.
+ */
 function onAddress(
   { objects }: Program,
   does: "bind" | "connect",
@@ -188,7 +191,8 @@ function onAddress(
   if (given?.is !== "address") return "unknown";
   const { kind, port, name } = readSocketAddress(given.bytes);
   const protocol = objects.some(({ tcp }) => tcp?.[does] !== undefined) ? "tcp" : "udp";
-  if (kind === "ip") return { does, protocol, port: Number(port) };
+  const bound = objects.every(({ udp }) => udp?.bind?.some((each) => each !== 0) ?? true);
+  if (kind === "ip") return { does, protocol, port: Number(port), bound };
   if (kind === "abstract") return does === "connect" ? { does: "connect abstract", outside: true } : undefined;
   const path = given.resolved ?? Buffer.from(name).toString();
   if (kind !== "unix") return undefined;

@@ -33,6 +33,11 @@ export function objectsOf(c: Compilation, options: Options): Objects {
             unix: byKernel ? { connect } : undefined,
             scopes: scopes(options),
             at: c.file.location(options.placeOf(first)),
+            places: Object.fromEntries(
+              objectSettings.flatMap((name) =>
+                options.has(name) ? [[name, c.file.location(options.placeOf(name))]] : [],
+              ),
+            ),
           },
     steps: options.failed
       ? []

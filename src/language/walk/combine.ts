@@ -48,7 +48,7 @@ function layersOf(c: Compilation, parts: readonly PolicyValue[]): readonly Objec
   const layers = new Map<string, ObjectLayer>();
   for (const { objects } of parts) {
     if (objects === undefined) continue;
-    const key = JSON.stringify(objects, (name, value) => (name === "at" ? undefined : value));
+    const key = JSON.stringify(objects, (name, value) => (name === "at" || name === "places" ? undefined : value));
     if (!layers.has(key)) layers.set(key, objects);
   }
   const last = parts.at(-1)!;

@@ -22,6 +22,7 @@
 #include <ftw.h>
 #include <linux/fs.h>
 #include <linux/landlock.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <grp.h>
@@ -131,8 +132,6 @@ static mode_t mode_of(char kind) {
       return S_IFREG;
     case 'p':
       return S_IFIFO;
-    case 's':
-      return S_IFSOCK;
     case 'b':
       return S_IFBLK;
     default:
@@ -142,6 +141,17 @@ static mode_t mode_of(char kind) {
 
 /* /dev/null, a block device that does not exist, a whiteout. */
 static dev_t device_of(char kind) { return kind == 'c' ? makedev(1, 3) : kind == 'b' ? makedev(0, 1) : 0; }
+
+/* The tree's sockets, on which this process listens. */
+static int listening[MOST_LINES], sockets;
+
+static int make_socket(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) fail("%s is too long", path);
+  strcpy(address.sun_path, path);
+  int file = listening[sockets++] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  return bind(file, (struct sockaddr *)&address, sizeof address) != 0 ? -1 : listen(file, MOST_LINES);
+}
 
 static void make_entry(struct line *line) {
   const char *path = line->words[1], *other = line->words[2];
@@ -156,6 +166,9 @@ static void make_entry(struct line *line) {
       break;
     case 'l':
       result = symlink(other, path);
+      break;
+    case 's':
+      result = make_socket(path);
       break;
     case 'h':
       result = linkat(AT_FDCWD, other, AT_FDCWD, path, 0);
@@ -182,6 +195,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 static int mounts;
 
 static void remove_tree(void) {
+  while (sockets > 0) close(listening[--sockets]);
   /* Mounts of a folder that has been moved, and mounts in mounts, go with the whole. */
   if (mounts > 0) {
     if (umount2(folder, MNT_DETACH) != 0 || mount("tree", folder, "tmpfs", 0, "mode=755") != 0) fail("mount");
@@ -305,17 +319,41 @@ static int make(const char *path, char kind) {
   return error_of(mknod(path, mode_of(kind) | 0755, device_of(kind)));
 }
 
-static int use_port(int binds, const char *protocol, const char *port, int version) {
+static int make_inet_socket(const char *protocol, int version) {
   int type = strcmp(protocol, "tcp") == 0 ? SOCK_STREAM : SOCK_DGRAM;
-  int file = socket(version == 6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  return socket(version == 6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+union internet {
+  struct sockaddr any;
+  struct sockaddr_in four;
+  struct sockaddr_in6 six;
+};
+
+/* Of each operation that begins with a socket which has a port. */
+static int bound[MOST_LINES];
+
+static void bind_sockets(void) {
+  for (int i = shared[0]; i < operations.count; i++) {
+    char **words = operations.line[i].words + 1;
+    if (words[4] == NULL || words[4][0] != 'b') continue;
+    const int version = atoi(words[3]);
+    union internet address;
+    memset(&address, 0, sizeof address);
+    address.any.sa_family = version == 6 ? AF_INET6 : AF_INET;
+    bound[i] = make_inet_socket(words[1], version);
+    if (bind(bound[i], &address.any, version == 6 ? sizeof address.six : sizeof address.four) != 0) fail("bind");
+  }
+}
+
+/* `does`: `bind`, `connect` or `send`. `file`: the socket, or -1 for a new one. */
+static int use_port(const char *does, const char *protocol, const char *port, int version, int file) {
+  int binds = does[0] == 'b';
+  if (file < 0) file = make_inet_socket(protocol, version);
   if (file < 0) return errno;
   int on = 1;
   setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  union {
-    struct sockaddr any;
-    struct sockaddr_in four;
-    struct sockaddr_in6 six;
-  } address;
+  union internet address;
   memset(&address, 0, sizeof address);
   socklen_t length = version == 6 ? sizeof address.six : sizeof address.four;
   if (strcmp(port, "unspec") == 0) {
@@ -327,7 +365,10 @@ static int use_port(int binds, const char *protocol, const char *port, int versi
     address.four = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(atoi(port))};
     if (!binds) address.four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   }
-  int error = error_of((binds ? bind : connect)(file, &address.any, length));
+  long result = does[0] == 's' ? sendto(file, "", 1, 0, &address.any, length)
+                : binds        ? bind(file, &address.any, length)
+                               : connect(file, &address.any, length);
+  int error = error_of(result);
   close(file);
   return error;
 }
@@ -368,6 +409,16 @@ static int connect_abstract(int outside) {
   return error;
 }
 
+static int connect_unix(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) fail("%s is too long", path);
+  strcpy(address.sun_path, path);
+  int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int error = error_of(connect(file, (struct sockaddr *)&address, sizeof address));
+  close(file);
+  return error;
+}
+
 static int operate(struct line *line, int *changes) {
   char **words = line->words + 1;
   const char *what = words[0], *path = words[1], *other = words[2];
@@ -384,8 +435,9 @@ static int operate(struct line *line, int *changes) {
     return error;
   }
   if (strcmp(what, "execute") == 0) return execute(path, other[0] == 'n' ? AT_SYMLINK_NOFOLLOW : 0);
-  if (strcmp(what, "bind") == 0 || strcmp(what, "connect") == 0)
-    return use_port(what[0] == 'b', path, other, atoi(words[3]));
+  if (strcmp(what, "bind") == 0 || strcmp(what, "connect") == 0 || strcmp(what, "send") == 0)
+    return use_port(what, path, other, atoi(words[3]), words[4][0] == 'b' ? bound[line - operations.line] : -1);
+  if (strcmp(what, "unix") == 0) return connect_unix(path);
   if (strcmp(what, "signal") == 0) return send_signal(path[0] == 'o');
   if (strcmp(what, "abstract") == 0) return connect_abstract(path[0] == 'o');
   if (strcmp(what, "make") == 0) error = make(path, other[0]);
@@ -414,6 +466,7 @@ static void operate_in_child(int confined, int *results) {
   if (child < 0) fail("fork");
   if (child == 0) {
     become_user();
+    bind_sockets();
     if (confined && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("no_new_privs");
     for (int i = 0; confined && i < layers; i++)
       if (syscall(SYS_landlock_restrict_self, rulesets[i], 0) != 0) fail("landlock_restrict_self");
@@ -467,6 +520,10 @@ static void start_outsider(void) {
 static void separate(void) {
   if (geteuid() != 0) return;
   if (unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) fail("unshare");
+  struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+  int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (ioctl(file, SIOCSIFFLAGS, &loopback) != 0) fail("the loopback interface");
+  close(file);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) fail("mount");
   if (mount("tree", folder, "tmpfs", 0, "mode=755") != 0 || lchown(folder, user, user) != 0) fail("mount %s", folder);
 }

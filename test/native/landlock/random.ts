@@ -1,5 +1,6 @@
 /** Random trials: trees, declarations and operations. */
 import { type FileList, type FileRules, fileLists, type ObjectLayer, type PathRule } from "../../../src/ir/objects.ts";
+import { fileRights, portRights } from "../../../src/linux/landlock.ts";
 import type { OpenOperation, Operation } from "../../../src/objects/operation.ts";
 import { layerWith, pathRule } from "../../../src/objects/testing/layers.ts";
 import { randomNumbers } from "../../classic/random.ts";
@@ -10,6 +11,8 @@ export interface Kinds {
   readonly privileged: boolean;
   /** The kernel asks for the right to make a whiteout that a rename leaves (6.12.118; not 6.18.44). */
   readonly whiteouts: boolean;
+  /** The kernel's ABI level. */
+  readonly abi: number;
   readonly maker: Maker;
 }
 
@@ -21,7 +24,7 @@ const madeKinds = ["directory", "file", "link", "fifo", "socket", "character", "
 export function randomTrial(
   seed: number,
   folder: string,
-  { privileged, whiteouts, maker }: Kinds,
+  { privileged, whiteouts, abi, maker }: Kinds,
   operationCount: number,
 ): Trial {
   const random = randomNumbers(seed);
@@ -29,6 +32,9 @@ export function randomTrial(
   const chance = (share: number): boolean => random() < share;
   const one = <T>(values: readonly T[]): T => values[below(values.length)]!;
   const name = (): string => one(["a", "b", "c", "d"]);
+
+  const hasUdp = abi >= portRights["bind-udp"].abi;
+  const hasUnix = abi >= fileRights["resolve-unix"].abi;
 
   const tree = emptyTree({ folder, privileged });
   const paths = (): string[] => pathsOf(tree, folder, 5).map(([path]) => path);
@@ -40,6 +46,7 @@ export function randomTrial(
   const target = (): string => (chance(0.1) ? `../w/${name()}` : chance(0.2) ? `${name()}/../${name()}` : one(paths()));
   const step = (): Step => {
     const path = `${one(directories())}/${name()}`;
+    if (hasUnix && chance(0.1)) return { step: "s", path, other: "" };
     const kind = random();
     if (kind < 0.4) return { step: "d", path, other: "" };
     if (kind < 0.68) {
@@ -100,9 +107,12 @@ export function randomTrial(
     chance(0.4) ? undefined : Array.from({ length: below(4) }, () => one([0, 5001, 5002, 5003, 5004]));
   const layer = (): ObjectLayer => {
     const tcp = chance(0.3) ? { bind: ports(), connect: ports() } : undefined;
+    const udp = hasUdp && chance(0.3) ? { bind: ports(), connect: ports() } : undefined;
+    const unix = hasUnix && chance(0.5) ? { connect: rules(2) } : undefined;
     const scopes = (["abstract-socket", "signal"] as const).filter(() => chance(0.2));
-    const restricts = tcp?.bind !== undefined || tcp?.connect !== undefined || scopes.length > 0;
-    return layerWith({ files: restricts && chance(0.3) ? undefined : files(), tcp, scopes });
+    const restricts =
+      [tcp?.bind, tcp?.connect, udp?.bind, udp?.connect, unix].some((each) => each !== undefined) || scopes.length > 0;
+    return layerWith({ files: restricts && chance(0.3) ? undefined : files(), tcp, udp, unix, scopes });
   };
   const objects = Array.from({ length: one([1, 1, 1, 2, 3]) }, layer);
   const after = chance(0.5)
@@ -135,7 +145,16 @@ export function randomTrial(
     if (kind < 0.63) return { ...plain, path: one(allDirectories), read: chance(0.5), write: true, unnamed: true };
     return plain;
   };
+  const allSockets = allPaths.filter((path) => tree.find(path)?.object.kind === "socket");
   const operation = (): Operation => {
+    if (hasUnix && chance(0.05)) {
+      const path = allSockets.length > 0 && chance(0.9) ? one(allSockets) : old();
+      return { does: "connect unix", path, outside: true };
+    }
+    if (hasUdp && chance(0.05)) {
+      const port = one([5001, 5002, 5003, 5004]);
+      return { does: "connect", protocol: "udp", port, bound: chance(0.5), sends: chance(0.5) };
+    }
     const kind = random();
     if (kind < 0.28) return opened();
     if (kind < 0.35) return { does: "execute", path: old(), noFollow: chance(0.1) };
@@ -172,7 +191,7 @@ export function randomTrial(
     if (kind < 0.96) {
       const does = one(["bind", "connect"] as const);
       const port = does === "connect" && chance(0.1) ? undefined : one([0, 5001, 5002, 5003, 5004]);
-      return { does, protocol: chance(0.9) ? "tcp" : "udp", port };
+      return { does, protocol: chance(hasUdp ? 0.5 : 0.9) ? "tcp" : "udp", port };
     }
     if (kind < 0.97) return { does: "signal", outside: chance(0.7) };
     return { does: "connect abstract", outside: chance(0.7) };

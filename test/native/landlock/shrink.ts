@@ -18,6 +18,11 @@ function* smaller(trial: Trial): Generator<Trial> {
 
 function* smallerLayers(layer: ObjectLayer): Generator<ObjectLayer> {
   if (layer.tcp !== undefined) yield { ...layer, tcp: undefined };
+  if (layer.udp !== undefined) yield { ...layer, udp: undefined };
+  if (layer.unix !== undefined) {
+    yield { ...layer, unix: undefined };
+    for (const connect of without(layer.unix.connect)) yield { ...layer, unix: { connect } };
+  }
   if (layer.scopes.length > 0) yield { ...layer, scopes: [] };
   const { files } = layer;
   if (files === undefined) return;
@@ -52,12 +57,13 @@ function attempt<T>(action: () => T): T | undefined {
 }
 
 export function differenceText({ trial, operation, expected, found }: Difference, maker: Maker): string {
-  const layers = trial.objects.map(({ files, tcp, scopes }) => {
+  const layers = trial.objects.map(({ files, tcp, udp, unix, scopes }) => {
     const lists = Object.entries(files?.lists ?? {}).map(
       ([list, rules]) => `${list}: ${rules.map(({ path }) => path)}`,
     );
     const except = files?.except.map(({ path }) => path) ?? [];
-    return `  layer ${[...lists, `except: ${except}`, JSON.stringify({ tcp, scopes })].join("; ")}`;
+    const sockets = unix === undefined ? [] : [`unix: ${unix.connect.map(({ path }) => path)}`];
+    return `  layer ${[...lists, `except: ${except}`, ...sockets, JSON.stringify({ tcp, udp, scopes })].join("; ")}`;
   });
   const title = `${operationText(operation)}: the model says ${expected}, the kernel ${found}`;
   return [title, ...layers, prepare(trial, maker).text].join("\n");

@@ -7,7 +7,7 @@ import { encodeRulesets } from "../../../src/compile/landlock/encode.ts";
 import { rulesetsOf } from "../../../src/compile/landlock/rulesets.ts";
 import type { ObjectLayer } from "../../../src/ir/objects.ts";
 import { errnoName } from "../../../src/linux/errno.ts";
-import { portRights, scopeRights } from "../../../src/linux/landlock.ts";
+import { type PortRight, portRights, scopeRights } from "../../../src/linux/landlock.ts";
 import type { Answer } from "../../../src/objects/answer.ts";
 import { decide } from "../../../src/objects/decide.ts";
 import { type Domain, domainOf } from "../../../src/objects/domain.ts";
@@ -149,23 +149,31 @@ export function operationText(operation: Operation): string {
       return `rename ${operation.from} ${operation.to} ${operation.flag?.[0] ?? "-"}`;
     case "bind":
     case "connect": {
-      const { does, protocol, port } = operation;
-      return `${does} ${protocol} ${port ?? "unspec"} ${port !== undefined && port % 2 === 1 ? 6 : 4}`;
+      const { does, protocol, port, bound, sends } = operation;
+      const version = port !== undefined && port % 2 === 1 ? 6 : 4;
+      return `${sends ? "send" : does} ${protocol} ${port ?? "unspec"} ${version} ${bound ? "b" : "-"}`;
     }
     case "signal":
       return `signal ${operation.outside ? "outside" : "inside"} -`;
     case "connect abstract":
       return `abstract ${operation.outside ? "outside" : "inside"} -`;
     case "connect unix":
-      throw new Impossible("Linux restricts it since 7.1");
+      return `unix ${operation.path} -`;
   }
 }
 
 function rulesText(domain: Domain, paths: ReadonlyMap<FileObject, string>): string[] {
-  return domain.layers.flatMap(({ declared: { tcp, scopes }, handled, rules }) => {
-    const ports = (["bind", "connect"] as const).filter((does) => tcp?.[does] !== undefined);
-    const mask = (does: "bind" | "connect"): number => 1 << portRights[`${does}-tcp`].bit;
-    const handledPorts = ports.reduce((sum, does) => sum | mask(does), 0);
+  return domain.layers.flatMap(({ declared: { tcp, udp, scopes }, handled, rules }) => {
+    const lists: [right: PortRight, ports: readonly number[] | undefined][] = [
+      ["bind-tcp", tcp?.bind],
+      ["connect-tcp", tcp?.connect],
+      ["bind-udp", udp?.bind],
+      ["connect-send-udp", udp?.connect],
+    ];
+    const restricted = lists.flatMap(([right, ports]) =>
+      ports === undefined ? [] : [{ mask: 1 << portRights[right].bit, ports }],
+    );
+    const handledPorts = restricted.reduce((sum, { mask }) => sum | mask, 0);
     const scoped = scopes.reduce((sum, scope) => sum | (1 << scopeRights[scope].bit), 0);
     if (handled === 0 && handledPorts === 0 && scoped === 0) throw new Impossible("a layer restricts nothing");
     return [
@@ -174,7 +182,7 @@ function rulesText(domain: Domain, paths: ReadonlyMap<FileObject, string>): stri
         const allowed = rights & handled;
         return allowed === 0 ? [] : [`rule ${paths.get(object)!} ${allowed}`];
       }),
-      ...ports.flatMap((does) => (tcp![does] ?? []).map((port) => `port ${port} ${mask(does)}`)),
+      ...restricted.flatMap(({ mask, ports }) => ports.map((port) => `port ${port} ${mask}`)),
     ];
   });
 }

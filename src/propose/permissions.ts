@@ -1,11 +1,13 @@
 /**
- * Permissions: the calls that a process may make, by its role and its phase. A call that a busy process makes often is
- * allowed in every state with the same rules on its arguments, so that the kernel decides it without a supervisor.
+ * Permissions: the calls that a process may make, by its role and its phase, with the arguments that it had there. A call
+ * that a busy process makes often is allowed in every state with the same rules on its arguments, so that the kernel
+ * decides it without a supervisor; a sensitive one is not.
  */
 import { withEquivalents } from "./equivalents.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
+import { isSensitive } from "./sensitive.ts";
 import { choosePhases, findTriggers, type Trigger } from "./triggers.ts";
 
 /**
@@ -23,20 +25,34 @@ export interface State {
   readonly role: Role;
   /** Undefined if the role has no phases. */
   readonly phase: PhaseName | undefined;
-  /** The recorded calls, by name. */
-  readonly recorded: ReadonlySet<string>;
+  /** The ids of the recorded signatures. */
+  readonly recorded: ReadonlySet<number>;
+}
+
+/** A recorded call with its arguments, and the states in which the policy allows it. */
+export interface Grant {
+  readonly signature: Signature;
+  readonly states: ReadonlySet<State>;
 }
 
 export interface CallUse {
   readonly call: string;
-  readonly signatures: readonly Signature[];
+  readonly grants: readonly Grant[];
   readonly count: number;
   /** The number of uses by role. */
   readonly byRole: ReadonlyMap<Role, number>;
-  /** The states in which the policy allows it. */
-  readonly states: ReadonlySet<State>;
-  /** Allowed everywhere because it is frequent. */
+  /** Allowed everywhere because it is frequent, unless its arguments are sensitive. */
   readonly isFrequent: boolean;
+}
+
+/** The states in which the policy allows the call with some arguments. */
+export function statesOf({ grants }: CallUse): ReadonlySet<State> {
+  return new Set(grants.flatMap(({ states }) => [...states]));
+}
+
+/** Whether the policy judges the call by the role or the phase. */
+export function isPartial({ grants }: CallUse, { states: all }: Permissions): boolean {
+  return grants.some(({ states }) => states.size < all.length);
 }
 
 export interface Permissions {
@@ -80,38 +96,48 @@ export function findPermissions(
         chosen.map((trigger, index) => ({ phase: names[index + 1]!, trigger })),
       );
   }
-  const states = roles.list.flatMap((role) => statesOf(history, role, triggers.get(role) ?? []));
-  const steady = steadyCounts(history, roles, triggers);
+  const states = roles.list.flatMap((role) => phasesOf(role, triggers.get(role) ?? []));
+  const steady = steadyCounts(roles, triggers);
+  const byName = new Map<string, number>();
+  for (const [id, count] of steady) {
+    const { call } = history.signatures[id]!;
+    byName.set(call, (byName.get(call) ?? 0) + count);
+  }
   const total = [...steady.values()].reduce((sum, count) => sum + count, 0);
   const isFrequent = (call: string): boolean => {
     if (everywhere.has(call) || (mode === "usual" && frequentCalls.has(call))) return true;
-    return (steady.get(call) ?? 0) > Math.max(fewCalls, total * frequentShare);
+    return (byName.get(call) ?? 0) > Math.max(fewCalls, total * frequentShare);
   };
-  const uses = usesOf(history, roles);
-  const calls = [...uses].map(([call, { signatures, byRole }]): CallUse => {
+  let supervised = 0;
+  const calls = [...usesOf(history, roles)].map(([call, { signatures, byRole }]): CallUse => {
     const lifted = states.length > 1 && isFrequent(call);
     const count = [...byRole.values()].reduce((sum, one) => sum + one, 0);
-    const allowed = lifted ? states : states.filter((state) => isAllowed(state, call, states, mode));
-    const recorded = signatures.map((id) => history.signatures[id]!);
-    return { call, signatures: recorded, count, byRole, states: new Set(allowed), isFrequent: lifted };
+    const grants = signatures.map((id): Grant => {
+      const signature = history.signatures[id]!;
+      const isEverywhere = lifted && !isSensitive(signature);
+      const allowed = isEverywhere ? states : states.filter((state) => isAllowed(state, id, states, mode));
+      if (allowed.length < states.length) supervised += steady.get(id) ?? 0;
+      return { signature, states: new Set(allowed) };
+    });
+    return { call, grants, count, byRole, isFrequent: lifted };
   });
   const withClone = withEquivalents(calls, history.architecture);
-  calls.splice(0, calls.length, ...withClone);
-  calls.sort((a, b) => (a.call < b.call ? -1 : 1));
-  const partly = calls.filter((use) => use.states.size < states.length);
-  const supervised = partly.reduce((sum, { call }) => sum + (steady.get(call) ?? 0), 0);
-  return { states, triggers, examined, calls, supervised };
+  withClone.sort((a, b) => (a.call < b.call ? -1 : 1));
+  return { states, triggers, examined, calls: withClone, supervised };
 }
 
-function statesOf({ signatures }: History, role: Role, triggers: readonly PhaseTrigger[]): State[] {
-  if (triggers.length === 0) return [{ role, phase: undefined, recorded: role.calls }];
+function phasesOf(role: Role, triggers: readonly PhaseTrigger[]): State[] {
+  if (triggers.length === 0) {
+    const recorded = new Set(role.segments.flatMap(({ occurrences }) => [...occurrences.keys()]));
+    return [{ role, phase: undefined, recorded }];
+  }
   return [phaseNames[1][0], ...triggers.map(({ phase }) => phase)].map((phase, index) => {
-    const recorded = new Set<string>();
+    const recorded = new Set<number>();
     for (const segment of role.segments) {
       const [from, to] = livesIn(segment, triggers, index);
       if (from === undefined) continue;
       for (const [id, occurrences] of segment.occurrences) {
-        if (mayLieIn(occurrences, from, to)) recorded.add(signatures[id]!.call);
+        if (mayLieIn(occurrences, from, to)) recorded.add(id);
       }
     }
     return { role, phase, recorded };
@@ -137,20 +163,16 @@ function mayLieIn({ count, firsts, last }: Occurrences, from: number, to: number
 }
 
 /** Except in the mode `exact`, a phase also has the calls of later ones. */
-function isAllowed(state: State, call: string, states: readonly State[], mode: PhaseMode): boolean {
-  if (state.recorded.has(call)) return true;
+function isAllowed(state: State, id: number, states: readonly State[], mode: PhaseMode): boolean {
+  if (state.recorded.has(id)) return true;
   if (mode === "exact") return false;
   const later = states.slice(states.indexOf(state) + 1);
-  return later.some(({ role, recorded }) => role === state.role && recorded.has(call));
+  return later.some(({ role, recorded }) => role === state.role && recorded.has(id));
 }
 
-/** An upper bound on the number of calls behind the first triggers, where a program spends its life. */
-function steadyCounts(
-  history: History,
-  roles: Roles,
-  triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>,
-): Map<string, number> {
-  const counts = new Map<string, number>();
+/** An upper bound on the number of calls behind the first triggers, where a program spends its life, by signature. */
+function steadyCounts(roles: Roles, triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>): Map<number, number> {
+  const counts = new Map<number, number>();
   for (const role of roles.list) {
     const places = triggers.get(role)?.map(({ trigger }) => trigger.places);
     for (const segment of role.segments) {
@@ -158,9 +180,8 @@ function steadyCounts(
         places === undefined ? -1 : Math.min(...places.map((one) => one.get(segment) ?? Number.POSITIVE_INFINITY));
       for (const [id, { count, firsts, last }] of segment.occurrences) {
         if (last <= from) continue;
-        const { call } = history.signatures[id]!;
         const before = firsts.filter((position) => position <= from).length;
-        counts.set(call, (counts.get(call) ?? 0) + count - before);
+        counts.set(id, (counts.get(id) ?? 0) + count - before);
       }
     }
   }

@@ -10,8 +10,9 @@ import { comment, conditional, identifier, list } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
-import { type ArgumentRules, conditionsOn, findRules, type Rule } from "./rules.ts";
+import { type ArgumentRules, conditionsOn, type Rule } from "./rules.ts";
 import type { Trigger } from "./triggers.ts";
+import { type Variant, variantsOf } from "./variants.ts";
 
 export interface PolicyText {
   readonly text: string;
@@ -47,6 +48,8 @@ class Printer {
   readonly #tests = new Map<string, string>();
   readonly #open = new Map<string, ArgumentRules["open"]>();
   readonly #phaseOf = new Map<Role, string>();
+  /** Functions that tell whether a call passes that changes roles, by the call. */
+  readonly #gates = new Map<string, string>();
 
   constructor(sources: Sources) {
     this.#sources = sources;
@@ -139,7 +142,8 @@ class Printer {
   #isTightening(role: Role): boolean {
     const { permissions } = this.#sources;
     const own = permissions.states.filter((state) => state.role === role);
-    return permissions.calls.every(({ states }) =>
+    const grants = permissions.calls.flatMap((use) => use.grants);
+    return grants.every(({ states }) =>
       own.every((state, index) => index === 0 || !states.has(state) || states.has(own[index - 1]!)),
     );
   }
@@ -225,10 +229,13 @@ class Printer {
     const everywhere = new Set([...added.values()].flat());
     const recorded = new Set(permissions.calls.map(({ call }) => call));
     for (const use of permissions.calls) {
-      const found = findRules(use.signatures, this.#architecture);
-      if (found.open.length > 0) this.#open.set(use.call, found.open);
+      const variants = variantsOf(use, permissions.states, this.#architecture);
+      const open = variants.find((variant) => variant.open.length > 0)?.open;
+      if (open !== undefined) this.#open.set(use.call, open);
       if (everywhere.has(use.call)) continue;
-      if (use.call === "clone3" && found.rules.length === 0 && this.#isStateful) {
+      const isGated = this.#changesRole(use.call) && variants.every((variant) => this.#isBounded(variant));
+      const free = variants.filter(({ rules }) => rules.length === 0);
+      if (use.call === "clone3" && free.length > 0 && this.#isStateful) {
         cases.push(
           ...comment(
             4,
@@ -239,12 +246,18 @@ class Printer {
         cases.push('    case "clone3":', '      return deny("ENOSYS");');
         continue;
       }
-      if (found.rules.length === 0) {
-        const test = this.#stateTest(use.states) ?? "";
-        const group = plain.get(test) ?? { states: use.states, uses: [] };
+      if (isGated) {
+        cases.push(...this.#case(use, this.#gate(use.call, variants)));
+        continue;
+      }
+      for (const { states } of free) {
+        const test = this.#stateTest(states) ?? "";
+        const group = plain.get(test) ?? { states, uses: [] };
         group.uses.push(use);
         plain.set(test, group);
-      } else cases.push(...this.#case(use, found.rules));
+      }
+      const ruled = variants.filter(({ rules }) => rules.length > 0);
+      if (ruled.length > 0) cases.push(...this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
     }
     // If only the older call was recorded, the newer one fails with ENOSYS.
     for (const [call, older] of Object.entries(fallbacks)) {
@@ -315,20 +328,44 @@ class Printer {
     return roles.length === 1 ? roles[0]! : `${total}: ${roles.join(", ")}`;
   }
 
-  #case(use: CallUse, rules: readonly Rule[]): string[] {
-    const test = this.#testName(use.states);
-    const conditions = [
-      ...(test === undefined ? [] : [test]),
-      ...rules.flatMap((rule) => this.#conditions(use.call, rule)),
-    ];
+  #case(use: CallUse, body: readonly string[]): string[] {
     // A single place refuses, so a refusal here is the policy's default and not a rule against the call.
-    return [
-      ...comment(4, "//", this.#uses(use)),
-      `    case "${use.call}":`,
-      ...conditional(6, conditions, "&&", "return allow;"),
-      "      break;",
-    ];
+    return [...comment(4, "//", this.#uses(use)), `    case "${use.call}":`, ...body, "      break;"];
   }
+
+  #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
+    return variants.flatMap(({ states, rules }) => {
+      const test = this.#testName(states);
+      const conditions = [
+        ...(test === undefined ? [] : [/\|\|/.test(test) ? `(${test})` : test]),
+        ...rules.flatMap((rule) => this.#conditions(call, rule)),
+      ];
+      return conditional(indent, conditions, "&&", statement);
+    });
+  }
+
+  // ── Calls that change the role ────────────────────────────────────────────────────────────────────────────────────
+
+  #changesRole(call: string): boolean {
+    const { executions, branches } = this.#sources.roles;
+    return (isExecutingCall(call) && executions.length > 0) || branches.some((branch) => branch.call === call);
+  }
+
+  #isBounded({ states, rules }: Variant): boolean {
+    return rules.length > 0 || states.size < this.#sources.permissions.states.length;
+  }
+
+  /** Makes a function that tells whether the call passes: a refused one must not change the role. */
+  #gate(call: string, variants: readonly Variant[]): string[] {
+    const body = this.#allowances(2, call, variants, "return true;");
+    const name = this.#name(`may ${call}`);
+    this.#gates.set(call, name);
+    this.#types.add("CallOf");
+    this.#constants.push("", `function ${name}(call: CallOf<"${call}">): boolean {`, ...body, "  return false;", "}");
+    return [`      if (${name}(call)) return allow;`];
+  }
+
+  // ── Conditions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The conjunction of conditions. */
   #conditions(call: string, rule: Rule): string[] {
@@ -417,13 +454,18 @@ class Printer {
     const entries = [...roles.executions, ...roles.branches].sort((a, b) => order(b.from) - order(a.from));
     const executed = new Map(roles.executions.map((one) => [one, this.#pathsOf(one)] as const));
     const compared = comparableLists([...executed.values()].flatMap((paths) => [...paths.values()]));
+    const steps = entries.flatMap((entry): RoleStep[] =>
+      "call" in entry ? [{ ...entry, conditions: [] }] : this.#roleSteps(entry, executed.get(entry)!, compared),
+    );
+    const hoisted: string[] = [];
     const changes = [
       ...[...permissions.triggers].flatMap(([role, triggers]) =>
         triggers.flatMap((trigger) => this.#enterPhase(role, trigger)),
       ),
-      ...entries.flatMap((entry) =>
-        "call" in entry ? enterBranch(entry) : this.#enterRole(entry, executed.get(entry)!, compared),
-      ),
+      ...[...new Set(steps.map(({ call }) => call))].flatMap((call) => {
+        const own = steps.filter((step) => step.call === call);
+        return this.#enterRoles(call, own, hoisted);
+      }),
     ];
     const names = [...this.#sources.settings.keys()];
     const settings = names.length === 0 ? "" : `{ ${names.join(", ")} }, `;
@@ -431,6 +473,7 @@ class Printer {
     return [
       `export default policy(${settings}(call) => {`,
       "  const verdict = judge(call);",
+      ...hoisted,
       ...changes,
       "  return verdict;",
       "});",
@@ -470,32 +513,52 @@ class Printer {
     return paths;
   }
 
-  #enterRole(
+  #roleSteps(
     { from, to, programs }: Execution,
     paths: ReadonlyMap<string, ReadonlySet<string>>,
     compared: ReadonlySet<ReadonlySet<string>>,
-  ): string[] {
-    return [...paths].flatMap(([call, list]) => {
-      const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
-      const enter = (more: readonly string[]) =>
-        conditional(2, [...conditions, ...more], "&&", `role.enter(${jsonText(to.name)});`);
-      if (programs.length === 0) return enter([]);
-      const enterBy = (method: "is" | "endsWith", texts: ReadonlySet<string>) => {
+  ): RoleStep[] {
+    return [...paths].flatMap(([call, list]): RoleStep[] => {
+      const step = { call, from, to };
+      if (programs.length === 0) return [{ ...step, conditions: [] }];
+      const stepBy = (method: "is" | "endsWith", texts: ReadonlySet<string>): RoleStep[] => {
         if (texts.size === 0) return [];
         const values = [...texts].sort().map((text) => jsonText(text));
         const rule = { is: "test", subject: "call.args.path.text", method, values } as const;
-        return enter([this.#test(`${to.name} program`, rule, 70)]);
+        return [{ ...step, conditions: [this.#test(`${to.name} program`, rule, 70)] }];
       };
-      if (compared.has(list)) return enterBy("is", list);
+      if (compared.has(list)) return stepBy("is", list);
       const { inFolders, alone } = lastNames(list);
-      return [...enterBy("endsWith", inFolders), ...enterBy("is", alone)];
+      return [...stepBy("endsWith", inFolders), ...stepBy("is", alone)];
     });
+  }
+
+  /** A refused call changes no role. `hoisted` gets what must be evaluated before the phases change. */
+  #enterRoles(call: string, steps: readonly RoleStep[], hoisted: string[]): string[] {
+    const head = [`call.name === "${call}"`];
+    const gate = this.#gates.get(call);
+    const triggers = [...this.#sources.permissions.triggers.values()].flat();
+    if (gate !== undefined && triggers.some(({ trigger }) => trigger.predicate.call === call)) {
+      // The trigger can be what refuses the call from then on.
+      const name = this.#name(`${call} passes`);
+      hoisted.push(`  const ${name} = ${head[0]} && ${gate}(call);`);
+      head.push(name);
+    } else if (gate !== undefined) head.push(`${gate}(call)`);
+    const enter = (indent: number, before: readonly string[], { from, to, conditions }: RoleStep) =>
+      conditional(
+        indent,
+        [...before, `role.is(${jsonText(from.name)})`, ...conditions],
+        "&&",
+        `role.enter(${jsonText(to.name)});`,
+      );
+    if (steps.length === 1) return enter(2, head, steps[0]!);
+    return [`  if (${head.join(" && ")}) {`, ...steps.flatMap((step) => enter(4, [], step)), "  }"];
   }
 }
 
-function enterBranch({ from, to, call }: RoleBranch): string[] {
-  const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
-  return conditional(2, conditions, "&&", `role.enter(${jsonText(to.name)});`);
+/** A call with which a process enters another role. */
+interface RoleStep extends RoleBranch {
+  readonly conditions: readonly string[];
 }
 
 /** A description for the comment and for the user. */

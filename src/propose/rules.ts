@@ -3,6 +3,7 @@ import { jsonText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { flagNames } from "../linux/decode.ts";
 import { nameSet, namesFor } from "../linux/flags.ts";
+import { cloneFlag } from "../linux/process-calls.ts";
 import { type AddressCase, addressCases, destinationsOf } from "./addresses.ts";
 import type { Aspect, Value } from "./aspects.ts";
 import type { Signature } from "./history.ts";
@@ -106,7 +107,11 @@ function ruleOf(
 
 /** clone without flags is what a fork is, and `fork()` of a case file. */
 function widened(call: string, values: readonly bigint[]): readonly bigint[] {
-  return call === "clone" && !values.includes(0n) ? [...values, 0n] : values;
+  return call === "clone" && !values.includes(0n) && !values.every(isThread) ? [...values, 0n] : values;
+}
+
+function isThread(flags: bigint): boolean {
+  return (flags & cloneFlag.thread) !== 0n;
 }
 
 function flagRules(
@@ -143,6 +148,9 @@ function flagRules(
   ) {
     rules.push({ is: "test", subject, method: "has", values: both, negated: true });
   }
+  // The other flags alone make a process.
+  if (names.has("CLONE_THREAD") && values.every(isThread))
+    rules.push({ is: "test", subject, method: "has", values: ['"CLONE_THREAD"'] });
   return rules;
 }
 

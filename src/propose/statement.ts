@@ -5,7 +5,7 @@
 
 import type { StaticBound } from "./elf/static-bound.ts";
 import { type History, unseenCalls } from "./history.ts";
-import type { Permissions, PhaseTrigger } from "./permissions.ts";
+import { isPartial, type Permissions, type PhaseTrigger, statesOf } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
@@ -89,7 +89,7 @@ export function statementOf(
     `${plural(history.recordings.length, "recording")}, ${plural(history.calls, "call")}, ${plural(processes, "process", "es")}, ${plural(roles.list.length, "role")}`,
   ];
   for (const role of roles.list) lines.push(...describeRole(proposal, role));
-  const partly = permissions.calls.filter(({ states }) => states.size < permissions.states.length).length;
+  const partly = permissions.calls.filter((use) => isPartial(use, permissions)).length;
   lines.push(
     "",
     `${plural(permissions.calls.length, "call name")}; ${partly} of them depend on the role or the phase`,
@@ -222,11 +222,11 @@ export function figuresOf(
       calls: [...role.calls].sort(),
       ...triggerFigures(role),
     })),
-    rules: permissions.calls.map(({ call, count, states, isFrequent }) => ({
-      call,
-      count,
-      frequent: isFrequent || undefined,
-      allowed: [...states].map(({ role, phase }) => ({ role: role.name, phase })),
+    rules: permissions.calls.map((use) => ({
+      call: use.call,
+      count: use.count,
+      frequent: use.isFrequent || undefined,
+      allowed: [...statesOf(use)].map(({ role, phase }) => ({ role: role.name, phase })),
     })),
     supervised: permissions.supervised,
     refused: [...history.refused].map(([call, count]) => ({ call, count })),

@@ -1,42 +1,14 @@
 /** Roles and triggers on small recordings: how processes are grouped, which event begins a phase, and which is refused. */
 import { describe, expect, it } from "vitest";
 import { loadPolicy } from "../language/load.ts";
-import { Faults } from "../traces/faults.ts";
-import { readJsonTrace } from "../traces/json.ts";
-import type { Detail } from "./aspects.ts";
 import { divideRoles } from "./branches.ts";
-import { HistoryBuilder } from "./history.ts";
-import { findPermissions } from "./permissions.ts";
+import { findPermissions, statesOf } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import { propose } from "./proposal.ts";
 import { findRoles, processesOf } from "./roles.ts";
+import { historyOf, type Line, many } from "./testing/lines.ts";
 import { findTriggers } from "./triggers.ts";
 
-type Line =
-  | readonly [tid: number, call: string, ...registers: (number | string | object)[]]
-  | { fork: readonly [number, number] }
-  | { exec: number };
-
-function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "arguments"): HistoryBuilder {
-  const history = new HistoryBuilder("x86_64", detail);
-  for (const lines of recordings) {
-    history.open("a.trace", new Faults("a.trace"));
-    const text = lines.map((line) => {
-      if ("fork" in line) return JSON.stringify({ v: 1, kind: "fork", tid: line.fork[0], child: line.fork[1] });
-      if ("exec" in line) return JSON.stringify({ v: 1, kind: "exec", tid: line.exec });
-      const [tid, call, ...registers] = line;
-      const path = call === "execve" ? { memory: { path: registers.shift() } } : {};
-      const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};
-      return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path, ...addr });
-    });
-    const { runs, diagnostics } = readJsonTrace(text.join("\n"), "a.trace", "x86_64");
-    expect(diagnostics).toEqual([]);
-    for (const run of runs) for (const event of run.events) history.event(event, run);
-  }
-  return history;
-}
-
-const many = (count: number, line: Line): Line[] => Array.from({ length: count }, () => line);
 const start: Line[] = [
   [1, "openat", 0, 0, 0],
   [1, "socket", 2, 1, 0],
@@ -260,7 +232,7 @@ describe("permissions", () => {
     const history = historyOf([lines]);
     const roles = findRoles(history);
     const { calls } = findPermissions(history, roles, mode, new Set());
-    return [...calls.find((use) => use.call === call)!.states].map(({ phase }) => phase);
+    return [...statesOf(calls.find((use) => use.call === call)!)].map(({ phase }) => phase);
   };
 
   it("leave frequent calls to the kernel, or not", () => {

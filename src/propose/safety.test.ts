@@ -1,0 +1,128 @@
+/** What a proposal refuses to an attacker in a process that serves, although other processes of the recording did it. */
+import { describe, expect, it } from "vitest";
+import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
+import { loadPolicy } from "../language/load.ts";
+import { allCalls } from "../linux/calls.ts";
+import { replay } from "../traces/replay.ts";
+import { printTraceCall } from "../traces/words.ts";
+import { type ProposalOptions, propose } from "./proposal.ts";
+import { sensitiveCalls } from "./sensitive.ts";
+import { historyOf, type Line, many, traceOf } from "./testing/lines.ts";
+
+const [read, readExecute, threadFlags, child] = [1, 5, 0x3d0f00, 0x1200011];
+
+/** The text of the policy that is proposed. */
+function policyOf(recordings: readonly (readonly Line[])[], options: Partial<ProposalOptions> = {}): string {
+  return propose(historyOf(recordings), { phases: "usual", with: [], origin: "A test.", ...options }).policy;
+}
+
+/** The calls that the policy does not let pass. */
+function refusedBy(policy: string, lines: readonly Line[]): string[] {
+  const { program, diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
+  expect(diagnostics, policy).toEqual([]);
+  const calls = [...replay(new InterpreterEvaluator(program!), traceOf(lines), { file: "" }).calls()];
+  return calls
+    .filter(({ decision }) => decision.passes !== true)
+    .map(({ event }) => `${event.tid} ${printTraceCall(event, { architecture: "x86_64" })}`);
+}
+
+describe("sensitive calls", () => {
+  it("are calls, and each has one reason", () => {
+    const names = new Set(allCalls.map(({ name }) => name));
+    const listed = sensitiveCalls.flatMap(({ calls }) => calls);
+    expect(listed.filter((call) => !names.has(call))).toEqual([]);
+    expect(listed).toHaveLength(new Set(listed).size);
+  });
+});
+
+describe("a server like sshd", () => {
+  const load = (tid: number): Line[] => [
+    [tid, "openat", 0, 0, 0],
+    [tid, "mmap", 0, 4096, readExecute, 2, 3, 0],
+    [tid, "mmap", 0, 4096, read, 2, 3, 0],
+  ];
+  const start: Line[] = [
+    ...load(1),
+    [1, "socket", 2, 1, 0],
+    [1, "bind", 3],
+    [1, "listen", 3],
+  ];
+  /** A process before the login, one that logs in, and the shell of the user. */
+  const session = (number: number): { readonly before: Line[]; readonly after: Line[]; readonly preAuth: number } => {
+    const [parent, preAuth, user] = [10 * number, 10 * number + 1, 10 * number + 2];
+    const before: Line[] = [
+      [1, "accept", 3],
+      [1, "clone", child],
+      { fork: [1, parent] },
+      [parent, "execve", "/usr/lib/openssh/sshd-session"],
+      { exec: parent },
+      ...load(parent),
+      [parent, "getpeername", 3],
+      [parent, "clone", child],
+      { fork: [parent, preAuth] },
+      [preAuth, "execve", "/usr/lib/openssh/sshd-auth"],
+      { exec: preAuth },
+      ...load(preAuth),
+      [preAuth, "chroot"],
+      [preAuth, "setgroups"],
+      [preAuth, "setuid", 33],
+      [preAuth, "prctl", 22],
+      ...many(10, [preAuth, "read", 3]),
+    ];
+    const after: Line[] = [
+      { exit: preAuth },
+      [parent, "wait4", preAuth],
+      [parent, "clone", child],
+      { fork: [parent, user] },
+      [user, "setsid"],
+      [user, "setuid", 1000],
+      [user, "umask"],
+      [user, "execve", "/bin/sh"],
+      { exec: user },
+      ...load(user),
+      ...many(5, [user, "write", 1]),
+      { exit: user },
+      { exit: parent },
+    ];
+    return { before, after, preAuth };
+  };
+  const sessions = Array.from({ length: 150 }, (_, index) => session(index + 1));
+  const recording = [...start, ...sessions.flatMap(({ before, after }) => [...before, ...after])];
+  const policy = policyOf([recording]);
+
+  it("passes its own recording", () => {
+    expect(refusedBy(policy, recording)).toEqual([]);
+  });
+
+  it("has no shell, no new program and no executable memory before the login", () => {
+    const { before, preAuth } = sessions[0]!;
+    const attack: Line[] = [
+      [preAuth, "execve", "/bin/sh"],
+      [preAuth, "execve", "/usr/lib/openssh/sshd-session"],
+      [preAuth, "execve", "/bin/sh"],
+      [preAuth, "mmap", 0, 4096, readExecute, 2, 3, 0],
+      [preAuth, "setuid", 0],
+      [preAuth, "setuid", 1000],
+      [preAuth, "clone", child],
+      [preAuth, "socket", 2, 1, 0],
+    ];
+    const refused = refusedBy(policy, [...start, ...before, ...attack]);
+    expect(refused, policy).toHaveLength(attack.length);
+  });
+
+  it("has no shell in the listener", () => {
+    const attack: Line = [1, "execve", "/bin/sh"];
+    expect(refusedBy(policy, [...start, ...sessions[0]!.before, attack]), policy).toHaveLength(1);
+  });
+});
+
+it("a thread at any time is no licence for a process", () => {
+  const thread: Line[] = [[1, "clone", threadFlags]];
+  const lines: Line[] = [[1, "socket", 2, 1, 0], [1, "bind", 3], [1, "chroot"], [1, "setuid", 33], [1, "listen", 3]];
+  const recording = [...lines, ...Array.from({ length: 300 }, () => [...thread, [1, "epoll_wait", 3] as Line]).flat()];
+  const policy = policyOf([recording]);
+  expect(refusedBy(policy, recording)).toEqual([]);
+  for (const flags of [child, threadFlags & ~0x10000, 0]) {
+    expect(refusedBy(policy, [...recording, [1, "clone", flags]]), policy).toHaveLength(1);
+  }
+});

@@ -260,10 +260,12 @@ class Printer {
       if (ruled.length > 0) cases.push(...this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
     }
     // If only the older call was recorded, the newer one fails with ENOSYS.
-    for (const [call, older] of Object.entries(fallbacks)) {
-      if (recorded.has(call) || everywhere.has(call) || !recorded.has(older)) continue;
-      cases.push(...comment(4, "//", `The C library then takes ${older}.`));
-      cases.push(`    case "${call}":`, '      return deny("ENOSYS");');
+    const newer = Object.entries(fallbacks).filter(
+      ([call, older]) => !recorded.has(call) && !everywhere.has(call) && recorded.has(older),
+    );
+    if (newer.length > 0) {
+      const labels = newer.map(([call, older]) => commented(`    case "${call}":`, `The C library then takes ${older}.`));
+      cases.push(...labels.flat(), '      return deny("ENOSYS");');
     }
     const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
     const body = [...this.#added(), ...groups.flatMap((group) => this.#group(group.states, group.uses))];
@@ -330,7 +332,7 @@ class Printer {
 
   #case(use: CallUse, body: readonly string[]): string[] {
     // A single place refuses, so a refusal here is the policy's default and not a rule against the call.
-    return [...comment(4, "//", this.#uses(use)), `    case "${use.call}":`, ...body, "      break;"];
+    return [...commented(`    case "${use.call}":`, this.#uses(use)), ...body, "      break;"];
   }
 
   #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
@@ -586,6 +588,12 @@ export function describePredicate({ predicate, example }: Pick<Trigger, "predica
 
 function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
+}
+
+/** The comment is behind the line if there is room, else before it. */
+function commented(line: string, text: string): string[] {
+  const whole = `${line} // ${text}`;
+  return whole.length <= 120 ? [whole] : [...comment(line.search(/\S/), "//", text), line];
 }
 
 /** The last line gets the comma of an argument. */

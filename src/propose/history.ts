@@ -8,10 +8,12 @@ import type { CallDescription } from "../linux/call.ts";
 import { callByNumber } from "../linux/calls.ts";
 import { nameCall } from "../linux/decode.ts";
 import { exemptCalls } from "../linux/exempt-calls.ts";
+import { families } from "../linux/families.ts";
 import { isExecutingCall } from "../linux/process-calls.ts";
 import { Faults } from "../traces/faults.ts";
-import type { CallEvent, TraceEvent, TraceHead } from "../traces/trace.ts";
+import { type CallEvent, signedValue, type TraceEvent, type TraceHead, type Word } from "../traces/trace.ts";
 import { type Aspect, aspectsOf, type Detail, latin, type Value, valueIn } from "./aspects.ts";
+import { isSensitive } from "./sensitive.ts";
 import { type Evidence, evidenceOf } from "./situations.ts";
 
 /** A call with the values of its aspects, in their order. */
@@ -60,6 +62,8 @@ export interface Segment {
   seconds: number | undefined;
   /** By the signature's id. */
   readonly occurrences: Map<number, Occurrences>;
+  /** The files that it mapped executable, with the position of the last time. */
+  readonly mapped: Map<string, number>;
 }
 
 export interface Recording {
@@ -98,13 +102,19 @@ interface Process {
   segment: Segment;
   tasks: number;
   began: bigint | undefined;
+  /** The paths of descriptors that it opened itself. */
+  readonly opened: Map<bigint, string>;
 }
 
 interface Task {
   readonly process: Process;
   /** The position of its last call. */
   last: number;
+  /** The path of a call that opens, until its result is known. */
+  opening?: string | undefined;
 }
+
+const openingCalls: ReadonlySet<string> = new Set(families.get("open")!.members);
 
 export class HistoryBuilder implements History {
   readonly architecture: ArchitectureName;
@@ -157,6 +167,11 @@ export class HistoryBuilder implements History {
         if (task !== undefined) this.#call(task, event);
         return;
       }
+      case "return": {
+        const task = this.#tasks.get(event.tid);
+        if (task !== undefined) opened(task, event.result);
+        return;
+      }
       case "thread": {
         const task = this.#task(event.tid, event);
         if (task === undefined) return;
@@ -196,12 +211,16 @@ export class HistoryBuilder implements History {
 
   #process(pid: number, origin: Origin): Process {
     const number = this.#processes++;
-    return { pid, number, segment: this.#segment({ pid, number }, origin), tasks: 1, began: undefined };
+    const segment = this.#segment({ pid, number }, origin);
+    return { pid, number, segment, tasks: 1, began: undefined, opened: new Map() };
   }
 
   #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
     const recording = this.recordings.length - 1;
-    const segment: Segment = { recording, process, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
+    const segment: Segment = {
+      ...{ recording, process, pid, origin, calls: 0, seconds: undefined },
+      ...{ occurrences: new Map(), mapped: new Map() },
+    };
     this.segments.push(segment);
     return segment;
   }
@@ -258,6 +277,13 @@ export class HistoryBuilder implements History {
       found.last = position;
       if (found.firsts.length < mostFirsts) found.firsts.push(position);
     }
+    if (openingCalls.has(call.name)) {
+      task.opening = path?.is === "text" ? latin(path.bytes) : undefined;
+      opened(task, event.result);
+    } else if (call.name === "mmap" && isSensitive(signature)) {
+      const file = mappedFile(process, event.arguments[4]!);
+      if (file !== undefined) segment.mapped.set(file, position);
+    }
     if (isExecutingCall(call.name)) this.#execute(process, signature, position);
   }
 
@@ -300,6 +326,21 @@ export class HistoryBuilder implements History {
     this.#perCall.set(call.name, (this.#perCall.get(call.name) ?? 0) + 1);
     return signature;
   }
+}
+
+/** The call that opens has this result. */
+function opened(task: Task, result: Word): void {
+  const descriptor = signedValue(result);
+  if (task.opening === undefined || descriptor === undefined) return;
+  if (descriptor >= 0n) task.process.opened.set(descriptor, task.opening);
+  task.opening = undefined;
+}
+
+/** Undefined for memory without a file; "" for a file of an unknown path. */
+function mappedFile({ opened }: Process, { value, known }: Word): string | undefined {
+  const descriptor = value & 0xffff_ffffn;
+  const isKnown = (known & 0xffff_ffffn) === 0xffff_ffffn;
+  return isKnown && descriptor === 0xffff_ffffn ? undefined : (isKnown && opened.get(descriptor)) || "";
 }
 
 function keyOf(call: string, values: readonly Value[]): string {

@@ -27,6 +27,8 @@ export interface State {
   readonly phase: PhaseName | undefined;
   /** The ids of the recorded signatures. */
   readonly recorded: ReadonlySet<number>;
+  /** Files that were mapped executable; "" for one of an unknown path. */
+  readonly mapped: ReadonlySet<string>;
 }
 
 /** A recorded call with its arguments, and the states in which the policy allows it. */
@@ -129,18 +131,20 @@ export function findPermissions(
 function phasesOf(role: Role, triggers: readonly PhaseTrigger[]): State[] {
   if (triggers.length === 0) {
     const recorded = new Set(role.segments.flatMap(({ occurrences }) => [...occurrences.keys()]));
-    return [{ role, phase: undefined, recorded }];
+    const mapped = new Set(role.segments.flatMap((segment) => [...segment.mapped.keys()]));
+    return [{ role, phase: undefined, recorded, mapped }];
   }
   return [phaseNames[1][0], ...triggers.map(({ phase }) => phase)].map((phase, index) => {
-    const recorded = new Set<number>();
+    const [recorded, mapped] = [new Set<number>(), new Set<string>()];
     for (const segment of role.segments) {
       const [from, to] = livesIn(segment, triggers, index);
       if (from === undefined) continue;
       for (const [id, occurrences] of segment.occurrences) {
         if (mayLieIn(occurrences, from, to)) recorded.add(id);
       }
+      for (const [file, last] of segment.mapped) if (last > from) mapped.add(file);
     }
-    return { role, phase, recorded };
+    return { role, phase, recorded, mapped };
   });
 }
 

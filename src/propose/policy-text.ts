@@ -264,7 +264,9 @@ class Printer {
       ([call, older]) => !recorded.has(call) && !everywhere.has(call) && recorded.has(older),
     );
     if (newer.length > 0) {
-      const labels = newer.map(([call, older]) => commented(`    case "${call}":`, `The C library then takes ${older}.`));
+      const labels = newer.map(([call, older]) =>
+        commented(`    case "${call}":`, `The C library then takes ${older}.`),
+      );
       cases.push(...labels.flat(), '      return deny("ENOSYS");');
     }
     const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);

@@ -14,6 +14,8 @@ export interface Declarations {
   readonly constants: ReadonlyMap<string, readonly string[]>;
   readonly statement: readonly string[];
   readonly figures: object;
+  /** The paths that they permit to read and to write. */
+  readonly both: readonly string[];
 }
 
 export interface ProposalOptions {

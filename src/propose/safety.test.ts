@@ -5,6 +5,8 @@ import { loadPolicy } from "../language/load.ts";
 import { allCalls } from "../linux/calls.ts";
 import { replay } from "../traces/replay.ts";
 import { printTraceCall } from "../traces/words.ts";
+import type { Detail } from "./aspects.ts";
+import { describeExecutables } from "./executable.ts";
 import { type ProposalOptions, propose } from "./proposal.ts";
 import { sensitiveCalls } from "./sensitive.ts";
 import { historyOf, type Line, many, traceOf } from "./testing/lines.ts";
@@ -12,8 +14,18 @@ import { historyOf, type Line, many, traceOf } from "./testing/lines.ts";
 const [read, readExecute, threadFlags, child] = [1, 5, 0x3d0f00, 0x1200011];
 
 /** The text of the policy that is proposed. */
-function policyOf(recordings: readonly (readonly Line[])[], options: Partial<ProposalOptions> = {}): string {
-  return propose(historyOf(recordings), { phases: "usual", with: [], origin: "A test.", ...options }).policy;
+function policyOf(
+  recordings: readonly (readonly Line[])[],
+  options: Partial<ProposalOptions> = {},
+  detail: Detail = "arguments",
+): string {
+  return propose(historyOf(recordings, detail), { phases: "usual", with: [], origin: "A test.", ...options }).policy;
+}
+
+/** What the message says about executable memory. */
+function executables(lines: readonly Line[]): readonly string[] {
+  const { permissions } = propose(historyOf([lines]), { phases: "usual", with: [], origin: "A test." });
+  return describeExecutables(permissions, undefined);
 }
 
 /** The calls that the policy does not let pass. */
@@ -41,12 +53,7 @@ describe("a server like sshd", () => {
     [tid, "mmap", 0, 4096, readExecute, 2, 3, 0],
     [tid, "mmap", 0, 4096, read, 2, 3, 0],
   ];
-  const start: Line[] = [
-    ...load(1),
-    [1, "socket", 2, 1, 0],
-    [1, "bind", 3],
-    [1, "listen", 3],
-  ];
+  const start: Line[] = [...load(1), [1, "socket", 2, 1, 0], [1, "bind", 3], [1, "listen", 3]];
   /** A process before the login, one that logs in, and the shell of the user. */
   const session = (number: number): { readonly before: Line[]; readonly after: Line[]; readonly preAuth: number } => {
     const [parent, preAuth, user] = [10 * number, 10 * number + 1, 10 * number + 2];
@@ -118,11 +125,60 @@ describe("a server like sshd", () => {
 
 it("a thread at any time is no licence for a process", () => {
   const thread: Line[] = [[1, "clone", threadFlags]];
-  const lines: Line[] = [[1, "socket", 2, 1, 0], [1, "bind", 3], [1, "chroot"], [1, "setuid", 33], [1, "listen", 3]];
+  const lines: Line[] = [
+    [1, "socket", 2, 1, 0],
+    [1, "bind", 3],
+    [1, "chroot"],
+    [1, "setuid", 33],
+    [1, "listen", 3],
+  ];
   const recording = [...lines, ...Array.from({ length: 300 }, () => [...thread, [1, "epoll_wait", 3] as Line]).flat()];
   const policy = policyOf([recording]);
   expect(refusedBy(policy, recording)).toEqual([]);
   for (const flags of [child, threadFlags & ~0x10000, 0]) {
     expect(refusedBy(policy, [...recording, [1, "clone", flags]]), policy).toHaveLength(1);
   }
+});
+
+describe("executable memory", () => {
+  const load = (path: string): Line[] => [
+    [1, "openat", { path, result: 7 }, 0, 0, 0],
+    [1, "mmap", 0, 4096, readExecute, 2, 7, 0],
+  ];
+  const starting: Line[] = [
+    ...load("/lib/libc.so.6"),
+    ...["getrandom", "uname", "chroot", "umask", "setsid"].map((call): Line => [1, call]),
+    [1, "socket", 2, 1, 0],
+    [1, "listen", 3],
+  ];
+  const serving: Line[] = [...many(300, [1, "epoll_wait", 3]), ...many(9, [1, "mmap", 0, 4096, 3, 34, -1, 0])];
+  const mapping: Line = [1, "mmap", 0, 4096, readExecute, 2, 7, 0];
+
+  it("is not made behind the trigger, and no other mapping is judged", () => {
+    const policy = policyOf([[...starting, ...serving]]);
+    expect(refusedBy(policy, [...starting, ...serving, mapping])).toHaveLength(1);
+    expect(policy).toContain('call.args.prot.hasOnly("PROT_READ", "PROT_WRITE") && call.args.flags');
+    expect(executables([...starting, ...serving])).toEqual(["no role can make executable memory behind its trigger"]);
+  });
+
+  it("is made behind it by modules that load late, which the message names", () => {
+    const late = [...starting, ...serving, ...load("/lib/libnss_dns.so.2"), ...serving];
+    expect(refusedBy(policyOf([late]), [...late, mapping])).toEqual([]);
+    expect(executables(late).slice(0, 2)).toEqual([
+      "processes can make executable memory (PROT_EXEC)",
+      "  main while it is running: /lib/libnss_dns.so.2, loaded late",
+    ]);
+    const compiled: Line[] = [...starting, ...serving, [1, "mprotect", 0, 4096, readExecute], ...serving];
+    expect(executables(compiled)[1]).toBe("  main while it is running: memory of its own, as a compiler does");
+  });
+
+  it("cannot be of a file that was written, with rules on paths", () => {
+    const open = (path: string, flags: number): Line => [1, "openat", { path, result: 7 }, 0, flags, 0];
+    const [write, create] = [1, 0o101];
+    const lines = [...starting, open("/var/log/a", create), open("/etc/a", 0), ...serving];
+    const policy = policyOf([lines], {}, "paths");
+    expect(refusedBy(policy, lines)).toEqual([]);
+    const attack = [open("/lib/libc.so.6", create), open("/lib/libc.so.6", write), open("/var/log/a", 0)];
+    for (const call of attack) expect(refusedBy(policy, [...lines, call]), policy).toHaveLength(1);
+  });
 });

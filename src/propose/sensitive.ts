@@ -2,8 +2,9 @@
  * Sensitive calls: what an attacker needs after the first step. A proposal allows one only in the roles and phases that
  * made it, however often these made it.
  */
-import { cloneFlag } from "../linux/process-calls.ts";
+
 import { groups } from "../linux/groups.ts";
+import { cloneFlag } from "../linux/process-calls.ts";
 import type { Aspect, Value } from "./aspects.ts";
 
 /** The arguments of a call, as far as a proposal looks at them. */
@@ -24,6 +25,9 @@ interface SensitiveCalls {
 const hasExec = (protection: bigint): boolean => (protection & 4n) !== 0n;
 const isNoThread = (flags: bigint): boolean => (flags & cloneFlag.thread) === 0n;
 const group = (name: string): readonly string[] => groups().get(name)!;
+
+/** Sensitive with PROT_EXEC. */
+export const executableMemory: readonly string[] = ["mmap", "mprotect", "pkey_mprotect"];
 
 export const sensitiveCalls: readonly SensitiveCalls[] = [
   { name: "execute", why: "another program does what the attacker wants", calls: ["execve", "execveat"] },
@@ -50,7 +54,7 @@ export const sensitiveCalls: readonly SensitiveCalls[] = [
   {
     name: "executable memory",
     why: "code that the attacker has written is executed",
-    calls: ["mmap", "mprotect", "pkey_mprotect"],
+    calls: executableMemory,
     only: { parameter: "prot", is: hasExec },
   },
   { name: "executable by personality", why: "READ_IMPLIES_EXEC adds PROT_EXEC", calls: ["personality"] },

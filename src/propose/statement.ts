@@ -4,6 +4,7 @@
  */
 
 import type { StaticBound } from "./elf/static-bound.ts";
+import { describeExecutables, lateExecutables } from "./executable.ts";
 import { type History, unseenCalls } from "./history.ts";
 import { isPartial, type Permissions, type PhaseTrigger, statesOf } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
@@ -97,6 +98,7 @@ export function statementOf(
     `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
+  lines.push(...describeExecutables(permissions, declarations?.both));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
@@ -229,6 +231,7 @@ export function figuresOf(
       allowed: [...statesOf(use)].map(({ role, phase }) => ({ role: role.name, phase })),
     })),
     supervised: permissions.supervised,
+    executable: lateExecutables(permissions),
     refused: [...history.refused].map(([call, count]) => ({ call, count })),
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),
     unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),

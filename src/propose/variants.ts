@@ -5,7 +5,7 @@
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { Signature } from "./history.ts";
 import type { CallUse, Grant, State } from "./permissions.ts";
-import { type ArgumentRules, findRules } from "./rules.ts";
+import { type ArgumentRules, findRules, type Rule } from "./rules.ts";
 
 export interface Variant extends ArgumentRules {
   readonly states: ReadonlySet<State>;
@@ -22,17 +22,17 @@ const mostCompared = 50;
 /** The variant for all states first, and for each role the widest first. */
 export function variantsOf(use: CallUse, all: readonly State[], architecture: ArchitectureName): readonly Variant[] {
   const grants = withoutUnknown(use.grants);
-  const rulesOf = (signatures: readonly Signature[]) => findRules(signatures, architecture);
+  const rulesOf = (signatures: readonly Signature[]): ArgumentRules => {
+    const found = findRules(signatures, architecture);
+    return signatures.every(onlyWrites) ? { ...found, rules: [...found.rules, writeOnly] } : found;
+  };
   const keyOf = (signatures: readonly Signature[]) => JSON.stringify(rulesOf(signatures));
   /** Whether the rules of the wider part let these pass. */
   const covers = (wide: Part, signatures: readonly Signature[]) =>
     keyOf([...wide.signatures, ...signatures]) === keyOf(wide.signatures);
 
-  const everywhere: Part = {
-    states: new Set(all),
-    signatures: grants.filter(({ states }) => states.size === all.length).map(({ signature }) => signature),
-  };
-  const kept = everywhere.signatures.length === 0 ? [] : [everywhere];
+  const everywhere = grants.filter(({ states }) => states.size === all.length).map(({ signature }) => signature);
+  const kept = divided({ states: new Set(all), signatures: everywhere });
   for (const role of new Set(all.map((state) => state.role))) {
     const own = all.filter((state) => state.role === role);
     const parts = new Map<string, { states: Set<State>; signatures: Signature[] }>();
@@ -45,7 +45,8 @@ export function variantsOf(use: CallUse, all: readonly State[], architecture: Ar
       parts.set(key, part);
       part.signatures.push(signature);
     }
-    for (const part of [...parts.values()].sort((a, b) => b.states.size - a.states.size)) {
+    const widest = [...parts.values()].sort((a, b) => b.states.size - a.states.size);
+    for (const part of widest.flatMap(divided)) {
       const wider = kept.filter(({ states }) => [...part.states].every((state) => states.has(state)));
       let rest = part.signatures;
       for (const wide of wider) {
@@ -65,6 +66,26 @@ export function variantsOf(use: CallUse, all: readonly State[], architecture: Ar
     else for (const state of states) same.states.add(state);
   }
   return [...variants.values()];
+}
+
+const writeOnly: Rule = { is: "test", subject: "call.args.flags", method: "has", values: ['"O_WRONLY"'] };
+
+/**
+ * Opens of known paths that cannot read: their paths are apart from those that are read, or a process could map and
+ * execute the file that it wrote.
+ */
+function onlyWrites({ call, aspects, values }: Signature): boolean {
+  if (call !== "open" && call !== "openat") return false;
+  const index = aspects.findIndex(({ parameter }) => parameter === "flags");
+  const path = aspects.findIndex(({ is }) => is === "text");
+  const flags = values[index];
+  return typeof flags === "bigint" && typeof values[path] === "string" && (flags & 3n) === 1n;
+}
+
+function divided({ states, signatures }: Part): Part[] {
+  const writing = signatures.filter(onlyWrites);
+  const others = signatures.filter((one) => !onlyWrites(one));
+  return [others, writing].filter(({ length }) => length > 0).map((own) => ({ states, signatures: own }));
 }
 
 /** An argument that one recording lacks has no rule in any state. */

@@ -1,4 +1,7 @@
-/** Small recordings for tests, a call in each line. */
+/**
+ * Small recordings for tests, a call in each line: its thread, its name, and its registers. execve begins with its path,
+ * openat with its path and result.
+ */
 import { expect } from "vitest";
 import { Faults } from "../../traces/faults.ts";
 import { readJsonTrace } from "../../traces/json.ts";
@@ -29,6 +32,11 @@ export function traceOf(lines: readonly Line[]): Trace {
     if ("exit" in line) return JSON.stringify({ v: 1, kind: "exit", tid: line.exit });
     const [tid, call, ...registers] = line;
     const path = call === "execve" ? { memory: { path: registers.shift() } } : {};
+    if (call === "openat" && typeof registers[0] === "object") {
+      const { path: opened, result } = registers.shift() as { path: string; result: number };
+      Object.assign(path, { memory: { path: opened }, result });
+      registers.splice(1, 0, 7);
+    }
     const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};
     return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path, ...addr });
   });

@@ -24,7 +24,8 @@ const mostNamed = 3;
 /** @param both the paths that declarations permit to read and to write; undefined without declarations */
 export function describeExecutables(permissions: Permissions, both: readonly string[] | undefined): readonly string[] {
   const late = lateExecutables(permissions);
-  if (late.length === 0) return ["no role can make executable memory behind its trigger"];
+  if (late.length === 0)
+    return [`no process can make executable memory${permissions.triggers.size > 0 ? " behind its trigger" : ""}`];
   const whole = late.filter(({ phase }) => phase === undefined).map(({ role }) => role);
   const lines = late
     .filter(({ phase }) => phase !== undefined)

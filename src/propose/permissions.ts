@@ -43,6 +43,8 @@ export interface CallUse {
   readonly count: number;
   /** The number of uses by role. */
   readonly byRole: ReadonlyMap<Role, number>;
+  /** Why the policy allows a call that no recording has. */
+  readonly because?: string;
   /** Allowed everywhere because it is frequent, unless its arguments are sensitive. */
   readonly isFrequent: boolean;
 }
@@ -65,8 +67,14 @@ export interface Permissions {
   readonly examined: ReadonlyMap<Role, readonly Trigger[]>;
   /** Sorted by name. */
   readonly calls: readonly CallUse[];
-  /** The number of recorded calls that the supervisor would see in the last phase of each role. */
-  readonly supervised: number;
+  /** The number of calls behind the first triggers, by the id of their signature: an upper bound. */
+  readonly steady: ReadonlyMap<number, number>;
+}
+
+/** The number of recorded calls that the supervisor would see in the last phase of each role. */
+export function supervisedCalls({ calls, states: all, steady }: Permissions): number {
+  const partial = calls.flatMap(({ grants }) => grants).filter(({ states }) => states.size < all.length);
+  return partial.reduce((sum, { signature }) => sum + (steady.get(signature.id) ?? 0), 0);
 }
 
 export interface PhaseTrigger {
@@ -78,13 +86,7 @@ export interface PhaseTrigger {
 const frequentShare = 0.001;
 const fewCalls = 100;
 
-/** @param everywhere calls that every state allows if they were recorded at all */
-export function findPermissions(
-  history: History,
-  roles: Roles,
-  mode: PhaseMode,
-  everywhere: ReadonlySet<string>,
-): Permissions {
+export function findPermissions(history: History, roles: Roles, mode: PhaseMode): Permissions {
   const triggers = new Map<Role, readonly PhaseTrigger[]>();
   const examined = new Map<Role, readonly Trigger[]>();
   for (const role of mode === "none" ? [] : roles.list) {
@@ -107,10 +109,9 @@ export function findPermissions(
   }
   const total = [...steady.values()].reduce((sum, count) => sum + count, 0);
   const isFrequent = (call: string): boolean => {
-    if (everywhere.has(call) || (mode === "usual" && frequentCalls.has(call))) return true;
+    if (mode === "usual" && frequentCalls.has(call)) return true;
     return (byName.get(call) ?? 0) > Math.max(fewCalls, total * frequentShare);
   };
-  let supervised = 0;
   const calls = [...usesOf(history, roles)].map(([call, { signatures, byRole }]): CallUse => {
     const lifted = states.length > 1 && isFrequent(call);
     const count = [...byRole.values()].reduce((sum, one) => sum + one, 0);
@@ -118,14 +119,13 @@ export function findPermissions(
       const signature = history.signatures[id]!;
       const isEverywhere = lifted && !isSensitive(signature);
       const allowed = isEverywhere ? states : states.filter((state) => isAllowed(state, id, states, mode));
-      if (allowed.length < states.length) supervised += steady.get(id) ?? 0;
       return { signature, states: new Set(allowed) };
     });
     return { call, grants, count, byRole, isFrequent: lifted };
   });
   const withClone = withEquivalents(calls, history.architecture);
   withClone.sort((a, b) => (a.call < b.call ? -1 : 1));
-  return { states, triggers, examined, calls: withClone, supervised };
+  return { states, triggers, examined, calls: withClone, steady };
 }
 
 function phasesOf(role: Role, triggers: readonly PhaseTrigger[]): State[] {

@@ -24,8 +24,6 @@ interface Sources {
   readonly history: History;
   readonly roles: Roles;
   readonly permissions: Permissions;
-  /** Calls of named sets, by the set's name. */
-  readonly added: ReadonlyMap<string, readonly string[]>;
   /** Paragraphs for the head of the module. */
   readonly about: readonly string[];
   /** The lines of constants that are settings of the policy, by name. */
@@ -223,16 +221,14 @@ class Printer {
 
   #judge(): string[] {
     this.#types.add("Call").add("Verdict");
-    const { permissions, added } = this.#sources;
+    const { permissions } = this.#sources;
     const plain = new Map<string, { states: ReadonlySet<State>; uses: CallUse[] }>();
     const cases: string[] = [];
-    const everywhere = new Set([...added.values()].flat());
     const recorded = new Set(permissions.calls.map(({ call }) => call));
     for (const use of permissions.calls) {
       const variants = variantsOf(use, permissions.states, this.#architecture);
       const open = variants.find((variant) => variant.open.length > 0)?.open;
       if (open !== undefined) this.#open.set(use.call, open);
-      if (everywhere.has(use.call)) continue;
       const isGated = this.#changesRole(use.call) && variants.every((variant) => this.#isBounded(variant));
       const free = variants.filter(({ rules }) => rules.length === 0);
       if (use.call === "clone3" && free.length > 0 && this.#isStateful) {
@@ -260,9 +256,7 @@ class Printer {
       if (ruled.length > 0) cases.push(...this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
     }
     // If only the older call was recorded, the newer one fails with ENOSYS.
-    const newer = Object.entries(fallbacks).filter(
-      ([call, older]) => !recorded.has(call) && !everywhere.has(call) && recorded.has(older),
-    );
+    const newer = Object.entries(fallbacks).filter(([call, older]) => !recorded.has(call) && recorded.has(older));
     if (newer.length > 0) {
       const labels = newer.map(([call, older]) =>
         commented(`    case "${call}":`, `The C library then takes ${older}.`),
@@ -270,7 +264,7 @@ class Printer {
       cases.push(...labels.flat(), '      return deny("ENOSYS");');
     }
     const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
-    const body = [...this.#added(), ...groups.flatMap((group) => this.#group(group.states, group.uses))];
+    const body = groups.flatMap((group) => this.#group(group.states, group.uses));
     const lines = ["", "function judge(call: Call): Verdict {", ...body];
     if (cases.length > 0) lines.push("  switch (call.name) {", ...cases, "  }");
     return [...lines, "  return refused;", "}"];
@@ -293,41 +287,11 @@ class Printer {
     );
   }
 
-  #added(): string[] {
-    const lines: string[] = [];
-    for (const [set, names] of this.#sources.added) {
-      if (names.length === 0) continue;
-      this.#imports.add("calls");
-      const name = this.#name(set);
-      this.#constants.push(
-        "",
-        ...comment(
-          0,
-          "//",
-          set === "unrecorded"
-            ? "Recordings of the notifier lack these (docs/propose.md)."
-            : `--with ${set} (docs/propose.md).`,
-        ),
-      );
-      this.#constants.push(
-        ...list(
-          0,
-          `const ${name} = calls`,
-          names.map((one) => jsonText(one)),
-          ";",
-          ["(", ")"],
-        ),
-      );
-      lines.push(`  if (${name}.has(call)) return allow;`);
-    }
-    return lines;
-  }
-
   /** `1,207: 1,204 by main, 3 by child` */
-  #uses({ count, byRole }: CallUse): string {
+  #uses({ count, byRole, because }: CallUse): string {
     const total = count.toLocaleString("en-US");
     const roles = [...byRole].map(([{ name }, times]) => `${times.toLocaleString("en-US")} by ${name}`);
-    if (count === 0) return "As other calls of its family do it.";
+    if (count === 0) return because ?? "as other calls of its family do it";
     if (this.#sources.roles.list.length === 1) return total;
     return roles.length === 1 ? roles[0]! : `${total}: ${roles.join(", ")}`;
   }

@@ -4,9 +4,10 @@ import { divideRoles } from "./branches.ts";
 import type { History } from "./history.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
-import type { Roles } from "./roles.ts";
+import type { Role, Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
 import { type Situation, type SituationName, situations } from "./situations.ts";
+import { type Addition, rolesThatShow, widened } from "./widen.ts";
 
 /** About files, ports and Unix sockets (objects/declarations.ts). */
 export interface Declarations {
@@ -32,6 +33,8 @@ export interface Proposal {
   readonly permissions: Permissions;
   /** Situations that no recording shows, each with its usual calls that the policy lacks. */
   readonly unseen: readonly { readonly situation: Situation; readonly lacks: readonly string[] }[];
+  /** The situations whose calls were added, and the roles that got them. */
+  readonly added: readonly { readonly situation: Situation; readonly roles: ReadonlySet<Role> }[];
   /** Calls that a trigger counts. */
   readonly counted: ReadonlySet<string>;
   /** Arguments without a rule, by call. */
@@ -43,18 +46,15 @@ const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
 
 export function propose(recorded: History, options: ProposalOptions): Proposal {
   const chosen = situations.filter(({ name }) => options.with.includes(name));
-  const everywhere = new Set<string>([...chosen.flatMap(({ calls }) => calls), ...unrecorded]);
   const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
-  const permissions = findPermissions(history, roles, options.phases, everywhere);
-  const allowed = new Set(permissions.calls.map(({ call }) => call));
-  const added = new Map<string, readonly string[]>(
-    chosen.map(({ name, calls }) => [name, calls.filter((call) => !allowed.has(call))] as const),
-  );
-  added.set(
-    "unrecorded",
-    unrecorded.filter((call) => !allowed.has(call)),
-  );
-  const has = new Set([...allowed, ...everywhere]);
+  const additions: readonly Addition[] = [
+    ...chosen.map((situation) => ({ ...situation, because: `--with ${situation.name}` })),
+    { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
+  ];
+  const found = findPermissions(history, roles, options.phases);
+  const permissions = widened(found, additions, history);
+  const added = chosen.map((situation) => ({ situation, roles: rolesThatShow(found, situation.first) }));
+  const has = new Set(permissions.calls.map(({ call }) => call));
   const unseen = situations
     .filter(({ name, evidence }) => !options.with.includes(name) && !evidence.some((one) => history.evidence.has(one)))
     .map((situation) => ({
@@ -63,7 +63,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
     }));
   const about = [options.origin, ...notes(history)];
   const { text, open } = printPolicy({
-    ...{ history, roles, permissions, added, about },
+    ...{ history, roles, permissions, about },
     settings: options.declarations?.constants ?? new Map(),
   });
   const counted = new Set(
@@ -71,7 +71,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       .flat()
       .flatMap(({ trigger: { predicate } }) => (predicate.nth > 1 ? [predicate.call] : [])),
   );
-  return { policy: text, roles, permissions, unseen, counted, open };
+  return { policy: text, roles, permissions, unseen, added, counted, open };
 }
 
 /** One list of calls for all processes. */

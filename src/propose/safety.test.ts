@@ -158,7 +158,9 @@ describe("executable memory", () => {
     const policy = policyOf([[...starting, ...serving]]);
     expect(refusedBy(policy, [...starting, ...serving, mapping])).toHaveLength(1);
     expect(policy).toContain('call.args.prot.hasOnly("PROT_READ", "PROT_WRITE") && call.args.flags');
-    expect(executables([...starting, ...serving])).toEqual(["no role can make executable memory behind its trigger"]);
+    expect(executables([...starting, ...serving])).toEqual([
+      "no process can make executable memory behind its trigger",
+    ]);
   });
 
   it("is made behind it by modules that load late, which the message names", () => {
@@ -180,5 +182,29 @@ describe("executable memory", () => {
     expect(refusedBy(policy, lines)).toEqual([]);
     const attack = [open("/lib/libc.so.6", create), open("/lib/libc.so.6", write), open("/var/log/a", 0)];
     for (const call of attack) expect(refusedBy(policy, [...lines, call]), policy).toHaveLength(1);
+  });
+});
+
+describe("--with", () => {
+  const lines: Line[] = [
+    [1, "openat", 0, 0, 0o101, 0],
+    [1, "socket", 2, 1, 0],
+    [1, "bind", 3],
+    [1, "listen", 3],
+    [1, "clone", child],
+    { fork: [1, 2] },
+    ...["setsid", "getppid", "umask", "epoll_create1"].map((call): Line => [2, call, 0]),
+    [2, "openat", 0, 0, 0, 0],
+    ...many(200, [2, "epoll_wait", 3]),
+    ...many(50, [1, "pause"]),
+  ];
+  const rotate = (tid: number): Line => [tid, "rename"];
+  const listen = (tid: number): Line => [tid, "bind", 3];
+
+  it("adds a situation to the roles that made its first call, and to no others", () => {
+    const policy = policyOf([lines], { with: ["rotation", "reload"] });
+    expect(refusedBy(policy, [...lines, rotate(1), listen(1)]), policy).toEqual([]);
+    expect(refusedBy(policy, [...lines, rotate(2), listen(2)]), policy).toHaveLength(2);
+    expect(refusedBy(policyOf([lines]), [...lines, rotate(1)])).toHaveLength(1);
   });
 });

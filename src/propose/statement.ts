@@ -6,7 +6,7 @@
 import type { StaticBound } from "./elf/static-bound.ts";
 import { describeExecutables, lateExecutables } from "./executable.ts";
 import { type History, unseenCalls } from "./history.ts";
-import { isPartial, type Permissions, type PhaseTrigger, statesOf } from "./permissions.ts";
+import { isPartial, type Permissions, type PhaseTrigger, statesOf, supervisedCalls } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
@@ -84,7 +84,7 @@ export function statementOf(
   comparison: BoundComparison | undefined,
   declarations?: Declarations,
 ): string[] {
-  const { roles, permissions, unseen } = proposal;
+  const { roles, permissions, unseen, added } = proposal;
   const processes = history.recordings.reduce((sum, recording) => sum + recording.processes, 0);
   const lines = [
     `${plural(history.recordings.length, "recording")}, ${plural(history.calls, "call")}, ${plural(processes, "process", "es")}, ${plural(roles.list.length, "role")}`,
@@ -94,13 +94,19 @@ export function statementOf(
   lines.push(
     "",
     `${plural(permissions.calls.length, "call name")}; ${partly} of them depend on the role or the phase`,
-    `of the calls behind the triggers a supervisor (notify) would judge ${share(permissions.supervised, history.calls)}`,
+    `of the calls behind the triggers a supervisor (notify) would judge ${share(supervisedCalls(permissions), history.calls)}`,
     `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
   lines.push(...describeExecutables(permissions, declarations?.both));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
+  if (added.length > 0) lines.push("");
+  for (const { situation, roles: inRoles } of added) {
+    const names = [...inRoles].map(({ name }) => name).join(", ");
+    const none = `no role, because none has made ${situation.first.calls.join(" or ")}`;
+    lines.push(`--with ${situation.name}: ${names || none}`);
+  }
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {
     const rest = lacks.length === 0 ? "the policy has its usual calls" : `the policy lacks ${lacks.join(", ")}`;
@@ -230,7 +236,7 @@ export function figuresOf(
       frequent: use.isFrequent || undefined,
       allowed: [...statesOf(use)].map(({ role, phase }) => ({ role: role.name, phase })),
     })),
-    supervised: permissions.supervised,
+    supervised: supervisedCalls(permissions),
     executable: lateExecutables(permissions),
     refused: [...history.refused].map(([call, count]) => ({ call, count })),
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),

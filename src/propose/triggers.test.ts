@@ -200,7 +200,7 @@ describe("phases", () => {
     const { policy } = propose(history, { phases: "usual", with: [], origin: "A test." });
     const { diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
     expect(diagnostics, policy).toEqual([]);
-    const { states, triggers } = findPermissions(history, findRoles(history), "usual", new Set());
+    const { states, triggers } = findPermissions(history, findRoles(history), "usual");
     const calls = [...triggers.values()].flat().map(({ trigger }) => trigger.predicate.call);
     return { phases: states.map(({ phase, recorded }) => [phase, recorded.size]), calls };
   };
@@ -231,7 +231,7 @@ describe("permissions", () => {
   const allowed = (mode: "usual" | "strict" | "exact", call: string) => {
     const history = historyOf([lines]);
     const roles = findRoles(history);
-    const { calls } = findPermissions(history, roles, mode, new Set());
+    const { calls } = findPermissions(history, roles, mode);
     return [...statesOf(calls.find((use) => use.call === call)!)].map(({ phase }) => phase);
   };
 

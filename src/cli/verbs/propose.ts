@@ -61,7 +61,7 @@ export const propose: Verb = {
     with: {
       value: "SET",
       multiple: true,
-      about: `Also allow the usual calls of a situation: ${situationNames.join(", ")}.`,
+      about: `Also allow the usual calls of a situation, in the roles that began it: ${situationNames.join(", ")}.`,
       complete: situationNames,
     },
     elf: {

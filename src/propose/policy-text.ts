@@ -30,6 +30,8 @@ interface Sources {
   readonly settings: ReadonlyMap<string, readonly string[]>;
 }
 
+const longestDisjunction = 90;
+
 export function printPolicy(sources: Sources): PolicyText {
   return new Printer(sources).print();
 }
@@ -46,6 +48,8 @@ class Printer {
   readonly #tests = new Map<string, string>();
   readonly #open = new Map<string, ArgumentRules["open"]>();
   readonly #phaseOf = new Map<Role, string>();
+  /** The names of long lists, by their values. */
+  readonly #lists = new Map<string, string>();
   /** Functions that tell whether a call passes that changes roles, by the call. */
   readonly #gates = new Map<string, string>();
 
@@ -223,7 +227,7 @@ class Printer {
     this.#types.add("Call").add("Verdict");
     const { permissions } = this.#sources;
     const plain = new Map<string, { states: ReadonlySet<State>; uses: CallUse[] }>();
-    const cases: string[] = [];
+    const cases: Case[] = [];
     const recorded = new Set(permissions.calls.map(({ call }) => call));
     for (const use of permissions.calls) {
       const variants = variantsOf(use, permissions.states, this.#architecture);
@@ -232,18 +236,13 @@ class Printer {
       const isGated = this.#changesRole(use.call) && variants.every((variant) => this.#isBounded(variant));
       const free = variants.filter(({ rules }) => rules.length === 0);
       if (use.call === "clone3" && free.length > 0 && this.#isStateful) {
-        cases.push(
-          ...comment(
-            4,
-            "//",
-            `${this.#uses(use)}, without its flags, which a policy with state must know: the C library then takes clone.`,
-          ),
-        );
-        cases.push('    case "clone3":', '      return deny("ENOSYS");');
+        const why = "without its flags, which a policy with state must know: the C library then takes clone.";
+        const labels = [...comment(4, "//", `${this.#uses(use)}, ${why}`), '    case "clone3":'];
+        cases.push({ use, labels, body: ['      return deny("ENOSYS");'] });
         continue;
       }
       if (isGated) {
-        cases.push(...this.#case(use, this.#gate(use.call, variants)));
+        cases.push(this.#case(use, this.#gate(use.call, variants)));
         continue;
       }
       for (const { states } of free) {
@@ -253,20 +252,19 @@ class Printer {
         plain.set(test, group);
       }
       const ruled = variants.filter(({ rules }) => rules.length > 0);
-      if (ruled.length > 0) cases.push(...this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
+      if (ruled.length > 0) cases.push(this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
     }
     // If only the older call was recorded, the newer one fails with ENOSYS.
     const newer = Object.entries(fallbacks).filter(([call, older]) => !recorded.has(call) && recorded.has(older));
-    if (newer.length > 0) {
-      const labels = newer.map(([call, older]) =>
-        commented(`    case "${call}":`, `The C library then takes ${older}.`),
-      );
-      cases.push(...labels.flat(), '      return deny("ENOSYS");');
-    }
+    const labels = newer.flatMap(([call, older]) =>
+      commented(`    case "${call}":`, `The C library then takes ${older}.`),
+    );
+    const fails = labels.length === 0 ? [] : [...labels, '      return deny("ENOSYS");'];
     const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
     const body = groups.flatMap((group) => this.#group(group.states, group.uses));
     const lines = ["", "function judge(call: Call): Verdict {", ...body];
-    if (cases.length > 0) lines.push("  switch (call.name) {", ...cases, "  }");
+    const switched = [...joined(cases).flatMap((one) => [...one.labels, ...one.body]), ...fails];
+    if (switched.length > 0) lines.push("  switch (call.name) {", ...switched, "  }");
     return [...lines, "  return refused;", "}"];
   }
 
@@ -296,9 +294,10 @@ class Printer {
     return roles.length === 1 ? roles[0]! : `${total}: ${roles.join(", ")}`;
   }
 
-  #case(use: CallUse, body: readonly string[]): string[] {
+  #case(use: CallUse, allowances: readonly string[]): Case {
     // A single place refuses, so a refusal here is the policy's default and not a rule against the call.
-    return [...commented(`    case "${use.call}":`, this.#uses(use)), ...body, "      break;"];
+    const body = [...allowances, "      break;"];
+    return { use, labels: commented(`    case "${use.call}":`, this.#uses(use)), body };
   }
 
   #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
@@ -349,10 +348,12 @@ class Printer {
     }
   }
 
-  /** Makes a function of the call, because a disjunction in a conjunction is hard to read. */
+  /** Makes a function of a long disjunction, because it is hard to read in a conjunction. */
   #anyFunction(call: string, rules: readonly Rule[]): string {
-    this.#types.add("CallOf");
     const tests = rules.flatMap((rule) => this.#conditions(call, rule));
+    const flat = `(${tests.join(" || ")})`;
+    if (flat.length <= longestDisjunction) return flat;
+    this.#types.add("CallOf");
     const name = this.#name(`may ${call}`);
     const head = `function ${name}(call: CallOf<"${call}">): boolean {`;
     this.#constants.push("", head, ...conditionLines(2, "return ", tests.join(" || "), ";"), "}");
@@ -376,7 +377,11 @@ class Printer {
   }
 
   #constant(text: string, values: readonly string[]): string {
+    const key = values.join();
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
     const name = this.#name(text);
+    this.#lists.set(key, name);
     this.#constants.push("", ...list(0, `const ${name} = `, values, ";", ["[", "]"]));
     return name;
   }
@@ -554,6 +559,25 @@ export function describePredicate({ predicate, example }: Pick<Trigger, "predica
 
 function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
+}
+
+/** The lines of one call. */
+interface Case {
+  readonly use: CallUse;
+  readonly labels: readonly string[];
+  readonly body: readonly string[];
+}
+
+/** Alternatives with the same rules as the recorded call are one case with it. */
+function joined(cases: readonly Case[]): readonly Case[] {
+  const textOf = ({ body }: Case) => body.join();
+  const belongsTo = (one: Case, other: Case) =>
+    one.use.because === `as ${other.use.call}` && textOf(one) === textOf(other);
+  const rest = cases.filter((one) => !cases.some((other) => belongsTo(one, other)));
+  return rest.map((one) => {
+    const alternatives = cases.filter((other) => belongsTo(other, one));
+    return { ...one, labels: [...alternatives.flatMap(({ labels }) => labels), ...one.labels] };
+  });
 }
 
 /** The comment is behind the line if there is room, else before it. */

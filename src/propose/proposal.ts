@@ -1,12 +1,13 @@
 /** Makes a policy and a statement for the user from a history. */
 import { familiesOf } from "../linux/families.ts";
+import { withAlternatives } from "./alternatives.ts";
 import { divideRoles } from "./branches.ts";
 import type { History } from "./history.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
 import type { Role, Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
-import { type Situation, type SituationName, situations } from "./situations.ts";
+import { type Situation, type SituationName, situations, usualSituations } from "./situations.ts";
 import { type Addition, rolesThatShow, widened } from "./widen.ts";
 
 /** About files, ports and Unix sockets (objects/declarations.ts). */
@@ -45,18 +46,20 @@ export interface Proposal {
 const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
 
 export function propose(recorded: History, options: ProposalOptions): Proposal {
-  const chosen = situations.filter(({ name }) => options.with.includes(name));
+  const isChosen = ({ name }: Situation) => [...usualSituations, ...options.with].some((one) => one === name);
+  const chosen = situations.filter(isChosen);
   const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
   const additions: readonly Addition[] = [
-    ...chosen.map((situation) => ({ ...situation, because: `--with ${situation.name}` })),
+    ...chosen.map((situation) => ({ ...situation, because: `situation ${situation.name}` })),
     { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
   ];
   const found = findPermissions(history, roles, options.phases);
-  const permissions = widened(found, additions, history);
+  const permissions = widened(withAlternatives(found, history), additions, history);
   const added = chosen.map((situation) => ({ situation, roles: rolesThatShow(found, situation.first) }));
   const has = new Set(permissions.calls.map(({ call }) => call));
   const unseen = situations
-    .filter(({ name, evidence }) => !options.with.includes(name) && !evidence.some((one) => history.evidence.has(one)))
+    .filter((situation) => !isChosen(situation))
+    .filter(({ evidence }) => !evidence.some((one) => history.evidence.has(one)))
     .map((situation) => ({
       situation,
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),

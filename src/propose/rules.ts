@@ -5,6 +5,7 @@ import { flagNames } from "../linux/decode.ts";
 import { nameSet, namesFor } from "../linux/flags.ts";
 import { cloneFlag } from "../linux/process-calls.ts";
 import { type AddressCase, addressCases, destinationsOf } from "./addresses.ts";
+import { withAlternativeChoices, withSafeFlags } from "./alternatives.ts";
 import type { Aspect, Value } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import { hasParent, mayHideParents, textPatterns } from "./paths.ts";
@@ -74,8 +75,12 @@ function ruleOf(
       return integers.length === 0
         ? []
         : flagRules(call, `${subject}.${aspect.field}`, aspect.set, integers, architecture);
-    case "choice":
-      return choiceRule(call, subject, aspect.set, integers, architecture);
+    case "choice": {
+      const found = choiceRule(call, subject, aspect.set, integers, architecture);
+      // A signal to the own process group reaches what the program started.
+      if (call !== "kill" || typeof found === "string") return found;
+      return [{ is: "any", rules: [{ is: "comparison", text: "call.args.pid === 0n" }, ...found] }];
+    }
     case "integer":
       return integerRule(subject, integers);
     case "text": {
@@ -132,11 +137,15 @@ function flagRules(
     }
     for (const name of found) names.add(name);
   }
-  if (values.every((bits) => bits === 0n)) {
+  const allowed = withSafeFlags(
+    names,
+    namesFor(call, set).map(({ name }) => name),
+  );
+  if (allowed.size === names.size && values.every((bits) => bits === 0n)) {
     return [{ is: "comparison", text: `${subject}.bits === 0n` }];
   }
   const order = (nameSet(set)?.members ?? []).map(({ name }) => name);
-  const sorted = [...names].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => jsonText(name));
+  const sorted = [...allowed].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => jsonText(name));
   const rules: Rule[] = [{ is: "test", subject, method: "hasOnly", values: sorted }];
   // An attacker needs memory that is both writable and executable.
   const both = ['"PROT_WRITE"', '"PROT_EXEC"'];
@@ -167,7 +176,8 @@ function choiceRule(
       value[architecture] === undefined ? [] : [[value[architecture], name] as const],
     ),
   );
-  const names = values.flatMap((value) => byValue.get(value) ?? []);
+  const recorded = values.flatMap((value) => byValue.get(value) ?? []);
+  const names = withAlternativeChoices(set, recorded);
   const unnamed = values.filter((value) => !byValue.has(value));
   const named: Rule[] =
     names.length === 0 ? [] : [{ is: "test", subject, method: "is", values: names.map((name) => jsonText(name)) }];

@@ -1,41 +1,18 @@
 /** What a proposal refuses to an attacker in a process that serves, although other processes of the recording did it. */
 import { describe, expect, it } from "vitest";
-import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import { loadPolicy } from "../language/load.ts";
 import { allCalls } from "../linux/calls.ts";
-import { replay } from "../traces/replay.ts";
-import { printTraceCall } from "../traces/words.ts";
-import type { Detail } from "./aspects.ts";
 import { describeExecutables } from "./executable.ts";
-import { type ProposalOptions, propose } from "./proposal.ts";
+import { propose } from "./proposal.ts";
 import { sensitiveCalls } from "./sensitive.ts";
-import { historyOf, type Line, many, traceOf } from "./testing/lines.ts";
+import { historyOf, type Line, many } from "./testing/lines.ts";
+import { policyOf, refusedBy } from "./testing/policies.ts";
 
 const [read, readExecute, threadFlags, child] = [1, 5, 0x3d0f00, 0x1200011];
-
-/** The text of the policy that is proposed. */
-function policyOf(
-  recordings: readonly (readonly Line[])[],
-  options: Partial<ProposalOptions> = {},
-  detail: Detail = "arguments",
-): string {
-  return propose(historyOf(recordings, detail), { phases: "usual", with: [], origin: "A test.", ...options }).policy;
-}
 
 /** What the message says about executable memory. */
 function executables(lines: readonly Line[]): readonly string[] {
   const { permissions } = propose(historyOf([lines]), { phases: "usual", with: [], origin: "A test." });
   return describeExecutables(permissions, undefined);
-}
-
-/** The calls that the policy does not let pass. */
-function refusedBy(policy: string, lines: readonly Line[]): string[] {
-  const { program, diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
-  expect(diagnostics, policy).toEqual([]);
-  const calls = [...replay(new InterpreterEvaluator(program!), traceOf(lines), { file: "" }).calls()];
-  return calls
-    .filter(({ decision }) => decision.passes !== true)
-    .map(({ event }) => `${event.tid} ${printTraceCall(event, { architecture: "x86_64" })}`);
 }
 
 describe("sensitive calls", () => {

@@ -206,6 +206,8 @@ export const situations = [
 ] as const satisfies readonly Situation[];
 
 export type SituationName = (typeof situations)[number]["name"];
+/** Every program gets into these, so every proposal has them. */
+export const usualSituations: readonly SituationName[] = ["libc-errors", "memory"];
 export const situationNames: readonly SituationName[] = situations.map(({ name }) => name);
 
 const byCall: Readonly<Record<string, Evidence>> = {

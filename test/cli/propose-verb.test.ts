@@ -238,8 +238,8 @@ describe("portcullis propose", () => {
     const words = ["propose", "--phases", "none", join(at, "server.trace")];
     const ran = await portcullis(...words, "--with", "reload,rotation", "--with", "shutdown");
     expect(ran.status).toBe(0);
-    expect(ran.out).toContain('"getcwd", // --with reload\n');
-    expect(ran.out).toContain('"unlink", // --with shutdown\n');
+    expect(ran.out).toContain('"getcwd", // situation reload\n');
+    expect(ran.out).toContain('"unlink", // situation shutdown\n');
     expect(ran.out).not.toContain("rename");
     expect(ran.err).toContain(
       "\n--with rotation: no role, because none has made open or openat or creat\n--with reload: main\n",

@@ -9,11 +9,8 @@ import type { Trace } from "../../traces/trace.ts";
 import type { Detail } from "../aspects.ts";
 import { HistoryBuilder } from "../history.ts";
 
-export type Line =
-  | readonly [tid: number, call: string, ...registers: (number | string | object)[]]
-  | { fork: readonly [number, number] }
-  | { exec: number }
-  | { exit: number };
+type CallLine = readonly [tid: number, call: string, ...registers: (number | string | object)[]];
+export type Line = CallLine | { fork: readonly [number, number] } | { exec: number } | { exit: number };
 
 export function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "arguments"): HistoryBuilder {
   const history = new HistoryBuilder("x86_64", detail);

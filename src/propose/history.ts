@@ -44,9 +44,15 @@ export type Origin =
   | { readonly is: "fork"; readonly parent: Segment; readonly at: number }
   /**
    * `program` is the last name of its path; undefined if the recording lacks the path, null for a pointer without
-   * memory.
+   * memory. `isSelf`: the process executes the program again that it has.
    */
-  | { readonly is: "exec"; readonly before: Segment; readonly at: number; readonly program: string | null | undefined }
+  | {
+      readonly is: "exec";
+      readonly before: Segment;
+      readonly at: number;
+      readonly program: string | null | undefined;
+      readonly isSelf: boolean;
+    }
   /** The process continues after its first such call (branches.ts). */
   | { readonly is: "branch"; readonly before: Segment; readonly at: number; readonly call: string };
 
@@ -104,6 +110,8 @@ interface Process {
   began: bigint | undefined;
   /** The paths of descriptors that it opened itself. */
   readonly opened: Map<bigint, string>;
+  /** The last name of its program's path. */
+  program: string | undefined;
 }
 
 interface Task {
@@ -113,6 +121,10 @@ interface Task {
   /** The path of a call that opens, until its result is known. */
   opening?: string | undefined;
 }
+
+type Start = Pick<TraceHead, "command" | "words">;
+
+const ownProgram = "/proc/self/exe";
 
 const openingCalls: ReadonlySet<string> = new Set(families.get("open")!.members);
 
@@ -157,7 +169,7 @@ export class HistoryBuilder implements History {
     this.#tasks = new Map();
   }
 
-  event(event: TraceEvent, start: Pick<TraceHead, "command">): void {
+  event(event: TraceEvent, start: Start): void {
     this.#current ??= this.#begin(start);
     switch (event.kind) {
       case "clock":
@@ -202,17 +214,18 @@ export class HistoryBuilder implements History {
     }
   }
 
-  #begin({ command = 1 }: Pick<TraceHead, "command">): Recording {
+  #begin({ command = 1, words }: Start): Recording {
     const recording = { file: this.#file, calls: 0, processes: 1 };
     this.recordings.push(recording);
-    this.#tasks.set(command, { process: this.#process(command, { is: "command" }), last: 0 });
+    const program = words?.[0] === undefined ? undefined : lastName(words[0]);
+    this.#tasks.set(command, { process: this.#process(command, { is: "command" }, program), last: 0 });
     return recording;
   }
 
-  #process(pid: number, origin: Origin): Process {
+  #process(pid: number, origin: Origin, program: string | undefined): Process {
     const number = this.#processes++;
     const segment = this.#segment({ pid, number }, origin);
-    return { pid, number, segment, tasks: 1, began: undefined, opened: new Map() };
+    return { pid, number, segment, tasks: 1, began: undefined, opened: new Map(), program };
   }
 
   #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
@@ -240,7 +253,7 @@ export class HistoryBuilder implements History {
   #fork(task: Task, child: number): void {
     this.#current!.processes++;
     const origin = { is: "fork", parent: task.process.segment, at: task.last } as const;
-    this.#tasks.set(child, { process: this.#process(child, origin), last: 0 });
+    this.#tasks.set(child, { process: this.#process(child, origin, task.process.program), last: 0 });
   }
 
   #call(task: Task, event: CallEvent): void {
@@ -295,8 +308,11 @@ export class HistoryBuilder implements History {
   /** A policy sees the attempt, not its success. */
   #execute(process: Process, { aspects, values }: Signature, at: number): void {
     const path = values[aspects.findIndex(({ is }) => is === "text")];
-    const program = typeof path === "string" ? path.slice(path.lastIndexOf("/") + 1) : (path as null | undefined);
-    process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program });
+    const known = path === ownProgram ? process.program : undefined;
+    const program = typeof path === "string" ? (known ?? lastName(path)) : (path as null | undefined);
+    const isSelf = typeof program === "string" && program === process.program;
+    process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program, isSelf });
+    if (typeof program === "string") process.program = program;
   }
 
   /** Undefined for a call that no policy judges or permits. */
@@ -350,6 +366,10 @@ function keyOf(call: string, values: readonly Value[]): string {
       value === undefined ? "\0?" : value === null ? "\0-" : typeof value === "bigint" ? `\0${value}` : `\0"${value}`;
   }
   return key;
+}
+
+function lastName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** The text of any name in the folder of this one: the folder with a slash. */

@@ -148,6 +148,7 @@ class Grouping {
       case "exec": {
         const before = this.#keys.get(origin.before)!;
         if (!this.#isKnown) return this.#deeper(before, "program");
+        if (origin.isSelf) return before;
         return this.#isProgram(origin) ? `exec ${origin.program}` : before;
       }
       case "branch":

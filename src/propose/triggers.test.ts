@@ -54,6 +54,20 @@ describe("roles", () => {
     ]);
   });
 
+  it("are kept by a program that executes itself, as a server that loads its configuration", () => {
+    const reloaded: Line[] = [
+      [1, "execve", "/usr/sbin/haproxy"],
+      { exec: 1 },
+      ...start,
+      { fork: [1, 2] },
+      ...["setsid", "umask", "epoll_wait"].map((call): Line => [2, call]),
+    ];
+    const again: Line[] = [[1, "execve", "/proc/self/exe"], { exec: 1 }, ...start, [1, "sync"], { fork: [1, 3] }];
+    const lines = [...reloaded, ...again, [1, "execve", "/opt/haproxy"], { exec: 1 }, [3, "setsid"]] as Line[];
+    expect(names(lines)).toEqual(["main", "haproxy", "haproxy-child"]);
+    expect(names([[1, "getpid"], ...lines.slice(2)])).toEqual(["main", "child", "exe", "exe-child"]);
+  });
+
   it("are no program that never began, and count a process once", () => {
     const lines: Line[] = [
       ...searched,

@@ -94,6 +94,12 @@ describe("a server like sshd", () => {
     expect(refused, policy).toHaveLength(attack.length);
   });
 
+  it("has no shell before the login from the first call of that program on", () => {
+    const { before, preAuth } = sessions[0]!;
+    const begun = before.slice(0, before.findIndex((line) => "exec" in line && line.exec === preAuth) + 1);
+    expect(refusedBy(policy, [...start, ...begun, [preAuth, "execve", "/bin/sh"]]), policy).toHaveLength(1);
+  });
+
   it("has no shell in the listener", () => {
     const attack: Line = [1, "execve", "/bin/sh"];
     expect(refusedBy(policy, [...start, ...sessions[0]!.before, attack]), policy).toHaveLength(1);

@@ -80,3 +80,9 @@ export function isSensitive({ call, aspects, values }: Arguments): boolean {
   const value = values[index];
   return typeof value !== "bigint" || is(value);
 }
+
+/** Calls in which roles must not differ to become one: sensitive ones, except those of every start and of every parent. */
+export function isPower(call: string): boolean {
+  const name = byCall.get(call)?.name;
+  return name !== undefined && !["fork", "fork by clone", "fork by clone3", "executable memory"].includes(name);
+}

@@ -128,6 +128,22 @@ describe("roles", () => {
     expect(names(lines)).toEqual(["main", "a"]);
   });
 
+  it("are apart where one of them executes and the other does not, however short they are", () => {
+    const lines: Line[] = [
+      [1, "listen", 3],
+      { fork: [1, 2] },
+      [2, "execve", "/usr/lib/auth"],
+      { exec: 2 },
+      ...["getppid", "setsid", "read"].map((call): Line => [2, call, 3]),
+      { fork: [1, 3] },
+      ...["getppid", "setsid", "read"].map((call): Line => [3, call, 3]),
+      [3, "execve", "/bin/sh"],
+      { exec: 3 },
+      ...many(2000, [3, "write", 1]),
+    ];
+    expect(names(lines)).toEqual(["main", "child", "auth", "sh"]);
+  });
+
   it("are one where the calls are almost the same", () => {
     const lines: Line[] = [[1, "getpid"], [1, "clone"], { fork: [1, 2] }, [2, "getpid"], [2, "clone"]];
     expect(names(lines)).toEqual(["main"]);

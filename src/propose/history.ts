@@ -77,6 +77,8 @@ export interface Recording {
   readonly file: string;
   calls: number;
   processes: number;
+  /** From its first call to its last. */
+  seconds: number | undefined;
 }
 
 export interface History {
@@ -146,6 +148,8 @@ export class HistoryBuilder implements History {
   #file = "";
   #faults = new Faults("");
   #current: Recording | undefined;
+  /** The time of the recording's first call. */
+  #began: bigint | undefined;
 
   constructor(architecture: ArchitectureName, detail: Detail) {
     this.architecture = architecture;
@@ -215,7 +219,8 @@ export class HistoryBuilder implements History {
   }
 
   #begin({ command = 1, words }: Start): Recording {
-    const recording = { file: this.#file, calls: 0, processes: 1 };
+    const recording = { file: this.#file, calls: 0, processes: 1, seconds: undefined };
+    this.#began = undefined;
     this.recordings.push(recording);
     const program = words?.[0] === undefined ? undefined : lastName(words[0]);
     this.#tasks.set(command, { process: this.#process(command, { is: "command" }, program), last: 0 });
@@ -275,6 +280,8 @@ export class HistoryBuilder implements History {
     const { process } = task;
     const { segment } = process;
     if (event.time !== undefined) {
+      this.#began ??= event.time;
+      this.#current!.seconds = Number(event.time - this.#began) / 1e9;
       if (segment.calls === 0) process.began = event.time;
       if (process.began !== undefined) segment.seconds = Number(event.time - process.began) / 1e9;
     }

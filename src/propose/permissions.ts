@@ -8,7 +8,7 @@ import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
 import { isSensitive } from "./sensitive.ts";
-import { choosePhases, findTriggers, type Trigger } from "./triggers.ts";
+import { choosePhases, findTriggers, isHelper, type Trigger } from "./triggers.ts";
 
 /**
  * none: one list of calls. usual: a later phase drops calls, but keeps frequent ones. strict: it drops those as well.
@@ -92,7 +92,7 @@ export function findPermissions(history: History, roles: Roles, mode: PhaseMode)
   for (const role of mode === "none" ? [] : roles.list) {
     const found = findTriggers(history, roles, role);
     examined.set(role, found);
-    const chosen = choosePhases(found);
+    const chosen = isHelper(history, role) ? [] : choosePhases(found);
     const names: readonly PhaseName[] = chosen.length === 2 ? phaseNames[2] : phaseNames[1];
     if (chosen.length > 0)
       triggers.set(

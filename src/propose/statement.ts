@@ -124,6 +124,8 @@ function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
   ];
   const { chosen, others } = triggersOf(permissions, role);
   if (chosen.length > 0) lines.push(...chosen.map(({ trigger }) => `  trigger: ${describeTrigger(trigger)}`));
+  else if (others.length > 0 && others[0]!.refusal === undefined)
+    lines.push("  no phases: its processes live for a moment, and serve no connection");
   else if (others.length > 0)
     lines.push("  no trigger: no event is rare, in every recording, and followed by a phase of its own");
   for (const other of others.slice(0, mostRunnersUp)) lines.push(`  or:      ${describeTrigger(other)}`);

@@ -181,6 +181,18 @@ describe("triggers", () => {
     expect(found[0]).toMatchObject({ predicate: { call: "setgid" }, refusal: undefined });
   });
 
+  it("are none that only the end of the program makes", () => {
+    const end: Line[] = [[1, "kill", 2, 15], ...many(30, [1, "pause"])];
+    const early: Line[] = [{ seconds: 0 }, ...start.slice(0, 5), ...many(20, [1, "epoll_wait", 3]), { seconds: 9 }];
+    const found = (lines: readonly Line[]) => {
+      const history = historyOf([lines]);
+      const roles = findRoles(history);
+      return findTriggers(history, roles, roles.list[0]!).find(({ predicate }) => predicate.call === "kill");
+    };
+    expect(found([...early, ...end, { seconds: 10 }, [1, "pause"]])).toMatchObject({ refusal: "ends the program" });
+    expect(found([...early, ...end, { seconds: 30 }, [1, "pause"]])).toMatchObject({ refusal: undefined });
+  });
+
   it("are a value of an argument where the call alone comes too early", () => {
     const early: Line[] = [[1, "prctl", 15], [1, "prctl", 16], ...start, [1, "prctl", 38]];
     const history = historyOf([[...early, ...many(200, [1, "epoll_wait", 3])]]);
@@ -242,6 +254,28 @@ describe("phases", () => {
       ["starting", 13],
       ["running", 1],
     ]);
+  });
+
+  it("are none of helpers that live for a moment, unless they serve a connection", () => {
+    const helper = (call: string): Line[] => [
+      { seconds: 0 },
+      [1, "listen", 3],
+      { fork: [1, 2] },
+      [2, "execve", "/usr/bin/cc1"],
+      { exec: 2 },
+      ...["access", "arch_prctl", "mprotect", "prlimit64", call, "getrandom"].map((one): Line => [2, one, 0, 0, 0, 0]),
+      { seconds: 0.5 },
+      ...many(20, [2, "pause"]),
+      { seconds: 9 },
+      [1, "pause"],
+    ];
+    const phasesIn = (lines: readonly Line[]) => {
+      const history = historyOf([lines]);
+      const { states } = findPermissions(history, findRoles(history), "usual");
+      return states.filter(({ role }) => role.name === "cc1").length;
+    };
+    expect(phasesIn(helper("uname"))).toBe(1);
+    expect(phasesIn(helper("getpeername"))).toBe(2);
   });
 
   it("are three where the calls become fewer twice, and each time for long", () => {

@@ -10,7 +10,13 @@ import type { Detail } from "../aspects.ts";
 import { HistoryBuilder } from "../history.ts";
 
 type CallLine = readonly [tid: number, call: string, ...registers: (number | string | object)[]];
-export type Line = CallLine | { fork: readonly [number, number] } | { exec: number } | { exit: number };
+/** `seconds`: the time of the calls that follow. */
+export type Line =
+  | CallLine
+  | { fork: readonly [number, number] }
+  | { exec: number }
+  | { exit: number }
+  | { seconds: number };
 
 export function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "arguments"): HistoryBuilder {
   const history = new HistoryBuilder("x86_64", detail);
@@ -23,7 +29,12 @@ export function historyOf(recordings: readonly (readonly Line[])[], detail: Deta
 }
 
 export function traceOf(lines: readonly Line[]): Trace {
-  const text = lines.map((line) => {
+  let time: number | undefined;
+  const text = lines.flatMap((line) => {
+    if ("seconds" in line) {
+      time = line.seconds * 1e9;
+      return [];
+    }
     if ("fork" in line) return JSON.stringify({ v: 1, kind: "fork", tid: line.fork[0], child: line.fork[1] });
     if ("exec" in line) return JSON.stringify({ v: 1, kind: "exec", tid: line.exec });
     if ("exit" in line) return JSON.stringify({ v: 1, kind: "exit", tid: line.exit });
@@ -35,7 +46,7 @@ export function traceOf(lines: readonly Line[]): Trace {
       registers.splice(1, 0, 7);
     }
     const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};
-    return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path, ...addr });
+    return JSON.stringify({ v: 1, kind: "call", tid, time, call, arguments: registers.map(String), ...path, ...addr });
   });
   const { runs, diagnostics } = readJsonTrace(text.join("\n"), "a.trace", "x86_64");
   expect(diagnostics).toEqual([]);

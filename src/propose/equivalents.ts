@@ -7,7 +7,7 @@ import { callByName } from "../linux/calls.ts";
 import { nameSet } from "../linux/flags.ts";
 import { aspectsOf } from "./aspects.ts";
 import type { Signature } from "./history.ts";
-import type { CallUse, Grant } from "./permissions.ts";
+import type { Grant, Permissions } from "./permissions.ts";
 
 /** The effect of clone3 with unknown flags: a thread or a child of the C library. */
 const usual = [
@@ -35,8 +35,9 @@ function clonesOf({ call, values }: Signature, architecture: ArchitectureName): 
   }
 }
 
-/** The uses, with clone in place of the other calls where it is equivalent. */
-export function withEquivalents(uses: readonly CallUse[], architecture: ArchitectureName): CallUse[] {
+/** Clone is allowed as well where another call that is equivalent was recorded. */
+export function withEquivalents(permissions: Permissions, architecture: ArchitectureName): Permissions {
+  const uses = permissions.calls;
   const aspects = aspectsOf(callByName("clone")!, "calls", architecture);
   const clones = uses.flatMap(({ grants }) =>
     grants.flatMap(({ signature, states }) =>
@@ -45,8 +46,9 @@ export function withEquivalents(uses: readonly CallUse[], architecture: Architec
       }),
     ),
   );
-  if (clones.length === 0) return [...uses];
+  if (clones.length === 0) return permissions;
   const own = uses.find(({ call }) => call === "clone");
   const base = own ?? { call: "clone", grants: [], count: 0, byRole: new Map(), isFrequent: false };
-  return [...uses.filter((use) => use !== own), { ...base, grants: [...base.grants, ...clones] }];
+  const calls = [...uses.filter((use) => use !== own), { ...base, grants: [...base.grants, ...clones] }];
+  return { ...permissions, calls: calls.sort((a, b) => (a.call < b.call ? -1 : 1)) };
 }

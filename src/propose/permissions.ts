@@ -3,7 +3,6 @@
  * that a busy process makes often is allowed in every state with the same rules on its arguments, so that the kernel
  * decides it without a supervisor; a sensitive one is not.
  */
-import { withEquivalents } from "./equivalents.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
@@ -123,9 +122,8 @@ export function findPermissions(history: History, roles: Roles, mode: PhaseMode)
     });
     return { call, grants, count, byRole, isFrequent: lifted };
   });
-  const withClone = withEquivalents(calls, history.architecture);
-  withClone.sort((a, b) => (a.call < b.call ? -1 : 1));
-  return { states, triggers, examined, calls: withClone, steady };
+  calls.sort((a, b) => (a.call < b.call ? -1 : 1));
+  return { states, triggers, examined, calls, steady };
 }
 
 function phasesOf(role: Role, triggers: readonly PhaseTrigger[]): State[] {

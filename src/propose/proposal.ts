@@ -2,6 +2,7 @@
 import { familiesOf } from "../linux/families.ts";
 import { withAlternatives } from "./alternatives.ts";
 import { divideRoles } from "./branches.ts";
+import { withEquivalents } from "./equivalents.ts";
 import type { History } from "./history.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
@@ -34,7 +35,7 @@ export interface Proposal {
   readonly permissions: Permissions;
   /** Situations that no recording shows, each with its usual calls that the policy lacks. */
   readonly unseen: readonly { readonly situation: Situation; readonly lacks: readonly string[] }[];
-  /** The situations whose calls were added, and the roles that got them. */
+  /** The situations of `--with`, and the roles that got their calls. */
   readonly added: readonly { readonly situation: Situation; readonly roles: ReadonlySet<Role> }[];
   /** Calls that a trigger counts. */
   readonly counted: ReadonlySet<string>;
@@ -53,9 +54,10 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
     ...chosen.map((situation) => ({ ...situation, because: `situation ${situation.name}` })),
     { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
   ];
-  const found = findPermissions(history, roles, options.phases);
+  const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
   const permissions = widened(withAlternatives(found, history), additions, history);
-  const added = chosen.map((situation) => ({ situation, roles: rolesThatShow(found, situation.first) }));
+  const asked = chosen.filter(({ name }) => options.with.includes(name));
+  const added = asked.map((situation) => ({ situation, roles: rolesThatShow(found, situation.first) }));
   const has = new Set(permissions.calls.map(({ call }) => call));
   const unseen = situations
     .filter((situation) => !isChosen(situation))

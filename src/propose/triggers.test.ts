@@ -190,7 +190,7 @@ describe("triggers", () => {
       return findTriggers(history, roles, roles.list[0]!).find(({ predicate }) => predicate.call === "kill");
     };
     expect(found([...early, ...end, { seconds: 10 }, [1, "pause"]])).toMatchObject({ refusal: "ends the program" });
-    expect(found([...early, ...end, { seconds: 30 }, [1, "pause"]])).toMatchObject({ refusal: undefined });
+    expect(found([...early, ...end, { seconds: 90 }, [1, "pause"]])).toMatchObject({ refusal: undefined });
   });
 
   it("are a value of an argument where the call alone comes too early", () => {

@@ -65,11 +65,12 @@ const mostPaired = 100;
 const leastFurther = 0.25;
 /** The share of a role's life that must lie after both: later events come from the load, not from the program. */
 const smallestPairShare = 0.5;
-/** Calls with which programs end. In the second half of a role's life, only an end makes them. */
+/** Calls with which programs, or their parts, end. Only if most of the role's time lies after one does it belong to the start. */
 const endingCalls: ReadonlySet<string> = new Set([
   ...["kill", "tgkill", "pidfd_send_signal", "wait4", "waitid", "shutdown", "munmap"],
   ...["unlink", "unlinkat", "rmdir", "fsync", "fdatasync"],
 ]);
+const smallestEndingShare = 0.8;
 /** Seconds, and the share of the recording: processes that all live for less are helpers. */
 const shortLife = 1;
 const shortShare = 0.5;
@@ -268,7 +269,7 @@ class Search {
       share,
       score: dropped.length * share,
     };
-    const isEnd = endingCalls.has(predicate.call) && shareOfTime < smallestPairShare;
+    const isEnd = endingCalls.has(predicate.call) && shareOfTime < smallestEndingShare;
     return { ...figures, refusal: refusalOf(figures) ?? (isEnd ? "ends the program" : undefined) };
   }
 

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { allCalls } from "../linux/calls.ts";
 import { describeExecutables } from "./executable.ts";
 import { propose } from "./proposal.ts";
-import { sensitiveCalls } from "./sensitive.ts";
+import { executableMemory, sensitiveCalls } from "./sensitive.ts";
+import { type Situation, situations } from "./situations.ts";
 import { historyOf, type Line, many } from "./testing/lines.ts";
 import { policyOf, refusedBy } from "./testing/policies.ts";
 
@@ -183,6 +184,21 @@ describe("--with", () => {
   ];
   const rotate = (tid: number): Line => [tid, "rename"];
   const listen = (tid: number): Line => [tid, "bind", 3];
+
+  it("adds no executable memory, also if no mapping was recorded", () => {
+    for (const { calls, only } of situations as readonly Situation[])
+      for (const call of calls.filter((one) => executableMemory.includes(one))) expect(only).toHaveProperty(call);
+    const brk: Line[] = [
+      [1, "brk", 0],
+      [1, "write", 1],
+      [1, "openat", 0, 0, 0, 0],
+    ];
+    const policy = policyOf([brk], { with: ["locale", "memory"] });
+    expect(
+      refusedBy(policy, [...brk, [1, "mmap", 0, 4096, 3, 0x22, -1, 0], [1, "mmap", 0, 4096, read, 2, 3, 0]]),
+    ).toEqual([]);
+    expect(refusedBy(policy, [...brk, [1, "mmap", 0, 4096, readExecute, 2, 3, 0]]), policy).toHaveLength(1);
+  });
 
   it("adds a situation to the roles that made its first call, and to no others", () => {
     const policy = policyOf([lines], { with: ["rotation", "reload"] });

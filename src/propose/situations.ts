@@ -26,6 +26,12 @@ export interface FirstCalls {
 
 const creates = 0o100n;
 const abort = 6n;
+/** PROT_READ and PROT_WRITE, MAP_PRIVATE and MAP_ANONYMOUS: memory, and never code. */
+const memory = { prot: 3n, flags: 0x22n };
+/** With MAP_NORESERVE and MAP_STACK. */
+const stack = { prot: 3n, flags: 0x2_4022n };
+/** PROT_READ, MAP_PRIVATE. */
+const file = { prot: 1n, flags: 2n };
 
 const kinds = ["handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
 export type Evidence = (typeof kinds)[number];
@@ -35,7 +41,7 @@ export const situations = [
     name: "libc-errors",
     about: "an abort, a failed assertion or a detected corruption of memory (their messages and signals)",
     first: { calls: ["write", "writev"] },
-    only: { tgkill: { sig: abort } },
+    only: { tgkill: { sig: abort }, mmap: memory },
     calls: ["brk", "getpid", "gettid", "mmap", "munmap", "rt_sigaction", "rt_sigprocmask", "tgkill", "write", "writev"],
     evidence: ["sent a signal"],
   },
@@ -62,6 +68,7 @@ export const situations = [
     name: "memory",
     about: "more or less memory than the program had, or its end",
     first: { calls: ["brk", "mmap"] },
+    only: { mmap: memory },
     calls: ["brk", "futex", "madvise", "mmap", "mremap", "munmap", "sched_yield"],
     evidence: [],
   },
@@ -69,6 +76,7 @@ export const situations = [
     name: "threads",
     about: "further threads (but not their clone, unless it was recorded)",
     first: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
+    only: { mmap: stack },
     calls: [
       "futex",
       "get_robust_list",
@@ -181,6 +189,7 @@ export const situations = [
     name: "locale",
     about: "a locale or a character set that is loaded",
     first: { calls: ["open", "openat"] },
+    only: { mmap: file },
     calls: ["close", "fstat", "futex", "lseek", "mmap", "munmap", "newfstatat", "openat", "read"],
     evidence: ["locale"],
   },

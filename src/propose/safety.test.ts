@@ -147,6 +147,12 @@ describe("executable memory", () => {
     ]);
   });
 
+  it("is not made behind it, although one recording lacks the protection of a mapping", () => {
+    const unknown: Line[] = [[1, "mmap", 0, 4096, "0x????????00000001", 2, 7, 0], ...starting, ...serving];
+    const policy = policyOf([unknown, [...starting, ...serving]]);
+    expect(refusedBy(policy, [...starting, ...serving, mapping]), policy).toHaveLength(1);
+  });
+
   it("is made behind it by modules that load late, which the message names", () => {
     const late = [...starting, ...serving, ...load("/lib/libnss_dns.so.2"), ...serving];
     expect(refusedBy(policyOf([late]), [...late, mapping])).toEqual([]);

@@ -88,11 +88,15 @@ function divided({ states, signatures }: Part): Part[] {
   return [others, writing].filter(({ length }) => length > 0).map((own) => ({ states, signatures: own }));
 }
 
-/** An argument that one recording lacks has no rule in any state. */
+/**
+ * Memory that one recording lacks has no rule in any state: where a rule reads memory that is not there, the call fails
+ * before it changes the role.
+ */
 function withoutUnknown(grants: readonly Grant[]): readonly Grant[] {
-  const count = grants[0]?.signature.values.length ?? 0;
-  const isUnknown = Array.from({ length: count }, (_, index) =>
-    grants.some(({ signature }) => signature.values[index] === undefined),
+  const isUnknown = (grants[0]?.signature.aspects ?? []).map(
+    ({ is }, index) =>
+      (is === "text" || is === "address" || is === "field") &&
+      grants.some(({ signature }) => signature.values[index] === undefined),
   );
   if (!isUnknown.includes(true)) return grants;
   return grants.map(({ signature, states }) => {

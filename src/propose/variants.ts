@@ -65,7 +65,10 @@ export function variantsOf(use: CallUse, all: readonly State[], architecture: Ar
     if (same === undefined) variants.set(key, { ...found, states: new Set(states) });
     else for (const state of states) same.states.add(state);
   }
-  return [...variants.values()];
+  const list = [...variants.values()];
+  const free = list.find(({ rules }) => rules.length === 0);
+  // What is allowed with any arguments needs no rules there.
+  return list.filter((one) => one === free || ![...one.states].every((state) => free?.states.has(state)));
 }
 
 const writeOnly: Rule = { is: "test", subject: "call.args.flags", method: "has", values: ['"O_WRONLY"'] };

@@ -114,12 +114,11 @@ class Printer {
         const flat = `const role = perProcess.phases([${names.join(", ")}], { onFork: { ${children.join(", ")} } });`;
         const head = `const role = perProcess.phases([${names.join(", ")}], {`;
         if (flat.length <= 120) lines.push(flat);
-        else if (head.length <= 120)
-          lines.push(head, ...closed(list(2, "onFork: ", children, "", ["{ ", " }"])), "});");
+        else if (head.length <= 120) lines.push(head, ...list(2, "onFork: ", children, ",", ["{ ", " }"]), "});");
         else {
           lines.push("const role = perProcess.phases(");
-          lines.push(...closed(list(2, "", names, "", ["[", "]"])));
-          lines.push("  {", ...closed(list(4, "onFork: ", children, "", ["{ ", " }"])), "  },");
+          lines.push(...list(2, "", names, ",", ["[", "]"]));
+          lines.push("  {", ...list(4, "onFork: ", children, ",", ["{ ", " }"]), "  },");
           lines.push(");");
         }
       }
@@ -584,11 +583,6 @@ function joined(cases: readonly Case[]): readonly Case[] {
 function commented(line: string, text: string): string[] {
   const whole = `${line} // ${text}`;
   return whole.length <= 120 ? [whole] : [...comment(line.search(/\S/), "//", text), line];
-}
-
-/** The last line gets the comma of an argument. */
-function closed(lines: readonly string[]): string[] {
-  return lines.map((line, index) => (index === lines.length - 1 ? `${line},` : line));
 }
 
 function conditionLines(indent: number, head: string, test: string, tail: string): string[] {

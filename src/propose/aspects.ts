@@ -50,6 +50,9 @@ const harmless: ReadonlySet<string> = new Set([
   ...["clock_nanosleep.flags", "timer_create.which_clock", "timerfd_create.clockid", "timerfd_settime.flags"],
   ...["sched_get_priority_max.policy", "sched_get_priority_min.policy", "getrlimit.resource", "shutdown.how"],
   ...["recvfrom.flags", "recvmsg.flags", "recvmmsg.flags", "sendto.flags", "sendmsg.flags", "sendmmsg.flags"],
+  ...["access.mode", "faccessat.mode", "faccessat2.mode", "faccessat2.flags", "newfstatat.flag", "statx.flags"],
+  ...["accept4.flags", "epoll_create1.flags", "eventfd2.flags", "inotify_init1.flags", "signalfd4.flags"],
+  ...["timerfd_create.flags", "dup3.flags"],
 ]);
 
 /** Fields of structures that decide the purpose of the call. */

@@ -227,26 +227,35 @@ function originIn(origin: Origin, moved: (of: Segment, position: number) => { se
 /** If the history has no position of a call, the call is assumed throughout. */
 function cut(segment: Segment, at: number, origin: Origin, call: string): [Segment, Segment] {
   const seconds = segment.seconds;
-  const first: Segment = { ...segment, origin, calls: at + 1, seconds: undefined, occurrences: new Map() };
+  const [early, late] = [new Map<string, number>(), new Map<string, number>()];
+  for (const [file, last] of segment.mapped) {
+    if (last <= at) early.set(file, last);
+    else late.set(file, last - at - 1);
+  }
+  const first: Segment = {
+    ...{ ...segment, origin, calls: at + 1, seconds: undefined },
+    ...{ occurrences: new Map(), mapped: early },
+  };
   const second: Segment = {
     ...segment,
     origin: { is: "branch", before: first, at, call },
     calls: segment.calls - at - 1,
     seconds,
     occurrences: new Map(),
+    mapped: late,
   };
   for (const [id, occurrences] of segment.occurrences) {
     const { count, firsts, last, firstTime } = occurrences;
-    const early = firsts.filter((position) => position <= at);
-    const late = firsts.filter((position) => position > at).map((position) => position - at - 1);
-    if (early.length > 0) first.occurrences.set(id, { ...earlier(occurrences, early, at), firstTime });
+    const before = firsts.filter((position) => position <= at);
+    const behind = firsts.filter((position) => position > at).map((position) => position - at - 1);
+    if (before.length > 0) first.occurrences.set(id, { ...earlier(occurrences, before, at), firstTime });
     if (last <= at) continue;
-    const [rest, end] = [count - early.length, last - at - 1];
-    const isKnown = late.length > 0 || rest === 1;
-    const known = late.length > 0 ? late : [end];
+    const [rest, end] = [count - before.length, last - at - 1];
+    const isKnown = behind.length > 0 || rest === 1;
+    const known = behind.length > 0 ? behind : [end];
     second.occurrences.set(id, {
       ...{ count: rest, firsts: isKnown ? known : [0], isVague: !isKnown, last: end },
-      firstTime: early.length === 0 ? firstTime : undefined,
+      firstTime: before.length === 0 ? firstTime : undefined,
     });
   }
   return [first, second];

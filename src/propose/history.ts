@@ -8,10 +8,12 @@ import type { CallDescription } from "../linux/call.ts";
 import { callByNumber } from "../linux/calls.ts";
 import { nameCall } from "../linux/decode.ts";
 import { exemptCalls } from "../linux/exempt-calls.ts";
+import { families } from "../linux/families.ts";
 import { isExecutingCall } from "../linux/process-calls.ts";
 import { Faults } from "../traces/faults.ts";
-import type { CallEvent, TraceEvent, TraceHead } from "../traces/trace.ts";
+import { type CallEvent, signedValue, type TraceEvent, type TraceHead, type Word } from "../traces/trace.ts";
 import { type Aspect, aspectsOf, type Detail, latin, type Value, valueIn } from "./aspects.ts";
+import { isSensitive } from "./sensitive.ts";
 import { type Evidence, evidenceOf } from "./situations.ts";
 
 /** A call with the values of its aspects, in their order. */
@@ -42,9 +44,15 @@ export type Origin =
   | { readonly is: "fork"; readonly parent: Segment; readonly at: number }
   /**
    * `program` is the last name of its path; undefined if the recording lacks the path, null for a pointer without
-   * memory.
+   * memory. `isSelf`: the process executes the program again that it has.
    */
-  | { readonly is: "exec"; readonly before: Segment; readonly at: number; readonly program: string | null | undefined }
+  | {
+      readonly is: "exec";
+      readonly before: Segment;
+      readonly at: number;
+      readonly program: string | null | undefined;
+      readonly isSelf: boolean;
+    }
   /** The process continues after its first such call (branches.ts). */
   | { readonly is: "branch"; readonly before: Segment; readonly at: number; readonly call: string };
 
@@ -60,6 +68,8 @@ export interface Segment {
   seconds: number | undefined;
   /** By the signature's id. */
   readonly occurrences: Map<number, Occurrences>;
+  /** The files that it mapped executable, with the position of the last time. */
+  readonly mapped: Map<string, number>;
 }
 
 export interface Recording {
@@ -67,6 +77,8 @@ export interface Recording {
   readonly file: string;
   calls: number;
   processes: number;
+  /** From its first call to its last. */
+  seconds: number | undefined;
 }
 
 export interface History {
@@ -98,13 +110,25 @@ interface Process {
   segment: Segment;
   tasks: number;
   began: bigint | undefined;
+  /** The paths of descriptors that it opened itself. */
+  readonly opened: Map<bigint, string>;
+  /** The last name of its program's path. */
+  program: string | undefined;
 }
 
 interface Task {
   readonly process: Process;
   /** The position of its last call. */
   last: number;
+  /** The path of a call that opens, until its result is known. */
+  opening?: string | undefined;
 }
+
+type Start = Pick<TraceHead, "command" | "words">;
+
+const ownProgram = "/proc/self/exe";
+
+const openingCalls: ReadonlySet<string> = new Set(families.get("open")!.members);
 
 export class HistoryBuilder implements History {
   readonly architecture: ArchitectureName;
@@ -124,6 +148,8 @@ export class HistoryBuilder implements History {
   #file = "";
   #faults = new Faults("");
   #current: Recording | undefined;
+  /** The time of the recording's first call. */
+  #began: bigint | undefined;
 
   constructor(architecture: ArchitectureName, detail: Detail) {
     this.architecture = architecture;
@@ -147,7 +173,7 @@ export class HistoryBuilder implements History {
     this.#tasks = new Map();
   }
 
-  event(event: TraceEvent, start: Pick<TraceHead, "command">): void {
+  event(event: TraceEvent, start: Start): void {
     this.#current ??= this.#begin(start);
     switch (event.kind) {
       case "clock":
@@ -155,6 +181,11 @@ export class HistoryBuilder implements History {
       case "call": {
         const task = this.#task(event.tid, event);
         if (task !== undefined) this.#call(task, event);
+        return;
+      }
+      case "return": {
+        const task = this.#tasks.get(event.tid);
+        if (task !== undefined) opened(task, event.result);
         return;
       }
       case "thread": {
@@ -187,21 +218,27 @@ export class HistoryBuilder implements History {
     }
   }
 
-  #begin({ command = 1 }: Pick<TraceHead, "command">): Recording {
-    const recording = { file: this.#file, calls: 0, processes: 1 };
+  #begin({ command = 1, words }: Start): Recording {
+    const recording = { file: this.#file, calls: 0, processes: 1, seconds: undefined };
+    this.#began = undefined;
     this.recordings.push(recording);
-    this.#tasks.set(command, { process: this.#process(command, { is: "command" }), last: 0 });
+    const program = words?.[0] === undefined ? undefined : lastName(words[0]);
+    this.#tasks.set(command, { process: this.#process(command, { is: "command" }, program), last: 0 });
     return recording;
   }
 
-  #process(pid: number, origin: Origin): Process {
+  #process(pid: number, origin: Origin, program: string | undefined): Process {
     const number = this.#processes++;
-    return { pid, number, segment: this.#segment({ pid, number }, origin), tasks: 1, began: undefined };
+    const segment = this.#segment({ pid, number }, origin);
+    return { pid, number, segment, tasks: 1, began: undefined, opened: new Map(), program };
   }
 
   #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
     const recording = this.recordings.length - 1;
-    const segment: Segment = { recording, process, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
+    const segment: Segment = {
+      ...{ recording, process, pid, origin, calls: 0, seconds: undefined },
+      ...{ occurrences: new Map(), mapped: new Map() },
+    };
     this.segments.push(segment);
     return segment;
   }
@@ -221,7 +258,7 @@ export class HistoryBuilder implements History {
   #fork(task: Task, child: number): void {
     this.#current!.processes++;
     const origin = { is: "fork", parent: task.process.segment, at: task.last } as const;
-    this.#tasks.set(child, { process: this.#process(child, origin), last: 0 });
+    this.#tasks.set(child, { process: this.#process(child, origin, task.process.program), last: 0 });
   }
 
   #call(task: Task, event: CallEvent): void {
@@ -243,6 +280,8 @@ export class HistoryBuilder implements History {
     const { process } = task;
     const { segment } = process;
     if (event.time !== undefined) {
+      this.#began ??= event.time;
+      this.#current!.seconds = Number(event.time - this.#began) / 1e9;
       if (segment.calls === 0) process.began = event.time;
       if (process.began !== undefined) segment.seconds = Number(event.time - process.began) / 1e9;
     }
@@ -258,6 +297,13 @@ export class HistoryBuilder implements History {
       found.last = position;
       if (found.firsts.length < mostFirsts) found.firsts.push(position);
     }
+    if (openingCalls.has(call.name)) {
+      task.opening = path?.is === "text" ? latin(path.bytes) : undefined;
+      opened(task, event.result);
+    } else if (call.name === "mmap" && isSensitive(signature)) {
+      const file = mappedFile(process, event.arguments[4]!);
+      if (file !== undefined) segment.mapped.set(file, position);
+    }
     if (isExecutingCall(call.name)) this.#execute(process, signature, position);
   }
 
@@ -269,8 +315,11 @@ export class HistoryBuilder implements History {
   /** A policy sees the attempt, not its success. */
   #execute(process: Process, { aspects, values }: Signature, at: number): void {
     const path = values[aspects.findIndex(({ is }) => is === "text")];
-    const program = typeof path === "string" ? path.slice(path.lastIndexOf("/") + 1) : (path as null | undefined);
-    process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program });
+    const known = path === ownProgram ? process.program : undefined;
+    const program = typeof path === "string" ? (known ?? lastName(path)) : (path as null | undefined);
+    const isSelf = typeof program === "string" && program === process.program;
+    process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program, isSelf });
+    if (typeof program === "string") process.program = program;
   }
 
   /** Undefined for a call that no policy judges or permits. */
@@ -302,6 +351,21 @@ export class HistoryBuilder implements History {
   }
 }
 
+/** The call that opens has this result. */
+function opened(task: Task, result: Word): void {
+  const descriptor = signedValue(result);
+  if (task.opening === undefined || descriptor === undefined) return;
+  if (descriptor >= 0n) task.process.opened.set(descriptor, task.opening);
+  task.opening = undefined;
+}
+
+/** Undefined for memory without a file; "" for a file of an unknown path. */
+function mappedFile({ opened }: Process, { value, known }: Word): string | undefined {
+  const descriptor = value & 0xffff_ffffn;
+  const isKnown = (known & 0xffff_ffffn) === 0xffff_ffffn;
+  return isKnown && descriptor === 0xffff_ffffn ? undefined : (isKnown && opened.get(descriptor)) || "";
+}
+
 function keyOf(call: string, values: readonly Value[]): string {
   let key = call;
   for (const value of values) {
@@ -309,6 +373,10 @@ function keyOf(call: string, values: readonly Value[]): string {
       value === undefined ? "\0?" : value === null ? "\0-" : typeof value === "bigint" ? `\0${value}` : `\0"${value}`;
   }
   return key;
+}
+
+function lastName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** The text of any name in the folder of this one: the folder with a slash. */

@@ -26,10 +26,11 @@ export function list(
 /** `if (a && b) statement`. */
 export function conditional(
   indent: number,
-  conditions: readonly string[],
+  parts: readonly string[],
   operator: "&&" | "||",
   statement: string,
 ): string[] {
+  const conditions = parts.length === 1 ? parts.map(withoutParentheses) : parts;
   const blanks = " ".repeat(indent);
   const line = `${blanks}if (${conditions.join(` ${operator} `)}) ${statement}`;
   if (line.length <= width) return [line];
@@ -41,6 +42,17 @@ export function conditional(
     `${blanks})`,
     `${blanks}  ${statement}`,
   ];
+}
+
+/** `a || b` of `(a || b)`. */
+function withoutParentheses(text: string): string {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === "(") depth++;
+    else if (text[at] === ")") depth--;
+    if (depth === 0 && at < text.length - 1) return text;
+  }
+  return text.slice(1, -1);
 }
 
 /** A comment of several lines, wrapped between words. */

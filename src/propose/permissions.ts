@@ -1,12 +1,13 @@
 /**
- * Permissions: the calls that a process may make, by its role and its phase. A call that a busy process makes often is
- * allowed in every state with the same rules on its arguments, so that the kernel decides it without a supervisor.
+ * Permissions: the calls that a process may make, by its role and its phase, with the arguments that it had there. A call
+ * that a busy process makes often is allowed in every state with the same rules on its arguments, so that the kernel
+ * decides it without a supervisor; a sensitive one is not.
  */
-import { withEquivalents } from "./equivalents.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
-import { choosePhases, findTriggers, type Trigger } from "./triggers.ts";
+import { isSensitive } from "./sensitive.ts";
+import { choosePhases, findTriggers, isHelper, type Trigger } from "./triggers.ts";
 
 /**
  * none: one list of calls. usual: a later phase drops calls, but keeps frequent ones. strict: it drops those as well.
@@ -23,20 +24,38 @@ export interface State {
   readonly role: Role;
   /** Undefined if the role has no phases. */
   readonly phase: PhaseName | undefined;
-  /** The recorded calls, by name. */
-  readonly recorded: ReadonlySet<string>;
+  /** The ids of the recorded signatures. */
+  readonly recorded: ReadonlySet<number>;
+  /** Files that were mapped executable; "" for one of an unknown path. */
+  readonly mapped: ReadonlySet<string>;
+}
+
+/** A recorded call with its arguments, and the states in which the policy allows it. */
+export interface Grant {
+  readonly signature: Signature;
+  readonly states: ReadonlySet<State>;
 }
 
 export interface CallUse {
   readonly call: string;
-  readonly signatures: readonly Signature[];
+  readonly grants: readonly Grant[];
   readonly count: number;
   /** The number of uses by role. */
   readonly byRole: ReadonlyMap<Role, number>;
-  /** The states in which the policy allows it. */
-  readonly states: ReadonlySet<State>;
-  /** Allowed everywhere because it is frequent. */
+  /** Why the policy allows a call that no recording has. */
+  readonly because?: string;
+  /** Allowed everywhere because it is frequent, unless its arguments are sensitive. */
   readonly isFrequent: boolean;
+}
+
+/** The states in which the policy allows the call with some arguments. */
+export function statesOf({ grants }: CallUse): ReadonlySet<State> {
+  return new Set(grants.flatMap(({ states }) => [...states]));
+}
+
+/** Whether the policy judges the call by the role or the phase. */
+export function isPartial({ grants }: CallUse, { states: all }: Permissions): boolean {
+  return grants.some(({ states }) => states.size < all.length);
 }
 
 export interface Permissions {
@@ -47,8 +66,14 @@ export interface Permissions {
   readonly examined: ReadonlyMap<Role, readonly Trigger[]>;
   /** Sorted by name. */
   readonly calls: readonly CallUse[];
-  /** The number of recorded calls that the supervisor would see in the last phase of each role. */
-  readonly supervised: number;
+  /** The number of calls behind the first triggers, by the id of their signature: an upper bound. */
+  readonly steady: ReadonlyMap<number, number>;
+}
+
+/** The number of recorded calls that the supervisor would see in the last phase of each role. */
+export function supervisedCalls({ calls, states: all, steady }: Permissions): number {
+  const partial = calls.flatMap(({ grants }) => grants).filter(({ states }) => states.size < all.length);
+  return partial.reduce((sum, { signature }) => sum + (steady.get(signature.id) ?? 0), 0);
 }
 
 export interface PhaseTrigger {
@@ -60,19 +85,13 @@ export interface PhaseTrigger {
 const frequentShare = 0.001;
 const fewCalls = 100;
 
-/** @param everywhere calls that every state allows if they were recorded at all */
-export function findPermissions(
-  history: History,
-  roles: Roles,
-  mode: PhaseMode,
-  everywhere: ReadonlySet<string>,
-): Permissions {
+export function findPermissions(history: History, roles: Roles, mode: PhaseMode): Permissions {
   const triggers = new Map<Role, readonly PhaseTrigger[]>();
   const examined = new Map<Role, readonly Trigger[]>();
   for (const role of mode === "none" ? [] : roles.list) {
     const found = findTriggers(history, roles, role);
     examined.set(role, found);
-    const chosen = choosePhases(found);
+    const chosen = isHelper(history, role) ? [] : choosePhases(found);
     const names: readonly PhaseName[] = chosen.length === 2 ? phaseNames[2] : phaseNames[1];
     if (chosen.length > 0)
       triggers.set(
@@ -80,41 +99,50 @@ export function findPermissions(
         chosen.map((trigger, index) => ({ phase: names[index + 1]!, trigger })),
       );
   }
-  const states = roles.list.flatMap((role) => statesOf(history, role, triggers.get(role) ?? []));
-  const steady = steadyCounts(history, roles, triggers);
+  const states = roles.list.flatMap((role) => phasesOf(role, triggers.get(role) ?? []));
+  const steady = steadyCounts(roles, triggers);
+  const byName = new Map<string, number>();
+  for (const [id, count] of steady) {
+    const { call } = history.signatures[id]!;
+    byName.set(call, (byName.get(call) ?? 0) + count);
+  }
   const total = [...steady.values()].reduce((sum, count) => sum + count, 0);
   const isFrequent = (call: string): boolean => {
-    if (everywhere.has(call) || (mode === "usual" && frequentCalls.has(call))) return true;
-    return (steady.get(call) ?? 0) > Math.max(fewCalls, total * frequentShare);
+    if (mode === "usual" && frequentCalls.has(call)) return true;
+    return (byName.get(call) ?? 0) > Math.max(fewCalls, total * frequentShare);
   };
-  const uses = usesOf(history, roles);
-  const calls = [...uses].map(([call, { signatures, byRole }]): CallUse => {
+  const calls = [...usesOf(history, roles)].map(([call, { signatures, byRole }]): CallUse => {
     const lifted = states.length > 1 && isFrequent(call);
     const count = [...byRole.values()].reduce((sum, one) => sum + one, 0);
-    const allowed = lifted ? states : states.filter((state) => isAllowed(state, call, states, mode));
-    const recorded = signatures.map((id) => history.signatures[id]!);
-    return { call, signatures: recorded, count, byRole, states: new Set(allowed), isFrequent: lifted };
+    const grants = signatures.map((id): Grant => {
+      const signature = history.signatures[id]!;
+      const isEverywhere = lifted && !isSensitive(signature);
+      const allowed = isEverywhere ? states : states.filter((state) => isAllowed(state, id, states, mode));
+      return { signature, states: new Set(allowed) };
+    });
+    return { call, grants, count, byRole, isFrequent: lifted };
   });
-  const withClone = withEquivalents(calls, history.architecture);
-  calls.splice(0, calls.length, ...withClone);
   calls.sort((a, b) => (a.call < b.call ? -1 : 1));
-  const partly = calls.filter((use) => use.states.size < states.length);
-  const supervised = partly.reduce((sum, { call }) => sum + (steady.get(call) ?? 0), 0);
-  return { states, triggers, examined, calls, supervised };
+  return { states, triggers, examined, calls, steady };
 }
 
-function statesOf({ signatures }: History, role: Role, triggers: readonly PhaseTrigger[]): State[] {
-  if (triggers.length === 0) return [{ role, phase: undefined, recorded: role.calls }];
+function phasesOf(role: Role, triggers: readonly PhaseTrigger[]): State[] {
+  if (triggers.length === 0) {
+    const recorded = new Set(role.segments.flatMap(({ occurrences }) => [...occurrences.keys()]));
+    const mapped = new Set(role.segments.flatMap((segment) => [...segment.mapped.keys()]));
+    return [{ role, phase: undefined, recorded, mapped }];
+  }
   return [phaseNames[1][0], ...triggers.map(({ phase }) => phase)].map((phase, index) => {
-    const recorded = new Set<string>();
+    const [recorded, mapped] = [new Set<number>(), new Set<string>()];
     for (const segment of role.segments) {
       const [from, to] = livesIn(segment, triggers, index);
       if (from === undefined) continue;
       for (const [id, occurrences] of segment.occurrences) {
-        if (mayLieIn(occurrences, from, to)) recorded.add(signatures[id]!.call);
+        if (mayLieIn(occurrences, from, to)) recorded.add(id);
       }
+      for (const [file, last] of segment.mapped) if (last > from) mapped.add(file);
     }
-    return { role, phase, recorded };
+    return { role, phase, recorded, mapped };
   });
 }
 
@@ -137,20 +165,16 @@ function mayLieIn({ count, firsts, last }: Occurrences, from: number, to: number
 }
 
 /** Except in the mode `exact`, a phase also has the calls of later ones. */
-function isAllowed(state: State, call: string, states: readonly State[], mode: PhaseMode): boolean {
-  if (state.recorded.has(call)) return true;
+function isAllowed(state: State, id: number, states: readonly State[], mode: PhaseMode): boolean {
+  if (state.recorded.has(id)) return true;
   if (mode === "exact") return false;
   const later = states.slice(states.indexOf(state) + 1);
-  return later.some(({ role, recorded }) => role === state.role && recorded.has(call));
+  return later.some(({ role, recorded }) => role === state.role && recorded.has(id));
 }
 
-/** An upper bound on the number of calls behind the first triggers, where a program spends its life. */
-function steadyCounts(
-  history: History,
-  roles: Roles,
-  triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>,
-): Map<string, number> {
-  const counts = new Map<string, number>();
+/** An upper bound on the number of calls behind the first triggers, where a program spends its life, by signature. */
+function steadyCounts(roles: Roles, triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>): Map<number, number> {
+  const counts = new Map<number, number>();
   for (const role of roles.list) {
     const places = triggers.get(role)?.map(({ trigger }) => trigger.places);
     for (const segment of role.segments) {
@@ -158,9 +182,8 @@ function steadyCounts(
         places === undefined ? -1 : Math.min(...places.map((one) => one.get(segment) ?? Number.POSITIVE_INFINITY));
       for (const [id, { count, firsts, last }] of segment.occurrences) {
         if (last <= from) continue;
-        const { call } = history.signatures[id]!;
         const before = firsts.filter((position) => position <= from).length;
-        counts.set(call, (counts.get(call) ?? 0) + count - before);
+        counts.set(id, (counts.get(id) ?? 0) + count - before);
       }
     }
   }

@@ -10,8 +10,9 @@ import { comment, conditional, identifier, list } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
-import { type ArgumentRules, conditionsOn, findRules, type Rule } from "./rules.ts";
+import { type ArgumentRules, conditionsOn, type Rule } from "./rules.ts";
 import type { Trigger } from "./triggers.ts";
+import { type Variant, variantsOf } from "./variants.ts";
 
 export interface PolicyText {
   readonly text: string;
@@ -23,13 +24,13 @@ interface Sources {
   readonly history: History;
   readonly roles: Roles;
   readonly permissions: Permissions;
-  /** Calls of named sets, by the set's name. */
-  readonly added: ReadonlyMap<string, readonly string[]>;
   /** Paragraphs for the head of the module. */
   readonly about: readonly string[];
   /** The lines of constants that are settings of the policy, by name. */
   readonly settings: ReadonlyMap<string, readonly string[]>;
 }
+
+const longestDisjunction = 90;
 
 export function printPolicy(sources: Sources): PolicyText {
   return new Printer(sources).print();
@@ -47,6 +48,10 @@ class Printer {
   readonly #tests = new Map<string, string>();
   readonly #open = new Map<string, ArgumentRules["open"]>();
   readonly #phaseOf = new Map<Role, string>();
+  /** The names of long lists, by their values. */
+  readonly #lists = new Map<string, string>();
+  /** Functions that tell whether a call passes that changes roles, by the call. */
+  readonly #gates = new Map<string, string>();
 
   constructor(sources: Sources) {
     this.#sources = sources;
@@ -109,12 +114,11 @@ class Printer {
         const flat = `const role = perProcess.phases([${names.join(", ")}], { onFork: { ${children.join(", ")} } });`;
         const head = `const role = perProcess.phases([${names.join(", ")}], {`;
         if (flat.length <= 120) lines.push(flat);
-        else if (head.length <= 120)
-          lines.push(head, ...closed(list(2, "onFork: ", children, "", ["{ ", " }"])), "});");
+        else if (head.length <= 120) lines.push(head, ...list(2, "onFork: ", children, ",", ["{ ", " }"]), "});");
         else {
           lines.push("const role = perProcess.phases(");
-          lines.push(...closed(list(2, "", names, "", ["[", "]"])));
-          lines.push("  {", ...closed(list(4, "onFork: ", children, "", ["{ ", " }"])), "  },");
+          lines.push(...list(2, "", names, ",", ["[", "]"]));
+          lines.push("  {", ...list(4, "onFork: ", children, ",", ["{ ", " }"]), "  },");
           lines.push(");");
         }
       }
@@ -139,7 +143,8 @@ class Printer {
   #isTightening(role: Role): boolean {
     const { permissions } = this.#sources;
     const own = permissions.states.filter((state) => state.role === role);
-    return permissions.calls.every(({ states }) =>
+    const grants = permissions.calls.flatMap((use) => use.grants);
+    return grants.every(({ states }) =>
       own.every((state, index) => index === 0 || !states.has(state) || states.has(own[index - 1]!)),
     );
   }
@@ -219,43 +224,46 @@ class Printer {
 
   #judge(): string[] {
     this.#types.add("Call").add("Verdict");
-    const { permissions, added } = this.#sources;
+    const { permissions } = this.#sources;
     const plain = new Map<string, { states: ReadonlySet<State>; uses: CallUse[] }>();
-    const cases: string[] = [];
-    const everywhere = new Set([...added.values()].flat());
+    const cases: Case[] = [];
     const recorded = new Set(permissions.calls.map(({ call }) => call));
     for (const use of permissions.calls) {
-      const found = findRules(use.signatures, this.#architecture);
-      if (found.open.length > 0) this.#open.set(use.call, found.open);
-      if (everywhere.has(use.call)) continue;
-      if (use.call === "clone3" && found.rules.length === 0 && this.#isStateful) {
-        cases.push(
-          ...comment(
-            4,
-            "//",
-            `${this.#uses(use)}, without its flags, which a policy with state must know: the C library then takes clone.`,
-          ),
-        );
-        cases.push('    case "clone3":', '      return deny("ENOSYS");');
+      const variants = variantsOf(use, permissions.states, this.#architecture);
+      const open = variants.find((variant) => variant.open.length > 0)?.open;
+      if (open !== undefined) this.#open.set(use.call, open);
+      const isGated = this.#changesRole(use.call) && variants.every((variant) => this.#isBounded(variant));
+      const free = variants.filter(({ rules }) => rules.length === 0);
+      if (use.call === "clone3" && free.length > 0 && this.#isStateful) {
+        const why = "without its flags, which a policy with state must know: the C library then takes clone.";
+        const labels = [...comment(4, "//", `${this.#uses(use)}, ${why}`), '    case "clone3":'];
+        cases.push({ use, labels, body: ['      return deny("ENOSYS");'] });
         continue;
       }
-      if (found.rules.length === 0) {
-        const test = this.#stateTest(use.states) ?? "";
-        const group = plain.get(test) ?? { states: use.states, uses: [] };
+      if (isGated) {
+        cases.push(this.#case(use, this.#gate(use.call, variants)));
+        continue;
+      }
+      for (const { states } of free) {
+        const test = this.#stateTest(states) ?? "";
+        const group = plain.get(test) ?? { states, uses: [] };
         group.uses.push(use);
         plain.set(test, group);
-      } else cases.push(...this.#case(use, found.rules));
+      }
+      const ruled = variants.filter(({ rules }) => rules.length > 0);
+      if (ruled.length > 0) cases.push(this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
     }
     // If only the older call was recorded, the newer one fails with ENOSYS.
-    for (const [call, older] of Object.entries(fallbacks)) {
-      if (recorded.has(call) || everywhere.has(call) || !recorded.has(older)) continue;
-      cases.push(...comment(4, "//", `The C library then takes ${older}.`));
-      cases.push(`    case "${call}":`, '      return deny("ENOSYS");');
-    }
+    const newer = Object.entries(fallbacks).filter(([call, older]) => !recorded.has(call) && recorded.has(older));
+    const labels = newer.flatMap(([call, older]) =>
+      commented(`    case "${call}":`, `The C library then takes ${older}.`),
+    );
+    const fails = labels.length === 0 ? [] : [...labels, '      return deny("ENOSYS");'];
     const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
-    const body = [...this.#added(), ...groups.flatMap((group) => this.#group(group.states, group.uses))];
+    const body = groups.flatMap((group) => this.#group(group.states, group.uses));
     const lines = ["", "function judge(call: Call): Verdict {", ...body];
-    if (cases.length > 0) lines.push("  switch (call.name) {", ...cases, "  }");
+    const switched = [...joined(cases).flatMap((one) => [...one.labels, ...one.body]), ...fails];
+    if (switched.length > 0) lines.push("  switch (call.name) {", ...switched, "  }");
     return [...lines, "  return refused;", "}"];
   }
 
@@ -276,59 +284,54 @@ class Printer {
     );
   }
 
-  #added(): string[] {
-    const lines: string[] = [];
-    for (const [set, names] of this.#sources.added) {
-      if (names.length === 0) continue;
-      this.#imports.add("calls");
-      const name = this.#name(set);
-      this.#constants.push(
-        "",
-        ...comment(
-          0,
-          "//",
-          set === "unrecorded"
-            ? "Recordings of the notifier lack these (docs/propose.md)."
-            : `--with ${set} (docs/propose.md).`,
-        ),
-      );
-      this.#constants.push(
-        ...list(
-          0,
-          `const ${name} = calls`,
-          names.map((one) => jsonText(one)),
-          ";",
-          ["(", ")"],
-        ),
-      );
-      lines.push(`  if (${name}.has(call)) return allow;`);
-    }
-    return lines;
-  }
-
   /** `1,207: 1,204 by main, 3 by child` */
-  #uses({ count, byRole }: CallUse): string {
+  #uses({ count, byRole, because }: CallUse): string {
     const total = count.toLocaleString("en-US");
     const roles = [...byRole].map(([{ name }, times]) => `${times.toLocaleString("en-US")} by ${name}`);
-    if (count === 0) return "As other calls of its family do it.";
+    if (count === 0) return because ?? "as other calls of its family do it";
     if (this.#sources.roles.list.length === 1) return total;
     return roles.length === 1 ? roles[0]! : `${total}: ${roles.join(", ")}`;
   }
 
-  #case(use: CallUse, rules: readonly Rule[]): string[] {
-    const test = this.#testName(use.states);
-    const conditions = [
-      ...(test === undefined ? [] : [test]),
-      ...rules.flatMap((rule) => this.#conditions(use.call, rule)),
-    ];
+  #case(use: CallUse, allowances: readonly string[]): Case {
     // A single place refuses, so a refusal here is the policy's default and not a rule against the call.
-    return [
-      ...comment(4, "//", this.#uses(use)),
-      `    case "${use.call}":`,
-      ...conditional(6, conditions, "&&", "return allow;"),
-      "      break;",
-    ];
+    const body = [...allowances, "      break;"];
+    return { use, labels: commented(`    case "${use.call}":`, this.#uses(use)), body };
   }
+
+  #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
+    return variants.flatMap(({ states, rules }) => {
+      const test = this.#testName(states);
+      const conditions = [
+        ...(test === undefined ? [] : [/\|\|/.test(test) ? `(${test})` : test]),
+        ...rules.flatMap((rule) => this.#conditions(call, rule)),
+      ];
+      return conditional(indent, conditions, "&&", statement);
+    });
+  }
+
+  // ── Calls that change the role ────────────────────────────────────────────────────────────────────────────────────
+
+  #changesRole(call: string): boolean {
+    const { executions, branches } = this.#sources.roles;
+    return (isExecutingCall(call) && executions.length > 0) || branches.some((branch) => branch.call === call);
+  }
+
+  #isBounded({ states, rules }: Variant): boolean {
+    return rules.length > 0 || states.size < this.#sources.permissions.states.length;
+  }
+
+  /** Makes a function that tells whether the call passes: a refused one must not change the role. */
+  #gate(call: string, variants: readonly Variant[]): string[] {
+    const body = this.#allowances(2, call, variants, "return true;");
+    const name = this.#name(`may ${call}`);
+    this.#gates.set(call, name);
+    this.#types.add("CallOf");
+    this.#constants.push("", `function ${name}(call: CallOf<"${call}">): boolean {`, ...body, "  return false;", "}");
+    return [`      if (${name}(call)) return allow;`];
+  }
+
+  // ── Conditions ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The conjunction of conditions. */
   #conditions(call: string, rule: Rule): string[] {
@@ -344,10 +347,12 @@ class Printer {
     }
   }
 
-  /** Makes a function of the call, because a disjunction in a conjunction is hard to read. */
+  /** Makes a function of a long disjunction, because it is hard to read in a conjunction. */
   #anyFunction(call: string, rules: readonly Rule[]): string {
-    this.#types.add("CallOf");
     const tests = rules.flatMap((rule) => this.#conditions(call, rule));
+    const flat = `(${tests.join(" || ")})`;
+    if (flat.length <= longestDisjunction) return flat;
+    this.#types.add("CallOf");
     const name = this.#name(`may ${call}`);
     const head = `function ${name}(call: CallOf<"${call}">): boolean {`;
     this.#constants.push("", head, ...conditionLines(2, "return ", tests.join(" || "), ";"), "}");
@@ -371,7 +376,11 @@ class Printer {
   }
 
   #constant(text: string, values: readonly string[]): string {
+    const key = values.join();
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
     const name = this.#name(text);
+    this.#lists.set(key, name);
     this.#constants.push("", ...list(0, `const ${name} = `, values, ";", ["[", "]"]));
     return name;
   }
@@ -417,13 +426,18 @@ class Printer {
     const entries = [...roles.executions, ...roles.branches].sort((a, b) => order(b.from) - order(a.from));
     const executed = new Map(roles.executions.map((one) => [one, this.#pathsOf(one)] as const));
     const compared = comparableLists([...executed.values()].flatMap((paths) => [...paths.values()]));
+    const steps = entries.flatMap((entry): RoleStep[] =>
+      "call" in entry ? [{ ...entry, conditions: [] }] : this.#roleSteps(entry, executed.get(entry)!, compared),
+    );
+    const hoisted: string[] = [];
     const changes = [
       ...[...permissions.triggers].flatMap(([role, triggers]) =>
         triggers.flatMap((trigger) => this.#enterPhase(role, trigger)),
       ),
-      ...entries.flatMap((entry) =>
-        "call" in entry ? enterBranch(entry) : this.#enterRole(entry, executed.get(entry)!, compared),
-      ),
+      ...[...new Set(steps.map(({ call }) => call))].flatMap((call) => {
+        const own = steps.filter((step) => step.call === call);
+        return this.#enterRoles(call, own, hoisted);
+      }),
     ];
     const names = [...this.#sources.settings.keys()];
     const settings = names.length === 0 ? "" : `{ ${names.join(", ")} }, `;
@@ -431,6 +445,7 @@ class Printer {
     return [
       `export default policy(${settings}(call) => {`,
       "  const verdict = judge(call);",
+      ...hoisted,
       ...changes,
       "  return verdict;",
       "});",
@@ -470,32 +485,52 @@ class Printer {
     return paths;
   }
 
-  #enterRole(
+  #roleSteps(
     { from, to, programs }: Execution,
     paths: ReadonlyMap<string, ReadonlySet<string>>,
     compared: ReadonlySet<ReadonlySet<string>>,
-  ): string[] {
-    return [...paths].flatMap(([call, list]) => {
-      const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
-      const enter = (more: readonly string[]) =>
-        conditional(2, [...conditions, ...more], "&&", `role.enter(${jsonText(to.name)});`);
-      if (programs.length === 0) return enter([]);
-      const enterBy = (method: "is" | "endsWith", texts: ReadonlySet<string>) => {
+  ): RoleStep[] {
+    return [...paths].flatMap(([call, list]): RoleStep[] => {
+      const step = { call, from, to };
+      if (programs.length === 0) return [{ ...step, conditions: [] }];
+      const stepBy = (method: "is" | "endsWith", texts: ReadonlySet<string>): RoleStep[] => {
         if (texts.size === 0) return [];
         const values = [...texts].sort().map((text) => jsonText(text));
         const rule = { is: "test", subject: "call.args.path.text", method, values } as const;
-        return enter([this.#test(`${to.name} program`, rule, 70)]);
+        return [{ ...step, conditions: [this.#test(`${to.name} program`, rule, 70)] }];
       };
-      if (compared.has(list)) return enterBy("is", list);
+      if (compared.has(list)) return stepBy("is", list);
       const { inFolders, alone } = lastNames(list);
-      return [...enterBy("endsWith", inFolders), ...enterBy("is", alone)];
+      return [...stepBy("endsWith", inFolders), ...stepBy("is", alone)];
     });
+  }
+
+  /** A refused call changes no role. `hoisted` gets what must be evaluated before the phases change. */
+  #enterRoles(call: string, steps: readonly RoleStep[], hoisted: string[]): string[] {
+    const head = [`call.name === "${call}"`];
+    const gate = this.#gates.get(call);
+    const triggers = [...this.#sources.permissions.triggers.values()].flat();
+    if (gate !== undefined && triggers.some(({ trigger }) => trigger.predicate.call === call)) {
+      // The trigger can be what refuses the call from then on.
+      const name = this.#name(`${call} passes`);
+      hoisted.push(`  const ${name} = ${head[0]} && ${gate}(call);`);
+      head.push(name);
+    } else if (gate !== undefined) head.push(`${gate}(call)`);
+    const enter = (indent: number, before: readonly string[], { from, to, conditions }: RoleStep) =>
+      conditional(
+        indent,
+        [...before, `role.is(${jsonText(from.name)})`, ...conditions],
+        "&&",
+        `role.enter(${jsonText(to.name)});`,
+      );
+    if (steps.length === 1) return enter(2, head, steps[0]!);
+    return [`  if (${head.join(" && ")}) {`, ...steps.flatMap((step) => enter(4, [], step)), "  }"];
   }
 }
 
-function enterBranch({ from, to, call }: RoleBranch): string[] {
-  const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
-  return conditional(2, conditions, "&&", `role.enter(${jsonText(to.name)});`);
+/** A call with which a process enters another role. */
+interface RoleStep extends RoleBranch {
+  readonly conditions: readonly string[];
 }
 
 /** A description for the comment and for the user. */
@@ -525,9 +560,29 @@ function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
 }
 
-/** The last line gets the comma of an argument. */
-function closed(lines: readonly string[]): string[] {
-  return lines.map((line, index) => (index === lines.length - 1 ? `${line},` : line));
+/** The lines of one call. */
+interface Case {
+  readonly use: CallUse;
+  readonly labels: readonly string[];
+  readonly body: readonly string[];
+}
+
+/** Alternatives with the same rules as the recorded call are one case with it. */
+function joined(cases: readonly Case[]): readonly Case[] {
+  const textOf = ({ body }: Case) => body.join();
+  const belongsTo = (one: Case, other: Case) =>
+    one.use.because === `as ${other.use.call}` && textOf(one) === textOf(other);
+  const rest = cases.filter((one) => !cases.some((other) => belongsTo(one, other)));
+  return rest.map((one) => {
+    const alternatives = cases.filter((other) => belongsTo(other, one));
+    return { ...one, labels: [...alternatives.flatMap(({ labels }) => labels), ...one.labels] };
+  });
+}
+
+/** The comment is behind the line if there is room, else before it. */
+function commented(line: string, text: string): string[] {
+  const whole = `${line} // ${text}`;
+  return whole.length <= 120 ? [whole] : [...comment(line.search(/\S/), "//", text), line];
 }
 
 function conditionLines(indent: number, head: string, test: string, tail: string): string[] {

@@ -1,12 +1,15 @@
 /** Makes a policy and a statement for the user from a history. */
 import { familiesOf } from "../linux/families.ts";
+import { withAlternatives } from "./alternatives.ts";
 import { divideRoles } from "./branches.ts";
+import { withEquivalents } from "./equivalents.ts";
 import type { History } from "./history.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
-import type { Roles } from "./roles.ts";
+import type { Role, Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
-import { type Situation, type SituationName, situations } from "./situations.ts";
+import { type Situation, type SituationName, situations, usualSituations } from "./situations.ts";
+import { type Addition, rolesThatShow, widened } from "./widen.ts";
 
 /** About files, ports and Unix sockets (objects/declarations.ts). */
 export interface Declarations {
@@ -14,6 +17,8 @@ export interface Declarations {
   readonly constants: ReadonlyMap<string, readonly string[]>;
   readonly statement: readonly string[];
   readonly figures: object;
+  /** The paths that they permit to read and to write. */
+  readonly both: readonly string[];
 }
 
 export interface ProposalOptions {
@@ -30,6 +35,8 @@ export interface Proposal {
   readonly permissions: Permissions;
   /** Situations that no recording shows, each with its usual calls that the policy lacks. */
   readonly unseen: readonly { readonly situation: Situation; readonly lacks: readonly string[] }[];
+  /** The situations of `--with`, and the roles that got their calls. */
+  readonly added: readonly { readonly situation: Situation; readonly roles: ReadonlySet<Role> }[];
   /** Calls that a trigger counts. */
   readonly counted: ReadonlySet<string>;
   /** Arguments without a rule, by call. */
@@ -40,28 +47,28 @@ export interface Proposal {
 const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
 
 export function propose(recorded: History, options: ProposalOptions): Proposal {
-  const chosen = situations.filter(({ name }) => options.with.includes(name));
-  const everywhere = new Set<string>([...chosen.flatMap(({ calls }) => calls), ...unrecorded]);
+  const isChosen = ({ name }: Situation) => [...usualSituations, ...options.with].some((one) => one === name);
+  const chosen = situations.filter(isChosen);
   const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
-  const permissions = findPermissions(history, roles, options.phases, everywhere);
-  const allowed = new Set(permissions.calls.map(({ call }) => call));
-  const added = new Map<string, readonly string[]>(
-    chosen.map(({ name, calls }) => [name, calls.filter((call) => !allowed.has(call))] as const),
-  );
-  added.set(
-    "unrecorded",
-    unrecorded.filter((call) => !allowed.has(call)),
-  );
-  const has = new Set([...allowed, ...everywhere]);
+  const additions: readonly Addition[] = [
+    ...chosen.map((situation) => ({ ...situation, because: `situation ${situation.name}` })),
+    { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
+  ];
+  const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
+  const permissions = widened(withAlternatives(found, history), additions, history);
+  const asked = chosen.filter(({ name }) => options.with.includes(name));
+  const added = asked.map((situation) => ({ situation, roles: rolesThatShow(found, situation.first) }));
+  const has = new Set(permissions.calls.map(({ call }) => call));
   const unseen = situations
-    .filter(({ name, evidence }) => !options.with.includes(name) && !evidence.some((one) => history.evidence.has(one)))
+    .filter((situation) => !isChosen(situation))
+    .filter(({ evidence }) => !evidence.some((one) => history.evidence.has(one)))
     .map((situation) => ({
       situation,
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
     }));
   const about = [options.origin, ...notes(history)];
   const { text, open } = printPolicy({
-    ...{ history, roles, permissions, added, about },
+    ...{ history, roles, permissions, about },
     settings: options.declarations?.constants ?? new Map(),
   });
   const counted = new Set(
@@ -69,7 +76,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       .flat()
       .flatMap(({ trigger: { predicate } }) => (predicate.nth > 1 ? [predicate.call] : [])),
   );
-  return { policy: text, roles, permissions, unseen, counted, open };
+  return { policy: text, roles, permissions, unseen, added, counted, open };
 }
 
 /** One list of calls for all processes. */

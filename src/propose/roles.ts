@@ -5,6 +5,7 @@
  */
 import type { History, Origin, Segment } from "./history.ts";
 import { areComparable } from "./programs.ts";
+import { isPower } from "./sensitive.ts";
 
 export interface Role {
   readonly name: string;
@@ -69,6 +70,7 @@ export function findRoles({ segments, signatures, executed }: History): Roles {
     for (const id of segment.occurrences.keys()) {
       const { call } = signatures[id]!;
       grouping.call(key, call);
+      if (isPower(call)) grouping.power(key, call);
       if (branching.has(call) && branches.get(segment) !== call) grouping.goesOnAt(key, call);
     }
   }
@@ -87,6 +89,8 @@ interface Edge {
 class Grouping {
   readonly #keys = new Map<Segment, string>();
   readonly #calls = new Map<string, Set<string>>();
+  /** Sensitive calls. */
+  readonly #powers = new Map<string, Set<string>>();
   readonly #lives = new Map<string, { calls: number; seconds: number }>();
   /** Calls of branches after which a process of the role continues in it. */
   readonly #passed = new Map<string, Set<string>>();
@@ -108,6 +112,7 @@ class Grouping {
       this.#parent.set(key, key);
       this.#calls.set(key, new Set());
       this.#passed.set(key, new Set());
+      this.#powers.set(key, new Set());
       this.#lives.set(key, { calls: 0, seconds: 0 });
     }
     const life = this.#lives.get(key)!;
@@ -134,6 +139,10 @@ class Grouping {
     this.#calls.get(key)!.add(name);
   }
 
+  power(key: string, name: string): void {
+    this.#powers.get(key)!.add(name);
+  }
+
   /** A process makes the call of a branch, and does not take the branch. */
   goesOnAt(key: string, call: string): void {
     this.#passed.get(key)!.add(call);
@@ -148,6 +157,7 @@ class Grouping {
       case "exec": {
         const before = this.#keys.get(origin.before)!;
         if (!this.#isKnown) return this.#deeper(before, "program");
+        if (origin.isSelf) return before;
         return this.#isProgram(origin) ? `exec ${origin.program}` : before;
       }
       case "branch":
@@ -191,6 +201,7 @@ class Grouping {
     this.#parent.set(second, first);
     for (const call of this.#calls.get(second)!) this.#calls.get(first)!.add(call);
     for (const call of this.#passed.get(second)!) this.#passed.get(first)!.add(call);
+    for (const call of this.#powers.get(second)!) this.#powers.get(first)!.add(call);
     const [life, other] = [this.#lives.get(first)!, this.#lives.get(second)!];
     life.calls += other.calls;
     life.seconds += other.seconds;
@@ -206,7 +217,10 @@ class Grouping {
     for (;;) {
       const pairs = this.#related().map(([a, b]) => ({ a, b, likeness: this.#likeness(a, b), cost: this.#cost(a, b) }));
       const isTooMany = this.#roots.length > mostRoles;
-      const possible = pairs.filter(({ likeness, cost }) => likeness >= alike || cost < negligible || isTooMany);
+      const possible = pairs.filter(({ a, b, likeness, cost }) => {
+        const isSafe = differences(this.#powers.get(a)!, this.#powers.get(b)!) === 0;
+        return isTooMany || (isSafe && (likeness >= alike || cost < negligible));
+      });
       possible.sort((one, two) => one.cost - two.cost || two.likeness - one.likeness);
       const [best] = possible;
       if (best === undefined) return;
@@ -248,9 +262,8 @@ class Grouping {
   /** The additional calls of a merged role over the two: call names, in the mean over the lives of all processes. */
   #cost(a: string, b: string): number {
     const [left, right] = [this.#calls.get(a)!, this.#calls.get(b)!];
-    const more = (have: ReadonlySet<string>, get: ReadonlySet<string>) =>
-      [...get].filter((call) => !have.has(call)).length;
-    return more(left, right) * this.#shareOf(a) + more(right, left) * this.#shareOf(b);
+    const powers = differences(this.#powers.get(a)!, this.#powers.get(b)!);
+    return lacking(left, right) * this.#shareOf(a) + lacking(right, left) * this.#shareOf(b) + powers;
   }
 
   #shareOf(root: string): number {
@@ -396,6 +409,15 @@ class Grouping {
     const safe = plain.replace(/^exec /, "").replaceAll(/[^\w.+-]+/g, "-");
     return safe.slice(0, longestName) || "program";
   }
+}
+
+/** The number of calls that the second set adds. */
+function lacking(have: ReadonlySet<string>, get: ReadonlySet<string>): number {
+  return [...get].filter((call) => !have.has(call)).length;
+}
+
+function differences(left: ReadonlySet<string>, right: ReadonlySet<string>): number {
+  return lacking(left, right) + lacking(right, left);
 }
 
 function distinct(name: string, names: Set<string>): string {

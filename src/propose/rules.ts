@@ -3,7 +3,9 @@ import { jsonText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { flagNames } from "../linux/decode.ts";
 import { nameSet, namesFor } from "../linux/flags.ts";
+import { cloneFlag } from "../linux/process-calls.ts";
 import { type AddressCase, addressCases, destinationsOf } from "./addresses.ts";
+import { withAlternativeChoices, withSafeFlags } from "./alternatives.ts";
 import type { Aspect, Value } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import { hasParent, mayHideParents, textPatterns } from "./paths.ts";
@@ -73,8 +75,12 @@ function ruleOf(
       return integers.length === 0
         ? []
         : flagRules(call, `${subject}.${aspect.field}`, aspect.set, integers, architecture);
-    case "choice":
-      return choiceRule(call, subject, aspect.set, integers, architecture);
+    case "choice": {
+      const found = choiceRule(call, subject, aspect.set, integers, architecture);
+      // A signal to the own process group reaches what the program started.
+      if (call !== "kill" || typeof found === "string") return found;
+      return [{ is: "any", rules: [{ is: "comparison", text: "call.args.pid === 0n" }, ...found] }];
+    }
     case "integer":
       return integerRule(subject, integers);
     case "text": {
@@ -106,7 +112,11 @@ function ruleOf(
 
 /** clone without flags is what a fork is, and `fork()` of a case file. */
 function widened(call: string, values: readonly bigint[]): readonly bigint[] {
-  return call === "clone" && !values.includes(0n) ? [...values, 0n] : values;
+  return call === "clone" && !values.includes(0n) && !values.every(isThread) ? [...values, 0n] : values;
+}
+
+function isThread(flags: bigint): boolean {
+  return (flags & cloneFlag.thread) !== 0n;
 }
 
 function flagRules(
@@ -127,11 +137,15 @@ function flagRules(
     }
     for (const name of found) names.add(name);
   }
-  if (values.every((bits) => bits === 0n)) {
+  const allowed = withSafeFlags(
+    names,
+    namesFor(call, set).map(({ name }) => name),
+  );
+  if (allowed.size === names.size && values.every((bits) => bits === 0n)) {
     return [{ is: "comparison", text: `${subject}.bits === 0n` }];
   }
   const order = (nameSet(set)?.members ?? []).map(({ name }) => name);
-  const sorted = [...names].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => jsonText(name));
+  const sorted = [...allowed].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => jsonText(name));
   const rules: Rule[] = [{ is: "test", subject, method: "hasOnly", values: sorted }];
   // An attacker needs memory that is both writable and executable.
   const both = ['"PROT_WRITE"', '"PROT_EXEC"'];
@@ -143,6 +157,9 @@ function flagRules(
   ) {
     rules.push({ is: "test", subject, method: "has", values: both, negated: true });
   }
+  // The other flags alone make a process.
+  if (names.has("CLONE_THREAD") && values.every(isThread))
+    rules.push({ is: "test", subject, method: "has", values: ['"CLONE_THREAD"'] });
   return rules;
 }
 
@@ -159,7 +176,8 @@ function choiceRule(
       value[architecture] === undefined ? [] : [[value[architecture], name] as const],
     ),
   );
-  const names = values.flatMap((value) => byValue.get(value) ?? []);
+  const recorded = values.flatMap((value) => byValue.get(value) ?? []);
+  const names = withAlternativeChoices(set, recorded);
   const unnamed = values.filter((value) => !byValue.has(value));
   const named: Rule[] =
     names.length === 0 ? [] : [{ is: "test", subject, method: "is", values: names.map((name) => jsonText(name)) }];

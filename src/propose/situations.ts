@@ -2,16 +2,36 @@
  * Situations that recordings seldom contain: a log is rotated, memory is short. Each has the usual calls of the C
  * library and of servers in it, for `--with`, and the events of a recording that show it.
  */
+import { cloneFlag } from "../linux/process-calls.ts";
 
 export interface Situation {
   /** The name for `--with`. */
   readonly name: string;
   /** The end of the sentence "No recording shows …". */
   readonly about: string;
+  /** The calls with which it begins. A role that never made one of them does not get into the situation. */
+  readonly first: FirstCalls;
   readonly calls: readonly string[];
+  /** Values of arguments with which it makes these calls; of the others it may have any. */
+  readonly only?: Readonly<Record<string, Readonly<Record<string, bigint>>>>;
   /** Each of these shows it (`evidenceOf`); empty if a recording cannot show it. */
   readonly evidence: readonly Evidence[];
 }
+
+export interface FirstCalls {
+  readonly calls: readonly string[];
+  /** A bit that the flags of such a call have. */
+  readonly bit?: bigint;
+}
+
+const creates = 0o100n;
+const abort = 6n;
+/** PROT_READ and PROT_WRITE, MAP_PRIVATE and MAP_ANONYMOUS: memory, and never code. */
+const memory = { prot: 3n, flags: 0x22n };
+/** With MAP_NORESERVE and MAP_STACK. */
+const stack = { prot: 3n, flags: 0x2_4022n };
+/** PROT_READ, MAP_PRIVATE. */
+const file = { prot: 1n, flags: 2n };
 
 const kinds = ["handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
 export type Evidence = (typeof kinds)[number];
@@ -20,12 +40,15 @@ export const situations = [
   {
     name: "libc-errors",
     about: "an abort, a failed assertion or a detected corruption of memory (their messages and signals)",
+    first: { calls: ["write", "writev"] },
+    only: { tgkill: { sig: abort }, mmap: memory },
     calls: ["brk", "getpid", "gettid", "mmap", "munmap", "rt_sigaction", "rt_sigprocmask", "tgkill", "write", "writev"],
     evidence: ["sent a signal"],
   },
   {
     name: "signals",
     about: "a handled signal",
+    first: { calls: ["rt_sigaction"] },
     calls: [
       "getpid",
       "gettid",
@@ -44,12 +67,16 @@ export const situations = [
   {
     name: "memory",
     about: "more or less memory than the program had, or its end",
+    first: { calls: ["brk", "mmap"] },
+    only: { mmap: memory },
     calls: ["brk", "futex", "madvise", "mmap", "mremap", "munmap", "sched_yield"],
     evidence: [],
   },
   {
     name: "threads",
     about: "further threads (but not their clone, unless it was recorded)",
+    first: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
+    only: { mmap: stack },
     calls: [
       "futex",
       "get_robust_list",
@@ -68,6 +95,7 @@ export const situations = [
   {
     name: "rotation",
     about: "the rotation of a log",
+    first: { calls: ["open", "openat", "creat"], bit: creates },
     calls: [
       "close",
       "dup2",
@@ -92,6 +120,7 @@ export const situations = [
   {
     name: "reload",
     about: "a configuration that is read again",
+    first: { calls: ["bind", "listen", "rt_sigsuspend"] },
     calls: [
       "access",
       "bind",
@@ -128,6 +157,7 @@ export const situations = [
   {
     name: "resolver",
     about: "a name that is resolved",
+    first: { calls: ["socket"] },
     calls: [
       "bind",
       "close",
@@ -158,12 +188,15 @@ export const situations = [
   {
     name: "locale",
     about: "a locale or a character set that is loaded",
+    first: { calls: ["open", "openat"] },
+    only: { mmap: file },
     calls: ["close", "fstat", "futex", "lseek", "mmap", "munmap", "newfstatat", "openat", "read"],
     evidence: ["locale"],
   },
   {
     name: "shutdown",
     about: "the end of the command's first process",
+    first: { calls: ["wait4", "waitid", "unlink", "unlinkat"] },
     calls: [
       "close",
       "fsync",
@@ -182,6 +215,8 @@ export const situations = [
 ] as const satisfies readonly Situation[];
 
 export type SituationName = (typeof situations)[number]["name"];
+/** Every program gets into these, so every proposal has them. */
+export const usualSituations: readonly SituationName[] = ["libc-errors", "memory"];
 export const situationNames: readonly SituationName[] = situations.map(({ name }) => name);
 
 const byCall: Readonly<Record<string, Evidence>> = {

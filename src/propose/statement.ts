@@ -4,8 +4,9 @@
  */
 
 import type { StaticBound } from "./elf/static-bound.ts";
+import { describeExecutables, lateExecutables } from "./executable.ts";
 import { type History, unseenCalls } from "./history.ts";
-import type { Permissions, PhaseTrigger } from "./permissions.ts";
+import { isPartial, type Permissions, type PhaseTrigger, statesOf, supervisedCalls } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
@@ -83,22 +84,29 @@ export function statementOf(
   comparison: BoundComparison | undefined,
   declarations?: Declarations,
 ): string[] {
-  const { roles, permissions, unseen } = proposal;
+  const { roles, permissions, unseen, added } = proposal;
   const processes = history.recordings.reduce((sum, recording) => sum + recording.processes, 0);
   const lines = [
     `${plural(history.recordings.length, "recording")}, ${plural(history.calls, "call")}, ${plural(processes, "process", "es")}, ${plural(roles.list.length, "role")}`,
   ];
   for (const role of roles.list) lines.push(...describeRole(proposal, role));
-  const partly = permissions.calls.filter(({ states }) => states.size < permissions.states.length).length;
+  const partly = permissions.calls.filter((use) => isPartial(use, permissions)).length;
   lines.push(
     "",
     `${plural(permissions.calls.length, "call name")}; ${partly} of them depend on the role or the phase`,
-    `of the calls behind the triggers a supervisor (notify) would judge ${share(permissions.supervised, history.calls)}`,
+    `of the calls behind the triggers a supervisor (notify) would judge ${share(supervisedCalls(permissions), history.calls)}`,
     `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
+  lines.push(...describeExecutables(permissions, declarations?.both));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
+  if (added.length > 0) lines.push("");
+  for (const { situation, roles: inRoles } of added) {
+    const names = [...inRoles].map(({ name }) => name).join(", ");
+    const none = `no role, because none has made ${situation.first.calls.join(" or ")}`;
+    lines.push(`--with ${situation.name}: ${names || none}`);
+  }
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {
     const rest = lacks.length === 0 ? "the policy has its usual calls" : `the policy lacks ${lacks.join(", ")}`;
@@ -116,6 +124,8 @@ function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
   ];
   const { chosen, others } = triggersOf(permissions, role);
   if (chosen.length > 0) lines.push(...chosen.map(({ trigger }) => `  trigger: ${describeTrigger(trigger)}`));
+  else if (others.length > 0 && others[0]!.refusal === undefined)
+    lines.push("  no phases: its processes live for a moment, and serve no connection");
   else if (others.length > 0)
     lines.push("  no trigger: no event is rare, in every recording, and followed by a phase of its own");
   for (const other of others.slice(0, mostRunnersUp)) lines.push(`  or:      ${describeTrigger(other)}`);
@@ -222,13 +232,14 @@ export function figuresOf(
       calls: [...role.calls].sort(),
       ...triggerFigures(role),
     })),
-    rules: permissions.calls.map(({ call, count, states, isFrequent }) => ({
-      call,
-      count,
-      frequent: isFrequent || undefined,
-      allowed: [...states].map(({ role, phase }) => ({ role: role.name, phase })),
+    rules: permissions.calls.map((use) => ({
+      call: use.call,
+      count: use.count,
+      frequent: use.isFrequent || undefined,
+      allowed: [...statesOf(use)].map(({ role, phase }) => ({ role: role.name, phase })),
     })),
-    supervised: permissions.supervised,
+    supervised: supervisedCalls(permissions),
+    executable: lateExecutables(permissions),
     refused: [...history.refused].map(([call, count]) => ({ call, count })),
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),
     unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),

@@ -1,42 +1,14 @@
 /** Roles and triggers on small recordings: how processes are grouped, which event begins a phase, and which is refused. */
 import { describe, expect, it } from "vitest";
 import { loadPolicy } from "../language/load.ts";
-import { Faults } from "../traces/faults.ts";
-import { readJsonTrace } from "../traces/json.ts";
-import type { Detail } from "./aspects.ts";
 import { divideRoles } from "./branches.ts";
-import { HistoryBuilder } from "./history.ts";
-import { findPermissions } from "./permissions.ts";
+import { findPermissions, statesOf } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import { propose } from "./proposal.ts";
 import { findRoles, processesOf } from "./roles.ts";
+import { historyOf, type Line, many } from "./testing/lines.ts";
 import { findTriggers } from "./triggers.ts";
 
-type Line =
-  | readonly [tid: number, call: string, ...registers: (number | string | object)[]]
-  | { fork: readonly [number, number] }
-  | { exec: number };
-
-function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "arguments"): HistoryBuilder {
-  const history = new HistoryBuilder("x86_64", detail);
-  for (const lines of recordings) {
-    history.open("a.trace", new Faults("a.trace"));
-    const text = lines.map((line) => {
-      if ("fork" in line) return JSON.stringify({ v: 1, kind: "fork", tid: line.fork[0], child: line.fork[1] });
-      if ("exec" in line) return JSON.stringify({ v: 1, kind: "exec", tid: line.exec });
-      const [tid, call, ...registers] = line;
-      const path = call === "execve" ? { memory: { path: registers.shift() } } : {};
-      const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};
-      return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path, ...addr });
-    });
-    const { runs, diagnostics } = readJsonTrace(text.join("\n"), "a.trace", "x86_64");
-    expect(diagnostics).toEqual([]);
-    for (const run of runs) for (const event of run.events) history.event(event, run);
-  }
-  return history;
-}
-
-const many = (count: number, line: Line): Line[] => Array.from({ length: count }, () => line);
 const start: Line[] = [
   [1, "openat", 0, 0, 0],
   [1, "socket", 2, 1, 0],
@@ -80,6 +52,20 @@ describe("roles", () => {
     expect(executions.map(({ from, to, programs }) => [from.name, to.name, programs])).toEqual([
       ["child", "git", ["git"]],
     ]);
+  });
+
+  it("are kept by a program that executes itself, as a server that loads its configuration", () => {
+    const reloaded: Line[] = [
+      [1, "execve", "/usr/sbin/haproxy"],
+      { exec: 1 },
+      ...start,
+      { fork: [1, 2] },
+      ...["setsid", "umask", "epoll_wait"].map((call): Line => [2, call]),
+    ];
+    const again: Line[] = [[1, "execve", "/proc/self/exe"], { exec: 1 }, ...start, [1, "sync"], { fork: [1, 3] }];
+    const lines = [...reloaded, ...again, [1, "execve", "/opt/haproxy"], { exec: 1 }, [3, "setsid"]] as Line[];
+    expect(names(lines)).toEqual(["main", "haproxy", "haproxy-child"]);
+    expect(names([[1, "getpid"], ...lines.slice(2)])).toEqual(["main", "child", "exe", "exe-child"]);
   });
 
   it("are no program that never began, and count a process once", () => {
@@ -142,6 +128,22 @@ describe("roles", () => {
     expect(names(lines)).toEqual(["main", "a"]);
   });
 
+  it("are apart where one of them executes and the other does not, however short they are", () => {
+    const lines: Line[] = [
+      [1, "listen", 3],
+      { fork: [1, 2] },
+      [2, "execve", "/usr/lib/auth"],
+      { exec: 2 },
+      ...["getppid", "setsid", "read"].map((call): Line => [2, call, 3]),
+      { fork: [1, 3] },
+      ...["getppid", "setsid", "read"].map((call): Line => [3, call, 3]),
+      [3, "execve", "/bin/sh"],
+      { exec: 3 },
+      ...many(2000, [3, "write", 1]),
+    ];
+    expect(names(lines)).toEqual(["main", "child", "auth", "sh"]);
+  });
+
   it("are one where the calls are almost the same", () => {
     const lines: Line[] = [[1, "getpid"], [1, "clone"], { fork: [1, 2] }, [2, "getpid"], [2, "clone"]];
     expect(names(lines)).toEqual(["main"]);
@@ -177,6 +179,18 @@ describe("triggers", () => {
     expect(of("accept4")).toMatchObject({ refusal: "frequent" });
     expect(of("listen")).toMatchObject({ refusal: "not in every recording" });
     expect(found[0]).toMatchObject({ predicate: { call: "setgid" }, refusal: undefined });
+  });
+
+  it("are none that only the end of the program makes", () => {
+    const end: Line[] = [[1, "kill", 2, 15], ...many(30, [1, "pause"])];
+    const early: Line[] = [{ seconds: 0 }, ...start.slice(0, 5), ...many(20, [1, "epoll_wait", 3]), { seconds: 9 }];
+    const found = (lines: readonly Line[]) => {
+      const history = historyOf([lines]);
+      const roles = findRoles(history);
+      return findTriggers(history, roles, roles.list[0]!).find(({ predicate }) => predicate.call === "kill");
+    };
+    expect(found([...early, ...end, { seconds: 10 }, [1, "pause"]])).toMatchObject({ refusal: "ends the program" });
+    expect(found([...early, ...end, { seconds: 90 }, [1, "pause"]])).toMatchObject({ refusal: undefined });
   });
 
   it("are a value of an argument where the call alone comes too early", () => {
@@ -228,7 +242,7 @@ describe("phases", () => {
     const { policy } = propose(history, { phases: "usual", with: [], origin: "A test." });
     const { diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
     expect(diagnostics, policy).toEqual([]);
-    const { states, triggers } = findPermissions(history, findRoles(history), "usual", new Set());
+    const { states, triggers } = findPermissions(history, findRoles(history), "usual");
     const calls = [...triggers.values()].flat().map(({ trigger }) => trigger.predicate.call);
     return { phases: states.map(({ phase, recorded }) => [phase, recorded.size]), calls };
   };
@@ -240,6 +254,28 @@ describe("phases", () => {
       ["starting", 13],
       ["running", 1],
     ]);
+  });
+
+  it("are none of helpers that live for a moment, unless they serve a connection", () => {
+    const helper = (call: string): Line[] => [
+      { seconds: 0 },
+      [1, "listen", 3],
+      { fork: [1, 2] },
+      [2, "execve", "/usr/bin/cc1"],
+      { exec: 2 },
+      ...["access", "arch_prctl", "mprotect", "prlimit64", call, "getrandom"].map((one): Line => [2, one, 0, 0, 0, 0]),
+      { seconds: 0.5 },
+      ...many(20, [2, "pause"]),
+      { seconds: 9 },
+      [1, "pause"],
+    ];
+    const phasesIn = (lines: readonly Line[]) => {
+      const history = historyOf([lines]);
+      const { states } = findPermissions(history, findRoles(history), "usual");
+      return states.filter(({ role }) => role.name === "cc1").length;
+    };
+    expect(phasesIn(helper("uname"))).toBe(1);
+    expect(phasesIn(helper("getpeername"))).toBe(2);
   });
 
   it("are three where the calls become fewer twice, and each time for long", () => {
@@ -259,8 +295,8 @@ describe("permissions", () => {
   const allowed = (mode: "usual" | "strict" | "exact", call: string) => {
     const history = historyOf([lines]);
     const roles = findRoles(history);
-    const { calls } = findPermissions(history, roles, mode, new Set());
-    return [...calls.find((use) => use.call === call)!.states].map(({ phase }) => phase);
+    const { calls } = findPermissions(history, roles, mode);
+    return [...statesOf(calls.find((use) => use.call === call)!)].map(({ phase }) => phase);
   };
 
   it("leave frequent calls to the kernel, or not", () => {

@@ -42,7 +42,13 @@ export interface Trigger {
   readonly share: number;
   readonly score: number;
   /** The reason against it. */
-  readonly refusal: "frequent" | "not in every recording" | "drops too little" | "too late" | undefined;
+  readonly refusal:
+    | "frequent"
+    | "not in every recording"
+    | "drops too little"
+    | "too late"
+    | "ends the program"
+    | undefined;
 }
 
 /** A trigger with more than this share of all calls is frequent, unless a process makes it only a few times. */
@@ -51,7 +57,6 @@ const fewTimes = 8;
 /** A phase that drops fewer calls is not worth a trigger. */
 const fewestDropped = 3;
 const smallestShare = 0.2;
-/** Calls that a child follows, and that a case file writes twice. */
 /** The number of candidates that are examined in full. */
 const mostCandidates = 400;
 /** The number of the best candidates that are examined in pairs. */
@@ -60,8 +65,38 @@ const mostPaired = 100;
 const leastFurther = 0.25;
 /** The share of a role's life that must lie after both: later events come from the load, not from the program. */
 const smallestPairShare = 0.5;
+/** Calls with which programs, or their parts, end. Only if most of the role's time lies after one does it belong to the start. */
+const endingCalls: ReadonlySet<string> = new Set([
+  ...["kill", "tgkill", "pidfd_send_signal", "wait4", "waitid", "shutdown", "munmap"],
+  ...["unlink", "unlinkat", "rmdir", "fsync", "fdatasync"],
+]);
+const smallestEndingShare = 0.8;
+/** Seconds, and the share of the recording: processes that all live for less are helpers. */
+const shortLife = 1;
+const shortShare = 0.5;
+/** A process that makes one of these serves a connection, however short it lives. */
+const connectionCalls: readonly string[] = [
+  ...["accept", "accept4", "getpeername", "getsockopt", "setsockopt", "shutdown"],
+  ...["recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "sendmmsg"],
+];
 /** The number of different values of an argument that can make triggers. */
 const mostValues = 64;
+
+/** Whether the processes of the role live so shortly, and without a connection, that phases are not worth their names. */
+export function isHelper({ recordings }: History, { segments, calls }: Role): boolean {
+  if (connectionCalls.some((call) => calls.has(call))) return false;
+  const lives = new Map<number, { seconds: number; most: number }>();
+  for (const { process, recording, seconds, calls: count, origin } of segments) {
+    const all = recordings[recording]!.seconds;
+    if (all === undefined || origin.is === "command") return false;
+    const life = lives.get(process) ?? { seconds: 0, most: Math.min(shortLife, all * shortShare) };
+    lives.set(process, life);
+    // A segment without calls has no time.
+    if (seconds === undefined && count > 0) return false;
+    life.seconds += seconds ?? 0;
+  }
+  return [...lives.values()].every(({ seconds, most }) => seconds < most);
+}
 
 /** Sorted by score. Those with a refusal are runners-up for the user only. */
 export function findTriggers(history: History, roles: Roles, role: Role): Trigger[] {
@@ -213,7 +248,9 @@ class Search {
       }
     }
     const dropped = [...before].filter((call) => !after.has(call)).sort();
-    const share = Math.max(calls === 0 ? 0 : callsAfter / calls, seconds === 0 ? 0 : secondsAfter / seconds);
+    const shareOfCalls = calls === 0 ? 0 : callsAfter / calls;
+    const shareOfTime = seconds === 0 ? shareOfCalls : secondsAfter / seconds;
+    const share = Math.max(shareOfCalls, seconds === 0 ? 0 : shareOfTime);
     const ofRecordings = new Set(segments.map(({ recording }) => recording)).size;
     const matches = this.#matches.get(key)!;
     const figures = {
@@ -232,7 +269,8 @@ class Search {
       share,
       score: dropped.length * share,
     };
-    return { ...figures, refusal: refusalOf(figures) };
+    const isEnd = endingCalls.has(predicate.call) && shareOfTime < smallestEndingShare;
+    return { ...figures, refusal: refusalOf(figures) ?? (isEnd ? "ends the program" : undefined) };
   }
 
   /** A child that has its parent's role also has its phase. */

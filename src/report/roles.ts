@@ -70,7 +70,7 @@ export class RolesTally {
   view(): RolesView | undefined {
     if (this.#history === undefined || this.#history.recordings.length === 0) return undefined;
     const { history, roles } = divideRoles(this.#history);
-    const permissions = findPermissions(history, roles, "usual", new Set());
+    const permissions = findPermissions(history, roles, "usual");
     const views = roles.list.map((role): RoleView => {
       const { chosen, others } = triggersOf(permissions, role);
       return {

@@ -236,10 +236,14 @@ describe("portcullis propose", () => {
   it("adds the calls of situations", async () => {
     const at = folder();
     const words = ["propose", "--phases", "none", join(at, "server.trace")];
-    const ran = await portcullis(...words, "--with", "libc-errors,rotation", "--with", "signals");
+    const ran = await portcullis(...words, "--with", "reload,rotation", "--with", "shutdown");
     expect(ran.status).toBe(0);
-    expect(ran.out).toContain("// --with rotation (docs/propose.md).");
-    expect(ran.out).toContain("if (libcErrors.has(call)) return allow;");
+    expect(ran.out).toContain('"getcwd", // situation reload\n');
+    expect(ran.out).toContain('"unlink", // situation shutdown\n');
+    expect(ran.out).not.toContain("rename");
+    expect(ran.err).toContain(
+      "\n--with rotation: no role, because none has made open or openat or creat\n--with reload: main\n",
+    );
     expect(ran.err).not.toContain("\n  rotation:");
     const near = await portcullis(...words, "--with", "rotations");
     expect(near).toMatchObject({ status: 125, err: expect.stringContaining("write --with rotation") });
@@ -312,7 +316,10 @@ describe("portcullis propose", () => {
 
   it("documents the situations", () => {
     const text = readFileSync("docs/propose.md", "utf8");
-    for (const { name, about, calls } of situations)
-      expect(text).toContain(`| \`${name}\` | ${about} | ${calls.join(", ")} |`);
+    for (const { name, about, first, calls } of situations) {
+      const row = text.split("\n").find((line) => line.startsWith(`| \`${name}\` | ${about} | `))!;
+      expect(row).toContain(` | ${calls.join(", ")} |`);
+      for (const call of first.calls) expect(row.split(" | ")[2]).toContain(call);
+    }
   });
 });

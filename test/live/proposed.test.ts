@@ -2,7 +2,7 @@
  * From recordings of a server to its policy: Debian's servers are recorded twice with one load, and serve another load under
  * the proposed policy without a refusal. The calls of a hijacked server are refused.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -268,6 +268,66 @@ describe.each(servers)("$name", (server) => {
       expect(ran.stdout + ran.stderr).toMatch(stranger.says);
       expect(ran.status).not.toBe(0);
     }
+  });
+});
+
+describe("sshd", () => {
+  it("gets no shell before the login", async (context) => {
+    if (process.getuid?.() !== 0) context.skip("sshd gives up its rights, which needs root");
+    if (!["/usr/sbin/sshd", "ssh", "ssh-keygen"].every(isInstalled)) context.skip("sshd and ssh are not installed");
+    const { folder, address } = await freshPlace();
+    mkdirSync("/run/sshd", { recursive: true });
+    for (const key of ["host", "user"])
+      execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, key)]);
+    writeFileSync(
+      join(folder, "conf"),
+      `Port ${address.port}\nListenAddress ${address.host}\nHostKey ${folder}/host\nPidFile ${folder}/pid
+       AuthorizedKeysFile ${folder}/user.pub\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n`,
+    );
+    const [trace, policy] = [join(folder, "sshd.trace"), join(folder, "sshd.ts")];
+    const program = join(process.cwd(), "bin/portcullis");
+    const server = ["/usr/sbin/sshd", "-D", "-e", "-f", join(folder, "conf")];
+    const child = spawn(program, ["record", "-q", "-o", trace, "--", ...server], { stdio: "ignore" });
+    const ended = once(child, "exit");
+    const pid = await until("its pid", () =>
+      existsSync(join(folder, "pid")) ? Number(readFileSync(join(folder, "pid"), "utf8")) || undefined : undefined,
+    );
+    onTestFinished(async () => {
+      if (child.exitCode === null) process.kill(pid, "SIGKILL");
+      await ended;
+    });
+    const options = ["StrictHostKeyChecking=no", "BatchMode=yes", `UserKnownHostsFile=${folder}/known`];
+    const words = ["-F", "none", "-i", join(folder, "user"), ...options.flatMap((option) => ["-o", option])];
+    for (let session = 0; session < 3; session++) {
+      const login = [...words, "-p", `${address.port}`, `root@${address.host}`, "echo hello"];
+      expect(execFileSync("ssh", login, { encoding: "utf8", stdio: "pipe" })).toBe("hello\n");
+    }
+    process.kill(pid, "SIGTERM");
+    await ended;
+    const proposed = portcullis(["propose", "-o", policy, trace]);
+    expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
+    expect(proposed.stderr).toContain("replayed over its own traces: all of ");
+    expect(portcullis(["test", policy])).toMatchObject({ status: 0 });
+
+    // The first process that restricts itself by seccomp speaks with a stranger.
+    const printed = execFileSync(program, ["trace", "print", trace], { encoding: "utf8", maxBuffer: 1 << 28 });
+    const lines = printed.split("\n");
+    const at = lines.findIndex((line) => line.includes('"call":"prctl","arguments":[22,'));
+    if (at < 0) context.skip("this sshd has no seccomp sandbox");
+    const { tid, time } = JSON.parse(lines[at]!) as { tid: number; time: number };
+    const attack = (call: string, registers: readonly number[], memory = {}) =>
+      JSON.stringify({ v: 1, kind: "call", tid, time, call, arguments: registers, memory });
+    const attacks = [
+      attack("execve", [7, 0, 0], { path: "/bin/sh" }),
+      attack("execve", [7, 0, 0], { path: process.env["SHELL"] ?? "/bin/bash" }),
+      attack("mmap", [0, 4096, 5, 2, 3, 0]),
+      attack("socket", [2, 1, 0]),
+      attack("setuid", [1000]),
+    ];
+    const attacked = join(folder, "attacked.jsonl");
+    writeFileSync(attacked, [...lines.slice(0, at + 1), ...attacks].join("\n"));
+    const { stdout } = portcullis(["simulate", policy, attacked]);
+    expect(stdout.match(/deny EPERM {2}/g), stdout).toHaveLength(attacks.length);
   });
 });
 

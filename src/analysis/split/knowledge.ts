@@ -205,6 +205,9 @@ function commonBits(intervals: Intervals, mask: bigint): { known: bigint; value:
 /** The values under `part` of the values under `mask`, if they form intervals. */
 function project(intervals: Intervals, mask: bigint, part: bigint): Intervals | undefined {
   const width = bitLength(part);
+  const least = part & -part;
+  // The values under a part with a gap are in no order: 3, 4 under 5 are 1, 4, and 1, 2 are 1, 0.
+  if ((mask & lowMask(width) & ~(least - 1n)) !== part) return undefined;
   const result = [];
   for (const { from, to } of intervals) {
     // A run that does not change the bits above `part` stays in order.

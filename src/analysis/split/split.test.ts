@@ -269,6 +269,14 @@ describe("conditions on arguments", () => {
     expect(split(body)).toBe("a0&ff in 3 ? 1 : (0)");
   });
 
+  it("takes no value for excluded under a part of the bits that has a gap", () => {
+    const none = (mask: bigint) => compare("equal", binary("and", argument(2), mask), 0n);
+    // prot.bits === 0n, then prot.hasOnly("PROT_EXEC"): 4 fulfils the second.
+    expect(split([when(none(0xffn), [returns(0)]), when(none(0xfbn), [returns(1)]), returns(2)])).toBe(
+      "a2&ff in 0 ? 0 : (a2&fb in 0 ? 1 : (2))",
+    );
+  });
+
   it("joins a chain of rules with one verdict to one test", () => {
     const rules = [3n, 5n, 4n, 9n].map((value) => when(compare("equal", argument(1), value), [returns(1)]));
     expect(split([...rules, returns(0)])).toBe("a1 in 3-5,9 ? 1 : (0)");

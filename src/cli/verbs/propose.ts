@@ -10,7 +10,7 @@ import type { HistoryBuilder } from "../../propose/history.ts";
 import type { ObjectUses } from "../../propose/objects/uses.ts";
 import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
 import type { Declarations } from "../../propose/proposal.ts";
-import { type SituationName, situationNames } from "../../propose/situations.ts";
+import { type SituationName, situationNames, usualSituations } from "../../propose/situations.ts";
 import { Faults } from "../../traces/faults.ts";
 import { oneOf } from "../choices.ts";
 import { checkOutput, type OutputRules, writeOutputs } from "../output.ts";
@@ -24,9 +24,9 @@ export const propose: Verb = {
   summary: "Propose a policy from traces, with roles and phases",
   synopsis: ["propose [OPTIONS] TRACE…"],
   about: [
-    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
+    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls, and those that a program makes in their place, and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
     "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
-    "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows recorded calls only, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
+    "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows little else, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
     "With -o, propose also writes a case file for each of the first nine recordings beside the policy (web.cases, web.2.cases, … for web.ts). It replaces only files that it has written.",
   ],
   options: {
@@ -61,7 +61,7 @@ export const propose: Verb = {
     with: {
       value: "SET",
       multiple: true,
-      about: `Also allow the usual calls of a situation: ${situationNames.join(", ")}.`,
+      about: `Also allow the usual calls of a situation, in the roles that began it: ${situationNames.join(", ")}. Every proposal has ${usualSituations.join(" and ")}.`,
       complete: situationNames,
     },
     elf: {
@@ -260,7 +260,7 @@ function originOf(history: HistoryBuilder, { traces, architecture }: Request): s
   const files = traces.map((trace) => basename(shownName(trace))).join(", ");
   const calls = history.calls.toLocaleString("en-US");
   const count = history.recordings.length;
-  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"} with ${calls} calls (${files}; ${architecture}): it allows what they have, and refuses the rest.`;
+  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"} with ${calls} calls (${files}; ${architecture}): it allows what they have, and what the comments mark, and refuses the rest.`;
   return safeText(text).replaceAll("*/", "* /");
 }
 

@@ -35,7 +35,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function proposed(
   lines: readonly object[],
   isFormatted = true,
-): { policy: string; program: Program; statement: string } {
+): { policy: string; program: Program; statement: string; both: readonly string[] } {
   const machine = machineWith([]);
   const history = new HistoryBuilder("x86_64", "arguments");
   const uses = new ObjectUses("x86_64", machine);
@@ -64,10 +64,20 @@ function proposed(
   expect(lintPolicy(loaded.program!, loaded), policy).toEqual([]);
   for (const line of policy.split("\n")) expect(safeText(line)).toBe(line);
   expect(policy.match(/^export default/gm)).toHaveLength(1);
-  return { policy, program: loaded.program!, statement: declarations.statement.join("\n") };
+  const { statement, both } = declarations;
+  return { policy, program: loaded.program!, statement: statement.join("\n"), both };
 }
 
 describe("declarations", () => {
+  it("name what a process can write and then read, and so map and execute", () => {
+    const bothOf = (lines: readonly object[]) => proposed(lines).both;
+    const [created, reads, writes] = [0o101, 0, 1];
+    expect(bothOf([open("/srv/data/a", reads), open("/srv/log/a", created), open("/dev/null", writes)])).toEqual([]);
+    expect(bothOf([open("/srv/data", 0o200000), open("/srv/data/log/a", created)])).toEqual(["/srv/data/log"]);
+    expect(bothOf([open("/srv/data/a", 2)])).toEqual(["/srv/data/a"]);
+    expect(bothOf([open("/usr/local/lib/new.so", created)])).toEqual(["/usr/local/lib"]);
+  });
+
   it("have lists, also empty ones, and what is left out as comments", () => {
     const { policy, program, statement } = proposed([open("/srv/a"), open("/root/.x", 0o301), open("/srv/b")]);
     expect(policy).toContain('  read: [\n    "/srv/a", // 1 path\n    "/srv/b", // 1 path\n  ],\n');

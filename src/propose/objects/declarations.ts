@@ -1,5 +1,6 @@
 /** Prints the declarations of a proposal about files, ports and Unix sockets, and the statement about them. */
 import { jsonText, safeText } from "../../diagnostics/width.ts";
+import { runtimeFiles } from "../../ir/runtime-files.ts";
 import { comment, list } from "../layout.ts";
 import type { Declarations } from "../proposal.ts";
 import { type Entry, entriesOf, type FileEntries, proposedLists } from "./entries.ts";
@@ -63,7 +64,18 @@ export function declarationsOf(uses: ObjectUses, machine: Machine): Declarations
     unix: hasUnix ? { connect: sockets } : undefined,
     unknown: gaps.map(([gap, found]) => ({ is: gap, ...found })),
   };
-  return { constants, statement, figures };
+  return { constants, statement, figures, both: readAndWritten(files) };
+}
+
+/** The paths at or below which files can be both read and written, without devices and /proc, which are not mapped executable. */
+function readAndWritten({ lists }: FileEntries): string[] {
+  const paths = (name: "read" | "write") => [...lists[name].map(({ path }) => path), ...(runtimeFiles[name] ?? [])];
+  const contains = (directory: string, path: string) => path === directory || path.startsWith(`${directory}/`);
+  const [read, written] = [paths("read"), paths("write").filter((path) => !/^\/(?:dev|proc)\//.test(path))];
+  return [
+    ...written.filter((path) => read.some((other) => contains(other, path))),
+    ...read.filter((path) => written.some((other) => other !== path && contains(other, path))),
+  ].sort();
 }
 
 /** Undefined if no list can have them. */

@@ -1,0 +1,104 @@
+/**
+ * Calls, commands and flags that a program takes in place of one another, depending on the C library, the load or an error.
+ * If one was recorded, the others are allowed in the same roles and phases, with the same arguments.
+ */
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { callByName } from "../linux/calls.ts";
+import { aspectsOf, type Detail, type Value } from "./aspects.ts";
+import type { Signature } from "./history.ts";
+import type { CallUse, Grant, Permissions } from "./permissions.ts";
+
+/** Arguments that only some of them have are in the recordings without an effect, or in the others with this value. */
+interface Alternatives {
+  readonly calls: readonly string[];
+  readonly neutral?: Readonly<Record<string, bigint>>;
+}
+
+const alternativeCalls: readonly Alternatives[] = [
+  { calls: ["poll", "ppoll"] },
+  { calls: ["select", "pselect6"] },
+  { calls: ["epoll_wait", "epoll_pwait"] },
+  { calls: ["open", "openat"] },
+  { calls: ["dup2", "dup3"] },
+  { calls: ["accept", "accept4"] },
+  { calls: ["pipe", "pipe2"], neutral: { flags: 0n } },
+  { calls: ["nanosleep", "clock_nanosleep"] },
+  { calls: ["mkdir", "mkdirat"] },
+  { calls: ["rename", "renameat", "renameat2"], neutral: { flags: 0n } },
+  { calls: ["unlink", "unlinkat"], neutral: { flag: 0n } },
+];
+
+/** By the set of the argument's names. */
+const alternativeChoices: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  FcntlCommand: [
+    ["F_GETLK", "F_SETLK", "F_SETLKW", "F_OFD_GETLK", "F_OFD_SETLK", "F_OFD_SETLKW"],
+    ["F_DUPFD", "F_DUPFD_CLOEXEC"],
+    ["F_GETFD", "F_SETFD"],
+    ["F_GETFL", "F_SETFL"],
+  ],
+};
+
+/** Flags that only refuse or restrict something. */
+const safeFlags: ReadonlySet<string> = new Set([
+  ...["O_CLOEXEC", "SOCK_CLOEXEC", "MFD_CLOEXEC", "MFD_NOEXEC_SEAL", "RENAME_NOREPLACE"],
+]);
+
+/** The members of a set of names that are allowed with the recorded ones. */
+export function withSafeFlags(recorded: ReadonlySet<string>, all: readonly string[]): ReadonlySet<string> {
+  const isSafe = (name: string) => safeFlags.has(name) || (name === "O_EXCL" && recorded.has("O_CREAT"));
+  return new Set([...recorded, ...all.filter(isSafe)]);
+}
+
+export function withAlternativeChoices(set: string, recorded: readonly string[]): readonly string[] {
+  const groups = alternativeChoices[set] ?? [];
+  const more = groups.filter((group) => group.some((name) => recorded.includes(name))).flat();
+  const rest = recorded.filter((name) => !more.includes(name));
+  return [...more, ...rest];
+}
+
+export function withAlternatives(
+  permissions: Permissions,
+  { architecture, detail }: { readonly architecture: ArchitectureName; readonly detail: Detail },
+): Permissions {
+  const recorded = new Map(permissions.calls.map((use) => [use.call, use] as const));
+  const calls = new Map(recorded);
+  for (const { calls: names, neutral = {} } of alternativeCalls) {
+    for (const name of names) {
+      const other = callByName(name)!;
+      if (other.number[architecture] === undefined) continue;
+      const aspects = aspectsOf(other, detail, architecture);
+      for (const from of names) {
+        const use = recorded.get(from);
+        if (use === undefined || from === name) continue;
+        const grants = use.grants.flatMap(({ signature, states }): Grant[] => {
+          const values = valuesFor(
+            signature,
+            aspects.map(({ parameter }) => parameter),
+            neutral,
+          );
+          return values === undefined ? [] : [{ signature: { id: -1, call: name, aspects, values }, states }];
+        });
+        if (grants.length === 0) continue;
+        const known: CallUse = calls.get(name) ?? {
+          ...{ call: name, grants: [], count: 0, byRole: new Map(), because: `as ${from}`, isFrequent: use.isFrequent },
+        };
+        calls.set(name, { ...known, grants: [...known.grants, ...grants] });
+      }
+    }
+  }
+  return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };
+}
+
+/** Undefined if the other call has no equal arguments. */
+function valuesFor(
+  { aspects, values }: Signature,
+  wanted: readonly string[],
+  neutral: Readonly<Record<string, bigint>>,
+): readonly Value[] | undefined {
+  const own = new Map(aspects.map(({ parameter }, index) => [parameter, values[index]] as const));
+  for (const [parameter, value] of own) {
+    if (!wanted.includes(parameter) && value !== neutral[parameter]) return undefined;
+  }
+  if (wanted.some((parameter) => !own.has(parameter) && neutral[parameter] === undefined)) return undefined;
+  return wanted.map((parameter) => (own.has(parameter) ? own.get(parameter) : neutral[parameter]));
+}

@@ -1,0 +1,76 @@
+/** Adds calls to permissions that no recording has: those of a situation, in the roles that can get into it. */
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { callByName } from "../linux/calls.ts";
+import { aspectsOf, type Detail } from "./aspects.ts";
+import type { Signature } from "./history.ts";
+import type { Grant, Permissions, State } from "./permissions.ts";
+import type { Role } from "./roles.ts";
+import { executableMemory, isSensitive } from "./sensitive.ts";
+import type { FirstCalls, Situation } from "./situations.ts";
+
+/** Calls, and why they are allowed: a comment of the policy. */
+export interface Addition extends Pick<Situation, "calls" | "only"> {
+  /** Undefined if every role gets them. */
+  readonly first: FirstCalls | undefined;
+  readonly because: string;
+}
+
+export function widened(
+  permissions: Permissions,
+  additions: readonly Addition[],
+  { architecture, detail }: { readonly architecture: ArchitectureName; readonly detail: Detail },
+): Permissions {
+  const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
+  const recorded = new Set(calls.keys());
+  for (const { calls: names, only, first, because } of additions) {
+    const within = first === undefined ? undefined : rolesThatShow(permissions, first);
+    const states = permissions.states.filter(({ role }) => within?.has(role) !== false);
+    if (states.length === 0) continue;
+    for (const name of names) {
+      const call = callByName(name)!;
+      if (call.number[architecture] === undefined) continue;
+      const use = calls.get(name) ?? {
+        call: name,
+        grants: [],
+        count: 0,
+        byRole: new Map(),
+        because,
+        isFrequent: false,
+      };
+      const values = only?.[name];
+      if (recorded.has(name) && values === undefined) {
+        calls.set(name, { ...use, grants: use.grants.map((grant) => further(grant, states)) });
+        continue;
+      }
+      const aspects = aspectsOf(call, detail, architecture);
+      const signature = { id: -1, call: name, aspects, values: aspects.map(({ parameter }) => values?.[parameter]) };
+      calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(states) }] });
+    }
+  }
+  return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };
+}
+
+/** The roles that made one of the calls with which a situation begins. */
+export function rolesThatShow({ calls }: Permissions, { calls: names, bit }: FirstCalls): ReadonlySet<Role> {
+  const grants = calls.filter(({ call }) => names.includes(call)).flatMap((use) => use.grants);
+  const shown = grants.filter(({ signature }) => bit === undefined || mayHave(signature, bit));
+  return new Set(
+    shown.flatMap(({ signature, states }) =>
+      [...states].flatMap(({ role, recorded }) => (recorded.has(signature.id) ? [role] : [])),
+    ),
+  );
+}
+
+/** Whether the flags have the bit, as far as the signature tells. */
+function mayHave({ aspects, values }: Signature, bit: bigint): boolean {
+  const index = aspects.findIndex((aspect) => aspect.is === "flags" || aspect.is === "field");
+  const value = values[index];
+  return typeof value !== "bigint" || (value & bit) !== 0n;
+}
+
+/** Executable memory stays where it was made: no situation needs more of it. */
+function further(grant: Grant, states: readonly State[]): Grant {
+  const { signature } = grant;
+  if (executableMemory.includes(signature.call) && isSensitive(signature)) return grant;
+  return { signature, states: new Set([...grant.states, ...states]) };
+}

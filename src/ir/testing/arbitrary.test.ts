@@ -86,7 +86,7 @@ function constructs(program: Program): Set<string> {
 describe("random programs", () => {
   it("are well formed, from a seed", () => {
     for (let seed = 0; seed < 2000; seed++) {
-      const program = generateProgram(new SeededChoices(seed), { rooms: seed % 4 === 0 });
+      const program = generateProgram(new SeededChoices(seed), { asks: seed % 2 === 0, rooms: seed % 4 === 0 });
       expect(checkProgram(program), `seed ${seed}\n${printProgram(program)}`).toEqual([]);
     }
   });
@@ -104,7 +104,7 @@ describe("random programs", () => {
     const programs = 3000;
     const counts = new Map(everyConstruct.map((construct) => [construct, 0]));
     for (let seed = 0; seed < programs; seed++) {
-      for (const construct of constructs(generateProgram(new SeededChoices(seed), { rooms: seed % 4 === 0 }))) {
+      for (const construct of constructs(generateProgram(new SeededChoices(seed), { asks: seed % 2 === 0, rooms: seed % 4 === 0 }))) {
         counts.set(construct, (counts.get(construct) ?? 0) + 1);
       }
     }
@@ -118,7 +118,7 @@ describe("random programs", () => {
     const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
     for (let seed = 0; seed < 1500; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { rooms: seed % 4 === 0 });
+      const program = generateProgram(choices, { asks: seed % 2 === 0, rooms: seed % 4 === 0 });
       for (const call of runTrace(program, generateTrace(choices, program, 30)).calls) {
         count(call.admission);
         if (call.admission !== "judged") continue;

@@ -590,6 +590,8 @@ function conditionLines(indent: number, head: string, test: string, tail: string
   const line = `${blanks}${head}${test}${tail}`;
   if (line.length <= 120) return [line];
   const parts = test.split(" || ");
+  const single = /^([\w.]+)\(([^()]*)\)$/.exec(test);
+  if (single !== null) return list(indent, `${head}${single[1]}`, single[2]!.split(", "), tail, ["(", ")"]);
   if (indent + 2 + test.length <= 120) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
   return [
     `${blanks}${head}(`,

@@ -247,6 +247,15 @@ export class Supervisor {
     let answer = false;
     for (;;) {
       if (this.#signals?.takeStops() === true) this.#tracer.advance({ interrupts: false });
+      if (this.#questions?.isOpen === true) {
+        if (answer) this.#send();
+        answer = false;
+        const answered = this.#questions.next((id) => this.#objects?.drop(id));
+        if (answered !== undefined) {
+          answer = this.#settle(answered);
+          continue;
+        }
+      }
       if (this.#tracer.busy || this.#waiting.isBusy) {
         if (answer) this.#send();
         answer = false;
@@ -274,11 +283,6 @@ export class Supervisor {
       if (rooms?.isBusy === true || isAsked) {
         if (answer) this.#send();
         answer = false;
-        const answered = this.#questions?.next((id) => this.#objects?.drop(id));
-        if (answered !== undefined) {
-          answer = this.#settle(answered);
-          continue;
-        }
         if (!this.#awaitNotification(rooms?.isBusy === true ? rooms.patience : openPatience)) continue;
       }
       // The notification can be gone: its thread has been killed. A wait for the next one would leave tracees stopped.

@@ -104,7 +104,9 @@ describe("random programs", () => {
     const programs = 3000;
     const counts = new Map(everyConstruct.map((construct) => [construct, 0]));
     for (let seed = 0; seed < programs; seed++) {
-      for (const construct of constructs(generateProgram(new SeededChoices(seed), { asks: seed % 2 === 0, rooms: seed % 4 === 0 }))) {
+      for (const construct of constructs(
+        generateProgram(new SeededChoices(seed), { asks: seed % 2 === 0, rooms: seed % 4 === 0 }),
+      )) {
         counts.set(construct, (counts.get(construct) ?? 0) + 1);
       }
     }

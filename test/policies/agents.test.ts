@@ -65,7 +65,7 @@ describe("on real programs", () => {
     mkdirSync(join(folder, "src"));
     writeFileSync(join(folder, "Makefile"), "test:\n\t@echo tested\n");
     const commit = "git add -A; git commit -qm x; echo $?";
-    const script = `echo 1 > src/a; ${commit}; make test; ${commit}; sh -c 'echo 2 > src/a'; ${commit}`;
+    const script = `echo 1 > src/a; ${commit}; make --no-print-directory test; ${commit}; sh -c 'echo 2 > src/a'; ${commit}`;
     const { stdout } = run("tests-before-commit", script);
     expect(stdout).toBe("126\ntested\n0\n126\n");
   });

@@ -491,3 +491,13 @@ it("a list with a wrong entry starts nothing", () => {
     expect({ status, stderr }).toEqual({ status: 125, stderr: expect.stringContaining(message) });
   }
 });
+
+it("an audit says that it restricts no hosts", () => {
+  const audited = join(folder, "audited.ts");
+  const text =
+    'import { allow, policy } from "portcullis";\nexport default policy({ hosts: ["a.org"] }, () => allow);\n';
+  writeFileSync(audited, text);
+  const ran = spawnSync("bin/portcullis", ["run", "--audit", "-p", audited, "--", "true"], { encoding: "utf8" });
+  expect(ran.status).toBe(0);
+  expect(ran.stderr).toContain("AUDIT: the hosts of the policy are not restricted");
+});

@@ -24,7 +24,13 @@ export interface Held {
 export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, context: Context): Promise<Held> {
   const { hosts: given, mode, command } = request;
   const { files, hosts: declared = [] } = policy.policy.description;
-  if (mode === "audit" && given === undefined) return { policy, hosts: undefined };
+  if (mode === "audit" && given === undefined) {
+    if (declared.length > 0 && !request.quiet)
+      context.err(
+        "portcullis: AUDIT: the hosts of the policy are not restricted, and connections to others are no events\n",
+      );
+    return { policy, hosts: undefined };
+  }
   const lists: readonly HostList[] = [
     ...(given === undefined ? [] : [given]),
     ...declared.map(({ patterns, at }) => ({ patterns, rule: printLocation(files, at) })),

@@ -69,7 +69,7 @@ export interface AnswerLine {
 
 const longest = 31_536_000;
 
-/** The answer in a line, or a sentence that says why it is none. Nothing but an exact `allow` or `always` allows. */
+/** The answer in a line, or a sentence that says why the line has no effect. Nothing but an exact `allow` or `always` allows. */
 export function readAnswer(line: string): AnswerLine | string {
   let value: unknown;
   try {

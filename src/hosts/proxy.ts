@@ -255,13 +255,13 @@ const hopByHop = new Set(
 function endToEnd(message: IncomingMessage, without: readonly string[]): string[] {
   const { rawHeaders } = message;
   const named = (message.headers.connection ?? "").split(",").map((one) => one.trim().toLowerCase());
-  const kept: string[] = [];
+  const forwarded: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!.toLowerCase();
     if (hopByHop.has(name) || named.includes(name) || without.includes(name)) continue;
-    kept.push(rawHeaders[index]!, rawHeaders[index + 1]!);
+    forwarded.push(rawHeaders[index]!, rawHeaders[index + 1]!);
   }
-  return kept;
+  return forwarded;
 }
 
 function failure(error: unknown): { readonly status: string; readonly text: string } {

@@ -168,7 +168,7 @@ describe("a call that asks", () => {
     await until("its event", () => tree.events().some(({ answered }) => answered === "late"));
   });
 
-  test("fails at once if nobody is to be asked", async () => {
+  test("fails at once with a time of 0", async () => {
     const tree = await start("--ask-timeout", "0");
     tree.order("a getppid");
     expect(await tree.result("a")).toBe("EPERM");

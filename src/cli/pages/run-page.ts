@@ -88,7 +88,7 @@ export const runPage: Omit<Verb, "execute"> = {
     "ask-timeout": {
       value: "TIME",
       about:
-        "If the policy asks: a question without an answer fails after this time, with EPERM and an event (default: 60s). With 0 nobody is asked, and each such call fails.",
+        "If the policy asks: a question without an answer fails after this time, with EPERM and an event (default: 60s). With 0 each such call fails at once.",
     },
     hosts: {
       value: "HOST[:PORT],…",

@@ -83,7 +83,7 @@ export function runRequest(invocation: Invocation): RunRequest {
 
 const usualPatience = 60_000;
 
-/** 0 asks nobody. */
+/** 0: each such call fails at once. */
 function askPatience(invocation: Invocation): number {
   const isZero = /^0+(?:ms|s|min|h)?$/.test(invocation.text("ask-timeout") ?? "");
   return isZero ? 0 : (duration(invocation, "ask-timeout") ?? usualPatience);

@@ -18,7 +18,7 @@ const mostUnread = 1 << 18;
 const mostPerSecond = 200;
 let dropped = 0;
 let second = 0;
-let told = 0;
+let reported = 0;
 
 function send(message: ProxyMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
@@ -26,12 +26,12 @@ function send(message: ProxyMessage): void {
 
 function tell(refusal: HostRefusal): void {
   const now = Math.floor(performance.now() / 1000);
-  if (now !== second) [second, told] = [now, 0];
-  if (told >= mostPerSecond || process.stdout.writableLength > mostUnread) {
+  if (now !== second) [second, reported] = [now, 0];
+  if (reported >= mostPerSecond || process.stdout.writableLength > mostUnread) {
     dropped++;
     return;
   }
-  told++;
+  reported++;
   if (dropped > 0) send({ kind: "dropped", count: dropped });
   dropped = 0;
   send({ kind: "refused", refusal });

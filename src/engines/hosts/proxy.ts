@@ -38,7 +38,7 @@ export interface OpenHosts {
 export interface HostListener {
   readonly onRefused: (refusal: HostRefusal) => void;
   readonly onNotice: (text: string, dropped?: number) => void;
-  /** Undefined if nobody is asked: then each such name is refused. */
+  /** Undefined without a person: then each such name is refused. */
   readonly onAsked: ((about: HostQuestion, answer: (answer: HostAnswer) => void) => void) | undefined;
 }
 

@@ -28,7 +28,7 @@ export interface SupervisorOptions {
   /** The instance of the policy's step, if it exists already. */
   readonly instance?: PolicyInstance | undefined;
   readonly status?: StatusSink | undefined;
-  /** Undefined if nobody can be asked: such a call fails. */
+  /** Undefined without a person who answers: such a call fails. */
   readonly questions?: Pick<QuestionsOptions, "words" | "put"> | undefined;
 }
 

@@ -13,6 +13,7 @@
 
 #include "domain.h"
 #include "kernel.h"
+#include "mounts.h"
 #include "pid_variables.h"
 #include "poll.h"
 
@@ -30,13 +31,17 @@ static struct {
   const char *volatile what; /* NULL, or a sentence about the error */
 } shared;
 
-static unsigned char stack[CHILD_STACK] __attribute__((aligned(16)));
-
 static void fail(enum stage stage, long error) __attribute__((noreturn));
 static void fail(enum stage stage, long error) {
   shared.stage = stage;
   shared.error = error;
   exit_process(127);
+}
+
+static void fail_with(const struct fault *fault) __attribute__((noreturn));
+static void fail_with(const struct fault *fault) {
+  shared.what = fault->what;
+  fail(fault->stage, fault->error);
 }
 
 static long install(unsigned long flags, uint32_t length, struct sock_filter *filter) {
@@ -81,29 +86,34 @@ static void become_command(void *unused) {
     result = enter_cgroup(child->cgroup);
     if (result < 0) fail(MAKE_CGROUP, result);
   }
-  if (child->network != NULL) {
-    result = enter_network(child->network);
+  if (child->namespaces != NULL) {
+    result = enter_namespaces(child->namespaces);
     if (result < 0) fail(ENTER_NETWORK, result);
     /* The kernel forgets it when credentials change (kernel/cred.c, commit_creds()). */
     CALL(__NR_prctl, PR_SET_PDEATHSIG, child->inheritance->parent_death_signal, 0, 0, 0);
   }
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (has_ties || child->domain >= 0 || child->layers.count > 0) {
+  struct restrictions *restrictions = &shared.child->restrictions;
+  if (child->mounts) {
+    struct fault fault = {.stage = ENTER_MOUNTS};
+    fault.error = enter_mounts(restrictions->bytes, restrictions->size, &fault.what);
+    if (fault.error < 0 || make_restrictions(restrictions, &fault) < 0) fail_with(&fault);
+  }
+  if (has_ties || restrictions->domain >= 0 || restrictions->layers.count > 0) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
-    const char *what = NULL;
-    long entered = child->domain < 0 ? -EOPNOTSUPP : enter_domain(child->domain, child->restrictions, &what);
-    const int reads_proc = child->restrictions & READS_PROC;
-    if (entered < 0 && (reads_proc || flags & SEPARATE)) {
-      shared.what = what;
-      fail(reads_proc ? PROTECT_PROC : ENTER_DOMAIN, entered);
-    }
-    result = enter_layers(&child->layers, child->orders->header.label, &what);
-    if (result < 0) {
-      shared.what = what;
-      fail(RESTRICT_OBJECTS, result);
-    }
-    if (has_ties) result = install_shield(child->own, entered == 0 && child->restrictions & KEEPS_SIGNALS);
+    struct fault fault = {.stage = ENTER_DOMAIN};
+    const int reads_proc = restrictions->of_domain & READS_PROC;
+    fault.error = restrictions->domain < 0
+                      ? -EOPNOTSUPP
+                      : enter_domain(restrictions->domain, restrictions->of_domain, &fault.what);
+    const int keeps_signals = fault.error == 0 && restrictions->of_domain & KEEPS_SIGNALS;
+    if (reads_proc) fault.stage = PROTECT_PROC;
+    if (fault.error < 0 && (reads_proc || flags & SEPARATE)) fail_with(&fault);
+    fault = (struct fault){.stage = RESTRICT_OBJECTS};
+    fault.error = enter_layers(&restrictions->layers, child->orders->header.label, &fault.what);
+    if (fault.error < 0) fail_with(&fault);
+    if (has_ties) result = install_shield(child->own, keeps_signals);
     if (result < 0) fail(INSTALL, result);
   }
   if (flags & WANT_LISTENER) {
@@ -120,7 +130,7 @@ static void become_command(void *unused) {
 
   /* From here on the policy judges every call except this one. */
   result = execute(child->file, child->argv, child->environment, child->confinement->token);
-  if (result == -EACCES && child->restricts_execution)
+  if (result == -EACCES && restrictions->restricts_execution)
     shared.what = "`files.execute` of the policy may lack it, its interpreter or the dynamic linker";
   fail(EXECVE, result);
 }
@@ -131,10 +141,15 @@ long start_child(struct child *child, enum stage *stage, const char **what) {
   shared.detail = 0;
   shared.error = 0;
   shared.what = NULL;
-  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD,
-                         stack + CHILD_STACK, &child->pidfd, become_command, 0);
   *stage = CLONE;
   *what = NULL;
+  /* Paths are on it. */
+  enum { STACK = 256 << 10 };
+  unsigned char *stack = allocate(STACK);
+  if (stack == NULL) return -ENOMEM;
+  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD,
+                         stack + STACK, &child->pidfd, become_command, 0);
+  CALL(__NR_munmap, stack, STACK);
   if (pid < 0) return pid;
   child->pid = (int)pid;
   child->listener = shared.listener;

@@ -13,9 +13,9 @@
 #include "cgroup.h"
 #include "confine.h"
 #include "inheritance.h"
-#include "layers.h"
-#include "network.h"
+#include "namespaces.h"
 #include "orders.h"
+#include "restrictions.h"
 #include "shield.h"
 
 struct child {
@@ -28,12 +28,10 @@ struct child {
   int group;                     /* the process group to join, 0: the starter's */
   int front;                     /* the socket to which the child announces itself (CLONED), or -1 */
   const struct cgroup *cgroup;   /* NULL: the parent's */
-  const struct network *network; /* NULL: the parent's */
+  const struct namespaces *namespaces; /* NULL: the parent's */
   const struct own_processes *own;
-  long domain;      /* domain.h, or -1 */
-  int restrictions; /* of the domain */
-  struct layers layers;
-  int restricts_execution;               /* a layer does */
+  int mounts; /* enter the mounts of the layers, and make the restrictions there; else they are made */
+  struct restrictions restrictions;
   const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
   /* Output. */
   int pid, pidfd;

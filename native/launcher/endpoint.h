@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A socket that an order wants in the command's network (network.h). */
+/* A socket that an order wants in the command's network (namespaces.h). */
 #ifndef PORTCULLIS_ENDPOINT_H
 #define PORTCULLIS_ENDPOINT_H
 

@@ -71,6 +71,7 @@ enum stage {
   PROTECT_PROC = 16,
   RESTRICT_OBJECTS = 17,
   ENTER_NETWORK = 18,
+  ENTER_MOUNTS = 19,
 };
 
 struct fault {

@@ -10,7 +10,10 @@
 #include "confine.h"
 #include "domain.h"
 #include "kernel.h"
-#include "layers.h"
+#include "mounts.h"
+#include "namespaces.h"
+#include "orders.h"
+#include "restrictions.h"
 #include "parameters.h"
 #include "print.h"
 #include "search.h"
@@ -63,6 +66,7 @@ static const char *const failures[] = {
     [LOAD_PROGRAM] = "the kernel refuses the program",
     [ATTACH] = "the kernel refuses the extended filter",
     [PROTECT_PROC] = "files of proc file systems cannot be made read-only",
+    [ENTER_MOUNTS] = "the policy's files cannot be protected",
     [RESTRICT_OBJECTS] = "the policy's files, ports and scopes cannot be restricted",
 };
 
@@ -244,35 +248,39 @@ static void fall_back(const struct plan *plan, struct bundle *bundle, struct con
   print("\n");
 }
 
-/* Makes the domain that the policy declares, or exits; -1 if it declares none. */
-static long make_domain_of(const struct plan *plan, const struct bundle *bundle) {
-  struct fault fault = {.stage = PROTECT_PROC};
-  if ((policy_of(bundle)->traits & PROC_IS_READ_ONLY) == 0) return -1;
-  long domain = make_domain(READS_PROC, &fault.what);
-  if (domain >= 0) return domain;
-  fault.error = domain;
-  if (!plan->best_effort) die_with_fault(plan->about, &fault);
-  print_best_effort(PROC_IS_WRITABLE, fault.what, fault.error);
-  return -1;
+/* Makes what the command's tree is restricted by, or exits. With mounts, this process is in their namespace then. */
+static void restrict_tree(const struct plan *plan, const struct bundle *bundle, struct restrictions *restrictions) {
+  struct namespaces namespaces;
+  struct fault fault = {.stage = ENTER_MOUNTS};
+  *restrictions = (struct restrictions){.bytes = section_of(bundle, OBJECTS),
+                                        .size = count_of(bundle, OBJECTS),
+                                        .flags = plan->best_effort ? BEST_EFFORT : 0,
+                                        .reads_proc = (policy_of(bundle)->traits & PROC_IS_READ_ONLY) != 0};
+  if (need_mounts(restrictions->bytes, restrictions->size)) {
+    fault.error = make_user_namespace(&namespaces, &fault.what);
+    if (fault.error < 0 && !plan->best_effort) die_with_fault(plan->about, &fault);
+    if (fault.error < 0) {
+      print_best_effort(FILES_ARE_NOT_PROTECTED, fault.what, fault.error);
+    } else {
+      fault.error = enter_namespaces(&namespaces);
+      if (fault.error == 0) fault.error = enter_mounts(restrictions->bytes, restrictions->size, &fault.what);
+      if (fault.error < 0) die_with_fault(plan->about, &fault);
+    }
+  }
+  if (make_restrictions(restrictions, &fault) < 0) die_with_fault(plan->about, &fault);
 }
 
-static void make_layers_of(const struct plan *plan, struct bundle *bundle, struct layers *layers) {
-  struct fault fault = {.stage = RESTRICT_OBJECTS};
-  fault.error =
-      make_layers(layers, section_of(bundle, OBJECTS), count_of(bundle, OBJECTS), plan->best_effort, &fault.what);
-  if (fault.error < 0) die_with_fault(plan->about, &fault);
-}
-
-static void enter(const struct plan *plan, long domain, const struct layers *layers) {
+static void enter(const struct plan *plan, const struct restrictions *restrictions) {
   struct fault fault = {.stage = NO_NEW_PRIVILEGES};
-  if (domain < 0 && layers->count == 0) return;
+  if (restrictions->domain < 0 && restrictions->layers.count == 0) return;
   fault.error = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = PROTECT_PROC;
-  fault.error = domain < 0 ? 0 : enter_domain(domain, READS_PROC, &fault.what);
+  fault.error =
+      restrictions->domain < 0 ? 0 : enter_domain(restrictions->domain, restrictions->of_domain, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = RESTRICT_OBJECTS;
-  fault.error = enter_layers(layers, 0, &fault.what);
+  fault.error = enter_layers(&restrictions->layers, 0, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
 }
 
@@ -305,11 +313,10 @@ static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t siz
     fall_back(plan, &bundle, &confinement, &fault);
   else memcpy(confinement.token, extended.token, sizeof extended.token);
 
-  const long domain = make_domain_of(plan, &bundle);
-  struct layers layers;
-  make_layers_of(plan, &bundle, &layers);
+  struct restrictions restrictions;
+  restrict_tree(plan, &bundle, &restrictions);
   restore_inheritance(plan->inheritance);
-  enter(plan, domain, &layers);
+  enter(plan, &restrictions);
   struct fault last = {0};
   last.error = confine(&confinement, &last.stage);
   if (last.error < 0) die_with_fault(plan->about, &last);

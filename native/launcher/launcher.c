@@ -31,7 +31,8 @@
 #include "child.h"
 #include "domain.h"
 #include "kernel.h"
-#include "network.h"
+#include "mounts.h"
+#include "namespaces.h"
 #include "poll.h"
 #include "print.h"
 #include "search.h"
@@ -50,7 +51,7 @@ static struct confinement confinement;
 static struct child child;
 static struct cgroup cgroup;
 static struct own_processes processes;
-static struct network network = {-1, -1};
+static struct namespaces namespaces = {-1, -1};
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
 static int front_pidfd;  /* or -1 */
@@ -142,40 +143,37 @@ static int load_bundle(struct fault *fault) {
   return 0;
 }
 
-/* A tied tree is not separated on a kernel that cannot; for everything else a missing restriction is a fault. */
-static int prepare_domain(struct fault *fault) {
-  const uint32_t flags = orders.header.flags;
-  const int is_separate = (flags & SEPARATE) != 0;
-  child.domain = -1;
-  child.restrictions = reads_proc ? READS_PROC : 0;
-  if (is_separate || (is_tied(&orders.header) && can_restrict(KEEPS_SIGNALS))) child.restrictions |= KEEPS_SIGNALS;
-  if (child.restrictions == 0) return 0;
-  const int moves = restricts_files(layers.bytes, layers.size, ~(uint32_t)0) ? PERMITS_MOVES : 0;
-  child.domain = make_domain(child.restrictions | moves, &fault->what);
-  if (child.domain < 0 && reads_proc && (flags & BEST_EFFORT) != 0) {
-    print_best_effort(PROC_IS_WRITABLE, fault->what, child.domain);
-    child.restrictions &= ~READS_PROC;
-    if (child.restrictions != 0) child.domain = make_domain(child.restrictions | moves, &fault->what);
+/* Whether the tree must be in the namespaces; makes the user namespace if there is none. Returns 0, or -1 with `fault`. */
+static int prepare_namespaces(struct fault *fault) {
+  child.mounts = need_mounts(layers.bytes, layers.size);
+  child.namespaces = (orders.header.flags & IN_NETWORK) != 0 ? &namespaces : NULL;
+  if (!child.mounts) return 0;
+  fault->stage = ENTER_MOUNTS;
+  fault->error = namespaces.user < 0 ? make_user_namespace(&namespaces, &fault->what) : 0;
+  if (fault->error == 0) {
+    child.namespaces = &namespaces;
+    return 0;
   }
-  if (child.domain >= 0 || child.restrictions == 0 || (!is_separate && child.restrictions == KEEPS_SIGNALS)) return 0;
-  fault->error = child.domain;
-  fault->stage = !reads_proc || (is_separate && !can_restrict(KEEPS_SIGNALS)) ? ENTER_DOMAIN : PROTECT_PROC;
-  return -1;
+  if ((orders.header.flags & BEST_EFFORT) == 0) return -1;
+  print_best_effort(FILES_ARE_NOT_PROTECTED, fault->what, fault->error);
+  child.mounts = 0;
+  return 0;
 }
 
-static int prepare_layers(struct fault *fault) {
-  fault->stage = RESTRICT_OBJECTS;
-  child.restricts_execution = restricts_files(layers.bytes, layers.size, EXECUTE);
-  const int best_effort = (orders.header.flags & BEST_EFFORT) != 0;
-  fault->error = make_layers(&child.layers, layers.bytes, layers.size, best_effort, &fault->what);
-  return fault->error < 0 ? -1 : 0;
+/* Rules are about the files that the tree sees: with mounts the child makes them there. */
+static int prepare_restrictions(struct fault *fault) {
+  child.restrictions = (struct restrictions){.bytes = layers.bytes,
+                                             .size = layers.size,
+                                             .flags = orders.header.flags,
+                                             .is_tied = is_tied(&orders.header),
+                                             .reads_proc = reads_proc,
+                                             .domain = -1};
+  return child.mounts ? 0 : make_restrictions(&child.restrictions, fault);
 }
 
 /* Closes the descriptors of a failed attempt. */
 static void unload(void) {
-  release_layers(&child.layers);
-  if (child.domain > 2) CALL(__NR_close, child.domain);
-  child.domain = -1;
+  release_restrictions(&child.restrictions);
   if (orders.bundle == NULL) return;
   for (unsigned i = 0; i < MAX_MAPS; i++)
     if (extended.maps[i] > 2) CALL(__NR_close, extended.maps[i]);
@@ -238,13 +236,12 @@ static int can_report_start(struct fault *fault) {
 static int start_command(void) {
   struct fault fault = {.stage = CLONE, .error = starter.error};
   extended.events = extended.dropped = extended.program = -1;
-  child.domain = -1;
-  child.layers.count = 0;
+  child.restrictions = (struct restrictions){.domain = -1};
   reads_proc = (orders.header.flags & READ_ONLY_PROC) != 0;
   layers.bytes = orders.layers;
   layers.size = orders.header.layers_size;
   if (fault.error < 0 || !can_report_start(&fault) || find_file(&fault) < 0 ||
-      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_domain(&fault) < 0 || prepare_layers(&fault) < 0) {
+      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_namespaces(&fault) < 0 || prepare_restrictions(&fault) < 0) {
     report_fault(&fault);
     unload();
     return 0;
@@ -260,7 +257,6 @@ static int start_command(void) {
     unload();
     return 0;
   }
-  child.network = (orders.header.flags & IN_NETWORK) != 0 ? &network : NULL;
   child.inheritance = own->inheritance;
   child.orders = &orders;
   child.confinement = &confinement;
@@ -297,7 +293,8 @@ static void prepare_network(void) {
   int sockets[MAX_ENDPOINTS];
   const int count = (int)orders.header.filter_length;
   struct fault fault = {.stage = ENTER_NETWORK, .error = -EALREADY};
-  if (network.net < 0) fault.error = make_network(&network, orders.endpoints, (uint32_t)count, sockets, &fault.what);
+  if (namespaces.user < 0)
+    fault.error = make_network(&namespaces, orders.endpoints, (uint32_t)count, sockets, &fault.what);
   if (fault.error < 0) {
     report_fault(&fault);
     return;

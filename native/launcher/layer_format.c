@@ -19,10 +19,25 @@ static const char *check_path(const struct layer_rule *rule) {
   return NULL;
 }
 
+static uint32_t flags_of(uint32_t kind) {
+  switch (kind) {
+    case BENEATH:
+      return MAY_BE_MISSING | IS_WHOLE;
+    case PROTECT:
+      return IS_DIRECTORY;
+    case PRIVATE:
+      return MAY_BE_MISSING;
+    case SHOWN:
+      return IS_READ_ONLY;
+    default:
+      return 0;
+  }
+}
+
 static const char *check_rule(const struct layer_header *layer, const struct layer_rule *rule) {
-  const int has_path = rule->kind == BENEATH || rule->kind == EXCEPT;
+  const int has_path = rule->kind != FOR_PORT && rule->kind != FOR_STREAMS;
   if (!has_path && rule->length != 0) return "a rule has an invalid path";
-  if (rule->value > (rule->kind == BENEATH ? MAY_BE_MISSING | IS_WHOLE : rule->kind == FOR_PORT ? 65535 : 0))
+  if (rule->kind == FOR_PORT ? rule->value > 65535 : (rule->value & ~flags_of(rule->kind)) != 0)
     return "a rule has an invalid value";
   switch (rule->kind) {
     case BENEATH:
@@ -35,6 +50,10 @@ static const char *check_rule(const struct layer_header *layer, const struct lay
         return "a rule grants a right that is not restricted";
       break;
     case EXCEPT:
+    case PROTECT:
+    case ABOVE_PROTECTED:
+    case PRIVATE:
+    case SHOWN:
       if (rule->access != 0) return "a rule grants a right that is not restricted";
       break;
     default:
@@ -52,7 +71,10 @@ const char *check_layers(const unsigned char *bytes, size_t size) {
     if (size - at < sizeof *layer || layer->size > size - at - sizeof *layer || layer->size % 4 != 0)
       return "a layer extends beyond the end";
     if ((layer->files & ~(uint32_t)FILE_RIGHTS) != 0 || (layer->ports & ~(uint32_t)PORT_RIGHTS) != 0 ||
-        (layer->scopes & ~(uint32_t)SCOPES) != 0 || (layer->files | layer->ports | layer->scopes) == 0)
+        (layer->scopes & ~(uint32_t)SCOPES) != 0)
+      return "a layer restricts an unknown right, or none";
+    /* Files can be protected without a right. */
+    if ((layer->files | layer->ports | layer->scopes) == 0 && layer->size == 0)
       return "a layer restricts an unknown right, or none";
     /* Otherwise the kernel denies all moves between directories (PERMITS_MOVES, domain.h). */
     if (layer->files != 0 && (layer->files & REFER) == 0) return "a layer restricts files without refer";

@@ -19,7 +19,7 @@ struct layer_header {
 struct layer_rule {
   uint32_t kind; /* enum rule_kind */
   uint32_t access;
-  uint32_t value;  /* FOR_PORT: the port; BENEATH: MAY_BE_MISSING, IS_WHOLE */
+  uint32_t value;  /* FOR_PORT: the port; BENEATH: MAY_BE_MISSING, IS_WHOLE; of mounts: flags */
   uint32_t length; /* of the path that follows, with a NUL, and zeros up to a multiple of 4 */
 };
 enum rule_kind {
@@ -27,10 +27,17 @@ enum rule_kind {
   FOR_PORT = 2,    /* a port of TCP or UDP */
   EXCEPT = 3,      /* a path to which no rule above it applies */
   FOR_STREAMS = 4, /* the files of the command's standard streams */
+  /* By mounts (mounts.h). The policy's are all in its first layer, those of a kind in the order in which they are made. */
+  PROTECT = 5,         /* a file, or a directory with all below it, which the tree cannot change */
+  ABOVE_PROTECTED = 6, /* a directory above one, which the tree cannot rename */
+  PRIVATE = 7,         /* a directory that is empty for the tree */
+  SHOWN = 8,           /* a path in a private directory that the tree sees nevertheless, if it exists */
 };
 enum {
   MAY_BE_MISSING = 1, /* the rule has no effect then */
   IS_WHOLE = 2,       /* exceptions do not apply to the rule */
+  IS_DIRECTORY = 4,   /* make it if it is missing */
+  IS_READ_ONLY = 8,   /* it cannot be changed there */
 };
 enum { MAX_LAYERS = 8, MAX_LAYERS_SIZE = 1 << 20 };
 /* Of `files` (include/uapi/linux/landlock.h; distributions' headers lack the newer ones). */
@@ -44,6 +51,12 @@ int restricts_files(const unsigned char *bytes, size_t size, uint32_t rights);
 
 static inline const struct layer_header *next_layer(const struct layer_header *layer) {
   return (const struct layer_header *)((const unsigned char *)(layer + 1) + layer->size);
+}
+static inline const struct layer_rule *first_rule(const struct layer_header *layer) {
+  return (const struct layer_rule *)(layer + 1);
+}
+static inline const struct layer_rule *end_of_rules(const struct layer_header *layer) {
+  return (const struct layer_rule *)next_layer(layer);
 }
 static inline const struct layer_rule *next_rule(const struct layer_rule *rule) {
   return (const struct layer_rule *)((const unsigned char *)(rule + 1) + rule->length);

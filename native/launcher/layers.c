@@ -271,14 +271,19 @@ static long add_rule(long ruleset, const struct layer_header *rights, const stru
     case FOR_PORT:
       return grant_port(ruleset, rule->value, access);
     case EXCEPT:
+    case PROTECT:
+    case ABOVE_PROTECTED:
+    case PRIVATE:
+    case SHOWN:
       break;
   }
   return 0;
 }
 
-/* Makes the ruleset of a layer. Returns it, -ENODATA if nothing of it is left with `best_effort`, or a negative errno. */
+/* Makes the ruleset of a layer. Returns it, -ENODATA if it restricts nothing (with `best_effort`: nothing that this kernel can), or a negative errno. */
 static long make_layer(const struct layer_header *layer, int best_effort, const char **what) {
   struct layer_header rights = *layer;
+  if ((rights.files | rights.ports | rights.scopes) == 0) return -ENODATA;
   long result = take_known(&rights, best_effort, what);
   if (result < 0) return result;
   if ((rights.files | rights.ports | rights.scopes) == 0) return -ENODATA;
@@ -289,7 +294,7 @@ static long make_layer(const struct layer_header *layer, int best_effort, const 
   *what = "Landlock makes no ruleset";
   const long ruleset = CALL(__NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
   if (ruleset < 0) return ruleset;
-  const struct layer_rule *first = (const struct layer_rule *)(layer + 1), *end = (const void *)next_layer(layer);
+  const struct layer_rule *first = first_rule(layer), *end = end_of_rules(layer);
   excluded.count = way.count = 0;
   for (const struct layer_rule *rule = first; result == 0 && rule < end; rule = next_rule(rule)) {
     if (rule->kind != EXCEPT) continue;

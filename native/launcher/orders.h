@@ -39,7 +39,7 @@ enum order {
   BECOME = 2, /* with EXTENDED: the front executes the command itself after Node has exited */
   /* Send a copy of an inherited descriptor. The command does not inherit a requested descriptor above 2. */
   DESCRIPTOR = 3,
-  MAKE_NETWORK = 4, /* make a network for the command (network.h), and send its sockets */
+  MAKE_NETWORK = 4, /* make a network for the command (namespaces.h), and send its sockets */
 };
 enum {
   WANT_LISTENER = 1,   /* the filter needs a supervisor */

@@ -78,6 +78,14 @@ function describeRule(rule: Rule): string {
       return `port ${rule.port}: ${rule.access.join(" ")}`;
     case "except":
       return `except ${rule.path}`;
+    case "protect":
+      return `protect ${rule.path}${rule.isDirectory ? ", a directory" : ""}`;
+    case "above-protected":
+      return `do not rename ${rule.path}`;
+    case "private":
+      return `private ${rule.path}${rule.optional ? ", if it exists" : ""}`;
+    case "shown":
+      return `show ${rule.path}${rule.isReadOnly ? ", read-only" : ""}, if it exists`;
     case "streams":
       return `the standard streams: ${rule.access.join(" ")}`;
   }

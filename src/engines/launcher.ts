@@ -111,6 +111,7 @@ export const launcherStage = {
   protectProc: 16,
   restrictObjects: 17,
   enterNetwork: 18,
+  enterMounts: 19,
 } as const;
 
 export interface Started {
@@ -203,7 +204,7 @@ export function startCommand(command: readonly string[], given: LauncherOrders):
   }
 }
 
-/** A socket in the command's network, `struct endpoint` of native/launcher/network.h. */
+/** A socket in the command's network, `struct endpoint` of native/launcher/namespaces.h. */
 export interface Endpoint {
   /** Without a zone; `::` for all addresses of both families. */
   readonly address: string;
@@ -543,6 +544,12 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
         125,
         `the launcher cannot pass descriptors to its parent (${code})`,
         "an outer sandbox refuses sendmsg, such as another portcullis: start this one outside of it",
+      );
+    case launcherStage.enterMounts:
+      return new TreeStartError(
+        125,
+        `the policy's files cannot be protected: ${cause}`,
+        "`files.protect` and `files.private` need a user and a mount namespace; --best-effort starts the command without them",
       );
     case launcherStage.enterNetwork:
       return new TreeStartError(125, `the command cannot enter its network: ${cause}`);

@@ -35,6 +35,10 @@ export interface FileRules {
   readonly lists: { readonly [List in FileList]?: readonly PathRule[] };
   /** Directories and files that no list above them permits. A path that a list names itself is permitted. */
   readonly except: readonly PathRule[];
+  /** Files and directories that cannot be changed, also below a directory that can. */
+  readonly protect: readonly ProtectedPath[];
+  /** Directories that are empty for the tree when it starts, except the paths of lists below them. */
+  readonly private: readonly PathRule[];
   /** Directories can be listed also if they lead to an exception; so can the exceptions. */
   readonly names: boolean;
   /** The command's standard streams can be opened again (/dev/stdin, /proc/self/fd/1). */
@@ -47,6 +51,11 @@ export interface PathRule {
   /** The path may be missing when the command starts; then the rule has no effect. */
   readonly optional: boolean;
   readonly at: Location | undefined;
+}
+
+export interface ProtectedPath extends PathRule {
+  /** Made if it is missing when the command starts. */
+  readonly isDirectory: boolean;
 }
 
 export interface PortRules {
@@ -91,10 +100,24 @@ export function restrictedRights(rules: Pick<FileRules, "lists">): ReadonlyMap<F
   return found;
 }
 
+/**
+ * The directories above a protected path that the tree could rename, the upper ones first: those below a directory from which
+ * it may remove entries.
+ */
+export function renamableAbove({ lists }: Pick<FileRules, "lists">, path: string): readonly string[] {
+  const above = path.split("/").flatMap((_, index, all) => (index > 1 ? [all.slice(0, index).join("/")] : []));
+  const removes = lists.remove ?? lists.write;
+  if (removes === undefined) return above;
+  return above.filter((directory) =>
+    removes.some((rule) => rule.path === "/" || directory.startsWith(`${rule.path}/`)),
+  );
+}
+
 /** The place of a list (`files.read`, `tcp.bind`, `unix.connect`), or of the declaration. */
 export function placeOfSetting(layer: ObjectLayer, setting: string): Location {
   const [declaration, list] = setting.split(".") as [Declaration, string | undefined];
-  const rules = declaration === "files" ? layer.files?.lists[list as FileList] : undefined;
+  const files = declaration === "files" ? layer.files : undefined;
+  const rules = list === "protect" ? files?.protect : files?.lists[list as FileList];
   const paths = declaration === "unix" ? layer.unix?.connect : rules;
   return paths?.find(({ at }) => at !== undefined)?.at ?? layer.places?.[declaration] ?? layer.at;
 }

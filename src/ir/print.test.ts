@@ -65,6 +65,8 @@ it("prints a program with the names of calls, errnos, cells and source locations
         files: {
           lists: { read: [{ path: "/usr", optional: true, at: undefined }], write: [] },
           except: [{ path: "/usr/src", optional: false, at: undefined }],
+          protect: [{ path: "/srv/.git/hooks", optional: false, at: undefined, isDirectory: true }],
+          private: [{ path: "/tmp", optional: false, at: undefined }],
           names: true,
           streams: true,
         },
@@ -174,6 +176,8 @@ it("prints a program with the names of calls, errnos, cells and source locations
       files.read "/usr"?
       files.write
       files.except "/usr/src"
+      files.protect "/srv/.git/hooks"
+      files.private "/tmp"
       files.names
       files.streams
       tcp.connect 80 443

@@ -35,6 +35,8 @@ function printLayer({ files, tcp, udp, unix, scopes }: ObjectLayer): string[] {
       files?.lists[list] === undefined ? [] : [`  files.${list}${paths(files.lists[list])}`],
     ),
     ...(files === undefined || files.except.length === 0 ? [] : [`  files.except${paths(files.except)}`]),
+    ...(files === undefined || files.protect.length === 0 ? [] : [`  files.protect${paths(files.protect)}`]),
+    ...(files === undefined || files.private.length === 0 ? [] : [`  files.private${paths(files.private)}`]),
     ...(files?.names === true ? ["  files.names"] : []),
     ...(files?.streams === true ? ["  files.streams"] : []),
     ...ports("tcp", tcp),

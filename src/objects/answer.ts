@@ -3,7 +3,7 @@ import type { FileList, ObjectLayer, PathRule } from "../ir/objects.ts";
 import type { FileRight, PortRight, ScopeRight } from "../linux/landlock.ts";
 
 export type PortSetting = `${"tcp" | "udp"}.${"bind" | "connect"}`;
-export type ObjectSetting = `files.${FileList}` | PortSetting | "unix.connect" | "scope";
+export type ObjectSetting = `files.${FileList}` | "files.protect" | PortSetting | "unix.connect" | "scope";
 
 /** The declarations permit the operation. The kernel can still refuse it for other reasons. */
 export interface Permitted {
@@ -13,7 +13,8 @@ export interface Permitted {
 export interface Denied {
   readonly is: "denied";
   /** EXDEV: a move or a link to another directory, where the file would have more rights, or without the right `refer`. */
-  readonly errno: "EACCES" | "EXDEV" | "EPERM";
+  /** EROFS: the file is protected, EBUSY: it, or a directory above it, would be renamed or removed. */
+  readonly errno: "EACCES" | "EXDEV" | "EPERM" | "EROFS" | "EBUSY";
   /** An index into `Program.objects`, and the layer of this index. */
   readonly layer: number;
   readonly declared: ObjectLayer;

@@ -8,10 +8,16 @@ import { check, checkMove, makeRight } from "./access.ts";
 import { type Answer, type PortSetting, permitted } from "./answer.ts";
 import type { Domain } from "./domain.ts";
 import type { OpenOperation, Operation } from "./operation.ts";
+import { protectionOf } from "./protection.ts";
 import { FileObject, type FileTree, type Place } from "./tree.ts";
 
 /** The tree is that of the moment of the operation; the domain's rules are of the start. */
 export function decide(domain: Domain, tree: FileTree, operation: Operation): Answer {
+  const layers = domain.layers.map(({ declared }) => declared);
+  return protectionOf(layers, tree, operation) ?? landlockDecides(domain, tree, operation);
+}
+
+function landlockDecides(domain: Domain, tree: FileTree, operation: Operation): Answer {
   switch (operation.does) {
     case "open":
       return open(domain, tree, operation).answer;

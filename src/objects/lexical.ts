@@ -20,6 +20,7 @@ export function decideByNames(objects: readonly ObjectLayer[], operation: Operat
   // What lists name exists; an exception may be made.
   const made = pathsOf(operation).filter(({ path, isMade }) => isMade && tree.find(path) === undefined);
   for (const { path } of objects.flatMap(({ files }) => files?.except ?? [])) add(tree, path, "directory");
+  for (const { path } of objects.flatMap(({ files }) => files?.protect ?? [])) add(tree, path, "directory");
   for (const { path, kind } of pathsOf(operation)) add(tree, path, kind);
   for (const { path } of made) remove(tree, path);
   return decide(domainOf(objects, tree), tree, operation);

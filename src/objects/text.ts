@@ -12,6 +12,8 @@ export function denialText(denied: Denied, operation: Operation): string {
   if (gains) return `${object} would have ${setting} in its new directory, and has not in its old one`;
   if (setting === "udp.bind" && operation.does === "connect")
     return `${setting} does not have port 0, to which a socket without a port is bound`;
+  if (setting === "files.protect")
+    return `${setting} has ${object}, or a path below a directory that is moved or removed`;
   const lacks = `${setting} does not have ${object}`;
   if (exception === undefined) return lacks;
   const { position, rule } = exception;

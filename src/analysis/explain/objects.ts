@@ -12,7 +12,7 @@ export function describeObjects(program: Program, abi: number | undefined): read
     at: placeText(program, layer.at),
     lists: listsOf(layer),
     names: layer.files?.names ?? false,
-    linux: kernelOfAbi[Math.max(...needsOf(layer).map((need) => need.abi))]!,
+    linux: kernelOfAbi[Math.max(1, ...needsOf(layer).map((need) => need.abi))]!,
     missing: abi === undefined ? [] : missingOf(layer, abi),
   }));
 }
@@ -27,6 +27,10 @@ function listsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): ObjectsDescrip
   if (files !== undefined && files.except.length > 0) {
     found.push({ name: "files.except", items: pathsOf(files.except) });
   }
+  for (const name of ["protect", "private"] as const) {
+    const rules = files?.[name] ?? [];
+    if (rules.length > 0) found.push({ name: `files.${name}`, items: pathsOf(rules) });
+  }
   found.push(...portsOf("tcp", tcp), ...portsOf("udp", udp));
   if (unix !== undefined) found.push({ name: "unix.connect", items: pathsOf(unix.connect) });
   if (scopes.length > 0) found.push({ name: "scope", items: scopes });
@@ -34,7 +38,7 @@ function listsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): ObjectsDescrip
 }
 
 function pathsOf(rules: readonly PathRule[]): readonly string[] {
-  const own = rules.filter(({ optional }) => !optional).map(({ path }) => path);
+  const own = rules.filter(({ at }) => at !== undefined).map(({ path, optional }) => `${path}${optional ? "?" : ""}`);
   const preset = rules.length - own.length;
   return preset === 0 ? own : [...own, `${preset} of files.runtime`];
 }
@@ -54,7 +58,7 @@ interface Need {
 /** What the layer restricts, with the ABI level that can. */
 function needsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): readonly Need[] {
   const needs: Need[] = [];
-  if (files !== undefined) {
+  if (files !== undefined && Object.keys(files.lists).length > 0) {
     // Each ruleset about files also restricts moves.
     needs.push({ what: "files", abi: fileRights.refer.abi });
     for (const [right, list] of restrictedRights(files))

@@ -5,6 +5,7 @@ import type { ApprovalServer } from "../../approvals/server.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { OpenHosts } from "../../engines/hosts/proxy.ts";
 import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher.ts";
+import { ProtectedFiles } from "../../engines/protected-files.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen, openForEvents } from "../../events/channel.ts";
@@ -56,6 +57,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy, hos
           answer(given);
         })),
   });
+  const protectedFiles = new ProtectedFiles(compiled.policy.objects);
   if (hosts !== undefined && !request.quiet) messages.write(`hosts: ${hosts.way}`);
   const { status } = await runCompiled(compiled, request.command, {
     onEvent,
@@ -74,6 +76,12 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy, hos
     bestEffort: request.bestEffort,
     events: output !== undefined,
   });
+  for (const path of protectedFiles.end())
+    onEvent({
+      kind: "notice",
+      time: Date.now(),
+      text: `${path} is protected, was missing at the start, and exists now: examine it before another program uses it`,
+    });
   hosts?.close();
   served?.server.close();
   asked?.approvals.end();

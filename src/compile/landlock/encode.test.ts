@@ -11,7 +11,7 @@ const nothing = { files: undefined, tcp: undefined, udp: undefined, unix: undefi
 const rule = (path: string): PathRule => ({ path, optional: false, at });
 const files = (lists: object, except: readonly string[] = []): ObjectLayer => ({
   ...nothing,
-  files: { lists, except: except.map(rule), names: false, streams: false },
+  files: { lists, except: except.map(rule), protect: [], private: [], names: false, streams: false },
 });
 
 describe("a ruleset", () => {
@@ -111,10 +111,14 @@ const layers = fc.array(
         {
           lists: fc.dictionary(fc.constantFrom(...fileLists), paths, { minKeys: 1 }),
           except: paths,
+          protect: fc.array(
+            paths.chain((some) => fc.boolean().map((isDirectory) => ({ ...(some[0] ?? rule("/srv")), isDirectory }))),
+          ),
+          private: paths,
           names: fc.boolean(),
           streams: fc.boolean(),
         },
-        { requiredKeys: ["lists", "except", "names", "streams"] },
+        { requiredKeys: ["lists", "except", "protect", "private", "names", "streams"] },
       )
       .map((rules) => rules as ObjectLayer["files"]),
     tcp: fc.record({ bind: ports, connect: ports }),

@@ -7,8 +7,17 @@ import type { Rule, Ruleset } from "./rulesets.ts";
 /** `MAX_LAYERS_SIZE`, in bytes. */
 export const largestLayers = 1 << 20;
 const headerSize = 16;
-export const ruleKinds = { beneath: 1, port: 2, except: 3, streams: 4 } as const satisfies Record<Rule["is"], number>;
-export const ruleFlags = { mayBeMissing: 1, isWhole: 2 } as const;
+export const ruleKinds = {
+  beneath: 1,
+  port: 2,
+  except: 3,
+  streams: 4,
+  protect: 5,
+  "above-protected": 6,
+  private: 7,
+  shown: 8,
+} as const satisfies Record<Rule["is"], number>;
+export const ruleFlags = { mayBeMissing: 1, isWhole: 2, isDirectory: 4, isReadOnly: 8 } as const;
 /** `PATH_MAX`, with the NUL. */
 const longestPath = 4096;
 
@@ -47,8 +56,15 @@ function encodeRule(rule: Rule): Uint8Array {
     }
     case "port":
       return words([ruleKinds.port, Number(maskOf(portRights, rule.access)), rule.port, 0]);
+    case "protect":
+      return withPath([ruleKinds.protect, 0, rule.isDirectory ? ruleFlags.isDirectory : 0], rule.path);
+    case "private":
+      return withPath([ruleKinds.private, 0, rule.optional ? ruleFlags.mayBeMissing : 0], rule.path);
+    case "shown":
+      return withPath([ruleKinds.shown, 0, rule.isReadOnly ? ruleFlags.isReadOnly : 0], rule.path);
     case "except":
-      return withPath([ruleKinds.except, 0, 0], rule.path);
+    case "above-protected":
+      return withPath([ruleKinds[rule.is], 0, 0], rule.path);
     case "streams":
       return words([ruleKinds.streams, Number(maskOf(fileRights, rule.access)), 0, 0]);
   }
@@ -86,7 +102,8 @@ export function decodeRulesets(bytes: Uint8Array): readonly Ruleset[] {
       ports: rightsOf(portRights, ports, "a layer restricts an unknown right, or none"),
       scopes: rightsOf(scopeRights, scopes, "a layer restricts an unknown right, or none"),
     };
-    demand((files | ports | scopes) !== 0, "a layer restricts an unknown right, or none");
+    // Files can be protected without a right.
+    demand((files | ports | scopes) !== 0 || size > 0, "a layer restricts an unknown right, or none");
     demand(files === 0 || ruleset.files.includes("refer"), "a layer restricts files without refer");
     const rules: Rule[] = [];
     for (at += headerSize; at < end; ) {
@@ -99,6 +116,12 @@ export function decodeRulesets(bytes: Uint8Array): readonly Ruleset[] {
   return rulesets;
 }
 
+const flagsOfKind: Readonly<Record<number, number>> = {
+  [ruleKinds.beneath]: ruleFlags.mayBeMissing | ruleFlags.isWhole,
+  [ruleKinds.protect]: ruleFlags.isDirectory,
+  [ruleKinds.private]: ruleFlags.mayBeMissing,
+  [ruleKinds.shown]: ruleFlags.isReadOnly,
+};
 const unrestricted = "a rule grants a right that is not restricted";
 
 function decodeRule(
@@ -111,11 +134,10 @@ function decodeRule(
   demand(next <= bytes.length && length % 4 === 0, "a rule extends beyond the end");
   const grants = (of: number) => demand(access !== 0 && (access & ~of) === 0, unrestricted);
   const path = () => readPath(bytes.subarray(at + headerSize, next));
-  const hasPath = kind === ruleKinds.beneath || kind === ruleKinds.except;
+  const hasPath = kind !== ruleKinds.port && kind !== ruleKinds.streams;
   demand(hasPath || length === 0, "a rule has an invalid path");
-  const most =
-    kind === ruleKinds.beneath ? ruleFlags.mayBeMissing | ruleFlags.isWhole : kind === ruleKinds.port ? 65_535 : 0;
-  demand(value <= most, "a rule has an invalid value");
+  const flags = flagsOfKind[kind] ?? 0;
+  demand(kind === ruleKinds.port ? value <= 65_535 : (value & ~flags) === 0, "a rule has an invalid value");
   switch (kind) {
     case ruleKinds.beneath:
       grants(restricted.files);
@@ -132,9 +154,21 @@ function decodeRule(
     case ruleKinds.port:
       grants(restricted.ports);
       return { rule: { is: "port", port: value, access: rightsOf(portRights, access, unrestricted) }, next };
+    case ruleKinds.protect:
+      demand(access === 0, unrestricted);
+      return { rule: { is: "protect", path: path(), isDirectory: value !== 0 }, next };
+    case ruleKinds.private:
+      demand(access === 0, unrestricted);
+      return { rule: { is: "private", path: path(), optional: value !== 0 }, next };
+    case ruleKinds.shown:
+      demand(access === 0, unrestricted);
+      return { rule: { is: "shown", path: path(), isReadOnly: value !== 0 }, next };
     case ruleKinds.except:
       demand(access === 0, unrestricted);
       return { rule: { is: "except", path: path() }, next };
+    case ruleKinds["above-protected"]:
+      demand(access === 0, unrestricted);
+      return { rule: { is: "above-protected", path: path() }, next };
     case ruleKinds.streams:
       grants(restricted.files);
       return { rule: { is: "streams", access: rightsOf(fileRights, access, unrestricted) }, next };

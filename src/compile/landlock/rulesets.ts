@@ -10,6 +10,7 @@ import {
   type ScopeRight,
   scopeRights,
 } from "../../linux/landlock.ts";
+import { type MountRule, mountRulesOf } from "./mounts.ts";
 
 /** What the launcher reads (native/launcher/layer_format.h). */
 export interface Ruleset {
@@ -32,13 +33,15 @@ export type Rule =
     }
   | { readonly is: "port"; readonly port: number; readonly access: readonly PortRight[] }
   | { readonly is: "except"; readonly path: string }
-  | { readonly is: "streams"; readonly access: readonly FileRight[] };
+  | { readonly is: "streams"; readonly access: readonly FileRight[] }
+  | MountRule;
 
 export function rulesetsOf(layers: readonly ObjectLayer[]): readonly Ruleset[] {
   // A task in any domain with rules about files is denied moves between directories by each of its domains that does not
   // grant them, even by one about ports (landlock_get_fs_access_mask(), security/landlock/ruleset.h of Linux 6.12).
   const restrictsFiles = layers.some((layer) => restrictedBy(layer).size > 0);
-  return layers.map((layer) => {
+  const mounts = mountRulesOf(layers);
+  return layers.map((layer, position) => {
     const { tcp, udp, scopes } = layer;
     const ports = [...portsOf(tcp, "bind-tcp", "connect-tcp"), ...portsOf(udp, "bind-udp", "connect-send-udp")];
     const files = restrictedBy(layer);
@@ -49,7 +52,12 @@ export function rulesetsOf(layers: readonly ObjectLayer[]): readonly Ruleset[] {
         ports.map(({ right }) => right),
       ),
       scopes: inOrder(scopeRights, scopes),
-      rules: [...(restrictsFiles ? rulesOfFiles(layer, files) : []), ...rulesOfPorts(ports)],
+      rules: [
+        ...(restrictsFiles ? rulesOfFiles(layer, files) : []),
+        ...rulesOfPorts(ports),
+        // The tree has one mount namespace.
+        ...(position === 0 ? mounts : []),
+      ],
     };
   });
 }

@@ -14,7 +14,7 @@ import { packageFile } from "../../linux/package.ts";
 import { type Endpoint, errnoText, LauncherFault, launcherStage, makeNetwork, type TreeOptions } from "../launcher.ts";
 import { StartError } from "../start-error.ts";
 
-/** Sockets at most (MAX_ENDPOINTS of native/launcher/network.h): ports of hosts, servers of names, and the proxy's. */
+/** Sockets at most (MAX_ENDPOINTS of native/launcher/endpoint.h): ports of hosts, servers of names, and the proxy's. */
 const mostPorts = 48;
 const mostServers = 8;
 /** The proxy's port, unless a host has it. */

@@ -6,6 +6,7 @@ import { refusedObjects } from "../../analysis/file-paths/refused-objects.ts";
 import { refusingPatterns } from "../../analysis/refused-entries.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
+import { mountRulesOf } from "../../compile/landlock/mounts.ts";
 import { rulesetsOf } from "../../compile/landlock/rulesets.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -229,6 +230,7 @@ function refuseStatefulTraps(program: Program, split: SplitPolicy): readonly Dia
 /** For `.resolved`, portcullis opens files itself, and its opens are not in the tree's Landlock domains. */
 function refuseHeldOpens(program: Program): readonly Diagnostic[] {
   if (!program.objects.some(({ files }) => files !== undefined)) return [];
+  if (mountRulesOf(program.objects).length > 0) return refuseHeld(program);
   const opens = ["open", "openat", "openat2", "creat"].map((name) => numberOf(name, program.architecture));
   const held = [...objectsOf(program.words).keys()].map((index) => program.observations[index]!);
   return held
@@ -239,6 +241,21 @@ function refuseHeldOpens(program: Program): readonly Diagnostic[] {
         help: "portcullis makes such an open itself, where `files` does not apply: list the objects in `files` instead",
       }),
     );
+}
+
+/** The addon opens objects only for callers in its own namespaces (native/addon/caller.c). */
+function refuseHeld(program: Program): readonly Diagnostic[] {
+  return [...objectsOf(program.words).keys()].map((index) => {
+    const { at } = program.observations[index]!;
+    return diagnostic(
+      "P0604",
+      "`files.protect` and `files.private` cannot be combined with `.resolved` on the engine notify",
+      {
+        span: at === undefined ? undefined : spanOf(program, at),
+        help: "they put the tree into namespaces of its own, where portcullis opens no objects for it (before Linux 7.1 `unix.connect` needs that)",
+      },
+    );
+  });
 }
 
 function spanOf(program: Pick<Program, "files">, at: Location) {

@@ -1,6 +1,13 @@
 /** `files`, `tcp`, `udp`, `unix` and `scope` of a policy's settings: declarations about objects, which do not depend on state. */
 
-import { type FileRules, fileLists, type ObjectLayer, type PathRule, type PortRules } from "../../ir/objects.ts";
+import {
+  type FileRules,
+  fileLists,
+  type ObjectLayer,
+  type PathRule,
+  type PortRules,
+  type ProtectedPath,
+} from "../../ir/objects.ts";
 import { runtimeFiles } from "../../ir/runtime-files.ts";
 import { fileRights, type ScopeRight, scopeRights } from "../../linux/landlock.ts";
 import { constantInteger, constantString, type PolicyValue, type Value } from "../values/values.ts";
@@ -67,22 +74,36 @@ const longestPath = 4095;
 function fileRules(c: Compilation, options: Options): FileRules | undefined {
   const value = options.get("files");
   if (value === undefined) return undefined;
-  const known = [...fileLists, "except", "names", "runtime"];
+  const known = [...fileLists, "except", "protect", "private", "names", "runtime", "optional"];
   const files = new Options(c, value, options.placeOfValue("files"), "the settings of `files`", known);
   const runtime = files.flag("runtime") ?? false;
+  const optional = files.flag("optional") ?? false;
   const lists: { [List in (typeof fileLists)[number]]?: readonly PathRule[] } = {};
   for (const list of fileLists) {
     const paths = pathList(c, files, list);
     if (paths === undefined) continue;
     const preset = runtime ? (runtimeFiles[list] ?? []) : [];
-    lists[list] = [...paths, ...preset.map((path) => ({ path, optional: true, at: undefined }))];
+    const own = paths.map((rule) => ({ ...rule, optional }));
+    lists[list] = [...own, ...preset.map((path) => ({ path, optional: true, at: undefined }))];
   }
   const except = pathList(c, files, "except") ?? [];
-  if (!files.failed && Object.keys(lists).length === 0) {
+  const protect = protectedPaths(c, files);
+  const isPrivate = pathList(c, files, "private") ?? [];
+  if (!files.failed && Object.keys(lists).length + protect.length + isPrivate.length === 0) {
     options.refuse("files", "P0213", "`files` has no list, so it restricts nothing", "files: { write: [project] }");
   }
   if (files.failed) options.failed = true;
-  return { lists, except, names: files.flag("names") ?? false, streams: runtime };
+  return { lists, except, protect, private: isPrivate, names: files.flag("names") ?? false, streams: runtime };
+}
+
+/** A slash at the end makes a path a directory. */
+function protectedPaths(c: Compilation, files: Options): readonly ProtectedPath[] {
+  const value = files.get("protect");
+  const given = value === undefined ? [] : (elementsOf(value, constantString) ?? []);
+  return (pathList(c, files, "protect") ?? []).map((rule, index) => ({
+    ...rule,
+    isDirectory: given[index]?.endsWith("/") === true,
+  }));
 }
 
 function pathList(c: Compilation, files: Options, name: string): readonly PathRule[] | undefined {

@@ -12,12 +12,15 @@ export function layerWith(parts: Partial<ObjectLayer>): ObjectLayer {
 /** A layer of lists of files: `{ read: ["/usr"], except: ["/usr/src"] }`. */
 export function filesLayer({
   except = [],
+  protect = [],
   names = false,
   ...lists
-}: { [List in FileList | "except"]?: readonly string[] } & { names?: boolean }): ObjectLayer {
+}: { [List in FileList | "except" | "protect"]?: readonly string[] } & { names?: boolean }): ObjectLayer {
   const files: FileRules = {
     lists: Object.fromEntries(Object.entries(lists).map(([list, paths]) => [list, paths.map(pathRule)])),
     except: except.map(pathRule),
+    protect: protect.map((path) => ({ ...pathRule(path), isDirectory: path.endsWith("/") })),
+    private: [],
     names,
     streams: false,
   };

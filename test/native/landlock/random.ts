@@ -101,7 +101,7 @@ export function randomTrial(
     for (const list of fileLists) if (chance(share)) lists[list] = rules(4);
     if (Object.keys(lists).length === 0) lists[one(fileLists)] = rules(2);
     const except = chance(0.5) ? [] : rules(3);
-    return { lists, except, names: chance(0.3), streams: false };
+    return { lists, except, protect: [], private: [], names: chance(0.3), streams: false };
   };
   const ports = (): readonly number[] | undefined =>
     chance(0.4) ? undefined : Array.from({ length: below(4) }, () => one([0, 5001, 5002, 5003, 5004]));

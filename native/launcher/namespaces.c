@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Makes the namespaces of a command's network, by a process that is only there to have been born in them. */
-#include "network.h"
+/* Makes the namespaces of a command, by a process that is only there to have been born in them. */
+#include "namespaces.h"
 
 #include <linux/fcntl.h>
 #include <linux/in6.h>
@@ -32,6 +32,7 @@ enum { MAP_SHARED = 1, MAP_ANONYMOUS = 0x20, READ_WRITE = 3, MAX_MAP = 4096 };
 struct work {
   long error;
   const char *what;
+  int has_network;
   const struct endpoint *endpoints;
   uint32_t count;
   int ready, parent; /* the sockets by which the two wait for each other */
@@ -125,6 +126,7 @@ static long make_any_socket(const struct endpoint *endpoint) {
 }
 
 static long furnish(struct work *work) {
+  if (!work->has_network) return 0;
   work->what = "the loopback device cannot be raised";
   long result = raise_loopback();
   if (result < 0) return result;
@@ -238,10 +240,23 @@ static int await_birth(int socket, int pidfd) {
   return sources[0].revents != 0 && read_all(socket, &byte, 1) == 0;
 }
 
-long make_network(struct network *network, const struct endpoint *endpoints, uint32_t count, int *sockets,
-                  const char **what) {
+/* Opens the namespaces of the process that was born in them. */
+static long open_namespaces(struct namespaces *namespaces, int pid, int has_network, const char **what) {
+  *what = "the users of a user namespace cannot be set";
+  long result = map_users(pid);
+  if (result < 0) return result;
+  *what = "the namespaces cannot be opened";
+  result = open_of(pid, "ns/user", O_RDONLY);
+  if (result >= 0) namespaces->user = (int)result;
+  if (result >= 0 && has_network) result = open_of(pid, "ns/net", O_RDONLY);
+  if (result >= 0 && has_network) namespaces->net = (int)result;
+  return result;
+}
+
+static long make_all(struct namespaces *namespaces, int has_network, const struct endpoint *endpoints, uint32_t count,
+                     int *sockets, const char **what) {
   int pair[2], pidfd = -1;
-  *network = (struct network){-1, -1};
+  *namespaces = (struct namespaces){-1, -1};
   *what = NULL;
   long mapped = CALL(__NR_mmap, 0, sizeof(struct work), READ_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   unsigned char *stack = allocate(CHILD_STACK);
@@ -249,28 +264,23 @@ long make_network(struct network *network, const struct endpoint *endpoints, uin
   long result = make_sockets(pair);
   if (result < 0) return result;
   struct work *work = (struct work *)mapped;
-  *work = (struct work){.error = -ESRCH, .endpoints = endpoints, .count = count, .ready = pair[1], .parent = pair[0]};
+  *work = (struct work){.error = -ESRCH,
+                        .has_network = has_network,
+                        .endpoints = endpoints,
+                        .count = count,
+                        .ready = pair[1],
+                        .parent = pair[0]};
   for (uint32_t i = 0; i < MAX_ENDPOINTS; i++) work->sockets[i] = -1;
-  /* With our descriptors, so that the sockets are ours, and with a copy of our memory. */
-  const unsigned long flags = CLONE_NEWUSER | CLONE_NEWNET | CLONE_FILES | CLONE_PIDFD | SIGCHLD;
+  /* With our descriptors, so that the sockets are ours, and with a copy of our memory. Without a signal at its end. */
+  const unsigned long flags = CLONE_NEWUSER | (has_network ? CLONE_NEWNET : 0) | CLONE_FILES | CLONE_PIDFD;
   long pid = clone_child(flags, stack + CHILD_STACK, &pidfd, be_born, work);
   result = pid;
-  if (pid < 0) *what = "this user cannot create a user and a network namespace";
+  if (pid < 0)
+    *what = has_network ? "this user cannot create a user and a network namespace"
+                        : "this user cannot create a user namespace";
   if (pid > 0) {
     unsigned char byte = 0;
-    if (await_birth(pair[0], pidfd)) {
-      *what = "the users of a user namespace cannot be set";
-      result = map_users((int)pid);
-      if (result == 0) {
-        *what = "the namespaces cannot be opened";
-        result = open_of((int)pid, "ns/user", O_RDONLY);
-        if (result >= 0) network->user = (int)result;
-        if (result >= 0) result = open_of((int)pid, "ns/net", O_RDONLY);
-        if (result >= 0) network->net = (int)result;
-      }
-    } else {
-      result = -ESRCH;
-    }
+    result = await_birth(pair[0], pidfd) ? open_namespaces(namespaces, (int)pid, has_network, what) : -ESRCH;
     if (result >= 0) write_all(pair[0], &byte, 1);
     else CALL(__NR_kill, pid, SIGKILL);
     while (CALL(__NR_wait4, pid, 0, __WALL, 0) == -EINTR) continue;
@@ -289,13 +299,22 @@ long make_network(struct network *network, const struct endpoint *endpoints, uin
   CALL(__NR_munmap, mapped, sizeof(struct work));
   CALL(__NR_munmap, stack, CHILD_STACK);
   if (result >= 0) return 0;
-  if (network->user >= 0) CALL(__NR_close, network->user);
-  if (network->net >= 0) CALL(__NR_close, network->net);
-  *network = (struct network){-1, -1};
+  if (namespaces->user >= 0) CALL(__NR_close, namespaces->user);
+  if (namespaces->net >= 0) CALL(__NR_close, namespaces->net);
+  *namespaces = (struct namespaces){-1, -1};
   return result;
 }
 
-long enter_network(const struct network *network) {
-  long result = CALL(__NR_setns, network->user, CLONE_NEWUSER);
-  return result < 0 ? result : CALL(__NR_setns, network->net, CLONE_NEWNET);
+long make_network(struct namespaces *namespaces, const struct endpoint *endpoints, uint32_t count, int *sockets,
+                  const char **what) {
+  return make_all(namespaces, 1, endpoints, count, sockets, what);
+}
+
+long make_user_namespace(struct namespaces *namespaces, const char **what) {
+  return make_all(namespaces, 0, NULL, 0, NULL, what);
+}
+
+long enter_namespaces(const struct namespaces *namespaces) {
+  long result = CALL(__NR_setns, namespaces->user, CLONE_NEWUSER);
+  return result < 0 || namespaces->net < 0 ? result : CALL(__NR_setns, namespaces->net, CLONE_NEWNET);
 }

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The files that the command's tree can read and not change although it may change others around them, and directories of its
+ * own, such as /tmp: mounts in a mount namespace. Landlock cannot take rights away below a directory that has them.
+ */
+#ifndef PORTCULLIS_MOUNTS_H
+#define PORTCULLIS_MOUNTS_H
+
+#include <stddef.h>
+
+/* Whether checked layers (layer_format.h) have rules that need a mount namespace. */
+int need_mounts(const unsigned char *layers, size_t size);
+
+/*
+ * Moves the calling process into a mount namespace with these mounts, and drops the capability to change them from all that
+ * it executes. It must be in a user namespace of its own (namespaces.h), single-threaded, and not share its working directory.
+ *
+ * A directory above a protected file that the tree could otherwise rename becomes a mount point, too, because the kernel
+ * refuses to rename one (EBUSY). A protected directory that is missing is made, if the directory above it exists.
+ *
+ * Returns 0, or a negative errno with a sentence without a full stop in `what`, which the next call overwrites.
+ */
+long enter_mounts(const unsigned char *layers, size_t size, const char **what);
+
+#endif

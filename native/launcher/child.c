@@ -97,6 +97,9 @@ static void become_command(void *unused) {
   if (child->mounts) {
     struct fault fault = {.stage = ENTER_MOUNTS};
     fault.error = enter_mounts(restrictions->bytes, restrictions->size, &fault.what);
+    /* The parent has the descriptors, too. */
+    if (fault.error == 0)
+      fault.error = watch_mounts(child->watch, child->namespaces, restrictions->bytes, restrictions->size);
     if (fault.error < 0 || make_restrictions(restrictions, &fault) < 0) fail_with(&fault);
   }
   if (has_ties || restrictions->domain >= 0 || restrictions->layers.count > 0) {
@@ -104,9 +107,8 @@ static void become_command(void *unused) {
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
     struct fault fault = {.stage = ENTER_DOMAIN};
     const int reads_proc = restrictions->of_domain & READS_PROC;
-    fault.error = restrictions->domain < 0
-                      ? -EOPNOTSUPP
-                      : enter_domain(restrictions->domain, restrictions->of_domain, &fault.what);
+    fault.error = restrictions->domain < 0 ? -EOPNOTSUPP
+                                           : enter_domain(restrictions->domain, restrictions->of_domain, &fault.what);
     const int keeps_signals = fault.error == 0 && restrictions->of_domain & KEEPS_SIGNALS;
     if (reads_proc) fault.stage = PROTECT_PROC;
     if (fault.error < 0 && (reads_proc || flags & SEPARATE)) fail_with(&fault);
@@ -147,8 +149,8 @@ long start_child(struct child *child, enum stage *stage, const char **what) {
   enum { STACK = 256 << 10 };
   unsigned char *stack = allocate(STACK);
   if (stack == NULL) return -ENOMEM;
-  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD,
-                         stack + STACK, &child->pidfd, become_command, 0);
+  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD, stack + STACK,
+                         &child->pidfd, become_command, 0);
   CALL(__NR_munmap, stack, STACK);
   if (pid < 0) return pid;
   child->pid = (int)pid;

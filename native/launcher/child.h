@@ -13,6 +13,7 @@
 #include "cgroup.h"
 #include "confine.h"
 #include "inheritance.h"
+#include "mount_watch.h"
 #include "namespaces.h"
 #include "orders.h"
 #include "restrictions.h"
@@ -24,13 +25,14 @@ struct child {
   char **argv;
   char **environment;
   const struct inheritance *inheritance;
-  const struct orders *orders;   /* flags; with WANT_LISTENER also the filters */
-  int group;                     /* the process group to join, 0: the starter's */
-  int front;                     /* the socket to which the child announces itself (CLONED), or -1 */
-  const struct cgroup *cgroup;   /* NULL: the parent's */
+  const struct orders *orders;         /* flags; with WANT_LISTENER also the filters */
+  int group;                           /* the process group to join, 0: the starter's */
+  int front;                           /* the socket to which the child announces itself (CLONED), or -1 */
+  const struct cgroup *cgroup;         /* NULL: the parent's */
   const struct namespaces *namespaces; /* NULL: the parent's */
   const struct own_processes *own;
-  int mounts; /* enter the mounts of the layers, and make the restrictions there; else they are made */
+  int mounts;                /* enter the mounts of the layers, and make the restrictions there; else they are made */
+  struct mount_watch *watch; /* of the mounts, for the parent */
   struct restrictions restrictions;
   const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
   /* Output. */

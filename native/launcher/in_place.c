@@ -276,8 +276,7 @@ static void enter(const struct plan *plan, const struct restrictions *restrictio
   fault.error = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = PROTECT_PROC;
-  fault.error =
-      restrictions->domain < 0 ? 0 : enter_domain(restrictions->domain, restrictions->of_domain, &fault.what);
+  fault.error = restrictions->domain < 0 ? 0 : enter_domain(restrictions->domain, restrictions->of_domain, &fault.what);
   if (fault.error < 0) die_with_fault(plan->about, &fault);
   fault.stage = RESTRICT_OBJECTS;
   fault.error = enter_layers(&restrictions->layers, 0, &fault.what);

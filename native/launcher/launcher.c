@@ -31,6 +31,7 @@
 #include "child.h"
 #include "domain.h"
 #include "kernel.h"
+#include "mount_watch.h"
 #include "mounts.h"
 #include "namespaces.h"
 #include "poll.h"
@@ -52,6 +53,7 @@ static struct child child;
 static struct cgroup cgroup;
 static struct own_processes processes;
 static struct namespaces namespaces = {-1, -1};
+static struct mount_watch mount_watch = {.changes = -1};
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
 static int front_pidfd;  /* or -1 */
@@ -146,6 +148,7 @@ static int load_bundle(struct fault *fault) {
 /* Whether the tree must be in the namespaces; makes the user namespace if there is none. Returns 0, or -1 with `fault`. */
 static int prepare_namespaces(struct fault *fault) {
   child.mounts = need_mounts(layers.bytes, layers.size);
+  child.watch = &mount_watch;
   child.namespaces = (orders.header.flags & IN_NETWORK) != 0 ? &namespaces : NULL;
   if (!child.mounts) return 0;
   fault->stage = ENTER_MOUNTS;
@@ -221,7 +224,11 @@ static void report_start(void) {
                 child.cgroup == NULL ? -1 : cgroup.directory,
                 child_signals,
                 polling,
-                children};
+                children,
+                mount_watch.changes,
+                mount_watch.root,
+                mount_watch.mounts,
+                mount_watch.user};
   close_all_except(open, sizeof open / sizeof *open);
 }
 
@@ -241,7 +248,8 @@ static int start_command(void) {
   layers.bytes = orders.layers;
   layers.size = orders.header.layers_size;
   if (fault.error < 0 || !can_report_start(&fault) || find_file(&fault) < 0 ||
-      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_namespaces(&fault) < 0 || prepare_restrictions(&fault) < 0) {
+      (orders.bundle != NULL && load_bundle(&fault) < 0) || prepare_namespaces(&fault) < 0 ||
+      prepare_restrictions(&fault) < 0) {
     report_fault(&fault);
     unload();
     return 0;
@@ -572,6 +580,19 @@ static int64_t shorter_timeout(int64_t left, int64_t then) {
   return left == NO_TIMEOUT || until < left ? until : left;
 }
 
+static int64_t last_look;
+static int64_t next_look(void) { return last_look + LOOK_INTERVAL; }
+
+/* A tree that could change protected files ends. */
+static void look_at_mounts(void) {
+  const long restored = restore_mounts(&mount_watch);
+  last_look = now();
+  if (restored == 0) return;
+  struct message message = {PROTECTED_AGAIN, (int)restored, child.pid, 0};
+  send_message(own->node, &message, 0, 0);
+  if (restored < 0) tree.is_ending = 1;
+}
+
 static void wait_for_tree(void) {
   int node = own->node, front = own->front;
   if (orders.header.time_limit != 0) {
@@ -587,9 +608,12 @@ static void wait_for_tree(void) {
     int64_t left = tree.is_ending ? KILL_INTERVAL : NO_TIMEOUT;
     if (!tree.is_ending && tree.has_deadline) left = shorter_timeout(left, tree.deadline);
     if (!tree.is_ending && tree.has_limit) left = shorter_timeout(left, tree.limit);
+    if (!tree.is_ending && mount_watch.changes >= 0) left = shorter_timeout(left, next_look());
     struct __kernel_timespec limit = {left / 1000, left % 1000 * 1000000};
-    struct pollfd sources[3] = {{child_signals, POLLIN, 0}, {node, POLLIN, 0}, {front, POLLIN, 0}};
-    wait_readable(sources, 3, left == NO_TIMEOUT ? 0 : &limit);
+    struct pollfd sources[4] = {
+        {child_signals, POLLIN, 0}, {node, POLLIN, 0}, {front, POLLIN, 0}, {mount_watch.changes, POLLPRI, 0}};
+    wait_readable(sources, 4, left == NO_TIMEOUT ? 0 : &limit);
+    if (mount_watch.changes >= 0 && (sources[3].revents || now() >= next_look())) look_at_mounts();
     unsigned char buffer[128];
     if (sources[0].revents) CALL(__NR_read, child_signals, buffer, sizeof buffer);
     if (sources[1].revents) read_node(&node);

@@ -63,7 +63,14 @@ static long mount_on_itself(const char *path, int is_read_only, const char **wha
   return result;
 }
 
-static long protect(const struct layer_rule *rule, const char **what) {
+static int is_mount_point(const char *path) {
+  struct statx status;
+  const unsigned flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  return CALL(__NR_statx, AT_FDCWD, path, flags, STATX_TYPE, &status) == 0 &&
+         (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+static long protect(const struct layer_rule *rule, int is_again, const char **what) {
   const char *path = path_of(rule);
   unsigned type;
   long result = type_of(path, &type);
@@ -74,10 +81,12 @@ static long protect(const struct layer_rule *rule, const char **what) {
   *what = about("`", path, "`, which the policy protects, cannot be examined");
   if (result == -ENOENT || result == -ENOTDIR) return 0;
   if (result < 0) return result;
-  *what = about("`", path,
-                "`, which the policy protects, is a symbolic link, which can be replaced: list the file to which it leads in "
-                "a directory that the tree does not write");
+  *what = about(
+      "`", path,
+      "`, which the policy protects, is a symbolic link, which can be replaced: list the file to which it leads in "
+      "a directory that the tree does not write");
   if (type == S_IFLNK) return -ELOOP;
+  if (is_again && is_mount_point(path)) return 0;
   /* A file in the place of a directory above a protected one, as `.git` of a worktree. */
   const int is_read_only = rule->kind == PROTECT || type != S_IFDIR;
   return mount_on_itself(path, is_read_only, what);
@@ -100,9 +109,8 @@ static long make_mount_point(const char *path, size_t from, int is_directory) {
     const long result = CALL(__NR_mkdirat, AT_FDCWD, above, 0755);
     if (result < 0 && result != -EEXIST) return result;
   }
-  const long result = is_directory
-                          ? CALL(__NR_mkdirat, AT_FDCWD, path, MODE_OF_MOUNT_POINT)
-                          : CALL(__NR_mknodat, AT_FDCWD, path, S_IFREG | MODE_OF_MOUNT_POINT, 0);
+  const long result = is_directory ? CALL(__NR_mkdirat, AT_FDCWD, path, MODE_OF_MOUNT_POINT)
+                                   : CALL(__NR_mknodat, AT_FDCWD, path, S_IFREG | MODE_OF_MOUNT_POINT, 0);
   return result == -EEXIST ? 0 : result;
 }
 
@@ -186,7 +194,8 @@ static long check_descriptors(const char **what) {
       const long flags = CALL(__NR_fcntl, descriptor, F_GETFD);
       if (flags < 0 || (flags & FD_CLOEXEC) != 0 || identify(descriptor, &identity, &type) < 0) continue;
       if (type != S_IFDIR) continue;
-      *what = about("descriptor ", entry->name, " is an open directory, by which the command could change protected files");
+      *what =
+          about("descriptor ", entry->name, " is an open directory, by which the command could change protected files");
       result = -EBADF;
     }
   }
@@ -202,16 +211,28 @@ static long change_directory(const char *path, const char **what) {
 
 /* ── All ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static long add_mounts(const struct layer_header *layer, const char **what) {
+static long add_private(const struct layer_header *layer, const char **what) {
   long result = 0;
-  const struct layer_rule *first = first_rule(layer), *end = end_of_rules(layer);
-  for (const struct layer_rule *rule = first; result == 0 && rule < end; rule = next_rule(rule))
+  for (const struct layer_rule *rule = first_rule(layer); result == 0 && rule < end_of_rules(layer);
+       rule = next_rule(rule))
     if (rule->kind == PRIVATE && !is_nested(layer, rule)) result = make_private(layer, rule, what);
-  for (const struct layer_rule *rule = first; result == 0 && rule < end; rule = next_rule(rule))
-    if (rule->kind == ABOVE_PROTECTED) result = protect(rule, what);
-  for (const struct layer_rule *rule = first; result == 0 && rule < end; rule = next_rule(rule))
-    if (rule->kind == PROTECT) result = protect(rule, what);
   return result;
+}
+
+static long add_protection(const unsigned char *layers, size_t size, int is_again, const char **what) {
+  static const uint32_t kinds[] = {ABOVE_PROTECTED, PROTECT};
+  const struct layer_header *first = (const struct layer_header *)layers, *end = (const void *)(layers + size);
+  long result = 0;
+  for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    for (const struct layer_header *layer = first; layer < end; layer = next_layer(layer))
+      for (const struct layer_rule *rule = first_rule(layer); result == 0 && rule < end_of_rules(layer);
+           rule = next_rule(rule))
+        if (rule->kind == kinds[i]) result = protect(rule, is_again, what);
+  return result;
+}
+
+long protect_again(const unsigned char *layers, size_t size, const char **what) {
+  return add_protection(layers, size, 1, what);
 }
 
 long enter_mounts(const unsigned char *layers, size_t size, const char **what) {
@@ -225,7 +246,8 @@ long enter_mounts(const unsigned char *layers, size_t size, const char **what) {
   *what = "this user cannot create a mount namespace";
   result = CALL(__NR_unshare, CLONE_NEWNS);
   const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
-  for (; result == 0 && layer < end; layer = next_layer(layer)) result = add_mounts(layer, what);
+  for (; result == 0 && layer < end; layer = next_layer(layer)) result = add_private(layer, what);
+  if (result == 0) result = add_protection(layers, size, 0, what);
   if (result == 0) result = change_directory(directory, what);
   if (result < 0) return result;
   /* A command of root would have it in the namespaces, and could unmount. */

@@ -22,4 +22,10 @@ int need_mounts(const unsigned char *layers, size_t size);
  */
 long enter_mounts(const unsigned char *layers, size_t size, const char **what);
 
+/*
+ * Protects the files that are not protected, in a process that is in the namespaces with all capabilities. Returns as
+ * enter_mounts does.
+ */
+long protect_again(const unsigned char *layers, size_t size, const char **what);
+
 #endif

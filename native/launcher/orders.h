@@ -83,14 +83,15 @@ struct message {
   uint32_t detail;
 };
 enum message_kind {
-  STARTED = 1,     /* value: the launcher's pid; pid; detail; to Node with the pidfd and further descriptors */
-  NOT_STARTED = 2, /* value: errno; detail: enum stage; a string of `pid` bytes follows */
-  TIMED_OUT = 3,   /* the time limit is reached: the launcher ends the command */
-  ENDED = 4,       /* value: the wait(2) status */
-  TREE_ENDED = 5,  /* the whole tree has ended: the front has nothing to kill */
-  GIVEN = 6,       /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
-  FRONT_GONE = 7,  /* the front was killed */
-  MADE = 14,       /* of MAKE_NETWORK: with its sockets, MAX_DESCRIPTORS in each message but the last */
+  STARTED = 1,          /* value: the launcher's pid; pid; detail; to Node with the pidfd and further descriptors */
+  NOT_STARTED = 2,      /* value: errno; detail: enum stage; a string of `pid` bytes follows */
+  TIMED_OUT = 3,        /* the time limit is reached: the launcher ends the command */
+  ENDED = 4,            /* value: the wait(2) status */
+  TREE_ENDED = 5,       /* the whole tree has ended: the front has nothing to kill */
+  GIVEN = 6,            /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
+  FRONT_GONE = 7,       /* the front was killed */
+  PROTECTED_AGAIN = 15, /* value: 1, or a negative errno: protected files had lost their mounts (mount_watch.h) */
+  MADE = 14,            /* of MAKE_NETWORK: with its sockets, MAX_DESCRIPTORS in each message but the last */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */
   CANCELLED = 9, /* the start has failed */
@@ -123,7 +124,7 @@ long receive_message(int socket, struct message *message, int *descriptor);
 
 /* Creates a connected pair of Unix sockets, close-on-exec, with numbers above 2. Returns 0, or a negative errno. */
 long make_sockets(int sockets[2]);
-/* Closes all descriptors except these `count`, at most 8; negative entries are ignored. */
+/* Closes all descriptors except these `count`; negative entries are ignored. */
 void close_all_except(const int *descriptors, int count);
 
 #endif

@@ -24,7 +24,7 @@ static void wait_by_epoll(struct pollfd *sources, int count, const struct __kern
   struct epoll_event events[MAX_SOURCES];
   int watched = 0;
   for (int i = 0; i < count; i++) {
-    struct epoll_event event = {.events = POLLIN, .data = (unsigned)i};
+    struct epoll_event event = {.events = (unsigned short)sources[i].events, .data = (unsigned)i};
     sources[i].revents = 0;
     if (sources[i].fd >= 0 && CALL(__NR_epoll_ctl, epoll, EPOLL_CTL_ADD, sources[i].fd, &event) == 0) watched++;
   }

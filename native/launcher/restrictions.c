@@ -22,7 +22,9 @@ static int prepare_domain(struct restrictions *restrictions, struct fault *fault
     restrictions->of_domain &= ~READS_PROC;
     if (restrictions->of_domain != 0) restrictions->domain = make_domain(restrictions->of_domain | moves, &fault->what);
   }
-  if (restrictions->domain >= 0 || restrictions->of_domain == 0 || (!is_separate && restrictions->of_domain == KEEPS_SIGNALS)) return 0;
+  if (restrictions->domain >= 0 || restrictions->of_domain == 0 ||
+      (!is_separate && restrictions->of_domain == KEEPS_SIGNALS))
+    return 0;
   fault->error = restrictions->domain;
   fault->stage = !reads_proc || (is_separate && !can_restrict(KEEPS_SIGNALS)) ? ENTER_DOMAIN : PROTECT_PROC;
   return -1;

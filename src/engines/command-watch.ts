@@ -6,7 +6,7 @@ import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
 import { signalProcess } from "../linux/pidfd.ts";
 import { signals } from "../linux/signals.ts";
-import { exitStatus, type LauncherMessage, type Started } from "./launcher.ts";
+import { errnoText, exitStatus, type LauncherMessage, type Started } from "./launcher.ts";
 import type { RunOptions, RunResult } from "./run.ts";
 import type { SigsysWatch } from "./sigsys.ts";
 
@@ -41,6 +41,13 @@ export class CommandWatch {
         return true;
       case "front-gone":
         this.notice("portcullis's first process was killed: its command continues");
+        return true;
+      case "protected-again":
+        this.notice(
+          message.error === 0
+            ? "a program outside the tree replaced a protected file, which is protected again: for a moment the tree could change it"
+            : `a program outside the tree replaced a protected file, which cannot be protected again (${errnoText(message.error)}): the tree is ended`,
+        );
         return true;
       case "tree-ended":
         return false;

@@ -25,6 +25,8 @@ export type LauncherMessage =
   | { readonly kind: "tree-ended" }
   /** The front was killed; the launcher continues. */
   | { readonly kind: "front-gone" }
+  /** Protected files had lost their mounts. `error`: 0 if they have them again, or an errno; then the tree ends. */
+  | { readonly kind: "protected-again"; readonly error: number }
   /** The launcher has ended. */
   | { readonly kind: "closed" };
 
@@ -163,6 +165,7 @@ export const messageKind = {
   given: 6,
   frontGone: 7,
   made: 14,
+  protectedAgain: 15,
 } as const;
 /** Bits of `Started.detail`. */
 export const startedDetail = { withoutListener: 1 } as const;
@@ -440,6 +443,8 @@ function parseMessage(message: DataView): LauncherMessage {
       return { kind: "timed-out" };
     case messageKind.treeEnded:
       return { kind: "tree-ended" };
+    case messageKind.protectedAgain:
+      return { kind: "protected-again", error: Math.max(0, -value) };
     case messageKind.frontGone:
       return { kind: "front-gone" };
     default:

@@ -246,7 +246,7 @@ function hostsText({ hosts }: Explanation, width: number): string {
   return hosts
     .map(({ at, items }) => {
       const head = `hosts: the tree reaches only these, by portcullis's proxy, in a network of its own or else by the proxy alone (${at})`;
-      const line = `  ${items.length === 0 ? "none" : items.join(" ")}`;
+      const line = `  ${items.length === 0 ? "none but those of run --hosts" : items.join(" ")}`;
       return [...fold(head, width, "  "), ...fold(line, width, "  ")].join("\n");
     })
     .join("\n");
@@ -259,12 +259,16 @@ function objectsText({ objects }: Explanation, width: number): string {
       `objects: Landlock permits only these (EACCES), Linux ${linux} (${at})`,
       ...lists.map((list) => `  ${list.name.padEnd(name)}  ${list.items.length === 0 ? "none" : list.items.join(" ")}`),
       ...(lists.some((list) => list.name === "files.except") ? [`  ${besideExceptions(names)}`] : []),
+      ...(lists.some(({ name }) => name === "files.protect" || name === "files.private") ? [`  ${byMounts}`] : []),
       ...missing.map((each) => `  this kernel cannot restrict ${each.what}, Linux ${each.linux} can`),
     ];
     return lines.flatMap((line) => fold(line, width, " ".repeat(name + 4))).join("\n");
   });
   return blocks.join("\n");
 }
+
+const byMounts =
+  "`protect` is by read-only mounts (EROFS; EBUSY for a rename), `private` by empty file systems, in namespaces of the tree.";
 
 function besideExceptions(names: boolean): string {
   const listing = names

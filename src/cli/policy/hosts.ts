@@ -33,7 +33,10 @@ export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, c
   }
   const lists: readonly HostList[] = [
     ...(given === undefined ? [] : [given]),
-    ...declared.map(({ patterns, at }) => ({ patterns, rule: printLocation(files, at) })),
+    // An empty list of a policy leaves the hosts to --hosts.
+    ...declared
+      .filter(({ patterns }) => patterns.length > 0 || given === undefined)
+      .map(({ patterns, at }) => ({ patterns, rule: printLocation(files, at) })),
   ];
   if (lists.length === 0 && request.asksHosts) {
     const help = "--hosts HOST,… lists the hosts that need no question";

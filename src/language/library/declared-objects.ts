@@ -77,18 +77,18 @@ function fileRules(c: Compilation, options: Options): FileRules | undefined {
   const known = [...fileLists, "except", "protect", "private", "names", "runtime", "optional"];
   const files = new Options(c, value, options.placeOfValue("files"), "the settings of `files`", known);
   const runtime = files.flag("runtime") ?? false;
-  const optional = files.flag("optional") ?? false;
+  const optional = new Set((pathList(c, files, "optional") ?? []).map(({ path }) => path));
+  const own = (rules: readonly PathRule[]) => rules.map((rule) => ({ ...rule, optional: optional.has(rule.path) }));
   const lists: { [List in (typeof fileLists)[number]]?: readonly PathRule[] } = {};
   for (const list of fileLists) {
     const paths = pathList(c, files, list);
     if (paths === undefined) continue;
     const preset = runtime ? (runtimeFiles[list] ?? []) : [];
-    const own = paths.map((rule) => ({ ...rule, optional }));
-    lists[list] = [...own, ...preset.map((path) => ({ path, optional: true, at: undefined }))];
+    lists[list] = [...own(paths), ...preset.map((path) => ({ path, optional: true, at: undefined }))];
   }
   const except = pathList(c, files, "except") ?? [];
   const protect = protectedPaths(c, files);
-  const isPrivate = pathList(c, files, "private") ?? [];
+  const isPrivate = own(pathList(c, files, "private") ?? []);
   if (!files.failed && Object.keys(lists).length + protect.length + isPrivate.length === 0) {
     options.refuse("files", "P0213", "`files` has no list, so it restricts nothing", "files: { write: [project] }");
   }

@@ -216,13 +216,14 @@ function listParameter(
   const fallback = setting === undefined ? undefined : constantStrings(setting);
   if (
     setting !== undefined &&
-    (fallback === undefined || itemsOf(fallback.join(",")).join("\n") !== fallback.join("\n"))
+    (fallback === undefined || (fallback.length > 0 && itemsOf(fallback.join(",")).join("\n") !== fallback.join("\n")))
   ) {
     options.fail(setting, "default", "a list of strings without commas, but between { and },");
     return unknown;
   }
   const given = take(c, kind, name, fallback?.join(","), undefined, call);
-  const items = given === undefined ? fallback : itemsOf(given);
+  const isEmpty = given === "" && fallback?.length === 0;
+  const items = given === undefined ? fallback : isEmpty ? [] : itemsOf(given);
   if (items === undefined) return unknown;
   const what = kind === "paths" ? "absolute paths between commas" : "texts between commas";
   if (items.some((item) => item === "" || (kind === "paths" && !item.startsWith("/")))) {
@@ -232,7 +233,7 @@ function listParameter(
 }
 
 function constantStrings(value: Value): readonly string[] | undefined {
-  if (value.is !== "list" || value.elements.length === 0) return undefined;
+  if (value.is !== "list") return undefined;
   const strings = value.elements.map(constantString);
   return strings.includes(undefined) ? undefined : (strings as readonly string[]);
 }

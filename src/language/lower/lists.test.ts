@@ -38,6 +38,15 @@ describe("the methods of a list", () => {
     );
   });
 
+  it(".map makes a list of what its function returns", () => {
+    expect(step("return [1n, 2n].map((x) => x + 3n).includes(call.raw.arg0) ? trap() : allow;")[0]).toBe(
+      "if argument0 in {4 to 5}",
+    );
+    expect(step("return [call.raw.arg0].map((x) => x & 1n).some((x) => x === 1n) ? trap() : allow;")[0]).toBe(
+      "if (argument0 & 1) == 1",
+    );
+  });
+
   it("of an empty list are decided", () => {
     expect(step("return [].includes(call.raw.arg0) || [].some((x) => x === 1n) ? trap() : allow;")).toEqual([
       "return 1 allow",
@@ -54,7 +63,8 @@ it.each([
     "[1n].some((x, i) => x === i)",
     "3:22 P0212 `.some` gives its function one element, and no index: the language has no numbers → (one) => …, or a `let` that counts in a loop",
   ],
-  ["[1n].map((x) => x)", "3:13 P0106 a list has no `map` → it has includes, some, every"],
+  ["[1n].map(3n)", "3:17 P0207 `.map` takes a function, not an integer → (one) => …"],
+  ["[1n].filter((x) => true)", "3:13 P0106 a list has no `filter` → it has includes, some, every, map"],
 ])("a fault of a list's method: %s", (test, fault) => {
   expect(faults(`return ${test} ? log : allow;`)).toEqual([`policy.ts:${fault}`]);
 });

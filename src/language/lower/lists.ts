@@ -1,4 +1,4 @@
-/** Methods of constant lists: `.includes`, `.some`, `.every`. */
+/** Methods of constant lists: `.includes`, `.some`, `.every`, `.map`. */
 
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -11,6 +11,7 @@ import {
   constantInteger,
   constantString,
   describe,
+  type FunctionValue,
   type ListValue,
   unknown,
   type Value,
@@ -26,6 +27,8 @@ export function listMember(c: Compilation, list: ListValue, name: string): Value
     case "some":
     case "every":
       return { is: "builtin", name, apply: (call) => quantify(c, list, name, call) };
+    case "map":
+      return { is: "builtin", name, apply: (call) => map(c, list, call) };
     default:
       return undefined;
   }
@@ -88,22 +91,48 @@ function equality(c: Compilation, value: Value, element: Value, node: SourceRang
   return equal.is === "boolean" ? equal : { is: "unknown" as const };
 }
 
-function quantify(c: Compilation, list: ListValue, name: "some" | "every", call: BuiltinCall): Value {
+/** The function that a method applies to each element; undefined after an error. */
+function functionOf(
+  c: Compilation,
+  name: "some" | "every" | "map",
+  call: BuiltinCall,
+): { readonly value: FunctionValue; readonly node: SourceRange } | undefined {
   const [given] = call.values() ?? [];
-  if (given === undefined) return unknown;
+  if (given === undefined) return undefined;
   const { value, node } = given;
   if (value.is !== "function") {
-    return c.error("P0207", node, `\`.${name}\` takes a function, not ${describe(value)}`, "(one) => …");
+    c.error("P0207", node, `\`.${name}\` takes a function, not ${describe(value)}`, "(one) => …");
+    return undefined;
   }
   const extra = value.node.params[1];
   if (extra !== undefined && extra.type !== "AssignmentPattern") {
-    return c.error(
+    c.error(
       "P0212",
       extra,
       `\`.${name}\` gives its function one element, and no index: the language has no numbers`,
       "(one) => …, or a `let` that counts in a loop",
     );
+    return undefined;
   }
+  return { value, node };
+}
+
+function map(c: Compilation, list: ListValue, call: BuiltinCall): Value {
+  const given = functionOf(c, "map", call);
+  if (given === undefined) return unknown;
+  const { value, node } = given;
+  return {
+    is: "list",
+    elements: list.elements.map((element) =>
+      c.walker.apply(value, [{ value: element, node }], call.node, { contextual: true }),
+    ),
+  };
+}
+
+function quantify(c: Compilation, list: ListValue, name: "some" | "every", call: BuiltinCall): Value {
+  const given = functionOf(c, name, call);
+  if (given === undefined) return unknown;
+  const { value, node } = given;
   const parts = list.elements.map((element) => ({
     node: call.node,
     evaluate: () => {

@@ -91,7 +91,7 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
       return noMember(c, value, name, node, [...value.members.keys()]);
     }
     case "list":
-      return listMember(c, value, name) ?? noMember(c, value, name, node, ["includes", "some", "every"]);
+      return listMember(c, value, name) ?? noMember(c, value, name, node, ["includes", "some", "every", "map"]);
     case "call-set":
       return callSetMember(c, value, name) ?? noMember(c, value, name, node, ["has", "without"]);
     case "builtin": {

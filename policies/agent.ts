@@ -1,0 +1,144 @@
+import { type AbsolutePath, allow, ask, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
+
+const project = parameter.path("project");
+const home = parameter.path("home");
+/** Below the project. A name that ends with a slash is a directory, which is made if it is missing. */
+const guarded = parameter.texts("protect", {
+  default: [
+    // Git executes hooks, and commands that its configuration names.
+    ".git/hooks/",
+    ".git/config",
+    ".git/config.worktree",
+    ".git/info/attributes",
+    ".git/modules",
+    // Shells, package managers, editors and agents read these on their own.
+    ".envrc",
+    ".npmrc",
+    ".yarnrc.yml",
+    ".pnpmfile.cjs",
+    ".husky",
+    ".vscode/",
+    ".idea/",
+    ".claude/",
+    ".codex/",
+    ".cursor/",
+    ".gemini/",
+    ".mcp.json",
+  ],
+});
+const readable = parameter.paths("read", { default: [] });
+const writable = parameter.paths("write", { default: [] });
+const processes = parameter.integer("processes", { default: 1024n, from: 1n, to: 100_000n });
+const asked = parameter.texts("ask", { default: [] });
+
+/** Of the user's home directory, what programs need: none of these has a credential. */
+const toolchains = [
+  ".gitconfig",
+  ".config/git/config",
+  ".config/git/ignore",
+  ".local/bin",
+  ".nvm",
+  ".volta/bin",
+  ".volta/tools",
+  ".local/share/fnm",
+  ".local/share/mise",
+  ".pyenv",
+  ".local/share/uv/python",
+  ".rustup",
+  ".cargo/bin",
+  ".cargo/env",
+  "go/bin",
+  ".sdkman/candidates",
+  ".bun/bin",
+  ".deno/bin",
+  ".bashrc",
+  ".profile",
+  ".bash_profile",
+  ".zshrc",
+  ".zshenv",
+].map((name): AbsolutePath => `${home}/${name}`);
+
+const never = calls(
+  "@mount",
+  "@module",
+  "@raw-io",
+  "@reboot",
+  "@swap",
+  "@clock",
+  "@keyring",
+  "bpf",
+  "setns",
+  "unshare",
+  "userfaultfd",
+  "perf_event_open",
+  "fanotify_init",
+  "open_by_handle_at",
+  "name_to_handle_at",
+);
+
+function birth(): Verdict {
+  return tree.alive() < processes
+    ? allow
+    : deny("EAGAIN", "more processes than this agent may have (--set processes=…)");
+}
+
+/**
+ * For a coding agent and the programs that it starts: it reads the system and the project, and writes the project.
+ *
+ * - The home directory, /tmp, /var/tmp, /run and /dev/shm are its own and empty, but for toolchains, the settings of shells and
+ *   git, and what `read` and `write` name. So no credential of the user exists for it, and no socket of docker, D-Bus, systemd,
+ *   X11, Wayland or an ssh-agent; `--set read=$SSH_AUTH_SOCK` gives it that one.
+ * - In the project it cannot change the files of `protect`, which programs outside execute or trust.
+ * - It reaches no host but those of `run --hosts`, and at most `processes` processes are alive at once.
+ * - The execution of a program whose path matches `ask` is a question (`portcullis approvals`).
+ *
+ * The user must be able to create user and mount namespaces. What is left is in docs/agents.md.
+ */
+export default policy(
+  {
+    files: {
+      read: ["/etc", "/opt", "/var/lib", "/var/cache", "/sys", project, home, ...toolchains, ...readable, ...writable],
+      write: [project, home, "/tmp", "/var/tmp", "/dev/shm", ...writable],
+      private: [home, "/tmp", "/var/tmp", "/run", "/dev/shm"],
+      protect: guarded.map((name): AbsolutePath => `${project}/${name}`),
+      runtime: true,
+      optional: ["/opt", "/sys", "/var/lib", "/var/cache", "/var/tmp", "/run", "/dev/shm", home, ...toolchains],
+    },
+    hosts: [],
+    scope: ["signal", "abstract-socket"],
+  },
+  (call) => {
+    if (never.has(call)) return deny("EPERM", "no agent mounts, loads modules or changes the system");
+    switch (call.name) {
+      case "execve":
+      case "execveat":
+        return asked.some((pattern) => call.args.path.text.matches(pattern))
+          ? ask("the agent executes a program of --set ask=…")
+          : allow;
+      case "fork":
+      case "vfork":
+        return birth();
+      case "clone":
+        if (
+          call.args.flags.hasAny(
+            "CLONE_NEWUSER",
+            "CLONE_NEWNS",
+            "CLONE_NEWNET",
+            "CLONE_NEWPID",
+            "CLONE_NEWIPC",
+            "CLONE_NEWUTS",
+            "CLONE_NEWCGROUP",
+          )
+        )
+          return deny("EPERM", "no agent makes a namespace");
+        return call.args.flags.has("CLONE_THREAD") ? allow : birth();
+      case "clone3":
+        return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");
+      case "ioctl":
+        return call.args.cmd.is("TIOCSTI", "TIOCLINUX", "TIOCSETD", "TIOCCONS")
+          ? deny("EPERM", "types into the terminal")
+          : allow;
+    }
+    return allow;
+  },
+);

@@ -58,6 +58,9 @@ const toolchains = [
   ".zshenv",
 ].map((name): AbsolutePath => `${home}/${name}`);
 
+/** Empty for the agent, and its own. */
+const scratch: readonly AbsolutePath[] = [home, "/tmp", "/var/tmp", "/dev/shm"];
+
 const never = calls(
   "@mount",
   "@module",
@@ -97,12 +100,23 @@ function birth(): Verdict {
 export default policy(
   {
     files: {
-      read: ["/etc", "/opt", "/var/lib", "/var/cache", "/sys", project, home, ...toolchains, ...readable, ...writable],
-      write: [project, home, "/tmp", "/var/tmp", "/dev/shm", ...writable],
-      private: [home, "/tmp", "/var/tmp", "/run", "/dev/shm"],
+      read: [
+        "/etc",
+        "/opt",
+        "/var/lib",
+        "/var/cache",
+        "/sys",
+        project,
+        ...scratch,
+        ...toolchains,
+        ...readable,
+        ...writable,
+      ],
+      write: [project, ...scratch, ...writable],
+      private: [...scratch, "/run"],
       protect: guarded.map((name): AbsolutePath => `${project}/${name}`),
       runtime: true,
-      optional: ["/opt", "/sys", "/var/lib", "/var/cache", "/var/tmp", "/run", "/dev/shm", home, ...toolchains],
+      optional: ["/opt", "/sys", "/var/lib", "/var/cache", "/run", ...scratch, ...toolchains],
     },
     hosts: [],
     scope: ["signal", "abstract-socket"],

@@ -36,7 +36,10 @@ export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, c
     // An empty list of a policy leaves the hosts to --hosts.
     ...declared
       .filter(({ patterns }) => patterns.length > 0 || given === undefined)
-      .map(({ patterns, at }) => ({ patterns, rule: printLocation(files, at) })),
+      .map(({ patterns, at }) => ({
+        patterns,
+        rule: `${printLocation(files, at)}${patterns.length === 0 ? ", which leaves them to --hosts" : ""}`,
+      })),
   ];
   if (lists.length === 0 && request.asksHosts) {
     const help = "--hosts HOST,… lists the hosts that need no question";

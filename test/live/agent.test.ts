@@ -1,0 +1,413 @@
+/** The ready policy `agent`: programs of everyday work, and programs that try to get out of it (docs/agents.md). */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { PolicyEvent } from "../../src/events/event.ts";
+import { asUser, programFor, reachableFolder, users } from "../support/ordinary-user.ts";
+import { patience } from "../support/patience.ts";
+import { statusInShell } from "../support/processes.ts";
+
+const folder = reachableFolder("agent");
+chmodSync(folder, 0o777);
+const secret = "a secret of this test";
+
+/** Servers outside the tree: TCP on loopback, a Unix socket in /tmp, one in the home directory, an abstract one. */
+const servers: Server[] = [];
+let port = 0;
+const reached: string[] = [];
+const abstractName = `portcullis-agent-${process.pid}`;
+
+const serve = (name: string, at: { port: number; host: string } | { path: string }) =>
+  new Promise<Server>((ready) => {
+    const server = createServer((socket) => {
+      reached.push(name);
+      socket.on("error", () => undefined).end();
+    });
+    servers.push(server);
+    server.listen(at, () => {
+      if ("path" in at && at.path.startsWith("/")) chmodSync(at.path, 0o777);
+      ready(server);
+    });
+  });
+
+beforeAll(async () => {
+  const tcp = await serve("tcp", { port: 0, host: "127.0.0.1" });
+  port = (tcp.address() as { port: number }).port;
+  await serve("unix", { path: join(folder, "outside.sock") });
+  await serve("abstract", { path: `\0${abstractName}` });
+});
+afterAll(() => {
+  for (const one of servers) one.close();
+});
+
+interface Outcome {
+  readonly status: number;
+  readonly out: string;
+  readonly error: string;
+  readonly events: readonly PolicyEvent[];
+}
+
+let runs = 0;
+
+for (const { name, uid } of users) {
+  describe(`as ${name}`, () => {
+    const program = uid === undefined ? [resolve("bin/portcullis")] : programFor(folder);
+    const user = (...words: string[]) => (uid === undefined ? words : asUser(uid, ...words));
+    const base = join(folder, uid === undefined ? "own" : `${uid}`);
+    const [home, project] = [join(base, "home"), join(base, "home/project")];
+    const outside = (script: string) => {
+      const [file, ...words] = user("sh", "-ec", script);
+      return execFileSync(file!, words, {
+        cwd: project,
+        encoding: "utf8",
+        env: { PATH: process.env["PATH"], HOME: home, GIT_CONFIG_NOSYSTEM: "1" },
+      });
+    };
+
+    beforeEach(() => {
+      rmSync(base, { recursive: true, force: true });
+      mkdirSync(join(home, ".ssh"), { recursive: true });
+      mkdirSync(project);
+      writeFileSync(join(home, ".ssh/id_ed25519"), secret, { mode: 0o600 });
+      writeFileSync(join(home, ".gitconfig"), "[user]\n\tname = A\n\temail = a@example.org\n");
+      if (uid !== undefined)
+        for (const path of [home, project, join(home, ".ssh"), join(home, ".ssh/id_ed25519"), join(home, ".gitconfig")])
+          chownSync(path, uid, uid);
+      outside("git init -q . && echo 1 > file && git add file && git commit -qm first");
+    });
+
+    async function run(
+      words: readonly string[],
+      {
+        options = [],
+        started = program,
+        cwd = project,
+        during = async () => undefined,
+      }: {
+        options?: readonly string[];
+        started?: readonly string[];
+        cwd?: string;
+        during?: (line: (wanted: string) => Promise<void>) => Promise<void>;
+      } = {},
+    ): Promise<Outcome> {
+      const file = join(folder, `events-${uid ?? "own"}-${runs++}`);
+      const line = [
+        ...started,
+        "run",
+        ...["-p", "agent", "--set", `project=${project}`, "--set", `home=${home}`, "--events", file, ...options],
+        "--",
+        ...words,
+      ];
+      const child = spawn("setsid", ["--wait", ...line], {
+        cwd,
+        env: { PATH: process.env["PATH"], HOME: home, LANG: "C", XDG_CACHE_HOME: join(base, "cache") },
+        stdio: ["ignore", "pipe", "pipe"],
+        timeout: patience.command,
+        killSignal: "SIGKILL",
+      });
+      let [out, error] = ["", ""];
+      const heard: (() => void)[] = [];
+      child.stdout.setEncoding("utf8").on("data", (part) => {
+        out += part;
+        for (const one of heard) one();
+      });
+      child.stderr.setEncoding("utf8").on("data", (part) => {
+        error += part;
+      });
+      const printed = (wanted: string) =>
+        new Promise<void>((resolved, failed) => {
+          const look = () => out.includes(wanted) && resolved();
+          heard.push(look);
+          child.on("close", () => failed(new Error(`without ${wanted}: ${out}${error}`)));
+          look();
+        });
+      const ended = new Promise<number>((resolved) =>
+        child.on("close", (code, signal) => resolved(statusInShell({ status: code, signal }))),
+      );
+      await during(printed);
+      const status = await ended;
+      const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+      const events = text.split("\n").flatMap((one) => (one === "" ? [] : [JSON.parse(one) as PolicyEvent]));
+      return { status, out, error, events };
+    }
+    const shell = (script: string, options: Parameters<typeof run>[1] = {}) => run(["sh", "-c", script], options);
+    const python = (script: string, options: Parameters<typeof run>[1] = {}) =>
+      run(["/usr/bin/python3", "-c", script], options);
+    const notices = ({ events }: Outcome) => events.flatMap((one) => (one.kind === "notice" ? [one.text] : []));
+
+    // ── Everyday ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    it.each([
+      [
+        "git",
+        "git checkout -qb work && echo 2 >> file && git commit -qam second && git stash list && git rebase -q master && git checkout -q master && git merge -q work && git log --format=%s && git gc -q && git worktree add -q /tmp/tree && git -C /tmp/tree status --short",
+        "second\nfirst\n",
+      ],
+      [
+        "a shell with files, pipes and jobs",
+        "echo a | tee x | cat && (sleep 0.1; echo b) & wait; rm x; ls",
+        "a\nb\nfile\n",
+      ],
+      [
+        "make and a compiler",
+        "printf 'int main(void) { return 0; }' > m.c && printf 'm: m.c\\n\\tcc -o m m.c\\n' > Makefile && make -s && ./m && echo \"$?\"",
+        "0\n",
+      ],
+      [
+        "npm scripts, and a package that is installed from a folder",
+        'mkdir -p dep && echo \'{"name":"dep","version":"1.0.0"}\' > dep/package.json && echo \'{"name":"p","version":"1.0.0","scripts":{"test":"node -e \\"console.log(1+1)\\""},"dependencies":{"dep":"file:dep"}}\' > package.json && npm install --silent --offline --no-audit --no-fund && ls node_modules && npm test --silent',
+        "dep\n2\n",
+      ],
+      [
+        "a virtual environment of Python",
+        "/usr/bin/python3 -m venv --without-pip venv && venv/bin/python -c 'import tempfile; print(tempfile.mkdtemp()[:5])'",
+        "/tmp/\n",
+      ],
+      [
+        "settings in the home directory, which last as long as the tree",
+        "mkdir -p ~/.config/x && echo y > ~/.config/x/y && cat ~/.config/x/y",
+        "y\n",
+      ],
+      [
+        "a debugger's system calls",
+        "/usr/bin/python3 -c 'import ctypes; print(ctypes.CDLL(None).ptrace(0, 0, 0, 0))'",
+        "0\n",
+      ],
+      ["a terminal of its own", "script -qec 'tty >/dev/null && echo terminal' /dev/null | tr -d '\\r'", "terminal\n"],
+    ])("%s", async (_, script, expected) => {
+      const { status, out, error } = await shell(script);
+      expect(`${out}${status === 0 ? "" : `${status} ${error}`}`).toBe(expected);
+    });
+
+    it("the project's changes stay, those of the home directory and /tmp do not", async () => {
+      await shell(`echo new > made; echo x > ~/.profile2; echo x > /tmp/portcullis-agent-x; echo x > ${folder}/x`);
+      expect(outside("git status --short; ls ~ -A")).toBe("?? made\n.gitconfig\n.ssh\nproject\n");
+      expect(existsSync("/tmp/portcullis-agent-x") || existsSync(join(folder, "x"))).toBe(false);
+    });
+
+    it("paths of `read` and `write` are the user's own", async () => {
+      mkdirSync(join(home, "cache"));
+      mkdirSync(join(home, "tools"));
+      for (const path of ["cache", "tools"]) chmodSync(join(home, path), 0o777);
+      const { out } = await shell("echo 1 > ~/cache/x; echo 1 > ~/tools/x; ls ~ ", {
+        options: ["--set", `read=${home}/tools`, "--set", `write=${home}/cache`],
+      });
+      expect(out).toBe("cache\nproject\ntools\n");
+      expect(outside("cd ~; ls cache tools")).toBe("cache:\nx\n\ntools:\n");
+    });
+
+    it("a socket in `read` can be reached, as an ssh-agent's", async () => {
+      const connect = `import socket; s = socket.socket(socket.AF_UNIX); s.connect("${folder}/outside.sock"); print("connected")`;
+      expect((await python(connect)).out).toBe("");
+      expect((await python(connect, { options: ["--set", `read=${folder}/outside.sock`] })).out).toBe("connected\n");
+    });
+
+    // ── Hostile ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    it("reads no credential, by any name", async () => {
+      linkSync(join(home, ".ssh/id_ed25519"), join(base, "other-name"));
+      const { out } = await shell(`
+        cat ~/.ssh/id_ed25519 ${base}/other-name ${home}/project/../.ssh/id_ed25519
+        ln ~/.ssh/id_ed25519 linked; ln -s ~/.ssh/id_ed25519 symbolic; cat linked symbolic
+        for p in /proc/[0-9]*; do cat $p/root${home}/.ssh/id_ed25519 $p/cwd/../.ssh/id_ed25519 $p/environ; done
+        mkdir -p ~/.ssh && cat ~/.ssh/*
+        true`);
+      const descriptors = await python(`
+import glob, os, stat
+for name in glob.glob("/proc/[0-9]*/fd/*"):
+    try:
+        if stat.S_ISREG(os.stat(name).st_mode): print(open(name, errors="replace").read(1000))
+    except OSError: pass
+`);
+      expect(out + descriptors.out).not.toContain(secret);
+    });
+
+    it("cannot change the files that programs outside execute or trust", async () => {
+      const before = outside("cat .git/config; ls .git/hooks");
+      const { error } = await shell(`
+        echo x > .git/hooks/pre-commit; cp /bin/true .git/hooks/post-checkout; ln -s /bin/true .git/hooks/pre-push
+        git config core.fsmonitor evil; git config --worktree core.fsmonitor evil; echo evil >> .git/config
+        mv .git/hooks .git/moved; rm -rf .git/hooks; mkdir -p .git/hooks; mv .git moved; cp -r moved .git
+        echo evil > c && mv c .git/config; ln -f file .git/config; ln .git/config other && echo evil >> other
+        chmod 777 .git/config; truncate -s 0 .git/config; setfattr -n user.x -v y .git/config
+        mkdir .vscode; echo '{}' > .vscode/tasks.json; rmdir .vscode; ln -s /tmp .claude; echo x > .claude/settings.json
+        echo evil >> /proc/self/root${project}/.git/config; echo evil >> /proc/self/cwd/.git/config
+        rm -f c; umount .git/hooks; mount -o remount,rw .git/hooks; unshare -Urm umount .git/hooks; unshare -Ur true
+        true`);
+      expect(error).toContain("Read-only file system");
+      expect(error).toContain("Device or resource busy");
+      expect(outside("cat .git/config; ls .git/hooks; git status --short")).toBe(before);
+      expect(outside("ls -A")).toBe(".git\nfile\n");
+    });
+
+    it("cannot change them by a descriptor of a directory: the start refuses one", async () => {
+      const started = ["sh", "-c", `exec 7< ${project}; exec "$@"`, "sh", ...program];
+      const { status, error } = await shell("echo x > /proc/self/fd/7/.git/hooks/x", { started });
+      expect(error).toContain("descriptor 7 is an open directory, by which the command could change protected files");
+      expect(status).toBe(125);
+    });
+
+    it("names protected files that it has made", async () => {
+      const outcome = await shell("echo 'evil' > .envrc; mkdir .husky");
+      expect(notices(outcome).join("\n")).toContain(
+        `${project}/.envrc is protected, was missing at the start, and exists`,
+      );
+      expect(notices(outcome).join("\n")).toContain(`${project}/.husky is protected`);
+    });
+
+    it("protects a file of git again that git outside has replaced", async () => {
+      const script = `echo ready; i=0
+        while [ $i -lt 100 ] && ! grep -q replaced .git/config; do sleep 0.1; i=$((i + 1)); done
+        sleep 1.5; echo evil >> .git/config; mv .git/config .git/x; true`;
+      const outcome = await shell(script, {
+        during: async (printed) => {
+          await printed("ready");
+          outside("git config replaced.by git");
+        },
+      });
+      expect(notices(outcome).join("\n")).toContain("a program outside the tree replaced a protected file");
+      expect(outside("cat .git/config")).not.toContain("evil");
+    });
+
+    it("protects a file again that was renamed outside, of which the kernel reports nothing", async () => {
+      const script = `echo ready; i=0
+        while [ $i -lt 100 ] && ! grep -q renamed .git/config; do sleep 0.1; i=$((i + 1)); done
+        sleep 3; echo evil >> .git/config; true`;
+      await shell(script, {
+        during: async (printed) => {
+          await printed("ready");
+          outside("mv .git/config .git/was && { cat .git/was; echo '[renamed]'; } > .git/config");
+        },
+      });
+      expect(outside("cat .git/config")).not.toContain("evil");
+    });
+
+    it("a protected file behind a symbolic link is refused at the start, with a way out", async () => {
+      outside("mkdir real && ln -s real .vscode");
+      const { status, error } = await shell("true");
+      expect(error).toContain(`${project}/.vscode`);
+      expect(error).toContain("is a symbolic link");
+      expect(status).toBe(125);
+      expect((await shell("true", { options: ["--set", "protect=.git/hooks/,.git/config"] })).status).toBe(0);
+    });
+
+    it("the file `.git` of a work tree is protected itself", async () => {
+      outside("git worktree add -q ../tree && rm -rf .git/x");
+      const options = ["--set", `project=${home}/tree`, "--set", `write=${project}/.git`];
+      const own = options.slice(2);
+      const line = [...program, "run", "-p", "agent", "--set", `home=${home}`, ...options.slice(0, 2), ...own];
+      const [file, ...words] = line;
+      const script = "echo 'gitdir: /tmp/evil' > .git; mv .git x; rm -f .git; cat .git | cut -c1-7";
+      const result = spawnSync(file!, [...words, "--", "sh", "-c", script], {
+        cwd: join(home, "tree"),
+        encoding: "utf8",
+      });
+      expect(result.stdout).toBe("gitdir:\n");
+    });
+
+    it("reaches no server outside: loopback, Unix and abstract sockets, raw addresses, names", async () => {
+      reached.length = 0;
+      const { out } = await python(`
+import socket, subprocess
+def attempt(family, address, kind=socket.SOCK_STREAM):
+    try:
+        s = socket.socket(family, kind); s.settimeout(3); s.connect(address)
+        if kind == socket.SOCK_STREAM and s.recv(1) == b"": return
+        print("reached", address)
+    except OSError: pass
+attempt(socket.AF_INET, ("127.0.0.1", ${port}))
+attempt(socket.AF_INET6, ("::1", ${port}))
+attempt(socket.AF_INET, ("169.254.169.254", 80))
+attempt(socket.AF_UNIX, "${folder}/outside.sock")
+attempt(socket.AF_UNIX, "\\0${abstractName}")
+for path in ("/run/docker.sock", "/var/run/docker.sock", "/run/dbus/system_bus_socket", "/run/systemd/private", "/run/user/0/bus", "/tmp/.X11-unix/X0"):
+    attempt(socket.AF_UNIX, path)
+try:
+    print("resolved", socket.getaddrinfo("example.org", 80)[0][4])
+except OSError: pass
+`);
+      expect(out).toBe("");
+      expect(reached).toEqual([]);
+    });
+
+    it("signals and traces no process outside", async () => {
+      const { out } = await python(`
+import os, ctypes
+for pid in (${process.pid}, os.getppid()):
+    for attempt in (lambda: os.kill(pid, 0), lambda: open(f"/proc/{pid}/mem", "rb"), lambda: os.readlink(f"/proc/{pid}/fd/0"), lambda: os.stat(f"/proc/{pid}/root/.")):
+        try:
+            attempt(); print("reached", pid)
+        except OSError: pass
+    if ctypes.CDLL(None).ptrace(16, pid, 0, 0) == 0: print("traced", pid)
+`);
+      expect(out).toBe("");
+    });
+
+    it("types nothing into the terminal, and makes no namespace", async () => {
+      const { out } = await python(`
+import fcntl, os, ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+master, slave = os.openpty()
+for request in (0x5412, 0x541C):
+    try:
+        fcntl.ioctl(slave, request, b"x"); print("typed")
+    except OSError as error: print(error.errno)
+for flags in (0x10000000, 0x00020000, 0x40000000):
+    print(libc.unshare(flags), ctypes.get_errno())
+`);
+      expect(out).toBe("1\n1\n-1 1\n-1 1\n-1 1\n");
+    });
+
+    it("makes at most so many processes", async () => {
+      const { out, status } = await shell("for i in $(seq 40); do sleep 5 & done; jobs -p | wc -l; kill $(jobs -p)", {
+        options: ["--set", "processes=16"],
+      });
+      expect(status === 0 ? Number(out) : 0).toBeLessThan(16);
+    });
+
+    it("asks before a program of `ask`, and without an answer it is not executed", async () => {
+      const { out, events } = await shell("/bin/true && echo 1; /bin/echo 2; /usr/bin/id -u", {
+        options: ["--set", "ask=/usr/bin/id,**/deploy", "--ask-timeout", "0"],
+      });
+      expect(out).toBe("1\n2\n");
+      expect(events.map(({ kind }) => kind)).toEqual(["decision"]);
+    });
+
+    // ── Starts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    it("without namespaces it does not start, or with --best-effort says what is missing", async () => {
+      const before = [
+        ...["unshare", "--user", "--map-root-user", "sh", "-c"],
+        ...['echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"', "sh"],
+      ];
+      const words = uid === undefined ? 0 : program.indexOf("env");
+      const started = [...program.slice(0, words), ...before, ...program.slice(words)];
+      const refused = await shell("echo ran", { started });
+      expect(refused.out).toBe("");
+      expect(refused.error).toContain(
+        "the policy's files cannot be protected: this user cannot create a user namespace",
+      );
+      expect(refused.status).toBe(125);
+    });
+
+    it("a working directory that the tree would not see is an error", async () => {
+      mkdirSync(join(base, "elsewhere"));
+      chmodSync(join(base, "elsewhere"), 0o755);
+      const { status, error } = await shell("pwd", { cwd: join(base, "elsewhere") });
+      // Where TMPDIR is not below /tmp, the directory is no private one's.
+      if (folder.startsWith("/tmp/")) {
+        expect(error).toContain(`the working directory \`${base}/elsewhere\``);
+        expect(status).toBe(125);
+      } else expect(status).toBe(0);
+    });
+
+    it("a missing project is an error", async () => {
+      rmSync(project, { recursive: true });
+      const { status, error } = await shell("true", { cwd: "/" });
+      expect(error).toContain(`\`${project}\`, which the policy lists, does not exist`);
+      expect(status).toBe(125);
+    });
+  });
+}

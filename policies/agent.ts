@@ -1,7 +1,8 @@
 import { type AbsolutePath, allow, ask, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
 
-const project = parameter.path("project");
-const home = parameter.path("home");
+const project = parameter.path("project", { default: "/work" });
+/** The user's home directory. With the default, all home directories are empty for the agent, and it has no toolchains of one. */
+const home = parameter.path("home", { default: "/home" });
 /** Below the project. A name that ends with a slash is a directory, which is made if it is missing. */
 const guarded = parameter.texts("protect", {
   default: [
@@ -28,7 +29,7 @@ const guarded = parameter.texts("protect", {
 });
 const readable = parameter.paths("read", { default: [] });
 const writable = parameter.paths("write", { default: [] });
-const processes = parameter.integer("processes", { default: 1024n, from: 1n, to: 100_000n });
+const processes = parameter.integer("process-limit", { default: 1024n, from: 1n, to: 100_000n });
 const asked = parameter.texts("ask", { default: [] });
 
 /** Of the user's home directory, what programs need: none of these has a credential. */
@@ -82,7 +83,7 @@ const never = calls(
 function birth(): Verdict {
   return tree.alive() < processes
     ? allow
-    : deny("EAGAIN", "more processes than this agent may have (--set processes=…)");
+    : deny("EAGAIN", "more processes than this agent may have (--set process-limit=…)");
 }
 
 /**
@@ -92,7 +93,7 @@ function birth(): Verdict {
  *   git, and what `read` and `write` name. So no credential of the user exists for it, and no socket of docker, D-Bus, systemd,
  *   X11, Wayland or an ssh-agent; `--set read=$SSH_AUTH_SOCK` gives it that one.
  * - In the project it cannot change the files of `protect`, which programs outside execute or trust.
- * - It reaches no host but those of `run --hosts`, and at most `processes` processes are alive at once.
+ * - It reaches no host but those of `run --hosts`, and at most `process-limit` processes are alive at once.
  * - The execution of a program whose path matches `ask` is a question (`portcullis approvals`).
  *
  * The user must be able to create user and mount namespaces. What is left is in docs/agents.md.

@@ -14,13 +14,13 @@ export function decideByNames(objects: readonly ObjectLayer[], operation: Operat
   const tree = new FileTree();
   const lists = objects.flatMap(({ files, unix }) => [
     ...Object.values(files?.lists ?? {}).flat(),
+    ...(files?.protect ?? []),
     ...(unix?.connect ?? []),
   ]);
   for (const { path } of lists) add(tree, path, "directory");
   // What lists name exists; an exception may be made.
   const made = pathsOf(operation).filter(({ path, isMade }) => isMade && tree.find(path) === undefined);
   for (const { path } of objects.flatMap(({ files }) => files?.except ?? [])) add(tree, path, "directory");
-  for (const { path } of objects.flatMap(({ files }) => files?.protect ?? [])) add(tree, path, "directory");
   for (const { path, kind } of pathsOf(operation)) add(tree, path, kind);
   for (const { path } of made) remove(tree, path);
   return decide(domainOf(objects, tree), tree, operation);

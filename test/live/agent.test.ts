@@ -362,7 +362,7 @@ for flags in (0x10000000, 0x00020000, 0x40000000):
 
     it("makes at most so many processes", async () => {
       const { out, status } = await shell("for i in $(seq 40); do sleep 5 & done; jobs -p | wc -l; kill $(jobs -p)", {
-        options: ["--set", "processes=16"],
+        options: ["--set", "process-limit=16"],
       });
       expect(status === 0 ? Number(out) : 0).toBeLessThan(16);
     });

@@ -171,6 +171,7 @@ export const readyPolicies = [
   "against/cve-2024-21626",
   "against/cve-2026-23415",
   "against/npm-worm",
+  "agent",
   "agent-socket",
   "agents/migrations-only",
   "agents/no-git",

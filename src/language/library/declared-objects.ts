@@ -110,6 +110,11 @@ function pathList(c: Compilation, files: Options, name: string): readonly PathRu
   const value = files.get(name);
   if (value === undefined) return undefined;
   const paths = elementsOf(value, constantString);
+  if (value.is === "list" && value.elements.some((one) => one.is === "unknown")) {
+    // After the error that made it so.
+    files.failed = true;
+    return undefined;
+  }
   if (paths === undefined) {
     files.fail(value, name, "a list of paths");
     return undefined;

@@ -14,7 +14,11 @@ import { FileObject, type FileTree, type Place } from "./tree.ts";
 /** The tree is that of the moment of the operation; the domain's rules are of the start. */
 export function decide(domain: Domain, tree: FileTree, operation: Operation): Answer {
   const layers = domain.layers.map(({ declared }) => declared);
-  return protectionOf(layers, tree, operation) ?? landlockDecides(domain, tree, operation);
+  const protection = protectionOf(layers, tree, operation);
+  if (protection !== undefined && protection.errno !== "EBUSY") return protection;
+  // The kernel asks Landlock after it looks at the mounts, and before it looks for a mount point (fs/namei.c).
+  const answer = landlockDecides(domain, tree, operation);
+  return answer.is === "denied" ? answer : (protection ?? permitted);
 }
 
 function landlockDecides(domain: Domain, tree: FileTree, operation: Operation): Answer {

@@ -22,7 +22,8 @@ export function protectionOf(layers: readonly ObjectLayer[], tree: FileTree, ope
       const found = { layer, declared, rule };
       for (const path of renamableAbove(declared.files!, rule.path)) {
         const object = tree.find(path, false)?.object;
-        if (object !== undefined) points.set(object, found);
+        // Each mount has a value of its own.
+        if (object !== undefined && !points.has(object)) points.set(object, { ...found });
       }
       const object = tree.find(rule.path, false)?.object;
       if (object === undefined) continue;
@@ -31,9 +32,9 @@ export function protectionOf(layers: readonly ObjectLayer[], tree: FileTree, ope
     }
   }
   if (files.size === 0) return undefined;
-  const within = (place: Place | undefined): Protected | undefined => {
+  const nearest = (place: Place | undefined, of: ReadonlyMap<FileObject, Protected>): Protected | undefined => {
     for (let at = place; at !== undefined; at = at.parent) {
-      const found = files.get(at.object);
+      const found = of.get(at.object);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -41,7 +42,12 @@ export function protectionOf(layers: readonly ObjectLayer[], tree: FileTree, ope
   const entry = (path: string) => {
     const found = tree.lookupEntry(path);
     return {
-      isIn: within(found?.directory),
+      /** The protected directory above it. */
+      readOnly: nearest(found?.directory, files),
+      /** The mount that its directory is in. */
+      mount: nearest(found?.directory, points),
+      object: found?.object,
+      /** It is a mount point. */
       point: found?.object === undefined ? undefined : points.get(found.object),
     };
   };
@@ -49,28 +55,30 @@ export function protectionOf(layers: readonly ObjectLayer[], tree: FileTree, ope
     case "open": {
       const found = tree.lookup(operation.path, operation.noFollow !== true);
       const changes = operation.write || operation.truncate === true || operation.unnamed === true;
-      if (found.is === "found" && changes) return denied(within(found.place), "EROFS");
-      return found.is === "absent" && operation.create === true ? denied(within(found.directory), "EROFS") : undefined;
+      if (found.is === "found") return changes ? denied(nearest(found.place, files), "EROFS") : undefined;
+      const makes = found.is === "absent" && operation.create === true;
+      return makes ? denied(nearest(found.directory, files), "EROFS") : undefined;
     }
     case "truncate":
-      return denied(within(tree.find(operation.path)), "EROFS");
+      return denied(nearest(tree.find(operation.path), files), "EROFS");
     case "make":
-      return denied(entry(operation.path).isIn, "EROFS");
+      return denied(entry(operation.path).readOnly, "EROFS");
     case "remove": {
-      const { isIn, point } = entry(operation.path);
-      return denied(isIn, "EROFS") ?? denied(point, "EBUSY");
+      const { readOnly, point } = entry(operation.path);
+      return denied(readOnly, "EROFS") ?? denied(point, "EBUSY");
     }
     case "link": {
-      const source = within(tree.find(operation.from, operation.follow ?? false));
-      const target = entry(operation.to).isIn;
-      return source === target ? denied(target, "EROFS") : denied(source ?? target, "EXDEV");
+      const source = nearest(tree.find(operation.from, operation.follow ?? false), points);
+      const target = entry(operation.to);
+      if (target.readOnly !== undefined) return denied(target.readOnly, "EROFS");
+      return source === target.mount ? undefined : denied(source ?? target.mount, "EXDEV");
     }
     case "rename": {
-      const from = entry(operation.from);
-      const to = entry(operation.to);
-      const found = from.isIn ?? to.isIn;
-      if (from.isIn !== to.isIn) return denied(found, "EXDEV");
-      return denied(found, "EROFS") ?? denied(from.point ?? to.point, "EBUSY");
+      const [from, to] = [entry(operation.from), entry(operation.to)];
+      if (from.mount !== to.mount) return denied(from.mount ?? to.mount, "EXDEV");
+      // A rename to the same file does nothing (vfs_rename(), fs/namei.c).
+      const moves = from.object !== to.object;
+      return denied(from.readOnly, "EROFS") ?? (moves ? denied(from.point ?? to.point, "EBUSY") : undefined);
     }
     default:
       return undefined;

@@ -1,0 +1,127 @@
+/**
+ * Measures everyday work of coding agents under the policy `agent`, against the same without it, and, where bubblewrap is
+ * installed, bubblewrap with the same view of the files against the same.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { amount } from "./support/amount.ts";
+import { duration, measured } from "./support/confined.ts";
+import { compare } from "./support/pairs.ts";
+
+const checkout = resolve(".");
+const home = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
+const project = join(home, "project");
+process.env["HOME"] = home;
+// Those of `npm run bench` lead to the user's own cache.
+for (const name of Object.keys(process.env)) if (/^npm_/i.test(name)) delete process.env[name];
+process.env["XDG_CACHE_HOME"] = join(home, "cache");
+
+function makePackages(count: number, files: number): void {
+  const dependencies: Record<string, string> = {};
+  for (let index = 0; index < count; index++) {
+    const folder = join(home, "packed/package");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: `p${index}`, version: "1.0.0" }));
+    for (let file = 0; file < files; file++)
+      writeFileSync(join(folder, `${file}.js`), "module.exports = 1;\n".repeat(50));
+    execFileSync("tar", ["czf", join(project, `p${index}.tgz`), "-C", join(home, "packed"), "package"]);
+    dependencies[`p${index}`] = `file:p${index}.tgz`;
+  }
+  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "p", version: "1.0.0", dependencies }));
+  const install = ["install", "--package-lock-only", "--offline", "--no-audit", "--no-fund"];
+  execFileSync("npm", install, { cwd: project });
+}
+
+function makeSources(count: number): void {
+  mkdirSync(join(project, "src"));
+  for (let index = 0; index < count; index++)
+    writeFileSync(
+      join(project, `src/m${index}.ts`),
+      `${index === 0 ? "" : `import type { T${index - 1} } from "./m${index - 1}.ts";\n`}export type T${index} = { a: number; b: ${index === 0 ? "string" : `T${index - 1} | undefined`} };\nexport const v${index}: Partial<T${index}> = { a: ${index} };\n`,
+    );
+  writeFileSync(
+    join(project, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: { noEmit: true, allowImportingTsExtensions: true, types: [] },
+      include: ["src"],
+    }),
+  );
+}
+
+function makeTests(count: number): void {
+  mkdirSync(join(project, "tests"));
+  for (let index = 0; index < count; index++)
+    writeFileSync(
+      join(project, `tests/test_${index}.py`),
+      "import json, subprocess\n\ndef test_write(tmp_path):\n    (tmp_path / 'x').write_text(json.dumps([1]))\n\ndef test_run():\n    assert subprocess.run(['true']).returncode == 0\n",
+    );
+}
+
+const tsc = join(checkout, "node_modules/typescript/bin/tsc");
+const tasks: readonly { readonly name: string; readonly words: readonly string[] }[] = [
+  {
+    name: "npm ci, 100 packages of 50 files",
+    words: ["npm", "ci", "--offline", "--no-audit", "--no-fund"],
+  },
+  { name: "a TypeScript build", words: [process.execPath, tsc, "-p", "."] },
+  { name: "200 short shell commands", words: ["sh", "-c", "for i in $(seq 200); do ls /usr >/dev/null; done"] },
+  ...(spawnSync("/usr/bin/python3", ["-c", "import pytest"]).status === 0
+    ? [
+        {
+          name: "pytest, 200 tests",
+          words: ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        },
+      ]
+    : []),
+];
+
+/** Milliseconds of the work itself: a session of an agent starts once. */
+const timed = (words: readonly string[]): readonly string[] => [
+  ...["sh", "-c", 'a=$(date +%s%N) && "$@" >/dev/null && b=$(date +%s%N) && echo $(((b - a) / 1000000))', "sh"],
+  ...words,
+];
+
+const program = join(checkout, "bin/portcullis");
+const agent = (words: readonly string[]) => [
+  ...[program, "run", "-q", "-p", "agent", "--set", `project=${project}`, "--set", `home=${home}`],
+  ...["--set", `read=${checkout}`, "--", ...words],
+];
+const bubblewrap = (words: readonly string[]) => [
+  ...["bwrap", "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"],
+  ...["--tmpfs", "/tmp", "--tmpfs", home, "--bind", project, project, "--ro-bind", checkout, checkout],
+  ...["--chdir", project, ...words],
+];
+
+try {
+  mkdirSync(project);
+  makePackages(amount(100, 2), amount(50, 2));
+  makeSources(amount(2000, 5));
+  makeTests(amount(100, 2));
+  process.chdir(project);
+  const hasBubblewrap = spawnSync("bwrap", ["--version"]).status === 0;
+  const count = 7;
+  const both = async (
+    what: string,
+    limit: string | undefined,
+    measure: (words: readonly string[]) => number,
+    words: readonly string[],
+  ) => {
+    const reference = () => measure(words);
+    const common = { bench: "agents", unit: "ms", count, reference };
+    await compare({
+      ...common,
+      case: what,
+      ...(limit === undefined ? {} : { limit }),
+      ours: () => measure(agent(words)),
+    });
+    if (hasBubblewrap)
+      await compare({ ...common, case: `${what}, bubblewrap`, ours: () => measure(bubblewrap(words)) });
+  };
+  for (const { name, words } of tasks) await both(name, "≤ 1.1", measured, timed(words));
+  await both("a start of /bin/true", undefined, duration, ["/bin/true"]);
+} finally {
+  process.chdir("/");
+  rmSync(home, { recursive: true, force: true });
+}

@@ -32,6 +32,14 @@ for (const { name, uid } of users) {
       expect(says(settings, "states", "100")).toEqual(good("states: 0 wrong, some right"));
     });
 
+    test.each(["first-thousand", "most-20"])(
+      "no child of the last process with a handler stays stopped: %s",
+      (program) => {
+        const { out, status } = run({ program, killTree: true, uid }, victim("last_handlers"), "100");
+        expect({ out, status }).toEqual({ out: "all have ended\n", status: 0 });
+      },
+    );
+
     test("their forks count no longer when a wait has returned them", () => {
       expect(says({ program: "most-20" }, "places", "20")).toEqual(good("places: 0 refused"));
     });

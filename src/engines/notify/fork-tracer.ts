@@ -428,7 +428,10 @@ export class ForkTracer {
     } else {
       this.#handleNew(one, tid);
     }
-    if (!stopped) this.#options.signals?.ended(tid);
+    if (stopped) return;
+    this.#options.signals?.ended(tid);
+    // A kept task that was killed can leave a child that has not stopped yet, also if it was the last kept task.
+    if (one === this.#own && this.#options.signals !== undefined) one.hasTracees = true;
   }
 
   /** While an execution has another id, a new tracee of this thread can have the caller's former id. */
@@ -441,7 +444,9 @@ export class ForkTracer {
   #handleNew(one: Following, tid: number): void {
     const { signals, followsForks } = this.#options;
     const { creation } = one;
-    const isOfKept = one === this.#own && this.#keepsAny && (!followsForks || isThread(tid));
+    // A kept task that has ended was the parent if no other call of this thread makes a child.
+    const hasKept = this.#keepsAny || (signals !== undefined && creation === undefined);
+    const isOfKept = one === this.#own && hasKept && (!followsForks || isThread(tid));
     if (isOfKept) {
       // The child that had this id has ended before its parent named it.
       if (creation?.child === tid) this.#makesNothing(one);

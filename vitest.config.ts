@@ -30,12 +30,14 @@ const withProcesses = [
 /** The files of parts (test/support/parts.ts). They also run if the command line names them, or their folder. */
 const ofParts = [
   ["bench", "test/setup/bench.test.ts"],
+  ["closed-sets", "test/types/closed-sets.test.ts"],
   ["coverage", "test/setup/unit-coverage.test.ts"],
   ["kernel", "test/kernel/bpf-selftests.test.ts"],
   ["kernel", "test/kernel/ebpf-filters.test.ts"],
   ["kernel", "test/kernel/sample.test.ts"],
   ["kernel", "test/kernel/selftests.test.ts"],
   ["machine", "test/kernel/machine.test.ts"],
+  ["random", "test/kernel/lives.test.ts"],
 ] as const;
 const isNamed = (file: string) => process.argv.some((word) => word.startsWith("test/") && file.startsWith(word));
 const excluded = ofParts.flatMap(([part, file]) => (runs(part) || isNamed(file) ? [] : [file]));

@@ -101,7 +101,7 @@ test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 # A new seed each time, unless one is given.
 test-all: setup-test build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
 	@seed=$${PORTCULLIS_FUZZ_SEED:-$$(date +%s)}; echo "PORTCULLIS_FUZZ_SEED=$$seed"; \
-	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,coverage,exploits,machine,nodes,random,users npm test --silent
+	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,coverage,exploits,kernel,machine,nodes,random,users npm test --silent
 
 coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)
 	@npm test --silent -- --coverage $(WORDS)

@@ -6,7 +6,7 @@ import { runs } from "./test/support/parts.ts";
 import { patience } from "./test/support/patience.ts";
 
 /** Files whose machines take minutes. They run while they are collected, which vitest does not count as their duration. */
-const long = ["test/engines/enforce.test.ts", "test/kernel/ebpf-filters.test.ts", "test/kernel/selftests.test.ts"];
+const long = ["test/engines/enforce.test.ts", "test/kernel/ebpf-filters.test.ts", "test/kernel/recent.test.ts"];
 /** Begins with the long files, so that no worker is left alone with one at the end. */
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -27,13 +27,20 @@ const withProcesses = [
   "src/record/notify/ring.test.ts",
 ];
 
-/** The files of parts (test/support/parts.ts). */
+/** The files of parts (test/support/parts.ts). They also run if the command line names them, or their folder. */
 const ofParts = [
   ["bench", "test/setup/bench.test.ts"],
+  ["closed-sets", "test/types/closed-sets.test.ts"],
   ["coverage", "test/setup/unit-coverage.test.ts"],
+  ["kernel", "test/kernel/bpf-selftests.test.ts"],
+  ["kernel", "test/kernel/ebpf-filters.test.ts"],
+  ["kernel", "test/kernel/sample.test.ts"],
+  ["kernel", "test/kernel/selftests.test.ts"],
   ["machine", "test/kernel/machine.test.ts"],
+  ["random", "test/kernel/lives.test.ts"],
 ] as const;
-const excluded = ofParts.flatMap(([part, file]) => (runs(part) ? [] : [file]));
+const isNamed = (file: string) => process.argv.some((word) => word.startsWith("test/") && file.startsWith(word));
+const excluded = ofParts.flatMap(([part, file]) => (runs(part) || isNamed(file) ? [] : [file]));
 
 for (const name of [...long, ...withProcesses, ...ofParts.map(([, file]) => file)]) {
   if (!existsSync(new URL(name, import.meta.url)))
@@ -48,7 +55,7 @@ export default defineConfig({
     // Two processors, and tests that wait for machines and timers.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
-    setupFiles: ["./test/setup/fast-check.ts"],
+    setupFiles: ["./test/setup/fast-check.ts", "./test/setup/path.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
     projects: [
       {

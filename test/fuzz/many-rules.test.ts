@@ -83,7 +83,7 @@ function leafFor(decision: Decision, event: SystemCallEvent): DecisionLeaf {
   return at;
 }
 
-describe(`${count} rules about`, { timeout: 600_000 }, () => {
+describe(`${count} rules about`, () => {
   it.each(Object.entries(shapes))("%s", (_, shape) => {
     const program = load(shape);
     lintPolicy(program);

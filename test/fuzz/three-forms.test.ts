@@ -1,6 +1,6 @@
 /**
  * Random policies and random process trees: the interpreter, WebAssembly and eBPF on the running kernel agree on
- * verdicts, reports and state after every step. 300 policies of 500 steps each, with fixed seeds; 3,000 in the part `random`.
+ * verdicts, reports and state after every step. 150 policies of 500 steps each, with fixed seeds; 3,000 in the part `random`.
  * PORTCULLIS_EBPF_POLICIES sets another number. PORTCULLIS_FUZZ_REPLAY names a file of a finding to replay.
  */
 import { execFile } from "node:child_process";
@@ -12,7 +12,7 @@ import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";
 import { runs } from "../support/parts.ts";
 import type { CampaignOptions, CampaignResult } from "./three-forms-campaign.ts";
 
-const policies = Number(process.env["PORTCULLIS_EBPF_POLICIES"] ?? (runs("random") ? 3000 : 300));
+const policies = Number(process.env["PORTCULLIS_EBPF_POLICIES"] ?? (runs("random") ? 3000 : 150));
 const steps = 500;
 const replay = process.env["PORTCULLIS_FUZZ_REPLAY"];
 const processes = 2;

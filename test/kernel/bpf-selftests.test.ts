@@ -30,7 +30,10 @@ describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => 
     // Beside busy processes one such command can take more than ten minutes.
     eachInMachine(
       { kernel },
-      commands.map(([name, ...words]) => ({ words: [join(folder, name!), ...words], timeout: patience.test / 1000 })),
+      commands.map(([name, ...words]) => ({
+        words: [join(folder, name!), ...words],
+        timeout: patience.machineProgram / 1000,
+      })),
     );
 
   beforeAll(() => {

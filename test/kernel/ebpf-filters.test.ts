@@ -118,7 +118,7 @@ const random = [0, 65534].map((uid) => ({
     words: [program("patched", "seccomp_ebpf_random")],
     uid,
     env: { SECCOMP_EBPF_SECONDS: `${seconds}` },
-    timeout: seconds + patience.machine / 1000,
+    timeout: seconds + patience.machineProgram / 1000,
   },
   count: 1,
 }));

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { compileDriver } from "../native/landlock/agreement.ts";
 import { bundleGuest } from "../support/bundle.ts";
+import { runs } from "../support/parts.ts";
 import { patience } from "../support/patience.ts";
 import { type Command, eachInMachine, full, type Outcome, unable } from "./vm.ts";
 
@@ -55,14 +56,17 @@ cat ${events}; rm ${events}`,
   );
 
 /** Of random trials, as each user and with each maker of rules; each has 40 operations. */
-const [seeds, trials] = [full ? 20 : 1, 25];
+const [seeds, trials] = [full ? 20 : 1, full || runs("random") ? 25 : 15];
 const operations = 4 * seeds * trials * 40;
+
+/** Of the longest, in seconds. */
+const timeout = patience.machine / 1000;
 
 const commands = {
   kernel: sh("uname -r"),
   files: sh("echo text >made-in-the-machine; cat made-in-the-machine; ls package.json"),
   namespace: sh("unshare -Ur id -u", asUser),
-  doctor: { words: [program, "doctor"] },
+  doctor: { words: [program, "doctor"], timeout },
   explain: { words: [program, "explain", "-p", fileOf("sockets")] },
   ports: underPolicy("ports"),
   "ports of a user": underPolicy("ports", asUser),
@@ -71,7 +75,10 @@ const commands = {
   "sockets of a user": underPolicy("sockets", asUser),
   denials: denialsOf(),
   "denials of a user": denialsOf(asUser),
-  decisions: { words: ["node", join(folder, "decisions.cjs"), join(folder, "driver"), `${seeds}`, `${trials}`] },
+  decisions: {
+    words: ["node", join(folder, "decisions.cjs"), join(folder, "driver"), `${seeds}`, `${trials}`],
+    timeout,
+  },
 } satisfies Record<string, Command>;
 
 const outcomes = new Map<string, Outcome>();

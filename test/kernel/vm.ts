@@ -183,8 +183,8 @@ export async function casesInMachine(options: MachineOptions, programs: readonly
   const outcomes: Outcome[] = [];
   let failure = "";
   try {
-    // Some run for minutes.
-    const commands = programs.map(({ command }) => ({ timeout: machineTimeout, ...command }));
+    const timeout = ((full ? 3 : 1) * patience.machineProgram) / 1000;
+    const commands = programs.map(({ command }) => ({ timeout, ...command }));
     await eachInMachine(options, commands, (outcome) => outcomes.push(outcome));
   } catch (error) {
     failure = `${error}`;

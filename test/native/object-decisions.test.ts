@@ -45,7 +45,7 @@ function obstacle(): string | undefined {
   return undefined;
 }
 
-const factor = runs("random") ? 4 : 1;
+const factor = runs("random") ? 8 : 1;
 
 /** Answers that each run has often. */
 const answers = [
@@ -134,8 +134,8 @@ export default ${last!.replace("policy({", `policy({ extends: [${others.map((_, 
 
 describe.each(users)("as $name", ({ uid = process.getuid?.() ?? 0 }) => {
   it.for<readonly [maker: Maker, trials: number]>([
-    ["model", 2000],
-    ["launcher", 500],
+    ["model", 1000],
+    ["launcher", 250],
   ])("the kernel decides as the model, with the rules of the %s", ([maker, trials], context) => {
     const reason = obstacle();
     if (reason !== undefined) context.skip(reason);

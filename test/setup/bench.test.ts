@@ -22,7 +22,7 @@ function bench(...words: string[]): unknown[] {
   const ran = spawnSync(process.execPath, ["tools/bench.mjs", ...words, "--json"], {
     encoding: "utf8",
     env,
-    timeout: patience.machine,
+    timeout: 2 * patience.machine,
     killSignal: "SIGKILL",
   });
   expect(ran).toMatchObject({ status: 0, stderr: "" });
@@ -49,7 +49,7 @@ function skipUnlessPossible(name: string, { skip }: TestContext): void {
   if (reason !== undefined) skip(reason);
 }
 
-it.for(names)("the benchmark %s runs", { timeout: patience.machineTest }, (name, context) => {
+it.for(names)("the benchmark %s runs", { timeout: 2 * patience.machineTest }, (name, context) => {
   skipUnlessPossible(name, context);
   const rows = bench(name, "--smoke");
   for (const row of rows)

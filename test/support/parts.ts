@@ -3,16 +3,29 @@
  * test-all` runs all of them, `.ci/run` those whose sources have changed. PORTCULLIS_PARTS has their names, with commas.
  *
  * - `bench`: each benchmark once, with little to do
+ * - `closed-sets`: the sources with a member added to each closed set, by twenty runs of the TypeScript compiler
  * - `coverage`: the shares of src that the unit tests execute, test/setup/least-coverage.ts
  * - `exploits`: test/kernel/vulnerabilities.test.ts with each pattern under each engine, with more rounds, and on the
  *   stock kernel
+ * - `kernel`: the tests of the kernel series that use nothing of portcullis: its selftests and its sample, and the kernel's
+ *   own selftests. Only a change of kernel/ changes their results
  * - `machine`: the virtual machine itself, kernel/vm, and the selftests of its kernels on the stock kernel
  * - `nodes`: the installed package with each release of Node; else with the present one
- * - `random`: longer random runs
+ * - `random`: longer random runs, and test/kernel/lives.test.ts, whose property test/engines/replay.test.ts also has
  * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
  *   an ordinary user; else most as root, and as an ordinary user those about rights
  */
-const names = ["bench", "coverage", "exploits", "machine", "nodes", "random", "users"] as const;
+const names = [
+  "bench",
+  "closed-sets",
+  "coverage",
+  "exploits",
+  "kernel",
+  "machine",
+  "nodes",
+  "random",
+  "users",
+] as const;
 
 type Part = (typeof names)[number];
 

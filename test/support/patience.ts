@@ -1,22 +1,28 @@
 /** Waiting in tests: its bounds, and waiting for a condition. */
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
 
+/** Machines with all iterations of their loops, and kernels that check themselves: `make test-kernel-debug`. */
+const areSlow = process.env["PORTCULLIS_FULL"] === "1" || process.env["PORTCULLIS_KERNEL"] !== undefined;
+
 /** PORTCULLIS_PATIENCE multiplies the limits: `make test-busy` gives tests a fraction of a processor. */
-const factor = Number(process.env["PORTCULLIS_PATIENCE"] ?? 1);
+const factor = Number(process.env["PORTCULLIS_PATIENCE"] ?? 1) * (areSlow ? 2.5 : 1);
 
 /**
- * Time limits after which tests consider a process hung, in milliseconds. They are some ten times what a test takes on two
- * processors, because a test waits for its event, and these limits end only processes that would never end. Each limit
- * includes the previous ones.
+ * Time limits after which tests consider a process hung, in milliseconds: some ten times what a test takes on two processors,
+ * because a test waits for its event, and these limits end only processes that would never end. Each limit includes the
+ * previous ones.
  */
 export const patience = {
   /** One command, or one condition. */
-  command: 300_000 * factor,
+  command: 240_000 * factor,
   /** A test; vitest.config.ts sets it for all. It includes the shrinking of a campaign's finding. */
-  test: (600_000 + campaignSeconds * 1000) * factor,
-  /** A test machine from its start, or an output, to the next output; and a test that starts one. */
-  machine: 1_500_000 * factor,
-  machineTest: 1_800_000 * factor,
+  test: (300_000 + campaignSeconds * 1000) * factor,
+  /** A test machine from its start, or an output of its command, to the next output. */
+  machine: 600_000 * factor,
+  /** A test that starts a machine. */
+  machineTest: 900_000 * factor,
+  /** A program in a machine that reports each of its cases. */
+  machineProgram: 1_800_000 * factor,
 } as const;
 
 /**

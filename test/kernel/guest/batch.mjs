@@ -1,23 +1,38 @@
 // Runs in the machine: executes the commands of a JSON list (../vm.ts, `Command`) sequentially; prints one result per
-// line.
-import { spawnSync } from "node:child_process";
+// line, and an empty line for output of a command: the machine's time limit is that without any.
+import { spawn } from "node:child_process";
 import { readFileSync, writeSync } from "node:fs";
 
-for (const command of JSON.parse(readFileSync(0, "utf8"))) {
-  const [file, ...words] = command.words;
-  const ran = spawnSync(file, words, {
-    uid: command.uid,
-    gid: command.gid ?? command.uid,
-    cwd: command.cwd,
-    env: { ...process.env, ...command.env },
-    input: command.input ?? "",
-    timeout: command.timeout * 1000,
-    killSignal: "SIGKILL",
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  const { status, signal, error } = ran;
-  const stderr = ran.pid === 0 && error ? `${error.message}\n` : ran.stderr;
-  const line = Buffer.from(`${JSON.stringify({ status, signal, stdout: ran.stdout ?? "", stderr })}\n`);
-  for (let sent = 0; sent < line.length; ) sent += writeSync(1, line, sent);
+function print(text) {
+  const bytes = Buffer.from(`${text}\n`);
+  for (let sent = 0; sent < bytes.length; ) sent += writeSync(1, bytes, sent);
 }
+
+function run({ words: [file, ...words], uid, gid = uid, cwd, env, input = "", timeout }) {
+  const child = spawn(file, words, { uid, gid, cwd, env: { ...process.env, ...env }, stdio: "pipe" });
+  const text = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) {
+    child[name].setEncoding("utf8").on("data", (part) => {
+      text[name] += part;
+      print("");
+    });
+  }
+  child.stdin.on("error", () => {}); // The command may not read its input.
+  child.stdin.end(input);
+  return new Promise((done) => {
+    // Processes that the command leaves may hold the pipes.
+    const clock = setTimeout(() => {
+      child.kill("SIGKILL");
+      child.stdout.destroy();
+      child.stderr.destroy();
+    }, timeout * 1000);
+    child.on("error", ({ message }) => done({ status: null, signal: null, stdout: "", stderr: `${message}\n` }));
+    child.on("close", (status, signal) => {
+      clearTimeout(clock);
+      done({ status, signal, ...text });
+    });
+  });
+}
+
+for (const command of JSON.parse(readFileSync(0, "utf8"))) print(JSON.stringify(await run(command)));
+process.exit();

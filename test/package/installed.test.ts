@@ -54,6 +54,7 @@ const calls = join(own, "calls.strace");
 /** A command line for each verb, with its status and output. */
 const lines: Readonly<Record<VerbName, readonly [words: readonly string[], status: number, output: RegExp]>> = {
   run: [["run", "-q", "-p", policy, "--", "sh", "-c", "cd; mkdir a$$ && mkdir b$$; rmdir a$$; uname"], 0, /^Linux\n$/],
+  "script-shell": [["script-shell", "--", "/bin/sh", "-c", "uname; echo x 2>/dev/null >../x"], 2, /^Linux\n$/],
   record: [["record", "-q", "--append", "-o", join(home, "uname.trace"), "--", "uname"], 0, /^Linux\n$/],
   trace: [["trace", "stat", trace], 0, /1 recording/],
   propose: [["propose", "-q", "--strace", calls], 0, /export default policy/],

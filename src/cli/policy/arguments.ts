@@ -192,6 +192,7 @@ export const readyPolicies = [
   "nginx",
   "no-secrets",
   "order",
+  "package-script",
   "read-only-home",
   "server",
 ] as const;

@@ -9,6 +9,8 @@ const read = parameter.paths("read", { default: ["/usr"] });
 const execute = parameter.paths("execute", { default: ["/usr", "/bin"] });
 
 const opens = calls("open", "openat", "creat");
+const changes = calls("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "truncate");
+const moves = calls("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat");
 const sockets = calls("socket", "socketpair");
 const sends = calls("sendto", "sendmsg", "sendmmsg");
 const system = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/proc", "/sys", "/dev", "/run"] as const;
@@ -60,6 +62,8 @@ export default policy(
       const writes = call.name === "creat" || call.args.flags.hasAny("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC");
       return (writes ? isUnlistedWrite(text) : isUnlistedRead(text)) ? log : allow;
     }
+    if (changes.has(call)) return isUnlistedWrite(call.args.path.text) ? log : allow;
+    if (moves.has(call)) return isUnlistedWrite(call.args.newpath.text) ? log : allow;
     if (sends.has(call)) return seen.get() ? deny("EACCES", "a credential was read before") : allow;
     if (sockets.has(call))
       // A socket of datagrams sends to any path, and a policy cannot read the addresses of sendmmsg.

@@ -1,12 +1,16 @@
 /** Finds the package of a script, its name, the project that has installed it, and the file of that project's exceptions. */
 import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Context } from "../context.ts";
+import { Failure } from "../verb.ts";
 import { exceptionsName } from "./exceptions.ts";
 
 export interface Place {
   /** The package's folder: the working directory of its script. */
   readonly folder: string;
+  /** The node_modules that it lies in, the first in its path. */
+  readonly modules: string | undefined;
   /** "esbuild"; of a package inside another one "other/node_modules/esbuild". By its place: packages state names themselves. */
   readonly name: string;
   /** The file of exceptions, which may be missing; undefined if none is trusted. */
@@ -17,12 +21,14 @@ type Environment = Context["environment"];
 
 const inModules = "/node_modules/";
 
+/** @throws Failure */
 export function placeOf(folder: string, environment: Environment): Place {
   const at = folder.indexOf(inModules);
   const project =
     at === -1 ? (environment["npm_config_local_prefix"] ?? environment["INIT_CWD"]) : folder.slice(0, at) || "/";
   return {
     folder,
+    modules: at === -1 ? undefined : folder.slice(0, at + inModules.length - 1),
     name: at === -1 ? nameOutside(folder, project) : nameInside(folder.slice(at + inModules.length)),
     exceptions: exceptionsFile(project, environment),
   };
@@ -44,7 +50,12 @@ function nameOutside(folder: string, project: string | undefined): string {
  */
 function exceptionsFile(project: string | undefined, environment: Environment): string | undefined {
   const named = environment["PORTCULLIS_SCRIPTS"];
-  if (named !== undefined && named !== "") return named;
+  if (named !== undefined && named !== "") {
+    // A relative one would be a file of the package.
+    if (named.startsWith("/")) return named;
+    const help = 'PORTCULLIS_SCRIPTS="$PWD/portcullis-scripts.json"';
+    throw new Failure([diagnostic("P0919", "PORTCULLIS_SCRIPTS is no absolute path", { help })]);
+  }
   if (project === undefined || environment["_PACOTE_NO_PREPARE_"]) return undefined;
   return join(project, exceptionsName);
 }

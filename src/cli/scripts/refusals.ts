@@ -3,15 +3,8 @@ import { existsSync, realpathSync } from "node:fs";
 import { relative } from "node:path";
 import type { DecisionEvent, PolicyEvent } from "../../events/event.ts";
 import type { Exceptions } from "./exceptions.ts";
+import type { Granted } from "./grants.ts";
 import { isBelow } from "./places.ts";
-
-/** The lists of the policy that the script ran under. */
-export interface Granted {
-  readonly folder: string;
-  readonly read: readonly string[];
-  readonly write: readonly string[];
-  readonly execute: readonly string[];
-}
 
 export interface Refusals {
   /** A sentence each, with the line of the policy. */
@@ -67,17 +60,18 @@ function logged(event: DecisionEvent, granted: Granted): Refused[] {
   const path = pathOf(event);
   if (path === undefined) return [];
   const { call, command, rule = "" } = event;
-  const list = call === "execve" ? "execute" : isForWriting(event) ? "write" : "read";
-  const isMade = list === "write" && !existsSync(path);
-  const file = isMade ? path : realpath(path);
+  const list = call === "execve" ? "execute" : isReading(event) ? "read" : "write";
+  const made = list === "write" && !existsSync(path);
+  const file = made ? path : realpath(path);
   if (file === undefined) return [];
   const { folder, read, write, execute } = granted;
   const lists = { execute, write: [folder, ...write], read: [folder, ...write, ...read] };
   if (lists[list].some((one) => isBelow(file, one))) return [];
   const line = `${command}: ${call} ${path}: in no list \`${list}\` (${rule})`;
-  // A hidden file is the user's settings, which programs look for and do without.
-  const isProposed = !isMade && (list === "execute" || !file.includes("/."));
-  return isProposed ? [{ line, list, value: shownFrom(folder, file) }] : [{ line }];
+  // A hidden file is the user's settings: programs look for it and do without.
+  const isHidden = file.includes("/.") && list !== "execute";
+  const isFolder = !made || call.startsWith("mkdir");
+  return isFolder && !isHidden ? [{ line, list, value: shownFrom(folder, file) }] : [{ line }];
 }
 
 /** Relative inside of one node_modules, so that the entry means the same in each checkout. */
@@ -94,12 +88,12 @@ function realpath(path: string): string | undefined {
   }
 }
 
-function isForWriting({ call, arguments: given }: DecisionEvent): boolean {
+function isReading({ call, arguments: given }: DecisionEvent): boolean {
   const flags = given.find(({ name }) => name === "flags")?.text ?? "";
-  return call === "creat" || /O_WRONLY|O_RDWR|O_CREAT|O_TRUNC/.test(flags);
+  return (call === "open" || call === "openat") && !/O_WRONLY|O_RDWR|O_CREAT|O_TRUNC/.test(flags);
 }
 
 function pathOf({ memory }: DecisionEvent): string | undefined {
-  const path = memory?.["path"];
+  const path = memory?.["path"] ?? memory?.["newpath"];
   return typeof path === "string" ? path : undefined;
 }

@@ -1,11 +1,11 @@
 /** `portcullis script-shell`: runs a script of a package under the policy package-script. bin/portcullis-script-shell starts it. */
 
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { PolicyEvent } from "../../events/event.ts";
-import { packageFile, packageRoot } from "../../linux/package.ts";
+import { type HostPattern, parsePattern } from "../../hosts/names.ts";
+import { packageFile } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { runPage } from "../pages/run-page.ts";
@@ -17,11 +17,14 @@ import { preparePolicy } from "../policy/prepare.ts";
 import { type RunRequest, runRequest } from "../policy/run-request.ts";
 import { credentialsIn, nodeHeaders } from "../scripts/environment.ts";
 import { type Exceptions, exceptionOf, exceptionsName } from "../scripts/exceptions.ts";
-import { isBelow, type Place, packageOf, placeOf, resolutionOf } from "../scripts/places.ts";
-import { type Granted, refusalsIn } from "../scripts/refusals.ts";
+import { type Granted, grantsFor, makeRooms, type Rooms } from "../scripts/grants.ts";
+import { type Place, placeOf } from "../scripts/places.ts";
+import { refusalsIn } from "../scripts/refusals.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 const usualSeconds = 600;
+/** The policy's default. */
+const usualProcesses = 256;
 
 export const scriptShell: Verb = {
   name: "script-shell",
@@ -29,15 +32,18 @@ export const scriptShell: Verb = {
   synopsis: ["script-shell -- SHELL -c SCRIPT"],
   about: [
     'The shell for scripts of packages. `portcullis-script-shell` starts it, which npm, pnpm and yarn call instead of sh: npm config set script-shell "$(command -v portcullis-script-shell)" (docs/package-scripts.md). That file runs scripts of the user\'s own project as under sh; this verb confines every script.',
-    `The working directory is the package. The script writes in it, in a cache of its own and in a temporary directory, executes programs of the system, and has no network, no credentials in its environment, ${usualSeconds} seconds, and 256 processes, which end with it. ${exceptionsName} in the project's folder has exceptions for each package.`,
+    `The working directory is the package. The script writes in it, in a cache of its own and in a temporary directory, executes programs of the system, and has no network, no credentials in its environment, ${usualSeconds} seconds, and ${usualProcesses} processes, which end with it. ${exceptionsName} in the project's folder has exceptions for each package.`,
     "If the script fails, standard error has what it was refused, by which line, and the entry that permits it.",
   ],
   takesCommand: true,
   options: {},
   exit: [
-    ["N", "The script's own status; 1 if the exceptions deny it, 0 if they skip it."],
+    ["N", "The script's own status; 0 if the exceptions skip it."],
     ["128+N", "Signal N ended the script. After the time limit: 143, or 137."],
-    [String(failed), "No script ran: the exceptions are invalid, or the policy cannot be enforced on this machine."],
+    [
+      String(failed),
+      "No script ran: the exceptions deny it or are invalid, or the policy cannot be enforced on this machine.",
+    ],
   ],
   examples: [],
   async execute(invocation, context) {
@@ -47,7 +53,7 @@ export const scriptShell: Verb = {
     const exception = exceptionFor(place);
     if (exception === "skip" || exception === "deny") {
       context.err(`portcullis: the script of ${place.name} does not run: "${exception}" in ${place.exceptions}\n`);
-      return exception === "skip" ? 0 : 1;
+      return exception === "skip" ? 0 : failed;
     }
     return await runConfined(command, place, exception, context);
   },
@@ -63,8 +69,8 @@ async function runConfined(
   given: Exceptions,
   context: Context,
 ): Promise<number> {
-  const rooms = makeRooms(place, context);
-  const granted = grantedTo(command.at(-1) ?? "", place, given, rooms, context);
+  const rooms = makeRooms(place.folder, context);
+  const granted = grantsFor(command.at(-1) ?? "", place, given, rooms, context);
   const request = requestFor(command, given, granted, rooms, context);
   const begun = Date.now();
   let status = failed;
@@ -74,7 +80,7 @@ async function runConfined(
   } catch (error) {
     throw failureOf(error);
   } finally {
-    rmSync(rooms.temporary, { recursive: true, force: true });
+    removeTemporary(rooms);
   }
   if (status === 0) return 0;
   const isLate = Date.now() - begun >= (request.timeout ?? Number.POSITIVE_INFINITY);
@@ -82,104 +88,12 @@ async function runConfined(
   return status;
 }
 
-// ── Directories of the run ──────────────────────────────────────────────────────────────────────────────────────────
-
-interface Rooms {
-  readonly cache: string;
-  readonly temporary: string;
-  readonly events: string;
-  /** The user's caches, for Node's headers. */
-  readonly user: string;
-}
-
-/** Each package has its own folders: what one writes, no other reads. Their names are stable, so the policy is cached. */
-function makeRooms({ folder }: Place, { environment }: Context): Rooms {
-  const { XDG_CACHE_HOME: given, HOME: home } = environment;
-  const user = given?.startsWith("/") ? given : home?.startsWith("/") ? join(home, ".cache") : undefined;
-  if (user === undefined) throw missing("a folder for caches", "set HOME or XDG_CACHE_HOME to an absolute path");
-  const base = join(user, "portcullis/scripts", createHash("sha256").update(folder).digest("hex").slice(0, 16));
-  const rooms = { cache: join(base, "cache"), temporary: join(base, "tmp"), events: join(base, "events.jsonl"), user };
+/** What its user cannot remove, such as a folder without permissions, prevents the next run. */
+function removeTemporary({ temporary }: Rooms): void {
   try {
-    rmSync(rooms.temporary, { recursive: true, force: true });
-    rmSync(rooms.events, { force: true });
-    for (const one of [rooms.cache, rooms.temporary]) mkdirSync(one, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const help = "the user must be able to write there; XDG_CACHE_HOME names another folder";
-    throw new Failure([diagnostic("P0911", `${base}: ${(error as Error).message}`, { help })]);
-  }
-  return rooms;
-}
-
-// ── What the policy grants ──────────────────────────────────────────────────────────────────────────────────────────
-
-function grantedTo(script: string, place: Place, given: Exceptions, rooms: Rooms, { environment }: Context): Granted {
-  const { folder } = place;
-  const home = environment["HOME"] ?? "/";
-  const listed = (key: "execute" | "read" | "write") =>
-    (given[key] ?? []).map((path) => (path.startsWith("~/") ? join(home, path.slice(2)) : resolve(folder, path)));
-  const write = [rooms.temporary, rooms.cache, ...present(listed("write"))];
-  refuseOwnFiles([folder, ...write], place, rooms);
-  const tools = [environment["npm_execpath"], packageFile("bin/portcullis-script-shell")].flatMap((file) =>
-    file?.startsWith("/") ? [packageOf(realpath(file), home, folder)] : [],
-  );
-  const headers = nodeHeaders(environment, rooms.user);
-  const read = [process.execPath, ...tools, ...resolutionOf(folder), ...listed("read"), ...listed("execute")];
-  const execute = [
-    "/usr",
-    "/bin",
-    "/sbin",
-    process.execPath,
-    ...tools,
-    ...namedScripts(script, folder),
-    ...listed("execute"),
-  ];
-  return {
-    folder,
-    write,
-    read: present(headers === undefined ? read : [...read, join(headers, "include")]),
-    execute: present(execute),
-  };
-}
-
-/** The scripts of other packages that the command names: their interpreter is what is executed. */
-function namedScripts(script: string, folder: string): string[] {
-  const words = [...new Set(script.split(/[^\w@.-]+/))].filter((word) => word !== "" && !/^\.*$/.test(word));
-  return resolutionOf(folder).flatMap((modules) =>
-    words.flatMap((word) => {
-      const file = realpath(join(modules, ".bin", word));
-      return existsSync(file) && !isBelow(file, folder) && isScript(file) ? [file] : [];
-    }),
-  );
-}
-
-function isScript(file: string): boolean {
-  try {
-    return readInput(file).startsWith("#!");
+    rmSync(temporary, { recursive: true, force: true });
   } catch {
-    return false;
-  }
-}
-
-/** A script that changes the exceptions, or what portcullis keeps about it, would permit itself more the next time. */
-function refuseOwnFiles(write: readonly string[], { exceptions }: Place, { events }: Rooms): void {
-  const files = [exceptions, events, packageRoot()].flatMap((file) => (file === undefined ? [] : [realpath(file)]));
-  for (const folder of write) {
-    const file = files.find((one) => isBelow(one, folder));
-    if (file === undefined) continue;
-    const help = `a narrower list write; or PORTCULLIS_SCRIPTS=FILE, for exceptions in another folder`;
-    throw new Failure([diagnostic("P0919", `the script could write ${file}, below ${folder}`, { help })]);
-  }
-}
-
-function present(paths: readonly string[]): string[] {
-  return [...new Set(paths)].filter((path) => existsSync(path));
-}
-
-function realpath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    return path;
+    // `makeRooms` reports it.
   }
 }
 
@@ -204,7 +118,6 @@ function requestFor(
     ...["--policy", packageFile("policies/package-script.ts"), "--events", rooms.events, "--quiet", "--kill-tree"],
     ...["--timeout", `${given.seconds ?? usualSeconds}s`],
     ...Object.entries(parameters).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
-    ...(given.hosts === undefined ? [] : ["--hosts", given.hosts.join(",")]),
     "--",
     ...command,
   ];
@@ -218,11 +131,18 @@ function requestFor(
   };
   return {
     ...runRequest(parseInvocation(runPage as Verb, words)),
+    hosts: given.hosts && { patterns: given.hosts.flatMap(patternOf), rule: exceptionsName },
     variables: [
       ...credentialsIn(environment, given.environment ?? []),
       ...Object.entries(changes).map(([name, value]) => `${name}=${value}`),
     ],
   };
+}
+
+/** The reader of the exceptions has refused others. */
+function patternOf(host: string): readonly HostPattern[] {
+  const result = parsePattern(host);
+  return "pattern" in result ? [result.pattern] : [];
 }
 
 /** @throws Failure */
@@ -249,7 +169,12 @@ function explain(
     given,
   );
   const seconds = given.seconds ?? usualSeconds;
-  const entry = isLate ? { ...refusals.entry, seconds: 2 * seconds } : refusals.entry;
+  const isFull = refusals.lines.some((line) => line.includes("more processes"));
+  const entry = {
+    ...refusals.entry,
+    ...(isLate ? { seconds: 2 * seconds } : {}),
+    ...(isFull ? { processes: 2 * (given.processes ?? usualProcesses) } : {}),
+  };
   const isChanged = JSON.stringify(entry) !== JSON.stringify(given);
   const lines = [
     `the script of ${place.name} failed under package-script (status ${status})`,

@@ -74,10 +74,10 @@ function logged(event: DecisionEvent, granted: Granted): Refused[] {
   return isFolder && !isHidden ? [{ line, list, value: shownFrom(folder, file) }] : [{ line }];
 }
 
-/** Relative inside of one node_modules, so that the entry means the same in each checkout. */
+/** Relative inside of the project's node_modules, so that the entry means the same in each checkout. */
 function shownFrom(folder: string, file: string): string {
-  const modules = folder.slice(0, folder.lastIndexOf("/node_modules/") + "/node_modules".length);
-  return folder.includes("/node_modules/") && isBelow(file, modules) ? relative(folder, file) || "." : file;
+  const [project, ...rest] = folder.split("/node_modules/");
+  return rest.length > 0 && isBelow(file, `${project}/node_modules`) ? relative(folder, file) || "." : file;
 }
 
 function realpath(path: string): string | undefined {

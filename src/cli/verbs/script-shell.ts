@@ -31,7 +31,7 @@ export const scriptShell: Verb = {
   summary: "Run a script of a package under package-script",
   synopsis: ["script-shell -- SHELL -c SCRIPT"],
   about: [
-    'The shell for scripts of packages. `portcullis-script-shell` starts it, which npm, pnpm and yarn call instead of sh: npm config set script-shell "$(command -v portcullis-script-shell)" (docs/package-scripts.md). That file runs scripts of the user\'s own project as under sh; this verb confines every script.',
+    'The shell for scripts of packages. `portcullis-script-shell` starts it, which npm and pnpm call instead of sh: npm config set script-shell "$(command -v portcullis-script-shell)" (docs/package-scripts.md). That file runs scripts of the user\'s own project as under sh; this verb confines every script.',
     `The working directory is the package. The script writes in it, in a cache of its own and in a temporary directory, executes programs of the system, and has no network, no credentials in its environment, ${usualSeconds} seconds, and ${usualProcesses} processes, which end with it. ${exceptionsName} in the project's folder has exceptions for each package.`,
     "If the script fails, standard error has what it was refused, by which line, and the entry that permits it.",
   ],
@@ -45,7 +45,13 @@ export const scriptShell: Verb = {
       "No script ran: the exceptions deny it or are invalid, or the policy cannot be enforced on this machine.",
     ],
   ],
-  examples: [],
+  examples: [
+    [
+      'npm config set script-shell "$(command -v portcullis-script-shell)" --location=user',
+      "For all projects of a user",
+    ],
+    ["portcullis-script-shell -c 'node install.js'", "In the folder of a package, as npm calls it"],
+  ],
   async execute(invocation, context) {
     const { words: command } = invocation;
     if (command.length !== 3 || command[1] !== "-c") throw missing("the script", "portcullis-script-shell -c SCRIPT");

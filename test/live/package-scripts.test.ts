@@ -353,6 +353,14 @@ fs.writeFileSync("stolen", stolen.join());
     expect(connections).toBe(0);
   });
 
+  it("by a message that looks like one of portcullis", async () => {
+    const name = "x\\nportcullis:   to permit it, add: all";
+    const script = `node -e 'try { fs.mkdirSync("/nonexistent/${name}") } catch {} process.exit(1)'`;
+    const { output } = await install([pack("writer", { postinstall: script })]);
+    expect(output).toContain("refused: node: mkdir /nonexistent/x");
+    expect(output).not.toMatch(/^(npm error )?portcullis: {3}to permit it, add: all/m);
+  });
+
   it("by processes that outlive the script", async () => {
     const daemon = "(setsid sh -c 'sleep 8765' >/dev/null 2>&1 &) ; (sleep 8765 & ) & exit 0";
     expect(await install([pack("daemon", { postinstall: daemon })])).toMatchObject({ status: 0 });

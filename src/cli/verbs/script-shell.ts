@@ -3,6 +3,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { safeText } from "../../diagnostics/width.ts";
 import type { PolicyEvent } from "../../events/event.ts";
 import { type HostPattern, parsePattern } from "../../hosts/names.ts";
 import { packageFile } from "../../linux/package.ts";
@@ -58,7 +59,8 @@ export const scriptShell: Verb = {
     const place = placeOf(context.workingDirectory, context.environment);
     const exception = exceptionFor(place);
     if (exception === "skip" || exception === "deny") {
-      context.err(`portcullis: the script of ${place.name} does not run: "${exception}" in ${place.exceptions}\n`);
+      const text = `the script of ${place.name} does not run: "${exception}" in ${place.exceptions}`;
+      context.err(`portcullis: ${safeText(text)}\n`);
       return exception === "skip" ? 0 : failed;
     }
     return await runConfined(command, place, exception, context);
@@ -196,5 +198,6 @@ function explain(
     ...("hosts" in entry && entry.hosts?.length === 0 ? ["  the next run then names the hosts"] : []),
     `  all events: ${file}`,
   ];
-  return `${lines.map((line) => `portcullis: ${line}`).join("\n")}\n`;
+  // Paths and the names of processes are the package's: a line end in one would begin a line of ours.
+  return `${lines.map((line) => `portcullis: ${safeText(line)}`).join("\n")}\n`;
 }

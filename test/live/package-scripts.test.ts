@@ -353,6 +353,29 @@ fs.writeFileSync("stolen", stolen.join());
     expect(connections).toBe(0);
   });
 
+  it("by a link where the exceptions name a file of the package, nor by ones that name portcullis's files", async () => {
+    const archive = pack("links", { preinstall: "ln -s ../../.. data", postinstall: "cat data/notes" });
+    except({ links: { read: ["data"] } });
+    const { output, status } = await install([archive]);
+    expect(status).toBe(125);
+    expect(output).toContain(`error P0919: the exception read "data" leads to ${home}`);
+    except({ links: { write: ["~/.cache/portcullis/compiled"] } });
+    expect((await install([archive])).output).toMatch(/error P0919: the script could write .*\.cache\/portcullis/);
+    const { output: relative } = await install([archive], { PORTCULLIS_SCRIPTS: "e.json" });
+    expect(relative).toContain("error P0919: PORTCULLIS_SCRIPTS is no absolute path");
+  });
+
+  it("by a linked folder outside of the project", async () => {
+    const linked = join(home, "linked");
+    mkdirSync(linked);
+    const scripts = { postinstall: "cat ../notes; echo x >../evil; exit 1" };
+    writeFileSync(join(linked, "package.json"), JSON.stringify({ name: "linked", version: "1.0.0", scripts }));
+    const { output } = await npm(["install", "--offline", "--install-links=false", "../linked"]);
+    expect(output).toContain("the script of ../linked failed under package-script");
+    expect(output).not.toContain("private");
+    expect(existsSync(join(home, "evil"))).toBe(false);
+  });
+
   it("by a message that looks like one of portcullis", async () => {
     const name = "x\\nportcullis:   to permit it, add: all";
     const script = `node -e 'try { fs.mkdirSync("/nonexistent/${name}") } catch {} process.exit(1)'`;

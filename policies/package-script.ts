@@ -31,7 +31,7 @@ function isUnlistedProgram(text: PathText): boolean {
 /**
  * The script of a package writes in its own directory and below `write`, reads these, `read` and the system's files, and
  * executes programs below `execute` only: no file that it can write, unless a list names that, too. So it reads no
- * credential of its user; what reads one that `read` names, or a part of the tree after that, connects no more.
+ * credential of its user. After it has opened one that `read` names, no process of the script connects.
  *
  * It has no network, unless `--set network=true` is given (then `run --hosts` limits it), reaches no server by a Unix socket,
  * and is a build step: at most `processes` processes, which neither listen, mount, nor trace each other.

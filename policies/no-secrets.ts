@@ -1,22 +1,7 @@
-import { allow, calls, deny, parameter, perTree, policy } from "portcullis";
+import { allow, calls, deny, perTree, policy } from "portcullis";
 import isolated from "portcullis/policies/shared/isolated.ts";
+import { secrets } from "portcullis/policies/shared/secrets.ts";
 import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
-
-const secrets = parameter.texts("secrets", {
-  default: [
-    "**/id_{rsa,dsa,ecdsa,ecdsa_sk,ed25519,ed25519_sk}",
-    "**/ssh_host_*_key",
-    "**/.{npmrc,netrc,git-credentials,pypirc}",
-    "**/.{aws,azure,gnupg,kube,docker}/**",
-    "**/gcloud/**",
-    // The directories themselves: the names of files that are opened relative to them do not match.
-    "**/.{aws,azure,gnupg,kube,docker}",
-    "**/gcloud",
-    // The memory and the variables of other programs.
-    "/proc/[0-9]*/{mem,environ}",
-    "**/{credentials,application_default_credentials.json}",
-  ],
-});
 
 const seen = perTree.flag();
 const looks = calls("open", "openat", "creat", "chdir");

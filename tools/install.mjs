@@ -97,10 +97,12 @@ function copyDependency(name, isNeeded) {
 
 copyPackage();
 
-const program = join(root, "bin/portcullis");
-makeFolder(dirname(program));
-rmSync(program, { force: true });
-symlinkSync("../lib/portcullis/bin/portcullis", program);
+makeFolder(join(root, "bin"));
+for (const [name, file] of Object.entries(manifest.bin)) {
+  const program = join(root, "bin", name);
+  rmSync(program, { force: true });
+  symlinkSync(join("../lib/portcullis", file), program);
+}
 
 for (const page of manifest.man) write(join(root, "share/man/man1", basename(page)), readFileSync(page));
 

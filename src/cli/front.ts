@@ -6,7 +6,7 @@ import { failed } from "./verb.ts";
 
 /** The verbs that start a command. */
 export function startsCommand([verb]: readonly string[]): boolean {
-  return verb === "run" || verb === "record";
+  return verb === "run" || verb === "record" || verb === "script-shell";
 }
 
 /** Returns if this process was started by the front, or needs none. The help works without the native part. */

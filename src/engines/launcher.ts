@@ -78,6 +78,8 @@ export interface TreeOptions {
   readonly separate?: boolean | undefined;
   /** The tree reaches named hosts only, by these changes of its environment, in the network of `makeNetwork` or in ours. */
   readonly hosts?: { readonly inNetwork: boolean; readonly variables: readonly string[] } | undefined;
+  /** Other changes of the command's environment. */
+  readonly variables?: readonly string[] | undefined;
 }
 
 export function treeOrders(options: TreeOptions): Required<Pick<LauncherOrders, "flags" | "timeLimit" | "variables">> {
@@ -90,7 +92,7 @@ export function treeOrders(options: TreeOptions): Required<Pick<LauncherOrders, 
       (separate ? launcherFlag.separate : 0) |
       (hosts?.inNetwork === true ? launcherFlag.inNetwork : 0),
     timeLimit: timeout,
-    variables: hosts?.variables ?? [],
+    variables: [...(options.variables ?? []), ...(hosts?.variables ?? [])],
   };
 }
 

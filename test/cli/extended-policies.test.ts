@@ -15,6 +15,7 @@ type Words = ((of: (file: string) => string) => readonly string[]) | undefined;
 
 const wordsOf: Readonly<Record<keyof typeof verbs, Words>> = {
   run: undefined,
+  "script-shell": undefined,
   record: undefined,
   propose: undefined,
   check: (of) => [of("p.ts")],

@@ -40,6 +40,9 @@ describe("make install", () => {
   it("installs a command that works for every user", () => {
     const ran = asOrdinary(program, "run", "-q", "-p", "exec-once", "--", "/bin/echo", "hello");
     expect(ran).toMatchObject({ status: 0, stdout: "hello\n", stderr: "" });
+    const shell = asOrdinary(`${program}-script-shell`, "-c", "true");
+    expect(shell).toMatchObject({ status: 125 });
+    expect(shell.stderr).toContain("error P0911: /nonexistent/.cache/portcullis/scripts/");
     expect(asOrdinary(program, "check", "nginx")).toMatchObject({ status: 0, stderr: "" });
     expect(asOrdinary(program, "doctor").stdout).toContain("engine notify: a command runs under a classic filter");
     expect(asOrdinary(program, "tsconfig").stdout).toContain(join(prefix, "lib/portcullis/policy.json"));

@@ -54,6 +54,8 @@ const calls = join(own, "calls.strace");
 /** A command line for each verb, with its status and output. */
 const lines: Readonly<Record<VerbName, readonly [words: readonly string[], status: number, output: RegExp]>> = {
   run: [["run", "-q", "-p", policy, "--", "sh", "-c", "cd; mkdir a$$ && mkdir b$$; rmdir a$$; uname"], 0, /^Linux\n$/],
+  // The working directory is the package: a script may not write to everything.
+  "script-shell": [["script-shell", "--", "/bin/sh", "-c", "uname"], 125, /^$/],
   record: [["record", "-q", "--append", "-o", join(home, "uname.trace"), "--", "uname"], 0, /^Linux\n$/],
   trace: [["trace", "stat", trace], 0, /1 recording/],
   propose: [["propose", "-q", "--strace", calls], 0, /export default policy/],
@@ -117,6 +119,14 @@ describe.each(nodeVersions)("with Node %s, an ordinary user runs", (version) => 
     const gone = asOrdinary(node, ["sh", "-c", script, "sh", join(folder, "a link"), "check", "-q", policy]);
     expect(gone).toMatchObject({ status: 125, stdout: "" });
     expect(gone.stderr).toContain("error P0901: the working directory was removed");
+  });
+
+  it("a script of a package by the script shell", (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const shell = join(project, "node_modules/.bin/portcullis-script-shell");
+    const ran = asOrdinary(node, [shell, "-c", "uname; echo x >../made"], { cwd: own });
+    expect(ran, ran.stderr).toMatchObject({ status: 2, stdout: "Linux\n" });
+    expect(ran.stderr).toContain("failed under package-script (status 2)");
   });
 
   it("bundles by the launcher's file alone", (context) => {

@@ -6,6 +6,10 @@ export const verbs = {
     summary: "Run a command under a policy",
     load: async () => (await import("../verbs/run.ts")).run,
   },
+  "script-shell": {
+    summary: "Run a script of a package under package-script",
+    load: async () => (await import("../verbs/script-shell.ts")).scriptShell,
+  },
   record: {
     summary: "Record the calls of a command in a trace",
     load: async () => (await import("../verbs/record.ts")).record,

@@ -91,12 +91,16 @@ function bashCommand(options: readonly [string, OptionSpecification][]): string 
   const valued = options.flatMap(([name, { short, value }]) =>
     value === undefined ? [] : [`--${name}`, ...(short === undefined ? [] : [`-${short}`])],
   );
+  const skipsValue =
+    valued.length === 0
+      ? ""
+      : `
+          ${valued.join("|")}) skip=1; [[ \${COMP_WORDS[index+1]} != = ]] || index=$((index + 1));;`;
   return `      skip=0
       for ((index = 2; index < COMP_CWORD; index++)); do
         if ((skip)); then skip=0; continue; fi
         case \${COMP_WORDS[index]} in
-          --) index=$((index + 1)); break;;
-          ${valued.join("|")}) skip=1; [[ \${COMP_WORDS[index+1]} != = ]] || index=$((index + 1));;
+          --) index=$((index + 1)); break;;${skipsValue}
           =) skip=1;;
           -*) ;;
           *) break;;

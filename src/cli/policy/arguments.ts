@@ -193,6 +193,7 @@ export const readyPolicies = [
   "nginx",
   "no-secrets",
   "order",
+  "package-script",
   "read-only-home",
   "server",
 ] as const;

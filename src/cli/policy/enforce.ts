@@ -62,6 +62,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy, hos
   const { status } = await runCompiled(compiled, request.command, {
     onEvent,
     hosts: hosts?.tree,
+    variables: request.variables,
     status: served && {
       words: served.reporter.words,
       onSnapshot: (snapshot) => served.reporter.snapshot(snapshot),

@@ -34,6 +34,8 @@ export interface RunRequest extends PolicyRequest {
   readonly asksHosts: boolean;
   /** The hosts of --hosts; undefined without the option. */
   readonly hosts: HostList | undefined;
+  /** Changes of the command's environment: `NAME=VALUE`, or `NAME` to remove it. */
+  readonly variables?: readonly string[];
 }
 
 /** Whether something reads them: their destination, or the status socket, which counts them. */

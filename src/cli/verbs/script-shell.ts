@@ -1,0 +1,203 @@
+/** `portcullis script-shell`: runs a script of a package under the policy package-script. bin/portcullis-script-shell starts it. */
+
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { safeText } from "../../diagnostics/width.ts";
+import type { PolicyEvent } from "../../events/event.ts";
+import { type HostPattern, parsePattern } from "../../hosts/names.ts";
+import { packageFile } from "../../linux/package.ts";
+import type { Context } from "../context.ts";
+import { readInput } from "../input.ts";
+import { runPage } from "../pages/run-page.ts";
+import { parseInvocation } from "../parse.ts";
+import { missing } from "../policy/arguments.ts";
+import { enforce, failureOf } from "../policy/enforce.ts";
+import { holdToHosts } from "../policy/hosts.ts";
+import { preparePolicy } from "../policy/prepare.ts";
+import { type RunRequest, runRequest } from "../policy/run-request.ts";
+import { credentialsIn, nodeHeaders } from "../scripts/environment.ts";
+import { type Exceptions, exceptionOf, exceptionsName } from "../scripts/exceptions.ts";
+import { type Granted, grantsFor, makeRooms, type Rooms } from "../scripts/grants.ts";
+import { type Place, placeOf } from "../scripts/places.ts";
+import { refusalsIn } from "../scripts/refusals.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+
+const usualSeconds = 600;
+/** The policy's default. */
+const usualProcesses = 256;
+
+export const scriptShell: Verb = {
+  name: "script-shell",
+  summary: "Run a script of a package under package-script",
+  synopsis: ["script-shell -- SHELL -c SCRIPT"],
+  about: [
+    'The shell for scripts of packages. `portcullis-script-shell` starts it, which npm and pnpm call instead of sh: npm config set script-shell "$(command -v portcullis-script-shell)" (docs/package-scripts.md). That file runs scripts of the user\'s own project as under sh; this verb confines every script.',
+    `The working directory is the package. The script writes in it, in a cache of its own and in a temporary directory, executes programs of the system, and has no network, no credentials in its environment, ${usualSeconds} seconds, and ${usualProcesses} processes, which end with it. ${exceptionsName} in the project's folder has exceptions for each package.`,
+    "If the script fails, standard error has what it was refused, by which line, and the entry that permits it.",
+  ],
+  takesCommand: true,
+  options: {},
+  exit: [
+    ["N", "The script's own status; 0 if the exceptions skip it."],
+    ["128+N", "Signal N ended the script. After the time limit: 143, or 137."],
+    [
+      String(failed),
+      "No script ran: the exceptions deny it or are invalid, or the policy cannot be enforced on this machine.",
+    ],
+  ],
+  examples: [
+    [
+      'npm config set script-shell "$(command -v portcullis-script-shell)" --location=user',
+      "For all projects of a user",
+    ],
+    ["portcullis-script-shell -c 'node install.js'", "In the folder of a package, as npm calls it"],
+  ],
+  async execute(invocation, context) {
+    const { words: command } = invocation;
+    if (command.length !== 3 || command[1] !== "-c") throw missing("the script", "portcullis-script-shell -c SCRIPT");
+    const place = placeOf(context.workingDirectory, context.environment);
+    const exception = exceptionFor(place);
+    if (exception === "skip" || exception === "deny") {
+      const text = `the script of ${place.name} does not run: "${exception}" in ${place.exceptions}`;
+      context.err(`portcullis: ${safeText(text)}\n`);
+      return exception === "skip" ? 0 : failed;
+    }
+    return await runConfined(command, place, exception, context);
+  },
+};
+
+function exceptionFor({ name, exceptions: file }: Place): Exceptions | "skip" | "deny" {
+  return file === undefined || !existsSync(file) ? {} : exceptionOf(name, readInput(file), file);
+}
+
+async function runConfined(
+  command: readonly string[],
+  place: Place,
+  given: Exceptions,
+  context: Context,
+): Promise<number> {
+  const rooms = makeRooms(place.folder, context);
+  const granted = grantsFor(command.at(-1) ?? "", place, given, rooms, context);
+  const request = requestFor(command, given, granted, rooms, context);
+  const begun = Date.now();
+  let status = failed;
+  try {
+    const { policy, hosts } = await holdToHosts(request, await preparePolicy(request, context), context);
+    status = await enforce(request, policy, hosts);
+  } catch (error) {
+    throw failureOf(error);
+  } finally {
+    removeTemporary(rooms);
+  }
+  if (status === 0) return 0;
+  const isLate = Date.now() - begun >= (request.timeout ?? Number.POSITIVE_INFINITY);
+  context.err(explain(place, given, granted, rooms, { status, isLate }));
+  return status;
+}
+
+/** What its user cannot remove, such as a folder without permissions, prevents the next run. */
+function removeTemporary({ temporary }: Rooms): void {
+  try {
+    rmSync(temporary, { recursive: true, force: true });
+  } catch {
+    // `makeRooms` reports it.
+  }
+}
+
+// ── The run ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function requestFor(
+  command: readonly string[],
+  given: Exceptions,
+  granted: Granted,
+  rooms: Rooms,
+  context: Context,
+): RunRequest {
+  const { folder, read, write, execute } = granted;
+  const parameters: Record<string, string> = {
+    package: folder,
+    ...{ read: list(read), write: list(write), execute: list(execute) },
+    ...(given.hosts === undefined ? {} : { network: "true" }),
+    ...(given.processes === undefined ? {} : { processes: `${given.processes}` }),
+  };
+  const words = [
+    // Not by its name, which could be a file of the package.
+    ...["--policy", packageFile("policies/package-script.ts"), "--events", rooms.events, "--quiet", "--kill-tree"],
+    ...["--timeout", `${given.seconds ?? usualSeconds}s`],
+    ...Object.entries(parameters).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
+    "--",
+    ...command,
+  ];
+  const { environment } = context;
+  const headers = nodeHeaders(environment, rooms.user);
+  const changes = {
+    TMPDIR: rooms.temporary,
+    XDG_CACHE_HOME: rooms.cache,
+    npm_config_cache: join(rooms.cache, "npm"),
+    ...(headers === undefined ? {} : { npm_config_nodedir: headers }),
+  };
+  return {
+    ...runRequest(parseInvocation(runPage as Verb, words)),
+    hosts: given.hosts && { patterns: given.hosts.flatMap(patternOf), rule: exceptionsName },
+    variables: [
+      ...credentialsIn(environment, given.environment ?? []),
+      ...Object.entries(changes).map(([name, value]) => `${name}=${value}`),
+    ],
+  };
+}
+
+/** The reader of the exceptions has refused others. */
+function patternOf(host: string): readonly HostPattern[] {
+  const result = parsePattern(host);
+  return "pattern" in result ? [result.pattern] : [];
+}
+
+/** @throws Failure */
+function list(paths: readonly string[]): string {
+  const bad = paths.find((path) => path.includes(","));
+  if (bad === undefined) return paths.join(",");
+  const help = "install into a folder without one";
+  throw new Failure([diagnostic("P0911", `${bad} contains a comma, which no list of a policy can hold`, { help })]);
+}
+
+// ── After a failure ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+function explain(
+  place: Place,
+  given: Exceptions,
+  granted: Granted,
+  { events: file }: Rooms,
+  { status, isLate }: { readonly status: number; readonly isLate: boolean },
+): string {
+  const events = existsSync(file) ? readInput(file).split("\n").filter(Boolean) : [];
+  const refusals = refusalsIn(
+    events.map((line) => JSON.parse(line) as PolicyEvent),
+    granted,
+    given,
+  );
+  const seconds = given.seconds ?? usualSeconds;
+  const isFull = refusals.lines.some((line) => line.includes("more processes"));
+  const entry = {
+    ...refusals.entry,
+    ...(isLate ? { seconds: 2 * seconds } : {}),
+    ...(isFull ? { processes: 2 * (given.processes ?? usualProcesses) } : {}),
+  };
+  const isChanged = JSON.stringify(entry) !== JSON.stringify(given);
+  const lines = [
+    `the script of ${place.name} failed under package-script (status ${status})`,
+    ...(isLate ? [`  it was ended after ${seconds} seconds`] : []),
+    ...refusals.lines.map((line) => `  refused: ${line}`),
+    ...(refusals.lines.length === 0 && !isLate
+      ? [
+          "  no refusal was seen; a file outside of the package that it names by a relative path is refused without an event",
+        ]
+      : []),
+    ...(isChanged ? [`  to permit it, add to ${place.exceptions ?? "the file that PORTCULLIS_SCRIPTS names"}:`] : []),
+    ...(isChanged ? [`    ${JSON.stringify(place.name)}: ${JSON.stringify(entry)}`] : []),
+    ...("hosts" in entry && entry.hosts?.length === 0 ? ["  the next run then names the hosts"] : []),
+    `  all events: ${file}`,
+  ];
+  // Paths and the names of processes are the package's: a line end in one would begin a line of ours.
+  return `${lines.map((line) => `portcullis: ${safeText(line)}`).join("\n")}\n`;
+}

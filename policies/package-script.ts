@@ -36,8 +36,8 @@ function isUnlistedProgram(text: PathText): boolean {
  * It has no network, unless `--set network=true` is given (then `run --hosts` limits it), reaches no server by a Unix socket,
  * and is a build step: at most `processes` processes, which neither listen, mount, nor trace each other.
  *
- * Landlock decides about files (Linux 6.2). An unlisted absolute path is an event "logged", because Landlock's denials are
- * none for an ordinary user: the call was let through to it.
+ * Landlock decides about files (Linux 6.2). An unlisted absolute path is an event "logged", because an ordinary user cannot
+ * see Landlock's denials: the call was let through to it.
  *
  * Not held: metadata of files (chmod), names, code that a permitted program loads (`node file.js`, process.dlopen, the
  * dynamic linker as a program), and credentials in the environment, which `portcullis-script-shell` removes.
@@ -53,7 +53,7 @@ export default policy(
       if (text.is("/proc/portcullis-package-script"))
         // accept P0502: an answer, and no protection
         return deny("EACCES", "answers portcullis-script-shell, which asks whether it is under this policy");
-      // A file of the package with such a name is none of the user's.
+      // The package can have files with such names.
       if (text.matches(...secrets) && !text.under(own, ...write)) {
         // accept P0502: Landlock decides by the file, and this makes an event
         if (!text.under(...read)) return deny("EACCES", "a credential");

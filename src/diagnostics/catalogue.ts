@@ -170,6 +170,7 @@ export const catalogue = {
   P0916: error("an output that is also an input, or another output"),
   P0917: error("an output that would replace a file of another origin"),
   P0918: error("a word of the command line that is not UTF-8"),
+  P0919: error("a policy that cannot be amended"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

@@ -6,6 +6,7 @@ import { splitPolicy } from "../split/split.ts";
 import { Explainer, type ExplainOptions } from "./explain.ts";
 import type { Case } from "./explanation.ts";
 import { callName } from "./names.ts";
+import { leavesOf } from "./paths.ts";
 
 type Registers = readonly (bigint | undefined)[];
 
@@ -47,6 +48,20 @@ export function why(program: Program, question: Question, options: ExplainOption
   const explainer = new Explainer(asked, options, (each) => answered(each, question.arguments ?? []));
   const isOpen = question.cells === undefined || question.cells.size === 0;
   return { v: 1, call, admission: "judged", cases: explainer.cases(number, decision, isOpen) };
+}
+
+/** The verdicts that the call can get in these states, as indexes into `Program.verdicts`; undefined if it is not judged. */
+export function possibleVerdicts(
+  program: Program,
+  { number, arguments: known, cells }: Question,
+): readonly number[] | undefined {
+  const value = BigInt(number);
+  const { judged } = program.admission;
+  if (!judged.some(({ from, to }) => from <= value && value <= to)) return undefined;
+  const asked: Program = { ...program, admission: { ...program.admission, judged: [{ from: value, to: value }] } };
+  const split = splitPolicy(asked, { superviseProcessCreation: false, cells: cells ?? new Map() });
+  const leaves = leavesOf(answered(split.get(number)!, known ?? []));
+  return [...new Set(leaves.flatMap(({ possible }) => possible))];
 }
 
 /** The decision without the tests that the known registers decide. */

@@ -86,7 +86,8 @@ async function askAbout(
   for (;;) {
     const key = (await dialogue.ask("> "))?.trim();
     if (key === undefined || key === "q") return "quit";
-    if (key === "e") return "editor";
+    if (key === "e" && (session.isEmpty || (await confirm(session, dialogue)) === "write")) return "editor";
+    if (key === "e") continue;
     if (key === "s" || key === "") return "next";
     const chosen = offered.find((one) => one.key === key);
     let faults: readonly string[] | undefined;

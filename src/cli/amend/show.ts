@@ -27,13 +27,13 @@ export function describeGroup(
   sources: Sources,
   texts: { readonly before: string; readonly after: string | undefined },
 ): string {
-  const lines = [title, ...refusedBy(group, program, sources), ...callsOf(group), row("risk", riskOf(group).text)];
+  const lines = [title, ...refusedBy(group, program, sources), ...callsOf(group), ...rows("risk", riskOf(group).text)];
   if (proposal.is === "obstacle") {
-    lines.push(row("cannot", proposal.why));
-    if (proposal.help !== undefined) lines.push(row("by hand", proposal.help));
+    lines.push(...rows("cannot", proposal.why));
+    if (proposal.help !== undefined) lines.push(...rows("by hand", proposal.help));
   } else if (texts.after !== undefined) {
     lines.push(...changeOf(texts.before, texts.after));
-    for (const note of proposal.amended.notes) lines.push(row("note", note));
+    for (const note of proposal.amended.notes) lines.push(...rows("note", note));
   }
   return lines.map((line) => `${safeText(line)}\n`).join("");
 }
@@ -42,11 +42,23 @@ function row(name: string, text: string): string {
   return `  ${name.padEnd(column)}${text}`;
 }
 
+/** Sentences, in lines of at most 80 columns where possible. */
+function rows(name: string, text: string): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && column + 2 + last.length + 1 + word.length <= 80)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line, index) => row(index === 0 ? name : "", line));
+}
+
 function refusedBy({ verdict, recorded, variants }: Group, { files }: Program, sources: Sources): readonly string[] {
   if (verdict?.at === undefined) {
     const { rule, reason } = variants[0] ?? {};
     const why = [recorded, ...(reason === undefined ? [] : [`(${reason})`])].join(" ");
-    return [row("refused", rule === undefined ? why : `${why}, by ${rule}`)];
+    return rows("refused", rule === undefined ? why : `${why}, by ${rule}`);
   }
   const reason = verdict.reason === undefined ? "" : ` (${verdict.reason})`;
   const source =
@@ -56,7 +68,7 @@ function refusedBy({ verdict, recorded, variants }: Group, { files }: Program, s
       [verdict.at.line - 1]?.trim() ?? "";
   const place = printLocation(files, verdict.at);
   return [
-    row("refused", `${verdictText(verdict)}${reason}, by ${place}`),
+    ...rows("refused", `${verdictText(verdict)}${reason}, by ${place}`),
     ...(source === "" ? [] : [row("", `| ${source}`)]),
   ];
 }
@@ -70,7 +82,7 @@ function callsOf({ count, commands, first, last, phases, variants, isOpen }: Gro
   const shown = [...variants].sort((a, b) => b.count - a.count).slice(0, mostVariants);
   const more = variants.length - shown.length;
   return [
-    row("calls", `${count.toLocaleString("en-US")}${who}${when}${where}`),
+    ...rows("calls", `${count.toLocaleString("en-US")}${who}${when}${where}`),
     ...shown.map((one) =>
       row(
         "",

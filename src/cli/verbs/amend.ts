@@ -348,7 +348,7 @@ function terminal(context: Context): { readonly dialogue: Dialogue; readonly clo
 
 /** @throws Failure */
 function openEditor(file: string, { environment }: Context): void {
-  const editor = environment["VISUAL"] ?? environment["EDITOR"] ?? "vi";
+  const editor = [environment["VISUAL"], environment["EDITOR"]].find((one = "") => one !== "") ?? "vi";
   // As other programs do: the variable may have options.
   const { status, error } = spawnSync("/bin/sh", ["-c", `${editor} "$1"`, editor, file], { stdio: "inherit" });
   if (status === 0 && error === undefined) return;

@@ -141,6 +141,30 @@ export default policy((call) => {
   });
 });
 
+it("allows a call that a flag has refused, at the line of the event", () => {
+  const text = `import { allow, calls, deny, perTree, policy } from "portcullis";
+const serves = perTree.flag();
+export default policy((call) => {
+  if (call.name === "accept4") serves.set(true);
+  if (calls("execve", "execveat").has(call) && serves.get()) return deny("EACCES", "no program");
+  return allow;
+});
+`;
+  const event = refusalOf(text.replace(" && serves.get()", ""), "execve(0x1, 0x1, 0)")!;
+  const { groups, session } = sessionFor(text, [{ ...event, rule: "/p.ts:5:69" }]);
+  const proposal = session.propose(groups[0]!, "call");
+  expect(proposal.is === "change" && session.accept(proposal.amended)).toEqual([]);
+  expect(addedLines(text, session.textWith())).toEqual([
+    '  if (calls("execve", "execveat").has(call) && serves.get()) {',
+    `    ${comment}`,
+    '    if (call.name === "execve") return allow;',
+    '    return deny("EACCES", "no program");',
+    "  }",
+  ]);
+  const moved = sessionFor(text, [{ ...event, rule: "/p.ts:4:69" }]);
+  expect(moved.groups[0]!.obstacle).toBeDefined();
+});
+
 describe("amend cannot change", () => {
   it("a function that does not have the call", () => {
     const text = `import { allow, deny, policy, type Verdict } from "portcullis";

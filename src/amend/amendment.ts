@@ -229,6 +229,7 @@ export class Amendment {
       if (group.verdict === undefined || isObject(group) || this.#covers(accepted, group)) continue;
       const changes = group.variants.some((one) => {
         const ruling = rulingOn(program, one);
+        if (ruling.is === "open") return !ruling.verdicts.some((verdict) => isEqual(verdict, group.verdict!));
         return ruling.is !== "refused" || !isEqual(ruling.verdict, group.verdict!);
       });
       if (changes) faults.push(`${group.call} would get another verdict than before`);

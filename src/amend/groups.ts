@@ -1,5 +1,6 @@
 /** Groups refused calls: by call, phases, verdict, and the flags and commands that choose what the call does. */
 import { observationsOf } from "../analysis/explain/memory.ts";
+import { printLocation } from "../events/describe.ts";
 import type { Program } from "../ir/program.ts";
 import { mayPass, type Verdict, verdictText } from "../ir/verdicts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
@@ -158,10 +159,22 @@ export class Groups {
     const ruling = rulingOn(this.#program, refusal);
     const wrong = obstacleOf(ruling, refusal, this.#lacksPhases(refusal));
     if (ruling.is === "passes") return wrong === undefined ? { passes: true } : { obstacle: wrong };
+    const flagged =
+      ruling.is === "open" && !this.#lacksPhases(refusal) ? this.#refusedByFlags(ruling, refusal) : undefined;
+    if (flagged !== undefined) return { verdict: flagged };
     return {
       ...(wrong === undefined ? {} : { obstacle: wrong }),
       ...(ruling.is === "refused" ? { verdict: ruling.verdict } : {}),
     };
+  }
+
+  /** Events do not have flags. The line shows that they were so, and a rule there is not asked in other states. */
+  #refusedByFlags({ verdicts, byFlags }: Ruling & { readonly is: "open" }, refusal: Refusal): Verdict | undefined {
+    const refusing = verdicts.filter((verdict) => !mayPass(verdict));
+    const [verdict] = refusing;
+    if (!byFlags || refusing.length !== 1 || verdict?.at === undefined || refusal.rule === undefined) return undefined;
+    const place = printLocation(this.#program.files, verdict.at);
+    return nameOf(place) === nameOf(refusal.rule) && sameVerdict(verdict, refusal) ? verdict : undefined;
   }
 
   #lacksPhases({ phases = {} }: Refusal): boolean {
@@ -172,8 +185,7 @@ export class Groups {
   #stale({ rule, phases = {}, call }: Refusal): Obstacle | undefined {
     const help = "record the events again with this policy";
     const file = rule === undefined ? undefined : /^(.*):\d+:\d+$/.exec(rule)?.[1];
-    const name = (path: string) => path.slice(path.lastIndexOf("/") + 1);
-    if (file !== undefined && !this.#program.files.some((one) => name(one) === name(file))) {
+    if (file !== undefined && !this.#program.files.some((one) => nameOf(one) === nameOf(file))) {
       return { why: `${rule} refused it, which is no line of this policy`, help };
     }
     if (call !== undefined && cellsOf(this.#program, phases) === undefined) {
@@ -181,6 +193,11 @@ export class Groups {
     }
     return undefined;
   }
+}
+
+/** Without folders: the same file has other names in other folders. */
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function obstacleOf(ruling: Ruling, refusal: Refusal, lacksPhases: boolean): Obstacle | undefined {

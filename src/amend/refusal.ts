@@ -1,6 +1,7 @@
 /** A refused call, as an event or the evaluation of a trace gives it, and its verdict under a policy. */
+import type { DecisionLeaf } from "../analysis/decision.ts";
 import { withWords } from "../analysis/explain/memory.ts";
-import { possibleVerdicts } from "../analysis/explain/why.ts";
+import { possibleLeaves } from "../analysis/explain/why.ts";
 import { type GivenMemories, SimulatedMemory } from "../engines/simulate/given-memory.ts";
 import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import type { ObjectJson } from "../events/event.ts";
@@ -43,14 +44,19 @@ export type Ruling =
   /** The policy declares objects that the call is not among. */
   | { readonly is: "object" }
   /** State, memory or registers that the event does not have decide. */
-  | { readonly is: "open"; readonly verdicts: readonly Verdict[] };
+  | {
+      readonly is: "open";
+      readonly verdicts: readonly Verdict[];
+      /** Nothing but flags and phases decides: no counter, no clock, no memory. */
+      readonly byFlags: boolean;
+    };
 
 /** The policy's verdict on the call in its phases. Other state is open. */
 export function rulingOn(program: Program, refusal: Refusal): Ruling {
   const { number, memory } = refusal;
   if (refusal.call === undefined) return { is: "not-judged" };
   const cells = cellsOf(program, refusal.phases ?? {});
-  if (cells === undefined) return { is: "open", verdicts: [] };
+  if (cells === undefined) return { is: "open", verdicts: [], byFlags: false };
   const value = (index: number) => refusal.registers[index]?.value ?? 0n;
   const unknown = (index: number) => BigInt.asUintN(64, ~(refusal.registers[index]?.known ?? 0n));
   const registers = [0, 1, 2, 3, 4, 5].map((index) => (unknown(index) === 0n ? value(index) : undefined));
@@ -58,18 +64,28 @@ export function rulingOn(program: Program, refusal: Refusal): Ruling {
     value: value(register),
     unknown: unknown(register),
   }));
-  if ("errno" in read) return { is: "open", verdicts: [] };
+  if ("errno" in read) return { is: "open", verdicts: [], byFlags: false };
   const words = read.words.map((word, index) => (read.unknown[index] === 0n ? word : undefined));
-  const possible = possibleVerdicts(withWords(program, words), { number, arguments: registers, cells });
-  if (possible === undefined) return { is: "not-judged" };
-  const verdicts = possible.map((index) => program.verdicts[index]!);
+  const leaves = possibleLeaves(withWords(program, words), { number, arguments: registers, cells });
+  if (leaves === undefined) return { is: "not-judged" };
+  const possible = new Set(leaves.flatMap((leaf) => leaf.possible));
+  const verdicts = [...possible].map((index) => program.verdicts[index]!);
   const [only] = verdicts;
   if (verdicts.length === 1 && !mayPass(only!)) return { is: "refused", verdict: only! };
-  if (!verdicts.every(mayPass)) return { is: "open", verdicts };
+  if (!verdicts.every(mayPass))
+    return { is: "open", verdicts, byFlags: leaves.every((leaf) => isByFlags(program, leaf)) };
   const masks = [0, 1, 2, 3, 4, 5].map(unknown);
   const inputs = Object.fromEntries(masks.map((mask, index) => [`argument${index}`, mask]));
   const event = { number, arguments: [0, 1, 2, 3, 4, 5].map(value) };
   return rulingOfObjects(program, event, memory, inputs) === undefined ? { is: "passes" } : { is: "object" };
+}
+
+function isByFlags({ cells }: Program, { possible, stateful }: DecisionLeaf): boolean {
+  if (possible.length === 1) return true;
+  return stateful.every((reason) => {
+    if (reason.because === "reads-state") return ["flag", "phases"].includes(cells[reason.cell]!.kind.is);
+    return reason.because === "changes-state" || reason.because === "reports";
+  });
 }
 
 /** Undefined if the policy lacks one of the phases, so that the event belongs to another text. */

@@ -1,7 +1,7 @@
 /** Answers one question: the verdict of a given call, and the line that decides. */
 import type { CallWord } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
-import type { ArgumentTest, Decision } from "../decision.ts";
+import type { ArgumentTest, Decision, DecisionLeaf } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { Explainer, type ExplainOptions } from "./explain.ts";
 import type { Case } from "./explanation.ts";
@@ -50,18 +50,17 @@ export function why(program: Program, question: Question, options: ExplainOption
   return { v: 1, call, admission: "judged", cases: explainer.cases(number, decision, isOpen) };
 }
 
-/** The verdicts that the call can get in these states, as indexes into `Program.verdicts`; undefined if it is not judged. */
-export function possibleVerdicts(
+/** What the call can get in these states; undefined if the policy does not judge it. */
+export function possibleLeaves(
   program: Program,
   { number, arguments: known, cells }: Question,
-): readonly number[] | undefined {
+): readonly DecisionLeaf[] | undefined {
   const value = BigInt(number);
   const { judged } = program.admission;
   if (!judged.some(({ from, to }) => from <= value && value <= to)) return undefined;
   const asked: Program = { ...program, admission: { ...program.admission, judged: [{ from: value, to: value }] } };
   const split = splitPolicy(asked, { superviseProcessCreation: false, cells: cells ?? new Map() });
-  const leaves = leavesOf(answered(split.get(number)!, known ?? []));
-  return [...new Set(leaves.flatMap(({ possible }) => possible))];
+  return leavesOf(answered(split.get(number)!, known ?? []));
 }
 
 /** The decision without the tests that the known registers decide. */

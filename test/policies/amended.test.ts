@@ -32,7 +32,12 @@ const servers: readonly Server[] = [
     many: [
       ["SET a kept\r\nGET a\r\n", /kept/],
       ["CONFIG SET appendonly yes\r\n", /OK/],
-      ["BGSAVE SCHEDULE\r\n", /scheduled|started/],
+      ["BGSAVE SCHEDULE\r\n", /scheduled|started|in progress/],
+      // It does not end before that.
+      [
+        "INFO persistence\r\n",
+        /rdb_bgsave_in_progress:0[\s\S]*aof_rewrite_in_progress:0[\s\S]*aof_rewrite_scheduled:0/,
+      ],
     ],
     end: "SIGTERM",
   },
@@ -70,7 +75,8 @@ http { access_log ${folder}/access.log; client_body_temp_path ${folder}/body; se
     many: [
       ["set a 0 0 4\r\nkept\r\nget a\r\nquit\r\n", /kept/],
       ["stats\r\nquit\r\n", /STAT pid/],
-      ["lru_crawler enable\r\nquit\r\n", /OK/],
+      ["lru_crawler crawl all\r\nquit\r\n", /OK|BUSY/],
+      ["flush_all\r\nquit\r\n", /OK/],
     ],
     end: "SIGTERM",
   },
@@ -100,7 +106,7 @@ async function served(server: Server, words: readonly string[], address: Address
     errors += part;
   });
   onTestFinished(() => {
-    running.kill("SIGKILL");
+    running.kill("SIGTERM");
   });
   const ended = once(running, "exit");
   const [[first, answer]] = server.few as readonly [readonly [string, RegExp]];
@@ -108,7 +114,8 @@ async function served(server: Server, words: readonly string[], address: Address
     if (running.exitCode !== null) throw new Error(`${words.join(" ")}: ${running.exitCode}: ${errors}`);
     return ask(address, first, answer);
   });
-  if (isMuch) for (const [request, expected] of server.many) expect(await ask(address, request, expected), request).toBe(true);
+  for (const [request, expected] of isMuch ? server.many : [])
+    await until(`${server.program} answers ${request}`, () => ask(address, request, expected));
   running.kill(server.end);
   await ended;
   return errors;
@@ -131,8 +138,15 @@ describe("from a short recording into production", () => {
     const make = (...words: readonly string[]) =>
       spawnSync(portcullis, words, { cwd: folder, encoding: "utf8", timeout: patience.command });
 
-    await served(server, ["record", "-q", "--recorder", "notifier", "-o", "a.trace", "--", ...command], address, folder, false);
-    expect(make("propose", "-q", "-o", "p.ts", "a.trace")).toMatchObject({ status: 0 });
+    await served(
+      server,
+      ["record", "-q", "--recorder", "notifier", "-o", "a.trace", "--", ...command],
+      address,
+      folder,
+      false,
+    );
+    const proposed = make("propose", "-q", "-o", "p.ts", "a.trace");
+    expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
     const run = ["-p", "p.ts", "--", ...command];
     await served(server, ["run", "-q", "--audit", "--events", "audit.jsonl", ...run], address, folder, true);
     const refused = decisionsIn(join(folder, "audit.jsonl"));

@@ -15,7 +15,7 @@ import type { Group, Obstacle } from "./groups.ts";
 import { entryOf } from "./objects.ts";
 import { type Compiled, compile, type PolicySettings } from "./policy.ts";
 import { type PhaseNames, rulingOn } from "./refusal.ts";
-import { conditionsFor, type Scope } from "./rules.ts";
+import { conditionsFor, lackingArguments, type Scope } from "./rules.ts";
 import { listAt, offsetOf, parse, type Site, type Syntax, siteOf } from "./syntax.ts";
 
 export interface Amended {
@@ -79,7 +79,7 @@ export class Amendment {
     if (conditions === undefined) {
       return obstacle(
         "the arguments are too many, or the event does not have them",
-        "allow the call with any arguments",
+        "the answer `call` allows any arguments",
       );
     }
     return this.#proposeRule(group, scope, site, conditions, accepted);
@@ -101,7 +101,7 @@ export class Amendment {
         const all = [...name, ...tests, ...conditions];
         if (all.length === 0) continue;
         const change: Change = { is: "rule", site, conditions: all, comment: commentOn(group) };
-        const amended: Amended = { group, scope, change, notes: [...notes, ...notesOn(group)] };
+        const amended: Amended = { group, scope, change, notes: [...notes, ...notesOn(group, scope)] };
         const text = changed(this.#syntax, [...accepted.map((one) => one.change), change]);
         if (text === undefined)
           return obstacle("the policy imports nothing from portcullis by name", 'import { allow } from "portcullis"');
@@ -226,20 +226,19 @@ export class Amendment {
         faults.push(`${group.call} would still not be allowed`);
     }
     for (const group of others) {
-      if (group.verdict === undefined || isObject(group) || this.#covers(accepted, group)) continue;
+      const { verdict, call } = group;
+      if (verdict === undefined || isObject(group)) continue;
+      // A rule can hold for calls of the same name in several groups.
+      const mayPass = accepted.some((one) => one.group.call === call && one.change.is === "rule");
       const changes = group.variants.some((one) => {
         const ruling = rulingOn(program, one);
-        if (ruling.is === "open") return !ruling.verdicts.some((verdict) => isEqual(verdict, group.verdict!));
-        return ruling.is !== "refused" || !isEqual(ruling.verdict, group.verdict!);
+        if (ruling.is === "passes") return !mayPass;
+        if (ruling.is === "open") return !ruling.verdicts.some((other) => isEqual(other, verdict));
+        return ruling.is !== "refused" || !isEqual(ruling.verdict, verdict);
       });
-      if (changes) faults.push(`${group.call} would get another verdict than before`);
+      if (changes) faults.push(`${call} would get another verdict than before`);
     }
     return [...faults, ...this.#differences(accepted, program)];
-  }
-
-  /** An accepted change that allows the call with any arguments in all phases, or in those of the group. */
-  #covers(accepted: readonly Amended[], group: Group): boolean {
-    return accepted.some((one) => one.group.call === group.call && one.change.is === "rule");
   }
 
   #differences(accepted: readonly Amended[], program: Program): readonly string[] {
@@ -297,8 +296,12 @@ function until(seconds: number): string {
   return `, until ${new Date(seconds * 1000).toISOString().slice(0, 10)}`;
 }
 
-function notesOn({ call, phases }: Group): readonly string[] {
-  return isExecutingCall(call) && Object.keys(phases).length > 0
-    ? ["the new program keeps the phases of the process"]
-    : [];
+function notesOn({ call, phases, signatures }: Group, scope: Scope): readonly string[] {
+  const lacking = scope === "call" ? [] : lackingArguments(signatures);
+  return [
+    ...(lacking.length > 0 ? [`with any ${lacking.join(", ")}: the recording lacks them`] : []),
+    ...(isExecutingCall(call) && Object.keys(phases).length > 0
+      ? ["the new program keeps the phases of the process"]
+      : []),
+  ];
 }

@@ -2,11 +2,13 @@
  * Adds cases of decisions to the case files of a policy: at the end of a file in which a process is in the phase of the
  * call, or in a new file.
  */
-import { actionNames, actions } from "../ir/verdicts.ts";
+import { verdictText } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import { callByNumber } from "../linux/calls.ts";
 import { runCases, tasksAfter } from "../traces/case-run.ts";
-import { type CaseFile, readCases } from "../traces/cases.ts";
-import type { Group } from "./groups.ts";
+import { type CaseFile, type CaseStep, readCases } from "../traces/cases.ts";
+import { knownWord } from "../traces/trace.ts";
+import { type Group, signatureKey, signatureOf } from "./groups.ts";
 import type { Compiled } from "./policy.ts";
 import type { PhaseNames, Refusal } from "./refusal.ts";
 
@@ -166,22 +168,31 @@ export function conflicts(
   });
 }
 
-const refusing = new Set<string>(
-  actionNames.filter((name) => name !== "allow" && name !== "log").map((name) => actions[name].text),
-);
-
-/** The case by which a call of the group is refused for ever: "web.cases:12". */
-export function refusedForEver(
+/** The case that demands the refusal of calls of the group in their phase: "web.cases:12". */
+export function refusedByCase(
   group: Group,
   files: readonly CaseText[],
   architecture: ArchitectureName,
+  program: ProgramFor,
 ): string | undefined {
+  const wanted = new Set(group.signatures.map(signatureKey));
   for (const { file, text } of files) {
     const { cases } = readCases(text, file, architecture);
-    for (const step of cases?.steps ?? []) {
-      if (step.kind !== "call" || !refusing.has(actions[step.expected.action as keyof typeof actions]?.text)) continue;
-      if (group.variants.some((one) => one.text === step.text)) return `${file}:${step.place.line}`;
+    const compiled = cases === undefined ? undefined : program(cases.parameters);
+    if (cases === undefined || compiled === undefined) continue;
+    for (const [index, step] of cases.steps.entries()) {
+      if (step.kind !== "call" || expectedText(step) !== group.recorded) continue;
+      const { number, memory } = step;
+      const call = callByNumber(architecture, number)?.name;
+      const signature = signatureOf(compiled, { call, number, memory, registers: step.registers.map(knownWord) });
+      if (call !== group.call || signature === undefined || !wanted.has(signatureKey(signature))) continue;
+      const phases = tasksAfter(compiled, { ...cases, steps: cases.steps.slice(0, index) }).get(step.who);
+      if (phases !== undefined && hasPhases(phases, group.phases)) return `${file}:${step.place.line}`;
     }
   }
   return undefined;
+}
+
+function expectedText({ expected: { action, errno } }: CaseStep & { readonly kind: "call" }): string {
+  return action === "fails" || action === "waits" ? action : verdictText({ action, errno: errno ?? 0 });
 }

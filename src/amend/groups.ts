@@ -27,7 +27,7 @@ export interface Group {
   /** As it was recorded. */
   readonly recorded: string;
   readonly obstacle: Obstacle | undefined;
-  /** Different calls, at most `mostVariants`. */
+  /** One for each combination of the arguments that a rule can ask about, at most `mostVariants`. */
   readonly variants: readonly Refusal[];
   /** There are more than `mostVariants`. */
   readonly isOpen: boolean;
@@ -40,6 +40,8 @@ export interface Group {
 
 const mostVariants = 256;
 const mostGroups = 2000;
+/** Different texts of calls. */
+const mostCalls = 100_000;
 const mostCommands = 4;
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
@@ -55,6 +57,37 @@ interface Known {
   readonly variant: number;
 }
 
+/** What rules can ask about. Undefined for a call that is not in the table. */
+export function signatureOf(program: Program, refusal: CallOf): Signature | undefined {
+  const { architecture } = program;
+  const call = refusal.call === undefined ? undefined : callByName(refusal.call);
+  if (call === undefined) return undefined;
+  // A rule on memory that the policy does not read yet would make every such call slower.
+  const read = new Set(
+    observationsOf(program, refusal.number).map(({ observation }) => observation.name.split(".")[0]!),
+  );
+  const aspects = aspectsOf(call, "paths", architecture).filter(
+    (aspect) =>
+      (aspect.is !== "text" && aspect.is !== "address" && aspect.is !== "field") || read.has(aspect.parameter),
+  );
+  const event = {
+    ...({ kind: "call", tid: 1, time: undefined, place: { line: 1, column: 1, length: 1 } } as const),
+    ...{ number: refusal.number, architecture: auditArchitecture[architecture], arguments: refusal.registers },
+    ...{ memory: refusal.memory, instructionPointer: knownWord(0n), result: unknownWord },
+  };
+  return {
+    ...{ id: -1, call: call.name, aspects },
+    values: aspects.map((aspect) => valueIn(call, aspect, event, architecture)),
+  };
+}
+
+/** Of calls with the same key no rule tells one from the other. */
+export function signatureKey({ values }: Signature): string {
+  return JSON.stringify(values.map((value) => `${typeof value} ${value}`));
+}
+
+type CallOf = Pick<Refusal, "call" | "number" | "registers" | "memory">;
+
 export class Groups {
   /** Calls that the policy lets pass now. */
   passing = 0;
@@ -63,6 +96,7 @@ export class Groups {
   readonly #program: Program;
   readonly #groups = new Map<string, Building>();
   readonly #known = new Map<string, Known>();
+  readonly #variants = new Map<string, number>();
   readonly #phases: ReadonlySet<string>;
 
   constructor(program: Program) {
@@ -83,14 +117,14 @@ export class Groups {
   }
 
   #enter(refusal: Refusal, key: string): Known | undefined {
-    if (this.#known.size >= mostGroups * 10) return undefined;
+    if (this.#known.size >= mostCalls) return undefined;
     const { obstacle, verdict, passes } = this.#assess(refusal);
     if (passes) {
       const known = { group: undefined, variant: -1 };
       this.#known.set(key, known);
       return known;
     }
-    const signature = this.#signature(refusal);
+    const signature = signatureOf(this.#program, refusal);
     const chosen = signature?.aspects.map(({ is }, index) =>
       is === "flags" || is === "choice" || is === "field" ? `${signature.values[index]}` : "",
     );
@@ -100,17 +134,26 @@ export class Groups {
     const identity = JSON.stringify([name, phases, refusal.verdict, present, chosen, object ?? null, obstacle?.why]);
     const group = this.#groups.get(identity) ?? this.#newGroup(identity, name, refusal, verdict, obstacle);
     if (group === undefined) return undefined;
-    let variant = group.variants.length;
-    if (variant < mostVariants) {
-      group.variants.push({ ...refusal, count: 0 });
-      if (signature !== undefined) group.signatures.push(signature);
-    } else {
-      group.isOpen = true;
-      variant = -1;
-    }
+    const variant = this.#variantOf(group, refusal, signature);
     const known = { group, variant };
     this.#known.set(key, known);
     return known;
+  }
+
+  /** Calls that differ only in what no rule asks about, such as descriptors and addresses, are one. */
+  #variantOf(group: Building, refusal: Refusal, signature: Signature | undefined): number {
+    const values = signature === undefined ? refusal.text : signatureKey(signature);
+    const key = `${group.id} ${JSON.stringify([values, refusal.object])}`;
+    const known = this.#variants.get(key);
+    if (known !== undefined) return known;
+    if (group.variants.length >= mostVariants) {
+      group.isOpen = true;
+      return -1;
+    }
+    group.variants.push({ ...refusal, count: 0 });
+    if (signature !== undefined) group.signatures.push(signature);
+    this.#variants.set(key, group.variants.length - 1);
+    return group.variants.length - 1;
   }
 
   #newGroup(
@@ -127,29 +170,6 @@ export class Groups {
     };
     this.#groups.set(identity, group);
     return group;
-  }
-
-  #signature(refusal: Refusal): Signature | undefined {
-    const { architecture } = this.#program;
-    const call = refusal.call === undefined ? undefined : callByName(refusal.call);
-    if (call === undefined) return undefined;
-    // A rule on memory that the policy does not read yet would make every such call slower.
-    const read = new Set(
-      observationsOf(this.#program, refusal.number).map(({ observation }) => observation.name.split(".")[0]!),
-    );
-    const aspects = aspectsOf(call, "paths", architecture).filter(
-      (aspect) =>
-        (aspect.is !== "text" && aspect.is !== "address" && aspect.is !== "field") || read.has(aspect.parameter),
-    );
-    const event = {
-      ...({ kind: "call", tid: 1, time: undefined, place: { line: 1, column: 1, length: 1 } } as const),
-      ...{ number: refusal.number, architecture: auditArchitecture[architecture], arguments: refusal.registers },
-      ...{ memory: refusal.memory, instructionPointer: knownWord(0n), result: unknownWord },
-    };
-    return {
-      ...{ id: -1, call: call.name, aspects },
-      values: aspects.map((aspect) => valueIn(call, aspect, event, architecture)),
-    };
   }
 
   #assess(refusal: Refusal): { obstacle?: Obstacle; verdict?: Verdict; passes?: true } {

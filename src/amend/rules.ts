@@ -100,9 +100,21 @@ function exactFlags(
 
 function generally(signatures: readonly Signature[], architecture: ArchitectureName): readonly string[] | undefined {
   const { rules, open } = findRules(signatures, architecture);
-  if (open.some(({ because }) => because === "unknown")) return undefined;
+  const lacking = lackingArguments(signatures);
+  const isRead = ({ is, parameter }: Aspect) => (is === "text" || is === "address") && !lacking.includes(parameter);
+  // Without a rule on it the argument could be any. strace prints either registers or memory: then the memory must do.
+  const isFine = open.every(({ parameter }) => lacking.includes(parameter)) && signatures[0]?.aspects.some(isRead);
+  if (open.length > 0 && isFine !== true) return undefined;
   const conditions = rules.map(conditionsOf);
   return conditions.includes(undefined) ? undefined : conditions.flatMap((one) => one!);
+}
+
+/** The arguments that a recording does not have. */
+export function lackingArguments(signatures: readonly Signature[]): readonly string[] {
+  const aspects = signatures[0]?.aspects ?? [];
+  return aspects.flatMap(({ parameter }, index) =>
+    signatures.some(({ values }) => values[index] === undefined) ? [parameter] : [],
+  );
 }
 
 function conditionsOf(rule: Rule): readonly string[] | undefined {

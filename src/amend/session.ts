@@ -70,6 +70,8 @@ export class Session {
   }
 
   refuse(group: Group, comment: string): readonly string[] {
+    if (group.verdict === undefined)
+      return [group.obstacle?.why ?? "no rule of the policy refuses it: no case can say so"];
     const all = [...this.refused, { group, comment }];
     const faults = this.verify(this.accepted, all);
     if (faults.length === 0) this.refused.push({ group, comment });

@@ -138,10 +138,10 @@ export function groupJson({ group, proposal }: Shown, program: Program, amendmen
   };
 }
 
-/** The widest scope that still names arguments; the call itself if its arguments are not known. */
+/** The widest scope that still names arguments: to allow a call with any arguments is a person's decision. */
 export function bestProposal(amendment: Amendment, group: Group, accepted: readonly Amended[]): Proposal {
   let first: Proposal | undefined;
-  for (const scope of ["general", "arguments", "call"] as const satisfies readonly Scope[]) {
+  for (const scope of ["general", "arguments"] as const satisfies readonly Scope[]) {
     const proposal = amendment.propose(group, scope, accepted);
     if (proposal.is === "change") return proposal;
     first ??= proposal;

@@ -91,7 +91,7 @@ interface Work {
   readonly sources: Sources;
   readonly files: SessionFiles;
   readonly groups: readonly Group[];
-  /** Groups that a case refuses for ever, with the place of the case. */
+  /** Groups whose refusal a case demands, with its place. */
   readonly settled: ReadonlyMap<Group, string>;
   readonly amendment: Amendment;
   readonly session: Session;
@@ -130,7 +130,7 @@ async function prepare(
     parameters: request.parameters,
     landlockAbi: abiOfThisKernel() ?? 0,
   };
-  const [{ compile }, { Amendment: New }, { Session: NewSession }, { readRefused }, { refusedForEver }] =
+  const [{ compile }, { Amendment: New }, { Session: NewSession }, { readRefused }, { refusedByCase }] =
     await Promise.all([
       import("../../amend/policy.ts"),
       import("../../amend/amendment.ts"),
@@ -153,14 +153,14 @@ async function prepare(
   const all = [...groups.list].sort((a, b) => b.count - a.count || (a.call < b.call ? -1 : 1));
   const settled = new Map(
     all.flatMap((group) => {
-      const place = refusedForEver(group, cases, program.architecture);
+      const place = refusedByCase(group, cases, program.architecture, (set) => compile(settings, text, set).program);
       return place === undefined ? [] : [[group, place] as const];
     }),
   );
   const amendment = new New(settings, text, before);
   const notes = [
     ...(groups.passing > 0 ? [`${calls(groups.passing)} that the policy allows already`] : []),
-    ...[...settled].map(([{ call, count }, place]) => `${calls(count)} of ${call} that ${place} refuses for ever`),
+    ...[...settled].map(([{ call, count }, place]) => `${calls(count)} of ${call} whose refusal ${place} demands`),
     ...(groups.beyond > 0 ? [`${calls(groups.beyond)} more that differ from these`] : []),
     ...(dropped > 0 ? [`${dropped} events that were dropped when they were written`] : []),
     ...[...hosts].map((host) => `the host ${host} was refused: add it to that list by hand`),

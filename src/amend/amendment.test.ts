@@ -129,6 +129,13 @@ export default policy((call) => {
     ]);
   });
 
+  it("are no condition of a frequent call, which a supervisor would then judge each time", () => {
+    expect(change(phased(""), "epoll_wait(3, 0x1, 1, 0)", "call", { phase: "serving" })).toEqual([
+      `  ${comment}`,
+      '  if (call.name === "epoll_wait") return allow;',
+    ]);
+  });
+
   it("include the earlier ones if the policy promises tightening", () => {
     expect(change(phased(", { tightening: true }"), "getppid()", "call", { phase: "serving" })).toEqual([
       `  ${comment}`,

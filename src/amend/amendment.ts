@@ -4,6 +4,7 @@
  */
 
 import { comparePolicies } from "../analysis/compare/compare.ts";
+import { hotCalls } from "../analysis/explain/hot-calls.ts";
 import { leavesOf } from "../analysis/explain/paths.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import { jsonText } from "../diagnostics/width.ts";
@@ -15,6 +16,7 @@ import type { Group, Obstacle } from "./groups.ts";
 import { entryOf } from "./objects.ts";
 import { type Compiled, compile, type PolicySettings } from "./policy.ts";
 import { type PhaseNames, rulingOn } from "./refusal.ts";
+import { riskOf } from "./risk.ts";
 import { conditionsFor, lackingArguments, type Scope } from "./rules.ts";
 import { listAt, offsetOf, parse, type Site, type Syntax, siteOf } from "./syntax.ts";
 
@@ -92,38 +94,22 @@ export class Amendment {
     conditions: readonly string[],
     accepted: readonly Amended[],
   ): Proposal {
-    const warned = this.compiled(accepted).diagnostics.length;
-    let second: Amended | undefined;
-    let fault: string | undefined;
-    for (const { tests, notes } of this.#guards(group)) {
-      // Where the policy has tested the name already, a second test of it is an error.
-      for (const name of [[`call.name === ${jsonText(group.call)}`], []]) {
-        const all = [...name, ...tests, ...conditions];
-        if (all.length === 0) continue;
-        const change: Change = { is: "rule", site, conditions: all, comment: commentOn(group) };
-        const amended: Amended = { group, scope, change, notes: [...notes, ...notesOn(group, scope)] };
-        const text = changed(this.#syntax, [...accepted.map((one) => one.change), change]);
-        if (text === undefined)
-          return obstacle("the policy imports nothing from portcullis by name", 'import { allow } from "portcullis"');
-        const compiled = this.#compile(text);
-        const { program } = compiled;
-        if (program === undefined) {
-          fault ??= compiled.diagnostics[0]?.message;
-          continue;
-        }
-        if (!group.variants.every((one) => rulingOn(program, one).is === "passes")) continue;
-        if (compiled.diagnostics.length <= warned) return { is: "change", amended };
-        const [warning] = compiled.diagnostics.filter(({ message }) => !this.#isOld(message));
-        second ??= { ...amended, notes: [...amended.notes, ...(warning === undefined ? [] : [warning.message])] };
-      }
-    }
-    if (second !== undefined) return { is: "change", amended: second };
-    return obstacle(
-      fault === undefined
-        ? "no rule at the line that refuses it allows the call"
-        : `a rule would not compile: ${fault}`,
-      "change the policy by hand",
-    );
+    const { tests, notes } = this.#guard(group);
+    const all = [`call.name === ${jsonText(group.call)}`, ...tests, ...conditions];
+    const change: Change = { is: "rule", site, conditions: all, comment: commentOn(group) };
+    const text = changed(this.#syntax, [...accepted.map((one) => one.change), change]);
+    if (text === undefined)
+      return obstacle("the policy imports nothing from portcullis by name", 'import { allow } from "portcullis"');
+    const { program, diagnostics } = this.#compile(text);
+    if (program === undefined)
+      return obstacle(`a rule would not compile: ${diagnostics[0]?.message}`, "change the policy by hand");
+    if (!group.variants.every((one) => rulingOn(program, one).is === "passes"))
+      return obstacle("no rule at the line that refuses it allows the call", "change the policy by hand");
+    const warnings = diagnostics.map(({ message }) => message).filter((one) => !this.#isOld(one));
+    return {
+      is: "change",
+      amended: { group, scope, change, notes: [...notes, ...notesOn(group, scope), ...warnings] },
+    };
   }
 
   #isOld(message: string): boolean {
@@ -162,8 +148,9 @@ export class Amendment {
 
   // ── Phases ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Tests of the phases of the group, the narrowest first. */
-  #guards({ phases }: Group): readonly { readonly tests: readonly string[]; readonly notes: readonly string[] }[] {
+  /** Tests of the phases of the group. */
+  #guard(group: Group): { readonly tests: readonly string[]; readonly notes: readonly string[] } {
+    const { phases } = group;
     const { program, promises } = this.#before;
     const notes: string[] = [];
     const tests = this.#matter(phases).flatMap((name) => {
@@ -179,9 +166,8 @@ export class Amendment {
       if (wanted.length === names.length) return [];
       return [`${name}.is(${wanted.map((one) => jsonText(one)).join(", ")})`];
     });
-    const narrow = { tests, notes };
-    if (tests.length === 0) return [narrow];
-    return [narrow, { tests: [], notes: ["in all phases, so that the kernel decides it without the supervisor"] }];
+    if (tests.length === 0 || !hotCalls.has(group.call) || riskOf(group).isSensitive) return { tests, notes };
+    return { tests: [], notes: ["in all phases, because the call is frequent: the kernel then decides it alone"] };
   }
 
   /** The sets of phases on which some verdict depends in these phases: others are of other roles. */

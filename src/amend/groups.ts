@@ -250,10 +250,14 @@ function obstacleOf(ruling: Ruling, refusal: Refusal, lacksPhases: boolean): Obs
         return { why: refusal.reason ?? "no line of the policy refused it" };
       if (sameVerdict(ruling.verdict, refusal)) return undefined;
       return {
-        why: `the policy has changed: the call was ${verdict}, and is now ${verdictText(ruling.verdict)}`,
+        why: `the policy has changed: the call was ${reasoned(verdict, refusal.reason)}, and is now ${reasoned(verdictText(ruling.verdict), ruling.verdict.reason)}`,
         help: "record the events again with this policy",
       };
   }
+}
+
+function reasoned(verdict: string, reason: string | undefined): string {
+  return reason === undefined ? verdict : `${verdict} (${reason})`;
 }
 
 function count(group: Building, variant: number, refusal: Refusal): void {

@@ -219,7 +219,7 @@ describe("bad input", () => {
     expect(status).toBe(1);
     const sentences = out.replace(/\n {12}/g, " ");
     expect(out).toContain("cannot    q.ts:9:10 refused it, which is no line of this policy");
-    expect(sentences).toContain("cannot    the policy has changed: the call was kill process, and is now deny EPERM");
+    expect(sentences).toContain("the call was kill process (another reason), and is now deny EPERM (not recorded)");
     expect(out).toContain("cannot    portcullis refuses it before the policy");
     expect(out).toContain("cannot    the policy does not have the phase of the event");
     const accepted = await portcullis("amend", "--accept", "all", of("p.ts"), of("e.jsonl"));

@@ -1,6 +1,6 @@
 /**
- * The way into production (docs/amend.md) on servers: a policy from one short recording, `run --audit` under more load,
- * `amend`, and `run` under the same load, which then refuses nothing.
+ * The way into production (docs/amend.md) on servers: a policy from one short recording, `run --audit` under more load and
+ * `amend` until there is nothing to amend, and `run` under the same load, which then refuses nothing.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,6 +20,7 @@ interface Server {
   readonly few: readonly (readonly [request: string, answer: RegExp])[];
   readonly many: readonly (readonly [request: string, answer: RegExp])[];
   readonly end: NodeJS.Signals;
+  readonly propose: readonly string[];
 }
 
 const servers: readonly Server[] = [
@@ -40,6 +41,8 @@ const servers: readonly Server[] = [
       ],
     ],
     end: "SIGTERM",
+    // Its threads start before or after the event that would begin a phase.
+    propose: ["--phases", "none"],
   },
   {
     program: "nginx",
@@ -65,6 +68,7 @@ http { access_log ${folder}/access.log; client_body_temp_path ${folder}/body; se
       ["POST /put/ HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello", /HTTP\/1/],
     ],
     end: "SIGQUIT",
+    propose: [],
   },
   {
     program: "memcached",
@@ -79,6 +83,8 @@ http { access_log ${folder}/access.log; client_body_temp_path ${folder}/body; se
       ["flush_all\r\nquit\r\n", /OK/],
     ],
     end: "SIGTERM",
+    // Its threads start before or after the event that would begin a phase.
+    propose: ["--phases", "none"],
   },
 ];
 
@@ -145,14 +151,23 @@ describe("from a short recording into production", () => {
       folder,
       false,
     );
-    const proposed = make("propose", "-q", "-o", "p.ts", "a.trace");
+    const proposed = make("propose", "-q", ...server.propose, "-o", "p.ts", "a.trace");
     expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
     const run = ["-p", "p.ts", "--", ...command];
-    await served(server, ["run", "-q", "--audit", "--events", "audit.jsonl", ...run], address, folder, true);
-    const refused = decisionsIn(join(folder, "audit.jsonl"));
-    const amended = make("amend", "--accept", "all", "p.ts", "audit.jsonl");
-    expect(amended, amended.stderr).toMatchObject({ status: 0 });
-    if (refused.length > 0) expect(amended.stderr).toMatch(/[1-9]\d* changes? in p\.ts/);
+    let rounds = 0;
+    for (let clean = 0; clean < 2; rounds++) {
+      expect(rounds).toBeLessThan(8);
+      const file = `audit${rounds}.jsonl`;
+      await served(server, ["run", "-q", "--audit", "--events", file, ...run], address, folder, true);
+      if (decisionsIn(join(folder, file)).length === 0) {
+        clean++;
+        continue;
+      }
+      clean = 0;
+      const amended = make("amend", "--accept", "all", "p.ts", file);
+      expect(amended, amended.stderr).toMatchObject({ status: 0 });
+      expect(amended.stderr).toMatch(/[1-9]\d* changes? in p\.ts/);
+    }
     expect(make("test", "-q", "p.ts")).toMatchObject({ status: 0 });
     expect(make("check", "-q", "p.ts")).toMatchObject({ status: 0 });
     await served(server, ["run", "-q", "--events", "run.jsonl", ...run], address, folder, true);

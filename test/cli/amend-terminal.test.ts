@@ -1,11 +1,11 @@
-/** Tests the questions of `portcullis amend` on a terminal. */
+/** Tests the questions of `portcullis amend` on a terminal, and its patches with patch(1). */
 import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { prepare, victim } from "../live/run.ts";
 import { patience } from "../support/patience.ts";
-import { folderOf } from "./harness.ts";
+import { folderOf, portcullis } from "./harness.ts";
 
 beforeAll(prepare);
 
@@ -105,3 +105,16 @@ it("writes before it opens the editor, and then goes on with the rest", () => {
   expect(found.stdout).toBe("exit 1\n");
   expect(found.policy).toMatch(/TCGETS[\s\S]*\/\/ edited\n$/);
 });
+
+it("prints a patch that patch(1) applies", async (context) => {
+  if (spawnSync("patch", ["--version"]).error !== undefined) context.skip("patch is not installed");
+  const folders = [0, 1].map(() => folderOf({ "p.ts": policy, "e.jsonl": events }));
+  const [one, two] = folders.map((folder) => (name: string) => join(folder, name)) as [Name, Name];
+  const { out } = await portcullis("amend", "--patch", one("p.ts"), one("e.jsonl"));
+  const applied = spawnSync("patch", ["-p0"], { cwd: "/", input: out, encoding: "utf8" });
+  expect(applied, applied.stdout).toMatchObject({ status: 0 });
+  expect((await portcullis("amend", "--accept", "all", two("p.ts"), two("e.jsonl"))).status).toBe(0);
+  for (const name of ["p.ts", "p.cases"]) expect(readFileSync(one(name))).toEqual(readFileSync(two(name)));
+});
+
+type Name = (name: string) => string;

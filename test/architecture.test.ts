@@ -40,8 +40,21 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
   propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],
+  amend: ["propose", "traces", "engines", "language", "analysis", "ir", "linux", "events", "diagnostics"],
   cli: [
-    ...["approvals", "hosts", "bundle", "record", "report", "propose", "status", "traces", "engines", "language"],
+    ...[
+      "amend",
+      "approvals",
+      "hosts",
+      "bundle",
+      "record",
+      "report",
+      "propose",
+      "status",
+      "traces",
+      "engines",
+      "language",
+    ],
     ...["compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`

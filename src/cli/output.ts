@@ -37,6 +37,8 @@ export interface OutputRules {
   readonly access?: "private" | "usual";
   /** The verb writes beside the named file, or where people edit: it replaces only what it recognises as its own. */
   readonly replaces?: { readonly by: string; readonly mark: RegExp };
+  /** The verb changes its inputs. */
+  readonly edits?: true;
 }
 
 /**
@@ -67,8 +69,8 @@ export function writeOutputs(outputs: readonly Output[], rules: OutputRules): vo
  *
  * @throws Failure if the rules forbid to write the file
  */
-export function checkOutput(file: string, { option, replaces }: OutputRules): void {
-  refuseUsed(file, file, option);
+export function checkOutput(file: string, { option, replaces, edits }: OutputRules): void {
+  if (edits !== true) refuseUsed(file, file, option);
   if (replaces === undefined || isOwn(file, replaces.mark)) return;
   const message = `${file} exists, and ${replaces.by} has not written it`;
   throw new Failure([diagnostic("P0917", message, { help: `another file with ${option}; or move this one away` })]);

@@ -60,7 +60,7 @@ function refuseEvents(source: ByteSource, file: string): void {
   if (formOf(source) !== "events") return;
   throw new Failure([
     diagnostic("P0810", `${file} has events of \`portcullis run --events\`, and no calls of a trace`, {
-      help: "portcullis record writes a trace; portcullis report reads events",
+      help: "portcullis amend POLICY FILE changes a policy by events; portcullis record writes a trace; portcullis report shows both",
     }),
   ]);
 }

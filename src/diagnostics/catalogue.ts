@@ -171,6 +171,7 @@ export const catalogue = {
   P0917: error("an output that would replace a file of another origin"),
   P0918: error("a word of the command line that is not UTF-8"),
   P0919: error("a file of exceptions for package scripts that cannot be used"),
+  P0920: error("a policy that cannot be amended"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

@@ -9,7 +9,7 @@ import { failureText, lackingText } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { LackingMemory } from "../engines/simulate/given-memory.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import type { BegunCall, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
+import type { BegunCall, PhaseNames, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
 import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
@@ -73,6 +73,13 @@ export function runCases(program: Program, file: CaseFile, coverage?: Coverage):
   const { neverEntered } = forms[0]!.tree;
   coverage?.entered(program, neverEntered);
   return { cases, failures, neverEntered };
+}
+
+/** The tasks that live and have no call in progress when the file has ended, with their phases. */
+export function tasksAfter(program: Program, file: CaseFile): ReadonlyMap<string, PhaseNames> {
+  const form = new Form("interpreter", new InterpreterEvaluator(program), file);
+  for (const step of file.steps) form.take(step);
+  return form.idle();
 }
 
 interface Mismatch extends Given {
@@ -163,6 +170,13 @@ class Form {
         task[step.id] = step.value;
         return undefined;
     }
+  }
+
+  idle(): ReadonlyMap<string, PhaseNames> {
+    const tasks = [...this.#tasks].filter(
+      ([, task]) => task.alive && (task.begun === undefined || task.begun.is === "late"),
+    );
+    return new Map(tasks.map(([name, task]) => [name, this.tree.phasesOf(task)]));
   }
 
   #call(task: SimulatedTask, step: CallStep): Mismatch | undefined {

@@ -18,6 +18,7 @@ const wordsOf: Readonly<Record<keyof typeof verbs, Words>> = {
   "script-shell": undefined,
   record: undefined,
   propose: undefined,
+  amend: (of) => ["--list", of("p.ts"), of("strace")],
   check: (of) => [of("p.ts")],
   explain: (of) => [of("p.ts")],
   diff: (of) => [of("allow.ts"), of("p.ts")],

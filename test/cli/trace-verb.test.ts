@@ -103,7 +103,9 @@ describe("portcullis trace", () => {
     const { status, out, err } = await portcullis(...written, join(at, "events.jsonl"));
     expect({ status, out }).toEqual({ status: 125, out: "" });
     expect(err).toMatch(/^error P0810: .*events\.jsonl has events of `portcullis run --events`/);
-    expect(err).toContain("help: portcullis record writes a trace; portcullis report reads events\n");
+    expect(err).toContain(
+      "help: portcullis amend POLICY FILE changes a policy by events; portcullis record writes a trace",
+    );
     expect(existsSync(join(at, "new.trace"))).toBe(false);
   });
 

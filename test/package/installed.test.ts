@@ -59,6 +59,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   record: [["record", "-q", "--append", "-o", join(home, "uname.trace"), "--", "uname"], 0, /^Linux\n$/],
   trace: [["trace", "stat", trace], 0, /1 recording/],
   propose: [["propose", "-q", "--strace", calls], 0, /export default policy/],
+  amend: [["amend", "--list", policy, trace], 0, /^$/],
   check: [["check", policy], 0, /^/],
   explain: [["explain", policy], 0, /mkdirat/],
   diff: [["diff", "exec-once", "exec-only"], 1, /execve/],

@@ -4,6 +4,7 @@
  * the folders that are not here, through processes and kernels.
  */
 const least: Readonly<Record<string, readonly [statements: number, branches: number]>> = {
+  "src/amend": [86, 76],
   "src/analysis": [92, 87],
   "src/analysis/compare": [96, 86],
   "src/analysis/explain": [91, 82],

@@ -1,11 +1,12 @@
 /** Answers one question: the verdict of a given call, and the line that decides. */
 import type { CallWord } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
-import type { ArgumentTest, Decision } from "../decision.ts";
+import type { ArgumentTest, Decision, DecisionLeaf } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { Explainer, type ExplainOptions } from "./explain.ts";
 import type { Case } from "./explanation.ts";
 import { callName } from "./names.ts";
+import { leavesOf } from "./paths.ts";
 
 type Registers = readonly (bigint | undefined)[];
 
@@ -47,6 +48,19 @@ export function why(program: Program, question: Question, options: ExplainOption
   const explainer = new Explainer(asked, options, (each) => answered(each, question.arguments ?? []));
   const isOpen = question.cells === undefined || question.cells.size === 0;
   return { v: 1, call, admission: "judged", cases: explainer.cases(number, decision, isOpen) };
+}
+
+/** What the call can get in these states; undefined if the policy does not judge it. */
+export function possibleLeaves(
+  program: Program,
+  { number, arguments: known, cells }: Question,
+): readonly DecisionLeaf[] | undefined {
+  const value = BigInt(number);
+  const { judged } = program.admission;
+  if (!judged.some(({ from, to }) => from <= value && value <= to)) return undefined;
+  const asked: Program = { ...program, admission: { ...program.admission, judged: [{ from: value, to: value }] } };
+  const split = splitPolicy(asked, { superviseProcessCreation: false, cells: cells ?? new Map() });
+  return leavesOf(answered(split.get(number)!, known ?? []));
 }
 
 /** The decision without the tests that the known registers decide. */

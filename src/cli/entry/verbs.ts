@@ -18,6 +18,10 @@ export const verbs = {
     summary: "Propose a policy from traces, with roles and phases",
     load: async () => (await import("../verbs/propose.ts")).propose,
   },
+  amend: {
+    summary: "Change a policy so that it allows refused calls",
+    load: async () => (await import("../verbs/amend.ts")).amend,
+  },
   check: {
     summary: "Report the errors and warnings of a policy",
     load: async () => (await import("../verbs/check.ts")).check,

@@ -18,7 +18,15 @@ import { birthCall, birthKind } from "./birth.ts";
 import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
 import { type GivenMemories, SimulatedMemory, type SimulatedWords, structureField } from "./given-memory.ts";
-import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
+import type {
+  Birth,
+  CallOptions,
+  NeverEntered,
+  PhaseNames,
+  SimulatedCall,
+  SimulatedDecision,
+  SimulatedTask,
+} from "./model.ts";
 import { rulingOfObjects } from "./object-rulings.ts";
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";
@@ -114,6 +122,12 @@ export class SimulatedTree {
   /** All living tasks, in the order of their creation. */
   get livingTasks(): readonly SimulatedTask[] {
     return [...this.tasks.values()];
+  }
+
+  /** The phases of a living task. */
+  phasesOf(task: SimulatedTask): PhaseNames {
+    const { record } = task as Task;
+    return this.phases.look(this.keeper, record.state, record.process.state);
   }
 
   /** Phases that no process has entered. */

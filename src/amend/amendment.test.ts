@@ -1,0 +1,248 @@
+import { describe, expect, it } from "vitest";
+import { addedLines } from "./diff.ts";
+import type { Scope } from "./rules.ts";
+import { compiled, refusalOf, sessionFor } from "./testing/refusals.ts";
+
+const head = 'import { allow, calls, deny, kill, perProcess, policy } from "portcullis";\n';
+
+/** The lines that a policy gets for one refused call, or why it gets none. */
+function change(text: string, call: string, scope: Scope = "arguments", phases = {}): readonly string[] {
+  const { groups, session } = sessionFor(text, [refusalOf(text, call, phases)]);
+  const proposal = session.propose(groups[0]!, scope);
+  if (proposal.is === "obstacle") return [`cannot: ${proposal.why}`];
+  expect(session.accept(proposal.amended)).toEqual([]);
+  compiled(session.textWith());
+  return addedLines(text, session.textWith());
+}
+
+const comment = "// amend: 1 refused call of server, until 2023-11-14";
+
+describe("a rule precedes the refusal", () => {
+  it("as a statement", () => {
+    const text = `${head}export default policy((call) => {
+  if (call.name === "read") return allow;
+  // The rest.
+  return deny("EPERM");
+});
+`;
+    expect(change(text, "socket(AF_INET, SOCK_STREAM, 6)")).toEqual([
+      `  ${comment}`,
+      "  if (",
+      '    call.name === "socket" &&',
+      '    call.args.family.is("AF_INET") &&',
+      '    call.args.type.hasOnly("SOCK_STREAM") &&',
+      '    call.args.type.has("SOCK_STREAM") &&',
+      "    call.args.protocol === 6n",
+      "  )",
+      "    return allow;",
+    ]);
+    expect(change(text, "getppid()", "call")).toEqual([`  ${comment}`, '  if (call.name === "getppid") return allow;']);
+  });
+
+  it("in a block, where the refusal is the only statement of an if", () => {
+    const text = `${head}export default policy((c) => {
+  if (c.name === "listen" || c.name === "bind") return kill("process", "no server");
+  return allow;
+});
+`;
+    expect(change(text, "listen(3, 5)", "call")).toEqual([
+      '  if (c.name === "listen" || c.name === "bind") {',
+      `    ${comment}`,
+      '    if (c.name === "listen") return allow;',
+      '    return kill("process", "no server");',
+      "  }",
+    ]);
+  });
+
+  it("in a case, and in one of a single line", () => {
+    const text = `${head}export default policy((call) => {
+  switch (call.name) {
+    case "ioctl":
+      return deny("ENOTTY");
+    case "prctl": return deny("EPERM");
+  }
+  return allow;
+});
+`;
+    expect(change(text, "ioctl(0, TCGETS, 0)")).toEqual([
+      `      ${comment}`,
+      '      if (call.name === "ioctl" && call.args.cmd.is("TCGETS")) return allow;',
+    ]);
+    expect(change(text, "prctl(PR_SET_NAME, 0)")).toEqual([
+      '    case "prctl":',
+      `      ${comment}`,
+      '      if (call.name === "prctl" && call.args.option.is("PR_SET_NAME")) return allow;',
+      '      return deny("EPERM");',
+    ]);
+  });
+
+  it("within an expression", () => {
+    const text = `${head}const exec = calls("execve", "execveat");
+export default policy((call) => (exec.has(call) ? deny("EACCES", "no program") : allow));
+`;
+    expect(change(text, "execve(0x1, 0x1, 0)", "call")).toEqual([
+      'export default policy((call) => (exec.has(call) ? (call.name === "execve" ? allow : deny("EACCES", "no program")) : allow));',
+    ]);
+  });
+
+  it("with the import that the rule needs", () => {
+    const text = `import { deny, log, policy } from "portcullis";
+export default policy((call) => {
+  if (call.name === "read") return log;
+  return deny("EPERM");
+});
+`;
+    expect(change(text, "write(1, 0x1, 2)", "call")).toEqual([
+      'import { allow, deny, log, policy } from "portcullis";',
+      `  ${comment}`,
+      '  if (call.name === "write") return allow;',
+    ]);
+  });
+
+  it("in the text's own blanks and line ends", () => {
+    const text = `${head}export default policy((call) => {\n\tif (call.name === "read") return allow;\n\treturn deny("EPERM");\n});\n`;
+    const windows = text.replaceAll("\n", "\r\n");
+    expect(change(text, "getpid()", "call")).toEqual([`\t${comment}`, '\tif (call.name === "getpid") return allow;']);
+    const { groups, session } = sessionFor(windows, [refusalOf(windows, "getpid()")]);
+    const proposal = session.propose(groups[0]!, "call");
+    expect(proposal.is === "change" && session.textWith(proposal.amended)).toContain(
+      `{\r\n\tif (call.name === "read") return allow;\r\n\t${comment}\r\n\tif (call.name === "getpid") return allow;\r\n\treturn`,
+    );
+  });
+});
+
+describe("phases", () => {
+  const phased = (options: string, names = '"starting", "serving"') => `${head}
+const phase = perProcess.phases([${names}]${options});
+export default policy((call) => {
+  if (call.name === "listen") phase.enter("serving");
+  if (phase.is("starting") && call.name === "socket") return allow;
+  if (calls("read", "write", "listen").has(call)) return allow;
+  return deny("EPERM", "not recorded");
+});
+`;
+
+  it("hold the rule to the phase of the call", () => {
+    expect(change(phased(""), "getppid()", "call", { phase: "serving" })).toEqual([
+      `  ${comment}`,
+      '  if (call.name === "getppid" && phase.is("serving")) return allow;',
+    ]);
+  });
+
+  it("are no condition of a frequent call, which a supervisor would then judge each time", () => {
+    expect(change(phased(""), "epoll_wait(3, 0x1, 1, 0)", "call", { phase: "serving" })).toEqual([
+      `  ${comment}`,
+      '  if (call.name === "epoll_wait") return allow;',
+    ]);
+  });
+
+  it("include the earlier ones if the policy promises tightening", () => {
+    expect(change(phased(", { tightening: true }"), "getppid()", "call", { phase: "serving" })).toEqual([
+      `  ${comment}`,
+      '  if (call.name === "getppid") return allow;',
+    ]);
+    expect(change(phased(", { tightening: true }"), "getppid()", "call", { phase: "starting" })).toEqual([
+      `  ${comment}`,
+      '  if (call.name === "getppid" && phase.is("starting")) return allow;',
+    ]);
+  });
+});
+
+it("allows a call that a flag has refused, at the line of the event", () => {
+  const text = `import { allow, calls, deny, perTree, policy } from "portcullis";
+const serves = perTree.flag();
+export default policy((call) => {
+  if (call.name === "accept4") serves.set(true);
+  if (calls("execve", "execveat").has(call) && serves.get()) return deny("EACCES", "no program");
+  return allow;
+});
+`;
+  const event = refusalOf(text.replace(" && serves.get()", ""), "execve(0x1, 0x1, 0)")!;
+  const { groups, session } = sessionFor(text, [{ ...event, rule: "/p.ts:5:69" }]);
+  const proposal = session.propose(groups[0]!, "call");
+  expect(proposal.is === "change" && session.accept(proposal.amended)).toEqual([]);
+  expect(addedLines(text, session.textWith())).toEqual([
+    '  if (calls("execve", "execveat").has(call) && serves.get()) {',
+    `    ${comment}`,
+    '    if (call.name === "execve") return allow;',
+    '    return deny("EACCES", "no program");',
+    "  }",
+  ]);
+  const moved = sessionFor(text, [{ ...event, rule: "/p.ts:4:69" }]);
+  expect(moved.groups[0]!.obstacle).toBeDefined();
+});
+
+describe("amend cannot change", () => {
+  it("a function that does not have the call", () => {
+    const text = `import { allow, deny, policy, type Verdict } from "portcullis";
+function birth(): Verdict {
+  return deny("EAGAIN");
+}
+export default policy((call) => (call.name === "fork" ? birth() : allow));
+`;
+    expect(change(text, "fork()")).toEqual(["cannot: /p.ts:3:10 is in a function that does not have the call"]);
+  });
+
+  it("a limit", () => {
+    const text = `import { allow, deny, perTree, policy } from "portcullis";
+const births = perTree.rate({ limit: 2n, per: "1s" });
+export default policy((call) => (call.name === "fork" && !births.take() ? deny("EAGAIN") : allow));
+`;
+    const plain = refusalOf(
+      `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "fork" ? deny("EAGAIN") : allow));`,
+      "fork()",
+    )!;
+    const { groups } = sessionFor(text, [plain]);
+    expect(groups[0]!.obstacle).toMatchObject({
+      why: "the verdict depends on state or memory that the event does not have",
+      help: "change the limit, or the condition, by hand",
+    });
+  });
+
+  it("a text that refuses the call in another way than the event", () => {
+    const old = `${head}export default policy((call) => (call.name === "fork" ? deny("EAGAIN") : allow));`;
+    const { groups } = sessionFor(old.replace("EAGAIN", "EPERM"), [refusalOf(old, "fork()")]);
+    expect(groups[0]!.obstacle?.why).toBe("the policy has changed: the call was deny EAGAIN, and is now deny EPERM");
+  });
+});
+
+describe("verification", () => {
+  const text = `${head}export default policy((call) => {
+  if (calls("read", "write").has(call)) return allow;
+  return deny("EPERM");
+});
+`;
+
+  it("keeps cases that pass", () => {
+    const cases = [{ file: "/p.cases", text: "# Ours.\nmain getppid() deny EPERM\n" }];
+    const { groups, session } = sessionFor(text, [refusalOf(text, "getppid()")], cases);
+    const proposal = session.propose(groups[0]!, "call");
+    expect(proposal.is === "change" && session.accept(proposal.amended)).toEqual([
+      "the case /p.cases:2 expects deny EPERM of main getppid(), and gets allow: change that case first",
+    ]);
+    expect(session.isEmpty).toBe(true);
+  });
+
+  it("keeps what is refused for ever", () => {
+    const refusals = [refusalOf(text, "ioctl(0, TCGETS, 0)"), refusalOf(text, "ioctl(0, TIOCSTI, 0)")];
+    const { groups, session } = sessionFor(text, refusals);
+    expect(session.refuse(groups[1]!, "types into the terminal")).toEqual([]);
+    const wide = session.propose(groups[0]!, "call");
+    expect(wide.is === "change" && session.accept(wide.amended)).toEqual([
+      `${groups[1]!.id} (ioctl) is refused for ever, and would be allowed`,
+    ]);
+    const narrow = session.propose(groups[0]!, "arguments");
+    expect(narrow.is === "change" && session.accept(narrow.amended)).toEqual([]);
+    expect(session.outcome().cases.files).toEqual([
+      {
+        file: "/p.cases",
+        text: `# amend: was deny EPERM
+main ioctl(0, TCGETS, 0)  allow
+# refused for ever: types into the terminal
+main ioctl(0, TIOCSTI, 0)  deny EPERM
+`,
+      },
+    ]);
+  });
+});

@@ -1,0 +1,118 @@
+/** Edits of a policy's text: rules before refusals, and entries of lists. The rest of the text stays as it is. */
+import { conditional } from "../propose/layout.ts";
+import { imported, type ListPlace, type Site, type Syntax } from "./syntax.ts";
+
+/** Replaces a part of the text; the parts of several edits are disjoint, or empty at the same place and in order. */
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+export type Change =
+  | {
+      readonly is: "rule";
+      readonly site: Site;
+      /** Conditions on `call`, all of which hold. */
+      readonly conditions: readonly string[];
+      readonly comment: string;
+    }
+  | { readonly is: "entry"; readonly list: ListPlace; readonly entry: string; readonly comment: string };
+
+/** Undefined if the module imports nothing from portcullis by name. */
+export function changed(syntax: Syntax, changes: readonly Change[]): string | undefined {
+  const rules = changes.filter((change) => change.is === "rule");
+  const used = rules.length === 0 ? [] : ["allow", ...(rules.some(usesCidr) ? ["cidr"] : [])];
+  const names = used.map((name) => imported(syntax, name));
+  if (names.includes(undefined)) return undefined;
+  const edits: Edit[] = names.flatMap((one) =>
+    one?.add === undefined ? [] : [{ start: one.add.at, end: one.add.at, text: one.add.text }],
+  );
+  const allow = names[0]?.local ?? "allow";
+  for (const same of bySite(rules)) edits.push(editOf(syntax, same, allow));
+  for (const change of changes) if (change.is === "entry") edits.push(entryEdit(syntax, change));
+  return applied(syntax.text, edits);
+}
+
+type RuleChange = Change & { readonly is: "rule" };
+
+function usesCidr({ conditions }: RuleChange): boolean {
+  return conditions.some((one) => /\bcidr\(/.test(withoutTexts(one)));
+}
+
+/** The condition without the texts in it. */
+function withoutTexts(condition: string): string {
+  return condition.replace(/"(?:[^"\\]|\\.)*"/g, '""');
+}
+
+function bySite(rules: readonly RuleChange[]): readonly (readonly RuleChange[])[] {
+  const groups = new Map<string, RuleChange[]>();
+  for (const rule of rules) {
+    const key = `${rule.site.form} ${rule.site.start}`;
+    groups.set(key, [...(groups.get(key) ?? []), rule]);
+  }
+  return [...groups.values()];
+}
+
+function editOf({ text }: Syntax, rules: readonly RuleChange[], allow: string): Edit {
+  const { site } = rules[0]!;
+  const end = text.includes("\r\n") ? "\r\n" : "\n";
+  const own = text.slice(site.start, site.end);
+  if (site.form === "expression") {
+    const tests = rules.map(({ conditions }) => conditions.map((one) => named(one, site.call)).join(" && "));
+    const test = tests.length === 1 ? tests[0] : tests.map((one) => `(${one})`).join(" || ");
+    return { start: site.start, end: site.end, text: `(${test} ? ${allow} : ${own})` };
+  }
+  const lineStart = text.lastIndexOf("\n", site.start - 1) + 1;
+  const isFirst = /^[ \t]*$/.test(text.slice(lineStart, site.start));
+  const step = /\n\t/.test(text) ? "\t" : "  ";
+  const indent = site.form === "statement" && isFirst ? site.indent : `${site.indent}${step}`;
+  const lines = rules.flatMap(({ conditions, comment }) => [
+    ...(comment === "" ? [] : [`${indent}// ${comment}`]),
+    ...conditional(
+      0,
+      conditions.map((one) => named(one, site.call)),
+      "&&",
+      `return ${allow};`,
+    ).map((line) => `${indent}${line}`),
+  ]);
+  if (site.form === "statement" && isFirst)
+    return { start: lineStart, end: lineStart, text: lines.map((line) => `${line}${end}`).join("") };
+  const before = text.slice(0, site.start).trimEnd().length;
+  if (site.form === "statement")
+    return { start: before, end: site.end, text: [``, ...lines, `${indent}${own}`].join(end) };
+  return { start: before, end: site.end, text: [` {`, ...lines, `${indent}${own}`, `${site.indent}}`].join(end) };
+}
+
+/** Conditions name the call `call`. */
+function named(condition: string, call: string): string {
+  if (call === "call") return condition;
+  return condition.replace(/"(?:[^"\\]|\\.)*"|\bcall\b(?=\.)/g, (part) => (part === "call" ? call : part));
+}
+
+function entryEdit({ text }: Syntax, { list, entry, comment }: Change & { readonly is: "entry" }): Edit {
+  const end = text.includes("\r\n") ? "\r\n" : "\n";
+  const place = { start: list.at, end: list.at };
+  if (list.isEmpty) return { ...place, text: entry };
+  if (list.indent === undefined) return { ...place, text: `, ${entry}` };
+  // A comment behind the last element belongs to it.
+  const rest = /^(,?)([ \t]*(?:\/\/[^\r\n]*)?)/.exec(text.slice(list.at))!;
+  const behind = comment === "" ? "" : ` // ${comment}`;
+  return {
+    start: list.at,
+    end: list.at + rest[0].length,
+    text: `,${rest[2]}${end}${list.indent}${entry},${behind}`,
+  };
+}
+
+function applied(text: string, edits: readonly Edit[]): string {
+  let result = "";
+  let at = 0;
+  const ordered = edits.map((edit, order) => ({ edit, order }));
+  ordered.sort((a, b) => a.edit.start - b.edit.start || a.order - b.order);
+  for (const { edit } of ordered) {
+    result += text.slice(at, edit.start) + edit.text;
+    at = Math.max(at, edit.end);
+  }
+  return result + text.slice(at);
+}

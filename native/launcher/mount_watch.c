@@ -15,9 +15,36 @@
 
 enum { STACK = 64 << 10, MAX_ATTEMPTS = 100 };
 
+/* 1: it is a mount point, 0: it is none, -1: it does not exist, so that there is nothing to change. */
+static int has_mount(const struct mount_watch *watch, const char *path) {
+  struct statx status;
+  const unsigned flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+  const long result = CALL(__NR_statx, watch->root, path + 1, flags, STATX_TYPE, &status);
+  if (result == -ENOENT || result == -ENOTDIR) return -1;
+  return result == 0 && (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+static int has_lost_any(const struct mount_watch *watch) {
+  for (size_t i = 0; i < watch->count; i++)
+    if (has_mount(watch, path_of(watch->rules[i])) == 0) return 1;
+  return 0;
+}
+
+/* Lists the rules that have their mounts. */
+static long list_rules(struct mount_watch *watch, const unsigned char *layers, size_t size) {
+  const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
+  watch->rules = allocate((size / sizeof(struct layer_rule) + 1) * sizeof *watch->rules);
+  if (watch->rules == NULL) return -ENOMEM;
+  for (; layer < end; layer = next_layer(layer))
+    for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
+      if ((rule->kind == PROTECT || rule->kind == ABOVE_PROTECTED) && has_mount(watch, path_of(rule)) == 1)
+        watch->rules[watch->count++] = rule;
+  return 0;
+}
+
 long watch_mounts(struct mount_watch *watch, const struct namespaces *namespaces, const unsigned char *layers,
                   size_t size) {
-  *watch = (struct mount_watch){-1, -1, -1, namespaces->user, layers, size};
+  *watch = (struct mount_watch){-1, -1, -1, namespaces->user, NULL, 0};
   const long root = CALL(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   const long mounts = root < 0 ? root : CALL(__NR_openat, AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   const long changes = mounts < 0 ? mounts : CALL(__NR_openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -25,25 +52,7 @@ long watch_mounts(struct mount_watch *watch, const struct namespaces *namespaces
   watch->root = (int)root;
   watch->mounts = (int)mounts;
   watch->changes = (int)changes;
-  return 0;
-}
-
-static int is_mount(const struct mount_watch *watch, const char *path) {
-  struct statx status;
-  const unsigned flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
-  const long result = CALL(__NR_statx, watch->root, path + 1, flags, STATX_TYPE, &status);
-  /* Without the file there is nothing to change. */
-  if (result == -ENOENT || result == -ENOTDIR) return 1;
-  return result == 0 && (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-}
-
-static int has_all(const struct mount_watch *watch) {
-  const struct layer_header *layer = (const struct layer_header *)watch->layers;
-  const struct layer_header *end = (const void *)(watch->layers + watch->size);
-  for (; layer < end; layer = next_layer(layer))
-    for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
-      if ((rule->kind == PROTECT || rule->kind == ABOVE_PROTECTED) && !is_mount(watch, path_of(rule))) return 0;
-  return 1;
+  return list_rules(watch, layers, size);
 }
 
 /* In a process of its own, with a copy of our memory. */
@@ -57,8 +66,8 @@ static void protect_there(void *argument) {
   const struct __kernel_timespec pause = {0, 1000000};
   for (int i = 0; result == 0 && i < MAX_ATTEMPTS; i++) {
     /* The kernel removes the mount before the name leads to the new file, and mounts nothing on the old one. */
-    result = protect_again(watch->layers, watch->size, &what);
-    if (result != -ENOENT && has_all(watch)) break;
+    result = protect_again(watch->rules, watch->count, &what);
+    if (result != -ENOENT && !has_lost_any(watch)) break;
     CALL(__NR_nanosleep, &pause, 0);
     if (i + 1 < MAX_ATTEMPTS) result = 0;
   }
@@ -66,7 +75,7 @@ static void protect_there(void *argument) {
 }
 
 long restore_mounts(const struct mount_watch *watch) {
-  if (has_all(watch)) return 0;
+  if (!has_lost_any(watch)) return 0;
   unsigned char *stack = allocate(STACK);
   if (stack == NULL) return -ENOMEM;
   /* Without a signal at its end. */
@@ -79,5 +88,5 @@ long restore_mounts(const struct mount_watch *watch) {
   CALL(__NR_munmap, stack, STACK);
   if (found < 0) return found;
   if (status != 0) return (status & 0x7f) == 0 ? -(status >> 8) : -EIO;
-  return has_all(watch) ? 1 : -EAGAIN;
+  return !has_lost_any(watch) ? 1 : -EAGAIN;
 }

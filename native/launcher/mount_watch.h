@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 
+#include "layer_format.h"
 #include "namespaces.h"
 
 enum {
@@ -22,8 +23,9 @@ struct mount_watch {
   /* Descriptors that were opened when the command started, because any process of the user can set our limit of them to 0. */
   int changes; /* of the namespace's mounts: becomes readable by POLLPRI. -1: nothing is protected */
   int root, mounts, user;
-  const unsigned char *layers;
-  size_t size;
+  /* Those that had their mounts at the start. A file that was missing is not protected later. */
+  const struct layer_rule **rules;
+  size_t count;
 };
 
 /* Begins to watch the mounts of the calling process. Returns 0, or a negative errno. */

@@ -70,7 +70,7 @@ static int is_mount_point(const char *path) {
          (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
-static long protect(const struct layer_rule *rule, int is_again, const char **what) {
+static long protect(const struct layer_rule *rule, const char **what) {
   const char *path = path_of(rule);
   unsigned type;
   long result = type_of(path, &type);
@@ -86,7 +86,6 @@ static long protect(const struct layer_rule *rule, int is_again, const char **wh
       "`, which the policy protects, is a symbolic link, which can be replaced: list the file to which it leads in "
       "a directory that the tree does not write");
   if (type == S_IFLNK) return -ELOOP;
-  if (is_again && is_mount_point(path)) return 0;
   /* A file in the place of a directory above a protected one, as `.git` of a worktree. */
   const int is_read_only = rule->kind == PROTECT || type != S_IFDIR;
   return mount_on_itself(path, is_read_only, what);
@@ -219,7 +218,7 @@ static long add_private(const struct layer_header *layer, const char **what) {
   return result;
 }
 
-static long add_protection(const unsigned char *layers, size_t size, int is_again, const char **what) {
+static long add_protection(const unsigned char *layers, size_t size, const char **what) {
   static const uint32_t kinds[] = {ABOVE_PROTECTED, PROTECT};
   const struct layer_header *first = (const struct layer_header *)layers, *end = (const void *)(layers + size);
   long result = 0;
@@ -227,12 +226,15 @@ static long add_protection(const unsigned char *layers, size_t size, int is_agai
     for (const struct layer_header *layer = first; layer < end; layer = next_layer(layer))
       for (const struct layer_rule *rule = first_rule(layer); result == 0 && rule < end_of_rules(layer);
            rule = next_rule(rule))
-        if (rule->kind == kinds[i]) result = protect(rule, is_again, what);
+        if (rule->kind == kinds[i]) result = protect(rule, what);
   return result;
 }
 
-long protect_again(const unsigned char *layers, size_t size, const char **what) {
-  return add_protection(layers, size, 1, what);
+long protect_again(const struct layer_rule *const *rules, size_t count, const char **what) {
+  long result = 0;
+  for (size_t i = 0; result == 0 && i < count; i++)
+    if (!is_mount_point(path_of(rules[i]))) result = protect(rules[i], what);
+  return result;
 }
 
 long enter_mounts(const unsigned char *layers, size_t size, const char **what) {
@@ -247,7 +249,7 @@ long enter_mounts(const unsigned char *layers, size_t size, const char **what) {
   result = CALL(__NR_unshare, CLONE_NEWNS);
   const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
   for (; result == 0 && layer < end; layer = next_layer(layer)) result = add_private(layer, what);
-  if (result == 0) result = add_protection(layers, size, 0, what);
+  if (result == 0) result = add_protection(layers, size, what);
   if (result == 0) result = change_directory(directory, what);
   if (result < 0) return result;
   /* A command of root would have it in the namespaces, and could unmount. */

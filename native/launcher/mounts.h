@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include "layer_format.h"
+
 /* Whether checked layers (layer_format.h) have rules that need a mount namespace. */
 int need_mounts(const unsigned char *layers, size_t size);
 
@@ -23,9 +25,9 @@ int need_mounts(const unsigned char *layers, size_t size);
 long enter_mounts(const unsigned char *layers, size_t size, const char **what);
 
 /*
- * Protects the files that are not protected, in a process that is in the namespaces with all capabilities. Returns as
- * enter_mounts does.
+ * Protects the files of these rules that are not mount points, in a process that is in the namespaces with all capabilities.
+ * Returns as enter_mounts does.
  */
-long protect_again(const unsigned char *layers, size_t size, const char **what);
+long protect_again(const struct layer_rule *const *rules, size_t count, const char **what);
 
 #endif

@@ -32,7 +32,7 @@ export function* examine(context: Context): Generator<Finding> {
   else {
     yield* bpfFindings();
     yield* landlockFindings();
-    yield hostFinding();
+    yield namespaceFinding();
     yield* engineFindings(context);
     yield* recorderFindings();
   }
@@ -85,13 +85,14 @@ function* landlockFindings(): Generator<Finding> {
   }
 }
 
-/** How this user's trees can be held to hosts. */
-function hostFinding(): Finding {
+/** Whether this user's trees can have namespaces. */
+function namespaceFinding(): Finding {
   const obstacle = networkObstacle();
-  if (obstacle === undefined) return { state: "fine", what: "hosts, --hosts: the tree gets a network of its own" };
+  if (obstacle === undefined)
+    return { state: "fine", what: "hosts, --hosts, files.protect, files.private: the tree gets namespaces of its own" };
   return {
     state: "note",
-    what: `hosts, --hosts: the tree gets no network of its own (${obstacle}), so programs must heed HTTPS_PROXY or ALL_PROXY`,
+    what: `hosts, --hosts: the tree gets no network of its own (${obstacle}), so programs must heed HTTPS_PROXY or ALL_PROXY; policies with files.protect or files.private do not start`,
     help: "user namespaces may be off: kernel.unprivileged_userns_clone, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns, or a container's seccomp profile",
   };
 }

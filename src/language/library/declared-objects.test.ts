@@ -27,6 +27,22 @@ describe("files", () => {
     expect(paths(layer!.files!.lists.write)).toEqual(["/srv", "/tmp", "/dev/null"]);
   });
 
+  it("can be protected, directories and private, by themselves and beside lists", () => {
+    const [layer] = layersOf('files: { protect: ["/p/.git/hooks/", "/p/.git/config"], private: ["/tmp/"] }');
+    expect(layer!.files!.protect.map(({ path, isDirectory }) => [path, isDirectory])).toEqual([
+      ["/p/.git/hooks", true],
+      ["/p/.git/config", false],
+    ]);
+    expect(paths(layer!.files!.private)).toEqual(["/tmp"]);
+    expect(layer!.files!.lists).toEqual({});
+  });
+
+  it("of `optional` may be missing", () => {
+    const [layer] = layersOf('files: { read: ["/a", "/b"], private: ["/b", "/c"], optional: ["/b/"] }');
+    const optional = [...layer!.files!.lists.read!, ...layer!.files!.private].map((rule) => rule.optional);
+    expect(optional).toEqual([false, true, true, false]);
+  });
+
   it("with `runtime` have what programs need, in the lists that exist", () => {
     const [layer] = layersOf('files: { read: ["/srv"], runtime: true }');
     const { read, write } = layer!.files!.lists;

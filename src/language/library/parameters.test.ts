@@ -20,6 +20,14 @@ describe("a parameter", () => {
     expect([items("a"), items("*.{c,h},Makefile"), items("{a,b}{c,d}"), items("a},b")]).toEqual([1, 2, 1, 2]);
   });
 
+  it("that is a list can be empty if its default is", () => {
+    const head = 'const files = parameter.texts("files", { default: [] });';
+    const test = 'return files.some((one) => call.name === "openat" && call.args.path.text.is(one)) ? trap() : allow;';
+    expect(step(test, { head })).toEqual(["return 1 allow"]);
+    expect(step(test, { head, ...set(["files", ""]) })).toEqual(["return 1 allow"]);
+    expect(patternsOf(compiled(test, { head, ...set(["files", "a,b"]) }).program!.words)).toHaveLength(2);
+  });
+
   it("is declared for the command line with its kind, its default and its value", () => {
     const head =
       'const a = parameter.flag("a", { default: false }); const b = parameter.paths("b", { default: ["/x", "/y"] });';

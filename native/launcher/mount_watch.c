@@ -15,7 +15,7 @@
 
 enum { STACK = 64 << 10, MAX_ATTEMPTS = 100 };
 
-/* 1: it is a mount point, 0: it is none, -1: it does not exist, so that there is nothing to change. */
+/* 1: a mount point; 0: not a mount point; -1: missing, so that there is nothing to change. */
 static int has_mount(const struct mount_watch *watch, const char *path) {
   struct statx status;
   const unsigned flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;

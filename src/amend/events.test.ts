@@ -52,7 +52,7 @@ describe("readEvent", () => {
     ["7", "it is no object"],
     ['{"v":1,"kind":"host"}', "`host` is no text"],
     [decision({ call: 7 }), "`call` is no text"],
-    [decision({ call: "getpid", number: 39, arguments: [], verdict: "constructor" }), "`verdict` is none"],
+    [decision({ call: "getpid", number: 39, arguments: [], verdict: "constructor" }), "`verdict` is no verdict"],
     [decision({ call: "getpid", number: 39, arguments: [], errno: 1 }), "`errno` is no text"],
     [decision({ call: "getpid", number: "39", arguments: [] }), "`number` is no integer"],
     [decision({ call: "getpid", number: 39, arguments: [], count: 0 }), "`count` is no positive integer"],

@@ -46,7 +46,7 @@ function decisionReading(event: Members, architecture: ArchitectureName): EventR
   const { call, number, verdict, errno } = event;
   if (typeof call !== "string") return { is: "malformed", why: "`call` is no text" };
   if (typeof verdict !== "string" || !Object.hasOwn(actions, verdict)) {
-    return { is: "malformed", why: "`verdict` is none" };
+    return { is: "malformed", why: "`verdict` is no verdict" };
   }
   if (!Object.hasOwn(refusing, verdict)) return { is: "other", dropped: 0 };
   const action = verdict as keyof typeof refusing;

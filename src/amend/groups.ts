@@ -81,7 +81,7 @@ export function signatureOf(program: Program, refusal: CallOf): Signature | unde
   };
 }
 
-/** Of calls with the same key no rule tells one from the other. */
+/** No rule of a policy can distinguish calls with the same key. */
 export function signatureKey({ values }: Signature): string {
   return JSON.stringify(values.map((value) => `${typeof value} ${value}`));
 }

@@ -145,13 +145,13 @@ long start_child(struct child *child, enum stage *stage, const char **what) {
   shared.what = NULL;
   *stage = CLONE;
   *what = NULL;
-  /* Paths are on it. */
-  enum { STACK = 256 << 10 };
-  unsigned char *stack = allocate(STACK);
+  /* Directories are listed on it if it makes the restrictions. The caller can have a small limit of data. */
+  const size_t size = child->mounts ? 256 << 10 : CHILD_STACK;
+  unsigned char *stack = allocate(size);
   if (stack == NULL) return -ENOMEM;
-  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD, stack + STACK,
+  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | CLONE_PARENT | SIGCHLD, stack + size,
                          &child->pidfd, become_command, 0);
-  CALL(__NR_munmap, stack, STACK);
+  CALL(__NR_munmap, stack, size);
   if (pid < 0) return pid;
   child->pid = (int)pid;
   child->listener = shared.listener;

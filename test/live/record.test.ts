@@ -143,6 +143,18 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     expectReplayable(found);
   });
 
+  if (way.recorder === "notifier") {
+    test("threads whose calls are in flight when their process ends are not taken for new ones", () => {
+      const script =
+        "import os, threading, time\nfor _ in range(8): threading.Thread(target=lambda: [os.getppid() for _ in range(10**9)], daemon=True).start()\ntime.sleep(0.03); os._exit(0)";
+      for (let turn = 0; turn < 3; turn++) {
+        const file = fresh();
+        expect(record(way, file, ["/usr/bin/python3", "-c", script])).toMatchObject({ status: 0 });
+        expectReplayable(traceOf(file));
+      }
+    });
+  }
+
   test("texts, addresses, lists and results are recorded", () => {
     const file = fresh();
     record(way, file, [victim("recorded")]);

@@ -21,6 +21,9 @@ import { Notifier } from "./notifier.ts";
 /** Nanoseconds between searches for tasks that a signal has ended. */
 const sweepInterval = 1e9;
 
+/** Nanoseconds within which no new task gets the id of one that has ended. */
+const reuse = 1e9;
+
 export const notifierRecorder: Recorder<"notifier"> = {
   name: "notifier",
   summary: "a filter that reports every call to portcullis; no privilege, Linux 5.9",
@@ -69,6 +72,10 @@ class NotifierRecording implements Recording {
   #sweepAt = sweepInterval;
   /** Tasks that the last read has found. */
   readonly #begun = new Set<number>();
+  /** Processes that exit_group has ended, and their threads, with the time. */
+  readonly #ended = new Map<number, number>();
+  /** Threads of these with calls that were in flight at that time. */
+  readonly #ending = new Set<number>();
 
   constructor(started: Recording["started"], notifier: Notifier, options: RecorderOptions) {
     const { architecture, assembler, memory } = options;
@@ -97,6 +104,7 @@ class NotifierRecording implements Recording {
       exec: (tid, former) => this.#executed(tid, former),
     });
     if (isDue) this.#sweepAt = now + sweepInterval;
+    for (const [tid, time] of this.#ended) if (now - time > 2 * reuse) this.#ended.delete(tid);
     for (const tid of ended) {
       // A new task can have the id of one that has ended.
       if (!this.#family.has(tid) || this.#begun.has(tid)) continue;
@@ -117,6 +125,7 @@ class NotifierRecording implements Recording {
 
   #call(notification: Notification): void {
     const { tid, time, number, architecture, registers, instructionPointer } = notification;
+    if (this.#ending.has(tid)) return;
     this.#time = time;
     const isNative = architecture === this.#nativeAbi;
     const line = this.#assembler.call({
@@ -135,12 +144,25 @@ class NotifierRecording implements Recording {
     this.#family.called(notification, line);
     if (number === this.#exit) this.#exited(tid);
     if (number === this.#exitGroup) {
-      for (const one of this.#family.threadsOf(this.#family.processOf(tid))) this.#exited(one);
+      const process = this.#family.processOf(tid);
+      for (const one of [process, ...this.#family.threadsOf(process)]) this.#ended.set(one, time);
+      for (const one of this.#family.threadsOf(process)) this.#exited(one);
     }
+  }
+
+  /** Whether the task is of a process that has ended, rather than a new one with the id. */
+  #isEnding({ tid, process }: SeenTask): boolean {
+    const time = this.#ended.get(tid) ?? this.#ended.get(process);
+    return time !== undefined && this.#time - time < reuse;
   }
 
   #task(task: SeenTask): void {
     const { tid } = task;
+    if (this.#isEnding(task)) {
+      this.#ending.add(tid);
+      return;
+    }
+    this.#ending.delete(tid);
     if (tid === this.started.pid && this.#family.has(tid)) return;
     // A signal has ended its former owner.
     if (this.#family.has(tid)) this.#exited(tid);

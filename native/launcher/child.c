@@ -88,7 +88,7 @@ static void become_command(void *unused) {
   }
   if (child->namespaces != NULL) {
     result = enter_namespaces(child->namespaces);
-    if (result < 0) fail(ENTER_NETWORK, result);
+    if (result < 0) fail(child->mounts ? ENTER_MOUNTS : ENTER_NETWORK, result);
     /* The kernel forgets it when credentials change (kernel/cred.c, commit_creds()). */
     CALL(__NR_prctl, PR_SET_PDEATHSIG, child->inheritance->parent_death_signal, 0, 0, 0);
   }

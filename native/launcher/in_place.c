@@ -13,9 +13,9 @@
 #include "mounts.h"
 #include "namespaces.h"
 #include "orders.h"
-#include "restrictions.h"
 #include "parameters.h"
 #include "print.h"
+#include "restrictions.h"
 #include "search.h"
 
 /* ── Error messages ──────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -258,7 +258,8 @@ static void restrict_tree(const struct plan *plan, const struct bundle *bundle, 
                                         .reads_proc = (policy_of(bundle)->traits & PROC_IS_READ_ONLY) != 0};
   if (need_mounts(restrictions->bytes, restrictions->size)) {
     fault.error = make_user_namespace(&namespaces, &fault.what);
-    if (fault.error < 0 && !plan->best_effort) die_with_fault(plan->about, &fault);
+    const int may_lack = plan->best_effort && can_lack_mounts(restrictions->bytes, restrictions->size);
+    if (fault.error < 0 && !may_lack) die_with_fault(plan->about, &fault);
     if (fault.error < 0) {
       print_best_effort(FILES_ARE_NOT_PROTECTED, fault.what, fault.error);
     } else {

@@ -53,7 +53,7 @@ static struct child child;
 static struct cgroup cgroup;
 static struct own_processes processes;
 static struct namespaces namespaces = {-1, -1};
-static struct mount_watch mount_watch = {.changes = -1};
+static struct mount_watch mount_watch = NO_MOUNT_WATCH;
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
 static int front_pidfd;  /* or -1 */
@@ -157,7 +157,7 @@ static int prepare_namespaces(struct fault *fault) {
     child.namespaces = &namespaces;
     return 0;
   }
-  if ((orders.header.flags & BEST_EFFORT) == 0) return -1;
+  if ((orders.header.flags & BEST_EFFORT) == 0 || !can_lack_mounts(layers.bytes, layers.size)) return -1;
   print_best_effort(FILES_ARE_NOT_PROTECTED, fault->what, fault->error);
   child.mounts = 0;
   return 0;
@@ -177,6 +177,7 @@ static int prepare_restrictions(struct fault *fault) {
 /* Closes the descriptors of a failed attempt. */
 static void unload(void) {
   release_restrictions(&child.restrictions);
+  release_mount_watch(&mount_watch);
   if (orders.bundle == NULL) return;
   for (unsigned i = 0; i < MAX_MAPS; i++)
     if (extended.maps[i] > 2) CALL(__NR_close, extended.maps[i]);

@@ -44,15 +44,22 @@ static long list_rules(struct mount_watch *watch, const unsigned char *layers, s
 
 long watch_mounts(struct mount_watch *watch, const struct namespaces *namespaces, const unsigned char *layers,
                   size_t size) {
-  *watch = (struct mount_watch){-1, -1, -1, namespaces->user, NULL, 0};
+  *watch = (struct mount_watch)NO_MOUNT_WATCH;
   const long root = CALL(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   const long mounts = root < 0 ? root : CALL(__NR_openat, AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   const long changes = mounts < 0 ? mounts : CALL(__NR_openat, AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-  if (changes < 0) return changes;
   watch->root = (int)root;
   watch->mounts = (int)mounts;
   watch->changes = (int)changes;
-  return list_rules(watch, layers, size);
+  watch->user = namespaces->user;
+  return changes < 0 ? changes : list_rules(watch, layers, size);
+}
+
+void release_mount_watch(struct mount_watch *watch) {
+  const int own[] = {watch->changes, watch->root, watch->mounts};
+  for (unsigned i = 0; i < sizeof own / sizeof *own; i++)
+    if (own[i] >= 0) CALL(__NR_close, own[i]);
+  *watch = (struct mount_watch)NO_MOUNT_WATCH;
 }
 
 /* In a process of its own, with a copy of our memory. */

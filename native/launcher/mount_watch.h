@@ -19,6 +19,7 @@ enum {
   LOOK_INTERVAL = 1000
 };
 
+#define NO_MOUNT_WATCH {-1, -1, -1, -1, NULL, 0}
 struct mount_watch {
   /* Descriptors that were opened when the command started, because any process of the user can set our limit of them to 0. */
   int changes; /* of the namespace's mounts: becomes readable by POLLPRI. -1: nothing is protected */
@@ -31,6 +32,9 @@ struct mount_watch {
 /* Begins to watch the mounts of the calling process. Returns 0, or a negative errno. */
 long watch_mounts(struct mount_watch *watch, const struct namespaces *namespaces, const unsigned char *layers,
                   size_t size);
+
+/* Closes the descriptors of a failed attempt. */
+void release_mount_watch(struct mount_watch *watch);
 
 /* Protects again what has lost its protection. Returns whether something had, or a negative errno: something still has. */
 long restore_mounts(const struct mount_watch *watch);

@@ -18,13 +18,19 @@ enum { RECURSIVE = 0x8000 /* AT_RECURSIVE */, ENTRIES = 4096, MODE_OF_MOUNT_POIN
 
 static const char *const options_of_private = "mode=1777";
 
-int need_mounts(const unsigned char *layers, size_t size) {
+static int has_rule(const unsigned char *layers, size_t size, uint32_t kind) {
   const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
   for (; layer < end; layer = next_layer(layer))
     for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
-      if (rule->kind == PROTECT || rule->kind == PRIVATE) return 1;
+      if (rule->kind == kind) return 1;
   return 0;
 }
+
+int need_mounts(const unsigned char *layers, size_t size) {
+  return has_rule(layers, size, PROTECT) || has_rule(layers, size, PRIVATE);
+}
+
+int can_lack_mounts(const unsigned char *layers, size_t size) { return !has_rule(layers, size, PRIVATE); }
 
 /* A copy of the mount at a path, with those below it. */
 static long copy_mount(const char *path, unsigned flags) {

@@ -12,6 +12,11 @@
 
 /* Whether checked layers (layer_format.h) have rules that need a mount namespace. */
 int need_mounts(const unsigned char *layers, size_t size);
+/*
+ * Whether a command may start without them (--best-effort). Not with private directories: the lists of files permit what is
+ * in these, and would permit the user's own home directory then.
+ */
+int can_lack_mounts(const unsigned char *layers, size_t size);
 
 /*
  * Moves the calling process into a mount namespace with these mounts, and drops the capability to change them from all that

@@ -24,8 +24,7 @@ void print_error(long error);
 /* The warning of --best-effort: files of proc file systems can be written, because of this failure (domain.h). */
 void print_best_effort(const char *missing, const char *what, long error);
 #define PROC_IS_WRITABLE "the command can write files of proc file systems"
-#define FILES_ARE_NOT_PROTECTED \
-  "the command can change the files that the policy protects, and has no private directories"
+#define FILES_ARE_NOT_PROTECTED "the command can change the files that the policy protects"
 
 /* Prints "portcullis: ABOUT: WHAT" and "  help: HELP" (`about` and `help` may be NULL), and exits with `status`. */
 void die(int status, const char *about, const char *what, const char *help) __attribute__((noreturn));

@@ -556,7 +556,7 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
       return new TreeStartError(
         125,
         `the policy's files cannot be protected: ${cause}`,
-        "`files.protect` and `files.private` need a user and a mount namespace; --best-effort starts the command without them",
+        "`files.protect` and `files.private` need a user and a mount namespace; --best-effort starts the command without `protect`",
       );
     case launcherStage.enterNetwork:
       return new TreeStartError(125, `the command cannot enter its network: ${cause}`);

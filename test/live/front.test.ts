@@ -94,6 +94,20 @@ describe("open descriptors", () => {
     expect((await one.ended).status).toBe(0);
   });
 
+  test("a writer to the command's standard input learns that the command has closed it", async () => {
+    const words = ["run", "-p", "children", "--", "sh", "-c", "exec <&-; echo closed; sleep 3600"];
+    const child = spawn(resolve("bin/portcullis"), words, { stdio: ["pipe", "pipe", "inherit"], detached: true });
+    const ended = new Promise((resolved) => child.on("exit", resolved));
+    await new Promise((resolved) => child.stdout.once("data", resolved));
+    const failed = new Promise<NodeJS.ErrnoException>((resolved) => child.stdin.once("error", resolved));
+    // The launcher closes its own soon after the start.
+    const writing = setInterval(() => child.stdin.write("x"), 20);
+    expect((await failed).code).toBe("EPIPE");
+    clearInterval(writing);
+    process.kill(-child.pid!, "SIGTERM");
+    await ended;
+  });
+
   test.each([4, 9, 20, 300])("the command does not get descriptor %i, which --events names", (fd) => {
     const forge = `"$portcullis" run -p exec-once --events fd:${fd} -- bash -c 'echo forged >&${fd}; /bin/true' ${fd}>events`;
     const ran = shell(`${forge}; cat events`);

@@ -71,13 +71,6 @@ interface Made {
 /** A tree below a root, on the disk and in the model. */
 function makeTree(root: string, tree: FileTree, below: (n: number) => number): Made {
   const made: Made = { directories: [root], files: [] };
-  for (const component of root.split("/").filter(Boolean).keys())
-    tree.lookupEntry(
-      `/${root
-        .split("/")
-        .slice(1, component + 2)
-        .join("/")}`,
-    )!;
   const add = (path: string, kind: "directory" | "file"): void => {
     const entry = tree.lookupEntry(path)!;
     entry.directory.object.entries.set(entry.name, new FileObject(kind));
@@ -195,4 +188,32 @@ export default policy({ files: { protect: ["${place}/work/hooks"], private: ["${
   const ran = spawnSync(launcher, ["run", bundle, "sh", "-c", script], { cwd: place, encoding: "utf8" });
   expect(ran.stdout).toBe("written\n");
   expect(ran.stderr).toMatch(/Read-only file system\n.*Device or resource busy\n$/);
+});
+
+it("with --best-effort and without namespaces are not protected, and a message says so", () => {
+  const place = mkdtempSync(join(folder, "e-"));
+  mkdirSync(join(place, "hooks"));
+  const policy = join(place, "policy.ts");
+  writeFileSync(
+    policy,
+    `import { allow, policy } from "portcullis";
+export default policy({ files: { protect: ["${place}/hooks"] } }, () => allow);\n`,
+  );
+  const script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"';
+  const without = ["--user", "--map-root-user", "sh", "-c", script, "sh", resolve("bin/portcullis")];
+  const words = [
+    ...without,
+    "run",
+    "-q",
+    "--best-effort",
+    "-p",
+    policy,
+    "--",
+    "sh",
+    "-c",
+    "echo x > hooks/x && echo ran",
+  ];
+  const ran = spawnSync("unshare", words, { cwd: place, encoding: "utf8" });
+  expect(ran.stdout).toBe("ran\n");
+  expect(ran.stderr).toContain("BEST EFFORT: the command can change the files that the policy protects");
 });

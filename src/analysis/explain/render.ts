@@ -256,10 +256,12 @@ function objectsText({ objects }: Explanation, width: number): string {
   const blocks = objects.map(({ at, lists, names, linux, missing }) => {
     const name = Math.max(...lists.map((list) => list.name.length));
     const lines = [
-      `objects: Landlock permits only these (EACCES), Linux ${linux} (${at})`,
+      lists.every(isOfMounts)
+        ? `objects: mounts (${at})`
+        : `objects: Landlock permits only these (EACCES), Linux ${linux} (${at})`,
       ...lists.map((list) => `  ${list.name.padEnd(name)}  ${list.items.length === 0 ? "none" : list.items.join(" ")}`),
       ...(lists.some((list) => list.name === "files.except") ? [`  ${besideExceptions(names)}`] : []),
-      ...(lists.some(({ name }) => name === "files.protect" || name === "files.private") ? [`  ${byMounts}`] : []),
+      ...(lists.some(isOfMounts) ? [`  ${byMounts}`] : []),
       ...missing.map((each) => `  this kernel cannot restrict ${each.what}, Linux ${each.linux} can`),
     ];
     return lines.flatMap((line) => fold(line, width, " ".repeat(name + 4))).join("\n");
@@ -267,6 +269,7 @@ function objectsText({ objects }: Explanation, width: number): string {
   return blocks.join("\n");
 }
 
+const isOfMounts = ({ name }: { readonly name: string }) => name === "files.protect" || name === "files.private";
 const byMounts =
   "`protect` is by read-only mounts (EROFS; EBUSY for a rename), `private` by empty file systems, in namespaces of the tree.";
 

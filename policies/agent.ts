@@ -1,4 +1,5 @@
 import { type AbsolutePath, allow, ask, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
+import { makesNamespace } from "portcullis/policies/shared/namespaces.ts";
 
 const project = parameter.path("project", { default: "/work" });
 /** The user's home directory. With the default, all home directories are empty for the agent, and it has no toolchains of one. */
@@ -135,18 +136,7 @@ export default policy(
       case "vfork":
         return birth();
       case "clone":
-        if (
-          call.args.flags.hasAny(
-            "CLONE_NEWUSER",
-            "CLONE_NEWNS",
-            "CLONE_NEWNET",
-            "CLONE_NEWPID",
-            "CLONE_NEWIPC",
-            "CLONE_NEWUTS",
-            "CLONE_NEWCGROUP",
-          )
-        )
-          return deny("EPERM", "no agent makes a namespace");
+        if (makesNamespace(call)) return deny("EPERM", "no agent makes a namespace");
         return call.args.flags.has("CLONE_THREAD") ? allow : birth();
       case "clone3":
         return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");

@@ -1,5 +1,6 @@
 import { allow, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
 import isolation, { isolated } from "portcullis/policies/shared/isolated.ts";
+import { makesNamespace } from "portcullis/policies/shared/namespaces.ts";
 
 const network = parameter.flag("network", { default: false });
 const processes = parameter.integer("processes", { default: 256n, from: 1n, to: 100_000n });
@@ -66,18 +67,7 @@ export default policy({ extends: [isolation] }, (call) => {
     case "vfork":
       return birth();
     case "clone":
-      if (
-        call.args.flags.hasAny(
-          "CLONE_NEWUSER",
-          "CLONE_NEWNS",
-          "CLONE_NEWNET",
-          "CLONE_NEWPID",
-          "CLONE_NEWIPC",
-          "CLONE_NEWUTS",
-          "CLONE_NEWCGROUP",
-        )
-      )
-        return deny("EPERM", "no build step makes a namespace");
+      if (makesNamespace(call)) return deny("EPERM", "no build step makes a namespace");
       return call.args.flags.has("CLONE_THREAD") ? allow : birth();
     case "clone3":
       return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");

@@ -1,16 +1,6 @@
-import {
-  allow,
-  type CallOf,
-  calls,
-  deny,
-  kill,
-  parameter,
-  perProcess,
-  policy,
-  type SocketAddress,
-  type Verdict,
-} from "portcullis";
+import { allow, calls, deny, kill, parameter, perProcess, policy, type SocketAddress, type Verdict } from "portcullis";
 import isolated from "portcullis/policies/shared/isolated.ts";
+import { makesNamespace } from "portcullis/policies/shared/namespaces.ts";
 
 // For servers that accept a connection and pass it to a child, which changes its user or starts a program: sshd, inetd.
 const sessions = parameter.flag("sessions", { default: false });
@@ -36,19 +26,6 @@ const machine = calls(
   "userfaultfd",
 ).without("chroot", "fchroot");
 const joining = calls("setns", "unshare");
-
-/** clone creates namespaces like unshare. */
-function makesNamespace(call: CallOf<"clone">): boolean {
-  return call.args.flags.hasAny(
-    "CLONE_NEWUSER",
-    "CLONE_NEWNS",
-    "CLONE_NEWNET",
-    "CLONE_NEWPID",
-    "CLONE_NEWIPC",
-    "CLONE_NEWUTS",
-    "CLONE_NEWCGROUP",
-  );
-}
 
 /** A worker's bind. Port 0 is for connections to the client (FTP's active mode): the kernel chooses one. */
 function bindInWorker(to: SocketAddress): Verdict {

@@ -114,7 +114,10 @@ describe("kernel/build", () => {
     const temporary = () => readdirSync(cache).filter((name) => /^(patched|unpacking)\./.test(name));
     const source = join(folder, "source/linux");
     mkdirSync(join(source, "kernel"), { recursive: true });
-    writeFileSync(join(source, "Makefile"), "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\n");
+    writeFileSync(
+      join(source, "Makefile"),
+      "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\nallnoconfig:\n\tcp $(KCONFIG_ALLCONFIG) obj/.config\nheaders:\n",
+    );
     writeFileSync(join(source, "kernel/seccomp.c"), `${first}\n/*\n * A filter.\n */\n`);
     const archive = join(folder, "source.tar.xz");
     const env = { ...process.env, XDG_CACHE_HOME: home, LINUX_SOURCE: archive };
@@ -168,6 +171,31 @@ describe("kernel/build", () => {
       expect(ran).toMatchObject({ status: 0, stdout: `${cache}/tree-test\n`.repeat(2) });
       expect(readFileSync(join(cache, "tree-test/kernel/seccomp.c"), "utf8")).toContain("More.");
       expect(temporary()).toEqual([]);
+    });
+
+    it("prints a tree with the series of this checkout, whatever another one left in it", (context) => {
+      if (otherMachine !== undefined) context.skip(otherMachine);
+      const tree = (): string =>
+        execFileSync(join(folder, "build"), ["--tree", "patched"], { encoding: "utf8", env }).trim();
+      series({ "one.patch": patch(first) });
+      expect(readFileSync(join(tree(), "kernel/seccomp.c"), "utf8")).toContain("More.");
+      series({});
+      expect(readFileSync(join(tree(), "kernel/seccomp.c"), "utf8")).not.toContain("More.");
+      series({ "one.patch": patch(first) });
+      expect(readFileSync(join(tree(), "kernel/seccomp.c"), "utf8")).toContain("More.");
+    });
+
+    it("fails, and leaves the tree as it is, if the checkout has disappeared", (context) => {
+      if (otherMachine !== undefined) context.skip(otherMachine);
+      const empty = join(folder, "empty");
+      mkdirSync(empty);
+      cpSync(join(folder, "build"), join(empty, "build"));
+      for (const words of [["patched"], ["--tree", "patched"]]) {
+        const ran = spawnSync(join(empty, "build"), words, { encoding: "utf8", env });
+        expect(ran).toMatchObject({ status: 1, stdout: "" });
+        expect(ran.stderr).toContain("config or patches/series is missing");
+      }
+      expect(readFileSync(join(cache, "tree-patched/kernel/seccomp.c"), "utf8")).toContain("More.");
     });
 
     it.for(["SIGINT", "SIGTERM", "SIGHUP"] as const)("cleans up after %s", async (signal, context) => {

@@ -47,21 +47,25 @@ export interface Proposal {
 const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
 
 export function propose(recorded: History, options: ProposalOptions): Proposal {
-  const isChosen = ({ name }: Situation) => [...usualSituations, ...options.with].some((one) => one === name);
-  const chosen = situations.filter(isChosen);
+  const isShown = ({ evidence }: Situation) => evidence.some((one) => recorded.evidence.has(one));
+  const isAsked = ({ name }: Situation) => options.with.some((one) => one === name);
+  const isUsual = ({ name }: Situation) => usualSituations.some((one) => one === name);
+  const all: readonly Situation[] = situations;
+  const chosen = all.filter((one) => isAsked(one) || (isUsual(one) && !(one.unlessShown === true && isShown(one))));
   const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
   const additions: readonly Addition[] = [
-    ...chosen.map((situation) => ({ ...situation, because: `situation ${situation.name}` })),
+    ...chosen.map((one) => ({ ...one, first: one.first, because: `situation ${one.name}` })),
     { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
   ];
   const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
   const permissions = widened(withAlternatives(found, history), additions, history);
-  const asked = chosen.filter(({ name }) => options.with.includes(name));
-  const added = asked.map((situation) => ({ situation, roles: rolesThatShow(found, situation.first) }));
+  const added = chosen.filter(isAsked).map((situation) => ({
+    situation,
+    roles: situation.first === undefined ? new Set(roles.list) : rolesThatShow(found, situation.first),
+  }));
   const has = new Set(permissions.calls.map(({ call }) => call));
-  const unseen = situations
-    .filter((situation) => !isChosen(situation))
-    .filter(({ evidence }) => !evidence.some((one) => history.evidence.has(one)))
+  const unseen = all
+    .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one))
     .map((situation) => ({
       situation,
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),

@@ -212,4 +212,39 @@ describe("--with", () => {
     expect(refusedBy(policy, [...lines, rotate(2), listen(2)]), policy).toHaveLength(2);
     expect(refusedBy(policyOf([lines]), [...lines, rotate(1)])).toHaveLength(1);
   });
+
+  it("lets a role that makes threads make them in each phase, and no processes", () => {
+    const start: Line[] = [
+      ...["setsid", "umask", "capget", "chdir"].map((call): Line => [1, call, 0]),
+      [1, "clone", threadFlags],
+      [1, "clone", child],
+      { fork: [1, 2] },
+      [1, "listen", 3],
+      ...many(300, [1, "epoll_wait", 3]),
+    ];
+    const policy = policyOf([start]);
+    expect(refusedBy(policy, [...start, [1, "clone", threadFlags], [1, "rseq"], [1, "prctl", 15]]), policy).toEqual([]);
+    expect(refusedBy(policy, [...start, [1, "clone", child]]), policy).toHaveLength(1);
+    expect(refusedBy(policy, [...start, [1, "prctl", 22]]), policy).toHaveLength(1);
+    expect(refusedBy(policyOf([lines]), [...lines, [2, "clone", threadFlags]])).toHaveLength(1);
+  });
+
+  it("accepts connections where a program listens and no recording has one", () => {
+    const silent: Line[] = [[1, "socket", 2, 1, 0], [1, "listen", 3], ...many(20, [1, "poll", 0])];
+    expect(refusedBy(policyOf([silent]), [...silent, [1, "accept", 3], [1, "accept4", 3]])).toEqual([]);
+    // What the recording of a connection shows is not widened.
+    const shown: Line[] = [...silent, [1, "accept", 3], [1, "read", 4]];
+    expect(refusedBy(policyOf([shown]), [...shown, [1, "setsockopt", 4, 1, 2], [1, "sendmsg", 4]])).toHaveLength(2);
+    expect(
+      refusedBy(policyOf([[[1, "poll", 0]]]), [
+        [1, "poll", 0],
+        [1, "accept", 3],
+      ]),
+    ).toHaveLength(1);
+  });
+
+  it("answers questions for the time and the process's own numbers", () => {
+    const asks = ["getpid", "getrusage", "times", "clock_gettime"].map((call): Line => [1, call, 0]);
+    expect(refusedBy(policyOf([[[1, "poll", 0]]]), [[1, "poll", 0], ...asks])).toEqual([]);
+  });
 });

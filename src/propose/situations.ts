@@ -9,13 +9,17 @@ export interface Situation {
   readonly name: string;
   /** The end of the sentence "No recording shows …". */
   readonly about: string;
-  /** The calls with which it begins. A role that never made one of them does not get into the situation. */
-  readonly first: FirstCalls;
+  /** The calls with which it begins. A role that never made one of them does not get into it. Absent: every role may. */
+  readonly first?: FirstCalls;
   readonly calls: readonly string[];
+  /** Calls that each phase of a role has if one of its phases made them. */
+  readonly recorded?: FirstCalls;
   /** Values of arguments with which it makes these calls; of the others it may have any. */
   readonly only?: Readonly<Record<string, Readonly<Record<string, bigint>>>>;
   /** Each of these shows it (`evidenceOf`); empty if a recording cannot show it. */
   readonly evidence: readonly Evidence[];
+  /** If a recording shows it, a proposal has its calls only by `--with`. */
+  readonly unlessShown?: true;
 }
 
 export interface FirstCalls {
@@ -26,6 +30,8 @@ export interface FirstCalls {
 
 const creates = 0o100n;
 const abort = 6n;
+/** PR_SET_NAME */
+const setName = 15n;
 /** PROT_READ and PROT_WRITE, MAP_PRIVATE and MAP_ANONYMOUS: memory, and never code. */
 const memory = { prot: 3n, flags: 0x22n };
 /** With MAP_NORESERVE and MAP_STACK. */
@@ -33,7 +39,7 @@ const stack = { prot: 3n, flags: 0x2_4022n };
 /** PROT_READ, MAP_PRIVATE. */
 const file = { prot: 1n, flags: 2n };
 
-const kinds = ["handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
+const kinds = ["connection", "handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
 export type Evidence = (typeof kinds)[number];
 
 export const situations = [
@@ -73,10 +79,60 @@ export const situations = [
     evidence: [],
   },
   {
+    name: "clocks",
+    about: "a question for the time, or for the process's own numbers and counters, whose moment no load determines",
+    calls: [
+      "clock_getres",
+      "clock_gettime",
+      "getcpu",
+      "getegid",
+      "geteuid",
+      "getgid",
+      "getpid",
+      "getppid",
+      "getrusage",
+      "gettid",
+      "gettimeofday",
+      "getuid",
+      "sched_yield",
+      "time",
+      "times",
+    ],
+    evidence: [],
+  },
+  {
+    name: "connections",
+    about: "a connection to a socket on which the program listens",
+    // Without accept, each connection would wake the program again and again.
+    unlessShown: true,
+    first: { calls: ["listen"] },
+    calls: [
+      "accept",
+      "accept4",
+      "close",
+      "fcntl",
+      "getpeername",
+      "getsockname",
+      "getsockopt",
+      "poll",
+      "read",
+      "recvfrom",
+      "recvmsg",
+      "sendmsg",
+      "sendto",
+      "setsockopt",
+      "shutdown",
+      "write",
+      "writev",
+    ],
+    evidence: ["connection"],
+  },
+  {
     name: "threads",
-    about: "further threads (but not their clone, unless it was recorded)",
+    about: "further threads, in a program that has made some",
     first: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
-    only: { mmap: stack },
+    recorded: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
+    only: { mmap: stack, prctl: { option: setName } },
     calls: [
       "futex",
       "get_robust_list",
@@ -84,6 +140,7 @@ export const situations = [
       "madvise",
       "mmap",
       "munmap",
+      "prctl",
       "rseq",
       "sched_getaffinity",
       "sched_yield",
@@ -216,10 +273,12 @@ export const situations = [
 
 export type SituationName = (typeof situations)[number]["name"];
 /** Every program gets into these, so every proposal has them. */
-export const usualSituations: readonly SituationName[] = ["libc-errors", "memory"];
+export const usualSituations: readonly SituationName[] = ["libc-errors", "memory", "clocks", "threads", "connections"];
 export const situationNames: readonly SituationName[] = situations.map(({ name }) => name);
 
 const byCall: Readonly<Record<string, Evidence>> = {
+  accept: "connection",
+  accept4: "connection",
   rt_sigreturn: "handled a signal",
   tgkill: "sent a signal",
   rename: "rename",

@@ -104,7 +104,7 @@ export function statementOf(
   if (added.length > 0) lines.push("");
   for (const { situation, roles: inRoles } of added) {
     const names = [...inRoles].map(({ name }) => name).join(", ");
-    const none = `no role, because none has made ${situation.first.calls.join(" or ")}`;
+    const none = `no role, because none has made ${situation.first?.calls.join(" or ")}`;
     lines.push(`--with ${situation.name}: ${names || none}`);
   }
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");

@@ -9,7 +9,7 @@ import { executableMemory, isSensitive } from "./sensitive.ts";
 import type { FirstCalls, Situation } from "./situations.ts";
 
 /** Calls, and why they are allowed: a comment of the policy. */
-export interface Addition extends Pick<Situation, "calls" | "only"> {
+export interface Addition extends Pick<Situation, "calls" | "only" | "recorded"> {
   /** Undefined if every role gets them. */
   readonly first: FirstCalls | undefined;
   readonly because: string;
@@ -22,10 +22,16 @@ export function widened(
 ): Permissions {
   const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
   const recorded = new Set(calls.keys());
-  for (const { calls: names, only, first, because } of additions) {
+  for (const { calls: names, only, recorded: made, first, because } of additions) {
     const within = first === undefined ? undefined : rolesThatShow(permissions, first);
     const states = permissions.states.filter(({ role }) => within?.has(role) !== false);
     if (states.length === 0) continue;
+    for (const name of made?.calls ?? []) {
+      const use = calls.get(name);
+      const inAllPhases = (grant: Grant): Grant =>
+        surelyHas(grant.signature, made!.bit) ? { ...grant, states: allPhases(grant.states, states) } : grant;
+      if (use !== undefined) calls.set(name, { ...use, grants: use.grants.map(inAllPhases) });
+    }
     for (const name of names) {
       const call = callByName(name)!;
       if (call.number[architecture] === undefined) continue;
@@ -59,6 +65,16 @@ export function rolesThatShow({ calls }: Permissions, { calls: names, bit }: Fir
       [...states].flatMap(({ role, recorded }) => (recorded.has(signature.id) ? [role] : [])),
     ),
   );
+}
+
+function allPhases(made: ReadonlySet<State>, states: readonly State[]): ReadonlySet<State> {
+  const roles = new Set([...made].map(({ role }) => role));
+  return new Set([...made, ...states.filter(({ role }) => roles.has(role))]);
+}
+
+function surelyHas({ aspects, values }: Signature, bit = 0n): boolean {
+  const value = values[aspects.findIndex((aspect) => aspect.is === "flags" || aspect.is === "field")];
+  return typeof value === "bigint" && (value & bit) !== 0n;
 }
 
 /** Whether the flags have the bit, as far as the signature tells. */

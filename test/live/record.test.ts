@@ -155,6 +155,15 @@ describe.each(ways)("by $recorder as user $uid", (way) => {
     });
   }
 
+  test("programs do without io_uring, as under every policy", () => {
+    const script = "import ctypes; print(ctypes.CDLL(None, use_errno=True).syscall(425, 8, 0), ctypes.get_errno())";
+    const file = fresh();
+    expect(record(way, file, ["/usr/bin/python3", "-c", script])).toMatchObject({ status: 0, out: "-1 38\n" });
+    const lines = linesOf(file);
+    expect(lines[0]).toContain("io_uring_setup fails with ENOSYS");
+    expect(lines.join("\n")).not.toContain('"call":"io_uring_setup"');
+  });
+
   test("texts, addresses, lists and results are recorded", () => {
     const file = fresh();
     record(way, file, [victim("recorded")]);

@@ -1,6 +1,6 @@
 /**
- * The classic filters of a recording. They refuse no call; they notify the recorder of all calls, or of those whose
- * memory is read.
+ * The classic filters of a recording. They notify the recorder of all calls, or of those whose memory is read, and refuse
+ * only io_uring: no policy lets it pass, so the recording has to show what the program does without it.
  */
 import {
   argumentOffset,
@@ -12,6 +12,7 @@ import {
 import type { ArmedFilter } from "../../engines/notify/policy.ts";
 import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
 import { numberOf } from "../../linux/calls.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { returnWord } from "../../linux/return-word.ts";
 
 /** The position of the token in the launcher's execve of the command: the halves of the two unused registers. */
@@ -35,6 +36,9 @@ export const neverNotified = [
   "sigaltstack",
 ] as const;
 
+/** For the list of a recording's limits. */
+export const withoutIoUring = "what the program does by io_uring where it may: io_uring_setup fails with ENOSYS";
+
 /**
  * @param notified the numbers of the calls that are notified, or "all" for every call but `neverNotified`. Calls of a foreign
  * ABI are always notified, because their numbers mean other calls.
@@ -49,6 +53,8 @@ export function recordingFilter(architecture: ArchitectureName, notified: Iterab
   instructions.push({ code: opcode.jumpEqual, jt: 1, jf: 0, k: auditArchitecture[architecture] });
   answer("USER_NOTIF");
   load(offset.number);
+  instructions.push({ code: opcode.jumpEqual, jt: 0, jf: 1, k: numberOf("io_uring_setup", architecture)! });
+  instructions.push({ code: opcode.return, jt: 0, jf: 0, k: returnWord("ERRNO", errno.ENOSYS) });
   // execve with the token is the launcher's. The first difference skips the rest of the comparison.
   const length = 2 * tokenHalves.length + 2;
   instructions.push({ code: opcode.jumpEqual, jt: 0, jf: length - 1, k: numberOf("execve", architecture)! });

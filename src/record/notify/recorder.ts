@@ -14,7 +14,7 @@ import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
 import { Family } from "./family.ts";
-import { neverNotified, recordingFilter } from "./filter.ts";
+import { neverNotified, recordingFilter, withoutIoUring } from "./filter.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 import { Notifier } from "./notifier.ts";
 
@@ -35,8 +35,8 @@ export const notifierRecorder: Recorder<"notifier"> = {
     "which of several creating calls in flight made a task, and tasks that made no call",
     "when a signal ended a task, to within a second",
     ...(memory
-      ? ["whether another thread changed memory behind a pointer before the kernel read it"]
-      : ["memory behind pointers"]),
+      ? ["whether another thread changed memory behind a pointer before the kernel read it", withoutIoUring]
+      : ["memory behind pointers", withoutIoUring]),
     "the effect of no_new_privs: programs gained no privileges by being executed",
   ],
   start: async (command, options) => {

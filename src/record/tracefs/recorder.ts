@@ -15,7 +15,7 @@ import { NativeUnavailableError } from "../../linux/native.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
-import { passing, recordingFilter } from "../notify/filter.ts";
+import { passing, recordingFilter, withoutIoUring } from "../notify/filter.ts";
 import { type Notification, type NotificationTaker, readsOf } from "../notify/notifications.ts";
 import { Notifier } from "../notify/notifier.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
@@ -46,7 +46,7 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
   unknown: ({ memory }) => [
     "the instruction pointer",
     ...(memory
-      ? ["whether another thread changed memory behind a pointer before the kernel read it"]
+      ? ["whether another thread changed memory behind a pointer before the kernel read it", withoutIoUring]
       : ["memory behind pointers", "the ABI of a call: a 32-bit call has its number alone"]),
   ],
   start: async (command, options) => {

@@ -129,11 +129,13 @@ export const situations = [
   },
   {
     name: "threads",
-    about: "further threads, in a program that has made some",
+    about: "further threads and their event loops, in a program that has made threads",
     first: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
     recorded: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
     only: { mmap: stack, prctl: { option: setName } },
     calls: [
+      "epoll_create1",
+      "eventfd2",
       "futex",
       "get_robust_list",
       "gettid",

@@ -8,9 +8,10 @@
 #include <linux/stat.h>
 
 #include "kernel.h"
+#include "listing.h"
 #include "rules.h"
 
-enum { MAX_STEPS = 2048, MAX_NAMES = 1 << 18, MAX_DEPTH = 48, ENTRIES = 4096 };
+enum { MAX_STEPS = 2048, MAX_NAMES = 1 << 18, MAX_DEPTH = 48 };
 enum { ACCESS_OF_FILES = WRITE_FILES, ACCESS_OF_DIRECTORIES = WRITE_FILES | MOVE_FILES };
 
 /* struct statfs of both architectures has 120 bytes and begins with the type. */
@@ -318,22 +319,14 @@ static long grant_entries(long ruleset, long parent, const char *name, int depth
   long directory = CALL(__NR_openat, parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
   if (directory == -ENOENT || directory == -ENOTDIR) return 0;
   if (directory < 0) return refuse_directory(parent, name, directory, what);
-  char entries[ENTRIES] __attribute__((aligned(8)));
+  struct listing listing;
   struct identity own;
   unsigned mode;
   *what = "a directory cannot be listed";
   long result = identify(directory, &own, &mode);
-  while (result == 0) {
-    long count = CALL(__NR_getdents64, directory, entries, sizeof entries);
-    if (count < 0) result = count;
-    if (count <= 0) break;
-    for (long at = 0; result == 0 && at < count;) {
-      const struct directory_entry *entry = (const struct directory_entry *)(entries + at);
-      at += entry->length;
-      if (strings_equal(entry->name, ".") || strings_equal(entry->name, "..")) continue;
-      result = grant_entry(ruleset, directory, &own, entry->name, depth, what);
-    }
-  }
+  begin_listing(&listing, directory);
+  for (const char *entry; result == 0 && (entry = next_name(&listing, &result)) != NULL;)
+    result = grant_entry(ruleset, directory, &own, entry, depth, what);
   CALL(__NR_close, directory);
   return result;
 }

@@ -57,15 +57,6 @@ int strings_equal(const char *one, const char *other);
 /* Whether `text` begins with the first `length` bytes of `start`. */
 int starts_with(const char *text, const char *start, size_t length);
 
-/* struct linux_dirent64 of getdents64(2). */
-struct directory_entry {
-  uint64_t inode;
-  int64_t offset;
-  unsigned short length;
-  unsigned char type;
-  char name[];
-};
-
 void exit_process(int status) __attribute__((noreturn));
 
 /* Writes until all bytes are written or an error occurs. Returns 0, or a negative errno. */

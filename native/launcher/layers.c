@@ -9,6 +9,7 @@
 
 #include "kernel.h"
 #include "print.h"
+#include "listing.h"
 #include "rules.h"
 
 /* include/uapi/linux/landlock.h */
@@ -16,7 +17,7 @@ enum { RULE_NET_PORT = 2, ASK_VERSION = 1, LOG_NEW_EXEC_ON = 1 << 1, LOGS_VERSIO
 /* LANDLOCK_ACCESS_FS_…; OF_FILES: rights that a rule can grant to a file that is no directory. */
 enum { WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, TRUNCATE = 1 << 14, IOCTL_DEV = 1 << 15 };
 enum { OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX };
-enum { MAX_IDENTITIES = 4096, MAX_DEPTH = 48, ENTRIES = 4096 };
+enum { MAX_IDENTITIES = 4096, MAX_DEPTH = 48 };
 
 /* The rights that the first Landlock (Linux 5.13) lacks, in the order of src/linux/landlock.ts. */
 static const struct {
@@ -165,24 +166,17 @@ static long grant_entry(long ruleset, long file, uint64_t access, int depth) {
 
 /* The entries of a directory on the way to an exception. `path_only` was opened with O_PATH. */
 static long grant_entries(long ruleset, long path_only, uint64_t access, int depth) {
-  char entries[ENTRIES] __attribute__((aligned(8)));
+  struct listing listing;
   if (depth == MAX_DEPTH) return -ELOOP;
   long directory = CALL(__NR_openat, path_only, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (directory < 0) return directory;
   long result = 0;
-  while (result == 0) {
-    long count = CALL(__NR_getdents64, directory, entries, sizeof entries);
-    if (count < 0) result = count;
-    if (count <= 0) break;
-    for (long at = 0; result == 0 && at < count;) {
-      const struct directory_entry *entry = (const struct directory_entry *)(entries + at);
-      at += entry->length;
-      if (strings_equal(entry->name, ".") || strings_equal(entry->name, "..")) continue;
-      long file = CALL(__NR_openat, directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-      if (file == -EMFILE || file == -ENFILE || file == -ENOMEM) result = file;
-      /* An entry that has gone, or that the user cannot reach now, gets no rule. */
-      if (file >= 0) result = grant_entry(ruleset, file, access, depth);
-    }
+  begin_listing(&listing, directory);
+  for (const char *entry; result == 0 && (entry = next_name(&listing, &result)) != NULL;) {
+    long file = CALL(__NR_openat, directory, entry, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (file == -EMFILE || file == -ENFILE || file == -ENOMEM) result = file;
+    /* An entry that has gone, or that the user cannot reach now, gets no rule. */
+    if (file >= 0) result = grant_entry(ruleset, file, access, depth);
   }
   CALL(__NR_close, directory);
   return result;

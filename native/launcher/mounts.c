@@ -11,10 +11,11 @@
 #include <linux/stat.h>
 
 #include "kernel.h"
+#include "listing.h"
 #include "layer_format.h"
 #include "rules.h"
 
-enum { RECURSIVE = 0x8000 /* AT_RECURSIVE */, ENTRIES = 4096, MODE_OF_MOUNT_POINT = 0700 };
+enum { RECURSIVE = 0x8000 /* AT_RECURSIVE */, MODE_OF_MOUNT_POINT = 0700 };
 
 static const char *const options_of_private = "mode=1777";
 
@@ -183,26 +184,22 @@ static const char *read_number(const char *text, long *number) {
 
 /* A directory that was opened outside leads to the files without the mounts, and the command would inherit it. */
 static long check_descriptors(const char **what) {
-  char entries[ENTRIES] __attribute__((aligned(8)));
+  struct listing listing;
   *what = "/proc/self/fd cannot be listed";
   const long directory = CALL(__NR_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (directory < 0) return directory;
-  long result = 0, count;
-  while (result == 0 && (count = CALL(__NR_getdents64, directory, entries, sizeof entries)) > 0) {
-    for (long at = 0; result == 0 && at < count;) {
-      const struct directory_entry *entry = (const struct directory_entry *)(entries + at);
-      at += entry->length;
-      long descriptor;
-      struct identity identity;
-      unsigned type = 0;
-      if (*read_number(entry->name, &descriptor) != 0) continue;
-      const long flags = CALL(__NR_fcntl, descriptor, F_GETFD);
-      if (flags < 0 || (flags & FD_CLOEXEC) != 0 || identify(descriptor, &identity, &type) < 0) continue;
-      if (type != S_IFDIR) continue;
-      *what =
-          about("descriptor ", entry->name, " is an open directory, by which the command could change protected files");
-      result = -EBADF;
-    }
+  long result = 0;
+  begin_listing(&listing, directory);
+  for (const char *name; result == 0 && (name = next_name(&listing, &result)) != NULL;) {
+    long descriptor;
+    struct identity identity;
+    unsigned type = 0;
+    if (*read_number(name, &descriptor) != 0) continue;
+    const long flags = CALL(__NR_fcntl, descriptor, F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) != 0 || identify(descriptor, &identity, &type) < 0) continue;
+    if (type != S_IFDIR) continue;
+    *what = about("descriptor ", name, " is an open directory, by which the command could change protected files");
+    result = -EBADF;
   }
   CALL(__NR_close, directory);
   return result;

@@ -11,6 +11,7 @@
 #include <linux/signal.h>
 
 #include "kernel.h"
+#include "listing.h"
 
 #if defined(__x86_64__)
 enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
@@ -71,17 +72,15 @@ static long open_threads_of(uint32_t pid) {
 }
 
 static void find_threads(uint32_t pid) {
-  static char entries[1024] __attribute__((aligned(8)));
+  static struct listing listing;
   thread_count = 0;
   long directory = open_threads_of(pid);
   if (directory < 0) return;
-  for (;;) {
-    long count = CALL(__NR_getdents64, directory, entries, sizeof entries);
-    if (count <= 0) break;
-    for (long at = 0; at < count; at += ((const struct directory_entry *)(entries + at))->length) {
-      uint32_t thread = number_in(((const struct directory_entry *)(entries + at))->name);
-      if (thread != 0 && thread != pid && thread_count < MOST_THREADS) threads[thread_count++] = thread;
-    }
+  begin_listing(&listing, directory);
+  long error;
+  for (const char *name; (name = next_name(&listing, &error)) != NULL;) {
+    uint32_t thread = number_in(name);
+    if (thread != 0 && thread != pid && thread_count < MOST_THREADS) threads[thread_count++] = thread;
   }
   CALL(__NR_close, directory);
 }

@@ -5,6 +5,7 @@
 #include <linux/fcntl.h>
 
 #include "kernel.h"
+#include "listing.h"
 
 /* A frame of the recursion takes less than 4 KiB (TREE_STACK). */
 enum { MAX_DEPTH = 48, MAX_EXCLUDED = 4096 };
@@ -100,15 +101,11 @@ static void signal_listed(long pid, long threads, const char *thread, int signal
 static void signal_children(long pid, int signal, int depth) {
   long threads = open_threads(pid);
   if (threads < 0) return;
-  char entries[1024] __attribute__((aligned(8)));
-  for (;;) {
-    long count = CALL(__NR_getdents64, threads, entries, sizeof entries);
-    if (count <= 0) break;
-    for (long at = 0; at < count; at += ((struct directory_entry *)(entries + at))->length) {
-      const char *name = ((struct directory_entry *)(entries + at))->name;
-      if (name[0] >= '0' && name[0] <= '9') signal_listed(pid, threads, name, signal, depth);
-    }
-  }
+  struct listing listing;
+  begin_listing(&listing, threads);
+  long error;
+  for (const char *name; (name = next_name(&listing, &error)) != NULL;)
+    if (name[0] >= '0' && name[0] <= '9') signal_listed(pid, threads, name, signal, depth);
   CALL(__NR_close, threads);
 }
 

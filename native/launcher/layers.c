@@ -8,8 +8,8 @@
 #include <linux/stat.h>
 
 #include "kernel.h"
-#include "print.h"
 #include "listing.h"
+#include "print.h"
 #include "rules.h"
 
 /* include/uapi/linux/landlock.h */

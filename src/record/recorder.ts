@@ -18,8 +18,13 @@ export interface RecorderOptions {
 /** A command that is recorded. */
 export interface Recording {
   readonly started: Pick<Started, "socket" | "launcher" | "pid" | "pidfd">;
-  /** Passes recent events to the assembler. `isOver`: no task is left, so it passes all events. */
-  poll(isOver: boolean): void;
+  /**
+   * Passes recent events to the assembler, as many as fit into little memory. `isOver`: no task is left. Returns the time
+   * up to which all events have been passed, in nanoseconds since the start; infinite if no event is left.
+   */
+  poll(isOver: boolean): number;
+  /** How many events were lost; undefined if that is unknown. */
+  lost(): number | undefined;
   /** Resolves when no task is left to record. `treeHasEnded`: the launcher has reported the end of the tree. */
   ended(treeHasEnded: boolean): Promise<void>;
   close(): void;

@@ -40,7 +40,7 @@ export const record: Verb = {
       complete: recorderChoices,
     },
     "no-memory": { about: "Do not read behind pointers: calls have addresses in place of strings." },
-    quiet: { short: "q", about: "Print no progress and no summary." },
+    quiet: { short: "q", about: "Print no progress and no summary: only what is missing in the recording." },
   },
   takesCommand: true,
   exit: [
@@ -50,7 +50,7 @@ export const record: Verb = {
     ["126", "The command was found but cannot be executed."],
     [
       String(failed),
-      "portcullis failed, and no command ran: the file cannot be written, or this machine cannot record.",
+      "portcullis failed: no command ran, because the file cannot be written or this machine cannot record; or the command ran, and the recording is incomplete: events were lost, or the file could not be written to its end.",
     ],
   ],
   examples: [
@@ -73,6 +73,7 @@ export const record: Verb = {
     try {
       const {
         status,
+        isComplete,
         count,
         recorder: used,
       } = await recordCommand(command, {
@@ -86,13 +87,12 @@ export const record: Verb = {
       const written = file.fault === undefined ? "" : `the first ${file.countCalls()} of `;
       const changed = file.close();
       if (changed !== undefined) say(changed);
-      const losses = count.isIncomplete ? "; more were lost" : "";
       if (!isQuiet)
         say(
-          `${written}${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)${losses}`,
+          `${written}${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)`,
         );
       // The front says that messages are lost (native/launcher/front.c).
-      return isRefused(await messages.finish()) ? failed : status;
+      return isRefused(await messages.finish()) || !isComplete ? failed : status;
     } catch (error) {
       file.discard();
       throw failureOf(error);

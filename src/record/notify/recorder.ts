@@ -92,7 +92,7 @@ class NotifierRecording implements Recording {
     this.#exitGroup = numberOf("exit_group", architecture)!;
   }
 
-  poll(isOver: boolean): void {
+  poll(isOver: boolean): number {
     const now = Number(process.hrtime.bigint() - this.#options.base);
     const isDue = now >= this.#sweepAt;
     // Before the notifications are read: what has ended by now makes no call later.
@@ -112,6 +112,11 @@ class NotifierRecording implements Recording {
       this.#exited(tid);
     }
     if (isOver) for (const tid of [...this.#family.tasks]) this.#exited(tid);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  lost(): number {
+    return 0;
   }
 
   ended(): Promise<void> {

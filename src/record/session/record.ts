@@ -36,7 +36,12 @@ export interface RecordOptions {
   readonly onProgress?: ((count: Count) => void) | undefined;
 }
 
-export interface RecordResult extends Pick<RunResult, "status"> {
+interface SessionResult extends Pick<RunResult, "status"> {
+  /** False if calls are missing in the file; a notice has said so. */
+  readonly isComplete: boolean;
+}
+
+export interface RecordResult extends SessionResult {
   readonly recorder: RecorderName;
   readonly count: Count;
 }
@@ -115,6 +120,7 @@ class Session {
   #blockAt = 0;
   #progressAt = 0;
   #saidFault = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     recording: Recording,
@@ -128,7 +134,8 @@ class Session {
     this.#options = options;
   }
 
-  async run(): Promise<Pick<RunResult, "status">> {
+  async run(): Promise<SessionResult> {
+    let hasFailed = false;
     const watch = new CommandWatch(
       this.#recording.started,
       (event) => {
@@ -136,7 +143,7 @@ class Session {
       },
       undefined,
     );
-    const timer = setInterval(() => this.#look(false), interval.look);
+    this.#lookAgain(0);
     try {
       const { kind } = await awaitMessages(this.#recording.started.socket, (message) => watch.heed(message));
       // After any other last message the launcher was killed, and the tree may continue.
@@ -144,28 +151,41 @@ class Session {
       const ended = this.#recording.ended(treeHasEnded);
       await (treeHasEnded ? atMost(endPatience, ended) : ended);
     } catch (error) {
+      hasFailed = true;
       this.#options.onNotice(`the recorder failed: ${error instanceof Error ? error.message : error}`);
     } finally {
-      clearInterval(timer);
+      clearTimeout(this.#timer);
     }
-    this.#look(true);
+    while (!this.#look(true));
+    const lost = this.#recording.lost();
+    if (lost !== 0) this.#options.onNotice(lossText(lost));
     this.#recording.close();
-    return watch.finish();
+    const isComplete = !hasFailed && lost === 0 && this.#options.file.fault === undefined;
+    return { status: watch.finish().status, isComplete };
   }
 
-  #look(isOver: boolean): void {
-    this.#recording.poll(isOver);
+  #lookAgain(delay: number): void {
+    this.#timer = setTimeout(() => this.#lookAgain(this.#look(false) ? interval.look : 0), delay);
+  }
+
+  /** Returns whether the recorder had no more events. */
+  #look(isOver: boolean): boolean {
+    const until = this.#recording.poll(isOver);
+    const hasAll = until === Number.POSITIVE_INFINITY;
     const now = performance.now();
-    const before = isOver ? Number.POSITIVE_INFINITY : Number(process.hrtime.bigint() - this.#base) - heldFor;
+    const present = Number(process.hrtime.bigint() - this.#base);
+    const before = isOver && hasAll ? until : Math.min(present, until) - heldFor;
     this.#options.file.add(this.#assembler.take(before));
-    if (isOver || this.#options.file.pending >= blockSize || now >= this.#blockAt) {
+    if ((isOver && hasAll) || this.#options.file.pending >= blockSize || now >= this.#blockAt) {
       this.#blockAt = now + interval.block;
       this.#options.file.flush();
       this.#sayFault();
     }
-    if (isOver || now < this.#progressAt) return;
-    this.#progressAt = now + interval.progress;
-    this.#options.onProgress?.(this.#census.count());
+    if (!isOver && now >= this.#progressAt) {
+      this.#progressAt = now + interval.progress;
+      this.#options.onProgress?.(this.#census.count());
+    }
+    return hasAll;
   }
 
   #sayFault(): void {
@@ -174,6 +194,12 @@ class Session {
     this.#saidFault = true;
     onNotice(`${file.name} cannot be written: ${file.fault}; the recording ends here, and the command continues`);
   }
+}
+
+function lossText(lost: number | undefined): string {
+  if (lost === undefined) return "another process has switched the recorder off: calls are missing in the recording";
+  const events = lost === 1 ? "1 event was" : `${lost.toLocaleString("en-US")} events were`;
+  return `${events} lost, because the recorder had too little processor time: calls are missing in the recording`;
 }
 
 function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {

@@ -102,6 +102,8 @@ class TracefsRecording implements Recording {
   /** Living tasks of the command. Until it has executed its program, its thread is the starter's. */
   readonly #tasks = new Set<number>();
   #hasStarted = false;
+  #hasStopped = false;
+  #wasSwitchedOff = false;
 
   constructor(started: Recording["started"], parts: Parts, options: RecorderOptions) {
     const { architecture, base } = options;
@@ -115,21 +117,29 @@ class TracefsRecording implements Recording {
     this.#printer = new MemoryPrinter(reads, (number) => callByNumber(architecture, number)?.name ?? "");
   }
 
-  poll(isOver: boolean): void {
+  poll(isOver: boolean): number {
     if (isOver) this.#stop();
-    this.#stream.read(
+    const until = this.#stream.read(
       isOver,
       // A call is notified before its tracepoint, so the notification of each event has arrived by now.
       () => this.#parts.notifier?.read(this.#options.base, this.#notifications),
       (events, slot) => this.#take(events, slot),
     );
-    if (isOver) for (const tid of [...this.#tasks]) this.#exited(tid, 0);
+    if (isOver && until === Number.POSITIVE_INFINITY) for (const tid of [...this.#tasks]) this.#exited(tid, 0);
+    return until;
+  }
+
+  lost(): number | undefined {
+    return this.#wasSwitchedOff ? undefined : this.#parts.instance.lostEvents();
   }
 
   #stop(): void {
+    if (this.#hasStopped) return;
+    this.#hasStopped = true;
     const { instance } = this.#parts;
     const { assembler, base } = this.#options;
-    if (!instance.isTracing()) assembler.lost(undefined, Number(process.hrtime.bigint() - base));
+    this.#wasSwitchedOff = !instance.isTracing();
+    if (this.#wasSwitchedOff) assembler.lost(undefined, Number(process.hrtime.bigint() - base));
     instance.stop();
   }
 

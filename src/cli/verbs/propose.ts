@@ -16,7 +16,8 @@ import { oneOf } from "../choices.ts";
 import { checkOutput, type OutputRules, writeOutputs } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
-import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
+import { type ReadingProgress, readingProgress } from "../progress.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName, type TraceSink } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const propose: Verb = {
@@ -28,6 +29,7 @@ export const propose: Verb = {
     "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
     "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows little else, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
     "With -o, propose also writes a case file for each of the first nine recordings beside the policy (web.cases, web.2.cases, … for web.ts). It replaces only files that it has written.",
+    "On a terminal, a line shows how much of a long trace is read, and then replayed (not with --quiet and --json).",
   ],
   options: {
     output: {
@@ -109,9 +111,10 @@ export const propose: Verb = {
       ]);
     // Before the work, which can take minutes.
     if (request.output !== undefined) checkOutput(request.output, ownOutputs);
+    const progress = quiet || request.json ? undefined : readingProgress(context);
     const history = new HistoryBuilder(architecture, request.detail);
     const objects = request.files ? await objectsOf(architecture) : undefined;
-    const warnings = traces.flatMap((trace) => collect(trace, architecture, history, objects?.uses));
+    const warnings = traces.flatMap((trace) => collect(trace, architecture, history, objects?.uses, progress));
     await printDiagnostics(warnings, new Map(), context);
     const origin = originOf(history, request);
     const declarations = objects?.declarations();
@@ -119,7 +122,7 @@ export const propose: Verb = {
     const { checkProposal, refusedBy } = await import("../policy/proposal-check.ts");
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
-    const own = await refusedBy(program, traces, architecture, {
+    const own = await refusedBy(program, traces, architecture, progress, {
       prepare: (event) => objects?.uses.withObjects(event) ?? event,
       event: (event, decision) => cases.event(event, decision),
       end: () => cases.end(),
@@ -127,7 +130,7 @@ export const propose: Verb = {
     const validations = await Promise.all(
       request.validate.map(async (trace) => {
         const warnings: Diagnostic[] = [];
-        const refused = await refusedBy(program, [trace], architecture, undefined, warnings);
+        const refused = await refusedBy(program, [trace], architecture, progress, undefined, warnings);
         await printDiagnostics(warnings, sourcesOf(trace.file, warnings), context);
         return { trace, refused };
       }),
@@ -212,10 +215,11 @@ function collect(
   architecture: ArchitectureName,
   history: HistoryBuilder,
   objects: ObjectUses | undefined,
+  progress: ReadingProgress | undefined,
 ): readonly Diagnostic[] {
   const faults = new Faults(shownName(trace));
   history.open(shownName(trace), faults);
-  const warnings = readEvents(trace, architecture, {
+  const sink: TraceSink = {
     event: (event, start) => {
       history.event(event, start);
       objects?.event(event, start);
@@ -224,7 +228,8 @@ function collect(
       history.end();
       objects?.end();
     },
-  });
+  };
+  const warnings = readEvents(trace, architecture, sink, { progress, doing: "reading" });
   if (faults.failed) throw new Failure(faults.list());
   return warnings;
 }

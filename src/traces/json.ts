@@ -47,6 +47,9 @@ export class JsonTraceReader {
   #isForeign = false;
   #place: Place = { line: 1, column: 1, length: 1 };
   #run = new Run();
+  #losses: { count: number | undefined; places: number; first: Place | undefined } = {
+    ...{ count: 0, places: 0, first: undefined },
+  };
   readonly #repeated = new RepeatedCalls();
   readonly #results = new Map<string, Word>();
 
@@ -58,6 +61,7 @@ export class JsonTraceReader {
 
   finish(): TraceReading {
     this.#endRun();
+    this.#reportLosses();
     if (this.#runs.length === 0 && !this.#faults.failed) {
       this.#faults.add("P0810", undefined, `${this.#file} has no calls`, "docs/traces.md describes the lines");
     }
@@ -159,8 +163,9 @@ export class JsonTraceReader {
   #read(kind: Kind, members: Members): CallContent | undefined {
     if (kind === "recording") {
       this.#endRun();
-      const { command } = members as { command?: unknown };
+      const { command, attached } = members as { command?: unknown; attached?: unknown };
       if (Array.isArray(command)) this.#run.words = command.map(String);
+      if (typeof attached === "string") this.#attached(attached);
       return undefined;
     }
     if (kind === "start") {
@@ -209,6 +214,16 @@ export class JsonTraceReader {
     }
   }
 
+  #attached(name: string): void {
+    this.#run.attached = name;
+    this.#faults.add(
+      "P0826",
+      this.#place,
+      `this recording of ${quote(name)} begins in the middle: it lacks the calls before, on which verdicts can depend`,
+      "portcullis record -- COMMAND records a program from its start",
+    );
+  }
+
   #start(members: Members): void {
     const run = this.#run;
     run.command = this.#task("tid", members["tid"] ?? members["pid"]);
@@ -231,13 +246,26 @@ export class JsonTraceReader {
   }
 
   #lost(count: unknown): void {
-    const many = typeof count === "number" ? `${count} events` : "events";
+    const known = typeof count === "number" ? count : undefined;
+    this.#losses.count =
+      known === undefined || this.#losses.count === undefined ? undefined : this.#losses.count + known;
+    this.#losses.places++;
+    this.#losses.first ??= this.#place;
+  }
+
+  /** One warning for all losses: a recorder that is too slow loses events in many places. */
+  #reportLosses(): void {
+    const { count, places, first } = this.#losses;
+    if (places === 0) return;
+    const many = count === undefined ? "events" : `${count} events`;
+    const where = places === 1 ? "here" : `from here on, in ${places} places`;
     this.#faults.add(
       "P0823",
-      this.#place,
-      `the recorder has lost ${many} here: verdicts that depend on earlier calls may differ from here on`,
+      first,
+      `the recorder has lost ${many} ${where}: verdicts that depend on earlier calls may differ from here on`,
       "record again on a less busy machine",
     );
+    this.#losses = { count: 0, places: 0, first: undefined };
   }
 
   #result(given: unknown): Word | undefined {
@@ -380,6 +408,7 @@ export class JsonTraceReader {
 /** The data of a command, while its lines are read. */
 class Run implements TraceHead {
   words: readonly string[] | undefined;
+  attached: string | undefined;
   command: number | undefined;
   uid: number | undefined;
   gid: number | undefined;

@@ -111,6 +111,8 @@ export type TraceEvent = CallEvent | ReturnEvent | BirthEvent | ExitEvent | Exec
 export interface TraceHead {
   /** The words of the command, if the recording has them. */
   readonly words?: readonly string[] | undefined;
+  /** The name of the processes that ran already when the recording began; undefined for a recording of a command. */
+  readonly attached?: string | undefined;
   /** The command's first thread; undefined before the first line. */
   readonly command: number | undefined;
   /** Effective ids at the start, if the recording has them. */

@@ -150,6 +150,11 @@ export class TraceInstance {
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "1");
   }
 
+  /** Traces these tasks as well. */
+  add(pids: readonly number[]): void {
+    writeFileSync(`${this.folder}/set_event_pid`, pids.join(" "), { flag: "a" });
+  }
+
   /** False if another process of root has switched off the instance or one of its events. */
   isTracing(): boolean {
     const switches = ["tracing_on", ...Object.values(events).map((event) => `events/${event}/enable`)];

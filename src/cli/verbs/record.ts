@@ -159,7 +159,7 @@ function attachTarget(invocation: Invocation): NamedTarget | undefined {
   try {
     const folder = by === "cgroup" ? cgroupFolder(text) : containerFolder(text);
     const name = by === "cgroup" ? `the cgroup ${text}` : `the container ${text}`;
-    return { target: { is: "cgroup", folder }, name, file: basename(text) };
+    return { target: { is: "cgroup", folder }, name, file: basename(text) || by };
   } catch (error) {
     if (error instanceof TargetError) throw wrong(error.message);
     throw error;

@@ -144,15 +144,15 @@ export class TraceInstance {
     }
   }
 
-  /** Traces the task and the tasks that it creates from now on. */
-  trace(pid: number): void {
-    this.#set("set_event_pid", String(pid));
+  /** Traces the tasks, at least one, and those that they create from now on. */
+  trace(pids: readonly number[]): void {
+    this.add(pids);
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "1");
   }
 
   /** Traces these tasks as well. */
   add(pids: readonly number[]): void {
-    writeFileSync(`${this.folder}/set_event_pid`, pids.join(" "), { flag: "a" });
+    writeFileSync(`${this.folder}/set_event_pid`, `${pids.join("\n")}\n`, { flag: "a" });
   }
 
   /** False if another process of root has switched off the instance or one of its events. */

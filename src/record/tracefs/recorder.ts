@@ -68,7 +68,7 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
     try {
       instance = new TraceInstance(tracefs, bufferSizeOfEach());
       notifier = options.memory ? await Notifier.start(options.architecture, false) : undefined;
-      instance.trace(starter);
+      instance.trace([starter]);
       const { architecture } = options;
       const { listener, ...started } = launch(command, {
         // Without a listener, and with its privileges left, the command gets no filter at all.
@@ -108,20 +108,21 @@ function bufferSizeOfEach(): number {
 }
 
 /**
- * Traces the tasks of the target, and returns those that are still there: the id of a task that ended before it was traced
- * can belong to another one. The kernel follows the tasks that traced ones create, so that a turn that finds no other task
- * has found all.
+ * Traces the tasks of the target, and returns those that were there when their ids were traced: the id of a task that ended
+ * before can belong to another one. The kernel follows the tasks that traced ones create, so that a turn that finds no
+ * other task has found all.
  */
 function follow(instance: TraceInstance, target: AttachTarget): readonly PresentTask[] {
-  const traced = new Map<number, PresentTask>();
+  const traced = new Map<number, string>();
+  const found: PresentTask[] = [];
   for (;;) {
-    const found = presentTasks(target);
-    const fresh = found.filter(({ tid, began }) => traced.get(tid)?.began !== began);
+    const fresh = presentTasks(target).filter(({ tid, began }) => traced.get(tid) !== began);
+    if (fresh.length === 0) return found;
     const ids = fresh.map(({ tid }) => tid);
-    if (traced.size === 0 && ids.length > 0) instance.trace(ids.shift()!);
-    if (ids.length > 0) instance.add(ids);
-    for (const task of fresh) traced.set(task.tid, task);
-    if (fresh.length === 0) return [...traced.values()].filter(isPresent);
+    if (traced.size === 0) instance.trace(ids);
+    else instance.add(ids);
+    for (const { tid, began } of fresh) traced.set(tid, began);
+    found.push(...fresh.filter(isPresent));
   }
 }
 

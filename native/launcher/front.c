@@ -173,8 +173,10 @@ static void report_end_of_node(void) {
       print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
     } else if (is_possible) {
       print(
-          "portcullis: Node failed, or could not write all events and messages (the disk is full, or the size of files "
-          "is limited: ulimit -f, prlimit): the exit status is 125 instead of the command's\n");
+          "portcullis: Node failed, or could not record all calls, or could not write all events and messages (the "
+          "disk "
+          "is full, or the size of files is limited: ulimit -f, prlimit): the exit status is 125 instead of the "
+          "command's\n");
     }
     if (!is_possible || printing_error() != 0) has_failed = 1;
     /* The command shall not get the signal of a write that the limit refused. */

@@ -10,6 +10,7 @@ import { streamStrace } from "../traces/strace.ts";
 import type { StreamedEvent } from "../traces/stream.ts";
 import type { TraceEvent, TraceHead } from "../traces/trace.ts";
 import { withTraceSource } from "./input.ts";
+import type { ReadingProgress } from "./progress.ts";
 import { Failure } from "./verb.ts";
 
 export interface TraceFileName {
@@ -24,6 +25,11 @@ export interface TraceSink {
   event(event: TraceEvent, run: TraceHead): void;
   /** A recording has ended. */
   end(): void;
+}
+
+export interface Watching {
+  readonly progress: ReadingProgress | undefined;
+  readonly doing: string;
 }
 
 export function shownName({ file }: Pick<TraceFileName, "file">): string {
@@ -80,20 +86,27 @@ export function isJsonTrace(file: string): boolean {
 /**
  * Calls `sink` for every event. The result are warnings.
  *
+ * @param progress shows how far it is, as `doing`
  * @throws Failure with the errors of the trace
  */
 export function readEvents(
   trace: TraceFileName,
   architecture: ArchitectureName,
   sink: TraceSink,
+  { progress, doing }: Watching = { progress: undefined, doing: "reading" },
 ): readonly Diagnostic[] {
   const { file, isStrace } = trace;
   const shown = shownName(trace);
-  const diagnostics = withTraceSource(file, (source) => {
-    if (!isStrace) refuseEvents(source, shown);
+  const diagnostics = withTraceSource(file, (given) => {
+    if (!isStrace) refuseEvents(given, shown);
+    const source = progress?.watch(given, doing, shown) ?? given;
     const lines = () => traceLines(source);
     const events = isStrace ? streamStrace(lines, shown, architecture) : streamTrace(source, shown, architecture);
-    return deliver(events, sink);
+    try {
+      return deliver(events, sink);
+    } finally {
+      progress?.clear();
+    }
   });
   if (hasErrors(diagnostics)) throw new Failure(diagnostics, sourcesOf(file, diagnostics));
   return diagnostics;

@@ -151,6 +151,7 @@ export const catalogue = {
   P0823: warning("a recording that has lost calls"),
   P0824: error("a damaged trace"),
   P0825: warning("a trace that ends early"),
+  P0826: warning("a recording of processes that ran already"),
 
   P0901: error("a file that cannot be read"),
   P0902: error("not a regular file"),

@@ -27,6 +27,8 @@ class CaseWriter {
   readonly #counted: ReadonlySet<string>;
   readonly #lines: string[] = [];
   readonly #seen = new Set<string>();
+  /** Decisions of the replay, which are the same object for repeated calls, that add no line. */
+  readonly #settled = new WeakSet<SimulatedDecision>();
   /** The task's name by thread. A task without a line in the file has no name. */
   readonly #names = new Map<number, string>();
   /** By thread, its last call that could create a process and has not, and the index of its line. */
@@ -103,17 +105,25 @@ class CaseWriter {
     this.#lines[birth.line] = `${name} = ${parentName} ${birth.call}`;
   }
 
-  #call(event: CallEvent, { verdict, rule, phases }: SimulatedDecision): void {
+  #call(event: CallEvent, decision: SimulatedDecision): void {
     this.#births.delete(event.tid);
+    if (this.#settled.has(decision)) return;
+    const { verdict, rule, phases } = decision;
     const name = this.#names.get(event.tid);
     const call = callByNumber(this.#architecture, event.number);
     if (name === undefined || call === undefined) return;
     const before = JSON.stringify(phases.before);
     const changes = before !== JSON.stringify(phases.after) || this.#counted.has(call.name);
-    if (verdict !== "allow" && !changes) return;
+    if (verdict !== "allow" && !changes) {
+      this.#settled.add(decision);
+      return;
+    }
     const key = `${call.name} ${rule} ${before}`;
     const isCreating = isCreatingCall(call.name); // A birth may follow; its line belongs here.
-    if (!changes && (this.#lines.length >= mostLines || (this.#seen.has(key) && !isCreating))) return;
+    if (!changes && (this.#lines.length >= mostLines || (this.#seen.has(key) && !isCreating))) {
+      this.#settled.add(decision);
+      return;
+    }
     const text = this.#written(event, call);
     if (isCreating && text !== undefined && verdict === "allow")
       this.#births.set(event.tid, { call: text, line: this.#lines.length });
@@ -144,7 +154,11 @@ class CaseWriter {
  */
 function withoutEnvironment(event: CallEvent): CallEvent {
   if (!event.memory.has(environmentArgument)) return event;
-  return { ...event, memory: new Map([...event.memory].filter(([name]) => name !== environmentArgument)) };
+  return {
+    ...event,
+    memory: new Map([...event.memory].filter(([name]) => name !== environmentArgument)),
+    content: undefined,
+  };
 }
 
 /** Makes a case file for each recording. */

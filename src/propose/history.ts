@@ -11,7 +11,14 @@ import { exemptCalls } from "../linux/exempt-calls.ts";
 import { families } from "../linux/families.ts";
 import { isExecutingCall } from "../linux/process-calls.ts";
 import { Faults } from "../traces/faults.ts";
-import { type CallEvent, signedValue, type TraceEvent, type TraceHead, type Word } from "../traces/trace.ts";
+import {
+  type CallContent,
+  type CallEvent,
+  signedValue,
+  type TraceEvent,
+  type TraceHead,
+  type Word,
+} from "../traces/trace.ts";
 import { type Aspect, aspectsOf, type Detail, latin, type Value, valueIn } from "./aspects.ts";
 import { isSensitive } from "./sensitive.ts";
 import { type Evidence, evidenceOf } from "./situations.ts";
@@ -116,6 +123,17 @@ interface Process {
   program: string | undefined;
 }
 
+/** What all calls of equal content share; `signature` is undefined for a call that no policy judges or permits. */
+interface SeenCall {
+  readonly name: string;
+  readonly signature: Signature | undefined;
+  /** The path behind its pointer. */
+  readonly path: string | undefined;
+  readonly opens: boolean;
+  readonly maps: boolean;
+  readonly executes: boolean;
+}
+
 interface Task {
   readonly process: Process;
   /** The position of its last call. */
@@ -144,6 +162,7 @@ export class HistoryBuilder implements History {
   readonly #ids = new Map<string, number>();
   readonly #perCall = new Map<string, number>();
   readonly #aspects = new Map<number, { call: CallDescription; aspects: readonly Aspect[] } | undefined>();
+  readonly #seen = new WeakMap<CallContent, SeenCall>();
   #tasks = new Map<number, Task>();
   #file = "";
   #faults = new Faults("");
@@ -264,19 +283,11 @@ export class HistoryBuilder implements History {
   #call(task: Task, event: CallEvent): void {
     this.#current!.calls++;
     this.#calls++;
-    const known = this.#known(event);
-    if (known === undefined) {
-      const { name } = nameCall(this.architecture, event.architecture, event.number);
+    const { name, signature, path, opens, maps, executes } = this.#look(event);
+    if (signature === undefined) {
       if (!unseenCalls.has(name)) this.refused.set(name, (this.refused.get(name) ?? 0) + 1);
-      const shown = evidenceOf(name, undefined);
-      if (shown !== undefined) this.evidence.add(shown);
       return;
     }
-    const { call, aspects } = known;
-    const path = event.memory.get("path");
-    const shown = evidenceOf(call.name, path?.is === "text" ? latin(path.bytes) : undefined);
-    if (shown !== undefined) this.evidence.add(shown);
-    const signature = this.#sign(call, aspects, event);
     const { process } = task;
     const { segment } = process;
     if (event.time !== undefined) {
@@ -297,14 +308,35 @@ export class HistoryBuilder implements History {
       found.last = position;
       if (found.firsts.length < mostFirsts) found.firsts.push(position);
     }
-    if (openingCalls.has(call.name)) {
-      task.opening = path?.is === "text" ? latin(path.bytes) : undefined;
+    if (opens) {
+      task.opening = path;
       opened(task, event.result);
-    } else if (call.name === "mmap" && isSensitive(signature)) {
+    } else if (maps) {
       const file = mappedFile(process, event.arguments[4]!);
       if (file !== undefined) segment.mapped.set(file, position);
     }
-    if (isExecutingCall(call.name)) this.#execute(process, signature, position);
+    if (executes) this.#execute(process, signature, position);
+  }
+
+  #look(event: CallEvent): SeenCall {
+    const { content } = event;
+    const before = content === undefined ? undefined : this.#seen.get(content);
+    if (before !== undefined) return before;
+    const seen = this.#examine(event);
+    if (content !== undefined) this.#seen.set(content, seen);
+    return seen;
+  }
+
+  #examine(event: CallEvent): SeenCall {
+    const known = this.#known(event);
+    const name = known?.call.name ?? nameCall(this.architecture, event.architecture, event.number).name;
+    const memory = known === undefined ? undefined : event.memory.get("path");
+    const path = memory?.is === "text" ? latin(memory.bytes) : undefined;
+    const shown = evidenceOf(name, path);
+    if (shown !== undefined) this.evidence.add(shown);
+    const signature = known === undefined ? undefined : this.#sign(known.call, known.aspects, event);
+    const maps = name === "mmap" && signature !== undefined && isSensitive(signature);
+    return { name, signature, path, opens: openingCalls.has(name), maps, executes: isExecutingCall(name) };
   }
 
   #executed({ segment: { origin } }: Process): void {

@@ -106,12 +106,14 @@ export class TraceAssembler {
 
   /** Reports missing calls; their number is not always known. */
   lost(count: number | undefined, time: number): void {
-    this.#census.lost();
     const known = count === undefined ? "" : `,"count":${count}`;
     this.#hold(`{"v":1,"kind":"lost"${known},"time":${this.#stamp(time)}`);
   }
 
-  /** Returns the lines from before this time, and those behind them that are complete. */
+  /**
+   * Returns the lines from before this time, and those behind them that are complete. The bytes are valid until the next
+   * time.
+   */
   take(before: number): Uint8Array {
     return this.#lines.take(before / 1000);
   }

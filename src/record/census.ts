@@ -10,8 +10,6 @@ export interface Count {
   /** The number of different calls that were first seen in the last seconds. */
   readonly fresh: number;
   readonly tasks: number;
-  /** Whether calls are known to be missing. */
-  readonly isIncomplete: boolean;
 }
 
 export class CallCensus {
@@ -19,7 +17,6 @@ export class CallCensus {
   readonly #clock: () => number;
   #calls = 0;
   #tasks = 1;
-  #isIncomplete = false;
 
   /** @param clock returns milliseconds; tests give their own */
   constructor(clock: () => number = () => performance.now()) {
@@ -39,10 +36,6 @@ export class CallCensus {
     this.#tasks--;
   }
 
-  lost(): void {
-    this.#isIncomplete = true;
-  }
-
   count(): Count {
     const since = this.#clock() - newFor;
     let fresh = 0;
@@ -52,7 +45,6 @@ export class CallCensus {
       kinds: this.#firstSeen.size,
       fresh,
       tasks: this.#tasks,
-      isIncomplete: this.#isIncomplete,
     };
   }
 }

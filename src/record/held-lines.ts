@@ -94,7 +94,10 @@ export class HeldLines {
     this.#after.set(serial, `${this.#after.get(serial) ?? ""}${line}\n`);
   }
 
-  /** Prints the lines up to the first call of this time or later that has not returned. */
+  /**
+   * Prints the lines up to the first call of this time or later that has not returned. The bytes are valid until the next
+   * time.
+   */
   take(before: number): Uint8Array {
     const words = this.#words;
     let until = this.#first;
@@ -108,17 +111,17 @@ export class HeldLines {
       this.#refer(this.#startOf(serial) + lineLayout.after, text, false);
       this.#after.delete(serial);
     }
-    const parts: Buffer[] = [];
+    let size = 0;
     while (this.#first < until) {
-      const size = native().printLines(words, this.#first, until, this.#texts, this.#out, this.#progress);
+      const room = this.#out.subarray(size);
+      size += native().printLines(words, this.#first, until, this.#texts, room, this.#progress);
       const next = this.#progress[0]!;
-      if (next === this.#first) this.#out = Buffer.alloc(2 * this.#out.length);
-      parts.push(Buffer.from(this.#out.subarray(0, size)));
+      if (next < until) this.#out = Buffer.concat([this.#out], 2 * this.#out.length);
       this.#printed += next - this.#first;
       this.#first = next;
     }
     if (this.#textsEnd > mostTexts) this.#forgetTexts();
-    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+    return this.#out.subarray(0, size);
   }
 
   /** Where its words begin. */

@@ -33,8 +33,9 @@ export class Faults {
       related: related === undefined ? undefined : { span: this.span(related.place), message: related.message },
     });
     if (made.severity === "error") this.#failed = true;
+    // Warnings beyond the bound are not counted: they would become an error.
     if (this.#found.length < most) this.#found.push(made);
-    else this.#more++;
+    else if (made.severity === "error") this.#more++;
   }
 
   span(place: Place): Span {

@@ -86,3 +86,12 @@ test("a printed word is read back", () => {
     }),
   );
 });
+
+test("one warning for all places where events were lost, and no error", () => {
+  const lost = Array.from({ length: 50 }, () => JSON.stringify({ v: 1, kind: "lost", count: 3 }));
+  const { runs, diagnostics } = readJsonTrace([call({}), ...lost].join("\n"), "t", "x86_64");
+  expect(runs).toHaveLength(1);
+  expect(diagnostics.map(({ severity, message }) => [severity, message])).toEqual([
+    ["warning", expect.stringContaining("has lost 150 events from here on, in 50 places")],
+  ]);
+});

@@ -9,7 +9,9 @@ import { allCalls, callByName, callByNumber } from "../linux/calls.ts";
 import { fitsWord, maximumSigned } from "../linux/word.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { jsonMemory, readJsonMemory } from "./json-memory.ts";
+import { partsOf, type RepeatableLine, RepeatedCalls } from "./repeated-lines.ts";
 import {
+  type CallContent,
   isKnown,
   isTaskNumber,
   knownWord,
@@ -25,6 +27,8 @@ import {
 const kinds = ["recording", "start", "call", "return", "fork", "thread", "exit", "exec", "clock", "lost"] as const;
 type Kind = (typeof kinds)[number];
 type Members = Readonly<Record<string, unknown>>;
+/** Different results that are remembered. */
+const mostResults = 4096;
 
 /** @param architecture the policy's; it is an error if the trace names another. */
 export function readJsonTrace(text: string, file: string, architecture: ArchitectureName): TraceReading {
@@ -43,6 +47,11 @@ export class JsonTraceReader {
   #isForeign = false;
   #place: Place = { line: 1, column: 1, length: 1 };
   #run = new Run();
+  #losses: { count: number | undefined; places: number; first: Place | undefined } = {
+    ...{ count: 0, places: 0, first: undefined },
+  };
+  readonly #repeated = new RepeatedCalls();
+  readonly #results = new Map<string, Word>();
 
   constructor(file: string, architecture: ArchitectureName) {
     this.#file = file;
@@ -52,6 +61,7 @@ export class JsonTraceReader {
 
   finish(): TraceReading {
     this.#endRun();
+    this.#reportLosses();
     if (this.#runs.length === 0 && !this.#faults.failed) {
       this.#faults.add("P0810", undefined, `${this.#file} has no calls`, "docs/traces.md describes the lines");
     }
@@ -65,7 +75,9 @@ export class JsonTraceReader {
 
   /** The events of the lines since the last time; they are not part of what `finish` returns. */
   take(): readonly TraceEvent[] {
-    return this.#run.events.splice(0);
+    const { events } = this.#run;
+    if (events.length > 0) this.#run.events = [];
+    return events;
   }
 
   get failed(): boolean {
@@ -80,7 +92,10 @@ export class JsonTraceReader {
   }
 
   line(line: string, number: number): void {
-    if (this.#isForeign || line.trim() === "") return;
+    if (this.#isForeign) return;
+    const parts = partsOf(line);
+    if (parts !== undefined && this.#repeat(parts, { line: number, column: 1, length: line.length })) return;
+    if (line.trim() === "") return;
     this.#place = { line: number, column: 1 + line.search(/\S/), length: line.trim().length };
     let value: unknown;
     try {
@@ -115,61 +130,98 @@ export class JsonTraceReader {
       );
       return;
     }
-    this.#read(kind, members);
+    const content = this.#read(kind, members);
+    if (parts !== undefined && content !== undefined) this.#repeated.set(parts, content);
   }
 
-  #read(kind: Kind, members: Members): void {
+  /** False if this is no valid line of a call of known content. */
+  #repeat(parts: RepeatableLine, place: Place): boolean {
+    const content = this.#repeated.get(parts);
+    const run = this.#run;
+    if (content === undefined || parts.time < run.latest) return false;
+    const result = parts.result === undefined ? unknownWord : this.#resultOf(parts.result);
+    if (result === undefined) return false;
+    const { tid } = parts;
+    const time = BigInt(parts.time);
+    run.latest = time;
+    run.command ??= tid;
+    run.calls++;
+    run.events.push({ kind: "call", ...content, result, tid, time, place, content });
+    return true;
+  }
+
+  /** The value of a JSON text. Most calls have one of few results. */
+  #resultOf(text: string): Word | undefined {
+    const known = this.#results.get(text);
+    if (known !== undefined) return known;
+    const result = readWord(JSON.parse(text));
+    if (result !== undefined && this.#results.size < mostResults) this.#results.set(text, result);
+    return result;
+  }
+
+  /** Returns the content of a valid call. */
+  #read(kind: Kind, members: Members): CallContent | undefined {
     if (kind === "recording") {
       this.#endRun();
-      const { command } = members as { command?: unknown };
+      const { command, attached } = members as { command?: unknown; attached?: unknown };
       if (Array.isArray(command)) this.#run.words = command.map(String);
-      return;
+      if (typeof attached === "string") this.#attached(attached);
+      return undefined;
     }
     if (kind === "start") {
       if (this.#run.command !== undefined) this.#endRun();
       this.#start(members);
-      return;
+      return undefined;
     }
     const run = this.#run;
     const time = this.#time(members);
-    if (time === null) return;
+    if (time === null) return undefined;
     if (kind === "clock") {
       if (time === undefined) this.#fault("time", members["time"], "the nanoseconds of a clock");
       else run.events.push({ kind, time, place: this.#place });
-      return;
+      return undefined;
     }
     if (kind === "lost") {
       this.#lost(members["count"]);
-      return;
+      return undefined;
     }
     const tid = this.#task("tid", members["tid"] ?? members["pid"]);
-    if (tid === undefined) return;
+    if (tid === undefined) return undefined;
     run.command ??= tid;
     const common = { tid, time, place: this.#place };
     switch (kind) {
       case "call":
-        this.#call(members, common);
-        return;
+        return this.#call(members, common);
       case "return": {
         const result = this.#result(members["result"]);
         if (result !== undefined) run.events.push({ kind, result, ...common });
-        return;
+        return undefined;
       }
       case "fork":
       case "thread": {
         const child = this.#task("child", members["child"]);
         if (child !== undefined) run.events.push({ kind, child, ...common });
-        return;
+        return undefined;
       }
       case "exit":
         run.events.push({ kind, ...common });
-        return;
+        return undefined;
       case "exec": {
         const former = members["former"] === undefined ? undefined : this.#task("former", members["former"]);
         run.events.push({ kind, former, ...common });
-        return;
+        return undefined;
       }
     }
+  }
+
+  #attached(name: string): void {
+    this.#run.attached = name;
+    this.#faults.add(
+      "P0826",
+      this.#place,
+      `this recording of ${quote(name)} begins in the middle: it lacks the calls before, on which verdicts can depend`,
+      "portcullis record -- COMMAND records a program from its start",
+    );
   }
 
   #start(members: Members): void {
@@ -194,13 +246,26 @@ export class JsonTraceReader {
   }
 
   #lost(count: unknown): void {
-    const many = typeof count === "number" ? `${count} events` : "events";
+    const known = typeof count === "number" ? count : undefined;
+    this.#losses.count =
+      known === undefined || this.#losses.count === undefined ? undefined : this.#losses.count + known;
+    this.#losses.places++;
+    this.#losses.first ??= this.#place;
+  }
+
+  /** One warning for all losses: a recorder that is too slow loses events in many places. */
+  #reportLosses(): void {
+    const { count, places, first } = this.#losses;
+    if (places === 0) return;
+    const many = count === undefined ? "events" : `${count} events`;
+    const where = places === 1 ? "here" : `from here on, in ${places} places`;
     this.#faults.add(
       "P0823",
-      this.#place,
-      `the recorder has lost ${many} here: verdicts that depend on earlier calls may differ from here on`,
+      first,
+      `the recorder has lost ${many} ${where}: verdicts that depend on earlier calls may differ from here on`,
       "record again on a less busy machine",
     );
+    this.#losses = { count: 0, places: 0, first: undefined };
   }
 
   #result(given: unknown): Word | undefined {
@@ -209,13 +274,13 @@ export class JsonTraceReader {
     return result;
   }
 
-  #call(members: Members, common: { tid: number; time: bigint | undefined; place: Place }): void {
+  #call(members: Members, common: { tid: number; time: bigint | undefined; place: Place }): CallContent | undefined {
     const number = this.#number(members);
-    if (number === undefined) return;
+    if (number === undefined) return undefined;
     const given = members["arguments"] ?? [];
     if (!Array.isArray(given) || given.length > 6) {
       this.#fault("arguments", given, "a list of at most six registers");
-      return;
+      return undefined;
     }
     const words: Word[] = [];
     for (let index = 0; index < 6; index++) {
@@ -226,37 +291,30 @@ export class JsonTraceReader {
           given[index],
           'a string such as "0x2a", "-100" or "0x????????00000005", or null',
         );
-        return;
+        return undefined;
       }
       words.push(word);
     }
     const instructionPointer = readWord(members["instructionPointer"]);
     if (instructionPointer === undefined) {
       this.#fault("instructionPointer", members["instructionPointer"], 'a string such as "0x7f0012345678"');
-      return;
+      return undefined;
     }
     const architecture = this.#abi(members["abi"]);
-    if (architecture === undefined) return;
+    if (architecture === undefined) return undefined;
     const reading = readJsonMemory(members, callByNumber(this.#architecture, number)?.name ?? "", this.#architecture);
     if ("member" in reading) {
       this.#fault(reading.member, reading.given, reading.wanted);
-      return;
+      return undefined;
     }
     const result = this.#result(members["result"]);
-    if (result === undefined) return;
+    if (result === undefined) return undefined;
     const { memory } = reading;
     this.#run.calls++;
     if (common.time === undefined) this.#run.timed = false;
-    this.#run.events.push({
-      kind: "call",
-      architecture,
-      number,
-      arguments: words,
-      instructionPointer,
-      memory,
-      result,
-      ...common,
-    });
+    const content = { architecture, number, arguments: words, instructionPointer, memory };
+    this.#run.events.push({ kind: "call", ...content, result, ...common, content });
+    return content;
   }
 
   /** The call's number: by name, by number, or by both if they agree. */
@@ -350,11 +408,12 @@ export class JsonTraceReader {
 /** The data of a command, while its lines are read. */
 class Run implements TraceHead {
   words: readonly string[] | undefined;
+  attached: string | undefined;
   command: number | undefined;
   uid: number | undefined;
   gid: number | undefined;
   directory: string | undefined;
-  readonly events: TraceEvent[] = [];
+  events: TraceEvent[] = [];
   timed = true;
   calls = 0;
   latest = 0n;

@@ -1,12 +1,12 @@
 /** Replays a trace in a simulated tree: the verdict of the policy on each call. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
-import type { Birth, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
+import type { Birth, CallOptions, SimulatedCall, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import type { Program } from "../ir/program.ts";
 import { inputsOf } from "../ir/traverse.ts";
 import { Faults } from "./faults.ts";
-import type { BirthEvent, CallEvent, ExecEvent, Trace, TraceEvent, TraceHead, Word } from "./trace.ts";
+import type { BirthEvent, CallContent, CallEvent, ExecEvent, Trace, TraceEvent, TraceHead, Word } from "./trace.ts";
 
 export interface ReplayedCall {
   readonly event: CallEvent;
@@ -83,6 +83,8 @@ class Replayer {
   /** Calls that may create a task, before the recording has shown whether they did. */
   readonly #births = new Map<number, Birth>();
 
+  readonly #known = new WeakMap<CallContent, JudgedCall>();
+
   #goingOn: CallsThatGoOn | undefined;
   #calls = 0;
 
@@ -130,11 +132,21 @@ class Replayer {
 
   #call(task: SimulatedTask, event: CallEvent): ReplayedCall {
     const { pid } = task;
-    const decision = judge(task, event, this.#goingOn?.has(this.#calls - 1) ? "begin" : "call");
+    const [call, options] = this.#callOf(event);
+    const decision = task[this.#goingOn?.has(this.#calls - 1) ? "begin" : "call"](call, options);
     // The recording's order is fixed: the call goes on without the room.
     if (task.begun?.is === "waits") task.interrupt();
     if (decision.birth !== undefined) this.#births.set(event.tid, decision.birth);
     return { event, pid, decision };
+  }
+
+  #callOf(event: CallEvent): JudgedCall {
+    const { content } = event;
+    const known = content === undefined ? undefined : this.#known.get(content);
+    if (known !== undefined) return known;
+    const made = judgedCall(event);
+    if (content !== undefined) this.#known.set(content, made);
+    return made;
   }
 
   /** The next action of a task shows that its call created no task. */
@@ -210,21 +222,15 @@ export class CallsThatGoOn {
   }
 }
 
-function judge(task: SimulatedTask, event: CallEvent, how: "call" | "begin"): SimulatedDecision {
-  const value = (word: Word) => word.value;
-  return task[how](
-    {
-      number: event.number,
-      architecture: event.architecture,
-      arguments: event.arguments.map(value),
-      instructionPointer: event.instructionPointer.value,
-      memory: event.memory,
-    },
-    {
-      unknown: event.arguments.map(unknownBits),
-      unknownInstructionPointer: unknownBits(event.instructionPointer),
-    },
-  );
+type JudgedCall = readonly [call: SimulatedCall, options: CallOptions];
+
+function judgedCall(event: CallEvent): JudgedCall {
+  const { number, architecture, instructionPointer, memory, content } = event;
+  const words = event.arguments.map(({ value }) => value);
+  return [
+    { number, architecture, arguments: words, instructionPointer: instructionPointer.value, memory, content },
+    { unknown: event.arguments.map(unknownBits), unknownInstructionPointer: unknownBits(instructionPointer) },
+  ];
 }
 
 function unknownBits(word: Word): bigint {

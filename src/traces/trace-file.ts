@@ -69,7 +69,8 @@ export class TraceFile {
   /** Bytes that this recording has written. */
   #written = 0;
   #fault: string | undefined;
-  #lines: Uint8Array[] = [];
+  /** The bytes of the next blocks: a recording would make garbage of an array for each part. */
+  #text = Buffer.alloc(1 << 16);
   #pending = 0;
   #compression: Compression = "small";
 
@@ -130,18 +131,19 @@ export class TraceFile {
     return this.#pending;
   }
 
-  /** Adds whole lines to the next block. */
+  /** Adds whole lines to the next block; copies them. */
   add(lines: string | Uint8Array): void {
     if (this.#fault !== undefined || lines.length === 0) return;
     const bytes = typeof lines === "string" ? Buffer.from(lines) : lines;
-    this.#lines.push(bytes);
-    this.#pending += bytes.length;
+    const end = this.#pending + bytes.length;
+    if (end > this.#text.length) this.#text = Buffer.concat([this.#text], Math.max(end, 2 * this.#text.length));
+    this.#text.set(bytes, this.#pending);
+    this.#pending = end;
   }
 
   /** Writes what was added in blocks, up to the first write that fails. */
   flush(): void {
-    const text = Buffer.concat(this.#lines);
-    this.#lines = [];
+    const text = this.#text.subarray(0, this.#pending);
     this.#pending = 0;
     for (let at = 0; at < text.length && this.#fault === undefined; ) {
       const end = blockEnd(text, at);

@@ -48,8 +48,8 @@ interface Common {
   readonly place: Place;
 }
 
-export interface CallEvent extends Common {
-  readonly kind: "call";
+/** A call without its thread, its time and its result. */
+export interface CallContent {
   /** The caller's `AUDIT_ARCH_…`. */
   readonly architecture: number;
   readonly number: number;
@@ -58,8 +58,17 @@ export interface CallEvent extends Common {
   readonly instructionPointer: Word;
   /** Behind pointers; an omitted one is not known. */
   readonly memory: GivenMemories;
+}
+
+export interface CallEvent extends Common, CallContent {
+  readonly kind: "call";
   /** Unknown if the recording lacks it, or if an event `return` follows. No verdict depends on it. */
   readonly result: Word;
+  /**
+   * The same object for calls of equal content, so that work on one need not be repeated; absent if the reader does not
+   * compare them. It has this event's content.
+   */
+  readonly content?: CallContent | undefined;
 }
 
 /** The last call of `tid` returned, after lines of others. A call without this line is over when the next line begins. */
@@ -102,6 +111,8 @@ export type TraceEvent = CallEvent | ReturnEvent | BirthEvent | ExitEvent | Exec
 export interface TraceHead {
   /** The words of the command, if the recording has them. */
   readonly words?: readonly string[] | undefined;
+  /** The name of the processes that ran already when the recording began; undefined for a recording of a command. */
+  readonly attached?: string | undefined;
   /** The command's first thread; undefined before the first line. */
   readonly command: number | undefined;
   /** Effective ids at the start, if the recording has them. */

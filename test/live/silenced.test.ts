@@ -43,7 +43,8 @@ export default policy((call) => (call.name === "getppid" ? deny("EPERM") : allow
 });
 
 const event = /^portcullis: .*getppid.* denied with EPERM/m;
-const failed = /^portcullis: Node failed, or could not write all events and messages .*: the exit status is 125/m;
+const failed =
+  /^portcullis: Node failed, or could not record all calls, or could not write all events and messages .*: the exit status is 125/m;
 const ended = /^portcullis: Node was ended by signal 9 while the command ran/m;
 
 for (const { name, uid } of users) {

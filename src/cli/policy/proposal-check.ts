@@ -16,7 +16,8 @@ import { type Replay, replay } from "../../traces/replay.ts";
 import type { TraceEvent } from "../../traces/trace.ts";
 import { printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
-import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
+import type { ReadingProgress } from "../progress.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName, type TraceSink } from "../trace-events.ts";
 import { Failure } from "../verb.ts";
 import { printDiagnostics } from "./load.ts";
 
@@ -79,6 +80,7 @@ export async function refusedBy(
   program: Program,
   traces: readonly TraceFileName[],
   architecture: ArchitectureName,
+  progress: ReadingProgress | undefined,
   watcher?: ReplayWatcher,
   warnings: Diagnostic[] = [],
 ): Promise<RefusedCalls> {
@@ -88,7 +90,7 @@ export async function refusedBy(
   for (const trace of traces) {
     const file = shownName(trace);
     let run: Replay | undefined;
-    const found = readEvents(trace, architecture, {
+    const sink: TraceSink = {
       event: (recorded, start) => {
         const event = watcher?.prepare?.(recorded) ?? recorded;
         run ??= replay(new WasmEvaluator(program) as Evaluator, start, { file });
@@ -128,7 +130,8 @@ export async function refusedBy(
         run = undefined;
         watcher?.end();
       },
-    });
+    };
+    const found = readEvents(trace, architecture, sink, { progress, doing: "replaying" });
     warnings.push(...found);
   }
   return refused;

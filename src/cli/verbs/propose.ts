@@ -16,7 +16,8 @@ import { oneOf } from "../choices.ts";
 import { checkOutput, type OutputRules, writeOutputs } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
-import { readEvents, shownName, sourcesOf, type TraceFileName } from "../trace-events.ts";
+import { type ReadingProgress, readingProgress } from "../progress.ts";
+import { readEvents, shownName, sourcesOf, type TraceFileName, type TraceSink } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const propose: Verb = {
@@ -28,6 +29,7 @@ export const propose: Verb = {
     "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
     "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows little else, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
     "With -o, propose also writes a case file for each of the first nine recordings beside the policy (web.cases, web.2.cases, … for web.ts). It replaces only files that it has written.",
+    "On a terminal, a line shows how much of a long trace is read, and then replayed (not with --quiet and --json).",
   ],
   options: {
     output: {
@@ -109,17 +111,42 @@ export const propose: Verb = {
       ]);
     // Before the work, which can take minutes.
     if (request.output !== undefined) checkOutput(request.output, ownOutputs);
+    const progress = quiet || request.json ? undefined : readingProgress(context);
     const history = new HistoryBuilder(architecture, request.detail);
     const objects = request.files ? await objectsOf(architecture) : undefined;
-    const warnings = traces.flatMap((trace) => collect(trace, architecture, history, objects?.uses));
+    const attached = new Set<string>();
+    const warnings = traces.flatMap((trace) =>
+      collect(
+        trace,
+        architecture,
+        {
+          event: (event, start) => {
+            if (start.attached !== undefined) attached.add(shownName(trace));
+            history.event(event, start);
+            objects?.uses.event(event, start);
+          },
+          open: (file, faults) => history.open(file, faults),
+          end: () => {
+            history.end();
+            objects?.uses.end();
+          },
+        },
+        progress,
+      ),
+    );
     await printDiagnostics(warnings, new Map(), context);
-    const origin = originOf(history, request);
+    if (attached.size > 0) {
+      requireNoStart(invocation);
+      await printDiagnostics([startIsMissing([...attached])], new Map(), context);
+    }
+    const phases = attached.size > 0 ? "none" : request.phases;
+    const origin = originOf(history, request, attached);
     const declarations = objects?.declarations();
-    const proposal = propose(history, { phases: request.phases, with: request.with, origin, declarations });
+    const proposal = propose(history, { phases, with: request.with, origin, declarations });
     const { checkProposal, refusedBy } = await import("../policy/proposal-check.ts");
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
-    const own = await refusedBy(program, traces, architecture, {
+    const own = await refusedBy(program, traces, architecture, progress, {
       prepare: (event) => objects?.uses.withObjects(event) ?? event,
       event: (event, decision) => cases.event(event, decision),
       end: () => cases.end(),
@@ -127,7 +154,7 @@ export const propose: Verb = {
     const validations = await Promise.all(
       request.validate.map(async (trace) => {
         const warnings: Diagnostic[] = [];
-        const refused = await refusedBy(program, [trace], architecture, undefined, warnings);
+        const refused = await refusedBy(program, [trace], architecture, progress, undefined, warnings);
         await printDiagnostics(warnings, sourcesOf(trace.file, warnings), context);
         return { trace, refused };
       }),
@@ -192,6 +219,25 @@ function requestOf(invocation: Invocation): Request {
   };
 }
 
+/** @throws Failure for options that need the start of the recorded processes */
+function requireNoStart(invocation: Invocation): void {
+  const phases = invocation.text("phases") ?? "none";
+  const wrong = invocation.has("files") ? "--files" : phases === "none" ? undefined : `--phases ${phases}`;
+  if (wrong === undefined) return;
+  const message = `${wrong} needs recordings from the start of the program, and one begins in the middle`;
+  const help = "propose without that recording, and look at it with --validate or amend";
+  throw new Failure([diagnostic("P0907", message, { help })]);
+}
+
+function startIsMissing(files: readonly string[]): Diagnostic {
+  const which = files.length === 1 ? `${files[0]} begins` : `${files.join(", ")} begin`;
+  return diagnostic(
+    "P0826",
+    `${which} in the middle, so the policy has no roles and phases, and of the calls before, the execution of the program among them, only those that another recording has`,
+    { help: "portcullis propose BOTH FILES, with one of portcullis record -- COMMAND" },
+  );
+}
+
 /** What the traces do to objects, and the declarations about them. */
 async function objectsOf(
   architecture: ArchitectureName,
@@ -210,21 +256,12 @@ async function objectsOf(
 function collect(
   trace: TraceFileName,
   architecture: ArchitectureName,
-  history: HistoryBuilder,
-  objects: ObjectUses | undefined,
+  sink: TraceSink & Pick<HistoryBuilder, "open">,
+  progress: ReadingProgress | undefined,
 ): readonly Diagnostic[] {
   const faults = new Faults(shownName(trace));
-  history.open(shownName(trace), faults);
-  const warnings = readEvents(trace, architecture, {
-    event: (event, start) => {
-      history.event(event, start);
-      objects?.event(event, start);
-    },
-    end: () => {
-      history.end();
-      objects?.end();
-    },
-  });
+  sink.open(shownName(trace), faults);
+  const warnings = readEvents(trace, architecture, sink, { progress, doing: "reading" });
   if (faults.failed) throw new Failure(faults.list());
   return warnings;
 }
@@ -256,11 +293,13 @@ async function staticBoundOf(
   }
 }
 
-function originOf(history: HistoryBuilder, { traces, architecture }: Request): string {
+function originOf(history: HistoryBuilder, { traces, architecture }: Request, attached: ReadonlySet<string>): string {
   const files = traces.map((trace) => basename(shownName(trace))).join(", ");
   const calls = history.calls.toLocaleString("en-US");
   const count = history.recordings.length;
-  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"} with ${calls} calls (${files}; ${architecture}): it allows what they have, and what the comments mark, and refuses the rest.`;
+  const middle = [...attached].map((file) => basename(file)).join(", ");
+  const lacks = middle === "" ? "" : ` The calls before ${middle} began are not in it.`;
+  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"} with ${calls} calls (${files}; ${architecture}): it allows what they have, and what the comments mark, and refuses the rest.${lacks}`;
   return safeText(text).replaceAll("*/", "* /");
 }
 

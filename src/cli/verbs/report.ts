@@ -23,6 +23,7 @@ import {
   policyRequest,
 } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
+import { type ReadingProgress, readingProgress } from "../progress.ts";
 import { formOf, kindOf, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
@@ -35,7 +36,7 @@ export const report: Verb = {
     "A trace (of `record`, or strace's output): the tree of processes over time, how often each process made each call, and how many different calls were still made at each time. Each recording has its own charts.",
     "A policy: its rules, the coverage of its cases, and the number of calls that it may let pass in each phase. With traces, report evaluates the policy on them: the bands of the processes show the phases, each rule has the number of calls that it decides, and a list has the calls that the policy would refuse, each with the rule and a remedy. The calls before and after a process enters a phase are the evidence for its trigger.",
     "Events (of `run --events`): the refused calls, reports and notices.",
-    "report counts when it writes the page, so the size of the page does not depend on the length of a recording. Each chart has a table, and the arrow keys select its marks, which a screen reader then reads. Only the file's owner can read it, because it has arguments of the recorded command.",
+    "report counts when it writes the page, so the size of the page does not depend on the length of a recording. Each chart has a table, and the arrow keys select its marks, which a screen reader then reads. Only the file's owner can read it, because it has arguments of the recorded command. On a terminal, a line shows how much of a long trace is read (not with --quiet).",
   ],
   options: {
     output: {
@@ -67,10 +68,11 @@ export const report: Verb = {
     const inputs = sortInputs(invocation, context);
     const { ReportBuilder: Builder } = await import("../../report/builder.ts");
     const { reportDocument } = await import("../../report/document.ts");
+    const progress = invocation.has("quiet") ? undefined : readingProgress(context);
     const builder = new Builder(chosenArchitecture(invocation));
     if (inputs.policy !== undefined) await addPolicy(builder, inputs.policy, invocation, context);
     const isAlone = inputs.policy === undefined && inputs.others.length === 1;
-    for (const file of inputs.others) await addFile(builder, { file, isAlone }, invocation, context);
+    for (const file of inputs.others) await addFile(builder, { file, isAlone, progress }, invocation, context);
     const title =
       invocation.text("title") ??
       [inputs.policy, ...inputs.others]
@@ -174,10 +176,11 @@ async function addPolicy(
 
 async function addFile(
   builder: ReportBuilder,
-  { file, isAlone }: { readonly file: string; readonly isAlone: boolean },
+  input: { readonly file: string; readonly isAlone: boolean; readonly progress: ReadingProgress | undefined },
   invocation: Invocation,
   context: Context,
 ): Promise<void> {
+  const { file, isAlone, progress } = input;
   const shown = file === "-" ? "standard input" : file;
   const isQuiet = invocation.has("quiet");
   const print = async (diagnostics: readonly Diagnostic[]) => {
@@ -187,20 +190,26 @@ async function addFile(
   const architecture = chosenArchitecture(invocation);
   const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
   const add = (events: Generator<StreamedEvent, readonly Diagnostic[]>) => builder.addTrace(shown, events, ids);
-  await print(
-    withTraceSource(file, (source) => {
-      switch (formOf(source)) {
-        case "empty":
-          // A run without events leaves such a file.
-          if (isAlone) throw new Failure([diagnostic("P0810", `${shown} is empty`)]);
-          return builder.addEvents(shown, []);
-        case "events":
-          return builder.addEvents(shown, traceLines(source));
-        case "trace":
-          return add(streamJsonTrace(traceLines(source), shown, architecture));
-        case "strace":
-          return add(streamStrace(() => traceLines(source), shown, architecture));
-      }
-    }),
-  );
+  const addFrom = (source: ByteSource): readonly Diagnostic[] => {
+    switch (formOf(source)) {
+      case "empty":
+        // A run without events leaves such a file.
+        if (isAlone) throw new Failure([diagnostic("P0810", `${shown} is empty`)]);
+        return builder.addEvents(shown, []);
+      case "events":
+        return builder.addEvents(shown, traceLines(source));
+      case "trace":
+        return add(streamJsonTrace(traceLines(source), shown, architecture));
+      case "strace":
+        return add(streamStrace(() => traceLines(source), shown, architecture));
+    }
+  };
+  const found = withTraceSource(file, (source) => {
+    try {
+      return addFrom(progress?.watch(source, "reading", shown) ?? source);
+    } finally {
+      progress?.clear();
+    }
+  });
+  await print(found);
 }

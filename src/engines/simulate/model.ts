@@ -16,6 +16,8 @@ export interface SimulatedCall {
   readonly memory?: GivenMemories | undefined;
   /** In place of `memory`: a word for each of `Program.words`. */
   readonly observed?: readonly bigint[] | undefined;
+  /** The same object for calls that are equal, also in the options of `call`: their decisions can be the same object. */
+  readonly content?: object | undefined;
 }
 
 export interface CallOptions {

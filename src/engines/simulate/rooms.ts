@@ -20,6 +20,7 @@ export class SimulatedRooms {
   /** Enters a passing call into these rooms. Returns undefined if it need not wait. */
   begin(task: Task, entered: readonly EnteredRoom[], now: bigint): SimulatedWait | undefined {
     this.#begun.set(task, "goes on");
+    if (this.#isEmpty) return undefined;
     const requests = entered.map(({ room, side }) => ({ room, side, owner: ownerOf(task, this.#scope(room)) }));
     this.#note(this.#table.enter(task, requests, now));
     return this.#waitOf(task);
@@ -35,14 +36,20 @@ export class SimulatedRooms {
 
   /** The call or its task has ended. */
   leave(task: Task, now: bigint): void {
-    this.#note(this.#table.leave(task, now));
     this.#begun.delete(task);
+    if (!this.#isEmpty) this.#note(this.#table.leave(task, now));
   }
 
   /** Moves the time forward. Waits end at their own times, in order. */
   advance(now: bigint): void {
+    if (this.#isEmpty) return;
     for (let next = this.#table.deadline; next !== undefined && next <= now; next = this.#table.deadline)
       this.#note(this.#table.expire(next));
+  }
+
+  /** The policy has no rooms. */
+  get #isEmpty(): boolean {
+    return this.#program.rooms.length === 0;
   }
 
   #scope(room: number): RoomScope {

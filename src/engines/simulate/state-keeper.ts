@@ -53,6 +53,11 @@ export class StateKeeper<H> {
     this.mayAsk = evaluator.program.verdicts.some(asks);
   }
 
+  /** Whether all state is known. */
+  get isKnown(): boolean {
+    return this.possibleTree === undefined;
+  }
+
   create(scope: HolderScope): Holder<H> {
     const content = this.evaluator.create(scope);
     return this.keep(scope, this.possibleTree === undefined ? content : this.possible(scope, content));

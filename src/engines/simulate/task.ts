@@ -10,6 +10,7 @@ import type {
   SimulatedProcess,
   SimulatedTask,
 } from "./model.ts";
+import type { SeenState } from "./repeated-decisions.ts";
 import type { Holder } from "./state-keeper.ts";
 
 /** The operations of a tree that its tasks use. */
@@ -49,6 +50,8 @@ export class Task implements SimulatedTask {
   record: { tid: number; process: ProcessRecord; state: Holder<unknown>; alive: boolean; readonly births: Set<Birth> };
   uid: number;
   gid: number;
+  /** @internal Only the tree uses it. */
+  seenState: SeenState | undefined;
   private readonly operations: TaskOperations;
 
   constructor(operations: TaskOperations, record: Task["record"], ids: { uid: number; gid: number }) {

@@ -30,6 +30,7 @@ import type {
 import { rulingOfObjects } from "./object-rulings.ts";
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";
+import { RepeatedDecisions } from "./repeated-decisions.ts";
 import { describeReports } from "./reports.ts";
 import { SimulatedRooms } from "./rooms.ts";
 import { type Holder, StateKeeper, type UnknownBits } from "./state-keeper.ts";
@@ -64,6 +65,7 @@ export class SimulatedTree {
   private readonly reservations = new Set<{ readonly certain: boolean }>();
   private readonly operations: TaskOperations;
   private readonly rooms: SimulatedRooms;
+  private readonly repeated: RepeatedDecisions | undefined;
   private time: bigint;
 
   /** The evaluator must be new: its state belongs to this tree from now on. */
@@ -75,6 +77,7 @@ export class SimulatedTree {
     this.phases = new PhaseWatch(this.program);
     this.numbers = new ProcessNumbers(pid, highestPid);
     this.rooms = new SimulatedRooms(this.program);
+    this.repeated = RepeatedDecisions.of(this.program);
     this.time = checkTime(now);
     this.operations = {
       judge: (task, call, callOptions) => {
@@ -148,6 +151,22 @@ export class SimulatedTree {
   // ── Judgement ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private judge(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision {
+    const { keeper, repeated } = this;
+    if (repeated === undefined) return this.judgeAnew(task, call, options);
+    const { state, process } = task.record;
+    const before = repeated.look(task.seenState, keeper, state, process.state);
+    task.seenState = before;
+    const known = call.content === undefined ? undefined : repeated.get(before, call.content);
+    if (known !== undefined) {
+      if (known.admission === "judged" && known.passes !== false) this.rooms.begin(task, [], this.time);
+      return known;
+    }
+    const decision = this.judgeAnew(task, call, options);
+    repeated.made(decision, call.content, before, keeper, state, process.state);
+    return decision;
+  }
+
+  private judgeAnew(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision {
     const { program, keeper } = this;
     const { state: thread, process } = task.record;
     const { event, unknown } = this.eventOf(call, options);

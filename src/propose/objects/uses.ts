@@ -130,7 +130,7 @@ export class ObjectUses {
       const path = utf8(text);
       if (addr?.is !== "address" || kind !== "unix" || path === undefined) return event;
       const resolved = this.#socketTexts.get(path) ?? (path.startsWith("/") ? this.#machine.real(path) : undefined);
-      return { ...event, memory: new Map([...event.memory, ["addr", { ...addr, resolved }]]) };
+      return { ...event, memory: new Map([...event.memory, ["addr", { ...addr, resolved }]]), content: undefined };
     }
     const memory = event.memory.get("path");
     if (!following.has(name) || memory?.is !== "text" || memory.isCut) return event;
@@ -138,7 +138,7 @@ export class ObjectUses {
     if (path === undefined || !path.startsWith("/") || isNumbered(path)) return event;
     const resolved = this.#machine.real(path);
     if (resolved === path) return event;
-    return { ...event, memory: new Map([...event.memory, ["path", { ...memory, resolved }]]) };
+    return { ...event, memory: new Map([...event.memory, ["path", { ...memory, resolved }]]), content: undefined };
   }
 
   /** A recording has ended. */

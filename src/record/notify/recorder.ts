@@ -12,7 +12,7 @@ import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import type { TraceAssembler } from "../assembler.ts";
 import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
-import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
+import type { Recorder, RecorderOptions, StartedRecording } from "../recorder.ts";
 import { Family } from "./family.ts";
 import { neverNotified, recordingFilter, withoutIoUring } from "./filter.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
@@ -58,8 +58,8 @@ const busy = {
   help: "record from outside of portcullis, or as root with --recorder tracefs",
 };
 
-class NotifierRecording implements Recording {
-  readonly started: Recording["started"];
+class NotifierRecording implements StartedRecording {
+  readonly started: StartedRecording["started"];
   readonly #notifier: Notifier;
   readonly #options: RecorderOptions;
   readonly #assembler: TraceAssembler;
@@ -77,7 +77,7 @@ class NotifierRecording implements Recording {
   /** Threads of these with calls that were in flight at that time. */
   readonly #ending = new Set<number>();
 
-  constructor(started: Recording["started"], notifier: Notifier, options: RecorderOptions) {
+  constructor(started: StartedRecording["started"], notifier: Notifier, options: RecorderOptions) {
     const { architecture, assembler, memory } = options;
     this.started = started;
     this.#notifier = notifier;
@@ -92,7 +92,7 @@ class NotifierRecording implements Recording {
     this.#exitGroup = numberOf("exit_group", architecture)!;
   }
 
-  poll(isOver: boolean): void {
+  poll(isOver: boolean): number {
     const now = Number(process.hrtime.bigint() - this.#options.base);
     const isDue = now >= this.#sweepAt;
     // Before the notifications are read: what has ended by now makes no call later.
@@ -112,6 +112,11 @@ class NotifierRecording implements Recording {
       this.#exited(tid);
     }
     if (isOver) for (const tid of [...this.#family.tasks]) this.#exited(tid);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  lost(): number {
+    return 0;
   }
 
   ended(): Promise<void> {

@@ -10,11 +10,20 @@ import { hideFromCommand, type RunResult } from "../../engines/run.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { packageVersion } from "../../linux/package.ts";
+import { readProc } from "../../linux/proc.ts";
 import { startLine } from "../../traces/json.ts";
 import type { TraceFile } from "../../traces/trace-file.ts";
 import { TraceAssembler } from "../assembler.ts";
 import { CallCensus, type Count } from "../census.ts";
-import type { Recorder, RecorderName, Recording } from "../recorder.ts";
+import type {
+  AttachedRecording,
+  AttachTarget,
+  Availability,
+  Recorder,
+  RecorderName,
+  Recording,
+  StartedRecording,
+} from "../recorder.ts";
 import { type RecorderChoice, recorderOf, recorders } from "./registry.ts";
 
 /** Milliseconds between polls of the recorder, and between blocks of the file. */
@@ -37,6 +46,8 @@ export interface RecordOptions {
 }
 
 export interface RecordResult extends Pick<RunResult, "status"> {
+  /** False if calls are missing in the file; a notice has said so. */
+  readonly isComplete: boolean;
   readonly recorder: RecorderName;
   readonly count: Count;
 }
@@ -53,11 +64,17 @@ function chooseRecorder(choice: RecorderChoice): Recorder {
     if (availability.works) return recorder;
     found.push(`${recorder.name}: ${availability.why}`);
   }
-  throw new StartError(
-    125,
-    `this machine cannot record with ${found.join("; ")}`,
-    "--recorder auto chooses one that works",
-  );
+  const help = choice === "auto" ? undefined : "--recorder auto chooses one that works";
+  throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, help);
+}
+
+/** As `chooseRecorder`, of those that can record running processes. @throws StartError */
+function attachingRecorder(choice: RecorderChoice): Recorder {
+  const recorder = choice === "auto" ? recorders.find((one) => one.attach !== undefined)! : recorderOf(choice);
+  const availability: Availability =
+    recorder.attach === undefined ? { works: false, why: "it records only what it starts" } : recorder.probe();
+  if (availability.works) return recorder;
+  throw new StartError(125, `running processes cannot be recorded with ${recorder.name}: ${availability.why}`);
 }
 
 /** @throws StartError or NativeUnavailableError if the command was not started */
@@ -70,16 +87,95 @@ export async function record(command: readonly string[], options: RecordOptions)
   const census = new CallCensus();
   const assembler = new TraceAssembler(architecture, census);
   const base = process.hrtime.bigint();
-  file.add(`${JSON.stringify(header(recorder, command, memory))}\n`);
-  file.flush();
-  if (file.fault !== undefined) throw new StartError(125, `${file.name} cannot be written: ${file.fault}`);
+  begin(file, header(recorder, command, memory));
   hideFromCommand();
   const recording = await recorder.start(command, { architecture, assembler, base, memory });
   const { pid } = recording.started;
-  const head = { command: pid, uid: process.geteuid!(), gid: process.getegid!(), directory: workingDirectory() };
+  const head = { command: pid, uid: process.geteuid!(), gid: process.getegid!(), directory: directoryOf("self") };
   file.add(`${startLine(head, architecture)}\n`);
-  const result = await new Session(recording, { base, assembler, census }, options).run();
-  return { ...result, recorder: recorder.name, count: census.count() };
+  const watch = new CommandWatch(
+    recording.started,
+    (event) => {
+      if (event.kind === "notice") options.onNotice(event.text);
+    },
+    undefined,
+  );
+  const session = new Session(recording, { base, assembler, census }, options);
+  const isComplete = await session.run(() => endOf(recording, watch));
+  return { isComplete, status: watch.finish().status, recorder: recorder.name, count: census.count() };
+}
+
+async function endOf(recording: StartedRecording, watch: CommandWatch): Promise<void> {
+  const { kind } = await awaitMessages(recording.started.socket, (message) => watch.heed(message));
+  // After any other last message the launcher was killed, and the tree may continue.
+  const treeHasEnded = kind === "tree-ended";
+  const ended = recording.ended(treeHasEnded);
+  await (treeHasEnded ? atMost(endPatience, ended) : ended);
+}
+
+/**
+ * Records processes that run already, until the last one has ended or `stopped` resolves. What they do does not end with
+ * the recording.
+ *
+ * @param name the target for people
+ * @throws StartError if they cannot be recorded
+ */
+export async function attach(
+  target: AttachTarget,
+  name: string,
+  stopped: Promise<void>,
+  options: Omit<RecordOptions, "memory">,
+): Promise<Omit<RecordResult, "status">> {
+  const architecture = hostArchitecture();
+  if (architecture === undefined) throw new StartError(125, `recording needs x86-64 or arm64, this is ${process.arch}`);
+  const { file } = options;
+  const recorder = attachingRecorder(options.recorder);
+  const census = new CallCensus();
+  const assembler = new TraceAssembler(architecture, census);
+  const base = process.hrtime.bigint();
+  const recording = recorder.attach!(target, { architecture, assembler, base, memory: false });
+  const command = recording.found[0]!.tid;
+  try {
+    begin(file, { ...header(recorder, wordsOf(command), false), attached: name });
+  } catch (error) {
+    recording.close();
+    throw error;
+  }
+  file.add(`${startLine({ command, ...idsOf(command), directory: directoryOf(command) }, architecture)}\n`);
+  for (const line of foundLines(recording)) file.add(line);
+  for (const { is } of recording.found) if (is !== "start") census.begins();
+  const session = new Session(recording, { base, assembler, census }, options);
+  const isComplete = await session.run(() => Promise.race([stopped, recording.ended(true)]));
+  return { isComplete, recorder: recorder.name, count: census.count() };
+}
+
+function foundLines({ found }: AttachedRecording): readonly string[] {
+  return found.flatMap(({ is, tid, by }) =>
+    is === "start" ? [] : [`${JSON.stringify({ v: 1, kind: is, tid: by, child: tid })}\n`],
+  );
+}
+
+/** The words with which a process was started, as far as it still says so. */
+function wordsOf(pid: number): readonly string[] {
+  const words = (readProc(`${pid}/cmdline`) ?? "").split("\0").slice(0, -1);
+  return words.map((word) => Buffer.from(word, "latin1").toString());
+}
+
+/** The effective ids; empty if the process has ended. */
+function idsOf(pid: number): { readonly uid: number | undefined; readonly gid: number | undefined } {
+  const status = readProc(`${pid}/status`) ?? "";
+  const idOf = (name: string): number | undefined => {
+    const [, id] = new RegExp(`^${name}:\\t\\d+\\t(\\d+)`, "m").exec(status) ?? [];
+    return id === undefined ? undefined : Number(id);
+  };
+  return { uid: idOf("Uid"), gid: idOf("Gid") };
+}
+
+/** Writes the header. @throws StartError */
+function begin(file: TraceFile, head: object): void {
+  file.add(`${JSON.stringify(head)}\n`);
+  file.flush();
+  if (file.fault !== undefined) throw new StartError(125, `${file.name} cannot be written: ${file.fault}`);
 }
 
 /** The header of the recording: how it is made, and its limits. */
@@ -97,9 +193,9 @@ function header(recorder: Recorder, command: readonly string[], memory: boolean)
 }
 
 /** Undefined if it has been removed, or if its path is not UTF-8. */
-function workingDirectory(): string | undefined {
+function directoryOf(process: number | "self"): string | undefined {
   try {
-    const path = readlinkSync("/proc/self/cwd", "buffer").toString();
+    const path = readlinkSync(`/proc/${process}/cwd`, "buffer").toString();
     return existsSync(path) ? path : undefined;
   } catch {
     return undefined;
@@ -111,15 +207,16 @@ class Session {
   readonly #base: bigint;
   readonly #assembler: TraceAssembler;
   readonly #census: CallCensus;
-  readonly #options: RecordOptions;
+  readonly #options: Omit<RecordOptions, "memory">;
   #blockAt = 0;
   #progressAt = 0;
   #saidFault = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(
     recording: Recording,
     { base, assembler, census }: { base: bigint; assembler: TraceAssembler; census: CallCensus },
-    options: RecordOptions,
+    options: Omit<RecordOptions, "memory">,
   ) {
     this.#recording = recording;
     this.#base = base;
@@ -128,44 +225,47 @@ class Session {
     this.#options = options;
   }
 
-  async run(): Promise<Pick<RunResult, "status">> {
-    const watch = new CommandWatch(
-      this.#recording.started,
-      (event) => {
-        if (event.kind === "notice") this.#options.onNotice(event.text);
-      },
-      undefined,
-    );
-    const timer = setInterval(() => this.#look(false), interval.look);
+  /** Records until `end` resolves. Returns whether the recording has all calls. */
+  async run(end: () => Promise<void>): Promise<boolean> {
+    let hasFailed = false;
+    this.#lookAgain(0);
     try {
-      const { kind } = await awaitMessages(this.#recording.started.socket, (message) => watch.heed(message));
-      // After any other last message the launcher was killed, and the tree may continue.
-      const treeHasEnded = kind === "tree-ended";
-      const ended = this.#recording.ended(treeHasEnded);
-      await (treeHasEnded ? atMost(endPatience, ended) : ended);
+      await end();
     } catch (error) {
+      hasFailed = true;
       this.#options.onNotice(`the recorder failed: ${error instanceof Error ? error.message : error}`);
     } finally {
-      clearInterval(timer);
+      clearTimeout(this.#timer);
     }
-    this.#look(true);
+    while (!this.#look(true));
+    const lost = this.#recording.lost();
+    if (lost !== 0) this.#options.onNotice(lossText(lost));
     this.#recording.close();
-    return watch.finish();
+    return !hasFailed && lost === 0 && this.#options.file.fault === undefined;
   }
 
-  #look(isOver: boolean): void {
-    this.#recording.poll(isOver);
+  #lookAgain(delay: number): void {
+    this.#timer = setTimeout(() => this.#lookAgain(this.#look(false) ? interval.look : 0), delay);
+  }
+
+  /** Returns whether the recorder had no more events. */
+  #look(isOver: boolean): boolean {
+    const until = this.#recording.poll(isOver);
+    const hasAll = until === Number.POSITIVE_INFINITY;
     const now = performance.now();
-    const before = isOver ? Number.POSITIVE_INFINITY : Number(process.hrtime.bigint() - this.#base) - heldFor;
+    const present = Number(process.hrtime.bigint() - this.#base);
+    const before = isOver && hasAll ? until : Math.min(present, until) - heldFor;
     this.#options.file.add(this.#assembler.take(before));
-    if (isOver || this.#options.file.pending >= blockSize || now >= this.#blockAt) {
+    if ((isOver && hasAll) || this.#options.file.pending >= blockSize || now >= this.#blockAt) {
       this.#blockAt = now + interval.block;
       this.#options.file.flush();
       this.#sayFault();
     }
-    if (isOver || now < this.#progressAt) return;
-    this.#progressAt = now + interval.progress;
-    this.#options.onProgress?.(this.#census.count());
+    if (!isOver && now >= this.#progressAt) {
+      this.#progressAt = now + interval.progress;
+      this.#options.onProgress?.(this.#census.count());
+    }
+    return hasAll;
   }
 
   #sayFault(): void {
@@ -174,6 +274,12 @@ class Session {
     this.#saidFault = true;
     onNotice(`${file.name} cannot be written: ${file.fault}; the recording ends here, and the command continues`);
   }
+}
+
+function lossText(lost: number | undefined): string {
+  if (lost === undefined) return "another process has switched the recorder off: calls are missing in the recording";
+  const events = lost === 1 ? "1 event was" : `${lost.toLocaleString("en-US")} events were`;
+  return `${events} lost, because the recorder had too little processor time: calls are missing in the recording`;
 }
 
 function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {

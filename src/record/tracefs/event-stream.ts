@@ -112,6 +112,8 @@ export class HeldEvents {
 
 /** The number of pages that are read from one processor before the others. */
 const mostPages = 512;
+/** A processor with more events that are not taken is not read. Fewer are made while events settle. */
+const mostHeld = 1 << 16;
 
 /** One processor's buffer. */
 interface Buffered {
@@ -137,28 +139,29 @@ export class EventStream {
     });
   }
 
-  /** Calls `before` once, then `take` for each event that has settled, or with `all` for every event. */
-  read(all: boolean, before: () => void, take: (events: HeldEvents, slot: number) => void): void {
-    let known: number;
-    do {
-      const now = Number(process.hrtime.bigint() - this.#base);
-      known = this.#readPages();
-      before();
-      merge(
-        this.#buffers.map(({ events }) => events),
-        all ? known : Math.min(known, now - settling),
-        take,
-      );
-    } while (known !== Number.POSITIVE_INFINITY);
+  /**
+   * Reads a part of the buffers. Calls `before` once, then `take` for each event that has settled, or with `all` for every
+   * event. Returns the time up to which all buffers have been read; infinite if all have been read to their ends.
+   */
+  read(all: boolean, before: () => void, take: (events: HeldEvents, slot: number) => void): number {
+    const now = Number(process.hrtime.bigint() - this.#base);
+    const known = this.#readPages();
+    before();
+    merge(
+      this.#buffers.map(({ events }) => events),
+      all ? known : Math.min(known, now - settling),
+      take,
+    );
+    return known;
   }
 
-  /** The time up to which all buffers have been read; infinite if all have been read to their ends. */
   #readPages(): number {
     const { syscall } = native();
     const readCall = callNumber("read");
     let known = Number.POSITIVE_INFINITY;
     for (const { pipe, events, reader } of this.#buffers) {
-      let pages = 0;
+      // One processor can be far behind the others, whose events would pile up here.
+      let pages = events.count > mostHeld ? mostPages : 0;
       while (pages < mostPages && syscall(readCall, pipe, this.#page, this.#page.length) > 0) {
         readPage(this.#view, this.#base, reader);
         pages++;

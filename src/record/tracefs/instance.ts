@@ -107,6 +107,8 @@ export class TraceInstance {
   readonly pipes: readonly number[];
   readonly pageSize: number;
   readonly #keeper: number | undefined;
+  /** Their folders. */
+  readonly #processors: readonly string[];
 
   /**
    * Creates an instance that traces nothing yet.
@@ -131,8 +133,8 @@ export class TraceInstance {
           parseEventFormat(readFileSync(`${this.folder}/events/${event}/format`, "latin1")),
         ]),
       ) as { [E in EventName]: EventFormat };
-      const processors = readdirSync(`${this.folder}/per_cpu`);
-      this.pipes = processors.map((name) =>
+      this.#processors = readdirSync(`${this.folder}/per_cpu`);
+      this.pipes = this.#processors.map((name) =>
         openSync(`${this.folder}/per_cpu/${name}/trace_pipe_raw`, constants.O_RDONLY | constants.O_NONBLOCK),
       );
       this.pageSize = this.#pageSize();
@@ -142,16 +144,29 @@ export class TraceInstance {
     }
   }
 
-  /** Traces the task and the tasks that it creates from now on. */
-  trace(pid: number): void {
-    this.#set("set_event_pid", String(pid));
+  /** Traces the tasks, at least one, and those that they create from now on. */
+  trace(pids: readonly number[]): void {
+    this.add(pids);
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "1");
+  }
+
+  /** Traces these tasks as well. */
+  add(pids: readonly number[]): void {
+    writeFileSync(`${this.folder}/set_event_pid`, `${pids.join("\n")}\n`, { flag: "a" });
   }
 
   /** False if another process of root has switched off the instance or one of its events. */
   isTracing(): boolean {
     const switches = ["tracing_on", ...Object.values(events).map((event) => `events/${event}/enable`)];
     return switches.every((name) => readFileSync(`${this.folder}/${name}`, "latin1").startsWith("1"));
+  }
+
+  /** Events that were overwritten before they were read. */
+  lostEvents(): number {
+    return this.#processors.reduce((sum, name) => {
+      const stats = readFileSync(`${this.folder}/per_cpu/${name}/stats`, "latin1");
+      return sum + Number(/^overrun: (\d+)$/m.exec(stats)?.[1] ?? 0);
+    }, 0);
   }
 
   /** Ends the tracing; the buffers can still be read. */

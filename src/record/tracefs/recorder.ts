@@ -18,9 +18,17 @@ import { memoryReads } from "../memory-reads.ts";
 import { passing, recordingFilter, withoutIoUring } from "../notify/filter.ts";
 import { type Notification, type NotificationTaker, readsOf } from "../notify/notifications.ts";
 import { Notifier } from "../notify/notifier.ts";
-import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
+import type {
+  AttachedRecording,
+  AttachTarget,
+  FoundTask,
+  Recorder,
+  RecorderOptions,
+  StartedRecording,
+} from "../recorder.ts";
 import { EventStream, eventKind, type HeldEvents } from "./event-stream.ts";
 import { Tracefs, TracefsError, TraceInstance } from "./instance.ts";
+import { isPresent, type PresentTask, presentTasks, TargetError } from "./present.ts";
 
 /**
  * KiB of each processor's buffer, and of all together: a second of the busiest server, unless the machine has very many
@@ -58,10 +66,9 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
     let instance: TraceInstance | undefined;
     let notifier: Notifier | undefined;
     try {
-      const each = Math.min(bufferSize.each, Math.max(1024, Math.floor(bufferSize.all / availableParallelism())));
-      instance = new TraceInstance(tracefs, each);
+      instance = new TraceInstance(tracefs, bufferSizeOfEach());
       notifier = options.memory ? await Notifier.start(options.architecture, false) : undefined;
-      instance.trace(starter);
+      instance.trace([starter]);
       const { architecture } = options;
       const { listener, ...started } = launch(command, {
         // Without a listener, and with its privileges left, the command gets no filter at all.
@@ -71,7 +78,7 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
         keepsPrivileges: true,
       });
       if (listener !== undefined) notifier!.listen(listener);
-      return new TracefsRecording(started, { tracefs, instance, notifier }, options);
+      return new TracefsCommand(started, { tracefs, instance, notifier }, options);
     } catch (error) {
       instance?.remove();
       await notifier?.close();
@@ -79,7 +86,45 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
       throw error;
     }
   },
+  attach: (target, options) => {
+    const tracefs = Tracefs.open();
+    let instance: TraceInstance | undefined;
+    try {
+      instance = new TraceInstance(tracefs, bufferSizeOfEach());
+      const present = follow(instance, target);
+      if (present.length === 0) throw new TargetError("no process is left to record");
+      return new TracefsAttached(present, { tracefs, instance, notifier: undefined }, options);
+    } catch (error) {
+      instance?.remove();
+      tracefs.close();
+      if (error instanceof TargetError) throw new StartError(125, error.message);
+      throw error;
+    }
+  },
 };
+
+function bufferSizeOfEach(): number {
+  return Math.min(bufferSize.each, Math.max(1024, Math.floor(bufferSize.all / availableParallelism())));
+}
+
+/**
+ * Traces the tasks of the target, and returns those that were there when their ids were traced: the id of a task that ended
+ * before can belong to another one. The kernel follows the tasks that traced ones create, so that a turn that finds no
+ * other task has found all.
+ */
+function follow(instance: TraceInstance, target: AttachTarget): readonly PresentTask[] {
+  const traced = new Map<number, string>();
+  const found: PresentTask[] = [];
+  for (;;) {
+    const fresh = presentTasks(target).filter(({ tid, began }) => traced.get(tid) !== began);
+    if (fresh.length === 0) return found;
+    const ids = fresh.map(({ tid }) => tid);
+    if (traced.size === 0) instance.trace(ids);
+    else instance.add(ids);
+    for (const { tid, began } of fresh) traced.set(tid, began);
+    found.push(...fresh.filter(isPresent));
+  }
+}
 
 interface Parts {
   readonly tracefs: Tracefs;
@@ -87,8 +132,7 @@ interface Parts {
   readonly notifier: Notifier | undefined;
 }
 
-class TracefsRecording implements Recording {
-  readonly started: Recording["started"];
+abstract class TracefsRecording {
   readonly #parts: Parts;
   readonly #options: RecorderOptions;
   readonly #stream: EventStream;
@@ -101,11 +145,11 @@ class TracefsRecording implements Recording {
   readonly #notified = new Map<number, NotifiedCalls>();
   /** Living tasks of the command. Until it has executed its program, its thread is the starter's. */
   readonly #tasks = new Set<number>();
-  #hasStarted = false;
+  #hasStopped = false;
+  #wasSwitchedOff = false;
 
-  constructor(started: Recording["started"], parts: Parts, options: RecorderOptions) {
+  constructor(parts: Parts, options: RecorderOptions) {
     const { architecture, base } = options;
-    this.started = started;
     this.#parts = parts;
     this.#options = options;
     this.#stream = new EventStream(parts.instance, base);
@@ -115,21 +159,29 @@ class TracefsRecording implements Recording {
     this.#printer = new MemoryPrinter(reads, (number) => callByNumber(architecture, number)?.name ?? "");
   }
 
-  poll(isOver: boolean): void {
+  poll(isOver: boolean): number {
     if (isOver) this.#stop();
-    this.#stream.read(
+    const until = this.#stream.read(
       isOver,
       // A call is notified before its tracepoint, so the notification of each event has arrived by now.
       () => this.#parts.notifier?.read(this.#options.base, this.#notifications),
       (events, slot) => this.#take(events, slot),
     );
-    if (isOver) for (const tid of [...this.#tasks]) this.#exited(tid, 0);
+    if (isOver && until === Number.POSITIVE_INFINITY) this.over();
+    return until;
+  }
+
+  lost(): number | undefined {
+    return this.#wasSwitchedOff ? undefined : this.#parts.instance.lostEvents();
   }
 
   #stop(): void {
+    if (this.#hasStopped) return;
+    this.#hasStopped = true;
     const { instance } = this.#parts;
     const { assembler, base } = this.#options;
-    if (!instance.isTracing()) assembler.lost(undefined, Number(process.hrtime.bigint() - base));
+    this.#wasSwitchedOff = !instance.isTracing();
+    if (this.#wasSwitchedOff) assembler.lost(undefined, Number(process.hrtime.bigint() - base));
     instance.stop();
   }
 
@@ -138,8 +190,25 @@ class TracefsRecording implements Recording {
     instance.remove();
     void notifier?.close();
     tracefs.close();
-    close(this.started.pidfd);
   }
+
+  protected get tasks(): ReadonlySet<number> {
+    return this.#tasks;
+  }
+
+  /** Records the task from now on. */
+  protected add(tid: number): void {
+    this.#tasks.add(tid);
+  }
+
+  /** All events have been read. */
+  protected abstract over(): void;
+
+  /** The task has executed a program. False if the execution is not part of the recording. */
+  protected abstract executes(tid: number): boolean;
+
+  /** Whether a task that is created now was found before. */
+  protected abstract wasFound(tid: number): boolean;
 
   readonly #notifications: NotificationTaker = {
     call: (notification) => {
@@ -169,12 +238,13 @@ class TracefsRecording implements Recording {
         return;
       case eventKind.birth: {
         const child = events.first(slot);
+        if (this.wasFound(child)) return;
         this.#tasks.add(child);
         assembler.birth((events.second(slot) & Number(cloneFlag.thread)) === 0 ? "fork" : "thread", tid, child);
         return;
       }
       case eventKind.death:
-        this.#exited(tid, time);
+        this.exited(tid, time);
         return;
       default:
     }
@@ -204,30 +274,110 @@ class TracefsRecording implements Recording {
   }
 
   #executed(tid: number, former: number, time: number): void {
-    if (!this.#hasStarted) {
-      this.#hasStarted = tid === this.started.pid;
-      if (this.#hasStarted) this.#tasks.add(tid);
-      return;
-    }
+    if (!this.executes(tid)) return;
     if (!this.#tasks.has(former)) return;
     if (former !== tid) this.#tasks.delete(former);
     this.#tasks.add(tid);
     this.#options.assembler.exec(tid, former === tid ? undefined : former, time);
   }
 
-  #exited(tid: number, time: number): void {
+  protected exited(tid: number, time: number): void {
     this.#tasks.delete(tid);
     this.#notified.delete(tid);
     this.#options.assembler.exit(tid, time);
+  }
+}
+
+class TracefsCommand extends TracefsRecording implements StartedRecording {
+  readonly started: StartedRecording["started"];
+  #hasStarted = false;
+
+  constructor(started: StartedRecording["started"], parts: Parts, options: RecorderOptions) {
+    super(parts, options);
+    this.started = started;
   }
 
   /** After the launcher was killed, no process reports the end of the tree. */
   async ended(treeHasEnded: boolean): Promise<void> {
     const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
-    while (!treeHasEnded && (isRunning(this.started.pid) || [...this.#tasks].some(isRunning))) {
-      await new Promise((resolve) => setTimeout(resolve, lookInterval).unref());
-    }
+    while (!treeHasEnded && (isRunning(this.started.pid) || [...this.tasks].some(isRunning))) await pause();
   }
+
+  override close(): void {
+    super.close();
+    close(this.started.pidfd);
+  }
+
+  protected override over(): void {
+    for (const tid of [...this.tasks]) this.exited(tid, 0);
+  }
+
+  protected override executes(tid: number): boolean {
+    if (this.#hasStarted) return true;
+    this.#hasStarted = tid === this.started.pid;
+    if (this.#hasStarted) this.add(tid);
+    return false;
+  }
+
+  protected override wasFound(): boolean {
+    return false;
+  }
+}
+
+class TracefsAttached extends TracefsRecording implements AttachedRecording {
+  readonly found: readonly FoundTask[];
+  /** By thread. */
+  readonly #present: ReadonlyMap<number, PresentTask>;
+  /** Tasks that were found, and whose end no event has reported. */
+  readonly #remaining: Set<number>;
+
+  constructor(present: readonly PresentTask[], parts: Parts, options: RecorderOptions) {
+    super(parts, options);
+    this.#present = new Map(present.map((task) => [task.tid, task]));
+    this.#remaining = new Set(this.#present.keys());
+    this.found = foundTasks(present);
+    for (const { tid } of present) this.add(tid);
+  }
+
+  /** A lost event can be that of an end, so the tasks are looked at as well. */
+  async ended(): Promise<void> {
+    const isAlive = (tid: number): boolean => {
+      const found = this.#remaining.has(tid) ? this.#present.get(tid) : undefined;
+      return found === undefined ? existsSync(`/proc/${tid}`) : isPresent(found);
+    };
+    while ([...this.tasks].some(isAlive)) await pause();
+  }
+
+  /** The tasks go on. */
+  protected override over(): void {}
+
+  protected override executes(): boolean {
+    return true;
+  }
+
+  protected override wasFound(tid: number): boolean {
+    return this.#remaining.has(tid);
+  }
+
+  protected override exited(tid: number, time: number): void {
+    this.#remaining.delete(tid);
+    super.exited(tid, time);
+  }
+}
+
+/** The first process stands for parents that are not recorded. The leader of a process may have ended before its threads. */
+function foundTasks(present: readonly PresentTask[]): FoundTask[] {
+  const first = new Map<number, number>();
+  return present.map(({ tid, process, parent }, index): FoundTask => {
+    const known = first.get(process);
+    if (known !== undefined) return { tid, is: "thread", by: known };
+    first.set(process, tid);
+    return index === 0 ? { tid, is: "start", by: tid } : { tid, is: "fork", by: first.get(parent) ?? present[0]!.tid };
+  });
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, lookInterval).unref());
 }
 
 /** Notifications of one thread, in order. */

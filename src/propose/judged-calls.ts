@@ -1,6 +1,7 @@
 /** Counts the recorded calls that the supervisor of `notify` would judge while their program serves. */
 import { type Decision, isStateful } from "../analysis/decision.ts";
-import { notifyFilter } from "../engines/notify/filter.ts";
+import { splitPolicy } from "../analysis/split/split.ts";
+import { notifyProfile } from "../engines/notify/filter.ts";
 import { argumentInputs, type CallWord } from "../ir/inputs.ts";
 import type { Program } from "../ir/program.ts";
 import { callByName } from "../linux/calls.ts";
@@ -26,7 +27,7 @@ export function judgedCalls(
   { signatures, examples, architecture, recordings }: History,
   { serving }: Permissions,
 ): JudgedCalls {
-  const { split } = notifyFilter(program, { mode: "quiet", armed: false });
+  const split = splitPolicy(program, notifyProfile.supervision(program));
   const byCall = new Map<string, { sensitive: number; others: number }>();
   let [judged, calls] = [0, 0];
   for (const [id, count] of serving) {

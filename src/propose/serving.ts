@@ -40,14 +40,16 @@ function isAccept(call: string): boolean {
   return call === "accept" || call === "accept4";
 }
 
-/** How often processes make a call, or some of its arguments. */
+/** How often processes make a call, or some of its arguments. Takes one segment after the other. */
 export class Repetition {
-  readonly #connections: Connections;
-  readonly #processes = new Set<number>();
-  /** In each segment. */
-  readonly #counts = new Map<Segment, number>();
   readonly #call: string;
+  readonly #connections: Connections;
+  #last: { readonly segment: Segment; count: number } | undefined;
+  /** The most turns of one segment. */
+  #turns = 0;
   count = 0;
+  /** The number of processes for connections. */
+  processes = 0;
 
   constructor(call: string, connections: Connections) {
     this.#call = call;
@@ -56,27 +58,22 @@ export class Repetition {
 
   add(segment: Segment, { count }: Occurrences): void {
     this.count += count;
-    this.#counts.set(segment, (this.#counts.get(segment) ?? 0) + count);
-    if (this.#connections.get(segment) === "forked") this.#processes.add(segment.process);
-  }
-
-  get processes(): number {
-    return this.#processes.size;
+    if (this.#last?.segment !== segment) {
+      const isOther = this.#last?.segment.process !== segment.process;
+      if (isOther && this.#connections.get(segment) === "forked") this.processes++;
+      this.#last = { segment, count: 0 };
+    }
+    this.#last.count += count;
+    this.#turns = Math.max(this.#turns, Math.min(segment.turnsWith.get(this.#call)!.count, this.#last.count));
   }
 
   get isRepeated(): boolean {
-    return this.#processes.size >= fewestProcesses || this.#isInLoop;
+    return this.processes >= fewestProcesses || this.#turns >= fewestTurns;
   }
 
   /** Whether a supervisor at each would be asked again and again. */
   get isTooOftenForTrigger(): boolean {
-    return this.#processes.size > 0 || this.#isInLoop;
-  }
-
-  get #isInLoop(): boolean {
-    return [...this.#counts].some(
-      ([{ turnsWith }, count]) => Math.min(turnsWith.get(this.#call)!.count, count) >= fewestTurns,
-    );
+    return this.processes > 0 || this.#turns >= fewestTurns;
   }
 }
 

@@ -121,6 +121,19 @@ describe("a server with a process for each connection", () => {
   });
 });
 
+it("children that a server creates now and then are not for its connections", () => {
+  const saves = (tid: number): Line[] => [
+    ...many(15, [1, "accept", 3, 0, 0]),
+    [1, "clone", child],
+    { fork: [1, tid] },
+    ...["flock", "ftruncate", "rename", "fsync"].map((call): Line => [tid, call, 3]),
+    { exit: tid },
+  ];
+  const recording = [...start, ...[2, 3, 4, 5].flatMap((tid) => saves(tid)), [1, "accept", 3, 0, 0] as Line];
+  const { policy } = judgedOf(recording);
+  expect(refusedBy(policy, [...recording, [1, "ftruncate", 3], [1, "flock", 3]]), policy).toHaveLength(2);
+});
+
 it("a thread for each request is made by clone, which the kernel decides", () => {
   const flags = { uargs: { flags: `0x${thread.toString(16)}`, exit_signal: 0 } };
   const turn: Line[] = [

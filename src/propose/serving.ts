@@ -3,7 +3,7 @@
  * makes which was created for one connection. Under load these are made thousands of times a second, even if a recording
  * has few of them.
  */
-import type { History, Occurrences, Segment } from "./history.ts";
+import type { History, Occurrences, Origin, Segment } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
 
 /** One process repeats a call that it makes in as many turns; fewer also begin and end the process. */
@@ -15,7 +15,7 @@ const shareOfCalls = 0.001;
 const shareOfConnections = 0.1;
 
 /**
- * Segments of processes that a process has created after it accepted a connection, or their children: whether one of
+ * Segments of processes that a process has created for a connection that it accepted, or their children: whether one of
  * these executes a program, which takes a hundred times as long as a judgement.
  */
 type Connections = ReadonlyMap<Segment, "forked" | "executed">;
@@ -23,14 +23,21 @@ type Connections = ReadonlyMap<Segment, "forked" | "executed">;
 export function connectionSegments({ segments, signatures }: History): Connections {
   const found = new Map<Segment, "forked" | "executed">();
   const accepts = signatures.filter(({ call }) => isAccept(call)).map(({ id }) => id);
-  const accepted = ({ occurrences }: Segment, at: number) =>
-    accepts.some((id) => (occurrences.get(id)?.firsts[0] ?? Number.POSITIVE_INFINITY) < at);
+  const forks = new Map<Segment, number>();
+  for (const { origin } of segments)
+    if (origin.is === "fork") forks.set(origin.parent, (forks.get(origin.parent) ?? 0) + 1);
+  /** Whether the parent has accepted a connection before, and forks as often as it accepts. */
+  const isFor = ({ parent, at }: Origin & { is: "fork" }): boolean => {
+    const accepted = accepts.flatMap((id) => parent.occurrences.get(id) ?? []);
+    const count = accepted.reduce((sum, one) => sum + one.count, 0);
+    return accepted.some(({ firsts }) => firsts[0]! < at) && forks.get(parent)! >= count * shareOfConnections;
+  };
   const executing = new Set(segments.flatMap(({ origin, process }) => (origin.is === "exec" ? [process] : [])));
   for (const segment of segments) {
     const { origin, process } = segment;
     if (origin.is === "command") continue;
     const from = found.get(origin.is === "fork" ? origin.parent : origin.before);
-    if (from === undefined && !(origin.is === "fork" && accepted(origin.parent, origin.at))) continue;
+    if (from === undefined && !(origin.is === "fork" && isFor(origin))) continue;
     found.set(segment, executing.has(process) ? "executed" : (from ?? "forked"));
   }
   return found;

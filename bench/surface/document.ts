@@ -252,7 +252,7 @@ function enforcementTable(measured: readonly Measured[]): string {
     percent(100 * proposal.supervised),
   ]);
   const head = ["server", "calls refused", "parts of the load that failed", "io_uring refused", "supervised"];
-  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
+  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes. *Supervised* is the share of the recorded calls that the supervisor would judge in serving. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
 }
 
 function remarks(measured: readonly Measured[]): string {

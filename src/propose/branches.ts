@@ -6,6 +6,8 @@ import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { frequentCalls } from "./frequent.ts";
 import { type History, mostFirsts, type Occurrences, type Origin, type Segment } from "./history.ts";
 import { findRoles, processesOf, type Role, type Roles } from "./roles.ts";
+import { isSensitive } from "./sensitive.ts";
+import { connectionSegments, Repetition } from "./serving.ts";
 import { isRare } from "./triggers.ts";
 
 /** The branch is among the first calls of a process; a later call does not show how the process begins. */
@@ -50,11 +52,15 @@ interface Branch {
 }
 
 function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string>): Branch | undefined {
-  const matches = new Map<string, number>();
-  for (const { occurrences } of history.segments) {
-    for (const [id, { count }] of occurrences) {
+  const matches = new Map<string, Repetition>();
+  const sensitive = new Set(history.signatures.filter(isSensitive).map(({ call }) => call));
+  const connections = connectionSegments(history);
+  for (const segment of history.segments) {
+    for (const [id, occurrences] of segment.occurrences) {
       const { call } = history.signatures[id]!;
-      matches.set(call, (matches.get(call) ?? 0) + count);
+      const repetition = matches.get(call) ?? new Repetition(call, connections);
+      matches.set(call, repetition);
+      repetition.add(segment, occurrences);
     }
   }
   const found: Branch[] = [];
@@ -66,11 +72,14 @@ function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string
     if (born.length < 2) continue;
     const calls = new Set(born.flatMap((segment) => namesIn(history, segment)));
     for (const call of calls) {
-      if (excluded.has(call) || rejected.has(`${role.name} ${call}`)) continue;
+      const { count, isTooOftenForTrigger } = matches.get(call)!;
+      // A sensitive call is judged anyway.
+      const isFrequent = excluded.has(call) || (isTooOftenForTrigger && !sensitive.has(call));
+      if (isFrequent || rejected.has(`${role.name} ${call}`)) continue;
       const branch = examine(history, role, call, born);
       if (branch === undefined) continue;
       const processes = processesOf([...branch.places.keys()]);
-      if (isRare({ matches: matches.get(call)!, ofCalls: history.calls, processes })) found.push(branch);
+      if (isRare({ matches: count, ofCalls: history.calls, processes })) found.push(branch);
     }
   }
   return found.sort((a, b) => b.gain - a.gain || a.at - b.at || (a.call < b.call ? -1 : 1))[0];
@@ -204,8 +213,8 @@ function withBranch(history: History, { call, places }: Branch): History {
 
 /** A builder's facts are accessors, and a spread does not copy these. */
 function factsOf(history: History): Omit<History, "segments"> {
-  const { architecture, detail, recordings, signatures, refused, calls, executed, evidence } = history;
-  return { architecture, detail, recordings, signatures, refused, calls, executed, evidence };
+  const { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence } = history;
+  return { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence };
 }
 
 function originIn(origin: Origin, moved: (of: Segment, position: number) => { segment: Segment; at: number }): Origin {

@@ -7,6 +7,9 @@ import { hotCalls } from "../analysis/explain/hot-calls.ts";
  */
 const threadStart = ["rseq", "set_robust_list"];
 
+/** Calls of each connection, even if a recording has only one. */
+const connection = ["accept", "accept4", "shutdown"];
+
 /** Calls that many programs make often, for files, memory, time and signals. */
 const usualCalls: readonly string[] = [
   "open",
@@ -41,5 +44,8 @@ const usualCalls: readonly string[] = [
   "gettid",
 ];
 
-/** Calls in the inner loops of programs (P0602), calls that many programs make often, and a thread's. */
-export const frequentCalls: ReadonlySet<string> = new Set([...hotCalls, ...usualCalls, ...threadStart]);
+/** Calls in the inner loops of programs (P0602), calls that many programs make often, a connection's, and a thread's. */
+export const frequentCalls: ReadonlySet<string> = new Set([
+  ...[...hotCalls, ...usualCalls],
+  ...[...connection, ...threadStart],
+]);

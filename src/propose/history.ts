@@ -72,6 +72,9 @@ export interface Segment {
   readonly pid: number;
   readonly origin: Origin;
   calls: number;
+  /** The number of turns (`waitingCalls`), and of those with a call, by its name. */
+  turns: number;
+  readonly turnsWith: Map<string, { count: number; last: number }>;
   seconds: number | undefined;
   /** By the signature's id. */
   readonly occurrences: Map<number, Occurrences>;
@@ -94,6 +97,8 @@ export interface History {
   readonly recordings: readonly Recording[];
   readonly segments: readonly Segment[];
   readonly signatures: readonly Signature[];
+  /** The arguments of the first call of each signature, by its id. */
+  readonly examples: readonly (readonly Word[])[];
   /** Recorded calls that no policy permits, by name: foreign ABIs, numbers without a name, io_uring. */
   readonly refused: ReadonlyMap<string, number>;
   readonly calls: number;
@@ -107,6 +112,11 @@ export interface History {
 export const unseenCalls: ReadonlySet<string> = new Set([
   ...["restart_syscall", "rt_sigreturn", "exit", "exit_group"],
   ...exemptCalls,
+]);
+/** A process waits for work with these. A turn of its loop begins with each. */
+const waitingCalls: ReadonlySet<string> = new Set([
+  ...["accept", "accept4", "epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6"],
+  ...["recvfrom", "recvmsg", "recvmmsg"],
 ]);
 /** The bound on different values of a call's texts; beyond it, the history distinguishes only their folders. */
 const mostSignatures = 20_000;
@@ -154,6 +164,7 @@ export class HistoryBuilder implements History {
   readonly recordings: Recording[] = [];
   readonly segments: Segment[] = [];
   readonly signatures: Signature[] = [];
+  readonly examples: (readonly Word[])[] = [];
   readonly refused = new Map<string, number>();
   readonly evidence = new Set<Evidence>();
   executed: Set<string> | undefined;
@@ -255,8 +266,8 @@ export class HistoryBuilder implements History {
   #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
     const recording = this.recordings.length - 1;
     const segment: Segment = {
-      ...{ recording, process, pid, origin, calls: 0, seconds: undefined },
-      ...{ occurrences: new Map(), mapped: new Map() },
+      ...{ recording, process, pid, origin, calls: 0, turns: 0, seconds: undefined },
+      ...{ turnsWith: new Map(), occurrences: new Map(), mapped: new Map() },
     };
     this.segments.push(segment);
     return segment;
@@ -297,6 +308,7 @@ export class HistoryBuilder implements History {
       if (process.began !== undefined) segment.seconds = Number(event.time - process.began) / 1e9;
     }
     const position = segment.calls++;
+    countTurn(segment, call.name);
     task.last = position;
     const found = segment.occurrences.get(signature.id);
     if (found === undefined) {
@@ -377,9 +389,20 @@ export class HistoryBuilder implements History {
     if (id !== undefined) return this.signatures[id]!;
     const signature = { id: this.signatures.length, call: call.name, aspects, values };
     this.signatures.push(signature);
+    this.examples.push(event.arguments);
     this.#ids.set(key, signature.id);
     this.#perCall.set(call.name, (this.#perCall.get(call.name) ?? 0) + 1);
     return signature;
+  }
+}
+
+function countTurn(segment: Segment, call: string): void {
+  if (waitingCalls.has(call)) segment.turns++;
+  const turns = segment.turnsWith.get(call);
+  if (turns === undefined) segment.turnsWith.set(call, { count: 1, last: segment.turns });
+  else if (turns.last !== segment.turns) {
+    turns.count++;
+    turns.last = segment.turns;
   }
 }
 

@@ -7,6 +7,7 @@ import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
 import { isSensitive } from "./sensitive.ts";
+import { connectionSegments, frequentInServing } from "./serving.ts";
 import { choosePhases, findTriggers, isHelper, type Trigger } from "./triggers.ts";
 
 /**
@@ -66,14 +67,8 @@ export interface Permissions {
   readonly examined: ReadonlyMap<Role, readonly Trigger[]>;
   /** Sorted by name. */
   readonly calls: readonly CallUse[];
-  /** The number of calls behind the first triggers, by the id of their signature: an upper bound. */
-  readonly steady: ReadonlyMap<number, number>;
-}
-
-/** The number of recorded calls that the supervisor would see in the last phase of each role. */
-export function supervisedCalls({ calls, states: all, steady }: Permissions): number {
-  const partial = calls.flatMap(({ grants }) => grants).filter(({ states }) => states.size < all.length);
-  return partial.reduce((sum, { signature }) => sum + (steady.get(signature.id) ?? 0), 0);
+  /** The number of calls in serving, by the id of their signature: an upper bound. */
+  readonly serving: ReadonlyMap<number, number>;
 }
 
 export interface PhaseTrigger {
@@ -100,19 +95,24 @@ export function findPermissions(history: History, roles: Roles, mode: PhaseMode)
       );
   }
   const states = roles.list.flatMap((role) => phasesOf(role, triggers.get(role) ?? []));
-  const steady = steadyCounts(roles, triggers);
+  const beginning = (segment: Segment) => beginningOf(segment, roles, triggers);
+  const connections = connectionSegments(history);
+  const steady = countsBehind(roles, beginning);
   const byName = new Map<string, number>();
   for (const [id, count] of steady) {
     const { call } = history.signatures[id]!;
     byName.set(call, (byName.get(call) ?? 0) + count);
   }
   const total = [...steady.values()].reduce((sum, count) => sum + count, 0);
+  // A process that does not reach the trigger serves without it.
+  const reached = (segment: Segment) => (Number.isFinite(beginning(segment)) ? beginning(segment) : -1);
+  const repeated = frequentInServing(history, roles, connections, reached);
   const isFrequent = (call: string): boolean => {
-    if (mode === "usual" && frequentCalls.has(call)) return true;
+    if ((mode === "usual" && frequentCalls.has(call)) || repeated.has(call)) return true;
     return (byName.get(call) ?? 0) > Math.max(fewCalls, total * frequentShare);
   };
   const calls = [...usesOf(history, roles)].map(([call, { signatures, byRole }]): CallUse => {
-    const lifted = states.length > 1 && isFrequent(call);
+    const lifted = isFrequent(call);
     const count = [...byRole.values()].reduce((sum, one) => sum + one, 0);
     const grants = signatures.map((id): Grant => {
       const signature = history.signatures[id]!;
@@ -123,7 +123,8 @@ export function findPermissions(history: History, roles: Roles, mode: PhaseMode)
     return { call, grants, count, byRole, isFrequent: lifted };
   });
   calls.sort((a, b) => (a.call < b.call ? -1 : 1));
-  return { states, triggers, examined, calls, steady };
+  const serving = countsBehind(roles, (segment) => (connections.has(segment) ? -1 : beginning(segment)));
+  return { states, triggers, examined, calls, serving };
 }
 
 function phasesOf(role: Role, triggers: readonly PhaseTrigger[]): State[] {
@@ -172,14 +173,23 @@ function isAllowed(state: State, id: number, states: readonly State[], mode: Pha
   return later.some(({ role, recorded }) => role === state.role && recorded.has(id));
 }
 
-/** An upper bound on the number of calls behind the first triggers, where a program spends its life, by signature. */
-function steadyCounts(roles: Roles, triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>): Map<number, number> {
+/** The position of the first trigger: −1 if the role has none, infinite if the process does not reach it. */
+function beginningOf(
+  segment: Segment,
+  { roleOf }: Pick<Roles, "roleOf">,
+  triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>,
+): number {
+  const places = triggers.get(roleOf(segment))?.map(({ trigger }) => trigger.places);
+  if (places === undefined) return -1;
+  return Math.min(...places.map((one) => one.get(segment) ?? Number.POSITIVE_INFINITY));
+}
+
+/** An upper bound on the number of calls behind a position of each segment, by signature. */
+function countsBehind(roles: Roles, positionOf: (segment: Segment) => number): Map<number, number> {
   const counts = new Map<number, number>();
   for (const role of roles.list) {
-    const places = triggers.get(role)?.map(({ trigger }) => trigger.places);
     for (const segment of role.segments) {
-      const from =
-        places === undefined ? -1 : Math.min(...places.map((one) => one.get(segment) ?? Number.POSITIVE_INFINITY));
+      const from = positionOf(segment);
       for (const [id, { count, firsts, last }] of segment.occurrences) {
         if (last <= from) continue;
         const before = firsts.filter((position) => position <= from).length;

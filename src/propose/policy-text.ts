@@ -11,6 +11,7 @@ import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
 import { type ArgumentRules, conditionsOn, type Rule } from "./rules.ts";
+import { isSensitive } from "./sensitive.ts";
 import type { Trigger } from "./triggers.ts";
 import { type Variant, variantsOf } from "./variants.ts";
 
@@ -234,8 +235,10 @@ class Printer {
       if (open !== undefined) this.#open.set(use.call, open);
       const isGated = this.#changesRole(use.call) && variants.every((variant) => this.#isBounded(variant));
       const free = variants.filter(({ rules }) => rules.length === 0);
-      if (use.call === "clone3" && free.length > 0 && this.#isStateful) {
-        const why = "without its flags, which a policy with state must know: the C library then takes clone.";
+      if (use.call === "clone3" && (makesFrequentThreads(use) || (free.length > 0 && this.#isStateful))) {
+        const why = makesFrequentThreads(use)
+          ? "which a supervisor would judge each time by its flags in memory: the C library then takes clone."
+          : "without its flags, which a policy with state must know: the C library then takes clone.";
         const labels = [...comment(4, "//", `${this.#uses(use)}, ${why}`), '    case "clone3":'];
         cases.push({ use, labels, body: ['      return deny("ENOSYS");'] });
         continue;
@@ -531,6 +534,11 @@ class Printer {
 /** A call with which a process enters another role. */
 interface RoleStep extends RoleBranch {
   readonly conditions: readonly string[];
+}
+
+/** Whether processes make threads so often that the kernel must decide it. */
+function makesFrequentThreads({ isFrequent, grants }: CallUse): boolean {
+  return isFrequent && grants.some(({ signature }) => !isSensitive(signature));
 }
 
 /** A description for the comment and for the user. */

@@ -6,7 +6,8 @@
 import type { StaticBound } from "./elf/static-bound.ts";
 import { describeExecutables, lateExecutables } from "./executable.ts";
 import { type History, unseenCalls } from "./history.ts";
-import { isPartial, type Permissions, type PhaseTrigger, statesOf, supervisedCalls } from "./permissions.ts";
+import type { JudgedCalls } from "./judged-calls.ts";
+import { isPartial, type Permissions, type PhaseTrigger, statesOf } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
@@ -31,6 +32,7 @@ export interface RefusedCalls {
 }
 
 const mostRunnersUp = 5;
+const mostJudged = 8;
 
 /** The calls that a static bound adds to the recorded ones. */
 export interface BoundComparison {
@@ -81,6 +83,7 @@ export function statementOf(
   history: History,
   proposal: Proposal,
   own: RefusedCalls,
+  judged: JudgedCalls,
   comparison: BoundComparison | undefined,
   declarations?: Declarations,
 ): string[] {
@@ -94,7 +97,7 @@ export function statementOf(
   lines.push(
     "",
     `${plural(permissions.calls.length, "call name")}; ${partly} of them depend on the role or the phase`,
-    `of the calls behind the triggers a supervisor (notify) would judge ${share(supervisedCalls(permissions), history.calls)}`,
+    ...describeJudged(judged),
     `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
@@ -113,6 +116,24 @@ export function statementOf(
     lines.push(`  ${situation.name}: ${situation.about}; ${rest}`);
   }
   return lines;
+}
+
+/** The supervisor's work under the recorded load, the most frequent calls first. */
+function describeJudged({ calls, judged, seconds, byCall }: JudgedCalls): string[] {
+  const perThousand = figure(calls === 0 ? 0 : (1000 * judged) / calls);
+  const perSecond = seconds === undefined || seconds === 0 ? "" : `, ${figure(judged / seconds)} a second as recorded`;
+  const list = [...byCall].map(([call, { sensitive, others }]) => ({ call, count: sensitive + others }));
+  list.sort((a, b) => b.count - a.count);
+  const names = list.slice(0, mostJudged).map(({ call, count }) => `${call} ${count.toLocaleString("en-US")}`);
+  return [
+    `in serving a supervisor (notify) would judge ${perThousand} of 1,000 calls${perSecond}`,
+    ...(names.length === 0 ? [] : [`  ${names.join(", ")}${list.length > mostJudged ? ", …" : ""}`]),
+  ];
+}
+
+/** Two significant digits. */
+function figure(value: number): string {
+  return (value >= 100 ? Math.round(value) : Number(value.toPrecision(2))).toLocaleString("en-US");
 }
 
 function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
@@ -191,11 +212,13 @@ export function figuresOf(
   { roles, permissions, unseen, open }: Proposal,
   {
     own,
+    judged,
     validations,
     bound,
     objects,
   }: {
     readonly own: RefusedCalls;
+    readonly judged: JudgedCalls;
     readonly validations: readonly { readonly trace: { readonly file: string }; readonly refused: RefusedCalls }[];
     readonly bound: BoundComparison | undefined;
     readonly objects?: object | undefined;
@@ -238,7 +261,11 @@ export function figuresOf(
       frequent: use.isFrequent || undefined,
       allowed: [...statesOf(use)].map(({ role, phase }) => ({ role: role.name, phase })),
     })),
-    supervised: supervisedCalls(permissions),
+    supervised: judged.judged,
+    judged: {
+      ...{ calls: judged.calls, seconds: judged.seconds },
+      byCall: [...judged.byCall].map(([call, counts]) => ({ call, ...counts })),
+    },
     executable: lateExecutables(permissions),
     refused: [...history.refused].map(([call, count]) => ({ call, count })),
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),

@@ -9,6 +9,8 @@ import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import { mostFirsts } from "./history.ts";
 import { processesOf, type Role, type Roles } from "./roles.ts";
+import { isSensitive } from "./sensitive.ts";
+import { connectionSegments, Repetition } from "./serving.ts";
 
 /** The conditions on a call that is a trigger. */
 export interface Predicate {
@@ -38,6 +40,8 @@ export interface Trigger {
   /** The number of matching calls, and of all: the supervisor sees each match. */
   readonly matches: number;
   readonly ofCalls: number;
+  /** Processes make it again and again while they serve, and nothing else demands a judgement. */
+  readonly isRepeated: boolean;
   /** The share of the role's calls, or of its time if that is more, that lies after it. */
   readonly share: number;
   readonly score: number;
@@ -177,7 +181,7 @@ class Search {
   readonly #roles: Roles;
   readonly #all: number;
   readonly #inherits: boolean;
-  readonly #matches = new Map<string, number>();
+  readonly #matches = new Map<string, Repetition>();
   readonly #sightings = new Map<string, Map<Segment, Sightings>>();
   readonly #predicates = new Map<string, { predicate: Omit<Predicate, "nth">; example: Signature }>();
 
@@ -188,12 +192,15 @@ class Search {
     this.#all = history.calls;
     this.#inherits = role.segments.some((segment) => inheritedFrom(segment, roles) !== undefined);
     const values = valueCounts(history);
+    const connections = connectionSegments(history);
     for (const segment of history.segments) {
       const isOwn = roles.roleOf(segment) === role;
       for (const [id, occurrences] of segment.occurrences) {
         const signature = history.signatures[id]!;
         for (const { key, predicate } of predicatesOf(signature, values)) {
-          this.#matches.set(key, (this.#matches.get(key) ?? 0) + occurrences.count);
+          const matches = this.#matches.get(key) ?? new Repetition(signature.call, connections);
+          this.#matches.set(key, matches);
+          matches.add(segment, occurrences);
           if (!isOwn) continue;
           if (!this.#predicates.has(key)) this.#predicates.set(key, { predicate, example: signature });
           const sightings = this.#sightings.get(key) ?? new Map<Segment, Sightings>();
@@ -211,7 +218,7 @@ class Search {
     for (const [key, { predicate, example }] of this.#predicates) {
       const sightings = [...this.#sightings.get(key)!.values()];
       if (sightings.some(({ isVague }) => isVague)) continue;
-      const order = this.#matches.get(key)!;
+      const order = this.#matches.get(key)!.count;
       found.push({ key, predicate: { ...predicate, nth: 1 }, example, order });
       // A later occurrence is a trigger only if all processes have as many. A child of the same role would inherit the
       // count.
@@ -252,7 +259,7 @@ class Search {
     const shareOfTime = seconds === 0 ? shareOfCalls : secondsAfter / seconds;
     const share = Math.max(shareOfCalls, seconds === 0 ? 0 : shareOfTime);
     const ofRecordings = new Set(segments.map(({ recording }) => recording)).size;
-    const matches = this.#matches.get(key)!;
+    const { count: matches, isTooOftenForTrigger } = this.#matches.get(key)!;
     const figures = {
       predicate,
       example,
@@ -265,6 +272,8 @@ class Search {
       recordings: recordings.size,
       ofRecordings,
       matches,
+      // A sensitive call is judged anyway; a later one of a loop depends on the load.
+      isRepeated: isTooOftenForTrigger && (predicate.nth > 1 || !isSensitive(example)),
       ofCalls: this.#all,
       share,
       score: dropped.length * share,
@@ -307,7 +316,7 @@ type Figures = Omit<Trigger, "refusal">;
 
 function refusalOf(trigger: Figures): Trigger["refusal"] {
   const { predicate, recordings, ofRecordings, dropped, share } = trigger;
-  if (!isRare(trigger) || frequentCalls.has(predicate.call)) return "frequent";
+  if (!isRare(trigger) || trigger.isRepeated || frequentCalls.has(predicate.call)) return "frequent";
   if (recordings < ofRecordings) return "not in every recording";
   if (share < smallestShare) return "too late";
   if (dropped.length < fewestDropped) return "drops too little";

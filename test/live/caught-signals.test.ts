@@ -73,6 +73,20 @@ describe.each(Object.entries(policies))("supervised by %s", (name, text) => {
   test("a flood of signals does not delay other processes for ever", () => expect(run("flood")).toBe("flood 2000\n"));
 });
 
+test("a server with roles that forks while its children end sees no EINTR", () => {
+  const file = join(folder, "roles.ts");
+  writeFileSync(
+    file,
+    `import { allow, deny, perProcess, policy } from "portcullis";
+const role = perProcess.phases(["main", "child"], { onFork: { main: "child" } });
+export default policy((call) => (call.name === "socket" && role.is("child") ? deny("EPERM") : allow));
+`,
+  );
+  const words = ["run", "-q", "-p", file, "--", victim("caught"), "reaping"];
+  const { stdout, stderr } = spawnSync(program, words, { encoding: "utf8", timeout: patience.command });
+  expect(stdout + stderr).toBe("reaping 0\n");
+});
+
 test("perl and the shell, whose handlers lack SA_RESTART, see no error", () => {
   const file = join(folder, "shell.ts");
   writeFileSync(

@@ -20,11 +20,20 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { runClassic } from "../../src/compile/classic/interpreter.ts";
+import { notifyFilter } from "../../src/engines/notify/filter.ts";
 import type { PolicyEvent } from "../../src/events/event.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { hostArchitecture } from "../../src/linux/architecture.ts";
+import { nameCall } from "../../src/linux/decode.ts";
+import { returnWord } from "../../src/linux/return-word.ts";
+import { readJsonTrace } from "../../src/traces/json.ts";
 import { type Address, freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
 import { responseOf } from "../support/response.ts";
 import { engine, portcullis } from "../support/run.ts";
+
+const architecture = hostArchitecture()!;
 
 interface Server {
   readonly name: string;
@@ -234,6 +243,34 @@ describe.each(servers)("$name", (server) => {
       const why = portcullis(["why", policy, call]);
       expect(why.status, `${call}: ${why.stdout}`).toBe(1);
     }
+  });
+
+  it("has no judged call for each request, from a recording of a moment", async (context) => {
+    if (!isInstalled(server.name)) context.skip(`${server.name} is not installed`);
+    const { folder } = await freshPlace();
+    const program = join(process.cwd(), "bin/portcullis");
+    const [short, long, policy] = [join(folder, "short.trace"), join(folder, "long.trace"), join(folder, "server.ts")];
+    const times = 30;
+    await serve(server, [program, "record", "-q", "-o", short, "--"], server.loads[0], 4);
+    await serve(server, [program, "record", "-q", "-o", long, "--"], server.loads[0], times);
+    const proposed = portcullis(["propose", "-o", policy, short]);
+    expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
+    expect(proposed.stderr).toMatch(/in serving a supervisor \(notify\) would judge [\d.]+ of 1,000 calls/);
+
+    const { program: compiled } = loadPolicy(policy, { architecture });
+    const { classic } = notifyFilter(compiled!, { mode: "quiet", armed: false });
+    const printed = execFileSync(program, ["trace", "print", long], { encoding: "utf8", maxBuffer: 1 << 28 });
+    const counts = new Map<string, number>();
+    for (const event of readJsonTrace(printed, long, architecture).runs.flatMap(({ events }) => events)) {
+      if (event.kind !== "call") continue;
+      const values = event.arguments.map(({ value }) => value);
+      const input = { number: event.number, architecture: event.architecture, arguments: values };
+      const { word } = runClassic(classic.instructions, { ...input, instructionPointer: 0n });
+      const { name } = nameCall(architecture, event.architecture, event.number);
+      if (word === returnWord("USER_NOTIF")) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    expect(counts.size).toBeGreaterThan(0);
+    expect([...counts].filter(([, count]) => count >= times)).toEqual([]);
   });
 
   it("serves under the files and ports that are proposed, and reaches no others", async (context) => {

@@ -143,7 +143,10 @@ export const propose: Verb = {
     const origin = originOf(history, request, attached);
     const declarations = objects?.declarations();
     const proposal = propose(history, { phases, with: request.with, origin, declarations });
-    const { checkProposal, refusedBy } = await import("../policy/proposal-check.ts");
+    const [{ checkProposal, refusedBy }, { judgedCalls }] = await Promise.all([
+      import("../policy/proposal-check.ts"),
+      import("../../propose/judged-calls.ts"),
+    ]);
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
     const cases = new CaseFiles(architecture, proposal.counted);
     const own = await refusedBy(program, traces, architecture, progress, {
@@ -165,12 +168,13 @@ export const propose: Verb = {
       const policy = { file: request.output, text: proposal.policy };
       writeOutputs([policy, ...cases.of(request.output, history)], ownOutputs);
     } else if (!request.json) context.out(proposal.policy);
+    const judged = judgedCalls(program, history, proposal.permissions);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
     if (request.json) {
-      const figures = { own, validations, bound: comparison, objects: declarations?.figures };
+      const figures = { own, judged, validations, bound: comparison, objects: declarations?.figures };
       context.out(`${jsonText(figuresOf(history, proposal, figures))}\n`);
     }
-    if (!quiet) context.err(safeLines(statementOf(history, proposal, own, comparison, declarations)));
+    if (!quiet) context.err(safeLines(statementOf(history, proposal, own, judged, comparison, declarations)));
     for (const { trace, refused } of validations) {
       context.err(safeLines(validationOf(shownName(trace), refused)));
     }

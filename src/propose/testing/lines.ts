@@ -1,6 +1,6 @@
 /**
  * Small recordings for tests, a call in each line: its thread, its name, and its registers. execve begins with its path,
- * openat with its path and result.
+ * openat with its path and result; clone3 ends with its memory.
  */
 import { expect } from "vitest";
 import { Faults } from "../../traces/faults.ts";
@@ -45,6 +45,7 @@ export function traceOf(lines: readonly Line[]): Trace {
       Object.assign(path, { memory: { path: opened }, result });
       registers.splice(1, 0, 7);
     }
+    if (call === "clone3") Object.assign(path, { memory: registers.pop() });
     const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};
     return JSON.stringify({ v: 1, kind: "call", tid, time, call, arguments: registers.map(String), ...path, ...addr });
   });

@@ -15,6 +15,7 @@
  * executed    TracerPid before and after an execve
  * killed      the parent gets the end of a process that is killed
  * flood       supervised calls while another process is flooded with signals
+ * reaping     forks of a server whose handler of SIGCHLD reaps the children, which end at once: how many forks fail
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +87,27 @@ static void storm(long signals, bool forks) {
     make_calls(folder);
     if (forks && round % 8 == 0) fork_once();
   }
+}
+
+static atomic_long reaped;
+static void on_end(int signal) {
+  (void)signal;
+  const int error = errno;
+  while (waitpid(-1, NULL, WNOHANG) > 0) reaped++;
+  errno = error;
+}
+
+/* A server for each connection, such as vsftpd, drops the client if its fork returns an error. */
+static long reaping(long forks) {
+  struct sigaction action = {.sa_handler = on_end};
+  sigaction(SIGCHLD, &action, NULL);
+  for (long i = 0; i < forks; i++) {
+    const long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) _exit(0);
+    judge(child);
+  }
+  while (reaped + interrupted + failed < forks) usleep(1000);
+  return interrupted;
 }
 
 static void *storm_in_thread(void *signals) {
@@ -314,6 +336,8 @@ int main(int count, char **words) {
       kill(child, SIGKILL);
       result += WTERMSIG(await_end(child)) == SIGKILL;
     }
+  } else if (strcmp(what, "reaping") == 0) {
+    result = reaping(3000);
   } else if (strcmp(what, "flood") == 0) {
     pid_t children[3];
     for (int i = 0; i < 3; i++) {

@@ -114,6 +114,7 @@ async function statusWhen(path: string, is: (status: Status) => boolean): Promis
 }
 
 const enter = "\x1b[?1049h\x1b[?25l";
+const erase = "\x1b[K";
 const leave = "\x1b[0m\x1b[?25h\x1b[?1049l";
 
 /** `top` on a terminal, with its process and the text that it has written. */
@@ -132,7 +133,7 @@ async function onTerminal(words: string) {
   });
   await until("top shows a screen", () => out.includes("? help"));
   /** The lines of the last screen. */
-  const screen = () => out.split("\x1b[H").at(-1)!.split("\r\n\x1b[K");
+  const screen = () => out.split("\x1b[H").at(-1)!.split(`\r\n${erase}`);
   const pid = Number(/pid (\d+)/.exec(out)![1]);
   return { child, pid, out: () => out, screen, press: (keys: string) => child.stdin!.write(keys) };
 }
@@ -243,8 +244,8 @@ describe("top", () => {
     const terminal = spawnSync("script", ["-qec", `bin/portcullis top -n 1 ${join(runtime, name!)}`, "/dev/null"], {
       encoding: "utf8",
     });
-    expect(terminal.stdout.startsWith(`${enter}\x1b[H\x1b[K`)).toBe(true);
-    expect(terminal.stdout).toContain("\r\n\x1b[Kjudged: ");
+    expect(terminal.stdout.startsWith(`${enter}\x1b[H${erase}`)).toBe(true);
+    expect(terminal.stdout).toContain(`\r\n${erase}judged: `);
     expect(terminal.stdout.split(leave)[1]).toMatch(/^.*status-intruder.*\r\npolicy p, .*\r\njudged: /);
     const json = top("--json", "-n", "2", name!.replace(".sock", ""));
     expect(

@@ -48,7 +48,7 @@ const rules = ["bind listen", "mmap", "clone", "prctl", "setuid", "setgid", "soc
 );
 const server: Status = {
   ...status,
-  ...{ command: ["/usr/sbin/server", "-c", "x".repeat(200)], policy: "server", engine: "notify", running: 3700 },
+  ...{ command: ["/usr/sbin/server", "-c", "x".repeat(200)], policy: "server", engine: "n", running: 3700 },
   ...{ calls: 1_234_567, perSecond: 1234.5, refusedByPortcullis: 2 },
   verdicts: [
     ...rules,
@@ -64,7 +64,7 @@ const server: Status = {
       ...{ calls: 1000, perSecond: 0 },
       event: event({
         call: "openat",
-        command: "wörker 日本",
+        command: "worker 日本",
         pid: 13,
         arguments: [{ name: "path", text: `"${"/日".repeat(90)}"` }],
       }),
@@ -74,7 +74,7 @@ const server: Status = {
 const processes: readonly ShownProcess[] = [
   { pid: 11, parent: 1, threads: 1, name: "server", state: inRole("main") },
   { pid: 12, parent: 11, threads: 4, name: "server", state: inRole("child") },
-  { pid: 13, parent: 12, threads: 1, name: "wörker 日本", state: inRole("child") },
+  { pid: 13, parent: 12, threads: 1, name: "worker 日本", state: inRole("child") },
   { pid: 14, parent: 11, threads: 1, name: "server", state: inRole("child") },
 ];
 
@@ -102,13 +102,13 @@ test("without a terminal: everything, the state of the tree and its age", () => 
 test("fills a terminal of 80 columns and 24 lines, refused calls first", () => {
   expect(shown(server, processes, { hasKeys: true }, { columns: 80, rows: 24 })).toEqual([
     `/usr/sbin/server -c ${"x".repeat(59)}…`,
-    "policy server, engine notify, portcullis 5, 1:01:40 h",
+    "policy server, engine n, portcullis 5, 1:01:40 h",
     "judged: 1,234.5 calls/s, 1,234,567 in all, 1,014 refused (2 without a rule)",
     "",
     "refused calls",
     "calls/s  calls  call    verdict     role, phase     rule",
     "      0  1,000  openat  deny EPERM  child, running  server.ts:198:10",
-    '         12:00:00 wörker 日本[13] openat("/日/日/日/日/日/日/日/日/日/日/日/日/…',
+    '         12:00:00 worker 日本[13] openat("/日/日/日/日/日/日/日/日/日/日/日/日/…',
     "    0.5     12  socket  deny EPERM  child, running  server.ts:198:10",
     "         12:00:00 server[12] socket(AF_INET, SOCK_STREAM, 0)  (no recording has…",
     "",
@@ -123,7 +123,7 @@ test("fills a terminal of 80 columns and 24 lines, refused calls first", () => {
     "pid  threads  name             phases and state",
     " 11        1  server           main, running",
     " 12        4  ├ server         child, running",
-    " 13        1  │ └ wörker 日本  child, running",
+    " 13        1  │ └ worker 日本  child, running",
     "q quit  o order: refusals  t list  r c p: one part  ? help",
   ]);
 });
@@ -134,7 +134,7 @@ test("a terminal of 180 columns and 50 lines shows all, and each refused call in
   expect(lines.slice(4, 9)).toEqual([
     "refused calls",
     "calls/s  calls  call    verdict     role, phase     rule              last",
-    `      0  1,000  openat  deny EPERM  child, running  server.ts:198:10  12:00:00 wörker 日本[13] openat("${"/日".repeat(25)}/…`,
+    `      0  1,000  openat  deny EPERM  child, running  server.ts:198:10  12:00:00 worker 日本[13] openat("${"/日".repeat(25)}/…`,
     "    0.5     12  socket  deny EPERM  child, running  server.ts:198:10  12:00:00 server[12] socket(AF_INET, SOCK_STREAM, 0)  (no recording has it)",
     "",
   ]);
@@ -179,11 +179,11 @@ test("keys change the order, the part, and the drawing of the processes", () => 
     "pid  threads  name             phases and state",
     " 11        1  server           main, running",
     " 12        4  ├ server         child, running",
-    " 13        1  │ └ wörker 日本  child, running",
+    " 13        1  │ └ worker 日本  child, running",
     " 14        1  └ server         child, running",
   ]);
   expect(shown(server, processes, keys("pt")).slice(-2)).toEqual([
-    " 13        1  wörker 日本  child, running",
+    " 13        1  worker 日本  child, running",
     " 14        1  server       child, running",
   ]);
   expect(keys("pp")).toEqual(firstView);

@@ -308,7 +308,7 @@ export class HistoryBuilder implements History {
       if (process.began !== undefined) segment.seconds = Number(event.time - process.began) / 1e9;
     }
     const position = segment.calls++;
-    countTurn(segment, call.name);
+    countTurn(segment, name);
     task.last = position;
     const found = segment.occurrences.get(signature.id);
     if (found === undefined) {

@@ -68,3 +68,8 @@ export interface RunCharts {
 
 /** The element of the page with the `RunCharts` as JSON. */
 export const dataElement = "report-data";
+
+/** 1,234,567.8 */
+export function grouped(value: number): string {
+  return value.toLocaleString("en-US", { maximumFractionDigits: 12 });
+}

@@ -4,7 +4,7 @@
  */
 import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { frequentCalls } from "./frequent.ts";
-import { type History, mostFirsts, type Occurrences, type Origin, type Segment } from "./history.ts";
+import { callsWithoutMemory, type History, mostFirsts, type Occurrences, type Origin, type Segment } from "./history.ts";
 import { findRoles, processesOf, type Role, type Roles } from "./roles.ts";
 import { isRare } from "./triggers.ts";
 
@@ -59,6 +59,7 @@ function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string
   }
   const found: Branch[] = [];
   const left = leftBy(history);
+  const failing = callsWithoutMemory(history);
   for (const role of roles.list) {
     const born = role.segments.filter(
       (segment) => segment.origin.is === "fork" && roles.roleOf(segment.origin.parent) !== role && !left.has(segment),
@@ -66,7 +67,7 @@ function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string
     if (born.length < 2) continue;
     const calls = new Set(born.flatMap((segment) => namesIn(history, segment)));
     for (const call of calls) {
-      if (excluded.has(call) || rejected.has(`${role.name} ${call}`)) continue;
+      if (excluded.has(call) || failing.has(call) || rejected.has(`${role.name} ${call}`)) continue;
       const branch = examine(history, role, call, born);
       if (branch === undefined) continue;
       const processes = processesOf([...branch.places.keys()]);

@@ -38,6 +38,15 @@ export interface Occurrences {
 
 export const mostFirsts = 4;
 
+/**
+ * Calls that a recording has with a pointer to no memory. Where the policy reads such memory, the call fails without a
+ * judgement, and neither a phase nor a role begins with it.
+ */
+export function callsWithoutMemory({ signatures }: Pick<History, "signatures">): ReadonlySet<string> {
+  const lacking = signatures.filter(({ values }) => values.includes(null));
+  return new Set(lacking.map(({ call }) => call));
+}
+
 export type Origin =
   | { readonly is: "command" }
   /** `at`: the position of the parent's call. */

@@ -7,7 +7,7 @@ import { isCreatingCall } from "../linux/process-calls.ts";
 import { destinationsOf } from "./addresses.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
-import { mostFirsts } from "./history.ts";
+import { callsWithoutMemory, mostFirsts } from "./history.ts";
 import { processesOf, type Role, type Roles } from "./roles.ts";
 
 /** The conditions on a call that is a trigger. */
@@ -188,10 +188,12 @@ class Search {
     this.#all = history.calls;
     this.#inherits = role.segments.some((segment) => inheritedFrom(segment, roles) !== undefined);
     const values = valueCounts(history);
+    const failing = callsWithoutMemory(history);
     for (const segment of history.segments) {
       const isOwn = roles.roleOf(segment) === role;
       for (const [id, occurrences] of segment.occurrences) {
         const signature = history.signatures[id]!;
+        if (failing.has(signature.call)) continue;
         for (const { key, predicate } of predicatesOf(signature, values)) {
           this.#matches.set(key, (this.#matches.get(key) ?? 0) + occurrences.count);
           if (!isOwn) continue;

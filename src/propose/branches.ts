@@ -4,7 +4,14 @@
  */
 import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { frequentCalls } from "./frequent.ts";
-import { callsWithoutMemory, type History, mostFirsts, type Occurrences, type Origin, type Segment } from "./history.ts";
+import {
+  callsWithoutMemory,
+  type History,
+  mostFirsts,
+  type Occurrences,
+  type Origin,
+  type Segment,
+} from "./history.ts";
 import { findRoles, processesOf, type Role, type Roles } from "./roles.ts";
 import { isRare } from "./triggers.ts";
 
@@ -205,8 +212,8 @@ function withBranch(history: History, { call, places }: Branch): History {
 
 /** A builder's facts are accessors, and a spread does not copy these. */
 function factsOf(history: History): Omit<History, "segments"> {
-  const { architecture, detail, recordings, signatures, refused, calls, executed, evidence } = history;
-  return { architecture, detail, recordings, signatures, refused, calls, executed, evidence };
+  const { architecture, detail, recordings, signatures, refused, calls, executed, evidence, commands } = history;
+  return { architecture, detail, recordings, signatures, refused, calls, executed, evidence, commands };
 }
 
 function originIn(origin: Origin, moved: (of: Segment, position: number) => { segment: Segment; at: number }): Origin {

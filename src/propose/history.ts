@@ -103,6 +103,8 @@ export interface History {
   readonly executed: ReadonlySet<string> | undefined;
   /** Events that at least one recording has. */
   readonly evidence: ReadonlySet<Evidence>;
+  /** The last names of the commands, as far as the recordings have them. */
+  readonly commands: ReadonlySet<string>;
 }
 
 /** Always allowed, and not seen by a policy (docs/language-reference.md). */
@@ -147,6 +149,7 @@ export class HistoryBuilder implements History {
   readonly signatures: Signature[] = [];
   readonly refused = new Map<string, number>();
   readonly evidence = new Set<Evidence>();
+  readonly commands = new Set<string>();
   executed: Set<string> | undefined;
   #calls = 0;
   #processes = 0;
@@ -232,6 +235,7 @@ export class HistoryBuilder implements History {
     this.#began = undefined;
     this.recordings.push(recording);
     const program = words?.[0] === undefined ? undefined : lastName(words[0]);
+    if (program !== undefined) this.commands.add(program);
     this.#tasks.set(command, { process: this.#process(command, { is: "command" }, program), last: 0 });
     return recording;
   }

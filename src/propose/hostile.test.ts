@@ -135,7 +135,7 @@ describe("recordings", () => {
       executions(paths, (index) => (index % 1000 === 7 ? "setsid" : "getppid")),
       "arguments",
     );
-    expect(policy).toContain('ProgramPathEndsWith = ["/test"]');
+    expect(policy).toContain('call.args.path.text.endsWith("/test")) role.enter("test")');
     expect(policy).toContain('ProgramPath = ["/bin/1007/other", "/bin/2007/other", "/bin/7/other"]');
   });
 

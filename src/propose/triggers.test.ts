@@ -215,10 +215,10 @@ describe("triggers", () => {
     const begins = (root: Line): Line[] => [...start.slice(1), root, ...many(9, [1, "epoll_wait", 3]), [1, "uname", 0]];
     const exact = { phases: "exact" } as const;
     const whole = begins([1, "pivot_root", 7, 7]);
-    expect(policyOf([whole], exact)).toContain('call.name === "pivot_root"');
+    expect(policyOf([whole], exact)).toContain('call.name === "pivot_root") phase.enter');
     const lines = begins([1, "pivot_root", 0, 0]);
     const policy = policyOf([lines], exact, "paths");
-    expect(policy).not.toContain('call.name === "pivot_root"');
+    expect(policy).not.toContain('call.name === "pivot_root") phase.enter');
     expect(refusedBy(policy, lines).filter((call) => !call.includes("pivot_root"))).toEqual([]);
   });
 

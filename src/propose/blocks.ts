@@ -63,7 +63,7 @@ export function distributed(
   const order = ({ states }: Block): number => {
     if (states.size === all.length) return -2;
     const parts = partsOf(states);
-    return parts.length > 1 ? -1 : roles.findIndex((role) => [...states][0]!.role === role);
+    return parts.length > 1 ? -1 : roles.indexOf([...states][0]!.role);
   };
   const sorted = (blocks: Iterable<Block>) =>
     [...blocks].sort((a, b) => order(a) - order(b) || b.states.size - a.states.size);

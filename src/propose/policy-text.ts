@@ -297,8 +297,9 @@ class Printer {
     const lines = [...this.#calls(indent, free, "return allow;"), ...ruled.flatMap((one) => this.#rule(indent, one))];
     const unseen = [...new Set(entries.flatMap(({ unseen: because }) => because ?? []))];
     const whose = [test === undefined ? this.#everywhere() : this.#describe(states)];
-    if (unseen.length > 0) whose.unshift(`Not recorded (${unseen.join(", ")})`);
-    const text = whose.filter((one) => one !== "").join(": ");
+    if (unseen.length > 0) whose.push(`not recorded (${unseen.join(", ")})`);
+    const said = whose.filter((one) => one !== "").join(": ");
+    const text = said.slice(0, 1).toUpperCase() + said.slice(1);
     const about = text === "" ? [] : comment(2, "//", `${text}.`);
     return [...about, ...(test === undefined ? lines : block(2, test, lines))];
   }
@@ -322,9 +323,10 @@ class Printer {
     if (names.length === 0) return [];
     this.#imports.add("calls");
     const room = 120 - indent - `if (calls().has(call)) ${statement}`.length;
-    return linesOfCalls(names, this.#architecture, room).map(
-      (words) => `${" ".repeat(indent)}if (calls(${words}).has(call)) ${statement}`,
-    );
+    return linesOfCalls(names, this.#architecture, room).map((words) => {
+      const isOne = !words.includes(",") && !words.includes("@");
+      return `${" ".repeat(indent)}if (${isOne ? `call.name === ${words}` : `calls(${words}).has(call)`}) ${statement}`;
+    });
   }
 
   #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
@@ -420,7 +422,8 @@ class Printer {
       const name = this.#constant(`${call} values`, subject.slice(1, -1).split(", "));
       return `${name}.${method}(${values.join(", ")})`;
     }
-    const [, , parameter = ""] = subject.split(".");
+    if (values.length === 1) return text;
+    const parameter = subject.split(".").findLast((part) => !["text", "value", "bits"].includes(part))!;
     const name = this.#constant(
       `${call} ${parameter} ${method === "is" || method === "hasOnly" ? "" : method}`,
       values,
@@ -558,7 +561,7 @@ class Printer {
         const values = [...texts].sort().map((text) => jsonText(text));
         const rule = { is: "test", subject: "call.args.path.text", method, values } as const;
         const other = `    if (role.is(${jsonText(from.name)})) role.enter(${jsonText(to.name)});`.length;
-        return [{ ...step, conditions: [this.#test(`${shortName(to.name)} program`, rule, other)] }];
+        return [{ ...step, conditions: [this.#test(`${shortName(to.name)} programs`, rule, other)] }];
       };
       if (compared.has(list)) return stepBy("is", list);
       const { inFolders, alone } = lastNames(list);

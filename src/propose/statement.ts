@@ -99,7 +99,7 @@ export function summaryOf({ history, proposal, own, comparison, declarations, ab
   const lines = [firstLine(history, roles), ...describeRoles(proposal).map((line) => `  ${line}`)];
   lines.push(describeReplay(own));
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
-  lines.push("a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
+  lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
   if (lateExecutables(permissions).length > 0) lines.push(...describeExecutables(permissions, declarations?.both));
   if (history.refused.size > 0) lines.push(`no policy lets pass: ${[...history.refused.keys()].join(", ")}`);
   if (declarations !== undefined) lines.push(...declarations.statement);
@@ -152,7 +152,7 @@ export function aboutOf(proposal: Proposal, abilities: readonly Ability[]): read
   return [
     ...(origins.length === 0 ? [] : ["", `Roles: ${[roles.list[0]!.name, ...origins].join(", ")}.`]),
     "",
-    "A process can",
+    "After its start, a process can",
     ...describeAbilities(abilities).map((line) => `  - ${line}`),
     ...(proposal.unseen.length === 0 ? [] : ["", `${describeUnseen(proposal).replace("no", "No")}.`]),
   ];
@@ -205,7 +205,7 @@ export function statementOf({ history, proposal, own, comparison, declarations, 
   lines.push(...describeExecutables(permissions, declarations?.both));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
-  lines.push("a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
+  lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
   if (added.length > 0) lines.push("", ...describeAdded(proposal));
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {

@@ -64,7 +64,7 @@ export function possibleLeaves(
 }
 
 /** The decision without the tests that the known registers decide. */
-export function answered(decision: Decision, registers: Registers): Decision {
+function answered(decision: Decision, registers: Registers): Decision {
   const done = new Map<Decision, Decision>();
   const answer = (node: Decision): Decision => {
     if (node.kind === "leaf") return node;

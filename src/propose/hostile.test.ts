@@ -136,7 +136,7 @@ describe("recordings", () => {
       "arguments",
     );
     expect(policy).toContain('call.args.path.text.endsWith("/test")) role.enter("test")');
-    expect(policy).toContain('ProgramPath = ["/bin/1007/other", "/bin/2007/other", "/bin/7/other"]');
+    expect(policy).toContain('Programs = ["/bin/1007/other", "/bin/2007/other", "/bin/7/other"]');
   });
 
   it("of programs whose names are long, or have every character", () => {

@@ -424,10 +424,8 @@ class Printer {
     }
     if (values.length === 1) return text;
     const parameter = subject.split(".").findLast((part) => !["text", "value", "bits"].includes(part))!;
-    const name = this.#constant(
-      `${call} ${parameter} ${method === "is" || method === "hasOnly" ? "" : method}`,
-      values,
-    );
+    const stem = call.endsWith(" programs") ? call : `${call} ${parameter}`;
+    const name = this.#constant(`${stem} ${method === "is" || method === "hasOnly" ? "" : method}`, values);
     return `${subject}.${method}(...${name})`;
   }
 

@@ -67,6 +67,15 @@ describe("lists of calls", () => {
     }
   });
 
+  it("and functions have short names, without the machine and the version of a program", () => {
+    const path = "/usr/bin/x86_64-linux-gnu-gcc-14";
+    const others = ["/opt/a/gcc-14", "/opt/b/gcc-14", "/opt/c/gcc-14"].map((one): Line => [1, "execve", one]);
+    const lines: Line[] = [[1, "getpid"], [1, "setsid"], [1, "execve", path], { exec: 1 }, ...serving, ...others];
+    const policy = policyOf([lines]);
+    expect(policy).toContain("const gccPhase = perProcess.phases(");
+    expect(policy.replaceAll(/"[^"]*"|\/\/.*/g, "")).not.toMatch(/x86|\d\(|inSome/);
+  });
+
   it("have the whole of a group only where a process shows what it is for", () => {
     const policy = policyOf([serving]);
     const more: Line[] = [

@@ -55,7 +55,7 @@ export function block(indent: number, test: string, lines: readonly string[]): s
 }
 
 /** `head test tail` of a test that can be a disjunction. */
-export function disjunction(indent: number, head: string, test: string, tail: string): string[] {
+function disjunction(indent: number, head: string, test: string, tail: string): string[] {
   const blanks = " ".repeat(indent);
   const line = `${blanks}${head}${test}${tail}`;
   if (line.length <= width) return [line];

@@ -147,7 +147,7 @@ class Printer {
     for (const [role, triggers] of permissions.triggers) {
       this.#imports.add("perProcess");
       const phases = permissions.states.filter((state) => state.role === role).map(({ phase }) => `"${phase}"`);
-      const name = this.#name(hasRoles ? `${role.name} phase` : "phase", !hasRoles);
+      const name = this.#name(hasRoles ? `${shortName(role.name)} phase` : "phase", !hasRoles);
       this.#phaseOf.set(role, name);
       const isTightening = this.#isTightening(role);
       const options = isTightening ? ", { tightening: true }" : "";
@@ -618,7 +618,9 @@ function key(name: string): string {
 
 /** A program's name without the machine and the version that its file has: `gcc` of `x86_64-linux-gnu-gcc-14`. */
 function shortName(role: string): string {
-  const short = role.replace(/^[a-z0-9_]+-linux-gnu[a-z0-9]*-/, "").replace(/-?\d+(?:\.\d+)*(?=-child|$)/, "");
+  const short = role
+    .replace(/^[a-z0-9_]+-linux-gnu[a-z0-9]*-/, "")
+    .replace(/(?:-\d+(?:\.\d+)*|\d+\.\d+)(?=-child|$)/, "");
   return short === "" ? role : short;
 }
 

@@ -4,6 +4,7 @@
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { callByName } from "../linux/calls.ts";
+import { groups } from "../linux/groups.ts";
 import { aspectsOf, type Detail, type Value } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import type { CallUse, Grant, Permissions } from "./permissions.ts";
@@ -27,6 +28,26 @@ const alternativeCalls: readonly Alternatives[] = [
   { calls: ["rename", "renameat", "renameat2"], neutral: { flags: 0n } },
   { calls: ["unlink", "unlinkat"], neutral: { flag: 0n } },
 ];
+
+/** Whether a program makes one call in place of the other. */
+export function areAlternatives(one: string, other: string): boolean {
+  return alternativeCalls.some(({ calls }) => calls.includes(one) && calls.includes(other));
+}
+
+/**
+ * Groups (src/linux/groups.ts) that are allowed as a whole where each of these calls is allowed: their other calls do the
+ * same with descriptors that the process has.
+ */
+export const wholeGroups: readonly { readonly group: string; readonly where: readonly string[] }[] = [
+  { group: "@basic-io", where: ["read", "write", "close"] },
+  { group: "@io-event", where: ["epoll_wait", "epoll_ctl"] },
+];
+
+/** The calls of a group that the architecture has. */
+export function membersOf(group: string, architecture: ArchitectureName): readonly string[] {
+  const members = groups().get(group)!;
+  return members.filter((name) => callByName(name)!.number[architecture] !== undefined);
+}
 
 /** By the set of the argument's names. */
 const alternativeChoices: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -87,6 +108,34 @@ export function withAlternatives(
     }
   }
   return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };
+}
+
+export function withWholeGroups(
+  permissions: Permissions,
+  { architecture, detail }: { readonly architecture: ArchitectureName; readonly detail: Detail },
+): Permissions {
+  const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
+  for (const { group, where } of wholeGroups) {
+    const uses = where.map((name) => calls.get(alternativeOf(name, architecture)));
+    const states = permissions.states.filter((state) =>
+      uses.every((use) => use?.grants.some((grant) => grant.states.has(state))),
+    );
+    if (states.length === 0) continue;
+    for (const name of membersOf(group, architecture)) {
+      const aspects = aspectsOf(callByName(name)!, detail, architecture);
+      const signature = { id: -1, call: name, aspects, values: aspects.map(() => undefined) };
+      const use = calls.get(name) ?? {
+        ...{ call: name, grants: [], count: 0, byRole: new Map(), because: `as ${where[0]}`, isFrequent: false },
+      };
+      calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(states) }] });
+    }
+  }
+  return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };
+}
+
+/** An architecture without epoll_wait has epoll_pwait. */
+function alternativeOf(name: string, architecture: ArchitectureName): string {
+  return callByName(name)!.number[architecture] === undefined && name === "epoll_wait" ? "epoll_pwait" : name;
 }
 
 /** Undefined if the other call has no equal arguments. */

@@ -4,7 +4,14 @@
  */
 import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { frequentCalls } from "./frequent.ts";
-import { type History, mostFirsts, type Occurrences, type Origin, type Segment } from "./history.ts";
+import {
+  callsWithoutMemory,
+  type History,
+  mostFirsts,
+  type Occurrences,
+  type Origin,
+  type Segment,
+} from "./history.ts";
 import { findRoles, processesOf, type Role, type Roles } from "./roles.ts";
 import { isSensitive } from "./sensitive.ts";
 import { connectionSegments, Repetition } from "./serving.ts";
@@ -65,6 +72,7 @@ function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string
   }
   const found: Branch[] = [];
   const left = leftBy(history);
+  const failing = callsWithoutMemory(history);
   for (const role of roles.list) {
     const born = role.segments.filter(
       (segment) => segment.origin.is === "fork" && roles.roleOf(segment.origin.parent) !== role && !left.has(segment),
@@ -74,7 +82,7 @@ function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string
     for (const call of calls) {
       const { count, isTooOftenForTrigger } = matches.get(call)!;
       // A sensitive call is judged anyway.
-      const isFrequent = excluded.has(call) || (isTooOftenForTrigger && !sensitive.has(call));
+      const isFrequent = excluded.has(call) || failing.has(call) || (isTooOftenForTrigger && !sensitive.has(call));
       if (isFrequent || rejected.has(`${role.name} ${call}`)) continue;
       const branch = examine(history, role, call, born);
       if (branch === undefined) continue;
@@ -213,8 +221,9 @@ function withBranch(history: History, { call, places }: Branch): History {
 
 /** A builder's facts are accessors, and a spread does not copy these. */
 function factsOf(history: History): Omit<History, "segments"> {
-  const { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence } = history;
-  return { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence };
+  const { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence, commands } =
+    history;
+  return { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence, commands };
 }
 
 function originIn(origin: Origin, moved: (of: Segment, position: number) => { segment: Segment; at: number }): Origin {

@@ -45,6 +45,15 @@ export interface Occurrences {
 
 export const mostFirsts = 4;
 
+/**
+ * Calls that a recording has with a pointer to no memory. Where the policy reads such memory, the call fails without a
+ * judgement, and neither a phase nor a role begins with it.
+ */
+export function callsWithoutMemory({ signatures }: Pick<History, "signatures">): ReadonlySet<string> {
+  const lacking = signatures.filter(({ values }) => values.includes(null));
+  return new Set(lacking.map(({ call }) => call));
+}
+
 export type Origin =
   | { readonly is: "command" }
   /** `at`: the position of the parent's call. */
@@ -106,6 +115,8 @@ export interface History {
   readonly executed: ReadonlySet<string> | undefined;
   /** Events that at least one recording has. */
   readonly evidence: ReadonlySet<Evidence>;
+  /** The last names of the commands, as far as the recordings have them. */
+  readonly commands: ReadonlySet<string>;
 }
 
 /** Always allowed, and not seen by a policy (docs/language-reference.md). */
@@ -167,6 +178,7 @@ export class HistoryBuilder implements History {
   readonly examples: (readonly Word[])[] = [];
   readonly refused = new Map<string, number>();
   readonly evidence = new Set<Evidence>();
+  readonly commands = new Set<string>();
   executed: Set<string> | undefined;
   #calls = 0;
   #processes = 0;
@@ -253,6 +265,7 @@ export class HistoryBuilder implements History {
     this.#began = undefined;
     this.recordings.push(recording);
     const program = words?.[0] === undefined ? undefined : lastName(words[0]);
+    if (program !== undefined) this.commands.add(program);
     this.#tasks.set(command, { process: this.#process(command, { is: "command" }, program), last: 0 });
     return recording;
   }

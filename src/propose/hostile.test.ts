@@ -135,8 +135,8 @@ describe("recordings", () => {
       executions(paths, (index) => (index % 1000 === 7 ? "setsid" : "getppid")),
       "arguments",
     );
-    expect(policy).toContain('ProgramPathEndsWith = ["/test"]');
-    expect(policy).toContain('ProgramPath = ["/bin/1007/other", "/bin/2007/other", "/bin/7/other"]');
+    expect(policy).toContain('call.args.path.text.endsWith("/test")) role.enter("test")');
+    expect(policy).toContain('Programs = ["/bin/1007/other", "/bin/2007/other", "/bin/7/other"]');
   });
 
   it("of programs whose names are long, or have every character", () => {

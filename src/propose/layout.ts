@@ -23,6 +23,52 @@ export function list(
   ];
 }
 
+/** `head["a", "b"] as const;`, with as many entries in each line as fit. */
+export function chunked(head: string, entries: readonly string[]): string[] {
+  const line = `${head}[${entries.join(", ")}] as const;`;
+  if (line.length <= width) return [line];
+  const chunks = packed(entries, width - "  ...[],".length).map((words) => `...[${words}]`);
+  const short = `${head}[${chunks.join(", ")}] as const;`;
+  return short.length <= width ? [short] : [`${head}[`, ...chunks.map((chunk) => `  ${chunk},`), "] as const;"];
+}
+
+/** Joins entries to lines of at most so many characters. */
+export function packed(entries: readonly string[], most: number): string[] {
+  const lines: string[] = [];
+  for (const entry of entries) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + entry.length + 2 <= most) lines[lines.length - 1] = `${last}, ${entry}`;
+    else lines.push(entry);
+  }
+  return lines;
+}
+
+/** `if (test) { lines }` */
+export function block(indent: number, test: string, lines: readonly string[]): string[] {
+  const blanks = " ".repeat(indent);
+  const whole = [...disjunction(indent, "if (", test, ") {"), ...lines, `${blanks}}`];
+  const [only] = lines;
+  const inner = lines.length === 1 ? /^ *if \((.*)\) (return \w+;)$/.exec(only!) : null;
+  if (inner === null || test.includes(" || ")) return whole;
+  const line = `${blanks}if (${test} && ${inner[1]}) ${inner[2]}`;
+  return line.length <= width ? [line] : whole;
+}
+
+/** `head test tail` of a test that can be a disjunction. */
+function disjunction(indent: number, head: string, test: string, tail: string): string[] {
+  const blanks = " ".repeat(indent);
+  const line = `${blanks}${head}${test}${tail}`;
+  if (line.length <= width) return [line];
+  const parts = test.split(" || ");
+  const lines = parts.flatMap((part, index) => {
+    const end = index < parts.length - 1 ? " ||" : "";
+    const single = /^([\w.]+)\(([^()]*)\)$/.exec(part);
+    if (single === null) return [`${blanks}  ${part}${end}`];
+    return list(indent + 2, single[1]!, single[2]!.split(", "), end, ["(", ")"]);
+  });
+  return [`${blanks}${head.trimEnd()}`, ...lines, `${blanks}${tail.trimStart()}`];
+}
+
 /** `if (a && b) statement`. */
 export function conditional(
   indent: number,
@@ -55,16 +101,20 @@ function withoutParentheses(text: string): string {
   return text.slice(1, -1);
 }
 
-/** A comment of several lines, wrapped between words. */
+/** A comment of several lines, wrapped between words. Lines after the first begin with the blanks of the text. */
 export function comment(indent: number, mark: string, text: string): string[] {
-  const lead = `${" ".repeat(indent)}${mark} `;
+  const start = `${" ".repeat(indent)}${mark} `;
+  const inner = /^ */.exec(text)![0];
+  const lead = start + inner + (inner === "" ? "" : "  ");
   const lines: string[] = [];
-  let line = lead;
-  for (const word of text.split(" ")) {
-    if (line.length + word.length > width && line !== lead) {
+  let line = start + inner;
+  let isEmpty = true;
+  for (const word of text.trim().split(" ")) {
+    if (line.length + word.length > width && !isEmpty) {
       lines.push(line.trimEnd());
       line = lead;
     }
+    isEmpty = false;
     line += `${word} `;
   }
   lines.push(line.trimEnd());

@@ -1,12 +1,17 @@
-/** Prints a proposal as a policy: a TypeScript module with a comment on the origin of each rule. */
+/**
+ * Prints a proposal as a policy: a TypeScript module that a person signs. It groups the rules by role and phase; counts are
+ * figures of the report.
+ */
 
 import { jsonText, safeText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { fallbacks } from "../linux/fallbacks.ts";
 import { isExecutingCall } from "../linux/process-calls.ts";
 import type { AddressCase } from "./addresses.ts";
+import { areAlternatives } from "./alternatives.ts";
+import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";
 import type { History } from "./history.ts";
-import { comment, conditional, identifier, list } from "./layout.ts";
+import { block, chunked, comment, conditional, identifier, list } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
@@ -19,6 +24,15 @@ export interface PolicyText {
   readonly text: string;
   /** Arguments without a rule, by call: a statement for the user. */
   readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
+  /** The names of the sets of phases, by the role whose phases they are; undefined is the set of roles. */
+  readonly variables: ReadonlyMap<Role | undefined, string>;
+}
+
+/** Adds paragraphs to the module's first comment. */
+export function withAbout(text: string, about: readonly string[]): string {
+  const end = text.indexOf("\n */\n");
+  const lines = about.flatMap((one) => (one === "" ? [" *"] : comment(1, "*", safeText(one).replaceAll("*/", "* /"))));
+  return `${text.slice(0, end)}\n${lines.join("\n")}${text.slice(end)}`;
 }
 
 interface Sources {
@@ -45,8 +59,15 @@ class Printer {
   readonly #types = new Set<string>();
   /** Declarations before the policy, by their names. */
   readonly #constants: string[] = [];
-  readonly #names = new Set<string>(["call", "allow", "calls", "refused", "policy", "judge", "to", "role", "phase"]);
+  readonly #names = new Set<string>([
+    ...["allow", "call", "calls", "cidr", "deny", "judge", "perProcess", "phase", "policy", "refused", "role", "to"],
+    "verdict",
+  ]);
   readonly #tests = new Map<string, string>();
+  /** Functions, by their texts without the name. */
+  readonly #functions = new Map<string, string>();
+  /** The roles and phases of the rules that are printed: a part of a second name. */
+  #owner = "";
   readonly #open = new Map<string, ArgumentRules["open"]>();
   readonly #phaseOf = new Map<Role, string>();
   /** The names of long lists, by their values. */
@@ -73,25 +94,26 @@ class Printer {
     const imported = [...this.#imports].map((name) => ({ name, text: name }));
     for (const name of this.#types) imported.push({ name, text: `type ${name}` });
     imported.sort((a, b) => compareImports(a.name, b.name));
-    const lines = [
-      ...head,
-      ...list(
-        0,
-        "import ",
-        imported.map(({ text }) => text),
-        ' from "portcullis";',
-        ["{ ", " }"],
-      ),
-      "",
-      ...[...this.#sources.settings.values()].flatMap((setting) => [...setting, ""]),
-      'const refused = deny("EPERM", "no recording has it");',
-      ...state,
-      ...this.#constants,
-      ...judge,
-      "",
-      ...step,
+    const importLines = list(
+      0,
+      "import ",
+      imported.map(({ text }) => text),
+      ' from "portcullis";',
+      ["{ ", " }"],
+    );
+    const settings = [...this.#sources.settings.values()].flatMap((setting) => [...setting, ""]);
+    const sections = [
+      [...head, ...importLines],
+      [...settings, 'const refused = deny("EPERM", "no recording has it");'],
+      state,
+      spaced(this.#constants),
+      judge,
+      step,
     ];
-    return { text: `${lines.join("\n")}\n`, open: this.#open };
+    const lines = sections.filter(({ length }) => length > 0).map((section) => section.join("\n"));
+    const variables = new Map<Role | undefined, string>(this.#phaseOf);
+    if (this.#sources.roles.list.length > 1) variables.set(undefined, "role");
+    return { text: `${lines.join("\n\n")}\n`, open: this.#open, variables };
   }
 
   get #isStateful(): boolean {
@@ -108,7 +130,6 @@ class Printer {
       this.#imports.add("perProcess");
       const names = roles.list.map(({ name }) => jsonText(name));
       const children = [...roles.children].map(([from, to]) => `${key(from.name)}: ${jsonText(to.name)}`);
-      lines.push("", "// The origin of a process: of a child its parent, of a program its path.");
       if (children.length === 0) {
         lines.push(...list(0, "const role = perProcess.phases(", names, ");", ["[", "]"]));
       } else {
@@ -127,11 +148,12 @@ class Printer {
     for (const [role, triggers] of permissions.triggers) {
       this.#imports.add("perProcess");
       const phases = permissions.states.filter((state) => state.role === role).map(({ phase }) => `"${phase}"`);
-      const name = this.#name(hasRoles ? `${role.name} phase` : "phase", !hasRoles);
+      const name = this.#name(hasRoles ? `${shortName(role.name)} phase` : "phase", !hasRoles);
       this.#phaseOf.set(role, name);
       const isTightening = this.#isTightening(role);
       const options = isTightening ? ", { tightening: true }" : "";
-      lines.push("", ...triggers.flatMap(({ trigger }) => comment(0, "//", describeTrigger(trigger, role, hasRoles))));
+      const events = triggers.map(({ phase: next, trigger }) => `${next} from its ${describeEvent(trigger)} on`);
+      lines.push(...comment(0, "//", `${hasRoles ? role.name : "The program"}: ${events.join(", ")}.`));
       lines.push(`const ${name} = perProcess.phases([${phases.join(", ")}]${options});`);
       for (const { phase, trigger } of triggers) {
         if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role, phase)} = perProcess.counter();`);
@@ -174,34 +196,14 @@ class Printer {
     return parts.map((part) => (part.includes(" && ") ? `(${part})` : part)).join(" || ");
   }
 
-  /** Makes a function of a test that is long or used more than once. */
-  #testName(states: ReadonlySet<State>): string | undefined {
-    const test = this.#stateTest(states);
-    if (test === undefined) return undefined;
-    if (test.length <= 50 && !/&&|\|\|/.test(test)) return test;
-    let name = this.#tests.get(test);
-    if (name === undefined) {
-      name = this.#name(this.#shortName(states));
-      this.#tests.set(test, name);
-      const lines = conditionLines(2, "return ", test, ";");
-      this.#constants.push("", `function ${name}(): boolean {`, ...lines, "}");
-    }
-    return `${name}()`;
-  }
-
-  /** `in main starting`; for more than two states, their common part. */
-  #shortName(states: ReadonlySet<State>): string {
-    const parts = this.#parts(states).map(({ role, phase }) => `${role.name} ${phase ?? ""}`.trim());
-    if (parts.length <= 2) return `in ${parts.join(" or ")}`;
-    return [...states].every(({ phase }) => phase === "starting") ? "in any starting" : "in some";
-  }
-
+  /** `Roles child and main while it is starting` */
   #describe(states: ReadonlySet<State>): string {
-    const parts = this.#parts(states).map(({ role, phase }) => {
-      const whose = this.#sources.roles.list.length > 1 ? `in ${role.name}` : "";
-      return [whose, phase === undefined ? "" : `while it is ${phase}`].filter((one) => one !== "").join(" ");
-    });
-    return parts.join(", ");
+    const parts = this.#parts(states).sort((a, b) => Number(a.phase !== undefined) - Number(b.phase !== undefined));
+    if (this.#sources.roles.list.length === 1) return `While it is ${parts.map(({ phase }) => phase).join(" or ")}`;
+    const texts = parts.map(({ role, phase }) =>
+      phase === undefined ? role.name : `${role.name} while it is ${phase}`,
+    );
+    return `Role${texts.length > 1 ? "s" : ""} ${and(texts)}`;
   }
 
   /** Both phases of a role together are the role. */
@@ -213,104 +215,145 @@ class Printer {
     });
   }
 
+  /** A name that the module does not have: of its own, else with the roles and phases, else with a number. */
   #name(text: string, isFixed = false): string {
-    const stem = identifier(text);
-    let name = stem;
-    if (!isFixed) for (let number = 2; this.#names.has(name); number++) name = `${stem}${number}`;
+    if (isFixed) {
+      this.#names.add(identifier(text));
+      return identifier(text);
+    }
+    const stems = [identifier(text), ...(this.#owner === "" ? [] : [identifier(`${this.#owner} ${text}`)])];
+    let name = stems.find((stem) => !this.#names.has(stem));
+    for (let number = 2; name === undefined; number++) {
+      const numbered = `${stems.at(-1)!}${number}`;
+      if (!this.#names.has(numbered)) name = numbered;
+    }
     this.#names.add(name);
     return name;
+  }
+
+  /** The roles of few parts, for names. */
+  #ownerOf(states: ReadonlySet<State>): string {
+    const parts = this.#parts(states);
+    if (parts.length > 2) return "";
+    return parts.map(({ role, phase }) => `${shortName(role.name)} ${phase ?? ""}`.trim()).join(" or ");
   }
 
   // ── Verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #judge(): string[] {
     this.#types.add("Call").add("Verdict");
-    const { permissions } = this.#sources;
-    const plain = new Map<string, { states: ReadonlySet<State>; uses: CallUse[] }>();
-    const cases: Case[] = [];
+    const { permissions, roles } = this.#sources;
+    const entries: Entry[] = [];
+    const gated: string[] = [];
+    const missing: string[] = [];
     const recorded = new Set(permissions.calls.map(({ call }) => call));
     for (const use of permissions.calls) {
+      const { call, because } = use;
       const variants = variantsOf(use, permissions.states, this.#architecture);
       const open = variants.find((variant) => variant.open.length > 0)?.open;
-      if (open !== undefined) this.#open.set(use.call, open);
-      const isGated = this.#changesRole(use.call) && variants.every((variant) => this.#isBounded(variant));
-      const free = variants.filter(({ rules }) => rules.length === 0);
-      if (use.call === "clone3" && (makesFrequentThreads(use) || (free.length > 0 && this.#isStateful))) {
-        const why = makesFrequentThreads(use)
-          ? "which a supervisor would judge each time by its flags in memory: the C library then takes clone."
-          : "without its flags, which a policy with state must know: the C library then takes clone.";
-        const labels = [...comment(4, "//", `${this.#uses(use)}, ${why}`), '    case "clone3":'];
-        cases.push({ use, labels, body: ['      return deny("ENOSYS");'] });
+      if (open !== undefined) this.#open.set(call, open);
+      // A policy with state must know whether it makes a thread, and a supervisor would judge frequent ones by their memory.
+      const isUnknown = this.#isStateful && variants.some(({ rules }) => rules.length === 0);
+      if (call === "clone3" && (makesFrequentThreads(use) || isUnknown)) {
+        missing.push(call);
         continue;
       }
-      if (isGated) {
-        cases.push(this.#case(use, this.#gate(use.call, variants)));
+      if (this.#changesRole(call) && variants.every((variant) => this.#isBounded(variant))) {
+        gated.push(...this.#gate(call, variants));
         continue;
       }
-      for (const { states } of free) {
-        const test = this.#stateTest(states) ?? "";
-        const group = plain.get(test) ?? { states, uses: [] };
-        group.uses.push(use);
-        plain.set(test, group);
+      for (const { states, rules } of variants) {
+        this.#owner = this.#ownerOf(states);
+        const conditions = rules.flatMap((rule) => this.#conditions(call, rule));
+        const same = entries.find(
+          (one) =>
+            one.conditions.length > 0 &&
+            one.conditions.join() === conditions.join() &&
+            areSame(one.states, states) &&
+            one.calls.every((other) => areAlternatives(other, call)),
+        );
+        if (same === undefined) entries.push({ calls: [call], states, conditions, unseen: unseenBecause(because) });
+        else same.calls.push(call);
       }
-      const ruled = variants.filter(({ rules }) => rules.length > 0);
-      if (ruled.length > 0) cases.push(this.#case(use, this.#allowances(6, use.call, ruled, "return allow;")));
     }
     // If only the older call was recorded, the newer one fails with ENOSYS.
-    const newer = Object.entries(fallbacks).filter(([call, older]) => !recorded.has(call) && recorded.has(older));
-    const labels = newer.flatMap(([call, older]) =>
-      commented(`    case "${call}":`, `The C library then takes ${older}.`),
-    );
-    const fails = labels.length === 0 ? [] : [...labels, '      return deny("ENOSYS");'];
-    const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
-    const body = groups.flatMap((group) => this.#group(group.states, group.uses));
-    const lines = ["", "function judge(call: Call): Verdict {", ...body];
-    const switched = [...joined(cases).flatMap((one) => [...one.labels, ...one.body]), ...fails];
-    if (switched.length > 0) lines.push("  switch (call.name) {", ...switched, "  }");
-    return [...lines, "  return refused;", "}"];
+    for (const [call, older] of Object.entries(fallbacks))
+      if (!recorded.has(call) && recorded.has(older)) missing.push(call);
+    const blocks = distributed(entries, permissions.states, roles.list);
+    const body = blocks.flatMap((one, index) => [...(index === 0 ? [] : [""]), ...this.#block(one)]);
+    const without = [
+      "  // The C library then makes the older call.",
+      ...this.#calls(2, missing, 'return deny("ENOSYS");'),
+    ];
+    const parts = [body, gated, missing.length === 0 ? [] : without].filter(({ length }) => length > 0);
+    const rest = parts.slice(1).flatMap((part) => ["", ...part]);
+    return ["function judge(call: Call): Verdict {", ...(parts[0] ?? []), ...rest, "  return refused;", "}"];
   }
 
-  /** Makes a set of calls without rules on arguments, allowed in these states. */
-  #group(states: ReadonlySet<State>, uses: readonly CallUse[]): string[] {
+  /** The rules of these states: calls with any arguments, then rules on arguments. */
+  #block({ states, entries }: Block): string[] {
+    const test = this.#stateTest(states);
+    const indent = test === undefined ? 2 : 4;
+    const free = entries.filter(({ conditions }) => conditions.length === 0).flatMap(({ calls }) => calls);
+    const ruled = entries.filter(({ conditions }) => conditions.length > 0);
+    const lines = [...this.#calls(indent, free, "return allow;"), ...ruled.flatMap((one) => this.#rule(indent, one))];
+    const unseen = [...new Set(entries.flatMap(({ unseen: because }) => because ?? []))];
+    const whose = [test === undefined ? this.#everywhere() : this.#describe(states)];
+    if (unseen.length > 0) whose.push(`not recorded (${unseen.join(", ")})`);
+    const said = whose.filter((one) => one !== "").join(": ");
+    const text = said.slice(0, 1).toUpperCase() + said.slice(1);
+    const about = text === "" ? [] : comment(2, "//", `${text}.`);
+    return [...about, ...(test === undefined ? lines : block(2, test, lines))];
+  }
+
+  #everywhere(): string {
+    if (!this.#isStateful) return "";
+    return this.#sources.roles.list.length > 1 ? "Every process" : "In every phase";
+  }
+
+  #rule(indent: number, { calls, conditions }: Entry): string[] {
+    const [call, other] = calls;
+    const name =
+      other === undefined
+        ? `call.name === "${call}"`
+        : `(${calls.map((one) => `call.name === "${one}"`).join(" || ")})`;
+    return conditional(indent, [name, ...conditions], "&&", "return allow;");
+  }
+
+  #calls(indent: number, names: readonly string[], statement: string): string[] {
+    if (names.length === 1) return conditional(indent, [`call.name === "${names[0]}"`], "&&", statement);
+    if (names.length === 0) return [];
     this.#imports.add("calls");
-    const test = this.#testName(states);
-    const name = this.#name(test === undefined ? "always" : `calls ${this.#shortName(states)}`);
-    const where = test === undefined ? "" : ` ${this.#describe(states)}`;
-    this.#constants.push("", ...comment(0, "//", `Allowed with any arguments${where}.`), `const ${name} = calls(`);
-    for (const use of uses) this.#constants.push(`  "${use.call}", // ${this.#uses(use)}`);
-    this.#constants.push(");");
-    return conditional(
-      2,
-      [`${name}.has(call)`, ...(test === undefined ? [] : [/\|\|/.test(test) ? `(${test})` : test])],
-      "&&",
-      "return allow;",
-    );
-  }
-
-  /** `1,207: 1,204 by main, 3 by child` */
-  #uses({ count, byRole, because }: CallUse): string {
-    const total = count.toLocaleString("en-US");
-    const roles = [...byRole].map(([{ name }, times]) => `${times.toLocaleString("en-US")} by ${name}`);
-    if (count === 0) return because ?? "as other calls of its family do it";
-    if (this.#sources.roles.list.length === 1) return total;
-    return roles.length === 1 ? roles[0]! : `${total}: ${roles.join(", ")}`;
-  }
-
-  #case(use: CallUse, allowances: readonly string[]): Case {
-    // A single place refuses, so a refusal here is the policy's default and not a rule against the call.
-    const body = [...allowances, "      break;"];
-    return { use, labels: commented(`    case "${use.call}":`, this.#uses(use)), body };
+    const room = 120 - indent - `if (calls().has(call)) ${statement}`.length;
+    return linesOfCalls(names, this.#architecture, room).map((words) => {
+      const isOne = !words.includes(",") && !words.includes("@");
+      return `${" ".repeat(indent)}if (${isOne ? `call.name === ${words}` : `calls(${words}).has(call)`}) ${statement}`;
+    });
   }
 
   #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
     return variants.flatMap(({ states, rules }) => {
-      const test = this.#testName(states);
+      this.#owner = this.#ownerOf(states);
+      const test = this.#testName(call, states);
       const conditions = [
-        ...(test === undefined ? [] : [/\|\|/.test(test) ? `(${test})` : test]),
+        ...(test === undefined ? [] : test.includes(" || ") ? [`(${test})`] : test.split(" && ")),
         ...rules.flatMap((rule) => this.#conditions(call, rule)),
       ];
       return conditional(indent, conditions, "&&", statement);
     });
+  }
+
+  /** Makes a function of a long test. */
+  #testName(call: string, states: ReadonlySet<State>): string | undefined {
+    const test = this.#stateTest(states);
+    if (test === undefined || (test.length <= 50 && !test.includes("||"))) return test;
+    let name = this.#tests.get(test);
+    if (name === undefined) {
+      name = this.#name(`role that may ${call}`);
+      this.#tests.set(test, name);
+      this.#constants.push("", `function ${name}(): boolean {`, ...conditionLines(2, "return ", test, ";"), "}");
+    }
+    return `${name}()`;
   }
 
   // ── Calls that change the role ────────────────────────────────────────────────────────────────────────────────────
@@ -327,11 +370,12 @@ class Printer {
   /** Makes a function that tells whether the call passes: a refused one must not change the role. */
   #gate(call: string, variants: readonly Variant[]): string[] {
     const body = this.#allowances(2, call, variants, "return true;");
+    this.#owner = "";
     const name = this.#name(`may ${call}`);
     this.#gates.set(call, name);
     this.#types.add("CallOf");
     this.#constants.push("", `function ${name}(call: CallOf<"${call}">): boolean {`, ...body, "  return false;", "}");
-    return [`      if (${name}(call)) return allow;`];
+    return [`  if (call.name === "${call}" && ${name}(call)) return allow;`];
   }
 
   // ── Conditions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -356,10 +400,20 @@ class Printer {
     const flat = `(${tests.join(" || ")})`;
     if (flat.length <= longestDisjunction) return flat;
     this.#types.add("CallOf");
-    const name = this.#name(`may ${call}`);
-    const head = `function ${name}(call: CallOf<"${call}">): boolean {`;
-    this.#constants.push("", head, ...conditionLines(2, "return ", tests.join(" || "), ";"), "}");
-    return `${name}(call)`;
+    const body = [...conditionLines(2, "return ", tests.join(" || "), ";"), "}"];
+    return `${this.#function(`is usual ${call}`, `call: CallOf<"${call}">`, body)}(call)`;
+  }
+
+  /** The name of a function; the same text is one function. */
+  #function(text: string, parameter: string, body: readonly string[]): string {
+    const key = [parameter, ...body].join("\n");
+    let name = this.#functions.get(key);
+    if (name === undefined) {
+      name = this.#name(text);
+      this.#functions.set(key, name);
+      this.#constants.push("", `function ${name}(${parameter}): boolean {`, ...body);
+    }
+    return name;
   }
 
   /** Long lists get a name. */
@@ -370,11 +424,10 @@ class Printer {
       const name = this.#constant(`${call} values`, subject.slice(1, -1).split(", "));
       return `${name}.${method}(${values.join(", ")})`;
     }
-    const [, , parameter = ""] = subject.split(".");
-    const name = this.#constant(
-      `${call} ${parameter} ${method === "is" || method === "hasOnly" ? "" : method}`,
-      values,
-    );
+    if (values.length === 1) return text;
+    const parameter = subject.split(".").findLast((part) => !["text", "value", "bits"].includes(part))!;
+    const stem = call.endsWith(" programs") ? call : `${call} ${parameter}`;
+    const name = this.#constant(`${stem} ${method === "is" || method === "hasOnly" ? "" : method}`, values);
     return `${subject}.${method}(...${name})`;
   }
 
@@ -384,14 +437,13 @@ class Printer {
     if (known !== undefined) return known;
     const name = this.#name(text);
     this.#lists.set(key, name);
-    this.#constants.push("", ...list(0, `const ${name} = `, values, ";", ["[", "]"]));
+    this.#constants.push(...chunked(`const ${name} = `, values));
     return name;
   }
 
   #addressFunction(call: string, cases: readonly AddressCase[]): string {
     this.#types.add("SocketAddress");
-    const name = this.#name(`${call} reaches`);
-    const lines = ["", `function ${name}(to: SocketAddress): boolean {`, "  switch (to.kind) {"];
+    const lines = ["  switch (to.kind) {"];
     const plain = cases.filter(({ conditions }) => conditions.length === 0);
     for (const { kind, conditions } of cases) {
       if (conditions.length === 0) continue;
@@ -401,11 +453,7 @@ class Printer {
           if (method === ">=") return `${subject} < ${values[0]}`;
           if (subject.startsWith("cidr(")) {
             this.#imports.add("cidr");
-            const text = this.#name(`${call} networks`);
-            this.#constants.push(
-              "",
-              ...list(0, `const ${text} = cidr`, subject.slice(5, -1).split(", "), ";", ["(", ")"]),
-            );
+            const text = this.#networks(call, subject.slice(5, -1).split(", "));
             return `!${text}.${method}(${values.join(", ")})`;
           }
           return `!${this.#test(`${call} ${kind}`, { is: "test", subject, method, values }, 20)}`;
@@ -416,7 +464,18 @@ class Printer {
     }
     for (const { kind } of plain) lines.push(`    case "${kind}":`);
     if (plain.length > 0) lines.push("      return true;");
-    this.#constants.push(...lines, "    default:", "      return false;", "  }", "}");
+    lines.push("    default:", "      return false;", "  }", "}");
+    return this.#function(`${call} reaches`, "to: SocketAddress", lines);
+  }
+
+  #networks(call: string, blocks: readonly string[]): string {
+    const key = `cidr ${blocks.join()}`;
+    let name = this.#lists.get(key);
+    if (name === undefined) {
+      name = this.#name(`${call} networks`);
+      this.#lists.set(key, name);
+      this.#constants.push(...list(0, `const ${name} = cidr`, blocks, ";", ["(", ")"]));
+    }
     return name;
   }
 
@@ -424,6 +483,7 @@ class Printer {
 
   #step(): string[] {
     const { roles, permissions } = this.#sources;
+    this.#owner = "";
     // The last role first: a process enters one role at a time.
     const order = (role: Role) => roles.list.indexOf(role);
     const entries = [...roles.executions, ...roles.branches].sort((a, b) => order(b.from) - order(a.from));
@@ -500,7 +560,8 @@ class Printer {
         if (texts.size === 0) return [];
         const values = [...texts].sort().map((text) => jsonText(text));
         const rule = { is: "test", subject: "call.args.path.text", method, values } as const;
-        return [{ ...step, conditions: [this.#test(`${to.name} program`, rule, 70)] }];
+        const other = `    if (role.is(${jsonText(from.name)})) role.enter(${jsonText(to.name)});`.length;
+        return [{ ...step, conditions: [this.#test(`${shortName(to.name)} programs`, rule, other)] }];
       };
       if (compared.has(list)) return stepBy("is", list);
       const { inFolders, alone } = lastNames(list);
@@ -541,56 +602,59 @@ function makesFrequentThreads({ isFrequent, grants }: CallUse): boolean {
   return isFrequent && grants.some(({ signature }) => !isSensitive(signature));
 }
 
-/** A description for the comment and for the user. */
-function describeTrigger(trigger: Trigger, role: Role, hasRoles: boolean): string {
-  const { dropped, processes, ofProcesses, matches, ofCalls } = trigger;
-  const whose = hasRoles ? ` of ${role.name}` : "";
-  const who = ofProcesses === 1 ? "the process" : `${processes} of ${ofProcesses} processes`;
-  const names =
-    dropped.length > 6 ? `${dropped.slice(0, 6).join(", ")} and ${dropped.length - 6} more` : dropped.join(", ");
-  const often = `${matches.toLocaleString("en-US")} of ${ofCalls.toLocaleString("en-US")} calls match`;
-  return `${describePredicate(trigger)}${whose} (${who}; ${often}): ${dropped.length} calls are never made after it: ${names}.`;
+/** `The first setuid(uid=33)` */
+export function describePredicate(trigger: Pick<Trigger, "predicate" | "example">): string {
+  return `The ${describeEvent(trigger)}`;
 }
 
-/** `The first setuid(uid=33)` */
-export function describePredicate({ predicate, example }: Pick<Trigger, "predicate" | "example">): string {
+/** `first setuid(uid=33)` */
+export function describeEvent({ predicate, example }: Pick<Trigger, "predicate" | "example">): string {
   const order = ["first", "second", "third", "fourth"][predicate.nth - 1];
   const { argument } = predicate;
-  if (argument === undefined) return `The ${order} ${predicate.call}`;
+  if (argument === undefined) return `${order} ${predicate.call}`;
   const { parameter } = example.aspects[argument.index]!;
   const isAddress = example.aspects[argument.index]!.is === "address";
   const value =
     typeof argument.value === "bigint" || isAddress ? safeText(String(argument.value)) : jsonText(argument.value);
-  return `The ${order} ${predicate.call}(${parameter}=${value})`;
+  return `${order} ${predicate.call}(${parameter}=${value})`;
 }
 
 function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
 }
 
-/** The lines of one call. */
-interface Case {
-  readonly use: CallUse;
-  readonly labels: readonly string[];
-  readonly body: readonly string[];
+/** A program's name without the machine and the version that its file has: `gcc` of `x86_64-linux-gnu-gcc-14`. */
+function shortName(role: string): string {
+  const short = role
+    .replace(/^[a-z0-9_]+-linux-gnu[a-z0-9]*-/, "")
+    .replace(/(?:-\d+(?:\.\d+)*|\d+\.\d+)(?=-child|$)/, "");
+  return short === "" ? role : short;
 }
 
-/** Alternatives with the same rules as the recorded call are one case with it. */
-function joined(cases: readonly Case[]): readonly Case[] {
-  const textOf = ({ body }: Case) => body.join();
-  const belongsTo = (one: Case, other: Case) =>
-    one.use.because === `as ${other.use.call}` && textOf(one) === textOf(other);
-  const rest = cases.filter((one) => !cases.some((other) => belongsTo(one, other)));
-  return rest.map((one) => {
-    const alternatives = cases.filter((other) => belongsTo(other, one));
-    return { ...one, labels: [...alternatives.flatMap(({ labels }) => labels), ...one.labels] };
-  });
+/** Why the policy allows a call that no recording has. Alternatives belong to the recorded call. */
+function unseenBecause(because: string | undefined): string | undefined {
+  return because?.startsWith("as ") === true ? undefined : because;
 }
 
-/** The comment is behind the line if there is room, else before it. */
-function commented(line: string, text: string): string[] {
-  const whole = `${line} // ${text}`;
-  return whole.length <= 120 ? [whole] : [...comment(line.search(/\S/), "//", text), line];
+/** `a, b and c` */
+function and(texts: readonly string[]): string {
+  return texts.length < 2 ? texts.join() : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`;
+}
+
+/** Functions with a blank line before and behind them. */
+function spaced(lines: readonly string[]): string[] {
+  const found: string[] = [];
+  for (const line of lines) {
+    const last = found.at(-1);
+    if (line === "" && (last === undefined || last === "")) continue;
+    if (last === "}" && line !== "") found.push("");
+    found.push(line);
+  }
+  return found;
+}
+
+function areSame(one: ReadonlySet<State>, other: ReadonlySet<State>): boolean {
+  return one.size === other.size && [...one].every((state) => other.has(state));
 }
 
 function conditionLines(indent: number, head: string, test: string, tail: string): string[] {

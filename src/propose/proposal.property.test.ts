@@ -12,14 +12,16 @@ import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.
 import { SeededChoices } from "../ir/testing/choices.ts";
 import { seeds } from "../ir/testing/seeds.ts";
 import { loadPolicy } from "../language/load.ts";
+import { callByNumber } from "../linux/calls.ts";
 import { Faults } from "../traces/faults.ts";
 import { readJsonTrace } from "../traces/json.ts";
 import { replay } from "../traces/replay.ts";
 import { printTraceCall } from "../traces/words.ts";
+import { type Ability, abilitiesOf } from "./abilities.ts";
 import { type Detail, details } from "./aspects.ts";
 import { HistoryBuilder } from "./history.ts";
 import { type PhaseMode, phaseModes } from "./permissions.ts";
-import { propose } from "./proposal.ts";
+import { type Proposal, propose } from "./proposal.ts";
 import { randomRecording } from "./testing/recordings.ts";
 
 const runs = 150;
@@ -43,6 +45,29 @@ function isRefusedAlways(name: string, verdict: string): boolean {
   return name.startsWith("io_uring_") || (name === "clone3" && verdict === "deny ENOSYS");
 }
 
+/** Calls, and what the head of a policy says of a process that cannot make them. */
+const claims: readonly (readonly [calls: readonly string[], text: string])[] = [
+  [["execve", "execveat"], "execute programs"],
+  [["fork", "vfork"], "start processes"],
+  [["socket"], "open sockets"],
+  [["connect"], "connect"],
+  [["setuid", "setgid", "setgroups"], "change its user or groups"],
+  [["ptrace"], "trace or read other processes"],
+  [["unlink", "unlinkat", "rename", "renameat", "renameat2"], "remove or rename files"],
+];
+
+function abilityOf(
+  abilities: readonly Ability[],
+  { roles, variables }: Proposal,
+  before: Readonly<Record<string, string>>,
+): Ability | undefined {
+  const role = roles.list.find(({ name }) => name === (before["role"] ?? "main"))!;
+  const variable = variables.get(role);
+  return abilities.find(
+    (one) => one.roles.includes(role.name) && one.phase === (variable === undefined ? undefined : before[variable]),
+  );
+}
+
 describe("a proposal", () => {
   let folder = "";
   beforeAll(() => {
@@ -59,11 +84,12 @@ describe("a proposal", () => {
       const detail = details[choices.below(details.length)]!;
       const phases: PhaseMode = phaseModes[choices.below(phaseModes.length)]!;
       const label = `seed ${seed}, ${detail}, ${phases}`;
-      const { policy, permissions, roles } = propose(historyOf(recordings, detail), {
+      const proposal = propose(historyOf(recordings, detail), {
         phases,
         with: [],
         origin: "A test.",
       });
+      const { policy, permissions, roles } = proposal;
       if (permissions.triggers.size > 0) withPhases++;
       if (roles.list.length > 1) withRoles++;
       if (roles.branches.length > 0) withBranches++;
@@ -73,9 +99,15 @@ describe("a proposal", () => {
       expect(diagnostics, `${label}\n${policy}`).toEqual([]);
       const warnings = lintPolicy(program!, { promises });
       expect(warnings, `${label}\n${policy}`).toEqual([]);
+      // It takes as long as all the rest.
+      const abilities = number % 4 === 0 ? abilitiesOf(program!, proposal) : [];
       for (const [index, text] of recordings.entries()) {
         const [trace] = readJsonTrace(text, `${index}.trace`, architecture).runs;
         for (const { event, decision } of replay(new InterpreterEvaluator(program!), trace!, { file: "" }).calls()) {
+          const cannot = abilityOf(abilities, proposal, decision.phases.before)?.cannot ?? [];
+          const claim = claims.find(([calls]) => calls.includes(callByNumber(architecture, event.number)?.name ?? ""));
+          if (decision.passes === true && claim !== undefined)
+            expect(cannot, `${label}\n${policy}`).not.toContain(claim[1]);
           if (decision.passes === true || decision.action === "fails") continue;
           const shown = printTraceCall(event, { architecture });
           if (isRefusedAlways(shown.replace(/\(.*/s, ""), decision.verdict)) continue;

@@ -1,6 +1,6 @@
 /** Makes a policy and a statement for the user from a history. */
 import { familiesOf } from "../linux/families.ts";
-import { withAlternatives } from "./alternatives.ts";
+import { withAlternatives, withWholeGroups } from "./alternatives.ts";
 import { divideRoles } from "./branches.ts";
 import { withEquivalents } from "./equivalents.ts";
 import type { History } from "./history.ts";
@@ -41,6 +41,8 @@ export interface Proposal {
   readonly counted: ReadonlySet<string>;
   /** Arguments without a rule, by call. */
   readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
+  /** The names of the policy's sets of phases (`PolicyText`). */
+  readonly variables: ReadonlyMap<Role | undefined, string>;
 }
 
 /** The recorder `notifier` leaves these calls out (docs/traces.md), so their absence has no meaning. */
@@ -58,7 +60,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
     { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
   ];
   const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
-  const permissions = widened(withAlternatives(found, history), additions, history);
+  const permissions = widened(withWholeGroups(withAlternatives(found, history), history), additions, history);
   const added = chosen.filter(isAsked).map((situation) => ({
     situation,
     roles: situation.first === undefined ? new Set(roles.list) : rolesThatShow(found, situation.first),
@@ -71,7 +73,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
     }));
   const about = [options.origin, ...notes(history)];
-  const { text, open } = printPolicy({
+  const { text, open, variables } = printPolicy({
     ...{ history, roles, permissions, about },
     settings: options.declarations?.constants ?? new Map(),
   });
@@ -80,7 +82,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       .flat()
       .flatMap(({ trigger: { predicate } }) => (predicate.nth > 1 ? [predicate.call] : [])),
   );
-  return { policy: text, roles, permissions, unseen, added, counted, open };
+  return { policy: text, roles, permissions, unseen, added, counted, open, variables };
 }
 
 /** One list of calls for all processes. */

@@ -3,12 +3,13 @@
  * situations that no recording shows.
  */
 
+import { type Ability, describeAbilities } from "./abilities.ts";
 import type { StaticBound } from "./elf/static-bound.ts";
 import { describeExecutables, lateExecutables } from "./executable.ts";
 import { type History, unseenCalls } from "./history.ts";
 import type { JudgedCalls } from "./judged-calls.ts";
 import { isPartial, type Permissions, type PhaseTrigger, statesOf } from "./permissions.ts";
-import { describePredicate } from "./policy-text.ts";
+import { describeEvent, describePredicate } from "./policy-text.ts";
 import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
 import type { Trigger } from "./triggers.ts";
@@ -79,37 +80,138 @@ function describeBound({ bound, seen, onlyPossible, onlySeen }: BoundComparison)
   ];
 }
 
-export function statementOf(
-  history: History,
-  proposal: Proposal,
-  own: RefusedCalls,
-  judged: JudgedCalls,
-  comparison: BoundComparison | undefined,
-  declarations?: Declarations,
-): string[] {
-  const { roles, permissions, unseen, added } = proposal;
-  const processes = history.recordings.reduce((sum, recording) => sum + recording.processes, 0);
-  const lines = [
-    `${plural(history.recordings.length, "recording")}, ${plural(history.calls, "call")}, ${plural(processes, "process", "es")}, ${plural(roles.list.length, "role")}`,
+/** What there is to say about a proposal. */
+interface About {
+  readonly history: History;
+  readonly proposal: Proposal;
+  readonly own: RefusedCalls;
+  readonly judged: JudgedCalls;
+  readonly comparison: BoundComparison | undefined;
+  readonly declarations: Declarations | undefined;
+  readonly abilities: readonly Ability[];
+}
+
+function firstLine({ recordings, calls }: History, { list }: Proposal["roles"]): string {
+  const processes = recordings.reduce((sum, recording) => sum + recording.processes, 0);
+  return `${plural(recordings.length, "recording")}, ${plural(calls, "call")}, ${plural(processes, "process", "es")}, ${plural(list.length, "role")}`;
+}
+
+/** The short form: what an administrator must know before the policy is used. */
+export function summaryOf({ history, proposal, own, judged, comparison, declarations, abilities }: About): string[] {
+  const { roles, permissions } = proposal;
+  const lines = [firstLine(history, roles), ...describeRoles(proposal).map((line) => `  ${line}`)];
+  lines.push(describeReplay(own));
+  for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
+  lines.push(describeJudged(judged));
+  lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
+  if (lateExecutables(permissions).length > 0) lines.push(...describeExecutables(permissions, declarations?.both));
+  if (history.refused.size > 0) lines.push(`no policy lets pass: ${[...history.refused.keys()].join(", ")}`);
+  if (declarations !== undefined) lines.push(...declarations.statement);
+  if (comparison !== undefined) lines.push(...describeBound(comparison));
+  lines.push(...describeAdded(proposal));
+  if (proposal.unseen.length > 0) lines.push(describeUnseen(proposal));
+  return lines;
+}
+
+/** Each role's origin and triggers; those without phases are one line. */
+function describeRoles({ roles, permissions }: Proposal): string[] {
+  if (roles.list.length === 1 && permissions.triggers.size === 0) return [];
+  const plain: string[] = [];
+  const lines = roles.list.flatMap((role) => {
+    const events = (permissions.triggers.get(role) ?? []).map(
+      ({ phase, trigger }) => `${phase} from its ${describeEvent(trigger)} on`,
+    );
+    if (events.length === 0) {
+      plain.push(role.name);
+      return [];
+    }
+    const origin = originOf(roles, role);
+    return [`${role.name}: ${[...(origin === "" ? [] : [origin]), ...events].join("; ")}`];
+  });
+  return plain.length === 0 ? lines : [...lines, `without phases: ${plain.join(", ")}`];
+}
+
+function describeUnseen({ unseen }: Proposal): string {
+  return `no recording shows: ${unseen.map(({ situation }) => situation.name).join(", ")} (--with NAME allows the usual calls)`;
+}
+
+function describeReplay({ calls, judged }: RefusedCalls): string {
+  return `replayed over its own traces: ${calls.size === 0 ? `all of ${judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`;
+}
+
+function describeAdded({ added }: Proposal): string[] {
+  return added.map(({ situation, roles }) => {
+    const names = [...roles].map(({ name }) => name).join(", ");
+    return `--with ${situation.name}: ${names || `no role, because none has made ${situation.first?.calls.join(" or ")}`}`;
+  });
+}
+
+/** Paragraphs for the head of the policy, which the compiled policy answers. */
+export function aboutOf(proposal: Proposal, abilities: readonly Ability[]): readonly string[] {
+  const { roles } = proposal;
+  const origins = roles.list.flatMap((role) => {
+    const origin = originOf(roles, role);
+    return origin === "" ? [] : [`${role.name} (${origin})`];
+  });
+  return [
+    ...(origins.length === 0 ? [] : ["", `Roles: ${[roles.list[0]!.name, ...origins].join(", ")}.`]),
+    "",
+    "After its start, a process can",
+    ...describeAbilities(abilities).map((line) => `  - ${line}`),
+    ...(proposal.unseen.length === 0 ? [] : ["", `${describeUnseen(proposal).replace("no", "No")}.`]),
   ];
+}
+
+export const notLeftOut =
+  "the recordings are long: no proposal from all but one was tried (--validate leave-one-out tries it)";
+
+const mostLeftOut = 10;
+
+/** The refusals of proposals from all recordings but one in that one: what a further run would show. */
+export function leftOutOf({ calls, judged }: RefusedCalls, isWhole: boolean): string[] {
+  const about = "each recording, under the policy from the others";
+  if (calls.size === 0) return [`${about}: all of ${judged.toLocaleString("en-US")} calls pass`];
+  const sorted = [...calls.values()].sort((a, b) => b.count - a.count);
+  const count = sorted.reduce((sum, one) => sum + one.count, 0);
+  const shown = isWhole ? sorted : sorted.slice(0, mostLeftOut);
+  const rest = sorted.length - shown.length;
+  return [
+    `${about}: ${count.toLocaleString("en-US")} of ${judged.toLocaleString("en-US")} calls would not pass, ${perThousand(count, judged)} in 1,000`,
+    ...shown.map((refused) => `  ${describeRefused(refused)}`),
+    ...(rest > 0 ? [`  and ${plural(rest, "call name")} more (--verbose)`] : []),
+  ];
+}
+
+function perThousand(count: number, of: number): string {
+  const share = (1000 * count) / of;
+  return share < 0.01 ? "less than 0.01" : share.toFixed(share < 1 ? 2 : 1);
+}
+
+/** What to do next. */
+export function nextOf({ commands }: History, output: string | undefined): string[] {
+  const [program = "PROGRAM"] = commands;
+  if (output === undefined) return ["--verbose prints the figures"];
+  return [`read ${output}; next: portcullis run --audit -p ${output} -- ${program} … (--verbose prints the figures)`];
+}
+
+export function statementOf({ history, proposal, own, judged, comparison, declarations, abilities }: About): string[] {
+  const { roles, permissions, unseen, added } = proposal;
+  const lines = [firstLine(history, roles)];
   for (const role of roles.list) lines.push(...describeRole(proposal, role));
   const partly = permissions.calls.filter((use) => isPartial(use, permissions)).length;
   lines.push(
     "",
     `${plural(permissions.calls.length, "call name")}; ${partly} of them depend on the role or the phase`,
-    ...describeJudged(judged),
-    `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
+    describeJudged(judged),
+    ...describeJudgedNames(judged),
+    describeReplay(own),
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
   lines.push(...describeExecutables(permissions, declarations?.both));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
-  if (added.length > 0) lines.push("");
-  for (const { situation, roles: inRoles } of added) {
-    const names = [...inRoles].map(({ name }) => name).join(", ");
-    const none = `no role, because none has made ${situation.first?.calls.join(" or ")}`;
-    lines.push(`--with ${situation.name}: ${names || none}`);
-  }
+  lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
+  if (added.length > 0) lines.push("", ...describeAdded(proposal));
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {
     const rest = lacks.length === 0 ? "the policy has its usual calls" : `the policy lacks ${lacks.join(", ")}`;
@@ -118,17 +220,19 @@ export function statementOf(
   return lines;
 }
 
-/** The supervisor's work under the recorded load, the most frequent calls first. */
-function describeJudged({ calls, judged, seconds, byCall }: JudgedCalls): string[] {
+/** The supervisor's work under the recorded load. */
+function describeJudged({ calls, judged, seconds }: JudgedCalls): string {
   const perThousand = figure(calls === 0 ? 0 : (1000 * judged) / calls);
   const perSecond = seconds === undefined || seconds === 0 ? "" : `, ${figure(judged / seconds)} a second as recorded`;
+  return `in serving a supervisor (notify) would judge ${perThousand} of 1,000 calls${perSecond}`;
+}
+
+/** The most frequent first. */
+function describeJudgedNames({ byCall }: JudgedCalls): string[] {
   const list = [...byCall].map(([call, { sensitive, others }]) => ({ call, count: sensitive + others }));
   list.sort((a, b) => b.count - a.count);
   const names = list.slice(0, mostJudged).map(({ call, count }) => `${call} ${count.toLocaleString("en-US")}`);
-  return [
-    `in serving a supervisor (notify) would judge ${perThousand} of 1,000 calls${perSecond}`,
-    ...(names.length === 0 ? [] : [`  ${names.join(", ")}${list.length > mostJudged ? ", …" : ""}`]),
-  ];
+  return names.length === 0 ? [] : [`  ${names.join(", ")}${list.length > mostJudged ? ", …" : ""}`];
 }
 
 /** Two significant digits. */
@@ -214,9 +318,13 @@ export function figuresOf(
     own,
     judged,
     validations,
+    leftOut,
+    abilities,
     bound,
     objects,
   }: {
+    readonly leftOut: RefusedCalls | undefined;
+    readonly abilities: readonly Ability[];
     readonly own: RefusedCalls;
     readonly judged: JudgedCalls;
     readonly validations: readonly { readonly trace: { readonly file: string }; readonly refused: RefusedCalls }[];
@@ -272,7 +380,9 @@ export function figuresOf(
     unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),
     bound,
     objects,
+    abilities,
     own: [...own.calls.values()],
+    leftOut: leftOut && { judged: leftOut.judged, refused: [...leftOut.calls.values()] },
     validations: validations.map(({ trace, refused }) => ({
       file: trace.file,
       judged: refused.judged,

@@ -7,6 +7,7 @@ import { describePredicate } from "./policy-text.ts";
 import { propose } from "./proposal.ts";
 import { findRoles, processesOf } from "./roles.ts";
 import { historyOf, type Line, many } from "./testing/lines.ts";
+import { policyOf, refusedBy } from "./testing/policies.ts";
 import { findTriggers } from "./triggers.ts";
 
 const start: Line[] = [
@@ -208,6 +209,17 @@ describe("triggers", () => {
     const roles = findRoles(history);
     const [best] = findTriggers(history, roles, roles.list[0]!);
     expect(best).toMatchObject({ predicate: { call: "chroot", nth: 2 } });
+  });
+
+  it("are no call that a process makes with a path behind a null pointer, which fails without a judgement", () => {
+    const begins = (root: Line): Line[] => [...start.slice(1), root, ...many(9, [1, "epoll_wait", 3]), [1, "uname", 0]];
+    const exact = { phases: "exact" } as const;
+    const whole = begins([1, "pivot_root", 7, 7]);
+    expect(policyOf([whole], exact)).toContain('call.name === "pivot_root") phase.enter');
+    const lines = begins([1, "pivot_root", 0, 0]);
+    const policy = policyOf([lines], exact, "paths");
+    expect(policy).not.toContain('call.name === "pivot_root") phase.enter');
+    expect(refusedBy(policy, lines).filter((call) => !call.includes("pivot_root"))).toEqual([]);
   });
 
   it("are a call to an address where the call alone comes too early", () => {

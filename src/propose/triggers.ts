@@ -7,7 +7,7 @@ import { isCreatingCall } from "../linux/process-calls.ts";
 import { destinationsOf } from "./addresses.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
-import { mostFirsts } from "./history.ts";
+import { callsWithoutMemory, mostFirsts } from "./history.ts";
 import { processesOf, type Role, type Roles } from "./roles.ts";
 import { isSensitive } from "./sensitive.ts";
 import { connectionSegments, Repetition } from "./serving.ts";
@@ -193,10 +193,12 @@ class Search {
     this.#inherits = role.segments.some((segment) => inheritedFrom(segment, roles) !== undefined);
     const values = valueCounts(history);
     const connections = connectionSegments(history);
+    const failing = callsWithoutMemory(history);
     for (const segment of history.segments) {
       const isOwn = roles.roleOf(segment) === role;
       for (const [id, occurrences] of segment.occurrences) {
         const signature = history.signatures[id]!;
+        if (failing.has(signature.call)) continue;
         for (const { key, predicate } of predicatesOf(signature, values)) {
           const matches = this.#matches.get(key) ?? new Repetition(signature.call, connections);
           this.#matches.set(key, matches);

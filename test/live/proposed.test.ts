@@ -222,7 +222,13 @@ describe.each(servers)("$name", (server) => {
     expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
     expect(proposed.stderr).toContain("replayed over its own traces: all of ");
     expect(proposed.stderr).not.toContain("warning");
+    expect(proposed.stderr).toContain("\neach recording, under the policy from the others: ");
+    expect(proposed.stderr.split("\n").length).toBeLessThan(20);
     expect(portcullis(["check", "--strict", policy]).status).toBe(0);
+    // Two pages: a person signs it.
+    const text = readFileSync(policy, "utf8");
+    expect(text.split("\n").length).toBeLessThan(130);
+    expect(text).toMatch(/\* {3}- (?:not: |.*\n \* {3}- not: )execute programs/);
     const tested = portcullis(["test", policy]);
     expect(tested, tested.stdout + tested.stderr).toMatchObject({ status: 0 });
 

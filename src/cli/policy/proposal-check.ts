@@ -11,9 +11,11 @@ import type { ArchitectureName } from "../../linux/architecture.ts";
 import { nameCall } from "../../linux/decode.ts";
 import { readInputFile } from "../../linux/inputs.ts";
 import { newestAbi } from "../../linux/landlock.ts";
+import type { History, HistoryBuilder } from "../../propose/history.ts";
 import type { RefusedCalls } from "../../propose/statement.ts";
+import { Faults } from "../../traces/faults.ts";
 import { type Replay, replay } from "../../traces/replay.ts";
-import type { TraceEvent } from "../../traces/trace.ts";
+import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
 import { printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
 import type { ReadingProgress } from "../progress.ts";
@@ -32,6 +34,13 @@ export async function checkProposal(
   architecture: ArchitectureName,
   context: Context,
 ): Promise<Program> {
+  const { program, found, sources } = await compiled(text, file, architecture, context);
+  await printDiagnostics(found, sources, context);
+  return program;
+}
+
+/** @throws Failure */
+async function compiled(text: string, file: string, architecture: ArchitectureName, context: Context) {
   const [{ loadPolicy }, { lintPolicy }] = await Promise.all([
     import("../../language/load.ts"),
     import("../../analysis/lint/lint.ts"),
@@ -46,15 +55,16 @@ export async function checkProposal(
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   const found = lintPolicy(program, { promises, declarations });
   if (hasErrors(found)) throw new Failure(found, sources);
-  await printDiagnostics([...diagnostics, ...found], sources, context);
-  return program;
+  return { program, found: [...diagnostics, ...found], sources };
 }
 
 /** Sees what is replayed. */
 export interface ReplayWatcher {
+  /** A trace begins. */
+  begin?(file: string): void;
   /** The event with facts that the recording lacks. */
   prepare?(event: TraceEvent): TraceEvent;
-  event(event: TraceEvent, decision: SimulatedDecision | undefined): void;
+  event(event: TraceEvent, decision: SimulatedDecision | undefined, start: TraceHead): void;
   /** A recording has ended. */
   end(): void;
 }
@@ -75,9 +85,12 @@ function placeKey({ file, line, column }: Location): string {
   return `${file}:${line}:${column}`;
 }
 
-/** The calls of the traces that the policy's step would not let pass. Adds what is to say about the traces to `warnings`. */
+/**
+ * The calls of the traces that the policy's step would not let pass: one policy for all recordings, or one for each. Adds what
+ * is to say about the traces to `warnings`.
+ */
 export async function refusedBy(
-  program: Program,
+  policy: Program | ((recording: number) => Program),
   traces: readonly TraceFileName[],
   architecture: ArchitectureName,
   progress: ReadingProgress | undefined,
@@ -85,19 +98,26 @@ export async function refusedBy(
   warnings: Diagnostic[] = [],
 ): Promise<RefusedCalls> {
   const refused: RefusedCalls = { calls: new Map(), judged: 0 };
-  const ofObjects = placesOfObjects(program);
+  let recording = 0;
+  let program = typeof policy === "function" ? policy(0) : policy;
+  let ofObjects = placesOfObjects(program);
   const { WasmEvaluator } = await import("../../engines/simulate/wasm-evaluator.ts");
   for (const trace of traces) {
     const file = shownName(trace);
     let run: Replay | undefined;
+    watcher?.begin?.(file);
     const sink: TraceSink = {
       event: (recorded, start) => {
         const event = watcher?.prepare?.(recorded) ?? recorded;
+        if (run === undefined && typeof policy === "function") {
+          program = policy(recording);
+          ofObjects = placesOfObjects(program);
+        }
         run ??= replay(new WasmEvaluator(program) as Evaluator, start, { file });
         const call = run.take(event);
         const { at } = call?.decision ?? {};
         const isOfObject = at !== undefined && ofObjects.has(placeKey(at));
-        watcher?.event(event, call?.decision);
+        watcher?.event(event, call?.decision, start);
         if (call === undefined) return;
         refused.judged++;
         if (isOfObject) return;
@@ -130,6 +150,7 @@ export async function refusedBy(
         const faults = run?.diagnostics() ?? [];
         if (hasErrors(faults)) throw new Failure(faults, sourcesOf(trace.file, faults));
         run = undefined;
+        recording++;
         watcher?.end();
       },
     };
@@ -137,4 +158,54 @@ export async function refusedBy(
     warnings.push(...found);
   }
   return refused;
+}
+
+/** More calls than this, times the number of proposals, take longer than a person waits. */
+const mostCalls = 3_000_000;
+/** With more recordings, several are left out together. */
+const mostProposals = 10;
+
+export function isShortEnough({ calls, recordings }: Pick<History, "calls" | "recordings">): boolean {
+  return calls * Math.min(recordings.length, mostProposals) <= mostCalls;
+}
+
+/** Proposes from all recordings but one, for each of them: the histories, and the replay of those that are left out. */
+export class LeaveOneOut {
+  readonly #histories: readonly HistoryBuilder[];
+  #recording = 0;
+
+  constructor(recordings: number, make: () => HistoryBuilder) {
+    this.#histories = Array.from({ length: Math.min(recordings, mostProposals) }, make);
+  }
+
+  /** A trace begins. */
+  open(file: string): void {
+    // The first reading has reported contradictions in the trace.
+    for (const history of this.#histories) history.open(file, new Faults(file));
+  }
+
+  event(event: TraceEvent, start: TraceHead): void {
+    const out = this.#recording % this.#histories.length;
+    for (const [index, history] of this.#histories.entries()) if (index !== out) history.event(event, start);
+  }
+
+  /** A recording has ended. */
+  end(): void {
+    const out = this.#recording++ % this.#histories.length;
+    for (const [index, history] of this.#histories.entries()) if (index !== out) history.end();
+  }
+
+  async refused(
+    policyOf: (history: HistoryBuilder) => string,
+    traces: readonly TraceFileName[],
+    architecture: ArchitectureName,
+    context: Context,
+  ): Promise<RefusedCalls> {
+    const programs: Program[] = [];
+    for (const history of this.#histories) {
+      const { program } = await compiled(policyOf(history), "proposal.ts", architecture, context);
+      programs.push(program);
+    }
+    return refusedBy((recording) => programs[recording % programs.length]!, traces, architecture, undefined);
+  }
 }

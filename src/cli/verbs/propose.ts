@@ -25,9 +25,9 @@ export const propose: Verb = {
   summary: "Propose a policy from traces, with roles and phases",
   synopsis: ["propose [OPTIONS] TRACE…"],
   about: [
-    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls, and those that a program makes in their place, and refuses all others. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes the method.",
-    "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the chosen triggers, the runners-up, and the situations that no recording shows.",
-    "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows little else, so record everything that the program may do, several times; keep one trace back, and validate the policy with it.",
+    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls, and those that a program makes in their place, and refuses all others. The rules are grouped by role and phase, and the head of the policy says what a process can still do after its start. docs/propose.md describes the method.",
+    "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the roles, their triggers, and what an administrator must know; --verbose adds the figures, the triggers' runners-up, and the situations that no recording shows.",
+    "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows little else, so record everything that the program may do, several times. With two recordings or more it also proposes from all but one, for each of them, and prints which calls of that one would be refused: these are to be expected in production.",
     "With -o, propose also writes a case file for each of the first nine recordings beside the policy (web.cases, web.2.cases, … for web.ts). It replaces only files that it has written.",
     "On a terminal, a line shows how much of a long trace is read, and then replayed (not with --quiet and --json).",
   ],
@@ -76,9 +76,12 @@ export const propose: Verb = {
     validate: {
       value: "FILE",
       multiple: true,
-      about: "List the calls of this trace that the policy would refuse. The policy is not derived from it.",
+      about:
+        "List the calls of this trace that the policy would refuse. The policy is not derived from it. leave-one-out: also for long traces, propose from all recordings but one.",
       complete: "file",
     },
+    "no-validate": { about: "Do not leave recordings out in turn." },
+    verbose: { short: "v", about: "Print all figures, the triggers' runners-up and the situations." },
     json: {
       about:
         "Print one JSON object with the roles, triggers and figures to standard output instead of the policy, which -o writes.",
@@ -102,12 +105,14 @@ export const propose: Verb = {
   async execute(invocation, context) {
     const request = requestOf(invocation);
     const { architecture, traces, quiet } = request;
-    const [{ HistoryBuilder }, { propose }, { statementOf, figuresOf, validationOf, compareWithBound }, { CaseFiles }] =
+    const [{ HistoryBuilder }, { propose }, statements, { CaseFiles }, { abilitiesOf }, { withAbout }] =
       await Promise.all([
         import("../../propose/history.ts"),
         import("../../propose/proposal.ts"),
         import("../../propose/statement.ts"),
         import("../../propose/cases-text.ts"),
+        import("../../propose/abilities.ts"),
+        import("../../propose/policy-text.ts"),
       ]);
     // Before the work, which can take minutes.
     if (request.output !== undefined) checkOutput(request.output, ownOutputs);
@@ -142,18 +147,35 @@ export const propose: Verb = {
     const phases = attached.size > 0 ? "none" : request.phases;
     const origin = originOf(history, request, attached);
     const declarations = objects?.declarations();
-    const proposal = propose(history, { phases, with: request.with, origin, declarations });
-    const [{ checkProposal, refusedBy }, { judgedCalls }] = await Promise.all([
+    const options = { phases, with: request.with, origin };
+    const proposal = propose(history, { ...options, declarations });
+    const [{ checkProposal, isShortEnough, LeaveOneOut, refusedBy }, { judgedCalls }] = await Promise.all([
       import("../policy/proposal-check.ts"),
       import("../../propose/judged-calls.ts"),
     ]);
     const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
+    const abilities = abilitiesOf(program, proposal);
+    const policyText = withAbout(proposal.policy, statements.aboutOf(proposal, abilities));
     const cases = new CaseFiles(architecture, proposal.counted);
+    const hasSeveral = history.recordings.length > 1;
+    const isForced = request.leaveOneOut === true;
+    const isWanted = hasSeveral && request.leaveOneOut !== false && (isForced || !quiet || request.json);
+    const isDone = isWanted && (isForced || isShortEnough(history));
+    const make = () => new HistoryBuilder(architecture, request.detail);
+    const others = isDone ? new LeaveOneOut(history.recordings.length, make) : undefined;
     const own = await refusedBy(program, traces, architecture, progress, {
+      begin: (file) => others?.open(file),
       prepare: (event) => objects?.uses.withObjects(event) ?? event,
-      event: (event, decision) => cases.event(event, decision),
-      end: () => cases.end(),
+      event: (event, decision, start) => {
+        cases.event(event, decision);
+        others?.event(event, start);
+      },
+      end: () => {
+        cases.end();
+        others?.end();
+      },
     });
+    const leftOut = await others?.refused((one) => propose(one, options).policy, traces, architecture, context);
     const validations = await Promise.all(
       request.validate.map(async (trace) => {
         const warnings: Diagnostic[] = [];
@@ -165,18 +187,33 @@ export const propose: Verb = {
     // Before the files are written, because it can fail.
     const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf, architecture);
     if (request.output !== undefined) {
-      const policy = { file: request.output, text: proposal.policy };
+      const policy = { file: request.output, text: policyText };
       writeOutputs([policy, ...cases.of(request.output, history)], ownOutputs);
-    } else if (!request.json) context.out(proposal.policy);
+    } else if (!request.json) context.out(policyText);
     const judged = judgedCalls(program, history, proposal.permissions);
-    const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
+    const comparison = bound === undefined ? undefined : statements.compareWithBound(bound, proposal);
     if (request.json) {
-      const figures = { own, judged, validations, bound: comparison, objects: declarations?.figures };
-      context.out(`${jsonText(figuresOf(history, proposal, figures))}\n`);
+      const figures = {
+        own,
+        judged,
+        validations,
+        leftOut,
+        abilities,
+        bound: comparison,
+        objects: declarations?.figures,
+      };
+      context.out(`${jsonText(statements.figuresOf(history, proposal, figures))}\n`);
     }
-    if (!quiet) context.err(safeLines(statementOf(history, proposal, own, judged, comparison, declarations)));
+    if (!quiet || isForced) {
+      const about = { history, proposal, own, judged, comparison, declarations, abilities };
+      const lines = quiet ? [] : request.verbose ? statements.statementOf(about) : statements.summaryOf(about);
+      if (leftOut !== undefined) lines.push(...statements.leftOutOf(leftOut, request.verbose));
+      else if (isWanted) lines.push(statements.notLeftOut);
+      if (!quiet && !request.verbose) lines.push(...statements.nextOf(history, request.output));
+      context.err(safeLines(lines));
+    }
     for (const { trace, refused } of validations) {
-      context.err(safeLines(validationOf(shownName(trace), refused)));
+      context.err(safeLines(statements.validationOf(shownName(trace), refused)));
     }
     return validations.some(({ refused }) => refused.calls.size > 0) ? 1 : 0;
   },
@@ -186,9 +223,14 @@ export const propose: Verb = {
 const mark = /^(?:\/\*\*\n \* Proposed from \d|# Recorded: .*\. Written by portcullis propose\.\n)/;
 const ownOutputs: OutputRules = { option: "-o", replaces: { by: "propose", mark } };
 
+/** The value of --validate; a file of this name is `./leave-one-out`. */
+const leaveOneOut = "leave-one-out";
+
 interface Request {
   readonly traces: readonly TraceFileName[];
   readonly validate: readonly TraceFileName[];
+  /** Whether to propose from all recordings but one, in turn; undefined: unless the traces are long. */
+  readonly leaveOneOut: boolean | undefined;
   readonly output: string | undefined;
   /** The program, and modules that it loads. */
   readonly elf: readonly string[];
@@ -199,6 +241,7 @@ interface Request {
   readonly with: readonly SituationName[];
   readonly json: boolean;
   readonly quiet: boolean;
+  readonly verbose: boolean;
 }
 
 function requestOf(invocation: Invocation): Request {
@@ -206,9 +249,11 @@ function requestOf(invocation: Invocation): Request {
   const traces = [...invocation.words.map(named(false)), ...invocation.texts("strace").map(named(true))];
   if (traces.length === 0) throw missing("a trace", "portcullis propose TRACE");
   const output = invocation.text("output");
+  const validate = invocation.texts("validate");
   return {
     traces,
-    validate: invocation.texts("validate").map(named(false)),
+    validate: validate.filter((name) => name !== leaveOneOut).map(named(false)),
+    leaveOneOut: validate.includes(leaveOneOut) ? true : invocation.has("no-validate") ? false : undefined,
     output: output === "-" ? undefined : output,
     elf: invocation.texts("elf"),
     architecture: chosenArchitecture(invocation),
@@ -220,6 +265,7 @@ function requestOf(invocation: Invocation): Request {
       .flatMap((names) => names.split(",").map((name) => oneOf("with", name, situationNames))),
     json: invocation.has("json"),
     quiet: invocation.has("quiet"),
+    verbose: invocation.has("verbose"),
   };
 }
 
@@ -299,11 +345,12 @@ async function staticBoundOf(
 
 function originOf(history: HistoryBuilder, { traces, architecture }: Request, attached: ReadonlySet<string>): string {
   const files = traces.map((trace) => basename(shownName(trace))).join(", ");
-  const calls = history.calls.toLocaleString("en-US");
   const count = history.recordings.length;
   const middle = [...attached].map((file) => basename(file)).join(", ");
   const lacks = middle === "" ? "" : ` The calls before ${middle} began are not in it.`;
-  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"} with ${calls} calls (${files}; ${architecture}): it allows what they have, and what the comments mark, and refuses the rest.${lacks}`;
+  const programs = [...history.commands].join(", ");
+  const of = programs === "" ? "" : ` of ${programs}`;
+  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"}${of} (${files}; ${architecture}). The policy allows what they show, and what programs do in its place (docs/propose.md), and refuses the rest.${lacks}`;
   return safeText(text).replaceAll("*/", "* /");
 }
 

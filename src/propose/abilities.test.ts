@@ -1,0 +1,86 @@
+/** What a proposal says that a process can still do, against what the policy allows. */
+import { describe, expect, it } from "vitest";
+import { SeededChoices } from "../ir/testing/choices.ts";
+import { loadPolicy } from "../language/load.ts";
+import { abilitiesOf, canHold, describeAbilities } from "./abilities.ts";
+import { propose } from "./proposal.ts";
+import { historyOf, type Line, many } from "./testing/lines.ts";
+
+function abilities(lines: readonly Line[], options: { phases?: "none" | "usual" } = {}) {
+  const proposal = propose(historyOf([lines]), { phases: "usual", with: [], origin: "A test.", ...options });
+  const { program } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => proposal.policy });
+  return abilitiesOf(program!, proposal);
+}
+
+const exec: Line = [1, "execve", "/bin/sh"];
+const start: Line[] = [
+  exec,
+  [1, "mmap", 0, 4096, 5, 2, 3, 0],
+  [1, "socket", 10, 1, 0],
+  [1, "connect", 3],
+  [1, "bind", 3],
+  [1, "setuid", 33],
+  [1, "ptrace", 0],
+  [1, "clone", 0x1200011, 0, 0, 0, 0],
+  [1, "listen", 3],
+];
+const serving = (flags: number): Line[] => [
+  ...many(150, [1, "epoll_wait", 3]),
+  [1, "openat", 0, 0, flags, 0],
+  ...many(150, [1, "epoll_wait", 3]),
+];
+
+describe("abilities", () => {
+  it("are those of the last phase", () => {
+    const [only, ...others] = abilities([...start.slice(1), ...serving(0)]);
+    expect(others).toEqual([]);
+    expect(only).toMatchObject({ roles: ["main"], phase: "running", can: [] });
+    expect(only!.cannot).toContain("execute programs");
+    expect(describeAbilities([only!])[0]).toBe("the program, once running: nothing of this list");
+  });
+
+  it("are all without phases, with the families of sockets", () => {
+    const [only] = abilities([...start, ...serving(0)], { phases: "none" });
+    expect(only!.can).toEqual([
+      ...[
+        "execute programs",
+        "start processes",
+        "make executable memory",
+        "open sockets (AF_INET6)",
+        "connect",
+        "listen",
+      ],
+      ...["change its user or groups", "trace or read other processes"],
+    ]);
+    expect(only!.cannot).toContain("write files");
+  });
+
+  it.each([
+    [1, true],
+    [2, true],
+    [0o1101, true],
+    [0o2_000_100, true],
+    [0o2_000_000, false],
+  ])("see in the flags 0o%o whether a process writes files", (flags, writes) => {
+    const [only] = abilities([...start.slice(1), ...serving(flags)]);
+    expect(only!.can).toEqual(writes ? ["write files wherever its user can"] : []);
+  });
+
+  it("are asked exactly: a test of some bits can hold if a number has them", () => {
+    const choices = new SeededChoices(5);
+    for (let round = 0; round < 2000; round++) {
+      const mask = BigInt(choices.below(63) + 1);
+      const bits = { mask: BigInt(choices.below(64)), value: BigInt(choices.below(64)) };
+      const value = bits.value & bits.mask;
+      const inside = Array.from({ length: 64 }, () => choices.below(3) === 0);
+      const numbers = inside.flatMap((is, number) => (is && (BigInt(number) & ~mask) === 0n ? [BigInt(number)] : []));
+      const test = { word: "argument0", mask, intervals: numbers.map((one) => ({ from: one, to: one })) } as const;
+      const arguments_ = Array.from({ length: 64 }, (_, number) => BigInt(number));
+      const own = arguments_.filter((one) => (one & bits.mask) === value);
+      for (const outcome of [true, false]) {
+        const is = own.some((one) => numbers.includes(one & mask) === outcome);
+        expect(canHold(test, { mask: bits.mask, value }, outcome)).toBe(is);
+      }
+    }
+  });
+});

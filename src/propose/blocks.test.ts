@@ -1,0 +1,92 @@
+/** The groups of calls in a proposal: a list with groups allows what the list of their calls allows, and nothing else. */
+import { describe, expect, it } from "vitest";
+import { comparePolicies } from "../analysis/compare/compare.ts";
+import { SeededChoices } from "../ir/testing/choices.ts";
+import { loadPolicy } from "../language/load.ts";
+import { architectureNames } from "../linux/architecture.ts";
+import { allCalls } from "../linux/calls.ts";
+import { membersOf, wholeGroups } from "./alternatives.ts";
+import { linesOfCalls } from "./blocks.ts";
+import { type Line, many } from "./testing/lines.ts";
+import { policyOf, refusedBy } from "./testing/policies.ts";
+
+const serving: Line[] = [
+  [1, "openat", 0, 0, 0],
+  [1, "dup2", 3, 4],
+  [1, "epoll_create1", 0],
+  [1, "setsid"],
+  [1, "getppid"],
+  [1, "listen", 3],
+  ...many(200, [1, "epoll_wait", 3]),
+  [1, "epoll_ctl", 3],
+  [1, "read", 3],
+  [1, "write", 3],
+  [1, "close", 3],
+];
+
+/** Each group as the names of its calls. */
+function withoutGroups(policy: string): string {
+  return policy.replaceAll(/"(@[a-z-]+)"/g, (_, group: string) =>
+    membersOf(group, "x86_64")
+      .map((call) => `"${call}"`)
+      .join(", "),
+  );
+}
+
+function compile(policy: string) {
+  const { program, diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
+  expect(diagnostics, policy).toEqual([]);
+  return program!;
+}
+
+describe("lists of calls", () => {
+  it("name each group as a whole, and have each call once", () => {
+    const choices = new SeededChoices(7);
+    for (const architecture of architectureNames) {
+      const names = allCalls.filter(({ number }) => number[architecture] !== undefined).map(({ name }) => name);
+      for (let round = 0; round < 40; round++) {
+        const some = new Set(names.filter(() => choices.below(9) === 0));
+        for (const { group } of wholeGroups)
+          if (choices.below(2) === 0) for (const call of membersOf(group, architecture)) some.add(call);
+        const lines = linesOfCalls([...some], architecture, 90);
+        for (const line of lines) expect(line.length).toBeLessThanOrEqual(90);
+        const found = lines.flatMap((line) => line.split(", ").map((word) => word.slice(1, -1)));
+        const calls = found.flatMap((word) => (word.startsWith("@") ? membersOf(word, architecture) : [word]));
+        expect(calls.sort()).toEqual([...some].sort());
+      }
+    }
+  });
+
+  it("make the same split as the names of their calls", () => {
+    for (const phases of ["none", "usual", "strict", "exact"] as const) {
+      const policy = policyOf([serving], { phases });
+      const plain = withoutGroups(policy);
+      if (phases !== "exact") expect(policy).toContain('"@basic-io"');
+      expect(plain).not.toContain('"@');
+      expect(comparePolicies(compile(policy), compile(plain))).toEqual({ calls: [], state: [], joined: false });
+    }
+  });
+
+  it("and functions have short names, without the machine and the version of a program", () => {
+    const path = "/usr/bin/x86_64-linux-gnu-gcc-14";
+    const others = ["/opt/a/gcc-14", "/opt/b/gcc-14", "/opt/c/gcc-14"].map((one): Line => [1, "execve", one]);
+    const lines: Line[] = [[1, "getpid"], [1, "setsid"], [1, "execve", path], { exec: 1 }, ...serving, ...others];
+    const policy = policyOf([lines]);
+    expect(policy).toContain("const gccPhase = perProcess.phases(");
+    expect(policy.replaceAll(/"[^"]*"|\/\/.*/g, "")).not.toMatch(/x86|\d\(|inSome/);
+  });
+
+  it("have the whole of a group only where a process shows what it is for", () => {
+    const policy = policyOf([serving]);
+    const more: Line[] = [
+      [1, "pread64", 3],
+      [1, "dup", 3],
+      [1, "poll", 7],
+    ];
+    expect(refusedBy(policy, [...serving, ...more]), policy).toEqual([]);
+    const reading = serving.filter((line) => !Array.isArray(line) || line[1] !== "write");
+    const without = policyOf([reading]);
+    expect(without).not.toContain("@basic-io");
+    expect(refusedBy(without, [...reading, [1, "pwrite64", 3]])).toHaveLength(1);
+  });
+});

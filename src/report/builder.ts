@@ -15,10 +15,12 @@ import { chartsOf } from "./charts.ts";
 import type { ReportContent, RunView } from "./document.ts";
 import { readEvents } from "./event-file.ts";
 import { evidenceOf } from "./evidence.ts";
+import { grouped } from "./model.ts";
 import { type PolicyViewInput, placeOf, RuleHits, viewPolicy } from "./policy-view.ts";
 import { Refusals } from "./refusals.ts";
 import { RolesTally } from "./roles.ts";
 import { RunTally } from "./run-tally.ts";
+import { StatesTally } from "./states.ts";
 import { surfaceOf } from "./surface.ts";
 
 /** Recordings with charts. */
@@ -37,6 +39,7 @@ export class ReportBuilder {
   readonly #traceHits = new RuleHits();
   readonly #eventHits = new RuleHits();
   readonly #roles: RolesTally;
+  readonly #states = new StatesTally();
 
   constructor(architecture: ArchitectureName) {
     this.#architecture = architecture;
@@ -45,6 +48,7 @@ export class ReportBuilder {
 
   setPolicy(name: string, program: Program, sources: Sources): void {
     const surface = surfaceOf(program);
+    this.#refusals.nameOf = surface.nameOf;
     this.#policy = {
       ...{ program, sources, surface, caseFiles: [], failedCases: 0, coverage: undefined },
       ...{ traces: this.#traceHits, events: this.#eventHits },
@@ -60,7 +64,10 @@ export class ReportBuilder {
     const wrong = new Set(results.failures.map(({ place }) => place.line)).size;
     policy.failedCases += wrong;
     policy.caseFiles.push(name);
-    const about = wrong === 0 ? `${results.cases} cases pass` : `${wrong} of ${results.cases} cases failed`;
+    const about =
+      wrong === 0
+        ? `${grouped(results.cases)} cases pass`
+        : `${grouped(wrong)} of ${grouped(results.cases)} cases failed`;
     this.#inputs.push({ kind: "cases", name, about });
   }
 
@@ -89,7 +96,8 @@ export class ReportBuilder {
         finish();
         const started = this.#replay(head, options);
         if ("missing" in started) return started.missing;
-        const tally = new RunTally(`${name}, recording ${runs + 1}`, this.#architecture, head.words?.[0] ?? "");
+        const title = `${name}, recording ${runs + 1}`;
+        const tally = new RunTally(title, this.#architecture, head.words?.[0] ?? "", this.#policy?.surface.nameOf);
         current = { head, tally, replayed: started.replayed };
         this.#roles.begin(tally.name);
       }
@@ -103,7 +111,8 @@ export class ReportBuilder {
         this.#traceHits.add(
           certain === undefined || others.length > 0 ? undefined : placeOf(this.#policy!.program, certain),
         );
-        this.#refusals.addDecision(decided.event, decision, String(pid), this.#architecture);
+        const caller = { pid, program: tally.programOf(decided.event.tid) };
+        this.#refusals.addDecision(decided.event, decision, caller, this.#architecture);
       }
     }
     finish();
@@ -114,19 +123,19 @@ export class ReportBuilder {
     this.#inputs.push({
       kind: "trace",
       name,
-      about: `${calls} calls in ${runs} ${runs === 1 ? "recording" : "recordings"}`,
+      about: `${grouped(calls)} calls in ${grouped(runs)} ${runs === 1 ? "recording" : "recordings"}`,
     });
     return [...found, ...next.value];
   }
 
   addEvents(name: string, lines: Iterable<LineReading>): readonly Diagnostic[] {
     const summary = readEvents(lines, (event) => {
-      this.#eventHits.add(event.rule);
+      this.#eventHits.add(event.rule, event.count);
       this.#refusals.addEvent(event);
     });
     this.#events.push({ name, summary });
-    const wrong = summary.malformed === 0 ? "" : `; ${summary.malformed} lines are not events`;
-    this.#inputs.push({ kind: "events", name, about: `${summary.decisions} decisions${wrong}` });
+    const wrong = summary.malformed === 0 ? "" : `; ${grouped(summary.malformed)} lines are not events`;
+    this.#inputs.push({ kind: "events", name, about: `${grouped(summary.decisions)} decisions${wrong}` });
     return [];
   }
 
@@ -137,6 +146,7 @@ export class ReportBuilder {
       moreRuns: this.#moreRuns,
       roles: this.#roles.view(),
       policies: this.#policy === undefined ? [] : [viewPolicy(this.#policy)],
+      states: this.#policy === undefined ? [] : this.#states.view(this.#policy.surface, this.#refusals.list),
       refusals: this.#refusals.list,
       ungrouped: this.#refusals.ungrouped,
       unknown: this.#refusals.unknown,
@@ -156,11 +166,13 @@ export class ReportBuilder {
   }
 
   #addRun(tally: RunTally): void {
+    this.#states.add(tally);
     if (this.#runs.length >= mostRuns) {
       this.#moreRuns++;
       return;
     }
-    const charts = chartsOf(tally, this.#policy?.surface.allowed);
+    const states = this.#policy?.surface.states;
+    const charts = chartsOf(tally, states && new Map(states.map(({ name, allowed }) => [name, allowed])));
     const kinds = new Set(
       tally.processes.flatMap(({ counts }) => [...counts.values()].flatMap((one) => [...one.keys()])),
     );

@@ -76,11 +76,12 @@ function heatOf(processes: readonly ProcessTally[]): HeatMap {
   const columns = byProcess.size <= mostColumns ? byProcess : columnsOf(processes, ({ name }) => name || "?");
   const names = [...columns.keys()];
   const shown = names.slice(0, mostColumns);
-  const totals = new Map<string, number>();
-  for (const counts of columns.values()) {
-    for (const [call, { count }] of counts) totals.set(call, (totals.get(call) ?? 0) + count);
-  }
-  const calls = [...totals].sort(([one, a], [other, b]) => b - a || (one < other ? -1 : 1)).map(([call]) => call);
+  const totals = new Map<string, CallCount>();
+  for (const counts of columns.values()) for (const [call, count] of counts) addTo(totals, call, count);
+  // Refused calls come first.
+  const calls = [...totals]
+    .sort(([one, a], [other, b]) => b.refused - a.refused || b.count - a.count || (one < other ? -1 : 1))
+    .map(([call]) => call);
   const rows = calls.slice(0, mostCalls);
   const of = (call: string, value: (count: CallCount) => number) =>
     shown.map((column) => {

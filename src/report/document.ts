@@ -1,12 +1,15 @@
 /** The page of a report: one file without references to others. Tables are markup; a script draws the charts. */
 import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import type { EventSummary } from "./event-file.ts";
 import type { PhaseEvidence } from "./evidence.ts";
 import { html, jsonElement, type Markup, ownElement, preformatted, when } from "./markup.ts";
-import { dataElement, type RunCharts } from "./model.ts";
-import type { PolicyView, RuleView, SourceLine } from "./policy-view.ts";
+import { dataElement, grouped, type RunCharts } from "./model.ts";
+import { isSamePlace, type PolicyView, type RuleView, type SourceLine } from "./policy-view.ts";
+import { powers } from "./powers.ts";
 import type { RefusalGroup } from "./refusals.ts";
 import type { RolesView, RoleView } from "./roles.ts";
+import type { StateView } from "./states.ts";
 
 export interface RunView {
   readonly charts: RunCharts;
@@ -27,6 +30,8 @@ export interface ReportContent {
   /** The roles in all recordings. */
   readonly roles: RolesView | undefined;
   readonly policies: readonly PolicyView[];
+  /** The states of the policy's phases; empty without a policy. */
+  readonly states: readonly StateView[];
   readonly refusals: readonly RefusalGroup[];
   readonly ungrouped: number;
   readonly unknown: number;
@@ -59,17 +64,18 @@ ${ownElement("style", style)}
 <a class="skip" href="#content">Skip to the content</a>
 <header>
 <h1>${title}</h1>
-<p class="made">portcullis ${content.version}, ${content.made}</p>
+<p class="made">portcullis ${content.version}, ${content.made} <button type="button" id="theme" hidden>Theme: as the system</button></p>
 ${navigation(content)}
 </header>
 <main id="content">
-${inputs(content)}
-${runs.map((run, index) => runSection(run, index, content.policies.length > 0))}
-${content.roles === undefined ? "" : rolesSection(content.roles)}
-${when(content.moreRuns > 0, () => html`<p class="note">${content.moreRuns} more recordings are counted below, and have no charts.</p>`)}
-${content.policies.map(policySection)}
 ${when(hasRefusals(content), () => refusalSection(content))}
+${when(content.states.length > 0, () => statesSection(content))}
+${runs.map((run, index) => runSection(run, index, content.policies.length > 0))}
+${when(content.moreRuns > 0, () => html`<p class="note">${grouped(content.moreRuns)} more recordings are counted in the other parts, and have no charts.</p>`)}
+${content.roles === undefined ? "" : rolesSection(content.roles)}
+${content.policies.map(policySection)}
 ${content.events.map(eventSection)}
+${inputs(content)}
 </main>
 <footer>
 <details><summary>Licences of the software in this page</summary><pre>${preformatted(licences)}</pre></details>
@@ -85,20 +91,22 @@ ${ownElement("script", script)}
   return page.text;
 }
 
-function hasRefusals({ refusals, policies, events }: ReportContent): boolean {
-  return refusals.length > 0 || policies.length > 0 || events.length > 0;
+/** Without recordings, a policy refuses none. */
+function hasRefusals({ refusals, policies, runs, events }: ReportContent): boolean {
+  return refusals.length > 0 || events.length > 0 || (policies.length > 0 && runs.length > 0);
 }
 
 function navigation(content: ReportContent): Markup {
   const items = [
+    ...(hasRefusals(content) ? [["#refusals", "Refused calls"] as const] : []),
+    ...(content.states.length > 0 ? [["#states", "What processes can do"] as const] : []),
     ...content.runs.map(({ charts }, index) => [`#run-${index}`, charts.name] as const),
     ...(content.roles === undefined ? [] : [["#roles", "Roles and triggers"] as const]),
     ...content.policies.map(({ name }, index) => [`#policy-${index}`, `Policy ${name}`] as const),
-    ...(hasRefusals(content) ? [["#refusals", "Refused calls"] as const] : []),
-    ...content.events.map(({ name }, index) => [`#events-${index}`, name] as const),
+    ...content.events.map(({ name }, index) => [`#events-${index}`, `Events of ${name}`] as const),
+    ["#inputs", "Inputs"] as const,
   ];
-  return html`<nav aria-label="Sections"><ul>${items.map(([target, text]) => html`<li><a href="${target}">${text}</a></li>`)}</ul></nav>
-<button type="button" id="theme" hidden>Theme: as the system</button>`;
+  return html`<nav aria-label="Sections"><ul>${items.map(([target, text]) => html`<li><a href="${target}">${text}</a></li>`)}</ul></nav>`;
 }
 
 function inputs({ inputs: of }: ReportContent): Markup {
@@ -114,19 +122,19 @@ ${table(
 function runSection({ charts, calls, kinds, evidence }: RunView, index: number, hasPolicy: boolean): Markup {
   const { name, clock, length, processes, undrawn } = charts;
   const span = clock === "seconds" ? `${figure(length)} s` : "no times: the axis counts calls";
-  const more = undrawn > 0 ? ` ${undrawn} more processes are counted, and not drawn.` : "";
+  const more = undrawn > 0 ? ` ${grouped(undrawn)} more processes are counted, and not drawn.` : "";
   return html`<section class="run" id="run-${index}" aria-labelledby="run-${index}-title">
 <h2 id="run-${index}-title">${name}</h2>
 <dl class="figures">${facts([
-    ["calls", group(calls)],
-    ["different calls", String(kinds)],
-    ["processes", group(processes.length + undrawn)],
+    ["calls", grouped(calls)],
+    ["different calls", grouped(kinds)],
+    ["processes", grouped(processes.length + undrawn)],
     ["length", span],
   ])}</dl>
 ${chart(index, "timeline", "Processes and phases over time", `A band for each process, children below their parents. ${hasPolicy ? "A part of a band is a phase of the policy; its name stands in it or is read out." : "Without a policy there are no phases."}${more}`)}
 ${processTable(charts)}
 ${chart(index, "surface", "Attack surface", "Different system calls: those that were made up to each time, and those that were still made at that time or later. With a policy, those that it may let pass in the phases of the living processes.")}
-${chart(index, "heat", "Calls by process and phase", "Darker is more often; the number is in the cell. A cross marks calls that the policy refuses.")}
+${chart(index, "heat", "Calls by process and phase", "A stronger colour is more often; the number is in the cell. A cross marks calls that the policy refuses.")}
 ${heatTable(charts)}
 ${when(evidence.length > 0, () => html`<h3>Evidence for the phases</h3>${evidenceTable(evidence, clock)}`)}
 </section>`;
@@ -151,8 +159,8 @@ function processTable({ processes, clock }: RunCharts): Markup {
       parent === undefined ? "" : String(processes[parent]!.pid),
       figure(from),
       figure(to),
-      group(calls),
-      String(threads),
+      grouped(calls),
+      grouped(threads),
       spans
         .filter(({ phase }) => phase !== "")
         .slice(0, 12)
@@ -169,7 +177,7 @@ function heatTable({ heat: { columns, rows, counts, refused } }: RunCharts): Mar
       html`<code>${row}</code>`,
       ...counts[index]!.map((count, column) => {
         const some = refused[index]![column]!;
-        return count === 0 ? "" : `${group(count)}${some === 0 ? "" : `, ${group(some)} refused`}`;
+        return count === 0 ? "" : `${grouped(count)}${some === 0 ? "" : `, ${grouped(some)} refused`}`;
       }),
     ]),
   )}</details>`;
@@ -189,7 +197,7 @@ function evidenceTable(evidence: readonly PhaseEvidence[], clock: RunCharts["clo
     evidence.map(({ former, phase, call, processes, first, stopped, begun, common }) => [
       `${former} → ${phase}`,
       call === undefined ? "another process" : html`<code>${call}</code>`,
-      String(processes),
+      grouped(processes),
       figure(first),
       names(stopped),
       names(begun),
@@ -202,15 +210,15 @@ function evidenceTable(evidence: readonly PhaseEvidence[], clock: RunCharts["clo
 
 function rolesSection({ recordings, roles }: RolesView): Markup {
   return html`<section aria-labelledby="roles"><h2 id="roles">Roles and triggers</h2>
-<p>What <code>portcullis propose</code> finds in ${recordings === 1 ? "the recording" : `the ${recordings} recordings`}: processes grouped by their origin, and for each role the event that begins a phase, with the next best ones. A trigger is rare, is in every recording, and is followed by fewer different calls.</p>
+<p>What <code>portcullis propose</code> finds in ${recordings === 1 ? "the recording" : `the ${grouped(recordings)} recordings`}: processes grouped by their origin, and for each role the event that begins a phase, with the next best ones. A trigger is rare, is in every recording, and is followed by fewer different calls.</p>
 ${roles.map(roleSection)}</section>`;
 }
 
 function roleSection({ name, origin, processes, calls, names: made, triggers }: RoleView): Markup {
   return html`<h3>${name}</h3>
 <dl class="figures">${facts([
-    ["processes", group(processes)],
-    ["calls", group(calls)],
+    ["processes", grouped(processes)],
+    ["calls", grouped(calls)],
     ...(origin === "" ? [] : [["origin", origin] as const]),
   ])}</dl>
 <p>Different calls: ${names(made)}</p>
@@ -224,52 +232,59 @@ ${
           trigger.phase ?? trigger.refusal ?? "runner-up",
           trigger.processes,
           trigger.recordings,
-          group(trigger.matches),
+          grouped(trigger.matches),
           `${Math.round(trigger.share * 100)} %`,
-          String(trigger.before),
-          String(trigger.after),
+          grouped(trigger.before),
+          grouped(trigger.after),
           names(trigger.dropped),
         ]),
       )
 }`;
 }
 
+const dash = "–";
+
+/** As many names as fit in a line, and the others on demand. */
 function names(list: readonly string[]): Markup {
   if (list.length === 0) return html`none`;
-  if (list.length <= 6) return html`${list.length}: <code>${list.join(" ")}</code>`;
-  return html`<details><summary>${list.length}</summary><code>${list.join(" ")}</code></details>`;
+  const [only, ...others] = list;
+  if (others.length === 0) return html`<code>${only}</code>`;
+  if (list.length <= mostNames) return html`${grouped(list.length)}: <code>${list.join(" ")}</code>`;
+  return html`<details><summary>${grouped(list.length)}: <code>${list.slice(0, 3).join(" ")}</code> ${"…"}</summary><code>${list.slice(3).join(" ")}</code></details>`;
 }
+
+const mostNames = 6;
 
 // ── A policy ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function policySection(view: PolicyView, index: number): Markup {
   const { name, surface, caseFiles, failedCases, rules, sources, neverEntered } = view;
+  // Rules that have refused a call come first.
+  const refusing = rules.filter(({ isAllowing, traces = 0, events = 0 }) => !isAllowing && traces + events > 0);
+  const ordered = [...refusing, ...rules.filter((rule) => !refusing.includes(rule))];
   const reached = (of: "cases" | "traces") => {
     const known = rules.filter((rule) => rule[of] !== undefined);
     return known.length === 0
       ? "none given"
-      : `reach ${known.filter((rule) => rule[of]! > 0).length} of ${known.length} rules`;
+      : `reach ${grouped(known.filter((rule) => rule[of]! > 0).length)} of ${grouped(known.length)} rules`;
   };
-  const allowed = [...surface.allowed].map(([phase, count]): [string, string] => [
-    phase === "" ? "calls that may pass" : `calls that may pass in ${phase}`,
-    `${count} of ${surface.table} (${((100 * count) / surface.table).toFixed(0)} %)`,
-  ]);
   return html`<section id="policy-${index}" aria-labelledby="policy-${index}-title">
 <h2 id="policy-${index}-title">Policy ${name}</h2>
 <dl class="figures">${facts([
     ["cases", reached("cases")],
     ["traces", reached("traces")],
-    ...(caseFiles.length > 0 ? [["failed cases", String(failedCases)] as [string, string]] : []),
-    ...allowed,
+    ...(caseFiles.length > 0 ? [["failed cases", failedText(failedCases)] as const] : []),
+    ["calls that it judges", grouped(surface.table)],
   ])}</dl>
 ${when(neverEntered.length > 0, () => html`<p class="note">No case enters: ${neverEntered.join(", ")}.</p>`)}
 <h3>Rules</h3>
 ${table(
-  ["rule", "verdict", "reason", "cases", "traces", "events"],
-  rules.map((rule) => [
-    html`<a href="#${anchor(index, rule.file, rule.line)}"><code>${rule.file}:${rule.line}:${rule.column}</code></a>`,
+  ["rule", "verdict", "reason", "calls", "cases", "traces", "events"],
+  ordered.map((rule) => [
+    placeLink(placeOfRule(rule), anchor(index, rule.file, rule.line)),
     rule.verdict,
     rule.reason ?? "",
+    rule.calls.length === surface.table ? "any" : names(rule.calls),
     hits(rule, "cases"),
     hits(rule, "traces"),
     hits(rule, "events"),
@@ -279,12 +294,25 @@ ${sources.map(({ file, lines }) => sourceListing(index, file, lines))}
 </section>`;
 }
 
+function failedText(count: number): Markup {
+  return count === 0 ? html`0` : html`<span class="bad">${grouped(count)}</span>`;
+}
+
+function placeOfRule({ file, line, column }: RuleView): string {
+  return `${file}:${line}:${column}`;
+}
+
+/** The folder would fill the column. */
+function placeLink(place: string, target: string): Markup {
+  return html`<a href="#${target}" title="${place}"><code>${basename(place)}</code></a>`;
+}
+
+/** Calls that pass are no events. */
 function hits(rule: RuleView, of: "cases" | "traces" | "events"): Markup {
   const count = rule[of];
-  if (count === undefined) return html`<span class="absent">not given</span>`;
-  return count === 0
-    ? html`<span class="missed">${marks.missed} none</span>`
-    : html`<span class="hit">${marks.hit} ${group(count)}</span>`;
+  if (count === undefined || (of === "events" && rule.isAllowing)) return html`<span class="absent">${dash}</span>`;
+  if (count === 0) return html`<span class="absent">0</span>`;
+  return html`<span class="hit">${grouped(count)}</span>`;
 }
 
 function anchor(policy: number, file: string, line: number): string {
@@ -294,33 +322,81 @@ function anchor(policy: number, file: string, line: number): string {
 function sourceListing(policy: number, file: string, lines: readonly SourceLine[]): Markup {
   return html`<details class="source"><summary>Source of <code>${file}</code></summary><div class="scroll"><table><thead><tr><th scope="col">line</th><th scope="col">cases</th><th scope="col">source</th></tr></thead><tbody>${lines.map(
     ({ number, text, cases, hasRule }) =>
-      html`<tr id="${anchor(policy, file, number)}"${cases === 0 && hasRule ? html` class="unreached"` : undefined}><td>${number}</td><td>${cases === undefined ? "" : cases === 0 ? marks.missed : group(cases)}</td><td><code>${text.replaceAll("\t", "  ")}</code></td></tr>`,
+      html`<tr id="${anchor(policy, file, number)}"${cases === 0 && hasRule ? html` class="unreached"` : undefined}><td>${number}</td><td>${cases === undefined ? "" : grouped(cases)}</td><td><code>${text.replaceAll("\t", "  ")}</code></td></tr>`,
   )}</tbody></table></div></details>`;
 }
 
 // ── Refusals and events ─────────────────────────────────────────────────────────────────────────────────────────────
 
-function refusalSection({ refusals, ungrouped, unknown }: ReportContent): Markup {
-  return html`<section id="refusals" aria-labelledby="refusals-title"><h2 id="refusals-title">Refused calls</h2>
+/** The rows that the section shows at once. */
+const firstRefusals = 8;
+
+function refusalSection(content: ReportContent): Markup {
+  const { refusals, ungrouped, unknown } = content;
+  const [first, others] = [refusals.slice(0, firstRefusals), refusals.slice(firstRefusals)];
+  const calls = refusals.reduce((sum, { count }) => sum + count, ungrouped);
+  return html`<section aria-labelledby="refusals"><h2 id="refusals">Refused calls</h2>
 ${
   refusals.length === 0
     ? html`<p>None.</p>`
-    : table(
-        ["times", "first call", "verdict", "rule", "reason", "process", "phase", "remedy"],
-        refusals.map(({ count, example, verdict, rule, reason, process, phase, remedy, from }) => [
-          group(count),
-          html`<code>${example}</code>`,
-          from === "trace" ? `would be: ${verdict}` : verdict,
-          rule === undefined ? "portcullis itself" : html`<code>${rule}</code>`,
-          reason ?? "",
-          process,
-          phase ?? "",
-          remedy ?? "",
-        ]),
-      )
+    : html`<p>${grouped(calls)} ${calls === 1 ? "call" : "calls"}, in ${grouped(refusals.length)} ${refusals.length === 1 ? "group" : "groups"} of equal call, program, phase and rule.</p>
+${refusalTable(first, content)}`
 }
-${when(ungrouped > 0, () => html`<p class="note">${ungrouped} more refused calls of other kinds are left out.</p>`)}
-${when(unknown > 0, () => html`<p class="note">The verdict on ${unknown} recorded calls depends on information that the trace lacks.</p>`)}
+${when(others.length > 0, () => html`<details><summary>${grouped(others.length)} more groups</summary>${refusalTable(others, content)}</details>`)}
+${when(ungrouped > 0, () => html`<p class="note">${grouped(ungrouped)} more refused calls of other kinds are left out.</p>`)}
+${when(unknown > 0, () => html`<p class="note">The verdict on ${grouped(unknown)} recorded calls depends on information that the trace lacks.</p>`)}
+</section>`;
+}
+
+function refusalTable(groups: readonly RefusalGroup[], { policies }: ReportContent): Markup {
+  return table(
+    ["times", "call", "process", "role, phase", "verdict", "rule"],
+    groups.map(({ count, examples, hasMore, verdict, rule, reason, program, processes, state, remedy, from }) => [
+      grouped(count),
+      html`${examples.map((one) => html`<code class="example">${one}</code>`)}${when(hasMore, () => html`<span class="absent">and with other arguments</span>`)}`,
+      `${program === "" ? "?" : program} ${processes.size === 1 ? [...processes].join("") : `(${grouped(processes.size)} processes)`}`,
+      state === "" ? html`<span class="absent">${dash}</span>` : state,
+      html`<span class="bad">${from === "trace" ? `would be: ${verdict}` : verdict}</span>${when(reason !== undefined, () => html`<br>${reason}`)}`,
+      html`${rule === undefined ? "portcullis itself" : ruleLink(rule, policies)}${when(remedy !== undefined, () => html`<br><span class="absent">${remedy}</span>`)}`,
+    ]),
+    { isStacked: true },
+  );
+}
+
+/** With the line of the policy, if its source is known. */
+function ruleLink(place: string, policies: readonly PolicyView[]): Markup {
+  for (const [index, { rules, sources }] of policies.entries()) {
+    const rule = rules.find((one) => isSamePlace(placeOfRule(one), place));
+    if (rule === undefined) continue;
+    const text = sources.find(({ file }) => file === rule.file)?.lines[rule.line - 1]?.text.trim() ?? "";
+    return html`${placeLink(place, anchor(index, rule.file, rule.line))}<br><code>${text}</code>`;
+  }
+  return html`<code title="${place}">${basename(place)}</code>`;
+}
+
+// ── The states of a policy ──────────────────────────────────────────────────────────────────────────────────────────
+
+function statesSection({ states, policies }: ReportContent): Markup {
+  const { table: judged } = policies[0]!.surface;
+  const isRecorded = states.some(({ recorded }) => recorded !== undefined);
+  return html`<section aria-labelledby="states"><h2 id="states">Roles, and what their processes can still do</h2>
+<p>By what calls a process can do it under the policy, with some arguments. A rule can restrict it to some paths or addresses${when(policies[0]!.declaresObjects, () => html`, and the policy declares the files, ports or hosts that the tree may use`)}.</p>
+${table(
+  ["role, phase", ...powers, "calls that may pass", ...(isRecorded ? ["processes", "recorded calls"] : []), "refused"],
+  states.map(({ name, allowed, powers: of, recorded, refused }) => [
+    name === "" ? "always" : name,
+    ...powers.map((power) => {
+      const calls = of.get(power)!;
+      return calls.length === 0
+        ? html`<span class="absent">no</span>`
+        : html`<strong>yes</strong>: <code>${calls.join(" ")}</code>`;
+    }),
+    `${grouped(allowed)} of ${grouped(judged)}`,
+    ...(recorded === undefined ? [] : [grouped(recorded.processes), grouped(recorded.calls)]),
+    grouped(refused),
+  ]),
+  { isStacked: true },
+)}
 </section>`;
 }
 
@@ -336,48 +412,49 @@ function eventSection({ name, summary }: ReportContent["events"][number], index:
   ];
   return html`<section id="events-${index}" aria-labelledby="events-${index}-title"><h2 id="events-${index}-title">Events of ${name}</h2>
 <dl class="figures">${facts([
-    ["decisions", group(decisions)],
+    ["decisions", grouped(decisions)],
     ["from", time(first)],
     ["to", time(last)],
-    ...(dropped > 0 ? [["dropped", group(dropped)] as [string, string]] : []),
-    ...(malformed > 0 ? [["lines that are not events", group(malformed)] as [string, string]] : []),
+    ...(dropped > 0 ? [["dropped", grouped(dropped)] as [string, string]] : []),
+    ...(malformed > 0 ? [["lines that are not events", grouped(malformed)] as [string, string]] : []),
   ])}</dl>
 ${when(rows.length > 0, () =>
   table(
     ["kind", "text", "times"],
-    rows.map(([kind, [text, count]]) => [kind, text, group(count)]),
+    rows.map(([kind, [text, count]]) => [kind, text, grouped(count)]),
   ),
 )}
 </section>`;
 }
 
-/** For readers without colour. */
-const marks = { hit: "✓", missed: "✗" } as const;
-
 // ── Parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A column whose cells are all numbers is set as numbers. */
-function table(head: readonly string[], rows: readonly (readonly (string | Markup)[])[]): Markup {
+/**
+ * A column whose cells are all numbers is set as numbers.
+ * @param isStacked in a narrow window each row is a list of its cells with their names
+ */
+function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | Markup)[])[],
+  { isStacked = false } = {},
+): Markup {
   const numeric = head.map((_, column) =>
     rows.every((row) => typeof row[column] === "string" && /^[\d,. ]*$/.test(row[column] as string)),
   );
   const kind = (column: number) => (numeric[column] === true ? html` class="number"` : undefined);
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="${`table: ${head.filter((name) => name !== "").join(", ")}`}"><table><thead><tr>${head.map(
+  const label = (column: number) => (isStacked ? html` data-label="${head[column]}"` : undefined);
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${`table: ${head.filter((name) => name !== "").join(", ")}`}"><table${isStacked ? html` class="stacked"` : undefined}><thead><tr>${head.map(
     (name, column) => html`<th scope="col"${kind(column)}>${name}</th>`,
   )}</tr></thead><tbody>${rows.map(
-    (row) => html`<tr>${row.map((cell, column) => html`<td${kind(column)}>${cell}</td>`)}</tr>`,
+    (row) =>
+      html`<tr>${row.map((cell, column) => html`<td${kind(column)}${label(column)}>${isStacked ? html`<div>${cell}</div>` : cell}</td>`)}</tr>`,
   )}</tbody></table></div>`;
 }
 
-function facts(list: readonly (readonly [name: string, value: string])[]): readonly Markup[] {
+function facts(list: readonly (readonly [name: string, value: string | Markup])[]): readonly Markup[] {
   return list.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`);
 }
 
-/** 1,234,567 */
-function group(count: number): string {
-  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
-}
-
 function figure(value: number): string {
-  return String(Number(value.toPrecision(5)));
+  return grouped(Number(value.toPrecision(5)));
 }

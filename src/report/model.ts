@@ -68,3 +68,9 @@ export interface RunCharts {
 
 /** The element of the page with the `RunCharts` as JSON. */
 export const dataElement = "report-data";
+
+/** 1,234,567; a fraction stays. */
+export function grouped(value: number): string {
+  const [whole = "", ...fraction] = String(value).split(".");
+  return [whole.replace(/\B(?=(?:\d{3})+$)/g, ","), ...fraction].join(".");
+}

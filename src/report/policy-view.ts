@@ -2,6 +2,7 @@
 import type { Sources } from "../diagnostics/render.ts";
 import { printLocation } from "../events/describe.ts";
 import type { Program } from "../ir/program.ts";
+import { callByNumber } from "../linux/calls.ts";
 import type { FileCoverage } from "../traces/coverage.ts";
 import { Coverage } from "../traces/coverage.ts";
 import type { Surface } from "./surface.ts";
@@ -12,6 +13,10 @@ export interface RuleView {
   readonly column: number;
   readonly verdict: string;
   readonly reason: string | undefined;
+  /** The calls that can get the verdict, sorted. */
+  readonly calls: readonly string[];
+  /** Calls with the verdict pass, without an event. */
+  readonly isAllowing: boolean;
   /** Undefined where there are no cases, no traces, no events. */
   readonly cases: number | undefined;
   readonly traces: number | undefined;
@@ -29,6 +34,8 @@ export interface SourceLine {
 export interface PolicyView {
   readonly name: string;
   readonly surface: Surface;
+  /** The policy also restricts objects, which no call's verdict shows. */
+  readonly declaresObjects: boolean;
   readonly caseFiles: readonly string[];
   readonly failedCases: number;
   readonly rules: readonly RuleView[];
@@ -43,9 +50,9 @@ export class RuleHits {
   readonly #hits = new Map<string, number>();
   any = false;
 
-  add(rule: string | undefined): void {
+  add(rule: string | undefined, count = 1): void {
     this.any = true;
-    if (rule !== undefined) this.#hits.set(rule, (this.#hits.get(rule) ?? 0) + 1);
+    if (rule !== undefined) this.#hits.set(rule, (this.#hits.get(rule) ?? 0) + count);
   }
 
   /** A file has other names in other folders: the end of the shorter one decides. */
@@ -56,7 +63,7 @@ export class RuleHits {
   }
 }
 
-function isSamePlace(one: string, other: string): boolean {
+export function isSamePlace(one: string, other: string): boolean {
   if (one === other) return true;
   const [short, long] = one.length < other.length ? [one, other] : [other, one];
   return long.endsWith(`/${short.replace(/^(?:\.\.?\/)+/, "")}`);
@@ -77,13 +84,15 @@ export interface PolicyViewInput {
 export function viewPolicy(input: PolicyViewInput): PolicyView {
   const { program, surface, caseFiles, failedCases, coverage, traces, events } = input;
   const files = coverage === undefined ? uncovered(program) : coverage.files;
+  const calls = callsByPlace(program, surface);
   return {
     ...{ name: program.name, surface, caseFiles, failedCases },
+    declaresObjects: program.objects.length > 0 || program.hosts.length > 0,
     rules: files.flatMap(({ file, rules }) =>
       rules.map(({ line, column, verdict, reason, count }) => {
         const place = `${file}:${line}:${column}`;
         return {
-          ...{ file, line, column, verdict, reason },
+          ...{ file, line, column, verdict, reason, calls: calls.get(place) ?? [], isAllowing: verdict === "allow" },
           cases: coverage === undefined ? undefined : count,
           traces: traces.any ? traces.of(place) : undefined,
           events: events.any ? events.of(place) : undefined,
@@ -93,6 +102,18 @@ export function viewPolicy(input: PolicyViewInput): PolicyView {
     sources: files.map((one) => ({ file: one.file, lines: linesOf(one, input) })),
     neverEntered: (coverage?.phases ?? []).filter(({ isEntered }) => !isEntered).map(({ phase }) => phase),
   };
+}
+
+function callsByPlace(program: Program, { calls }: Surface): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, Set<string>>();
+  for (const [verdict, numbers] of calls) {
+    const place = placeOf(program, verdict);
+    if (place === undefined) continue;
+    const known = names.get(place) ?? new Set();
+    names.set(place, known);
+    for (const number of numbers) known.add(callByNumber(program.architecture, number)?.name ?? `call_${number}`);
+  }
+  return new Map([...names].map(([place, of]) => [place, [...of].sort()]));
 }
 
 function uncovered(program: Program): readonly FileCoverage[] {

@@ -62,17 +62,27 @@ export class RunTally {
   calls = 0;
   isTimed = true;
   readonly #command: string;
+  readonly #nameOf: (phases: Readonly<Record<string, string>>) => string;
   #start: bigint | undefined;
   #now = 0;
   readonly #tasks = new Map<number, TaskTally>();
   /** Stands for all processes beyond the bound. */
   #rest: ProcessTally | undefined;
 
-  /** @param command the name of the program that the first process executes */
-  constructor(name: string, architecture: ArchitectureName, command: string) {
+  /**
+   * @param command the name of the program that the first process executes
+   * @param nameOf the name of the state of a process with these phases; not called without decisions
+   */
+  constructor(
+    name: string,
+    architecture: ArchitectureName,
+    command: string,
+    nameOf: (phases: Readonly<Record<string, string>>) => string = () => "",
+  ) {
     this.name = name;
     this.architecture = architecture;
     this.#command = basename(command);
+    this.#nameOf = nameOf;
   }
 
   /** Seconds, or calls if the run has no times. */
@@ -110,6 +120,11 @@ export class RunTally {
         this.#leave(task.process);
         return;
     }
+  }
+
+  /** The name of the program of a task's process, as far as the trace has shown it. */
+  programOf(tid: number): string {
+    return this.#tasks.get(tid)?.process.name ?? "";
   }
 
   get #time(): number {
@@ -176,7 +191,7 @@ export class RunTally {
     const { process } = task;
     const { name } = nameCall(this.architecture, event.architecture, event.number);
     if (isExecutingCall(name)) task.executing = pathOf(event) ?? task.executing;
-    const phase = decision === undefined ? "" : phaseOf(decision.phases.before);
+    const phase = decision === undefined ? "" : this.#nameOf(decision.phases.before);
     this.#phase(process, phase, undefined);
     process.calls++;
     const counts = once(process.counts, phase, () => new Map<string, CallCount>());
@@ -185,7 +200,7 @@ export class RunTally {
     count.count++;
     count.last = time;
     if (decision?.passes === false) count.refused++;
-    if (decision !== undefined) this.#phase(process, phaseOf(decision.phases.after), name);
+    if (decision !== undefined) this.#phase(process, this.#nameOf(decision.phases.after), name);
   }
 
   #phase(process: ProcessTally, phase: string, call: string | undefined): void {
@@ -197,13 +212,6 @@ export class RunTally {
       this.moments.push({ at, process, former: last, phase, call });
     }
   }
-}
-
-/** "serving", or with several declarations "phase serving, mode open". */
-function phaseOf(phases: Readonly<Record<string, string>>): string {
-  const entries = Object.entries(phases);
-  if (entries.length === 1) return entries[0]![1];
-  return entries.map(([name, phase]) => `${name} ${phase}`).join(", ");
 }
 
 function pathOf(event: CallEvent): string | undefined {

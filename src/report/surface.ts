@@ -1,39 +1,91 @@
-/** How many system calls a policy may let pass in each phase: the attack surface that it leaves. */
-import type { Decision } from "../analysis/decision.ts";
+/** What a policy leaves open in each state of its phases: how many calls, which powers, and the calls of each rule. */
+import type { Decision, SplitPolicy } from "../analysis/decision.ts";
 import { leavesOf } from "../analysis/explain/paths.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import type { Program } from "../ir/program.ts";
 import { mayPass } from "../ir/verdicts.ts";
+import { type Power, powersOf } from "./powers.ts";
+
+/** The known phases of a process, as far as the policy distinguishes them: "serving", or "worker, serving". */
+export interface StateSurface {
+  /** Empty for a policy without phases. */
+  readonly name: string;
+  /** Calls that some arguments, in some state with these phases, let pass. */
+  readonly allowed: number;
+  /** For each power, the calls by which a process can use it. */
+  readonly powers: ReadonlyMap<Power, readonly string[]>;
+}
 
 export interface Surface {
   /** Calls of the table that the policy judges. */
   readonly table: number;
-  /** By the name of a phase; "" for a policy without phases. */
-  readonly allowed: ReadonlyMap<string, number>;
+  /** In the order of the declarations. */
+  readonly states: readonly StateSurface[];
+  /** The name of the state of a process with these phases. */
+  readonly nameOf: (phases: Readonly<Record<string, string>>) => string;
+  /** By an index into `Program.verdicts`, the numbers of the calls that can get it. */
+  readonly calls: ReadonlyMap<number, ReadonlySet<number>>;
 }
 
-/** A call counts as allowed if some arguments, in some state with this phase, let it pass. */
+/** Phases beyond this number of states are not distinguished. */
+const mostStates = 64;
+
+/**
+ * Declared phases as a tree. Where the policy has roles, the phases of another role make no difference to a process, so
+ * they are not below its role.
+ */
+type PhaseTree = { readonly phases: string; readonly children: ReadonlyMap<string, PhaseTree> } | undefined;
+
 export function surfaceOf(program: Program): Surface {
   const declared = program.cells.flatMap(({ kind, name }, cell) =>
     kind.is === "phases" ? [{ cell, name, names: kind.names }] : [],
   );
-  const table = program.admission.judged.reduce((sum, { from, to }) => sum + Number(to - from) + 1, 0);
-  const allowed = new Map<string, number>();
-  const [only, ...more] = declared;
-  // Most combinations of several phases never occur.
-  if (only === undefined || more.length > 0) {
-    const count = allowedIn(program, new Map());
-    if (only === undefined) allowed.set("", count);
-    return { table, allowed };
-  }
-  only.names.forEach((phase, index) => {
-    allowed.set(phase, allowedIn(program, new Map([[only.cell, BigInt(index)]])));
-  });
-  return { table, allowed };
+  const states: StateSurface[] = [];
+  const calls = new Map<number, Set<number>>();
+  const grow = (cells: ReadonlyMap<number, bigint>, name: string, room: number): PhaseTree => {
+    const split = splitPolicy(program, { superviseProcessCreation: false, cells });
+    const next = declared.find(({ cell }) => !cells.has(cell) && matters(split, cell));
+    if (next === undefined || next.names.length > room) {
+      states.push({ name, allowed: allowedBy(program, split), powers: powersOf(program, split) });
+      collectCalls(split, calls);
+      return undefined;
+    }
+    const children = next.names.map((phase, index): [string, PhaseTree] => {
+      const within = new Map([...cells, [next.cell, BigInt(index)]]);
+      return [phase, grow(within, name === "" ? phase : `${name}, ${phase}`, Math.floor(room / next.names.length))];
+    });
+    return { phases: next.name, children: new Map(children) };
+  };
+  const tree = grow(new Map(), "", mostStates);
+  return {
+    table: program.admission.judged.reduce((sum, { from, to }) => sum + Number(to - from) + 1, 0),
+    states,
+    nameOf: (phases) => nameIn(tree, phases),
+    calls,
+  };
 }
 
-function allowedIn(program: Program, cells: ReadonlyMap<number, bigint>): number {
-  const split = splitPolicy(program, { superviseProcessCreation: false, cells });
+function nameIn(tree: PhaseTree, phases: Readonly<Record<string, string>>): string {
+  const names: string[] = [];
+  for (let node = tree; node !== undefined; ) {
+    const phase = phases[node.phases];
+    // Events can be of another version of the policy.
+    if (phase === undefined) break;
+    names.push(phase);
+    node = node.children.get(phase);
+  }
+  return names.join(", ");
+}
+
+function matters(split: SplitPolicy, cell: number): boolean {
+  return [...new Set(split.values())].some((decision) =>
+    leavesOf(decision).some(({ stateful }) =>
+      stateful.some((reason) => ("cell" in reason ? reason.cell === cell : reason.because === "too-complex")),
+    ),
+  );
+}
+
+function allowedBy(program: Program, split: SplitPolicy): number {
   const known = new Map<Decision, boolean>();
   let count = 0;
   for (const decision of split.values()) {
@@ -47,4 +99,14 @@ function allowedIn(program: Program, cells: ReadonlyMap<number, bigint>): number
     if (passes) count++;
   }
   return count;
+}
+
+function collectCalls(split: SplitPolicy, into: Map<number, Set<number>>): void {
+  for (const [number, decision] of split) {
+    for (const verdict of new Set(leavesOf(decision).flatMap(({ possible }) => possible))) {
+      const numbers = into.get(verdict) ?? new Set();
+      into.set(verdict, numbers);
+      numbers.add(number);
+    }
+  }
 }

@@ -56,10 +56,108 @@ test("a policy, a trace and events: rules with hits, phases, refused calls and t
   expect(page).not.toMatch(/<(?:b|i|u|img)[> ]/);
 });
 
+const withRoles = `import { allow, deny, perProcess, policy } from "portcullis";
+const role = perProcess.phases(["main", "child"], { onFork: { main: "child" } });
+const mainPhase = perProcess.phases(["starting", "running"]);
+const childPhase = perProcess.phases(["starting", "running"]);
+export default policy((call) => {
+  if (call.name === "epoll_wait" && role.is("child")) childPhase.enter("running");
+  if (call.name === "rt_sigsuspend" && role.is("main")) mainPhase.enter("running");
+  if (call.name === "execve" || call.name === "execveat") return role.is("main") && mainPhase.is("starting") ? allow : deny("EPERM");
+  if (call.name === "connect") return role.is("child") && childPhase.is("running") ? deny("EACCES", "<u>no") : allow;
+  return allow;
+});
+`;
+const recorded = (tid: number, name: string, time: number) =>
+  line({ kind: "call", tid, call: name, time: time * 1e6, arguments: ["3", "0x1000"] });
+
+/** The texts of the elements, one per line, without the parts that the page's script uses. */
+const textOf = (markup: string) =>
+  markup
+    .replace(/<(script|style)[^>]*>.*?<\/\1>/gs, "")
+    .replace(/<[^>]+>/g, "\n")
+    .replace(/\n+/g, "\n");
+
+test("first says what was refused and why, then what each role can still do, and the inputs at the end", async () => {
+  const steps = [
+    line({ kind: "recording", command: ["/usr/sbin/server"] }) +
+      line({ kind: "start", tid: 1, architecture: "x86_64" }),
+    recorded(1, "clone", 0) + line({ kind: "fork", tid: 1, child: 2, time: 0 }),
+    recorded(1, "rt_sigsuspend", 2) + recorded(2, "connect", 3) + recorded(2, "epoll_wait", 4),
+    ...Array.from({ length: 1234 }, (_, index) => recorded(2, "read", 5 + index)),
+    recorded(2, "connect", 2000),
+  ];
+  const refused = { kind: "decision", pid: 40, tid: 40, command: "server", verdict: "deny", errno: "EACCES" };
+  const phases = { role: "child", mainPhase: "starting", childPhase: "running" };
+  const connect = (port: number, count: number) =>
+    line({
+      ...{ ...refused, time: 1, call: "connect", number: 42, rule: "p.ts:9:86", reason: "<u>no", phases, count },
+      arguments: [
+        { name: "fd", text: "3" },
+        { name: "addr", text: `10.0.0.1:${port}` },
+      ],
+    });
+  const execve = line({ ...refused, time: 2, call: "execve", number: 59, rule: "p.ts:8:87", phases: { role: "main" } });
+  const asked = line({ ...refused, time: 3, call: "openat", verdict: "ask", errno: undefined, answered: "allowed" });
+  const folder = folderOf({
+    "p.ts": withRoles,
+    "t.jsonl": steps.join(""),
+    "e.jsonl": connect(1, 1000) + connect(2, 500) + connect(3, 1) + connect(4, 1) + execve + asked,
+  });
+  const inputs = ["p.ts", "t.jsonl", "e.jsonl"].map((name) => join(folder, name));
+  const { status, out, err } = await portcullis("report", "-o", "-", ...inputs);
+  expect({ status, err }).toEqual({ status: 0, err: "" });
+  expect([...out.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, title]) => title!.split("/").at(-1))).toEqual([
+    "Refused calls",
+    "Roles, and what their processes can still do",
+    "t.jsonl",
+    "Roles and triggers",
+    "Policy p",
+    "e.jsonl",
+    "Inputs",
+  ]);
+  const [refusals, states] = out.split("<section ").slice(1).map(textOf);
+  // The calls of a group together, with the first of the different arguments; those that were refused before others.
+  expect(refusals).toMatch(
+    /\n1,502\nconnect\(3, 10.0.0.1:1\)\nconnect\(3, 10.0.0.1:2\)\nconnect\(3, 10.0.0.1:3\)\nand with other arguments\nserver 40\nchild, running\ndeny EACCES\n&lt;u&gt;no\np.ts:9:86\nif \(call.name === &quot;connect&quot;\)/,
+  );
+  expect(refusals).toMatch(
+    /\n1\nexecve\(\)\nserver 40\nmain\ndeny EACCES\n(?:.*\n)+1\nconnect\(3, 0x1000.*\n.*server 2\nchild, running\nwould be: deny EACCES\n/,
+  );
+  expect(refusals).not.toContain("openat");
+  const rows = states!.split(/\n(?=(?:main|child), )/).slice(1);
+  expect(rows.map((row) => row.split("\n").slice(0, 2).join(": "))).toEqual([
+    "main, starting: yes",
+    "main, running: no",
+    "child, starting: no",
+    "child, running: no",
+  ]);
+  expect(rows[3]).toMatch(/of 379\n1\n1,235\n1,503\n/);
+  // Phases of another role are nowhere, and the curves of the calls that may pass have values.
+  expect(textOf(out)).not.toMatch(/mainPhase (?:starting|running)|child, starting, /);
+  const [run] = JSON.parse(/id="report-data">(.*?)<\/script>/.exec(out)![1]!) as {
+    surface: { name: string; steps: [] }[];
+  }[];
+  for (const name of ["may pass, most", "may pass, fewest"])
+    expect(run!.surface.find((one) => one.name === name)?.steps).not.toEqual([]);
+});
+
+test("nothing is marked as bad where nothing was refused and no case failed", async () => {
+  const folder = folderOf({ "p.ts": policy, "p.cases": "m socket(AF_INET, SOCK_STREAM) allow\n", "e.jsonl": "" });
+  const { out } = await portcullis("report", "-o", "-", join(folder, "p.ts"), join(folder, "e.jsonl"));
+  expect(out.replace(/<style>.*?<\/style>/s, "")).not.toMatch(/class="(?:bad|missed)"/);
+});
+
+test("the table of rules has the calls of each rule", async () => {
+  const { out } = await portcullis("report", "-o", "-", join(folderOf({ "p.ts": policy }), "p.ts"));
+  const text = textOf(out.slice(out.indexOf(">Rules<")));
+  expect(text).toMatch(/\np.ts:5:60\ndeny EACCES\nno &lt;b&gt;network&lt;\/b&gt;\nsocket\n/);
+});
+
 test("each kind of input alone, from standard output too", async () => {
   const folder = folderOf({ "p.ts": policy, "t.jsonl": trace, "e.jsonl": line(event) });
   for (const [input, says] of [
-    [join(folder, "p.ts"), "calls that may pass in serving"],
+    [join(folder, "p.ts"), ">serving</div></td>"],
     ["order", "Policy order"],
     [join(folder, "t.jsonl"), "Roles and triggers"],
     [join(folder, "e.jsonl"), "killed"],

@@ -31,10 +31,10 @@ export const report: Verb = {
   summary: "Show traces, events and policies in one HTML page",
   synopsis: ["report -o FILE [OPTIONS] TRACE|EVENTS|POLICY…"],
   about: [
-    "Writes a page that a browser opens without a network: the file contains everything. The inputs are any number of traces and files of events, and at most one policy:",
+    "Writes a page that a browser opens without a network: the file contains everything. It begins with the refused calls, each with its role and phase, its process, the rule and a remedy, and with what a process of each role can still do under the policy: execute a program, start processes, connect, write files, and make executable memory. The inputs are any number of traces and files of events, and at most one policy:",
     "A trace (of `record`, or strace's output): the tree of processes over time, how often each process made each call, and how many different calls were still made at each time. Each recording has its own charts.",
-    "A policy: its rules, the coverage of its cases, and the number of calls that it may let pass in each phase. With traces, report evaluates the policy on them: the bands of the processes show the phases, each rule has the number of calls that it decides, and a list has the calls that the policy would refuse, each with the rule and a remedy. The calls before and after a process enters a phase are the evidence for its trigger.",
-    "Events (of `run --events`): the refused calls, reports and notices.",
+    "A policy: its rules with the calls that each decides, the coverage of its cases, and the number of calls that it may let pass in each role and phase. With traces, report evaluates the policy on them: the bands of the processes show the phases, each rule has the number of calls that it has decided, and the refused calls include those that the policy would refuse. The calls before and after a process enters a phase are the evidence for its trigger.",
+    "Events (of `run --events`): the refused calls, reports and notices. Of a policy with roles (`portcullis propose`), a process has the phase of its own role only.",
     "report counts when it writes the page, so the size of the page does not depend on the length of a recording. Each chart has a table, and the arrow keys select its marks, which a screen reader then reads. Only the file's owner can read it, because it has arguments of the recorded command.",
   ],
   options: {

@@ -1,14 +1,16 @@
 /** How often each call is made by each process, or program, in each phase. */
 import { cell, plot, text } from "@observablehq/plot";
-import type { RunCharts } from "../model.ts";
+import { grouped, type RunCharts } from "../model.ts";
 import { fitted } from "./parts.ts";
 
 const rowHeight = 20;
+/** Shares above it have a strong fill and the other colour of text. No fill lies between, where neither can be read. */
+const dark = 0.7;
 const leastColumn = 52;
 const marginLeft = 130;
-const marginTop = 120;
-/** For the rotated name of the last column. */
-const marginRight = 70;
+/** Names of columns are rotated. */
+const mostName = 220;
+const rotation = 40;
 
 export function drawHeat({ heat }: RunCharts, width: number): Element {
   const { columns, rows, counts, refused } = heat;
@@ -19,10 +21,14 @@ export function drawHeat({ heat }: RunCharts, width: number): Element {
       const some = refused[y]![x]!;
       if (count === 0) return [];
       const share = most === 1 ? 1 : Math.log(count) / Math.log(most);
-      const title = `${row} by ${column}: ${count}${some === 0 ? "" : `, ${some} of them refused`}`;
+      const title = `${row} by ${column}: ${grouped(count)}${some === 0 ? "" : `, ${grouped(some)} of them refused`}`;
       return [{ x, y, count, share, title, text: `${some > 0 ? "✗ " : ""}${compact(count)}` }];
     }),
   );
+  const longest = Math.min(mostName, 6.5 * Math.max(1, ...columns.map(({ length }) => length)));
+  const marginTop = 16 + longest * Math.sin((rotation * Math.PI) / 180);
+  // For the rotated name of the last column.
+  const marginRight = 16 + longest * Math.cos((rotation * Math.PI) / 180);
   const needed = marginLeft + columns.length * leastColumn + marginRight;
   return plot({
     width: Math.max(Math.min(width, marginLeft + columns.length * 120 + marginRight), needed),
@@ -32,9 +38,9 @@ export function drawHeat({ heat }: RunCharts, width: number): Element {
       domain: columns.map((_, x) => x),
       axis: "top",
       label: null,
-      tickRotate: -40,
+      tickRotate: -rotation,
       tickSize: 0,
-      tickFormat: (x: number) => fitted(columns[x]!, 150),
+      tickFormat: (x: number) => fitted(columns[x]!, mostName),
       padding: 0.04,
     },
     y: {
@@ -51,7 +57,7 @@ export function drawHeat({ heat }: RunCharts, width: number): Element {
         x: "x",
         y: "y",
         fill: "var(--heat)",
-        fillOpacity: (one) => 0.08 + 0.82 * one.share,
+        fillOpacity: (one) => (one.share > dark ? 0.8 + 0.4 * (one.share - dark) : 0.08 + 0.6 * one.share),
         inset: 0.5,
         title: "title",
       }),
@@ -59,7 +65,7 @@ export function drawHeat({ heat }: RunCharts, width: number): Element {
         x: "x",
         y: "y",
         text: "text",
-        fill: (one) => (one.share > 0.74 ? "var(--on-heat)" : "var(--text)"),
+        fill: (one) => (one.share > dark ? "var(--on-heat)" : "var(--text)"),
         fontSize: 11,
       }),
     ],
@@ -67,6 +73,6 @@ export function drawHeat({ heat }: RunCharts, width: number): Element {
 }
 
 function compact(count: number): string {
-  if (count < 10_000) return String(count);
+  if (count < 10_000) return grouped(count);
   return count < 1_000_000 ? `${Math.round(count / 1000)}k` : `${(count / 1e6).toFixed(1)}M`;
 }

@@ -1,5 +1,5 @@
 /** Parts that all charts use: the phases' fills and names of axes. */
-import type { RunCharts } from "../model.ts";
+import { grouped, type RunCharts } from "../model.ts";
 
 /** Fills, each with a pattern of its own, so that they differ without colour. They are in the page's style. */
 const mostFills = 6;
@@ -18,7 +18,7 @@ export function atTime({ clock }: RunCharts, time: number): string {
 }
 
 export function short(value: number): string {
-  return String(Number(value.toPrecision(4)));
+  return grouped(value >= 1000 ? Math.round(value) : Number(value.toPrecision(4)));
 }
 
 /** Cuts a text to about so many pixels. */

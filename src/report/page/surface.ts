@@ -1,6 +1,6 @@
 /** The attack surface as steps over time: a line for each series, named at its end, with a dash of its own. */
 import { dot, lineY, plot, ruleY, text } from "@observablehq/plot";
-import type { RunCharts } from "../model.ts";
+import { grouped, type RunCharts } from "../model.ts";
 import { atTime, axisName, short } from "./parts.ts";
 
 const dashes = ["", "6 3", "2 3", "8 3 2 3"] as const;
@@ -11,16 +11,18 @@ export function drawSurface(run: RunCharts, width: number): Element {
     const points = steps.map(([time, value]) => ({
       time,
       value,
-      title: `${name}: ${value} ${about.replace(/^different /, "")}, from ${atTime(run, time)}`,
+      title: `${name}: ${grouped(value)} ${about.replace(/^different /, "")}, from ${atTime(run, time)}`,
     }));
     const last = points.at(-1);
     return { name, index, points, drawn: last === undefined ? [] : [...points, { ...last, time: end }] };
   });
   const ends = spread(
-    lines.flatMap(({ name, drawn }) => (drawn.length === 0 ? [] : [{ name, value: drawn.at(-1)!.value }])),
+    lines.flatMap(({ name, index, drawn }) =>
+      drawn.length === 0 ? [] : [{ name, index, value: drawn.at(-1)!.value }],
+    ),
   );
   return plot({
-    ...{ width, height: 280, marginLeft: 44, marginRight: Math.min(130, width * 0.3), marginTop: 24, marginBottom: 36 },
+    ...{ width, height: 280, marginLeft: 44, marginRight: 118, marginTop: 24, marginBottom: 36 },
     x: {
       domain: [0, end],
       label: axisName(run),
@@ -44,7 +46,14 @@ export function drawSurface(run: RunCharts, width: number): Element {
       ...lines.map(({ points, index }) =>
         dot(points, { x: "time", y: "value", r: 2.5, fill: `var(--series-${index})`, title: "title" }),
       ),
-      text(ends, { x: () => end, y: "value", dx: 6, text: "name", textAnchor: "start" }),
+      text(ends, {
+        x: () => end,
+        y: "value",
+        dx: 6,
+        text: "name",
+        textAnchor: "start",
+        fill: (one) => `var(--series-${one.index})`,
+      }),
     ],
   });
 }

@@ -1,6 +1,6 @@
 /** The tree of processes over time: a band for each process, with its phases, and what it executed. */
 import { barX, dot, link, plot, text } from "@observablehq/plot";
-import type { RunCharts } from "../model.ts";
+import { grouped, type RunCharts } from "../model.ts";
 import { atTime, axisName, fitted, phaseFill, short } from "./parts.ts";
 
 const rowHeight = 22;
@@ -9,7 +9,7 @@ const marginBottom = 12;
 
 export function drawTimeline(run: RunCharts, width: number): Element {
   const { processes, moments, length } = run;
-  const marginLeft = Math.min(220, Math.max(110, width * 0.26));
+  const marginLeft = Math.min(220, Math.max(130, width * 0.26));
   const end = length || 1;
   const pixels = (time: number) => ((width - marginLeft - 16) * time) / end;
   const label = (row: number) => {
@@ -25,7 +25,7 @@ export function drawTimeline(run: RunCharts, width: number): Element {
       ...{ row, ...span },
       // A band of no width is drawn, too.
       shown: Math.max(span.to, span.from + end / 400),
-      title: `${process.name} ${process.pid}${span.phase === "" ? "" : `, ${span.phase}`}: from ${atTime(run, span.from)} to ${atTime(run, span.to)}, ${process.calls} calls in all`,
+      title: `${process.name} ${process.pid}${span.phase === "" ? "" : `, ${span.phase}`}: from ${atTime(run, span.from)} to ${atTime(run, span.to)}, ${grouped(process.calls)} calls in all`,
     }));
   });
   const births = processes.flatMap(({ parent, from }, row) => (parent === undefined ? [] : [{ row, parent, from }]));

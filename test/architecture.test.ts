@@ -196,7 +196,6 @@ describe("the layout", () => {
       "src/cli/output.ts",
       "src/cli/policy/cache.ts", // its entries
       "src/cli/standard-input.ts",
-      "src/cli/top-screen.ts", // /proc
       "src/cli/verbs/report.ts", // of the package
     ]);
   });

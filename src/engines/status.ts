@@ -4,14 +4,26 @@
  */
 import type { Program } from "../ir/program.ts";
 
+/** Calls of one verdict: some names, and the number of the others. */
+export interface VerdictCalls {
+  readonly names: readonly string[];
+  readonly more: number;
+}
+
 /** Names of a policy's state, small because they are stored with the compiled policy. Indexes are the program's. */
 export interface StateDescription {
+  /** Of each verdict; absent if the engine does not know them. */
+  readonly calls?: readonly VerdictCalls[];
   readonly cells: readonly Pick<Program["cells"][number], "name" | "scope" | "kind">[];
   readonly tables: readonly Pick<Program["tables"][number], "name" | "scope" | "capacity">[];
 }
 
-export function describeState({ cells, tables }: Pick<Program, "cells" | "tables">): StateDescription {
+export function describeState(
+  { cells, tables }: Pick<Program, "cells" | "tables">,
+  calls?: readonly VerdictCalls[],
+): StateDescription {
   return {
+    ...(calls === undefined ? {} : { calls }),
     cells: cells.map(({ name, scope, kind }) => ({ name, scope, kind })),
     tables: tables.map(({ name, scope, capacity }) => ({ name, scope, capacity })),
   };

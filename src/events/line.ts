@@ -146,7 +146,8 @@ const readyPolicy = /^((?:.*\/)?portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
 /** The step that holds a tree to the proxy of its hosts. */
 const throughProxy = /(?:^|\/)policies\/shared\/through-proxy\.ts:/;
 
-function clock(time: number): string {
+/** The local time of day, with milliseconds. */
+export function clock(time: number): string {
   const date = new Date(time * 1000);
   if (Number.isNaN(date.getTime())) return "--:--:--.---";
   const two = (value: number) => String(value).padStart(2, "0");

@@ -69,8 +69,7 @@ export interface RunCharts {
 /** The element of the page with the `RunCharts` as JSON. */
 export const dataElement = "report-data";
 
-/** 1,234,567; a fraction stays. */
+/** 1,234,567.8 */
 export function grouped(value: number): string {
-  const [whole = "", ...fraction] = String(value).split(".");
-  return [whole.replace(/\B(?=(?:\d{3})+$)/g, ","), ...fraction].join(".");
+  return value.toLocaleString("en-US", { maximumFractionDigits: 12 });
 }

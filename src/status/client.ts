@@ -8,12 +8,17 @@ const whereSockets = "`portcullis run --status auto` makes a socket";
 const mostLine = 1 << 24;
 
 /**
- * Calls `onStatus` with each line until the tree ends or `onStatus` returns false.
+ * Calls `onStatus` with each line until the tree ends, `onStatus` returns false, or `stop` is aborted.
  *
  * @throws SocketError if there is no server, it is not trusted, or it refuses this process
  */
-export async function readStatus(path: string, onStatus: (status: Status) => boolean): Promise<void> {
+export async function readStatus(
+  path: string,
+  onStatus: (status: Status) => boolean,
+  stop?: AbortSignal,
+): Promise<void> {
   const socket = await connectTrusted(path, whereSockets);
+  stop?.addEventListener("abort", () => socket.destroy());
   let rest = "";
   let isWelcome = false;
   socket.setEncoding("utf8");
@@ -30,12 +35,13 @@ export async function readStatus(path: string, onStatus: (status: Status) => boo
     }
   } catch (error) {
     if (error instanceof SocketError) throw error;
+    if (stop?.aborted === true) return;
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     if (code !== "ECONNRESET") throw new SocketError(`${path} cannot be read (${code})`);
   } finally {
     socket.destroy();
   }
-  if (!isWelcome) throw await refusal(path);
+  if (!isWelcome && stop?.aborted !== true) throw await refusal(path);
 }
 
 /**
@@ -63,7 +69,8 @@ function parsed(line: string, path: string): Status {
       "v" in value &&
       value.v === 1
     ) {
-      return value as Status;
+      // A run of an earlier version does not group refused calls.
+      return Object.assign({ refused: [], refusedBefore: 0 }, value as object as Status);
     }
   } catch {
     // The line is not JSON.

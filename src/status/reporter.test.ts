@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { statusWords } from "../engines/status.ts";
 import type { PolicyDescription } from "../events/record.ts";
 import { judgement } from "../events/testing/judgement.ts";
@@ -92,4 +92,86 @@ test("has the last refusals only", () => {
   const { refusals } = one.status();
   expect(refusals).toHaveLength(20);
   expect(refusals.at(-1)).toMatchObject({ pid: 50, call: "mkdir", verdict: "deny", errno: "EACCES" });
+});
+
+describe("refused calls", () => {
+  const actions = ["allow", "deny", "log", "ask"] as const;
+  const many = () =>
+    new StatusReporter({
+      ...{ state, command: ["a"], audit: false, engine: "notify", unknown: [] },
+      policy: { ...policy, verdicts: actions.map((action) => ({ ...verdict, action })) },
+    });
+  const refusal = (changes: Parameters<typeof judgement>[0]) => judgement({ number: 83, verdict: 1, ...changes });
+
+  test("are grouped by call, verdict, program and phase, and those that passed are not among them", () => {
+    const one = many();
+    one.record(refusal({ pid: 1, phases: [0] }));
+    one.record(refusal({ pid: 2, phases: [0], count: 4 }));
+    one.record(refusal({ phases: [1] }));
+    one.record(refusal({ phases: [1], command: "other" }));
+    one.record(refusal({ number: 84, verdict: "unpinned" }));
+    one.record(refusal({ verdict: 2 }));
+    one.record(refusal({ verdict: 0, reports: [] }));
+    for (const answered of ["allowed", "allowed-before", "denied"] as const)
+      one.record(refusal({ verdict: 3, answered }));
+    const { refused, refusedBefore } = one.status();
+    expect(refusedBefore).toBe(0);
+    const shown = refused.map(({ calls, event }) => [
+      calls,
+      event.call,
+      event.verdict,
+      event.command,
+      event.phases?.["phase"],
+      event.pid,
+    ]);
+    expect(shown).toEqual([
+      [5, "mkdir", "deny", "c", "starting", 2],
+      [1, "mkdir", "deny", "c", "serving", 1],
+      [1, "mkdir", "deny", "other", "serving", 1],
+      [1, "rmdir", "deny", "c", undefined, 1],
+      [1, "mkdir", "ask", "c", undefined, 1],
+    ]);
+  });
+
+  test("have rates", () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    try {
+      const one = many();
+      for (let count = 0; count < 10; count++) one.record(refusal({}));
+      vi.setSystemTime(1_002_000);
+      expect(one.status().refused).toMatchObject([{ calls: 10, perSecond: 5 }]);
+      vi.setSystemTime(1_003_000);
+      expect(one.status().refused).toMatchObject([{ calls: 10, perSecond: 0 }]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("of a process that changes its name have a bounded number of groups, of which the last are kept", () => {
+    const one = many();
+    one.record(refusal({ command: "kept" }));
+    for (let name = 0; name < 1000; name++) {
+      one.record(refusal({ command: `n${name}` }));
+      one.record(refusal({ command: "kept" }));
+    }
+    const { refused, refusedBefore } = one.status();
+    expect(refused).toHaveLength(32);
+    expect(refused.at(-1)).toMatchObject({ calls: 1001, event: { command: "kept" } });
+    expect(refused[0]!.event.command).toBe("n969");
+    expect(refusedBefore).toBe(969);
+  });
+});
+
+test("a verdict has the names of its calls, if the engine knows them", () => {
+  const calls = [
+    { names: [], more: 0 },
+    { names: ["mkdir", "mkdirat"], more: 3 },
+  ];
+  const run = { policy, command: ["a"], audit: false, engine: "notify", unknown: [] };
+  const one = new StatusReporter({ ...run, state: { ...state, calls } });
+  one.words[first + 1] = 1;
+  expect(one.status().verdicts).toMatchObject([{ names: ["mkdir", "mkdirat"], moreNames: 3 }]);
+  const other = reporter();
+  other.words[first + 1] = 1;
+  expect(other.status().verdicts[0]).not.toHaveProperty("names");
 });

@@ -4,6 +4,7 @@ import { newStatusWords, statusWords } from "../engines/status.ts";
 import { describe, printLocation } from "../events/describe.ts";
 import type { EventRecord, PolicyDescription } from "../events/record.ts";
 import { verdictText } from "../ir/verdicts.ts";
+import { RefusedGroups } from "./refused.ts";
 import type { NamedState, Status } from "./status.ts";
 
 const mostRefusals = 20;
@@ -27,9 +28,11 @@ export class StatusReporter {
   #counted = Date.now();
   #snapshot: { readonly snapshot: StateSnapshot; readonly calls: number } | undefined;
   readonly #refusals: EventRecord[] = [];
+  readonly #refused: RefusedGroups;
 
   constructor(run: ReportedRun) {
     this.#run = run;
+    this.#refused = new RefusedGroups(run.policy);
     this.words = newStatusWords(run.policy.verdicts.length);
     this.#totals = Array.from(this.words, () => 0);
     this.#last = Array.from(this.words, () => 0);
@@ -49,6 +52,7 @@ export class StatusReporter {
 
   record(record: EventRecord): void {
     if (record.kind !== "judgement" && record.kind !== "object") return;
+    this.#refused.add(record);
     this.#refusals.push(record);
     if (this.#refusals.length > mostRefusals) this.#refusals.shift();
   }
@@ -63,15 +67,23 @@ export class StatusReporter {
       this.#perSecond = this.#totals.map((total, index) => (total - this.#rated[index]!) / seconds);
       this.#rated = [...this.#totals];
       this.#counted = now;
+      this.#refused.rate(seconds);
     }
-    const { policy, command, audit, engine, unknown } = this.#run;
+    const { policy, state, command, audit, engine, unknown } = this.#run;
     const rates = this.#perSecond;
     const verdicts = policy.verdicts.flatMap((verdict, index) => {
       const word = statusWords.verdicts + index;
       const calls = this.#totals[word]!;
       if (calls === 0) return [];
       const rule = verdict.at === undefined ? undefined : printLocation(policy.files, verdict.at);
-      return [{ verdict: verdictText(verdict), rule, reason: verdict.reason, calls, perSecond: round(rates[word]!) }];
+      const of = state.calls?.[index];
+      return [
+        {
+          ...{ verdict: verdictText(verdict), rule, reason: verdict.reason },
+          ...(of === undefined ? {} : { names: of.names, moreNames: of.more }),
+          ...{ calls, perSecond: round(rates[word]!) },
+        },
+      ];
     });
     return {
       ...({ v: 1, kind: "status", time: now / 1000, running: (now - this.#start) / 1000 } as const),
@@ -80,6 +92,8 @@ export class StatusReporter {
       refusedByPortcullis: this.#totals[statusWords.refusals]!,
       verdicts: verdicts.sort((one, other) => other.calls - one.calls),
       state: this.#state(),
+      refused: this.#refused.list,
+      refusedBefore: this.#refused.before,
       refusals: this.#refusals
         .flatMap((record) => describe(policy, record))
         .flatMap((event) => (event.kind === "decision" ? [event] : [])),

@@ -6,9 +6,21 @@ export interface VerdictCount {
   readonly verdict: string;
   readonly rule: string | undefined;
   readonly reason: string | undefined;
+  /** Calls that can get it, and the number of others; absent if the engine does not know them. */
+  readonly names?: readonly string[];
+  readonly moreNames?: number;
   readonly calls: number;
   /** Since the line before; 0 in the first. */
   readonly perSecond: number;
+}
+
+/** Refused calls of equal call, verdict, program, and phase. */
+export interface RefusedGroup {
+  readonly calls: number;
+  /** Since the line before; 0 in the first. */
+  readonly perSecond: number;
+  /** The last one. */
+  readonly event: DecisionEvent;
 }
 
 export interface TableFill {
@@ -64,6 +76,10 @@ export interface Status {
         readonly more: number;
       }
     | undefined;
+  /** The groups with the last refusals, at most 32, in the order of their last call. Dropped events are not counted. */
+  readonly refused: readonly RefusedGroup[];
+  /** Refused calls of groups that others have displaced. */
+  readonly refusedBefore: number;
   /** The last refusals, the newest last. */
   readonly refusals: readonly DecisionEvent[];
 }

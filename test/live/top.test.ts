@@ -6,6 +6,8 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -14,6 +16,7 @@ import {
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readStatus } from "../../src/status/client.ts";
 import type { Status } from "../../src/status/status.ts";
@@ -110,6 +113,96 @@ async function statusWhen(path: string, is: (status: Status) => boolean): Promis
   return found!;
 }
 
+const enter = "\x1b[?1049h\x1b[?25l";
+const erase = "\x1b[K";
+const leave = "\x1b[0m\x1b[?25h\x1b[?1049l";
+
+/** `top` on a terminal, with its process and the text that it has written. */
+async function onTerminal(words: string) {
+  const steps = [
+    "stty rows 24 columns 80",
+    `sh -c 'echo pid $$; exec bin/portcullis top ${words}'`,
+    "echo ended $?",
+    "stty -a",
+  ];
+  const child = spawn("script", ["-qec", steps.join("; "), "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+  started.push(child);
+  let out = "";
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  await until("top shows a screen", () => out.includes("? help"));
+  /** The lines of the last screen. */
+  const screen = () => out.split("\x1b[H").at(-1)!.split(`\r\n${erase}`);
+  const pid = Number(/pid (\d+)/.exec(out)![1]);
+  return { child, pid, out: () => out, screen, press: (keys: string) => child.stdin!.write(keys) };
+}
+
+const isRestored = (out: string) => / icanon/.test(out.split(leave).at(-1)!) && / echo /.test(out.split(leave).at(-1)!);
+
+describe("top on a terminal", () => {
+  test("obeys keys, and q restores the terminal", async () => {
+    await start("work", socket);
+    const { screen, press, out } = await onTerminal(socket);
+    const plain = () => stripVTControlCharacters(screen().join("\n"));
+    expect(screen()).toHaveLength(24);
+    press("?");
+    await until("the help is shown", () => plain().includes("q       quit"));
+    press("\x1b[Ap");
+    await until(
+      "the processes alone are shown",
+      () => /^processes/m.test(plain()) && !plain().includes("calls by rule"),
+    );
+    press("\x1b[15~q");
+    await until("the terminal is restored", () => isRestored(out()));
+    expect(out().split(leave)[1]).toMatch(/^ended 0\r\n/);
+  });
+
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+    ["SIGINT", 130],
+    ["SIGQUIT", 131],
+  ] as const)("%s restores the terminal", async (signal, status) => {
+    await start("work", socket);
+    const { pid, out } = await onTerminal(socket);
+    process.kill(pid, signal);
+    await until("the terminal is restored", () => isRestored(out()));
+    expect(out()).toContain(`ended ${status}\r\n`);
+  });
+
+  test("Ctrl-C ends it by the signal, and a stop restores the terminal until it continues", async () => {
+    await start("work", socket);
+    const { pid, screen, press, out } = await onTerminal(socket);
+    press("\x1a");
+    await until("top has stopped", () => /^State:\tT/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
+    expect(out().endsWith(leave)).toBe(true);
+    process.kill(pid, "SIGCONT");
+    await until("top shows its screen again", () => out().split(enter).length === 3 && screen().length === 24);
+    press("\x03");
+    await until("the terminal is restored", () => isRestored(out()));
+    expect(out()).toContain("ended 130\r\n");
+  });
+
+  test("follows the size of the terminal", async () => {
+    await start("work", socket);
+    const { pid, screen, press, out } = await onTerminal(socket);
+    const terminal = readlinkSync(`/proc/${pid}/fd/0`);
+    spawnSync("stty", ["-F", terminal, "rows", "50", "columns", "180"]);
+    await until("the screen has 50 lines", () => screen().length === 50);
+    press("q");
+    await until("the terminal is restored", () => isRestored(out()));
+  });
+
+  test("leaves the last screen when the tree ends, and restores the terminal", async () => {
+    const { child } = await start("work", socket);
+    const { out } = await onTerminal(socket);
+    child.stdin!.end();
+    await until("the terminal is restored", () => isRestored(out()));
+    expect(out().split(leave)[1]).toMatch(/judged: (?:.*\r\n)+\r\nthe tree has ended\r\nended 0\r\n/);
+  });
+});
+
 describe("top", () => {
   test("counts the calls that need no turn through the policy's step", async () => {
     writeFileSync(join(folder, "t.ts"), textPolicy);
@@ -147,12 +240,13 @@ describe("top", () => {
     const shown = top();
     expect(shown).toMatchObject({ status: 0, err: "" });
     expect(shown.out).toMatch(/judged: .* calls\/s/);
-    // On a terminal the screen is written again, from its first line on.
+    // On a terminal the screen is written again, from its first line on; the last one stays.
     const terminal = spawnSync("script", ["-qec", `bin/portcullis top -n 1 ${join(runtime, name!)}`, "/dev/null"], {
       encoding: "utf8",
     });
-    expect(terminal.stdout.startsWith("\x1b[H")).toBe(true);
-    expect(terminal.stdout).toContain("\x1b[K\r\njudged: ");
+    expect(terminal.stdout.startsWith(`${enter}\x1b[H${erase}`)).toBe(true);
+    expect(terminal.stdout).toContain(`\r\n${erase}judged: `);
+    expect(terminal.stdout.split(leave)[1]).toMatch(/^.*status-intruder.*\r\npolicy p, .*\r\njudged: /);
     const json = top("--json", "-n", "2", name!.replace(".sock", ""));
     expect(
       json.out
@@ -171,7 +265,7 @@ describe("top", () => {
     started.push(child);
     await new Promise((said) => child.stdout!.once("data", said));
     const shown = top(socket);
-    expect(shown.out).toMatch(/\n\d+ +1 {2}sh {4}phase serving {2}count=1\n/);
+    expect(shown.out).toMatch(/\n *\d+ +1 {2}sh {4}phase serving {2}count=1\n/);
     expect(shown.out).not.toContain("not known before");
   });
 

@@ -4,10 +4,13 @@ import { jsonText } from "../../diagnostics/width.ts";
 import { readStatus } from "../../status/client.ts";
 import { statusFolder, statusSockets } from "../../status/location.ts";
 import { SocketError } from "../../status/socket.ts";
+import type { Status } from "../../status/status.ts";
 import type { Context } from "../context.ts";
 import { wholeNumber } from "../numbers.ts";
 import { noMoreWords } from "../policy/arguments.ts";
-import { statusScreen } from "../top-screen.ts";
+import { readProcesses, type ShownProcess } from "../top/processes.ts";
+import { firstView, type ScreenLine, statusScreen, viewAfter } from "../top/screen.ts";
+import { Terminal, type TerminalUser } from "../top/terminal.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const top: Verb = {
@@ -15,8 +18,9 @@ export const top: Verb = {
   summary: "Show a running tree, live",
   synopsis: ["top [OPTIONS] [PID|SOCKET]"],
   about: [
-    "Shows a tree that `portcullis run --status auto` has started, and updates the display each second until the tree ends: the calls that the supervisor judges, in total and per second for each rule; the phases, counters and flags of each process and of the tree; how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted. If the kernel itself judges, only refused calls are counted, and top lists the data that it cannot show.",
-    "Without an argument, top shows the only such tree of this user. PID is portcullis's process, and SOCKET the socket of `run --status SOCKET`. If standard output is not a terminal, the status is printed once, unless --json is given.",
+    "Shows a tree that `portcullis run --status auto` has started, and updates the display each second until the tree ends: the refused calls, in groups of equal call, verdict, program, role and phase; the calls that the supervisor judges, in total and per second for each rule; the tree of processes with their phases, counters and flags; and how full tables are. Calls that the kernel's filter decides by itself are not counted. If the kernel itself judges, only refused calls are counted, and top lists the data that it cannot show. Of a policy with roles, top shows the phase of a process's own role (`childPhase` of the role `child`).",
+    "Keys: q ends top. o chooses the order: refusals first, calls a second, or calls in all. t shows processes as a tree or as a list. r, c and p show only the refused calls, the calls, or the processes, and again all. ? lists the keys. At every end, also by a signal, top restores the terminal; if the tree has ended, the last screen stays.",
+    "Without an argument, top shows the only such tree of this user. PID is portcullis's process, and SOCKET the socket of `run --status SOCKET`. If standard output is not a terminal, or $TERM is dumb, the status is printed once, unless --json is given.",
     "A judgement never waits for top: the supervisor counts in shared memory. It copies the state after judgements that change a phase, and while a reader is connected once a second, after a judgement. top marks a state that is older than the last judgements. A reader that stops reading costs nothing.",
     "The socket has mode 0600. It refuses processes of the confined tree, and a ninth reader. top refuses a socket whose server is under more filters than top itself, so that a confined process cannot make top read its own socket (docs/internals/processes.md).",
   ],
@@ -26,7 +30,7 @@ export const top: Verb = {
   },
   complete: "file",
   exit: [
-    ["0", "The tree has ended, or top has shown N updates."],
+    ["0", "The tree has ended, the key q was pressed, or top has shown N updates."],
     [
       String(failed),
       "There is no such tree, there are several, its socket refuses top, or top does not trust the server of the socket.",
@@ -41,17 +45,12 @@ export const top: Verb = {
     const [word, ...more] = invocation.words;
     noMoreWords(more);
     const isJson = invocation.has("json");
-    const isTerminal = process.stdout.isTTY === true && !isJson;
+    const isTerminal = process.stdout.isTTY === true && context.environment["TERM"] !== "dumb" && !isJson;
     const count = wholeNumber(invocation, "count", 1e9) ?? (isJson || isTerminal ? Number.POSITIVE_INFINITY : 1);
     const socket = chosenSocket(word);
-    let times = 0;
     try {
-      await readStatus(socket, (status) => {
-        times++;
-        if (isJson) context.out(`${jsonText(status)}\n`);
-        else print(statusScreen(status, isTerminal ? screen() : undefined), isTerminal, context);
-        return times < count;
-      });
+      if (isTerminal) await showOnTerminal(socket, count, context);
+      else await print(socket, count, isJson, context);
     } catch (error) {
       if (!(error instanceof SocketError)) throw error;
       throw new Failure([diagnostic("P0915", error.message, { help: error.help })]);
@@ -60,16 +59,63 @@ export const top: Verb = {
   },
 };
 
-/** A terminal that does not know its size says 0. */
-function screen(): { columns: number; rows: number } {
-  const { columns, rows } = process.stdout;
-  return { columns: columns || 80, rows: (rows || 24) - 1 };
+async function print(socket: string, count: number, isJson: boolean, context: Context): Promise<void> {
+  let times = 0;
+  await readStatus(socket, (status) => {
+    times++;
+    if (isJson) context.out(`${jsonText(status)}\n`);
+    else context.out(textOf(statusScreen(status, readProcesses(status), firstView, undefined)));
+    return times < count;
+  });
 }
 
-/** The lines are safe for a terminal. On one, each replaces the line that was there. */
-function print(lines: readonly string[], isTerminal: boolean, context: Context): void {
-  if (isTerminal) process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
-  else context.out(`${lines.join("\n")}\n`);
+/** The last screen stays on the terminal, unless a key ends top. */
+async function showOnTerminal(socket: string, count: number, context: Context): Promise<void> {
+  const stop = new AbortController();
+  let terminal: Terminal | undefined;
+  let view = firstView;
+  let last: readonly ScreenLine[] = [];
+  let shown: { readonly status: Status; readonly processes: readonly ShownProcess[] } | undefined;
+  const draw = () => {
+    if (terminal === undefined || shown === undefined) return;
+    last = statusScreen(shown.status, shown.processes, { ...view, hasKeys: terminal.hasKeys }, terminal.size);
+    terminal.draw(last);
+  };
+  const user: TerminalUser = {
+    onRedraw: draw,
+    onGone: () => stop.abort(),
+    onKey: (key) => {
+      if (key === "q" || key === "Q") stop.abort();
+      view = viewAfter(view, key);
+      draw();
+    },
+  };
+  let times = 0;
+  try {
+    await readStatus(
+      socket,
+      (status) => {
+        times++;
+        shown = { status, processes: readProcesses(status) };
+        // Errors before are printed on the ordinary screen.
+        terminal ??= new Terminal(user, context.colour.out);
+        draw();
+        return times < count;
+      },
+      stop.signal,
+    );
+  } finally {
+    terminal?.close();
+  }
+  if (stop.signal.aborted) return;
+  const lines = last.filter(({ style }) => style !== "keys");
+  while (lines.at(-1)?.text === "") lines.pop();
+  context.out(textOf(lines));
+  if (times < count) context.out("\nthe tree has ended\n");
+}
+
+function textOf(lines: readonly ScreenLine[]): string {
+  return lines.map(({ text }) => `${text}\n`).join("");
 }
 
 /** @throws Failure */

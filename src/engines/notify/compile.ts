@@ -36,6 +36,7 @@ import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./po
 import { hidingCalls } from "./rooms/hiding.ts";
 import { catchingCalls } from "./signal-stops.ts";
 import { textFilterOf } from "./text-filter.ts";
+import { verdictCalls } from "./verdict-calls.ts";
 
 export interface NotifyCompilation {
   /** Undefined if and only if the diagnostics contain an error. */
@@ -107,7 +108,7 @@ export function compileForNotify(
     countingCalls: countingOf(program, needs, quiet.split),
     askingCalls: askingOf(program, quiet.split),
     description: describePolicy(program),
-    state: describeState(program),
+    state: describeState(program, verdictCalls(program, quiet.split)),
     opensForCaller: asksForObjects(program),
   };
   return { policy, diagnostics };

@@ -1,5 +1,5 @@
 /** The names of the calls that each verdict of the supervisor is about, for the status of a running tree. */
-import { isStateful, type SplitPolicy } from "../../analysis/decision.ts";
+import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../analysis/decision.ts";
 import { leavesOf } from "../../analysis/explain/paths.ts";
 import type { Program } from "../../ir/program.ts";
 import { callByNumber } from "../../linux/calls.ts";
@@ -11,10 +11,14 @@ const mostNames = 8;
 /** By the index of the verdict. Calls that the filter decides are left out, unless it decides all of a verdict. */
 export function verdictCalls({ architecture, verdicts }: Program, split: SplitPolicy): readonly VerdictCalls[] {
   const all = verdicts.map(() => ({ supervised: new Set<string>(), filtered: new Set<string>() }));
+  // Most calls share a decision.
+  const known = new Map<Decision, readonly DecisionLeaf[]>();
   for (const [number, decision] of split) {
     const name = callByNumber(architecture, number)?.name;
     if (name === undefined) continue;
-    for (const leaf of leavesOf(decision)) {
+    const leaves = known.get(decision) ?? leavesOf(decision);
+    known.set(decision, leaves);
+    for (const leaf of leaves) {
       for (const verdict of leaf.possible) {
         // Denials are events, which the supervisor makes.
         const isSupervised = isStateful(leaf) || verdicts[verdict]!.action !== "allow";

@@ -242,7 +242,7 @@ ${
 }`;
 }
 
-const dash = "–";
+const absent = html`<span class="absent">${"–"}</span>`;
 
 /** As many names as fit in a line, and the others on demand. */
 function names(list: readonly string[]): Markup {
@@ -284,7 +284,7 @@ ${table(
     placeLink(placeOfRule(rule), anchor(index, rule.file, rule.line)),
     rule.verdict,
     rule.reason ?? "",
-    rule.calls.length === surface.table ? "any" : names(rule.calls),
+    rule.calls.length === surface.table ? "any" : rule.calls.length === 0 ? absent : names(rule.calls),
     hits(rule, "cases"),
     hits(rule, "traces"),
     hits(rule, "events"),
@@ -310,7 +310,7 @@ function placeLink(place: string, target: string): Markup {
 /** Calls that pass are no events. */
 function hits(rule: RuleView, of: "cases" | "traces" | "events"): Markup {
   const count = rule[of];
-  if (count === undefined || (of === "events" && rule.isAllowing)) return html`<span class="absent">${dash}</span>`;
+  if (count === undefined || (of === "events" && rule.isAllowing)) return absent;
   if (count === 0) return html`<span class="absent">0</span>`;
   return html`<span class="hit">${grouped(count)}</span>`;
 }
@@ -355,7 +355,7 @@ function refusalTable(groups: readonly RefusalGroup[], { policies }: ReportConte
       grouped(count),
       html`${examples.map((one) => html`<code class="example">${one}</code>`)}${when(hasMore, () => html`<span class="absent">and with other arguments</span>`)}`,
       `${program === "" ? "?" : program} ${processes.size === 1 ? [...processes].join("") : `(${grouped(processes.size)} processes)`}`,
-      state === "" ? html`<span class="absent">${dash}</span>` : state,
+      state === "" ? absent : state,
       html`<span class="bad">${from === "trace" ? `would be: ${verdict}` : verdict}</span>${when(reason !== undefined, () => html`<br>${reason}`)}`,
       html`${rule === undefined ? "portcullis itself" : ruleLink(rule, policies)}${when(remedy !== undefined, () => html`<br><span class="absent">${remedy}</span>`)}`,
     ]),
@@ -376,28 +376,34 @@ function ruleLink(place: string, policies: readonly PolicyView[]): Markup {
 
 // ── The states of a policy ──────────────────────────────────────────────────────────────────────────────────────────
 
-function statesSection({ states, policies }: ReportContent): Markup {
+function statesSection(content: ReportContent): Markup {
+  const { states, policies } = content;
   const { table: judged } = policies[0]!.surface;
   const isRecorded = states.some(({ recorded }) => recorded !== undefined);
   return html`<section aria-labelledby="states"><h2 id="states">Roles, and what their processes can still do</h2>
 <p>By what calls a process can do it under the policy, with some arguments. A rule can restrict it to some paths or addresses${when(policies[0]!.declaresObjects, () => html`, and the policy declares the files, ports or hosts that the tree may use`)}.</p>
 ${table(
-  ["role, phase", ...powers, "calls that may pass", ...(isRecorded ? ["processes", "recorded calls"] : []), "refused"],
+  [
+    ...["role, phase", ...powers, "calls that may pass"],
+    ...(isRecorded ? ["processes", "recorded calls"] : []),
+    ...(hasRefusals(content) ? ["refused"] : []),
+  ],
   states.map(({ name, allowed, powers: of, recorded, refused }) => [
     name === "" ? "always" : name,
-    ...powers.map((power) => {
-      const calls = of.get(power)!;
-      return calls.length === 0
-        ? html`<span class="absent">no</span>`
-        : html`<strong>yes</strong>: <code>${calls.join(" ")}</code>`;
-    }),
+    ...powers.map((power) => powerCell(of.get(power)!)),
     `${grouped(allowed)} of ${grouped(judged)}`,
     ...(recorded === undefined ? [] : [grouped(recorded.processes), grouped(recorded.calls)]),
-    grouped(refused),
+    ...(hasRefusals(content) ? [grouped(refused)] : []),
   ]),
   { isStacked: true },
 )}
 </section>`;
+}
+
+function powerCell(calls: readonly string[]): Markup {
+  if (calls.length === 0) return html`<span class="absent">no</span>`;
+  if (calls.length <= mostNames) return html`<strong>yes</strong>: <code>${calls.join(" ")}</code>`;
+  return html`<details><summary><strong>yes</strong>: <code>${calls.slice(0, 3).join(" ")}</code> ${"…"}</summary><code>${calls.slice(3).join(" ")}</code></details>`;
 }
 
 function eventSection({ name, summary }: ReportContent["events"][number], index: number): Markup {

@@ -6,7 +6,7 @@ import type { PhaseEvidence } from "./evidence.ts";
 import { html, jsonElement, type Markup, ownElement, preformatted, when } from "./markup.ts";
 import { dataElement, grouped, type RunCharts } from "./model.ts";
 import { isSamePlace, type PolicyView, type RuleView, type SourceLine } from "./policy-view.ts";
-import { powers } from "./powers.ts";
+import { type PowerUse, powers } from "./powers.ts";
 import type { RefusalGroup } from "./refusals.ts";
 import type { RolesView, RoleView } from "./roles.ts";
 import type { StateView } from "./states.ts";
@@ -381,7 +381,7 @@ function statesSection(content: ReportContent): Markup {
   const { table: judged } = policies[0]!.surface;
   const isRecorded = states.some(({ recorded }) => recorded !== undefined);
   return html`<section aria-labelledby="states"><h2 id="states">Roles, and what their processes can still do</h2>
-<p>By what calls a process can do it under the policy, with some arguments. A rule can restrict it to some paths or addresses${when(policies[0]!.declaresObjects, () => html`, and the policy declares the files, ports or hosts that the tree may use`)}.</p>
+<p>The calls by which a process can do it, with some arguments. On conditions: for each of them a count, a path or a structure decides${when(policies[0]!.declaresObjects, () => html`; the policy also declares the files, ports or hosts that the tree may use`)}.</p>
 ${table(
   [
     ...["role, phase", ...powers, "calls that may pass"],
@@ -400,10 +400,11 @@ ${table(
 </section>`;
 }
 
-function powerCell(calls: readonly string[]): Markup {
+function powerCell({ calls, isConditional }: PowerUse): Markup {
   if (calls.length === 0) return html`<span class="absent">no</span>`;
-  if (calls.length <= mostNames) return html`<strong>yes</strong>: <code>${calls.join(" ")}</code>`;
-  return html`<details><summary><strong>yes</strong>: <code>${calls.slice(0, 3).join(" ")}</code> ${"…"}</summary><code>${calls.slice(3).join(" ")}</code></details>`;
+  const answer = isConditional ? html`on conditions` : html`<strong>yes</strong>`;
+  if (calls.length <= mostNames) return html`${answer}: <code>${calls.join(" ")}</code>`;
+  return html`<details><summary>${answer}: <code>${calls.slice(0, 3).join(" ")}</code> ${"…"}</summary><code>${calls.slice(3).join(" ")}</code></details>`;
 }
 
 function eventSection({ name, summary }: ReportContent["events"][number], index: number): Markup {

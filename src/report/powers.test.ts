@@ -40,7 +40,10 @@ test("a process has the phases of its role only, and each state has its powers",
   const { states } = surface(withRoles);
   const shown = states.map(({ name, allowed, powers: of }) => [
     `${name}: ${allowed}`,
-    ...powers.flatMap((power) => (of.get(power)!.length === 0 ? [] : [`${power}: ${of.get(power)!.join(" ")}`])),
+    ...powers.flatMap((power) => {
+      const { calls, isConditional } = of.get(power)!;
+      return calls.length === 0 ? [] : [`${power}${isConditional ? " on conditions" : ""}: ${calls.join(" ")}`];
+    }),
   ]);
   expect(shown).toEqual([
     ["main, starting: 6", "execute: execve", "new processes: clone", "write files: openat"],
@@ -71,7 +74,31 @@ export default policy((call) => {
   return deny("EPERM");
 });`);
   expect(states.map(({ name, allowed }) => [name, allowed])).toEqual([["", 4]]);
-  expect(states[0]!.powers.get("executable memory")).toEqual(["mmap", "pkey_mprotect"]);
+  expect(states[0]!.powers.get("executable memory")).toEqual({
+    calls: ["mmap", "pkey_mprotect"],
+    isConditional: false,
+  });
+});
+
+test("a power is conditional if state or memory decides about each of its calls", () => {
+  const { states } = surface(`
+const count = perTree.counter();
+export default policy((call) => {
+  if (call.name === "execve") return call.args.path.text.is("/bin/true") ? allow : deny("EPERM");
+  if (call.name === "connect") return count.add() < 5n ? allow : deny("EPERM");
+  if (call.name === "socket") return allow;
+  if (call.name === "clone3") return call.args.uargs.flags.has("CLONE_THREAD") ? allow : deny("EPERM");
+  return deny("EPERM");
+});`);
+  expect(states[0]!.powers).toEqual(
+    new Map([
+      ["execute", { calls: ["execve"], isConditional: true }],
+      ["new processes", { calls: ["clone3"], isConditional: true }],
+      ["connect", { calls: ["socket", "connect"], isConditional: false }],
+      ["write files", { calls: [], isConditional: true }],
+      ["executable memory", { calls: [], isConditional: true }],
+    ]),
+  );
 });
 
 test("more phases than can be shown are not distinguished", () => {

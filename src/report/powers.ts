@@ -59,26 +59,41 @@ const means: Readonly<Record<Power, readonly Means[]>> = {
   ],
 };
 
-/** The calls may pass with some arguments and in some state: a policy can still restrict their paths and addresses. */
-export function powersOf(program: Program, split: SplitPolicy): ReadonlyMap<Power, readonly string[]> {
+/** The calls by which a process has a power. */
+export interface PowerUse {
+  readonly calls: readonly string[];
+  /** State or memory decides about each of them: a count, a path, a structure. */
+  readonly isConditional: boolean;
+}
+
+/** The calls may pass with some arguments and in some state. */
+export function powersOf(program: Program, split: SplitPolicy): ReadonlyMap<Power, PowerUse> {
   return new Map(
-    powers.map((power) => [power, means[power].filter((one) => passes(program, split, one)).map(({ call }) => call)]),
+    powers.map((power) => {
+      const uses = means[power].map((one) => ({ call: one.call, chance: chanceOf(program, split, one) }));
+      const passing = uses.filter(({ chance }) => chance !== "never");
+      const isConditional = passing.every(({ chance }) => chance === "sometimes");
+      return [power, { calls: passing.map(({ call }) => call), isConditional }];
+    }),
   );
 }
 
-function passes(program: Program, split: SplitPolicy, { call, argument }: Means): boolean {
+type Chance = "never" | "sometimes" | "always";
+
+function chanceOf(program: Program, split: SplitPolicy, { call, argument }: Means): Chance {
   const decision = split.get(numberOf(call, program.architecture) ?? -1);
-  if (decision === undefined) return false;
-  if (argument === undefined) return mayPassWith(program, decision, undefined, { mask: 0n, value: 0n });
+  if (decision === undefined) return "never";
+  if (argument === undefined) return chanceWith(program, decision, undefined, { mask: 0n, value: 0n });
   const description = callByName(call)!;
   const parameter = description.parameters.findIndex(({ name }) => name === argument.name);
   if (parameter < 0) throw new Error(`${call} has no argument ${argument.name}`);
   const word = `argument${registerOf(description, parameter, program.architecture)}`;
-  return argument.oneOf.some((known) => mayPassWith(program, decision, word, known));
+  const chances = argument.oneOf.map((known) => chanceWith(program, decision, word, known));
+  return (["always", "sometimes"] as const).find((chance) => chances.includes(chance)) ?? "never";
 }
 
-/** Each test is asked alone, so an answer "may" can be wrong, and an answer "no" cannot. */
-function mayPassWith(program: Program, decision: Decision, word: string | undefined, known: KnownBits): boolean {
+/** Each test is asked alone, so that "never" is certain. */
+function chanceWith(program: Program, decision: Decision, word: string | undefined, known: KnownBits): Chance {
   const reached = new Set([decision]);
   for (const node of reached) {
     if (node.kind === "leaf") continue;
@@ -87,9 +102,10 @@ function mayPassWith(program: Program, decision: Decision, word: string | undefi
     if (!isAbout || intervals.some((one) => meets(one, mask, known))) reached.add(node.then);
     if (!isAbout || outside(intervals, mask).some((one) => meets(one, mask, known))) reached.add(node.otherwise);
   }
-  return [...reached].some(
-    (node) => node.kind === "leaf" && node.possible.some((verdict) => mayPass(program.verdicts[verdict]!)),
-  );
+  const passes = (verdict: number) => mayPass(program.verdicts[verdict]!);
+  const leaves = [...reached].filter((node) => node.kind === "leaf");
+  if (leaves.some(({ possible }) => possible.every(passes))) return "always";
+  return leaves.some(({ possible }) => possible.some(passes)) ? "sometimes" : "never";
 }
 
 function outside(intervals: readonly Interval[], most: bigint): Interval[] {

@@ -4,7 +4,7 @@ import { leavesOf } from "../analysis/explain/paths.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import type { Program } from "../ir/program.ts";
 import { mayPass } from "../ir/verdicts.ts";
-import { type Power, powersOf } from "./powers.ts";
+import { type Power, type PowerUse, powersOf } from "./powers.ts";
 
 /** The known phases of a process, as far as the policy distinguishes them: "serving", or "worker, serving". */
 export interface StateSurface {
@@ -12,8 +12,7 @@ export interface StateSurface {
   readonly name: string;
   /** Calls that some arguments, in some state with these phases, let pass. */
   readonly allowed: number;
-  /** For each power, the calls by which a process can use it. */
-  readonly powers: ReadonlyMap<Power, readonly string[]>;
+  readonly powers: ReadonlyMap<Power, PowerUse>;
 }
 
 export interface Surface {

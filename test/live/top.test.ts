@@ -63,6 +63,10 @@ export default policy((call) => {
 });
 `;
 
+const statelessPolicy = `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "mkdir" ? deny("EACCES", "no folders") : allow));
+`;
+
 let folder = "";
 let socket = "";
 const started: ChildProcess[] = [];
@@ -268,6 +272,21 @@ describe("top", () => {
     expect(shown.out).toMatch(/\n *\d+ +1 {2}sh {4}phase serving {2}count=1\n/);
     expect(shown.out).not.toContain("not known before");
   });
+
+  // A kernel without CONFIG_PROC_CHILDREN tells no descendants.
+  if (existsSync(`/proc/self/task/${process.pid}/children`)) {
+    test("shows the tree of processes of a policy without state", async () => {
+      writeFileSync(join(folder, "p.ts"), statelessPolicy);
+      const script = `mkdir ${folder}/no; sh -c 'echo ready; read line; true'; true`;
+      const words = ["run", "-q", "--status", socket, "-p", join(folder, "p.ts"), "--", "sh", "-c", script];
+      const child = spawn("bin/portcullis", words, { stdio: ["pipe", "pipe", "ignore"], env: environment() });
+      started.push(child);
+      await new Promise((said) => child.stdout!.once("data", said));
+      const { out } = top(socket);
+      expect(out).toMatch(/\nrefused calls\n.*\n +[\d.]+ +1 {2}mkdir {2}deny EACCES .*mkdir\[\d+\] mkdir\(/);
+      expect(out).toMatch(/\nprocesses\n.*\n *\d+ +1 {2}sh\n *\d+ +1 {2}└ sh\n/);
+    });
+  }
 
   test("ends with the tree, whose socket is removed", async () => {
     const { child } = await start("work", socket);

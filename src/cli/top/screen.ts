@@ -249,10 +249,11 @@ function processesSection({ state, unknown }: Status, processes: readonly ShownP
   // A tree that makes no supervised call would otherwise seem to have no state.
   const isUnknown = state === undefined && unknown.length === 0;
   const ofTree = state === undefined ? "" : describeState(state.tree);
+  const since = ofTree === "" && state?.processes.length === 0 ? 0 : (state?.callsSince ?? 0);
   const notes = [
     ...(isUnknown ? ["phases and state: not known before the next judged call"] : []),
     ...(ofTree === "" ? [] : [`tree: ${ofTree}`]),
-    ...((state?.callsSince ?? 0) > 0 ? [`the state is that before the last ${number(state!.callsSince)} calls`] : []),
+    ...(since > 0 ? [`the state is that before the last ${since === 1 ? "call" : `${number(since)} calls`}`] : []),
     ...((state?.more ?? 0) > 0 ? [`${number(state!.more)} more processes are not listed`] : []),
   ];
   const placed: readonly PlacedProcess[] = isTree

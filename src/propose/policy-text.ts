@@ -299,7 +299,7 @@ class Printer {
     const lines = [...this.#calls(indent, free, "return allow;"), ...ruled.flatMap((one) => this.#rule(indent, one))];
     const unseen = [...new Set(entries.flatMap(({ unseen: because }) => because ?? []))];
     const whose = [test === undefined ? this.#everywhere() : this.#describe(states)];
-    if (unseen.length > 0) whose.push(`not recorded (${unseen.join(", ")})`);
+    if (unseen.length > 0) whose.push(`not recorded (${reasonsOf(unseen)})`);
     const said = whose.filter((one) => one !== "").join(": ");
     const text = said.slice(0, 1).toUpperCase() + said.slice(1);
     const about = text === "" ? [] : comment(2, "//", `${text}.`);
@@ -634,6 +634,14 @@ function shortName(role: string): string {
 /** Why the policy allows a call that no recording has. Alternatives belong to the recorded call. */
 function unseenBecause(because: string | undefined): string | undefined {
   return because?.startsWith("as ") === true ? undefined : because;
+}
+
+/** `situations memory, threads; recordings of the notifier lack it` */
+function reasonsOf(unseen: readonly string[]): string {
+  const names = unseen.flatMap((one) => /^situation (.*)/.exec(one)?.[1] ?? []).sort();
+  const others = unseen.filter((one) => !one.startsWith("situation "));
+  const situations = names.length === 0 ? [] : [`situation${names.length === 1 ? "" : "s"} ${names.join(", ")}`];
+  return [...situations, ...others].join("; ");
 }
 
 /** `a, b and c` */

@@ -90,6 +90,22 @@ export function conditional(
   ];
 }
 
+/** `if (a && b) statement`; of a long conjunction `if (a) { if (b) statement }`, which has fewer lines. */
+export function nested(indent: number, parts: readonly string[], statement: string): string[] {
+  const whole = conditional(indent, parts, "&&", statement);
+  if (whole.length < 3) return whole;
+  const blanks = " ".repeat(indent);
+  const outer = (count: number) => {
+    const conditions = count === 1 ? [withoutParentheses(parts[0]!)] : parts.slice(0, count);
+    return `${blanks}if (${conditions.join(" && ")}) {`;
+  };
+  let count = parts.length - 1;
+  while (count > 0 && outer(count).length > width) count--;
+  if (count === 0) return whole;
+  const inner = nested(indent + 2, parts.slice(count), statement);
+  return inner.length + 2 < whole.length ? [outer(count), ...inner, `${blanks}}`] : whole;
+}
+
 /** `a || b` of `(a || b)`. */
 function withoutParentheses(text: string): string {
   let depth = 0;

@@ -11,7 +11,7 @@ import type { AddressCase } from "./addresses.ts";
 import { areAlternatives } from "./alternatives.ts";
 import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";
 import type { History } from "./history.ts";
-import { block, chunked, comment, conditional, identifier, list } from "./layout.ts";
+import { block, chunked, comment, conditional, identifier, list, nested } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
@@ -317,7 +317,7 @@ class Printer {
       other === undefined
         ? `call.name === "${call}"`
         : `(${calls.map((one) => `call.name === "${one}"`).join(" || ")})`;
-    return conditional(indent, [name, ...conditions], "&&", "return allow;");
+    return nested(indent, [name, ...conditions], "return allow;");
   }
 
   #calls(indent: number, names: readonly string[], statement: string): string[] {

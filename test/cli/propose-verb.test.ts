@@ -205,6 +205,8 @@ describe("portcullis propose", () => {
     expect(ran.err).toContain(`${about}: 2 of 1,232 calls would not pass, 1.6 in 1,000\n  2 × fsync(4): deny EPERM`);
     const alike = await portcullis("propose", traces[0]!, traces[2]!);
     expect(alike.err).toContain(`${about}: all of 820 calls pass\n`);
+    const alone = await portcullis("propose", "-q", "--validate", "leave-one-out", traces[0]!);
+    expect(alone).toMatchObject({ status: 0, err: "one recording: there is none to leave out\n" });
     for (const words of [[traces[1]!], ["--no-validate", ...traces]])
       expect((await portcullis("propose", ...words)).err).not.toContain(about);
     const { out, err } = await portcullis("propose", "-q", "--json", "--validate", "leave-one-out", ...traces);

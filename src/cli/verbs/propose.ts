@@ -209,6 +209,7 @@ export const propose: Verb = {
       const lines = quiet ? [] : request.verbose ? statements.statementOf(about) : statements.summaryOf(about);
       if (leftOut !== undefined) lines.push(...statements.leftOutOf(leftOut, request.verbose));
       else if (isWanted) lines.push(statements.notLeftOut);
+      else if (isForced) lines.push("one recording: there is none to leave out");
       if (!quiet && !request.verbose) lines.push(...statements.nextOf(history, request.output));
       context.err(safeLines(lines));
     }

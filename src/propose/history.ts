@@ -35,7 +35,7 @@ export interface Signature {
 export interface Occurrences {
   count: number;
   /** The first positions, at most `mostFirsts`, in order. */
-  readonly firsts: number[];
+  firsts: readonly number[];
   /** The first position is unknown: `firsts` has the earliest possible one. */
   readonly isVague: boolean;
   last: number;
@@ -331,7 +331,8 @@ export class HistoryBuilder implements History {
     } else {
       found.count++;
       found.last = position;
-      if (found.firsts.length < mostFirsts) found.firsts.push(position);
+      // A recording can have very many: `push` would keep room for sixteen more positions.
+      if (found.firsts.length < mostFirsts) found.firsts = [...found.firsts, position];
     }
     if (opens) {
       task.opening = path;

@@ -206,6 +206,29 @@ test.runIf(works)("a process that leaves by fork and the end of its parents is r
   expect(trace.events.filter(({ kind }) => kind === "exit").length).toBeGreaterThan(3);
 });
 
+test.runIf(works)("a server that forks all the time is recorded without a gap", async () => {
+  const forking = `
+import os
+while True:
+    one = os.fork()
+    if one == 0:
+        os.sync(); os._exit(0)
+    os.waitpid(one, 0)
+`;
+  const child = spawn("python3", ["-c", forking], { stdio: "ignore" });
+  started.push(child);
+  const recorded = start(["--pid", String(child.pid)]);
+  await hasBegun(recorded);
+  await until("many processes are recorded", () => lines(recorded.file).split('"kind":"fork"').length > 40);
+  expect((await interrupted(recorded)).status).toBe(0);
+  const trace = traceOf(recorded.file);
+  const forks = trace.events.flatMap((event) => (event.kind === "fork" ? [event.child] : []));
+  const made = callsOf(trace, "sync").map(({ tid }) => tid);
+  // The first one may have made its call before, and the last one may make it later.
+  expect(made.filter((tid) => !forks.includes(tid))).toEqual([]);
+  expect(made.length).toBeGreaterThanOrEqual(forks.length - 2);
+});
+
 test.runIf(works)("a process that gets the id of a recorded one is not recorded", async () => {
   const one = await startServer();
   const recorded = start(["--pid", String(one.pid)]);

@@ -35,6 +35,8 @@ import { isPresent, type PresentTask, presentTasks, TargetError } from "./presen
  * processors.
  */
 const bufferSize = { each: 32 << 10, all: 512 << 10 } as const;
+/** Looks for tasks that a task created before it was traced. */
+const mostTurns = 8;
 /** Milliseconds between checks for remaining tasks, once the launcher has ended. */
 const lookInterval = 100;
 
@@ -110,20 +112,21 @@ function bufferSizeOfEach(): number {
 /**
  * Traces the tasks of the target, and returns those that were there when their ids were traced: the id of a task that ended
  * before can belong to another one. The kernel follows the tasks that traced ones create, so that a turn that finds no
- * other task has found all.
+ * other task has found all. A server that forks all the time has another one at each turn, which is traced already.
  */
 function follow(instance: TraceInstance, target: AttachTarget): readonly PresentTask[] {
   const traced = new Map<number, string>();
   const found: PresentTask[] = [];
-  for (;;) {
+  for (let turn = 0; turn < mostTurns; turn++) {
     const fresh = presentTasks(target).filter(({ tid, began }) => traced.get(tid) !== began);
-    if (fresh.length === 0) return found;
+    if (fresh.length === 0) break;
     const ids = fresh.map(({ tid }) => tid);
     if (traced.size === 0) instance.trace(ids);
     else instance.add(ids);
     for (const { tid, began } of fresh) traced.set(tid, began);
     found.push(...fresh.filter(isPresent));
   }
+  return found;
 }
 
 interface Parts {

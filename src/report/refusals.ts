@@ -31,7 +31,7 @@ const mostGroups = 500;
 /** Characters of an example, which can have texts of 4 KiB. */
 const mostExample = 300;
 const mostExamples = 3;
-/** Processes of a group that are told apart. */
+/** Processes of a group that are listed. */
 const mostProcesses = 100;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -206,7 +206,7 @@ describe("portcullis propose", () => {
     const alike = await portcullis("propose", traces[0]!, traces[2]!);
     expect(alike.err).toContain(`${about}: all of 820 calls pass\n`);
     const alone = await portcullis("propose", "-q", "--validate", "leave-one-out", traces[0]!);
-    expect(alone).toMatchObject({ status: 0, err: "one recording: there is none to leave out\n" });
+    expect(alone).toMatchObject({ status: 0, err: "one recording: no other one to propose from\n" });
     for (const words of [[traces[1]!], ["--no-validate", ...traces]])
       expect((await portcullis("propose", ...words)).err).not.toContain(about);
     const { out, err } = await portcullis("propose", "-q", "--json", "--validate", "leave-one-out", ...traces);

@@ -13,11 +13,11 @@ const escapeKey = String.fromCharCode(0x1b);
 const keys = new RegExp(String.raw`${escapeKey}(?:\[[\d;]*[A-Za-z~]|O[A-Za-z])?|[^${escapeKey}]`, "gs");
 
 export interface TerminalUser {
-  /** A key, as the terminal sends it; Ctrl-C and Ctrl-Z are none. */
+  /** A key, as the terminal sends it, except Ctrl-C and Ctrl-Z. */
   readonly onKey: (key: string) => void;
   /** The size has changed, or the screen has been left and entered again. */
   readonly onRedraw: () => void;
-  /** Nobody can read the screen any more. */
+  /** The terminal is gone. */
   readonly onGone: () => void;
 }
 

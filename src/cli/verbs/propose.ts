@@ -119,26 +119,7 @@ export const propose: Verb = {
     const progress = quiet || request.json ? undefined : readingProgress(context);
     const history = new HistoryBuilder(architecture, request.detail);
     const objects = request.files ? await objectsOf(architecture) : undefined;
-    const attached = new Set<string>();
-    const warnings = traces.flatMap((trace) =>
-      collect(
-        trace,
-        architecture,
-        {
-          event: (event, start) => {
-            if (start.attached !== undefined) attached.add(shownName(trace));
-            history.event(event, start);
-            objects?.uses.event(event, start);
-          },
-          open: (file, faults) => history.open(file, faults),
-          end: () => {
-            history.end();
-            objects?.uses.end();
-          },
-        },
-        progress,
-      ),
-    );
+    const { warnings, attached } = readAll(request, history, objects?.uses, progress);
     await printDiagnostics(warnings, new Map(), context);
     if (attached.size > 0) {
       requireNoStart(invocation);
@@ -157,12 +138,13 @@ export const propose: Verb = {
     const abilities = abilitiesOf(program, proposal);
     const policyText = withAbout(proposal.policy, statements.aboutOf(proposal, abilities));
     const cases = new CaseFiles(architecture, proposal.counted);
-    const hasSeveral = history.recordings.length > 1;
     const isForced = request.leaveOneOut === true;
+    const hasSeveral = history.recordings.length > 1;
     const isWanted = hasSeveral && request.leaveOneOut !== false && (isForced || !quiet || request.json);
-    const isDone = isWanted && (isForced || isShortEnough(history));
-    const make = () => new HistoryBuilder(architecture, request.detail);
-    const others = isDone ? new LeaveOneOut(history.recordings.length, make) : undefined;
+    const others =
+      isWanted && (isForced || isShortEnough(history))
+        ? new LeaveOneOut(history.recordings.length, () => new HistoryBuilder(architecture, request.detail))
+        : undefined;
     const own = await refusedBy(program, traces, architecture, progress, {
       begin: (file) => others?.open(file),
       prepare: (event) => objects?.uses.withObjects(event) ?? event,
@@ -193,15 +175,8 @@ export const propose: Verb = {
     const judged = judgedCalls(program, history, proposal.permissions);
     const comparison = bound === undefined ? undefined : statements.compareWithBound(bound, proposal);
     if (request.json) {
-      const figures = {
-        own,
-        judged,
-        validations,
-        leftOut,
-        abilities,
-        bound: comparison,
-        objects: declarations?.figures,
-      };
+      const objectFigures = declarations?.figures;
+      const figures = { own, judged, validations, leftOut, abilities, bound: comparison, objects: objectFigures };
       context.out(`${jsonText(statements.figuresOf(history, proposal, figures))}\n`);
     }
     if (!quiet || isForced) {
@@ -209,7 +184,7 @@ export const propose: Verb = {
       const lines = quiet ? [] : request.verbose ? statements.statementOf(about) : statements.summaryOf(about);
       if (leftOut !== undefined) lines.push(...statements.leftOutOf(leftOut, request.verbose));
       else if (isWanted) lines.push(statements.notLeftOut);
-      else if (isForced) lines.push("one recording: there is none to leave out");
+      else if (isForced) lines.push("one recording: no other one to propose from");
       if (!quiet && !request.verbose) lines.push(...statements.nextOf(history, request.output));
       context.err(safeLines(lines));
     }
@@ -303,18 +278,34 @@ async function objectsOf(
   return { uses, declarations: () => declarationsOf(uses, machine) };
 }
 
-/** The warnings of the trace. */
-function collect(
-  trace: TraceFileName,
-  architecture: ArchitectureName,
-  sink: TraceSink & Pick<HistoryBuilder, "open">,
+/** Reads the traces into a history. `attached`: those of processes that ran already. @throws Failure */
+function readAll(
+  { traces, architecture }: Request,
+  history: HistoryBuilder,
+  uses: ObjectUses | undefined,
   progress: ReadingProgress | undefined,
-): readonly Diagnostic[] {
-  const faults = new Faults(shownName(trace));
-  sink.open(shownName(trace), faults);
-  const warnings = readEvents(trace, architecture, sink, { progress, doing: "reading" });
-  if (faults.failed) throw new Failure(faults.list());
-  return warnings;
+): { readonly warnings: readonly Diagnostic[]; readonly attached: ReadonlySet<string> } {
+  const attached = new Set<string>();
+  const warnings = traces.flatMap((trace) => {
+    const name = shownName(trace);
+    const sink: TraceSink = {
+      event: (event, start) => {
+        if (start.attached !== undefined) attached.add(name);
+        history.event(event, start);
+        uses?.event(event, start);
+      },
+      end: () => {
+        history.end();
+        uses?.end();
+      },
+    };
+    const faults = new Faults(name);
+    history.open(name, faults);
+    const found = readEvents(trace, architecture, sink, { progress, doing: "reading" });
+    if (faults.failed) throw new Failure(faults.list());
+    return found;
+  });
+  return { warnings, attached };
 }
 
 /** @throws Failure */

@@ -1,6 +1,6 @@
 /**
  * Measures proposals as an administrator makes them: three recordings of a program, `propose` with its defaults, and another
- * load under the policy. Writes the tables of docs/propose.md, unless programs are left out.
+ * load under the policy. Writes the tables of docs/propose.md if all programs are installed, or with --only the rows of some.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { amount, chosen, isSmoke } from "./support/amount.ts";
 import { removeWithUs, startWithUs } from "./support/end-with-us.ts";
 import { print } from "./support/pairs.ts";
 import { freePort } from "./support/port.ts";
-import { count, table } from "./surface/table.ts";
+import { count, table, tableLine } from "./surface/table.ts";
 
 const bench = "proposals";
 const checkout = resolve(".");
@@ -186,12 +186,19 @@ function refusedText({ refused, named }: Outcome): string {
 const begin = "<!-- npm run bench -- proposals -->";
 const end = "<!-- end -->";
 
-function write(sections: readonly (readonly [title: string, outcomes: readonly Outcome[]])[]): void {
+/** All programs make the tables anew; some renew their rows. */
+function write(sections: readonly (readonly [title: string, outcomes: readonly Outcome[]])[], isAll: boolean): void {
   const file = "docs/propose.md";
   const text = readFileSync(file, "utf8");
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`${file} has no place for the table: ${begin} … ${end}`);
-  const tables = sections.map(([title, outcomes]) => `${title}:\n\n${table(head, outcomes.map(rowOf))}\n`).join("\n");
+  if (from < 0 || to < from) throw new Error(`${file} has no place for the tables: ${begin} … ${end}`);
+  let tables = text.slice(from + begin.length + 1, to);
+  if (isAll)
+    tables = sections.map(([title, outcomes]) => `${title}:\n\n${table(head, outcomes.map(rowOf))}\n`).join("\n");
+  for (const outcome of sections.flatMap(([, outcomes]) => outcomes)) {
+    const row = tables.split("\n").find((line) => line.startsWith(`| ${outcome.program.name} |`));
+    if (row !== undefined) tables = tables.replace(row, () => tableLine(rowOf(outcome)));
+  }
   writeFileSync(file, `${text.slice(0, from)}${begin}\n${tables}${text.slice(to)}`);
 }
 
@@ -227,4 +234,4 @@ for (const [title, programs] of groups) {
 }
 origin.kill();
 if (isSmoke) rmSync(folder, { recursive: true, force: true });
-else if (complete && names === undefined) write(results);
+else if (complete) write(results, names === undefined);

@@ -142,6 +142,7 @@ export const situations = [
       "madvise",
       "mmap",
       "munmap",
+      "pipe2",
       "prctl",
       "rseq",
       "sched_getaffinity",

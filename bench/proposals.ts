@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { batchTools } from "./proposals/batch.ts";
 import type { Place, Program } from "./proposals/program.ts";
 import { makePlace, runWith } from "./proposals/run.ts";
-import { knownServers, serversAside } from "./proposals/servers.ts";
+import { knownServers, furtherServers } from "./proposals/servers.ts";
 import { amount, chosen, isSmoke } from "./support/amount.ts";
 import { removeWithUs, startWithUs } from "./support/end-with-us.ts";
 import { print } from "./support/pairs.ts";
@@ -206,7 +206,7 @@ const smoke = ["memcached", "tar"];
 const names = chosen ?? (isSmoke ? smoke : undefined);
 const groups = [
   ["Servers", knownServers],
-  ["Further servers, for which nothing was adapted", serversAside],
+  ["Further servers", furtherServers],
   ["Tools", batchTools],
 ] as const;
 const results: [string, Outcome[]][] = [];

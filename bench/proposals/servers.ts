@@ -569,8 +569,8 @@ pm.max_spare_servers = 2
   },
 ];
 
-/** Servers for which nothing was adapted: they check what the others have shown. */
-const aside: readonly Omit<ServerProgram, "kind">[] = [
+/** Servers that no list of failures of an earlier version had. */
+const further: readonly Omit<ServerProgram, "kind">[] = [
   {
     name: "nginx",
     package: "nginx",
@@ -820,4 +820,4 @@ index-file.names = ("index.html")
 ];
 
 export const knownServers: readonly ServerProgram[] = known.map((server) => ({ kind: "server", ...server }));
-export const serversAside: readonly ServerProgram[] = aside.map((server) => ({ kind: "server", ...server }));
+export const furtherServers: readonly ServerProgram[] = further.map((server) => ({ kind: "server", ...server }));

@@ -142,7 +142,6 @@ export const situations = [
       "madvise",
       "mmap",
       "munmap",
-      "pipe2",
       "prctl",
       "rseq",
       "sched_getaffinity",

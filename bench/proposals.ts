@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { batchTools } from "./proposals/batch.ts";
 import type { Place, Program } from "./proposals/program.ts";
 import { makePlace, runWith } from "./proposals/run.ts";
-import { knownServers, furtherServers } from "./proposals/servers.ts";
+import { furtherServers, knownServers } from "./proposals/servers.ts";
 import { amount, chosen, isSmoke } from "./support/amount.ts";
 import { removeWithUs, startWithUs } from "./support/end-with-us.ts";
 import { print } from "./support/pairs.ts";

@@ -40,6 +40,8 @@ interface Outcome {
   readonly refused: ReadonlyMap<string, number>;
   readonly requests: number;
   readonly failed: readonly string[];
+  /** What its roles can do once they serve, of what an attacker wants first. */
+  readonly powers: readonly string[];
   /** Calls that `propose` names as missing, with the situation that makes them. */
   readonly named: ReadonlySet<string>;
 }
@@ -49,6 +51,7 @@ interface Figures {
   readonly calls: number;
   readonly supervised: number;
   readonly roles: readonly unknown[];
+  readonly abilities: readonly { readonly roles: readonly string[]; readonly can: readonly string[] }[];
   readonly unseen: readonly { readonly lacks: readonly string[] }[];
 }
 
@@ -124,11 +127,19 @@ async function measure(program: Program): Promise<Outcome> {
       refused: refusedIn(events),
       requests,
       failed,
+      powers: powersOf(figures),
       named: new Set(figures.unseen.flatMap(({ lacks }) => lacks)),
     };
   } finally {
     rmSync(place.folder, { recursive: true, force: true });
   }
+}
+
+function powersOf({ abilities }: Figures): readonly string[] {
+  return ["execute programs", "make executable memory"].flatMap((power) => {
+    const roles = abilities.filter(({ can }) => can.includes(power)).flatMap((one) => one.roles);
+    return roles.length === 0 ? [] : [`${power} (${roles.join(", ")})`];
+  });
 }
 
 function isInstalled({ package: name }: Program): boolean {
@@ -157,16 +168,26 @@ function show({ program: { name }, failed, refused, ...figures }: Outcome): void
   row("policy", "lines", figures.lines);
 }
 
-const head = ["program", "recorded calls", "judged in 1,000", "roles", "lines", "refused calls", "failed requests"];
+const head = [
+  "program",
+  "recorded calls",
+  "judged in 1,000",
+  "roles",
+  "lines",
+  "can, once it serves",
+  "refused calls",
+  "failed requests",
+];
 
 function rowOf(outcome: Outcome): readonly string[] {
-  const { program, calls, judged, roles, lines, failed, requests } = outcome;
+  const { program, calls, judged, roles, lines, powers, failed, requests } = outcome;
   return [
     program.name,
     count(calls),
     ((1000 * judged) / calls).toFixed(1),
     `${roles}`,
     `${lines}`,
+    powers.join("; ") || "neither",
     refusedText(outcome),
     `${failed.length} of ${requests}`,
   ];

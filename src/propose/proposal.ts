@@ -61,17 +61,17 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
   ];
   const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
   const permissions = widened(withWholeGroups(withAlternatives(found, history), history), additions, history);
-  const added = chosen.filter(isAsked).map((situation) => ({
-    situation,
-    roles: situation.first === undefined ? new Set(roles.list) : rolesThatShow(found, situation.first),
-  }));
+  const rolesIn = ({ first }: Situation): ReadonlySet<Role> =>
+    first === undefined ? new Set(roles.list) : rolesThatShow(found, first);
+  const added = chosen.filter(isAsked).map((situation) => ({ situation, roles: rolesIn(situation) }));
   const has = new Set(permissions.calls.map(({ call }) => call));
   const unseen = all
-    .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one))
+    .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one) && rolesIn(one).size > 0)
     .map((situation) => ({
       situation,
       lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
-    }));
+    }))
+    .filter(({ lacks }) => lacks.length > 0);
   const about = [options.origin, ...notes(history)];
   const { text, open, variables } = printPolicy({
     ...{ history, roles, permissions, about },

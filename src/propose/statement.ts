@@ -214,8 +214,7 @@ export function statementOf({ history, proposal, own, judged, comparison, declar
   if (added.length > 0) lines.push("", ...describeAdded(proposal));
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {
-    const rest = lacks.length === 0 ? "the policy has its usual calls" : `the policy lacks ${lacks.join(", ")}`;
-    lines.push(`  ${situation.name}: ${situation.about}; ${rest}`);
+    lines.push(`  ${situation.name}: ${situation.about}; the policy lacks ${lacks.join(", ")}`);
   }
   return lines;
 }

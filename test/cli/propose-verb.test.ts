@@ -59,13 +59,13 @@ describe("portcullis propose", () => {
     expect(err).toContain("\n  child: child of main; running from its first epoll_create1 on\n");
     expect(err).toContain("replayed over its own traces: all of 410 calls pass");
     expect(err).toMatch(/\n {2}main, once running: start processes\n {2}child, once running: nothing of this list\n/);
-    expect(err).toMatch(/\nno recording shows: .*rotation/);
+    expect(err).toMatch(/\nno recording shows: .*reload/);
     expect(err.split("\n").length).toBeLessThan(14);
     const whole = await portcullis("propose", "--verbose", "-o", policy, join(at, "server.trace"));
     expect(whole.err).toMatch(
       /child: 1 process, 404 calls, 6 names; child of main\n {2}trigger: The first epoll_create1: /,
     );
-    expect(whole.err).toContain("\n  rotation: the rotation of a log; the policy lacks ");
+    expect(whole.err).toContain("\n  reload: a configuration that is read again; the policy lacks ");
     const text = readFileSync(policy, "utf8");
     expect(text).toMatch(/^\/\*\*\n \* Proposed from 1 recording[\s\S]*\n \* {3}- main, once running: start processes/);
     expect(text).toContain('perProcess.phases(["main", "child"], { onFork: { main: "child" } })');

@@ -59,14 +59,18 @@ function disjunction(indent: number, head: string, test: string, tail: string): 
   const blanks = " ".repeat(indent);
   const line = `${blanks}${head}${test}${tail}`;
   if (line.length <= width) return [line];
-  const parts = test.split(" || ");
-  const lines = parts.flatMap((part, index) => {
+  const lines = disjuncts(indent + 2, test.split(" || "));
+  return [`${blanks}${head.trimEnd()}`, ...lines, `${blanks}${tail.trimStart()}`];
+}
+
+/** `a ||` in a line or, if it is long, its arguments in lines of their own; then the next one. */
+export function disjuncts(indent: number, parts: readonly string[]): string[] {
+  return parts.flatMap((part, index) => {
     const end = index < parts.length - 1 ? " ||" : "";
     const single = /^([\w.]+)\(([^()]*)\)$/.exec(part);
-    if (single === null) return [`${blanks}  ${part}${end}`];
-    return list(indent + 2, single[1]!, single[2]!.split(", "), end, ["(", ")"]);
+    if (single === null) return [`${" ".repeat(indent)}${part}${end}`];
+    return list(indent, single[1]!, single[2]!.split(", "), end, ["(", ")"]);
   });
-  return [`${blanks}${head.trimEnd()}`, ...lines, `${blanks}${tail.trimStart()}`];
 }
 
 /** `if (a && b) statement`. */

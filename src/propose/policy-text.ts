@@ -11,7 +11,7 @@ import type { AddressCase } from "./addresses.ts";
 import { areAlternatives } from "./alternatives.ts";
 import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";
 import type { History } from "./history.ts";
-import { block, chunked, comment, conditional, identifier, list, nested } from "./layout.ts";
+import { block, chunked, comment, conditional, disjuncts, identifier, list, nested } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
@@ -247,13 +247,18 @@ class Printer {
     const gated: string[] = [];
     const missing: string[] = [];
     const recorded = new Set(permissions.calls.map(({ call }) => call));
+    const hasRuleOnClone = permissions.calls
+      .filter(({ call }) => call === "clone")
+      .flatMap((use) => variantsOf(use, permissions.states, this.#architecture))
+      .some(({ rules }) => rules.length > 0);
     for (const use of permissions.calls) {
       const { call, because } = use;
       const variants = variantsOf(use, permissions.states, this.#architecture);
       const open = variants.find((variant) => variant.open.length > 0)?.open;
       if (open !== undefined) this.#open.set(call, open);
-      // A policy with state must know whether it makes a thread, and a supervisor would judge frequent ones by their memory.
-      const isUnknown = this.#isStateful && variants.some(({ rules }) => rules.length === 0);
+      // A policy with state, or with a rule on clone's flags, must know whether it makes a thread; and a supervisor would judge
+      // frequent ones by their memory.
+      const isUnknown = (this.#isStateful || hasRuleOnClone) && variants.some(({ rules }) => rules.length === 0);
       if (call === "clone3" && (makesFrequentThreads(use) || isUnknown)) {
         missing.push(call);
         continue;
@@ -673,11 +678,7 @@ function conditionLines(indent: number, head: string, test: string, tail: string
   const single = /^([\w.]+)\(([^()]*)\)$/.exec(test);
   if (single !== null) return list(indent, `${head}${single[1]}`, single[2]!.split(", "), tail, ["(", ")"]);
   if (indent + 2 + test.length <= 120) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
-  return [
-    `${blanks}${head}(`,
-    ...parts.map((part, index) => `${blanks}  ${part}${index < parts.length - 1 ? " ||" : ""}`),
-    `${blanks})${tail}`,
-  ];
+  return [`${blanks}${head}(`, ...disjuncts(indent + 2, parts), `${blanks})${tail}`];
 }
 
 /** The order of the project's formatter: without regard to case. */

@@ -91,9 +91,14 @@ function withoutProcesses(history: History): History {
   return { ...history, segments };
 }
 
+/** Families whose members do different things: remove a directory, make a file longer. */
+const different: ReadonlySet<string> = new Set(["remove", "truncate"]);
+
 /** A program that uses one call of a family does not need the other. */
 function hasSibling(call: string, has: ReadonlySet<string>): boolean {
-  return familiesOf(call).some(({ members }) => members.some((member) => has.has(member)));
+  return familiesOf(call).some(
+    ({ name, members }) => !different.has(name) && members.some((member) => has.has(member)),
+  );
 }
 
 function notes({ refused }: History): string[] {

@@ -63,7 +63,7 @@ export const propose: Verb = {
     with: {
       value: "SET",
       multiple: true,
-      about: `Also allow the usual calls of a situation, in the roles that began it: ${situationNames.join(", ")}. Every proposal has ${usualSituations.join(" and ")}.`,
+      about: `Also allow the usual calls of a situation, in the roles that began it: ${situationNames.join(", ")}. In every proposal: ${usualSituations.join(", ")}.`,
       complete: situationNames,
     },
     elf: {

@@ -193,7 +193,7 @@ for (const [who, prefix] of [
       differs({ unknown: status.unknown.join() }, { unknown: /calls that pass.*phases.*tables/ }) ??
       differs(screen, {
         status: 0,
-        stdout: /reported: [\s\S]*deny EACCES[\s\S]*seen \[[\s\S]*not known under this engine:/,
+        stdout: /reported: [\s\S]*deny EACCES[\s\S]*seen \[[\s\S]*not known under seccomp-ebpf/,
       })
     );
   });

@@ -7,7 +7,10 @@ import { compare, type Maker, type Trial } from "./trial.ts";
 
 /** Compiles driver.c, freestanding as the launcher. */
 export function compileDriver(driver: string): void {
-  const sources = ["test/native/landlock/driver.c", "native/launcher/layers.c", "native/launcher/rules.c"];
+  const sources = [
+    "test/native/landlock/driver.c",
+    ...["layers", "listing", "rules"].map((name) => `native/launcher/${name}.c`),
+  ];
   const flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-static"];
   execFileSync("cc", [...flags, "-o", driver, ...sources], { stdio: "inherit" });
 }

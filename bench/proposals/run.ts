@@ -97,7 +97,8 @@ async function loaded(
   child.kill(program.end ?? "SIGTERM");
   if ((await Promise.race([ended, sleep(20_000, "late", { ref: false })])) === "late") {
     failed.push("it did not end");
-    child.kill("SIGKILL");
+    // It leads a session: the front, the recorder and most of the command.
+    process.kill(-child.pid!, "SIGKILL");
   }
   return { requests: problem === undefined ? requests.length : 1, failed };
 }

@@ -30,13 +30,15 @@ let count = 0;
 /** It has a thread and a child from the start, obeys the lines of its input, and says when it is done. */
 const server = `
 import os, sys, threading, time
-def beat(mark):
-    while True:
+def beat(mark, parent):
+    while os.getppid() == parent:
         os.umask(mark); time.sleep(0.02)
-threading.Thread(target=beat, args=(0o11,), daemon=True).start()
+threading.Thread(target=beat, args=(0o11, os.getppid()), daemon=True).start()
+server = os.getpid()
 child = os.fork()
 if child == 0:
-    beat(0o22)
+    beat(0o22, server)
+    os._exit(0)
 print(child, flush=True)
 for line in sys.stdin:
     word = line.strip()

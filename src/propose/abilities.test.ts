@@ -1,8 +1,7 @@
 /** What a proposal says that a process can still do, against what the policy allows. */
 import { describe, expect, it } from "vitest";
-import { SeededChoices } from "../ir/testing/choices.ts";
 import { loadPolicy } from "../language/load.ts";
-import { abilitiesOf, canHold, describeAbilities } from "./abilities.ts";
+import { abilitiesOf, describeAbilities } from "./abilities.ts";
 import { propose } from "./proposal.ts";
 import { historyOf, type Line, many } from "./testing/lines.ts";
 
@@ -64,23 +63,5 @@ describe("abilities", () => {
   ])("see in the flags 0o%o whether a process writes files", (flags, writes) => {
     const [only] = abilities([...start.slice(1), ...serving(flags)]);
     expect(only!.can).toEqual(writes ? ["write files wherever its user can"] : []);
-  });
-
-  it("are asked exactly: a test of some bits can hold if a number has them", () => {
-    const choices = new SeededChoices(5);
-    for (let round = 0; round < 2000; round++) {
-      const mask = BigInt(choices.below(63) + 1);
-      const bits = { mask: BigInt(choices.below(64)), value: BigInt(choices.below(64)) };
-      const value = bits.value & bits.mask;
-      const inside = Array.from({ length: 64 }, () => choices.below(3) === 0);
-      const numbers = inside.flatMap((is, number) => (is && (BigInt(number) & ~mask) === 0n ? [BigInt(number)] : []));
-      const test = { word: "argument0", mask, intervals: numbers.map((one) => ({ from: one, to: one })) } as const;
-      const arguments_ = Array.from({ length: 64 }, (_, number) => BigInt(number));
-      const own = arguments_.filter((one) => (one & bits.mask) === value);
-      for (const outcome of [true, false]) {
-        const is = own.some((one) => numbers.includes(one & mask) === outcome);
-        expect(canHold(test, { mask: bits.mask, value }, outcome)).toBe(is);
-      }
-    }
   });
 });

@@ -2,10 +2,10 @@
  * What a process can still do after its start, by the compiled policy: the answer to the first questions of a person who signs
  * it. Where a condition on memory or state decides, the process can.
  */
-import type { ArgumentTest, Decision } from "../analysis/decision.ts";
+import { chanceOf, type KnownBits } from "../analysis/chance.ts";
+import type { Decision } from "../analysis/decision.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import type { Program } from "../ir/program.ts";
-import { mayPass } from "../ir/verdicts.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
 import { nameSet } from "../linux/flags.ts";
 import { cloneFlag } from "../linux/process-calls.ts";
@@ -99,30 +99,15 @@ class Judge {
   }
 
   /** Whether some call of these may pass, with these bits of an argument. */
-  may(calls: readonly string[], parameter?: string, bits: Bits = anyBits): boolean {
+  may(calls: readonly string[], parameter?: string, bits: KnownBits = anyBits): boolean {
     return calls.some((name) => {
       const call = callByName(name)!;
       const decision = this.#decisionOf(call.number[this.#program.architecture]);
       const index = call.parameters.findIndex((one) => one.name === parameter);
       const register = index < 0 ? undefined : registerOf(call, index, this.#program.architecture);
-      return decision !== undefined && this.#mayPass(decision, `argument${register}`, bits);
+      if (decision === undefined) return false;
+      return chanceOf(this.#program, decision, { word: `argument${register}`, ...bits }) !== "never";
     });
-  }
-
-  /** Whether some argument with these bits reaches a leaf that lets the call pass, or seems to. */
-  #mayPass(decision: Decision, word: string, bits: Bits): boolean {
-    const seen = new Set<Decision>([decision]);
-    for (const node of seen) {
-      if (node.kind === "leaf") {
-        if (node.possible.some((verdict) => mayPass(this.#program.verdicts[verdict]!))) return true;
-        continue;
-      }
-      const { test } = node;
-      const isAsked = test.word === word;
-      if (!isAsked || canHold(test, bits, true)) seen.add(node.then);
-      if (!isAsked || canHold(test, bits, false)) seen.add(node.otherwise);
-    }
-    return false;
   }
 
   #decisionOf(number: number | undefined): Decision | undefined {
@@ -139,41 +124,7 @@ class Judge {
   }
 }
 
-/** An argument of which the bits of a mask are known. */
-interface Bits {
-  readonly mask: bigint;
-  readonly value: bigint;
-}
-
-const anyBits: Bits = { mask: 0n, value: 0n };
-
-/** Whether the test can have this outcome for an argument with these bits. */
-export function canHold({ mask, intervals }: ArgumentTest, bits: Bits, outcome: boolean): boolean {
-  let from = 0n;
-  const others = intervals.map((interval) => {
-    const gap = { from, to: interval.from - 1n };
-    from = interval.to + 1n;
-    return gap;
-  });
-  const wanted = outcome ? intervals : [...others, { from, to: mask }];
-  const known = bits.mask & mask;
-  const value = bits.value & known;
-  return wanted.some(({ from: low, to: high }) => low <= high && leastFrom(low, mask, known, value) <= high);
-}
-
-/** The least number from `low` on that has only bits of `mask`, and of these the known ones. */
-function leastFrom(low: bigint, mask: bigint, known: bigint, value: bigint): bigint {
-  const isOne = (number: bigint) => (number & ~mask) === 0n && (number & known) === value;
-  if (isOne(low)) return low;
-  // It equals `low` above some bit, has that bit more, and the least possible below it.
-  for (let bit = 1n; bit <= 1n << 64n; bit <<= 1n) {
-    const above = (low | (bit - 1n)) ^ (bit - 1n);
-    if ((low & bit) !== 0n) continue;
-    const found = (above & ~bit) | bit | (value & (bit - 1n));
-    if (isOne(found)) return found;
-  }
-  return 1n << 65n;
-}
+const anyBits: KnownBits = { mask: 0n, value: 0n };
 
 interface Question {
   /** The end of the sentence "the process can". */
@@ -185,13 +136,13 @@ interface Question {
 const group = (name: string): readonly string[] => sensitiveCalls.find((one) => one.name === name)!.calls;
 
 /** The access modes O_WRONLY and O_RDWR; O_CREAT makes a file as well. */
-const writing: readonly Bits[] = [
+const writing: readonly KnownBits[] = [
   { mask: 3n, value: 1n },
   { mask: 3n, value: 2n },
   { mask: 0o100n, value: 0o100n },
 ];
-const executes: Bits = { mask: 4n, value: 4n };
-const noThread: Bits = { mask: cloneFlag.thread, value: 0n };
+const executes: KnownBits = { mask: 4n, value: 4n };
+const noThread: KnownBits = { mask: cloneFlag.thread, value: 0n };
 
 function mayWrite(judge: Judge): boolean {
   if (judge.may(["creat", "openat2", "truncate"])) return true;

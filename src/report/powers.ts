@@ -1,18 +1,12 @@
 /** What a process can still do under a policy, in the terms of an attacker who controls it. */
-import type { Decision, SplitPolicy } from "../analysis/decision.ts";
-import type { Interval, Program } from "../ir/program.ts";
-import { mayPass } from "../ir/verdicts.ts";
+import { type Chance, chanceOf, type KnownBits } from "../analysis/chance.ts";
+import type { SplitPolicy } from "../analysis/decision.ts";
+import type { Program } from "../ir/program.ts";
 import { callByName, numberOf, registerOf } from "../linux/calls.ts";
 import { cloneFlag } from "../linux/process-calls.ts";
 
 export const powers = ["execute", "new processes", "connect", "write files", "executable memory"] as const;
 export type Power = (typeof powers)[number];
-
-/** Some bits of an argument: those of `mask` are those of `value`. */
-interface KnownBits {
-  readonly mask: bigint;
-  readonly value: bigint;
-}
 
 /** A call that gives a power, if one argument has some of these bits; with any arguments if none is named. */
 interface Means {
@@ -70,7 +64,7 @@ export interface PowerUse {
 export function powersOf(program: Program, split: SplitPolicy): ReadonlyMap<Power, PowerUse> {
   return new Map(
     powers.map((power) => {
-      const uses = means[power].map((one) => ({ call: one.call, chance: chanceOf(program, split, one) }));
+      const uses = means[power].map((one) => ({ call: one.call, chance: chanceOfMeans(program, split, one) }));
       const passing = uses.filter(({ chance }) => chance !== "never");
       const isConditional = passing.every(({ chance }) => chance === "sometimes");
       return [power, { calls: passing.map(({ call }) => call), isConditional }];
@@ -78,58 +72,14 @@ export function powersOf(program: Program, split: SplitPolicy): ReadonlyMap<Powe
   );
 }
 
-type Chance = "never" | "sometimes" | "always";
-
-function chanceOf(program: Program, split: SplitPolicy, { call, argument }: Means): Chance {
+function chanceOfMeans(program: Program, split: SplitPolicy, { call, argument }: Means): Chance {
   const decision = split.get(numberOf(call, program.architecture) ?? -1);
   if (decision === undefined) return "never";
-  if (argument === undefined) return chanceWith(program, decision, undefined, { mask: 0n, value: 0n });
+  if (argument === undefined) return chanceOf(program, decision);
   const description = callByName(call)!;
   const parameter = description.parameters.findIndex(({ name }) => name === argument.name);
   if (parameter < 0) throw new Error(`${call} has no argument ${argument.name}`);
   const word = `argument${registerOf(description, parameter, program.architecture)}`;
-  const chances = argument.oneOf.map((known) => chanceWith(program, decision, word, known));
+  const chances = argument.oneOf.map((bits) => chanceOf(program, decision, { word, ...bits }));
   return (["always", "sometimes"] as const).find((chance) => chances.includes(chance)) ?? "never";
-}
-
-/** Each test is asked alone, so that "never" is certain. */
-function chanceWith(program: Program, decision: Decision, word: string | undefined, known: KnownBits): Chance {
-  const reached = new Set([decision]);
-  for (const node of reached) {
-    if (node.kind === "leaf") continue;
-    const { mask, intervals } = node.test;
-    const isAbout = node.test.word === word;
-    if (!isAbout || intervals.some((one) => meets(one, mask, known))) reached.add(node.then);
-    if (!isAbout || outside(intervals, mask).some((one) => meets(one, mask, known))) reached.add(node.otherwise);
-  }
-  const passes = (verdict: number) => mayPass(program.verdicts[verdict]!);
-  const leaves = [...reached].filter((node) => node.kind === "leaf");
-  if (leaves.some(({ possible }) => possible.every(passes))) return "always";
-  return leaves.some(({ possible }) => possible.some(passes)) ? "sometimes" : "never";
-}
-
-function outside(intervals: readonly Interval[], most: bigint): Interval[] {
-  const found: Interval[] = [];
-  let next = 0n;
-  for (const { from, to } of intervals) {
-    if (from > next) found.push({ from: next, to: from - 1n });
-    next = to + 1n;
-  }
-  if (next <= most) found.push({ from: next, to: most });
-  return found;
-}
-
-/** Whether a value of these bits, with the known ones, lies in the interval. */
-function meets({ from, to }: Interval, mask: bigint, known: KnownBits): boolean {
-  // From the highest bit on; `low` and `high`: the bits until now are those of the interval's end.
-  const search = (bit: bigint, low: boolean, high: boolean): boolean => {
-    if (bit < 0n || !(low || high)) return true;
-    const at = (value: bigint) => (value >> bit) & 1n;
-    const choices = at(mask) === 0n ? [0n] : at(known.mask) === 1n ? [at(known.value)] : [0n, 1n];
-    return choices.some((choice) => {
-      if ((low && choice < at(from)) || (high && choice > at(to))) return false;
-      return search(bit - 1n, low && choice === at(from), high && choice === at(to));
-    });
-  };
-  return search(63n, true, true);
 }

@@ -64,4 +64,14 @@ describe("abilities", () => {
     const [only] = abilities([...start.slice(1), ...serving(flags)]);
     expect(only!.can).toEqual(writes ? ["write files wherever its user can"] : []);
   });
+
+  it.each([
+    // No rule is made of its flags.
+    ["shared memory", "shmat", 0, 0, 0, true],
+    ["a question for the personality", "personality", 0xffff_ffff, 0, 0, false],
+  ] as const)("count %s as executable memory or not", (_, call, first, second, third, makes) => {
+    const recording: Line[] = [...start.slice(2), ...many(150, [1, "epoll_wait", 3]), [1, call, first, second, third]];
+    const [only] = abilities(recording, { phases: "none" });
+    expect(only!.can.includes("make executable memory")).toBe(makes);
+  });
 });

@@ -7,11 +7,12 @@ import type { Decision } from "../analysis/decision.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import type { Program } from "../ir/program.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
+import { executableMemoryCalls } from "../linux/executable-memory.ts";
 import { nameSet } from "../linux/flags.ts";
 import { cloneFlag } from "../linux/process-calls.ts";
 import type { Permissions, State } from "./permissions.ts";
 import type { Proposal } from "./proposal.ts";
-import { executableMemory, isSensitive, sensitiveCalls } from "./sensitive.ts";
+import { isSensitive, sensitiveCalls } from "./sensitive.ts";
 
 export interface Ability {
   readonly roles: readonly string[];
@@ -141,7 +142,6 @@ const writing: readonly KnownBits[] = [
   { mask: 3n, value: 2n },
   { mask: 0o100n, value: 0o100n },
 ];
-const executes: KnownBits = { mask: 4n, value: 4n };
 const noThread: KnownBits = { mask: cloneFlag.thread, value: 0n };
 
 function mayWrite(judge: Judge): boolean {
@@ -158,7 +158,8 @@ const questions: readonly Question[] = [
   },
   {
     text: "make executable memory",
-    isPossible: (judge) => judge.may(executableMemory, "prot", executes),
+    isPossible: (judge) =>
+      executableMemoryCalls.some(({ call, argument, ...bits }) => judge.may([call], argument, bits)),
   },
   { text: "open sockets", isPossible: (judge) => familiesOf(judge) },
   {

@@ -3,6 +3,7 @@ import { type Chance, chanceOf, type KnownBits } from "../analysis/chance.ts";
 import type { SplitPolicy } from "../analysis/decision.ts";
 import type { Program } from "../ir/program.ts";
 import { callByName, numberOf, registerOf } from "../linux/calls.ts";
+import { executableMemoryCalls } from "../linux/executable-memory.ts";
 import { cloneFlag } from "../linux/process-calls.ts";
 
 export const powers = ["execute", "new processes", "connect", "write files", "executable memory"] as const;
@@ -22,8 +23,6 @@ const having = (name: string, oneOf: readonly KnownBits[], ...calls: readonly st
 /** O_WRONLY, O_RDWR, O_CREAT and O_TRUNC (include/uapi/asm-generic/fcntl.h). */
 const writing = set(0o1n, 0o2n, 0o100n, 0o1000n);
 const noThread = [{ mask: cloneFlag.thread, value: 0n }];
-/** PROT_EXEC, and SHM_EXEC of shmat. */
-const [protExec, shmExec] = [set(4n), set(0o100000n)];
 
 const means: Readonly<Record<Power, readonly Means[]>> = {
   execute: always("execve", "execveat"),
@@ -45,12 +44,10 @@ const means: Readonly<Record<Power, readonly Means[]>> = {
     ),
     ...always("link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "rmdir"),
   ],
-  "executable memory": [
-    ...having("prot", protExec, "mmap", "mprotect", "pkey_mprotect"),
-    ...having("shmflg", shmExec, "shmat"),
-    // READ_IMPLIES_EXEC
-    ...always("personality"),
-  ],
+  "executable memory": executableMemoryCalls.map(({ call, argument: name, ...bits }) => ({
+    call,
+    argument: { name, oneOf: [bits] },
+  })),
 };
 
 /** The calls by which a process has a power. */

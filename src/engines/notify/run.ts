@@ -9,30 +9,22 @@
  */
 
 import { readFileSync } from "node:fs";
-import { close, pollBits, pollFor, signalEvent } from "../../linux/descriptors.ts";
+import { pollBits, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import { readProc } from "../../linux/proc.ts";
-import { notificationIsValid } from "../../linux/seccomp.ts";
-import { answerWords } from "../approval.ts";
 import { CommandWatch } from "../command-watch.ts";
 import { DenialWatch } from "../denials.ts";
 import { awaitMessages, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
-import { SupervisingThread } from "../thread.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
-import { behind } from "./filter-prefix.ts";
 import { type Launched, launch } from "./launch.ts";
-import { requireFileSize } from "./pin/file-size.ts";
-import { ownCallRules } from "./pin/own-calls.ts";
-import { windowProtection } from "./pin/protection.ts";
-import { windowRules } from "./pin/window-rules.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
-import type { PostedQuestion } from "./questions.ts";
+import { Supervision } from "./supervision.ts";
 import type { KernelFeatures } from "./supervisor-options.ts";
-import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
+import { treeFilter } from "./tree-filter.ts";
 
 export interface NotifyRunOptions extends RunOptions {
   /** Whether events have a destination; true by default. */
@@ -66,9 +58,10 @@ class Run {
   /** Read before the command starts; run when it is needed. */
   readonly #source: string | undefined;
   readonly #addon = nativeFile("portcullis.node");
-  #thread: SupervisingThread | undefined;
+  #supervision: Supervision | undefined;
   /** The supervisor's, if the filter notifies one. */
   #descriptors: SupervisorDescriptors | undefined;
+  readonly #filter: ArmedFilter;
   readonly #sigsys: SigsysWatch;
   readonly #denials: DenialWatch | undefined;
   /** Set when the command has started. */
@@ -77,6 +70,7 @@ class Run {
   constructor(policy: NotifyPolicy, options: NotifyRunOptions) {
     this.#policy = policy;
     this.#options = options;
+    this.#filter = treeFilter(policy, options.kernel);
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
     const isHeard = options.events !== false || options.status !== undefined;
     const hasDenials = policy.objects.length > 0 && policy.mode !== "quiet";
@@ -89,12 +83,12 @@ class Run {
   async run(command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
     if (this.#policy.filter.notifies) this.#descriptors = openDescriptors();
-    if (this.#startsEarly()) this.#thread = this.#startThread();
-    if (this.#policy.filter.notifies && hasLimitedMemory()) await this.#prepareThread();
+    if (this.#startsEarly()) this.#supervision = this.#start();
+    if (this.#policy.filter.notifies && hasLimitedMemory()) await this.#prepare();
     let launched: Launched;
     try {
       launched = launch(command, {
-        filter: this.#filter(),
+        filter: this.#filter,
         fallback: this.#policy.fallback,
         tree: this.#options,
         readOnlyProc: this.#policy.readOnlyProc,
@@ -104,7 +98,7 @@ class Run {
       });
     } catch (error) {
       this.#denials?.close();
-      await this.#thread?.end();
+      await this.#supervision?.end();
       throw error;
     }
     this.#denials?.start(launched.pid, this.#options.onEvent);
@@ -120,7 +114,7 @@ class Run {
     const serves =
       status !== undefined || approvals !== undefined || hosts !== undefined || this.#denials !== undefined;
     if (serves || this.#awaitFirstCall(launched) === "notified") await this.#superviseUntilEnd(launched);
-    else void this.#thread?.end();
+    else void this.#supervision?.end();
     await this.#denials?.finish();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();
@@ -134,28 +128,6 @@ class Run {
   }
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
-
-  /**
-   * With the rules for signals (signal-stops.ts), and those that pinned calls need: where the kernel cannot seal their window, the filter protects it.
-   */
-  #filter(): ArmedFilter {
-    const { filter, memory, rooms, catching, description } = this.#policy;
-    const { architecture } = description;
-    if (memory.observations.length === 0 && rooms.length === 0) {
-      const notified = ownCallRules(architecture, [], { reportsEnds: false, stalling: [], notified: catching });
-      return behind(notified, filter);
-    }
-    requireFileSize();
-    const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
-    const protection = isSealed ? [] : windowRules(architecture);
-    const reportsEnds = rooms.length > 0;
-    const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, {
-      reportsEnds,
-      stalling: this.#policy.stallingCalls,
-      notified: [...this.#policy.protections, ...this.#policy.hidingCalls, ...catching],
-    });
-    return behind([...protection, ...own], filter);
-  }
 
   /** Waits in the kernel for the end ("ended") or for a notification ("notified"). */
   #awaitFirstCall({ socket, listener }: Launched): "ended" | "notified" {
@@ -172,35 +144,25 @@ class Run {
 
   // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
 
-  readonly #counters = new Int32Array(new SharedArrayBuffer(8));
-
-  #startThread(): SupervisingThread {
-    return new SupervisingThread(this.#source!, { addon: this.#addon, counters: this.#counters } satisfies WorkerData);
+  #start(): Supervision {
+    return new Supervision(this.#source!, this.#addon);
   }
 
   /**
    * If the address space is limited, the supervisor allocates its memory before the command starts, because without a
    * supervisor all supervised calls would be denied. Throws a StartError.
    */
-  async #prepareThread(): Promise<void> {
-    this.#thread ??= this.#startThread();
-    const { worker } = this.#thread;
-    worker.postMessage({ prepare: this.#policy.step } satisfies WorkerPreparation);
-    await new Promise<void>((resolve, reject) => {
-      const fail = (error: Error) =>
-        reject(
-          new StartError(
-            125,
-            `the supervisor does not get the memory that it needs (${error.message})`,
-            "ulimit -v unlimited",
-          ),
-        );
-      worker.once("error", fail);
-      worker.once("message", () => {
-        worker.off("error", fail);
-        resolve();
-      });
-    });
+  async #prepare(): Promise<void> {
+    this.#supervision ??= this.#start();
+    try {
+      await this.#supervision.prepare(this.#policy.step);
+    } catch (error) {
+      throw new StartError(
+        125,
+        `the supervisor does not get the memory that it needs (${(error as Error).message})`,
+        "ulimit -v unlimited",
+      );
+    }
   }
 
   async #superviseUntilEnd(launched: Launched): Promise<void> {
@@ -210,69 +172,24 @@ class Run {
   }
 
   /** Resolves when no task is left under the filter. */
-  #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
-    const { worker } = this.#thread ?? this.#startThread();
-    const { mode, needs, calls, countingCalls, askingCalls, memoryIsFree, memory, rooms } = this.#policy;
-    const { description, step, textFilter, catching, allowsHandlers, readOnlyProc, objects } = this.#policy;
-    const judged = {
-      mode,
-      needs,
-      calls,
-      countingCalls,
-      askingCalls,
-      memoryIsFree,
-      memory,
-      textFilter,
-      rooms,
-      readOnlyProc,
-      objects,
-      catching,
-      allowsHandlers,
-    };
-    const policy = { ...judged, description, step };
-    const command = { pid, pidfd };
-    const descriptors = this.#descriptors!;
-    const { kernel = "present", interruptsForks = false, status } = this.#options;
-    const { approvals } = this.#options;
-    const features = { kernel, interruptsForks, status: status?.words, answers: approvals?.words };
-    const { instructions } = this.#filter();
-    const order: WorkerOrder = { policy, listener, filter: instructions, descriptors, command, ...features };
-    worker.postMessage(order);
-    return new Promise((resolve) => {
-      let isOver = false;
-      const over = (): void => {
-        if (isOver) return;
-        isOver = true;
-        resolve();
-      };
-      worker.on("message", (message: WorkerMessage) => {
-        if (message.kind === "finished") over();
-        if (message.kind === "snapshot") this.#options.status?.onSnapshot(message.snapshot);
-        if (message.kind === "question") this.#ask(message.question, listener);
-        if (message.kind !== "record") return;
-        Atomics.sub(this.#counters, 0, 1);
-        this.#options.onEvent(message.record);
-      });
-      // The thread has ended before the tree. Without a listener the kernel denies the calls that the filter reports (ENOSYS).
-      const failed = (why: string): void => {
-        if (isOver) return;
-        close(listener);
-        this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
-        over();
-      };
-      worker.on("error", (error) => failed(error.message));
-      worker.on("exit", () => failed("its thread has ended"));
+  async #supervise(command: Launched, listener: number): Promise<void> {
+    const { status, approvals, onEvent, kernel, interruptsForks } = this.#options;
+    const { ended } = (this.#supervision ?? this.#start()).supervise({
+      policy: this.#policy,
+      ...{
+        filter: this.#filter,
+        listener,
+        command,
+        descriptors: this.#descriptors,
+        status,
+        approvals,
+        onEvent,
+        kernel,
+        interruptsForks,
+      },
     });
-  }
-
-  #ask({ place, id, record, isRepeatable }: PostedQuestion, listener: number): void {
-    const { onQuestion, words } = this.#options.approvals!;
-    const isWaiting = () => notificationIsValid(listener, BigUint64Array.of(id));
-    onQuestion({ place, record, isRepeatable, isWaiting }, (answer, seconds = 0) => {
-      Atomics.store(words, 2 * place + 1, seconds);
-      Atomics.store(words, 2 * place, answerWords[answer]);
-      signalEvent(this.#descriptors!.answers);
-    });
+    const why = await ended;
+    if (why !== undefined) this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
   }
 }
 

@@ -9,12 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct pins;
-struct objects;
+struct loop;
 struct seccomp_notif;
 struct text_filter;
 
-/* The text filter of a thread, and a reference to the array of its counts. */
+/* The text filter of a tree, and a reference to the array of its counts. */
 struct texts {
   struct text_filter *filter; /* NULL: JavaScript judges all calls */
   napi_ref words;
@@ -32,15 +31,19 @@ napi_value fail(napi_env env, const char *message);
 bool register_of(napi_env env, napi_value value, long *result);
 /* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
 bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length);
-/* The variable with this thread's pinned calls; NULL if Node has no memory. */
-struct pins **pins_of(napi_env env);
-/* The variable with this thread's served objects; NULL if Node has no memory. */
-struct objects **objects_of(napi_env env);
-/* This thread's text filter; NULL if Node has no memory. */
-struct texts *texts_of(napi_env env);
+/* That of the tree that JavaScript works on (trees.c); NULL if Node has no memory. */
+struct loop *loop_of(napi_env env);
+/* Runs the function in the thread that traces and waits for that tree. */
+void run_in_loop(napi_env env, void (*function)(void *data), void *data);
+/* False if Node has no memory. */
+bool start_environment(napi_env env);
 void end_texts(napi_env env, struct texts *own);
 /* A copy of the notification in the value's bytes, which must not change during the call. */
 bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into);
+/* The functions of loop.h. */
+void export_loop(napi_env env, napi_value exports);
+/* The functions of trees.c. */
+void export_trees(napi_env env, napi_value exports);
 /* The functions of pin.h. */
 void export_pins(napi_env env, napi_value exports);
 /* The functions of kept.h, without that which starts. */

@@ -42,20 +42,29 @@ struct kept {
   struct kept *next;
 };
 
-static __thread struct kept *kept[BUCKETS];
-static __thread unsigned kept_count;
-static __thread struct sock_filter *filter;
-static __thread size_t filter_length;
-static __thread sigset_t waiting_mask;
-static __thread uint64_t looked_at;
+struct keeper {
+  struct kept *kept[BUCKETS];
+  unsigned count;
+  struct sock_filter *filter;
+  size_t filter_length;
+  sigset_t waiting_mask;
+  uint64_t looked_at;
+  struct notice *notice; /* NULL: it keeps no task */
+};
+static __thread struct keeper own;
 
-static struct kept **place_of(pid_t tid) {
-  struct kept **at = &kept[(unsigned)tid % BUCKETS];
+struct keeper *this_keeper(void) { return &own; }
+
+static struct kept **place_in(struct keeper *keeper, pid_t tid) {
+  struct kept **at = &keeper->kept[(unsigned)tid % BUCKETS];
   while (*at != NULL && (*at)->tid != tid) at = &(*at)->next;
   return at;
 }
 
-bool keeps_any(void) { return kept_count > 0; }
+static struct kept **place_of(pid_t tid) { return place_in(&own, tid); }
+
+bool keeps_any(const struct keeper *keeper) { return keeper->count > 0; }
+bool has_kept(struct keeper *keeper, pid_t tid) { return keeper->count > 0 && *place_in(keeper, tid) != NULL; }
 
 /* ── Notice of stops ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -63,13 +72,14 @@ bool keeps_any(void) { return kept_count > 0; }
  * The kernel sends SIGCHLD to the tracer's process, and prefers the tracer's thread (kernel/signal.c, complete_signal(),
  * Linux 6.18). While that thread works it blocks the signal, which could end its own calls, and another thread handles it.
  */
-enum { MOST_THREADS = 64 };
+enum { MOST_THREADS = 4096 };
 struct notice {
   atomic_bool is_used, is_wanted;
   int event;
 };
 static struct notice notices[MOST_THREADS];
-static __thread struct notice *own_notice;
+/* The places from this one on are not used. */
+static atomic_int notices_end;
 static pthread_mutex_t notices_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before;
 static bool is_installed;
@@ -77,7 +87,7 @@ static unsigned keepers;
 
 static void notice_stop(int signal, siginfo_t *information, void *context) {
   const int error = errno;
-  for (int i = 0; i < MOST_THREADS; i++) {
+  for (int i = 0, end = atomic_load(&notices_end); i < end; i++) {
     if (!atomic_load(&notices[i].is_used)) continue;
     const uint64_t one = 1;
     if (write(notices[i].event, &one, sizeof one) < 0) errno = 0; /* it is readable already */
@@ -119,69 +129,70 @@ void ignore_stops(void) {
 
 int start_keeping(int event, const struct sock_filter *instructions, size_t length) {
   end_keeping();
-  filter = malloc(length * sizeof *filter);
-  if (filter == NULL) return -ENOMEM;
-  memcpy(filter, instructions, length * sizeof *filter);
-  filter_length = length;
+  own.filter = malloc(length * sizeof *own.filter);
+  if (own.filter == NULL) return -ENOMEM;
+  memcpy(own.filter, instructions, length * sizeof *own.filter);
+  own.filter_length = length;
   pthread_mutex_lock(&notices_lock);
-  for (int i = 0; i < MOST_THREADS && own_notice == NULL; i++) {
+  for (int i = 0; i < MOST_THREADS && own.notice == NULL; i++) {
     if (atomic_load(&notices[i].is_used)) continue;
-    own_notice = &notices[i];
-    own_notice->event = event;
-    atomic_store(&own_notice->is_used, true);
+    own.notice = &notices[i];
+    own.notice->event = event;
+    atomic_store(&own.notice->is_used, true);
+    if (i >= atomic_load(&notices_end)) atomic_store(&notices_end, i + 1);
   }
   pthread_mutex_unlock(&notices_lock);
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, SIGCHLD);
-  const int error = pthread_sigmask(SIG_BLOCK, &one, &waiting_mask);
-  sigdelset(&waiting_mask, SIGCHLD);
-  if (error == 0 && own_notice != NULL) return 0;
+  const int error = pthread_sigmask(SIG_BLOCK, &one, &own.waiting_mask);
+  sigdelset(&own.waiting_mask, SIGCHLD);
+  if (error == 0 && own.notice != NULL) return 0;
   end_keeping();
   return error == 0 ? -EMFILE : -error;
 }
 
 void end_keeping(void) {
   for (unsigned i = 0; i < BUCKETS; i++)
-    while (kept[i] != NULL) forget_kept(kept[i]->tid);
-  if (own_notice != NULL) atomic_store(&own_notice->is_used, false);
-  own_notice = NULL;
-  free(filter);
-  filter = NULL;
+    while (own.kept[i] != NULL) forget_kept(own.kept[i]->tid);
+  if (own.notice != NULL) atomic_store(&own.notice->is_used, false);
+  own.notice = NULL;
+  free(own.filter);
+  own.filter = NULL;
 }
 
-bool has_stops(void) { return own_notice != NULL && atomic_load(&own_notice->is_wanted); }
+bool has_stops(void) { return own.notice != NULL && atomic_load(&own.notice->is_wanted); }
 
 bool take_stops(void) {
-  if (own_notice == NULL) return false;
+  if (own.notice == NULL) return false;
   const uint64_t time = now();
-  const bool is_wanted = atomic_exchange(&own_notice->is_wanted, false);
-  if (!is_wanted && time - looked_at < longest_blindness) return false;
+  const bool is_wanted = atomic_exchange(&own.notice->is_wanted, false);
+  if (!is_wanted && time - own.looked_at < longest_blindness) return false;
   uint64_t count;
-  if (is_wanted && read(own_notice->event, &count, sizeof count) < 0) errno = 0;
-  if (!is_wanted && kept_count > 0) {
+  if (is_wanted && read(own.notice->event, &count, sizeof count) < 0) errno = 0;
+  if (!is_wanted && own.count > 0) {
     pthread_mutex_lock(&notices_lock);
     set_handler(true);
     pthread_mutex_unlock(&notices_lock);
   }
-  looked_at = time;
+  own.looked_at = time;
   return true;
 }
 
-const sigset_t *stops_mask(void) { return &waiting_mask; }
+const sigset_t *stops_mask(void) { return &own.waiting_mask; }
 
 /* ── The table ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 void add_kept(pid_t tid) {
   struct kept *former = *place_of(tid);
   if (former != NULL) former->is_suspended = false;
-  if (own_notice == NULL || former != NULL) return;
+  if (own.notice == NULL || former != NULL) return;
   struct kept *one = calloc(1, sizeof *one);
   if (one == NULL) return; /* then it is detached at its next stop */
-  struct kept **first = &kept[(unsigned)tid % BUCKETS];
+  struct kept **first = &own.kept[(unsigned)tid % BUCKETS];
   *one = (struct kept){.tid = tid, .next = *first};
   *first = one;
-  if (kept_count++ == 0) want_stops(true);
+  if (own.count++ == 0) want_stops(true);
 }
 
 void forget_kept(pid_t tid) {
@@ -189,7 +200,7 @@ void forget_kept(pid_t tid) {
   if (one == NULL) return;
   *at = one->next;
   free(one);
-  if (--kept_count == 0) want_stops(false);
+  if (--own.count == 0) want_stops(false);
 }
 
 /* A tracee that has ended is one until a wait reports its end. */
@@ -199,7 +210,7 @@ static bool is_tracee(pid_t tid) {
 }
 
 bool is_kept(pid_t tid) {
-  const struct kept *one = kept_count == 0 ? NULL : *place_of(tid);
+  const struct kept *one = own.count == 0 ? NULL : *place_of(tid);
   if (one == NULL || one->is_suspended) return false;
   if (is_tracee(tid)) return true;
   /* A leader disappears without a wait status when another thread of its process executes a program. */
@@ -207,20 +218,20 @@ bool is_kept(pid_t tid) {
   return false;
 }
 
-bool is_suspended(pid_t tid) {
-  const struct kept *one = kept_count == 0 ? NULL : *place_of(tid);
+bool is_suspended(struct keeper *keeper, pid_t tid) {
+  const struct kept *one = keeper->count == 0 ? NULL : *place_in(keeper, tid);
   return one != NULL && one->is_suspended;
 }
 
 int keep_task(pid_t tid) {
-  if (own_notice == NULL) return EPERM;
+  if (own.notice == NULL) return EPERM;
   const int error = seize_promptly(tid, KEEPING_OPTIONS);
   if (error == 0) add_kept(tid);
   return error;
 }
 
 void note_call(const struct seccomp_notif *call) {
-  struct kept *one = kept_count == 0 ? NULL : *place_of((pid_t)call->pid);
+  struct kept *one = own.count == 0 ? NULL : *place_of((pid_t)call->pid);
   if (one == NULL) return;
   one->has_called = true;
   one->called_at = now();
@@ -233,8 +244,8 @@ void note_call(const struct seccomp_notif *call) {
 static bool is_supervised(const struct seccomp_data *call) {
   uint32_t words[sizeof *call / sizeof(uint32_t)], accumulator = 0;
   memcpy(words, call, sizeof words);
-  for (size_t at = 0; at < filter_length; at++) {
-    const struct sock_filter *one = &filter[at];
+  for (size_t at = 0; at < own.filter_length; at++) {
+    const struct sock_filter *one = &own.filter[at];
     bool holds;
     switch (one->code) {
       case BPF_LD | BPF_W | BPF_ABS:
@@ -372,7 +383,7 @@ static bool is_group_stop(pid_t tid) {
 }
 
 int let_go(pid_t tid, int signal) {
-  struct kept *one = kept_count == 0 ? NULL : *place_of(tid);
+  struct kept *one = own.count == 0 ? NULL : *place_of(tid);
   if (one == NULL || one->is_suspended) return detach_tracee(tid, signal);
   const bool is_stopped = signal == 0 && is_group_stop(tid);
   if (signal != 0 || is_stopped) restart_unreceived(one);

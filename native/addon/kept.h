@@ -7,7 +7,8 @@
  * signal before the kernel prepares the handler and looks at this result (kernel/signal.c, get_signal()). At that stop we
  * write ERESTARTNOINTR in its place: after the handler the kernel makes the call again.
  *
- * All state is that of the calling thread, because to the kernel a tracer is a thread.
+ * The state is a keeper's. Each thread is one, because to the kernel a tracer is a thread. Functions without a keeper are of
+ * the calling thread.
  */
 #ifndef KEPT_H
 #define KEPT_H
@@ -18,6 +19,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+struct keeper;
+/* Valid as long as the thread lives. */
+struct keeper *this_keeper(void);
 
 /*
  * Begins: `event` is an eventfd that becomes readable when a tracee has stopped or ended. `filter` tells which calls are
@@ -34,8 +39,10 @@ void forget_kept(pid_t tid);
 /* Whether the task is kept, and still our tracee. */
 bool is_kept(pid_t tid);
 /* Whether it was kept until its process was stopped. Then it is to be kept again at its next call. */
-bool is_suspended(pid_t tid);
-bool keeps_any(void);
+bool is_suspended(struct keeper *keeper, pid_t tid);
+/* Whether the task was kept when the keeper last looked. */
+bool has_kept(struct keeper *keeper, pid_t tid);
+bool keeps_any(const struct keeper *keeper);
 /*
  * Continues a kept tracee that has stopped, with the signal for which it has stopped (0: none), and detaches another one, and
  * one whose process is stopped (SIGSTOP and the like).

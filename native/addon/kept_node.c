@@ -2,12 +2,43 @@
 /* kept.h for JavaScript: src/linux/kept-tasks.ts has the types. */
 #include "addon.h"
 #include "kept.h"
+#include "loop.h"
 
+/* All run in the thread that keeps the tree's tasks. */
+struct task {
+  int32_t tid, signal;
+  int result;
+};
+
+static void make_kept(void *data) {
+  struct task *own = data;
+  own->result = -keep_task(own->tid);
+}
+static void make_known(void *data) { add_kept(((struct task *)data)->tid); }
+static void make_forgotten(void *data) { forget_kept(((struct task *)data)->tid); }
+static void look_for_kept(void *data) {
+  struct task *own = data;
+  own->result = is_kept(own->tid);
+}
+static void make_go(void *data) {
+  struct task *own = data;
+  own->result = -let_go(own->tid, own->signal);
+}
 static bool task_of(napi_env env, napi_callback_info info, int32_t *tid) {
   napi_value argument;
   size_t count = 1;
   return napi_get_cb_info(env, info, &count, &argument, NULL, NULL) == napi_ok && count == 1 &&
          napi_get_value_int32(env, argument, tid) == napi_ok;
+}
+
+/* False, with an exception, if the argument is no id. */
+static bool run(napi_env env, napi_callback_info info, void (*function)(void *), struct task *task) {
+  if (!task_of(env, info, &task->tid)) {
+    fail(env, "one argument, a thread's id");
+    return false;
+  }
+  run_in_loop(env, function, task);
+  return true;
 }
 
 static napi_value boolean_of(napi_env env, bool value) {
@@ -17,60 +48,72 @@ static napi_value boolean_of(napi_env env, bool value) {
 
 /* keepTask(tid): 0 or a negative errno. */
 static napi_value keep(napi_env env, napi_callback_info info) {
-  int32_t tid;
-  return task_of(env, info, &tid) ? number_of(env, -keep_task(tid)) : fail(env, "keepTask takes (tid)");
+  struct task task;
+  return run(env, info, make_kept, &task) ? number_of(env, task.result) : NULL;
 }
 
 /* addKept(tid) */
 static napi_value add(napi_env env, napi_callback_info info) {
-  int32_t tid;
-  if (!task_of(env, info, &tid)) return fail(env, "addKept takes (tid)");
-  add_kept(tid);
+  struct task task;
+  run(env, info, make_known, &task);
   return NULL;
 }
 
 /* forgetKept(tid) */
 static napi_value forget(napi_env env, napi_callback_info info) {
-  int32_t tid;
-  if (!task_of(env, info, &tid)) return fail(env, "forgetKept takes (tid)");
-  forget_kept(tid);
+  struct task task;
+  run(env, info, make_forgotten, &task);
   return NULL;
+}
+
+/* The keeper of the present tree, which another thread can be while it does nothing; NULL if it keeps no task. */
+static struct keeper *keeper_of(napi_env env) {
+  const struct loop *loop = loop_of(env);
+  return loop == NULL ? NULL : loop->keeper;
 }
 
 /* isKept(tid): boolean. */
 static napi_value is(napi_env env, napi_callback_info info) {
-  int32_t tid;
-  return task_of(env, info, &tid) ? boolean_of(env, is_kept(tid)) : fail(env, "isKept takes (tid)");
+  struct keeper *keeper = keeper_of(env);
+  struct task task = {0, 0, 0};
+  if (!task_of(env, info, &task.tid)) return fail(env, "isKept takes (tid)");
+  if (keeper != NULL && has_kept(keeper, task.tid)) run_in_loop(env, look_for_kept, &task);
+  return boolean_of(env, task.result != 0);
 }
 
 /* isSuspended(tid): boolean. */
 static napi_value is_stopped(napi_env env, napi_callback_info info) {
+  struct keeper *keeper = keeper_of(env);
   int32_t tid;
-  return task_of(env, info, &tid) ? boolean_of(env, is_suspended(tid)) : fail(env, "isSuspended takes (tid)");
+  if (!task_of(env, info, &tid)) return fail(env, "isSuspended takes (tid)");
+  return boolean_of(env, keeper != NULL && is_suspended(keeper, tid));
 }
 
 /* letGo(tid, signal): 0 or a negative errno. */
 static napi_value go(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   size_t count = 2;
-  int32_t tid, signal;
+  struct task task;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
-      napi_get_value_int32(env, arguments[0], &tid) != napi_ok ||
-      napi_get_value_int32(env, arguments[1], &signal) != napi_ok)
+      napi_get_value_int32(env, arguments[0], &task.tid) != napi_ok ||
+      napi_get_value_int32(env, arguments[1], &task.signal) != napi_ok)
     return fail(env, "letGo takes (tid, signal)");
-  return number_of(env, -let_go(tid, signal));
+  run_in_loop(env, make_go, &task);
+  return number_of(env, task.result);
 }
 
 /* keepsAny(): boolean. */
 static napi_value any(napi_env env, napi_callback_info info) {
   (void)info;
-  return boolean_of(env, keeps_any());
+  struct keeper *keeper = keeper_of(env);
+  return boolean_of(env, keeper != NULL && keeps_any(keeper));
 }
 
 /* takeStops(): boolean. */
 static napi_value take(napi_env env, napi_callback_info info) {
   (void)info;
-  return boolean_of(env, take_stops());
+  struct loop *loop = loop_of(env);
+  return boolean_of(env, loop != NULL && take_stops_of(loop));
 }
 
 void export_kept(napi_env env, napi_value exports) {

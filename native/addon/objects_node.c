@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "addon.h"
+#include "loop.h"
 #include "objects.h"
 #include "pin.h"
 
@@ -16,26 +17,26 @@ struct given {
 };
 
 static bool begin(napi_env env, napi_callback_info info, size_t count, struct given *given) {
-  struct objects **own = objects_of(env);
+  const struct loop *loop = loop_of(env);
   size_t found = MOST_ARGUMENTS;
-  given->own = own == NULL ? NULL : *own;
+  given->own = loop == NULL ? NULL : loop->objects;
   return given->own != NULL && napi_get_cb_info(env, info, &found, given->arguments, NULL, NULL) == napi_ok &&
          found == count;
 }
 
 /*
  * startObjects(listener, paths, kinds, killable, readsProc): returns the descriptor that is readable when an object is held, or a
- * negative errno. `paths` has one string with its NUL for each byte of `kinds` (1: `under`). Can be called once in a
- * thread.
+ * negative errno. `paths` has one string with its NUL for each byte of `kinds` (1: `under`). Can be called once for a
+ * tree.
  */
 static napi_value start(napi_env env, napi_callback_info info) {
-  struct objects **own = objects_of(env);
+  struct loop *loop = loop_of(env);
   napi_value arguments[5];
   size_t count = 5, size, kinds_size;
   int32_t listener;
   unsigned char *paths, *kinds;
   bool killable, reads_proc;
-  if (own == NULL || *own != NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok ||
+  if (loop == NULL || loop->objects != NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok ||
       count != 5 || napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       !bytes_of(env, arguments[1], &paths, &size) || !bytes_of(env, arguments[2], &kinds, &kinds_size) ||
       napi_get_value_bool(env, arguments[3], &killable) != napi_ok ||
@@ -55,9 +56,9 @@ static napi_value start(napi_env env, napi_callback_info info) {
     constants[i] = (struct constant){kinds[i] != 0, texts};
     texts += strlen(texts) + 1;
   }
-  *own = start_objects(listener, constants, kinds_size, killable, reads_proc);
-  if (*own == NULL) free(constants);
-  return number_of(env, *own == NULL ? -errno : event_of(*own));
+  loop->objects = start_objects(listener, constants, kinds_size, killable, reads_proc);
+  if (loop->objects == NULL) free(constants);
+  return number_of(env, loop->objects == NULL ? -errno : event_of(loop->objects));
 }
 
 /*
@@ -85,8 +86,8 @@ static napi_value hold(napi_env env, napi_callback_info info) {
       .resolve = (uint64_t)field[4],
       .socket = (int)field[5],
   };
-  struct pins **pins = pins_of(env);
-  const bool has_our_rights = pins != NULL && *pins != NULL && pin_knows_rights(*pins, (pid_t)notification.pid);
+  struct pins *pins = loop_of(env)->pins;
+  const bool has_our_rights = pins != NULL && pin_knows_rights(pins, (pid_t)notification.pid);
   return number_of(env, hold_object(given.own, &notification, has_our_rights, &order, (const char *)path, length,
                                     (const uint32_t *)(const void *)wanted, wanted_size / sizeof(uint32_t)));
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "addon.h"
-#include "kept.h"
+#include "loop.h"
 #include "pin.h"
 
 enum { MOST_ARGUMENTS = 8 };
@@ -16,9 +16,9 @@ struct call {
 };
 
 static bool begin(napi_env env, napi_callback_info info, size_t count, struct call *call) {
-  struct pins **own = pins_of(env);
+  const struct loop *loop = loop_of(env);
   call->count = MOST_ARGUMENTS;
-  call->own = own == NULL ? NULL : *own;
+  call->own = loop == NULL ? NULL : loop->pins;
   return call->own != NULL && napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok &&
          call->count == count;
 }
@@ -36,12 +36,12 @@ bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into)
  * errno.
  */
 static napi_value start(napi_env env, napi_callback_info info) {
-  struct pins **own = pins_of(env);
+  struct loop *loop = loop_of(env);
   napi_value arguments[8];
   size_t count = 8;
   int32_t listener;
   bool sealed, trust, audits, answers, writes, killable, sees_ends;
-  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 8 ||
+  if (loop == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 8 ||
       napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       napi_get_value_bool(env, arguments[1], &sealed) != napi_ok ||
       napi_get_value_bool(env, arguments[2], &trust) != napi_ok ||
@@ -53,14 +53,27 @@ static napi_value start(napi_env env, napi_callback_info info) {
     return fail(env,
                 "startPins takes (listener, sealed, trustExecutions, audits, answers, writesResults, killable, "
                 "seesThreadsEnd)");
-  if (*own != NULL) end_pins(*own);
-  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, answers, writes, killable, sees_ends);
-  return number_of(env, *own == NULL ? -errno : 0);
+  if (loop->pins != NULL) end_pins(loop->pins);
+  loop->pins = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, answers, writes, killable, sees_ends);
+  return number_of(env, loop->pins == NULL ? -errno : 0);
 }
 
 /* A refusal: an errno, positive, or 0, where this is an audit. */
 static bool is_refusal(const struct pins *own, int32_t refusal) {
   return refusal > 0 || (refusal == 0 && pin_audits(own));
+}
+
+struct pin_order {
+  struct pins *own;
+  const struct seccomp_notif *call;
+  const struct image *image;
+  int refusal, error;
+  enum outcome outcome;
+};
+
+static void make_pin(void *data) {
+  struct pin_order *own = data;
+  own->outcome = pin_call(own->own, own->call, own->image, own->refusal, &own->error);
 }
 
 /*
@@ -99,9 +112,9 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
     if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
   if (!fits_call(&image, &notification.data))
     return fail(env, "clone3 is pinned with its structure, and a call that makes a child without rooms");
-  int error;
-  enum outcome outcome = pin_call(call.own, &notification, &image, refusal, &error);
-  return number_of(env, (int64_t)outcome | (int64_t)error << 8);
+  struct pin_order order = {.own = call.own, .call = &notification, .image = &image, .refusal = refusal};
+  run_in_loop(env, make_pin, &order);
+  return number_of(env, (int64_t)order.outcome | (int64_t)order.error << 8);
 }
 
 /* pinArrival(notification, judged): enum arrival; `judged` gets a struct judged. */
@@ -165,26 +178,32 @@ static napi_value give_up(napi_env env, napi_callback_info info) {
   return number_of(env, pin_give_up(call.own, &notification, refusal));
 }
 
+/* Of functions that can trace. */
+struct thread_order {
+  struct pins *own;
+  int32_t tid;
+  int result;
+};
+
+static void make_interrupt(void *data) {
+  struct thread_order *own = data;
+  own->result = pin_interrupt(own->own, own->tid);
+}
+
+static void look_for_late(void *data) {
+  struct thread_order *own = data;
+  own->result = pin_is_late(own->own, own->tid);
+}
+
 /* pinInterrupt(tid): 0 or a negative errno. */
 static napi_value interrupt_thread(napi_env env, napi_callback_info info) {
   struct call call;
-  int32_t tid;
-  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
+  struct thread_order order;
+  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &order.tid) != napi_ok)
     return fail(env, "pinInterrupt takes (tid)");
-  return number_of(env, pin_interrupt(call.own, tid));
-}
-
-/* seize(tid, options): 0 or a negative errno; -EINTR after two milliseconds. */
-static napi_value seize_task(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2;
-  int32_t tid;
-  uint32_t options;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
-      napi_get_value_int32(env, arguments[0], &tid) != napi_ok ||
-      napi_get_value_uint32(env, arguments[1], &options) != napi_ok)
-    return fail(env, "seize takes (tid, options)");
-  return number_of(env, is_kept(tid) ? 0 : -seize_promptly(tid, options));
+  order.own = call.own;
+  run_in_loop(env, make_interrupt, &order);
+  return number_of(env, order.result);
 }
 
 static napi_value of_thread(napi_env env, napi_callback_info info, void (*function)(struct pins *, pid_t)) {
@@ -248,11 +267,13 @@ static napi_value waits(napi_env env, napi_callback_info info) {
 /* pinIsLate(tid): boolean. */
 static napi_value is_late(napi_env env, napi_callback_info info) {
   struct call call;
-  int32_t tid;
+  struct thread_order order;
   napi_value result;
-  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
+  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &order.tid) != napi_ok)
     return fail(env, "pinIsLate takes (tid)");
-  return napi_get_boolean(env, pin_is_late(call.own, tid), &result) == napi_ok ? result : NULL;
+  order.own = call.own;
+  run_in_loop(env, look_for_late, &order);
+  return napi_get_boolean(env, order.result != 0, &result) == napi_ok ? result : NULL;
 }
 
 /* pinReadsApart(): the descriptor that can be read when a call comes back. */
@@ -304,7 +325,6 @@ void export_pins(napi_env env, napi_value exports) {
       METHOD("pinRefuse", refuse),
       METHOD("pinGiveUp", give_up),
       METHOD("pinInterrupt", interrupt_thread),
-      METHOD("seize", seize_task),
       METHOD("pinHasWaiting", waits),
       METHOD("pinIsLate", is_late),
       METHOD("pinEnded", ended),

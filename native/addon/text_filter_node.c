@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "addon.h"
+#include "loop.h"
 #include "text_filter.h"
 
 enum { MOST_ARGUMENTS = 8 };
@@ -12,8 +13,9 @@ enum { MOST_ARGUMENTS = 8 };
 static bool begin(napi_env env, napi_callback_info info, size_t count, napi_value arguments[MOST_ARGUMENTS],
                   struct texts **own) {
   size_t found = MOST_ARGUMENTS;
-  *own = texts_of(env);
-  return *own != NULL && napi_get_cb_info(env, info, &found, arguments, NULL, NULL) == napi_ok && found == count;
+  struct loop *loop = loop_of(env);
+  if (loop != NULL) *own = &loop->texts;
+  return loop != NULL && napi_get_cb_info(env, info, &found, arguments, NULL, NULL) == napi_ok && found == count;
 }
 
 /* An array of elements of this size. A typed array is aligned for its elements. */

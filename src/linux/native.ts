@@ -18,6 +18,9 @@ export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 /** A thread of native/addon/tracers.c. */
 export type TracerThread = object & { readonly tracer: unique symbol };
 
+/** A tree of native/addon/trees.c. */
+export type NativeTree = object & { readonly tree: unique symbol };
+
 /** The largest number of deaths that one call of the addon returns. */
 export const mostDeaths = 64;
 
@@ -62,12 +65,41 @@ export interface Native
   next(answer: boolean, waits: boolean, judges: boolean): number;
   /** Prepared calls whose number has a 1 here pass in `next`. */
   passPrepared(calls: Uint8Array): void;
+  /**
+   * As `syscall`, in the thread whose tracees are those of the present tree: this thread, or the tree's own (`startTree`).
+   */
+  tracingCall(number: number, ...registers: readonly Register[]): number;
   /** Starts a thread that makes calls for this one, and ends when the result is collected as garbage; or a negative errno. */
   startTracer(): TracerThread | number;
   /** As `syscall`, in that thread. This thread waits for it. */
   tracerCall(tracer: TracerThread, number: number, ...registers: readonly Register[]): number;
   /** As `seize`, in that thread. */
   tracerSeize(tracer: TracerThread, tid: number, options: number): number;
+  /**
+   * Begins with many trees in this thread. `event`: an eventfd, which other threads may make readable to end a wait of
+   * `nextTree`.
+   */
+  watchTrees(event: number): void;
+  /** Starts a tree, which has a thread of its own. Returns a negative errno on failure. */
+  startTree(id: number): NativeTree | number;
+  /** Selects the tree on which all functions about a tree work from now on; null: that without a thread of its own. */
+  enterTree(tree: NativeTree | null): void;
+  /** Ends the tree, which has no step under way. */
+  endTree(tree: NativeTree): void;
+  /** As `next`, but returns at once. Until `nextTree` has returned the tree, no function may work on it. */
+  beginStep(tree: NativeTree, answer: boolean, waits: boolean, judges: boolean): void;
+  /**
+   * Likewise waits until one of at most 16 descriptors is readable; their poll(2) bits then replace them. Skips negative ones.
+   * `spare`: an empty epoll descriptor.
+   */
+  beginPoll(tree: NativeTree, descriptors: Int32Array, milliseconds: number, spare: number): void;
+  /**
+   * The id of the next tree whose step has ended; −1 if none has within this time (−1: without a limit) or another thread has
+   * ended the wait.
+   */
+  nextTree(milliseconds: number): number;
+  /** The result of the step of a tree that `nextTree` has returned: that of `next`, or of poll(2). */
+  endStep(tree: NativeTree): number;
 }
 
 /** The native addon cannot be used here. */

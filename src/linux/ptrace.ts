@@ -40,9 +40,9 @@ export interface Tracer {
   letGo(tid: number, signal: number): number;
 }
 
-/** The calling thread, whose tracees can be kept. */
+/** The thread of the present tree (`Native.tracingCall`), whose tracees can be kept. */
 export const ownThread: Tracer = {
-  call: (number, ...registers) => native().syscall(number, ...registers),
+  call: (number, ...registers) => native().tracingCall(number, ...registers),
   seize: (tid, options) => native().seize(tid, options),
   letGo: (tid, signal) => native().letGo(tid, signal),
 };

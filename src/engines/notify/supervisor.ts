@@ -45,6 +45,7 @@ import type { SupervisorOptions } from "./supervisor-options.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 import { startTextFilter } from "./text-filter-start.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
+import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 
 /** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/reads.c). */
 const openPatience = 50;
@@ -97,6 +98,7 @@ export class Supervisor {
   /** Threads with a prepared clone3 that makes a process. Their forks count as alive since their judgement. */
   readonly #preparedForks = new Set<number>();
   readonly #status: StatusCounts;
+  readonly #step = { kind: "step" as const, answer: false, waits: false, judges: false };
   #failed = false;
 
   constructor(options: SupervisorOptions, release: string) {
@@ -241,8 +243,8 @@ export class Supervisor {
     if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
   }
 
-  /** Returns when no task is left under the filter. */
-  run(): void {
+  /** Ends when no task is left under the filter. */
+  *run(): WaitingLoop {
     const { listener } = this.#options;
     let answer = false;
     for (;;) {
@@ -267,7 +269,11 @@ export class Supervisor {
           continue;
         }
         if (this.#tracer.busy && !isNotified()) {
-          pollFor([...this.#notifying, this.#stopped], this.#tracer.pause);
+          yield {
+            kind: "descriptors",
+            descriptors: [...this.#notifying, this.#stopped],
+            milliseconds: this.#tracer.pause,
+          };
           this.#advanceRooms();
           continue;
         }
@@ -283,11 +289,14 @@ export class Supervisor {
       if (rooms?.isBusy === true || isAsked) {
         if (answer) this.#send();
         answer = false;
-        if (!this.#awaitNotification(rooms?.isBusy === true ? rooms.patience : openPatience)) continue;
+        if (!(yield* this.#awaitNotification(rooms?.isBusy === true ? rooms.patience : openPatience))) continue;
       }
       // The notification can be gone: its thread has been killed. A wait for the next one would leave tracees stopped.
       const waits = rooms?.isBusy !== true && !isAsked && !this.#tracer.busy;
-      const deaths = this.#native.next(answer, waits, waits && !this.#failed && this.#preparedForks.size === 0);
+      this.#step.answer = answer;
+      this.#step.waits = waits;
+      this.#step.judges = waits && !this.#failed && this.#preparedForks.size === 0;
+      const deaths = Number(yield this.#step);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
       if (deaths === -errno.ECANCELED) {
@@ -323,12 +332,12 @@ export class Supervisor {
   }
 
   /** Whether a notification arrives within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
-  #awaitNotification(milliseconds: number): boolean {
+  *#awaitNotification(milliseconds: number): Generator<Wait, boolean, WaitResult> {
     if (milliseconds === 0) this.#advanceRooms();
     if (this.#pinning?.hasWaiting === true) return true;
     const others = [this.#epoll, this.#stopped, this.#options.descriptors.answers];
-    const ready = pollFor([...this.#notifying, ...others], milliseconds).slice(0, -others.length);
-    const isNotified = ready.some((bits) => bits !== 0);
+    const ready = yield { kind: "descriptors", descriptors: [...this.#notifying, ...others], milliseconds };
+    const isNotified = typeof ready !== "number" && ready.slice(0, -others.length).some((bits) => bits !== 0);
     if (isNotified) return true;
     this.#reap(this.#native.deaths());
     this.#advanceRooms();

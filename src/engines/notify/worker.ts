@@ -15,6 +15,7 @@ import type { PostedQuestion } from "./questions.ts";
 import type { RecordSink } from "./records.ts";
 import { Supervisor } from "./supervisor.ts";
 import type { SupervisorOptions } from "./supervisor-options.ts";
+import { runAlone } from "./waits.ts";
 
 /** The data that the thread starts with. */
 export interface WorkerData {
@@ -109,7 +110,7 @@ parentPort!.on("message", (message: WorkerOrder | WorkerPreparation | EndOrder) 
   const ask = (question: PostedQuestion) =>
     parentPort!.postMessage({ kind: "question", question } satisfies WorkerMessage);
   const questions = message.answers === undefined ? undefined : { words: message.answers, put: ask };
-  new Supervisor({ ...message, sink, instance, status, questions }, release()).run();
+  runAlone(new Supervisor({ ...message, sink, instance, status, questions }, release()).run());
   sink.finish();
   parentPort!.postMessage({ kind: "finished" } satisfies WorkerMessage);
   parentPort!.close();

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Many trees for one thread of JavaScript. Each tree has a loop and a thread of its own, which waits for notifications,
+ * traces, and handles the calls that need no judgement. So a tree's tracees are apart from all others, and a tree that waits
+ * delays no other one. When a step has ended, the tree gets into a queue; JavaScript takes trees from it, judges and answers.
+ *
+ * While a step runs, JavaScript calls no function for that tree.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "addon.h"
+#include "executor.h"
+#include "loop.h"
+#include "recording.h"
+
+enum { STACK = 128 << 10, MOST_POLLED = 16 };
+
+struct tree {
+  struct loop loop;
+  struct queue *queue;
+  struct tree *next;
+  int32_t id;
+  bool is_under_way;
+  struct step step;
+  int result;
+  /* Of beginPoll: */
+  uint32_t polled_count;
+  int32_t *polled; /* descriptors; their bits replace them */
+  double milliseconds;
+  int spare;
+};
+
+struct queue {
+  pthread_mutex_t lock;
+  struct tree *first, **last;
+  int event; /* readable when a tree has got into the empty queue, or another thread has something to say; or -1 */
+};
+
+/* Of a thread that loads the addon. */
+struct environment {
+  struct loop own;
+  struct loop *loop; /* that of the functions that JavaScript calls */
+  struct queue queue;
+};
+
+static struct environment *environment_of(napi_env env) {
+  void *data = NULL;
+  return napi_get_instance_data(env, &data) == napi_ok ? data : NULL;
+}
+
+struct loop *loop_of(napi_env env) {
+  struct environment *own = environment_of(env);
+  return own == NULL ? NULL : own->loop;
+}
+
+void run_in_loop(napi_env env, void (*function)(void *), void *data) {
+  const struct loop *own = loop_of(env);
+  if (own == NULL || own->thread == NULL) function(data);
+  else run_in(own->thread, function, data);
+}
+
+static struct tree *tree_of(napi_env env, napi_value value) {
+  void *own;
+  return napi_get_value_external(env, value, &own) == napi_ok ? own : NULL;
+}
+
+/* ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void put(void *data) {
+  struct tree *own = data;
+  struct queue *queue = own->queue;
+  const uint64_t one = 1;
+  own->next = NULL;
+  pthread_mutex_lock(&queue->lock);
+  const bool was_empty = queue->first == NULL;
+  *queue->last = own;
+  queue->last = &own->next;
+  pthread_mutex_unlock(&queue->lock);
+  if (was_empty && write(queue->event, &one, sizeof one) < 0) errno = 0; /* it is readable already */
+}
+
+static struct tree *take(struct queue *own) {
+  pthread_mutex_lock(&own->lock);
+  struct tree *first = own->first;
+  if (first != NULL) {
+    own->first = first->next;
+    if (own->first == NULL) own->last = &own->first;
+  }
+  pthread_mutex_unlock(&own->lock);
+  return first;
+}
+
+/* watchTrees(event): an eventfd, which other threads may make readable to end a wait of `nextTree`. */
+static napi_value watch_trees(napi_env env, napi_callback_info info) {
+  struct environment *own = environment_of(env);
+  napi_value argument;
+  size_t count = 1;
+  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_int32(env, argument, &own->queue.event) != napi_ok)
+    return fail(env, "watchTrees takes (event)");
+  return NULL;
+}
+
+/* nextTree(milliseconds): the id of the next tree whose step has ended; −1 if the time or another thread has ended the wait. */
+static napi_value next_tree(napi_env env, napi_callback_info info) {
+  struct environment *own = environment_of(env);
+  napi_value argument;
+  size_t count = 1;
+  int32_t milliseconds;
+  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_int32(env, argument, &milliseconds) != napi_ok)
+    return fail(env, "nextTree takes (milliseconds)");
+  struct tree *tree = take(&own->queue);
+  if (tree == NULL && milliseconds != 0) {
+    struct pollfd event = {.fd = own->queue.event, .events = POLLIN};
+    uint64_t number;
+    if (poll(&event, 1, milliseconds) > 0 && read(own->queue.event, &number, sizeof number) < 0) errno = 0;
+    tree = take(&own->queue);
+  }
+  return number_of(env, tree == NULL ? -1 : tree->id);
+}
+
+/* ── Trees ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void release(void *data) { release_loop(data); }
+
+/* A step can be under way only when the whole thread of JavaScript ends: then the process does, too. */
+static void collect(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  struct tree *own = data;
+  if (own->is_under_way) return;
+  if (own->loop.thread != NULL) end_executor(own->loop.thread);
+  free(own);
+}
+
+/* startTree(id): a tree, or a negative errno. */
+static napi_value start(napi_env env, napi_callback_info info) {
+  struct environment *environment = environment_of(env);
+  napi_value argument, result;
+  size_t count = 1;
+  int32_t id;
+  if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_int32(env, argument, &id) != napi_ok || id < 0)
+    return fail(env, "startTree takes (id)");
+  struct tree *own = calloc(1, sizeof *own);
+  if (own == NULL) return number_of(env, -ENOMEM);
+  initialise_loop(&own->loop);
+  own->queue = &environment->queue;
+  own->id = id;
+  own->loop.thread = start_executor(STACK);
+  if (own->loop.thread == NULL) {
+    const int error = errno;
+    free(own);
+    return number_of(env, -error);
+  }
+  if (napi_create_external(env, own, collect, NULL, &result) == napi_ok) return result;
+  collect(env, own, NULL);
+  return number_of(env, -ENOMEM);
+}
+
+/* enterTree(tree): the functions that work on a tree work on this one from now on; null: on that of this thread. */
+static napi_value enter(napi_env env, napi_callback_info info) {
+  struct environment *environment = environment_of(env);
+  napi_value argument;
+  size_t count = 1;
+  napi_valuetype type;
+  if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_typeof(env, argument, &type) != napi_ok)
+    return fail(env, "enterTree takes a tree");
+  struct tree *own = type == napi_null ? NULL : tree_of(env, argument);
+  if (type != napi_null && (own == NULL || own->loop.thread == NULL)) return fail(env, "enterTree takes a tree");
+  environment->loop = own == NULL ? &environment->own : &own->loop;
+  return NULL;
+}
+
+/* endTree(tree): ends its thread. */
+static napi_value end(napi_env env, napi_callback_info info) {
+  struct environment *environment = environment_of(env);
+  napi_value argument;
+  size_t count = 1;
+  struct tree *own;
+  if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      (own = tree_of(env, argument)) == NULL || own->is_under_way || own->loop.thread == NULL)
+    return fail(env, "endTree takes a tree without a step");
+  struct executor *thread = own->loop.thread;
+  end_loop(env, &own->loop);
+  run_in(thread, release, &own->loop); /* keeps and traces nothing any more */
+  end_executor(thread);
+  own->loop.thread = NULL;
+  if (environment->loop == &own->loop) environment->loop = &environment->own;
+  return NULL;
+}
+
+/* ── Steps ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void make_step(void *data) {
+  struct tree *own = data;
+  own->result = take_step(&own->loop, own->step);
+  note_stops(&own->loop);
+}
+
+/* beginStep(tree, answer, waits, judges): as `next`, without the wait. Then `nextTree` returns the tree, and `endStep` the result. */
+static napi_value begin(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  size_t count = 4;
+  struct tree *own;
+  struct step step;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
+      (own = tree_of(env, arguments[0])) == NULL || own->is_under_way || own->loop.thread == NULL ||
+      own->loop.memory == NULL || !step_of(env, arguments + 1, &step))
+    return fail(env, "beginStep takes (tree, answer, waits, judges)");
+  memcpy(own->loop.copy + RESPONSE, own->loop.shared + RESPONSE, NOW - RESPONSE);
+  own->step = step;
+  own->polled = NULL;
+  own->is_under_way = true;
+  begin_in(own->loop.thread, make_step, put, own);
+  return NULL;
+}
+
+/* poll(2) fails if RLIMIT_NOFILE is below the number of descriptors, and any process of the user can set it to 0. */
+static int wait_by_epoll(struct tree *own, int milliseconds) {
+  struct epoll_event ready[MOST_POLLED];
+  for (uint32_t i = 0; i < own->polled_count; i++) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
+    if (own->polled[i] >= 0) epoll_ctl(own->spare, EPOLL_CTL_ADD, own->polled[i], &event);
+  }
+  const int count = epoll_wait(own->spare, ready, MOST_POLLED, milliseconds);
+  for (uint32_t i = 0; i < own->polled_count; i++) {
+    struct epoll_event event = {0};
+    if (own->polled[i] >= 0) epoll_ctl(own->spare, EPOLL_CTL_DEL, own->polled[i], &event);
+    own->polled[i] = 0;
+  }
+  for (int i = 0; i < count; i++) own->polled[ready[i].data.u32] = (int32_t)ready[i].events;
+  return count < 0 ? 0 : count;
+}
+
+static void wait_for(struct tree *own) {
+  struct pollfd descriptors[MOST_POLLED];
+  const long nanoseconds = (long)(own->milliseconds * 1e6);
+  const struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  for (uint32_t i = 0; i < own->polled_count; i++)
+    descriptors[i] = (struct pollfd){.fd = own->polled[i], .events = POLLIN};
+  own->result = ppoll(descriptors, own->polled_count, &time, NULL);
+  if (own->result < 0 && errno == EINVAL) {
+    own->result = wait_by_epoll(own, (int)(own->milliseconds + 0.999));
+    return;
+  }
+  for (uint32_t i = 0; i < own->polled_count; i++)
+    own->polled[i] = own->result > 0 ? descriptors[i].revents : 0;
+}
+
+static void make_poll(void *data) {
+  struct tree *own = data;
+  wait_for(own);
+  note_stops(&own->loop);
+}
+
+/*
+ * beginPoll(tree, descriptors, milliseconds, spare): waits likewise until one of the descriptors of an Int32Array is readable.
+ * Then their bits are in it. `spare`: an empty epoll descriptor.
+ */
+static napi_value begin_poll(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  size_t count = 4, size;
+  struct tree *own;
+  unsigned char *descriptors;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
+      (own = tree_of(env, arguments[0])) == NULL || own->is_under_way || own->loop.thread == NULL ||
+      !bytes_of(env, arguments[1], &descriptors, &size) || size > MOST_POLLED * sizeof(int32_t) ||
+      napi_get_value_double(env, arguments[2], &own->milliseconds) != napi_ok || !(own->milliseconds >= 0) ||
+      !(own->milliseconds < 1e6) || napi_get_value_int32(env, arguments[3], &own->spare) != napi_ok)
+    return fail(env, "beginPoll takes (tree, at most 16 descriptors, milliseconds, spare)");
+  own->polled = (int32_t *)(void *)descriptors;
+  own->polled_count = (uint32_t)(size / sizeof(int32_t));
+  own->is_under_way = true;
+  begin_in(own->loop.thread, make_poll, put, own);
+  return NULL;
+}
+
+/* endStep(tree): the result; the notification is in the policy's memory. Call it once, when `nextTree` has returned the tree. */
+static napi_value end_step(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  struct tree *own;
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      (own = tree_of(env, argument)) == NULL || !own->is_under_way)
+    return fail(env, "endStep takes a tree with a step");
+  own->is_under_way = false;
+  if (own->polled == NULL && (own->result >= 0 || own->result == -ECANCELED)) {
+    const struct loop *loop = &own->loop;
+    memcpy(loop->shared + NOTIFICATION, loop->copy + NOTIFICATION, RESPONSE - NOTIFICATION);
+    memcpy(loop->shared + NOW, loop->copy + NOW, sizeof(uint64_t));
+    memcpy(loop->shared + CALLER_TID, loop->copy + CALLER_TID, sizeof(uint32_t));
+  }
+  return number_of(env, own->result);
+}
+
+/* ── The thread that loads the addon ─────────────────────────────────────────────────────────────────────────────── */
+
+static void release_environment(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  struct environment *own = data;
+  release_loop(&own->own);
+  /* A step of a tree can be under way. */
+  if (own->queue.event < 0) free(own);
+}
+
+bool start_environment(napi_env env) {
+  struct environment *own = calloc(1, sizeof *own);
+  if (own == NULL || napi_set_instance_data(env, own, release_environment, NULL) != napi_ok) return false;
+  initialise_loop(&own->own);
+  own->loop = &own->own;
+  own->queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .last = &own->queue.first, .event = -1};
+  return true;
+}
+
+void export_trees(napi_env env, napi_value exports) {
+  const napi_property_descriptor functions[] = {
+      METHOD("watchTrees", watch_trees), METHOD("nextTree", next_tree),   METHOD("startTree", start),
+      METHOD("enterTree", enter),        METHOD("endTree", end),          METHOD("beginStep", begin),
+      METHOD("beginPoll", begin_poll),   METHOD("endStep", end_step),
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+}

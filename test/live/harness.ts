@@ -62,6 +62,8 @@ const run: NotifyRunOptions = {
   supervisor: options.supervisor,
   kernel: options.kernel,
   interruptsForks: options.interruptsForks,
+  // The whole live suite can run so.
+  trees: process.env["PORTCULLIS_TREES"] === "many" ? "many" : "one",
 };
 
 /**

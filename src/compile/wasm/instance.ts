@@ -23,11 +23,20 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
 };
 
+/** Modules can be instantiated more than once. */
+const modules = new WeakMap<CompiledStep, object>();
+
+function moduleOf(compiled: CompiledStep): object {
+  const module = modules.get(compiled) ?? new WebAssembly.Module(compiled.module);
+  modules.set(compiled, module);
+  return module;
+}
+
 /** `secret` are the tables' 24 random bytes; only tests choose them. */
 export function instantiate(compiled: CompiledStep, secret: Uint8Array = randomBytes(24)): PolicyInstance {
-  const { module, layout } = compiled;
+  const { layout } = compiled;
   const memory = new WebAssembly.Memory({ initial: layout.pages });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), { env: { memory } });
+  const { exports } = new WebAssembly.Instance(moduleOf(compiled), { env: { memory } });
   seedTables(memory, layout, secret);
   initialise(memory, layout, "tree", layout.tree);
   return { memory, layout, step: exports["step"] as PolicyInstance["step"] };

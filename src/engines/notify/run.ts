@@ -33,6 +33,8 @@ export interface NotifyRunOptions extends RunOptions {
   readonly supervisor?: string | undefined;
   /** "oldest": without the features of kernels after Linux 5.9, for tests. */
   readonly kernel?: KernelFeatures | undefined;
+  /** For tests: supervise it as one of many trees. */
+  readonly trees?: "one" | "many" | undefined;
   /** For tests: interrupt each fork, as if the thread did not get a processor. */
   readonly interruptsForks?: boolean | undefined;
 }
@@ -145,7 +147,7 @@ class Run {
   // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
 
   #start(): Supervision {
-    return new Supervision(this.#source!, this.#addon);
+    return new Supervision(this.#source!, this.#options.trees, this.#addon);
   }
 
   /**
@@ -173,8 +175,9 @@ class Run {
 
   /** Resolves when no task is left under the filter. */
   async #supervise(command: Launched, listener: number): Promise<void> {
-    const { status, approvals, onEvent, kernel, interruptsForks } = this.#options;
-    const { ended } = (this.#supervision ?? this.#start()).supervise({
+    const { status, approvals, onEvent, kernel, interruptsForks, trees } = this.#options;
+    const supervision = this.#supervision ?? this.#start();
+    const { ended } = supervision.supervise({
       policy: this.#policy,
       ...{
         filter: this.#filter,
@@ -189,6 +192,7 @@ class Run {
       },
     });
     const why = await ended;
+    if (trees === "many") await supervision.end();
     if (why !== undefined) this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
   }
 }

@@ -2,17 +2,17 @@
  * The supervisor's thread, from the side of the process that gives it trees: orders go there, records, snapshots and
  * questions come back.
  */
-import { close, signalEvent } from "../../linux/descriptors.ts";
+import { close, createEvent, signalEvent } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import { answerWords } from "../approval.ts";
 import type { RunOptions } from "../run.ts";
-import { SupervisingThread } from "../thread.ts";
+import { type EndOrder, SupervisingThread } from "../thread.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
+import type { ManyTrees, WorkerData, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
 import type { PostedQuestion } from "./questions.ts";
-import type { KernelFeatures } from "./supervisor-options.ts";
-import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
+import type { KernelFeatures, SupervisorOptions } from "./supervisor-options.ts";
 
 /** A tree whose filter is installed. */
 export interface TreeOrder extends Pick<RunOptions, "onEvent" | "status" | "approvals"> {
@@ -38,20 +38,40 @@ export interface SupervisedTree {
   readonly ended: Promise<string | undefined>;
 }
 
-/** One thread, which supervises one tree at a time. */
-export class Supervision {
-  readonly #counters = new Int32Array(new SharedArrayBuffer(8));
-  readonly #thread: SupervisingThread;
+interface Supervised {
+  readonly order: TreeOrder;
+  readonly descriptors: SupervisorDescriptors;
+  readonly underWay: Int32Array;
+  readonly over: (why?: string) => void;
+}
 
-  /** `source`: the text of dist/supervisor.cjs, read before a command could change the file. */
-  constructor(source: string, addon: string = nativeFile("portcullis.node")) {
-    this.#thread = new SupervisingThread(source, { addon, counters: this.#counters } satisfies WorkerData);
+/** A thread that supervises trees. */
+export class Supervision {
+  readonly #thread: SupervisingThread;
+  readonly #many: ManyTrees | undefined;
+  readonly #trees = new Map<number, Supervised>();
+  readonly #policies = new Map<NotifyPolicy, { readonly key: number; trees: number }>();
+  #keys = 0;
+  #ids = 0;
+  #failed: string | undefined;
+
+  /**
+   * `source`: the text of dist/supervisor.cjs, read before a command could change the file. `trees`: "one" blocks in the kernel
+   * for its only tree; "many" costs each call some microseconds more.
+   */
+  constructor(source: string, trees: "one" | "many" = "one", addon: string = nativeFile("portcullis.node")) {
+    if (trees === "many") this.#many = { event: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) };
+    this.#thread = new SupervisingThread(source, { addon, many: this.#many } satisfies WorkerData);
+    const { worker } = this.#thread;
+    worker.on("message", (message: WorkerMessage) => this.#heed(message));
+    worker.on("error", (error) => this.#fail(error.message));
+    worker.on("exit", () => this.#fail("its thread has ended"));
   }
 
-  /** Allocates the policy's memory in advance. Rejects with the thread's error. */
+  /** Allocates the memory of the one tree's policy in advance. Rejects with the thread's error. */
   prepare(step: NotifyPolicy["step"]): Promise<void> {
     const { worker } = this.#thread;
-    worker.postMessage({ prepare: step } satisfies WorkerPreparation);
+    this.#send({ kind: "prepare", step });
     return new Promise((resolve, reject) => {
       worker.once("error", reject);
       worker.once("message", () => {
@@ -62,61 +82,111 @@ export class Supervision {
   }
 
   supervise(order: TreeOrder): SupervisedTree {
-    const { worker } = this.#thread;
-    const { policy, listener, filter, command, onEvent, status, approvals } = order;
+    const { policy, listener, filter, command, status, approvals } = order;
     const descriptors = order.descriptors ?? openDescriptors();
-    const work: WorkerOrder = {
-      policy: judgedPart(policy),
-      listener,
-      filter: filter.instructions,
-      descriptors,
-      command: { pid: command.pid, pidfd: command.pidfd },
-      kernel: order.kernel ?? "present",
-      interruptsForks: order.interruptsForks ?? false,
-      status: status?.words,
-      answers: approvals?.words,
-    };
-    worker.postMessage(work);
-    const ask = ({ place, id, record, isRepeatable }: PostedQuestion): void => {
-      const { onQuestion, words } = approvals!;
-      const isWaiting = () => notificationIsValid(listener, BigUint64Array.of(id));
-      onQuestion({ place, record, isRepeatable, isWaiting }, (answer, seconds = 0) => {
-        Atomics.store(words, 2 * place + 1, seconds);
-        Atomics.store(words, 2 * place, answerWords[answer]);
-        signalEvent(descriptors.answers);
-      });
-    };
+    const underWay = new Int32Array(new SharedArrayBuffer(4));
+    const tree = this.#ids++;
     const ended = new Promise<string | undefined>((resolve) => {
-      let isOver = false;
       const over = (why?: string): void => {
-        if (isOver) return;
-        isOver = true;
-        if (why !== undefined) close(listener);
+        this.#trees.delete(tree);
+        this.#releasePolicy(policy);
         if (order.descriptors === undefined) closeDescriptors(descriptors);
         resolve(why);
       };
-      worker.on("message", (message: WorkerMessage) => {
-        if (message.kind === "finished") over();
-        if (message.kind === "snapshot") status?.onSnapshot(message.snapshot);
-        if (message.kind === "question") ask(message.question);
-        if (message.kind !== "record") return;
-        Atomics.sub(this.#counters, 0, 1);
-        onEvent(message.record);
-      });
-      worker.on("error", (error) => over(error.message));
-      worker.on("exit", () => over("its thread has ended"));
+      this.#trees.set(tree, { order, descriptors, underWay, over });
     });
+    const key = this.#policyKey(policy);
+    if (this.#failed !== undefined) this.#fail(this.#failed);
+    else
+      this.#send({
+        kind: "supervise",
+        ...{ tree, policy: key, listener, descriptors, underWay },
+        filter: filter.instructions,
+        command: { pid: command.pid, pidfd: command.pidfd },
+        kernel: order.kernel ?? "present",
+        interruptsForks: order.interruptsForks ?? false,
+        status: status?.words,
+        answers: approvals?.words,
+      });
     return { ended };
   }
 
   /** Only without a tree. */
   end(): Promise<void> {
-    return this.#thread.end();
+    const ended = this.#thread.end();
+    this.#wake();
+    return ended;
+  }
+
+  #send(order: Exclude<WorkerOrder, EndOrder>): void {
+    this.#thread.worker.postMessage(order);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#many === undefined) return;
+    Atomics.add(this.#many.orders, 0, 1);
+    signalEvent(this.#many.event);
+  }
+
+  #policyKey(policy: NotifyPolicy): number {
+    let known = this.#policies.get(policy);
+    if (known === undefined) {
+      known = { key: this.#keys++, trees: 0 };
+      this.#policies.set(policy, known);
+      this.#send({ kind: "policy", key: known.key, policy: judgedPart(policy) });
+    }
+    known.trees++;
+    return known.key;
+  }
+
+  #releasePolicy(policy: NotifyPolicy): void {
+    const known = this.#policies.get(policy);
+    if (known === undefined || --known.trees > 0) return;
+    this.#policies.delete(policy);
+    if (this.#failed === undefined) this.#send({ kind: "policy", key: known.key, policy: undefined });
+  }
+
+  #heed(message: WorkerMessage): void {
+    if (message.kind === "ready") return;
+    const supervised = this.#trees.get(message.tree);
+    if (supervised === undefined) return;
+    const { order, underWay, over } = supervised;
+    switch (message.kind) {
+      case "record":
+        Atomics.sub(underWay, 0, 1);
+        return order.onEvent(message.record);
+      case "snapshot":
+        return order.status?.onSnapshot(message.snapshot);
+      case "question":
+        return ask(supervised, message.question);
+      case "finished":
+        return over(message.why);
+    }
+  }
+
+  /** The thread has ended before its trees. */
+  #fail(why: string): void {
+    this.#failed = why;
+    for (const { order, over } of [...this.#trees.values()]) {
+      close(order.listener);
+      over(why);
+    }
   }
 }
 
+function ask({ order, descriptors }: Supervised, { place, id, record, isRepeatable }: PostedQuestion): void {
+  const { onQuestion, words } = order.approvals!;
+  const isWaiting = () => notificationIsValid(order.listener, BigUint64Array.of(id));
+  onQuestion({ place, record, isRepeatable, isWaiting }, (answer, seconds = 0) => {
+    Atomics.store(words, 2 * place + 1, seconds);
+    Atomics.store(words, 2 * place, answerWords[answer]);
+    signalEvent(descriptors.answers);
+  });
+}
+
 /** Without the parts that the thread does not use. */
-function judgedPart(policy: NotifyPolicy): WorkerOrder["policy"] {
+function judgedPart(policy: NotifyPolicy): SupervisorOptions["policy"] {
   const { mode, needs, calls, countingCalls, askingCalls, memoryIsFree, memory, rooms } = policy;
   const { description, step, textFilter, catching, allowsHandlers, readOnlyProc, objects } = policy;
   return {

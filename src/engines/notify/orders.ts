@@ -1,0 +1,61 @@
+/** The messages between the supervisor's thread and the thread that gives it trees (supervision.ts, worker.ts). */
+import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { EventRecord } from "../../events/record.ts";
+import type { StateSnapshot } from "../status.ts";
+import type { EndOrder } from "../thread.ts";
+import type { PostedQuestion } from "./questions.ts";
+import type { SupervisorOptions } from "./supervisor-options.ts";
+
+/** The data that the thread starts with. */
+export interface WorkerData {
+  /** The addon's path, because the source may come from memory and then cannot find the addon itself. */
+  readonly addon: string;
+  /** Undefined: it supervises one tree, and then ends. */
+  readonly many: ManyTrees | undefined;
+}
+
+export interface ManyTrees {
+  /** An eventfd, made readable after each order. */
+  readonly event: number;
+  /** Word 0: the number of orders so far. */
+  readonly orders: Int32Array;
+}
+
+/** A policy for trees that follow; undefined: no other tree follows. */
+export interface PolicyOrder {
+  readonly kind: "policy";
+  readonly key: number;
+  readonly policy: SupervisorOptions["policy"] | undefined;
+}
+
+/** Allocate the memory of a tree's policy, and answer "ready". */
+export interface PreparationOrder {
+  readonly kind: "prepare";
+  readonly step: CompiledStep;
+}
+
+/** Supervise a tree. */
+export interface SuperviseOrder
+  extends Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions" | "policy"> {
+  readonly kind: "supervise";
+  /** Of the messages about it. */
+  readonly tree: number;
+  /** Of a PolicyOrder. */
+  readonly policy: number;
+  /** Word 0: the number of its records in transit. */
+  readonly underWay: Int32Array;
+  /** Counts in shared memory (engines/status.ts). */
+  readonly status: Uint32Array | undefined;
+  /** Answers in shared memory (engines/approval.ts). */
+  readonly answers: Int32Array | undefined;
+}
+
+export type WorkerOrder = PolicyOrder | PreparationOrder | SuperviseOrder | EndOrder;
+
+export type WorkerMessage =
+  | { readonly kind: "ready" }
+  | { readonly kind: "record"; readonly tree: number; readonly record: EventRecord }
+  | { readonly kind: "snapshot"; readonly tree: number; readonly snapshot: StateSnapshot }
+  | { readonly kind: "question"; readonly tree: number; readonly question: PostedQuestion }
+  /** No task is left under the filter; `why`: the supervision has failed, and the listener is closed. */
+  | { readonly kind: "finished"; readonly tree: number; readonly why: string | undefined };

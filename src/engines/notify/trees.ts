@@ -1,0 +1,207 @@
+/**
+ * Many trees in one thread. Each has a thread of its own in the addon, which waits for its calls (native/addon/trees.c); this
+ * one judges them, one at a time.
+ *
+ * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time
+ * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs; one that waits for its caller
+ * can take up to a second (pin/pinning.ts), so the tree of a long turn then waits for a multiple of its time.
+ */
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { close, reservePolling } from "../../linux/descriptors.ts";
+import { errnoName } from "../../linux/errno.ts";
+import { type NativeTree, native } from "../../linux/native.ts";
+import { endOrder } from "../thread.ts";
+import type { MessageSink } from "./message-sink.ts";
+import type { ManyTrees, SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
+import type { Supervisor } from "./supervisor.ts";
+import type { SupervisorOptions } from "./supervisor-options.ts";
+import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
+
+/** A turn that takes so many milliseconds is long; then its tree waits for so many times its time. */
+const long = { turn: 5, share: 19 } as const;
+
+interface Tree {
+  readonly order: SuperviseOrder;
+  readonly handle: NativeTree;
+  readonly loop: WaitingLoop;
+  readonly sink: MessageSink;
+  /** Milliseconds of this thread, comparable with those of the other trees that have calls. */
+  used: number;
+  /** The time of its next turn. */
+  notBefore: number;
+  /** The descriptors of its present wait, or undefined if it waits for a notification. */
+  polled: Int32Array | undefined;
+}
+
+export interface TreesOptions {
+  readonly post: (message: WorkerMessage) => void;
+  readonly supervisorOf: (
+    order: SuperviseOrder,
+    policy: SupervisorOptions["policy"],
+  ) => { readonly supervisor: Supervisor; readonly sink: MessageSink };
+}
+
+export class Trees {
+  readonly #native = native();
+  readonly #many: ManyTrees;
+  readonly #port: MessagePort;
+  readonly #options: TreesOptions;
+  readonly #policies = new Map<number, SupervisorOptions["policy"]>();
+  readonly #trees = new Map<number, Tree>();
+  /** The trees that wait for a turn. */
+  readonly #ready: Tree[] = [];
+  /** `used` of the last tree that had a turn. */
+  #floor = 0;
+  #received = 0;
+  #ends = false;
+
+  constructor(many: ManyTrees, port: MessagePort, options: TreesOptions) {
+    this.#many = many;
+    this.#port = port;
+    this.#options = options;
+    reservePolling();
+    this.#native.watchTrees(many.event);
+  }
+
+  /** Returns after the order to end. */
+  run(): void {
+    for (;;) {
+      this.#receiveOrders();
+      if (this.#ends) return;
+      this.#collect();
+      const tree = this.#next(performance.now());
+      if (tree !== undefined) this.#turn(tree);
+    }
+  }
+
+  // ── Turns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Waits only if no tree is ready. */
+  #collect(): void {
+    for (let id = this.#native.nextTree(this.#patience); id >= 0; id = this.#native.nextTree(0)) {
+      const tree = this.#trees.get(id)!;
+      tree.used = Math.max(tree.used, this.#floor);
+      this.#ready.push(tree);
+    }
+  }
+
+  /** Milliseconds until a tree that is ready may have a turn; −1: none is ready. */
+  get #patience(): number {
+    if (this.#ready.length === 0) return -1;
+    const first = this.#ready.reduce((least, { notBefore }) => Math.min(least, notBefore), Number.POSITIVE_INFINITY);
+    return Math.max(0, Math.ceil(first - performance.now()));
+  }
+
+  #next(now: number): Tree | undefined {
+    let best = -1;
+    for (let index = 0; index < this.#ready.length; index++) {
+      const tree = this.#ready[index]!;
+      if (tree.notBefore <= now && (best < 0 || tree.used < this.#ready[best]!.used)) best = index;
+    }
+    return best < 0 ? undefined : this.#ready.splice(best, 1)[0]!;
+  }
+
+  #turn(tree: Tree): void {
+    const begin = performance.now();
+    this.#floor = tree.used;
+    this.#native.enterTree(tree.handle);
+    const result = this.#native.endStep(tree.handle);
+    this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
+    const end = performance.now();
+    tree.used += end - begin;
+    if (end - begin > long.turn) tree.notBefore = end + long.share * (end - begin);
+  }
+
+  /** Only the step's thread knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
+  #ended(result: number): number {
+    return result > 0 ? this.#native.deaths() : result;
+  }
+
+  /** Runs the tree's loop up to its next wait. The tree must have been entered. */
+  #resume(tree: Tree, result: WaitResult): void {
+    try {
+      const { done, value } = tree.loop.next(result);
+      if (done !== true) this.#wait(tree, value);
+      else this.#end(tree);
+    } catch (error) {
+      close(tree.order.listener);
+      this.#end(tree, messageOf(error));
+    }
+  }
+
+  #wait(tree: Tree, wait: Wait): void {
+    const { handle, order } = tree;
+    switch (wait.kind) {
+      case "step":
+        tree.polled = undefined;
+        return this.#native.beginStep(handle, wait.answer, wait.waits, wait.judges);
+      case "descriptors":
+        tree.polled = Int32Array.from(wait.descriptors);
+        return this.#native.beginPoll(handle, tree.polled, wait.milliseconds, order.descriptors.polling);
+    }
+  }
+
+  #end(tree: Tree, why?: string): void {
+    const { order, handle, sink } = tree;
+    this.#native.endTree(handle);
+    this.#trees.delete(order.tree);
+    sink.finish();
+    this.#options.post({ kind: "finished", tree: order.tree, why });
+  }
+
+  // ── Orders ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #receiveOrders(): void {
+    const sent = Atomics.load(this.#many.orders, 0);
+    for (; this.#received < sent; this.#received++) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.#obey(received.message as WorkerOrder);
+    }
+  }
+
+  #obey(order: WorkerOrder): void {
+    if (order === endOrder) {
+      this.#ends = true;
+      return;
+    }
+    switch (order.kind) {
+      case "policy":
+        if (order.policy === undefined) this.#policies.delete(order.key);
+        else this.#policies.set(order.key, order.policy);
+        return;
+      case "prepare":
+        return this.#options.post({ kind: "ready" });
+      case "supervise":
+        return this.#supervise(order);
+    }
+  }
+
+  #supervise(order: SuperviseOrder): void {
+    const handle = this.#native.startTree(order.tree);
+    if (typeof handle === "number") {
+      const name = errnoName(-handle) ?? `errno ${-handle}`;
+      return this.#refuse(order, `it gets no thread (${name})`);
+    }
+    this.#native.enterTree(handle);
+    try {
+      const { supervisor, sink } = this.#options.supervisorOf(order, this.#policies.get(order.policy)!);
+      const loop = supervisor.run();
+      const tree: Tree = { order, handle, loop, sink, used: this.#floor, notBefore: 0, polled: undefined };
+      this.#trees.set(order.tree, tree);
+      this.#resume(tree, 0);
+    } catch (error) {
+      this.#native.endTree(handle);
+      this.#refuse(order, messageOf(error));
+    }
+  }
+
+  #refuse(order: SuperviseOrder, why: string): void {
+    close(order.listener);
+    this.#options.post({ kind: "finished", tree: order.tree, why });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

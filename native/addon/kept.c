@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "classic.h"
 #include "pin.h"
 
 #ifndef PTRACE_EVENT_STOP
@@ -46,7 +47,6 @@ struct keeper {
   struct kept *kept[BUCKETS];
   unsigned count;
   struct sock_filter *filter;
-  size_t filter_length;
   sigset_t waiting_mask;
   uint64_t looked_at;
   struct notice *notice; /* NULL: it keeps no task */
@@ -132,7 +132,6 @@ int start_keeping(int event, const struct sock_filter *instructions, size_t leng
   own.filter = malloc(length * sizeof *own.filter);
   if (own.filter == NULL) return -ENOMEM;
   memcpy(own.filter, instructions, length * sizeof *own.filter);
-  own.filter_length = length;
   pthread_mutex_lock(&notices_lock);
   for (int i = 0; i < MOST_THREADS && own.notice == NULL; i++) {
     if (atomic_load(&notices[i].is_used)) continue;
@@ -240,43 +239,8 @@ void note_call(const struct seccomp_notif *call) {
 
 /* ── Signals ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* The filter's action for the call; the kernel has checked the instructions. */
 static bool is_supervised(const struct seccomp_data *call) {
-  uint32_t words[sizeof *call / sizeof(uint32_t)], accumulator = 0;
-  memcpy(words, call, sizeof words);
-  for (size_t at = 0; at < own.filter_length; at++) {
-    const struct sock_filter *one = &own.filter[at];
-    bool holds;
-    switch (one->code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        accumulator = words[one->k / sizeof(uint32_t)];
-        continue;
-      case BPF_ALU | BPF_AND | BPF_K:
-        accumulator &= one->k;
-        continue;
-      case BPF_JMP | BPF_JA:
-        at += one->k;
-        continue;
-      case BPF_RET | BPF_K:
-        return (one->k & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        holds = accumulator == one->k;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        holds = accumulator > one->k;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        holds = accumulator >= one->k;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        holds = (accumulator & one->k) != 0;
-        break;
-      default:
-        return false;
-    }
-    at += holds ? one->jt : one->jf;
-  }
-  return false;
+  return (run_classic(own.filter, call) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
 }
 
 /*

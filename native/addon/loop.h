@@ -24,6 +24,7 @@ enum {
 };
 
 struct executor;
+struct sock_filter;
 struct keeper;
 
 struct loop {
@@ -40,6 +41,7 @@ struct loop {
   int keeping;   /* an epoll descriptor that watches all that `next` waits for while tasks are kept (kept.h); else -1 */
   int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
   unsigned char passes[CALLS]; /* prepared calls of this number pass in `next` */
+  struct sock_filter *filter;  /* calls that it allows pass in `next`; NULL: the kernel has let them pass */
   struct executor *thread;     /* runs all that can trace or wait; NULL: the thread of JavaScript does */
   struct keeper *keeper;       /* NULL: it keeps no task (kept.h) */
   bool has_stops;              /* with a thread: that has taken them */

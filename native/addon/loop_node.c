@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* loop.h for JavaScript: src/linux/native.ts has the types. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "addon.h"
@@ -109,6 +111,25 @@ static napi_value pass_prepared(napi_env env, napi_callback_info info) {
 }
 
 /*
+ * passAllowed(filter): calls that this struct sock_filter[] allows pass in `next`, because the installed filter reports them
+ * although the policy's own filter does not. Returns 0 or a negative errno.
+ */
+static napi_value pass_all_allowed(napi_env env, napi_callback_info info) {
+  struct loop *own = loop_of(env);
+  napi_value argument;
+  size_t count = 1, length;
+  unsigned char *instructions;
+  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      !bytes_of(env, argument, &instructions, &length) || length == 0 || length % sizeof(struct sock_filter) != 0)
+    return fail(env, "passAllowed takes a filter");
+  free(own->filter);
+  own->filter = malloc(length);
+  if (own->filter == NULL) return number_of(env, -ENOMEM);
+  memcpy(own->filter, instructions, length);
+  return number_of(env, 0);
+}
+
+/*
  * next(answer, waits, judges): sends the response in the memory (if `answer` is true), waits for the next notification,
  * and then collects the watched tasks that have ended. In this order, because the calling task is alive until it is
  * answered: an earlier task with the same id has ended by then and is collected. Prepared calls (`passPrepared`) pass here,
@@ -140,7 +161,7 @@ static napi_value next(napi_env env, napi_callback_info info) {
 void export_loop(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       METHOD("supervise", supervise), METHOD("deaths", deaths_now),        METHOD("next", next),
-      METHOD("startKeeping", keeps),  METHOD("passPrepared", pass_prepared),
+      METHOD("passAllowed", pass_all_allowed), METHOD("startKeeping", keeps),  METHOD("passPrepared", pass_prepared),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Judges a call by the text of its path. Tables and filter come from JavaScript: they are copied, and the copies examined. */
 #define _GNU_SOURCE
+#include "classic.h"
 #include "text_filter.h"
 
 #include <errno.h>
@@ -67,39 +68,6 @@ static bool is_correct(const struct sock_filter *filter, size_t length) {
     }
   }
   return true;
-}
-
-static uint32_t run_filter(const struct sock_filter *next, const struct seccomp_data *call) {
-  uint32_t a = 0;
-  for (;; next++) {
-    switch (next->code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        memcpy(&a, (const unsigned char *)call + next->k, sizeof a);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= next->k;
-        break;
-      case BPF_JMP | BPF_JA:
-        next += next->k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        next += a == next->k ? next->jt : next->jf;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        next += a > next->k ? next->jt : next->jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        next += a >= next->k ? next->jt : next->jf;
-        break;
-      case BPF_JMP | BPF_JSET | BPF_K:
-        next += (a & next->k) != 0 ? next->jt : next->jf;
-        break;
-      case BPF_RET | BPF_K:
-        return next->k;
-      default:
-        return 0;
-    }
-  }
 }
 
 /* `from` may be NULL if the size is 0. */
@@ -239,7 +207,7 @@ uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *ca
   if (!matcher->is_started || matcher->missing > 0) return 0;
   struct seccomp_data data = *call;
   data.instruction_pointer = all_accept_sets(matcher, text, length);
-  return run_filter(own->instructions, &data);
+  return run_classic(own->instructions, &data);
 }
 
 /*

@@ -63,6 +63,11 @@ export interface Native
    * memory, whose pin has failed with the result of `pinCall` in the first word of the deaths.
    */
   next(answer: boolean, waits: boolean, judges: boolean): number;
+  /**
+   * Calls that this `struct sock_filter[]` allows pass in `next`, because the installed filter reports more than it. Returns 0
+   * or a negative errno.
+   */
+  passAllowed(filter: Uint8Array): number;
   /** Prepared calls whose number has a 1 here pass in `next`. */
   passPrepared(calls: Uint8Array): void;
   /**

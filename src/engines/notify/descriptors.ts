@@ -31,6 +31,7 @@ export function openDescriptors(): SupervisorDescriptors {
   };
 }
 
+/** Skips negative ones. */
 export function closeDescriptors(descriptors: SupervisorDescriptors): void {
-  for (const descriptor of Object.values(descriptors)) close(descriptor);
+  for (const descriptor of Object.values(descriptors)) if (descriptor >= 0) close(descriptor);
 }

@@ -28,6 +28,12 @@ export interface PolicyOrder {
   readonly policy: SupervisorOptions["policy"] | undefined;
 }
 
+/** No other tree with this state follows. */
+export interface StateOrder {
+  readonly kind: "forget-state";
+  readonly state: number;
+}
+
 /** Allocate the memory of a tree's policy, and answer "ready". */
 export interface PreparationOrder {
   readonly kind: "prepare";
@@ -36,12 +42,14 @@ export interface PreparationOrder {
 
 /** Supervise a tree. */
 export interface SuperviseOrder
-  extends Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions" | "policy"> {
+  extends Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions" | "policy" | "joined"> {
   readonly kind: "supervise";
   /** Of the messages about it. */
   readonly tree: number;
   /** Of a PolicyOrder. */
   readonly policy: number;
+  /** Trees with the same number share their state. */
+  readonly state: number;
   /** Word 0: the number of its records in transit. */
   readonly underWay: Int32Array;
   /** Counts in shared memory (engines/status.ts). */
@@ -50,7 +58,7 @@ export interface SuperviseOrder
   readonly answers: Int32Array | undefined;
 }
 
-export type WorkerOrder = PolicyOrder | PreparationOrder | SuperviseOrder | EndOrder;
+export type WorkerOrder = PolicyOrder | StateOrder | PreparationOrder | SuperviseOrder | EndOrder;
 
 export type WorkerMessage =
   | { readonly kind: "ready" }

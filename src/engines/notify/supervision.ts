@@ -21,8 +21,14 @@ export interface TreeOrder extends Pick<RunOptions, "onEvent" | "status" | "appr
   readonly filter: ArmedFilter;
   /** The thread closes it. */
   readonly listener: number;
-  /** The first process; the pidfd stays the caller's. */
-  readonly command: { readonly pid: number; readonly pidfd: number };
+  /**
+   * The first process; the pidfd stays the caller's. Undefined if a container runtime has installed a filter that reports at
+   * least what `filter` reports: then the first process is the first caller, and its calls are no events before it has executed
+   * the command.
+   */
+  readonly command: { readonly pid: number; readonly pidfd: number } | undefined;
+  /** The tree, of the same policy and thread, whose state it shares. */
+  readonly joins?: SupervisedTree | undefined;
   /** Opened before the command started; by default they are opened now, and closed when the tree has ended. */
   readonly descriptors?: SupervisorDescriptors | undefined;
   /** See NotifyRunOptions. */
@@ -38,8 +44,17 @@ export interface SupervisedTree {
   readonly ended: Promise<string | undefined>;
 }
 
+/** What trees share. */
+interface State {
+  readonly number: number;
+  /** See SupervisorDescriptors. */
+  readonly tasks: number;
+  trees: number;
+}
+
 interface Supervised {
   readonly order: TreeOrder;
+  readonly state: State;
   readonly descriptors: SupervisorDescriptors;
   readonly underWay: Int32Array;
   readonly over: (why?: string) => void;
@@ -51,8 +66,10 @@ export class Supervision {
   readonly #many: ManyTrees | undefined;
   readonly #trees = new Map<number, Supervised>();
   readonly #policies = new Map<NotifyPolicy, { readonly key: number; trees: number }>();
+  readonly #numbers = new WeakMap<SupervisedTree, number>();
   #keys = 0;
   #ids = 0;
+  #states = 0;
   #failed: string | undefined;
 
   /**
@@ -83,32 +100,37 @@ export class Supervision {
 
   supervise(order: TreeOrder): SupervisedTree {
     const { policy, listener, filter, command, status, approvals } = order;
-    const descriptors = order.descriptors ?? openDescriptors();
+    const own = order.descriptors ?? openDescriptors();
+    const state = this.#stateOf(order, own);
+    const descriptors = { ...own, tasks: state.tasks };
     const underWay = new Int32Array(new SharedArrayBuffer(4));
     const tree = this.#ids++;
     const ended = new Promise<string | undefined>((resolve) => {
       const over = (why?: string): void => {
         this.#trees.delete(tree);
         this.#releasePolicy(policy);
-        if (order.descriptors === undefined) closeDescriptors(descriptors);
+        if (order.descriptors === undefined) closeDescriptors({ ...own, tasks: -1 });
+        this.#releaseState(state, order);
         resolve(why);
       };
-      this.#trees.set(tree, { order, descriptors, underWay, over });
+      this.#trees.set(tree, { order, state, descriptors, underWay, over });
     });
+    const supervised: SupervisedTree = { ended };
+    this.#numbers.set(supervised, tree);
     const key = this.#policyKey(policy);
     if (this.#failed !== undefined) this.#fail(this.#failed);
     else
       this.#send({
         kind: "supervise",
-        ...{ tree, policy: key, listener, descriptors, underWay },
+        ...{ tree, policy: key, state: state.number, listener, descriptors, underWay },
         filter: filter.instructions,
-        command: { pid: command.pid, pidfd: command.pidfd },
+        command: command && { pid: command.pid, pidfd: command.pidfd },
         kernel: order.kernel ?? "present",
         interruptsForks: order.interruptsForks ?? false,
         status: status?.words,
         answers: approvals?.words,
       });
-    return { ended };
+    return supervised;
   }
 
   /** Only without a tree. */
@@ -127,6 +149,22 @@ export class Supervision {
     if (this.#many === undefined) return;
     Atomics.add(this.#many.orders, 0, 1);
     signalEvent(this.#many.event);
+  }
+
+  /** That of the tree that is joined, unless it has ended. */
+  #stateOf({ joins }: TreeOrder, own: SupervisorDescriptors): State {
+    const joined = joins && this.#trees.get(this.#numbers.get(joins) ?? -1)?.state;
+    const state = joined ?? { number: this.#states++, tasks: own.tasks, trees: 0 };
+    if (joined !== undefined) close(own.tasks);
+    state.trees++;
+    return state;
+  }
+
+  #releaseState(state: State, { descriptors }: TreeOrder): void {
+    if (--state.trees > 0) return;
+    if (descriptors === undefined) close(state.tasks);
+    if (this.#many !== undefined && this.#failed === undefined)
+      this.#send({ kind: "forget-state", state: state.number });
   }
 
   #policyKey(policy: NotifyPolicy): number {

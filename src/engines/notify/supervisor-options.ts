@@ -2,10 +2,12 @@
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { PolicyInstance } from "../../compile/wasm/instance.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
+import type { JudgementMemory } from "./memory.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { QuestionsOptions } from "./questions.ts";
 import type { RecordSink } from "./records.ts";
 import type { StatusSink } from "./status-counts.ts";
+import type { TaskRegistry } from "./tasks.ts";
 
 export interface SupervisorOptions {
   readonly policy: Pick<
@@ -19,8 +21,13 @@ export interface SupervisorOptions {
   /** `struct sock_filter[]`: the whole filter of the tree. */
   readonly filter: Uint8Array;
   readonly descriptors: SupervisorDescriptors;
-  /** The command's first process: its id, and a pidfd, which stays the caller's. */
-  readonly command: { readonly pid: number; readonly pidfd: number };
+  /**
+   * The command's first process: its id, and a pidfd, which stays the caller's. Undefined if a container runtime has installed
+   * the filter: one that reports at least what `filter` reports, before it executes the command.
+   */
+  readonly command: { readonly pid: number; readonly pidfd: number } | undefined;
+  /** The state is that of this other supervisor in the same thread: of another process of the same container. */
+  readonly joined?: SharedState | undefined;
   readonly sink: RecordSink;
   readonly kernel: KernelFeatures;
   /** See NotifyRunOptions. */
@@ -30,6 +37,16 @@ export interface SupervisorOptions {
   readonly status?: StatusSink | undefined;
   /** Undefined without a person who answers: such a call fails. */
   readonly questions?: Pick<QuestionsOptions, "words" | "put"> | undefined;
+}
+
+/** What the supervisors of one container share. Its descriptors are those of the first one. */
+export interface SharedState {
+  readonly memory: JudgementMemory;
+  readonly registry: TaskRegistry;
+  /** Watches the known tasks. */
+  readonly epoll: number;
+  /** Threads with a prepared clone3 that makes a process. Their forks count as alive since their judgement. */
+  readonly preparedForks: Set<number>;
 }
 
 /** Use the features of this kernel, or only those of Linux 5.9. */

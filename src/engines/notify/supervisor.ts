@@ -13,13 +13,14 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptors.ts";
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
-import { mostDeaths, native } from "../../linux/native.ts";
+import { mostDeaths, native, required } from "../../linux/native.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
 import { cloneFlagsIn, MemoryRecorder, readMemory } from "./caller-memory.ts";
+import { ContainerStart } from "./container-start.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { Judge } from "./judge.ts";
@@ -41,14 +42,16 @@ import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
 import { SignalStops } from "./signal-stops.ts";
 import { StatusCounts } from "./status-counts.ts";
-import type { SupervisorOptions } from "./supervisor-options.ts";
-import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
+import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";
+import { processOf, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 import { startTextFilter } from "./text-filter-start.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 
 /** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/reads.c). */
 const openPatience = 50;
+
+const notFollowed = "the command cannot be followed";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
@@ -95,8 +98,17 @@ export class Supervisor {
   readonly #waiting: WaitingCalls;
   /** The last call waits for a judgement (waiting-calls.ts). */
   #defers = false;
-  /** Threads with a prepared clone3 that makes a process. Their forks count as alive since their judgement. */
-  readonly #preparedForks = new Set<number>();
+  /** See SharedState. */
+  readonly #preparedForks: Set<number>;
+  /** The first process of a container is known. */
+  #hasFirst = false;
+  /** Undefined if we have started the command. */
+  readonly #start: ContainerStart | undefined;
+  #isAttended = true;
+  /** Tasks that another supervisor has reaped, which shares the registry. */
+  readonly #endedMeanwhile: number[] = [];
+  /** The buffer of the memory that the addon knows. */
+  #bound: Uint8Array | undefined;
   readonly #status: StatusCounts;
   readonly #step = { kind: "step" as const, answer: false, waits: false, judges: false };
   #failed = false;
@@ -106,12 +118,15 @@ export class Supervisor {
     this.#options = options;
     this.#status = new StatusCounts(options.status);
     reservePolling(descriptors.polling);
-    this.#memory = new JudgementMemory(options.instance ?? instantiate(policy.step));
+    const { joined, command } = options;
+    this.#memory = joined?.memory ?? new JudgementMemory(options.instance ?? instantiate(policy.step));
     this.#records = new Records(this.#memory, policy, options.sink);
     this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
-    this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
+    this.#epoll = this.#identifies || needs.births ? (joined?.epoll ?? descriptors.tasks) : -1;
+    this.#start = command === undefined ? new ContainerStart() : undefined;
+    this.#preparedForks = joined?.preparedForks ?? new Set();
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.matchers);
     const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
@@ -141,18 +156,13 @@ export class Supervisor {
       : undefined;
     this.#preconditions = this.#pinning && new Preconditions(this.#pinning, description.architecture, this.#objects);
     this.#notifying = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
-    this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
-      threadDescriptors,
-      descriptorsIdentify: kernel === "present",
-      adoptsUnseen: policy.mode === "audit",
-      ended: (tid) => {
-        this.#preparedForks.delete(tid);
-        this.#pinning?.ended(tid);
-        this.#admission?.keeper.ended(tid);
-        this.#signals?.ended(tid);
-        this.#questions?.ended(tid);
-      },
-    });
+    this.#registry =
+      joined?.registry ??
+      new TaskRegistry(this.#memory, needs, this.#epoll, {
+        threadDescriptors,
+        descriptorsIdentify: kernel === "present",
+        adoptsUnseen: policy.mode === "audit",
+      });
     this.#architectureName = description.architecture;
     const isTraced = (tid: number) => this.#tracer.follows(tid) || this.#pinning?.isLate(tid) === true;
     this.#signals = policy.catching.length > 0 ? new SignalStops(description.architecture, isTraced) : undefined;
@@ -231,20 +241,51 @@ export class Supervisor {
     this.#bind();
     this.#stopped = this.#signals?.start(options.descriptors, options.filter, policy.allowsHandlers) ?? -1;
     if (observes && mayStallAtStart()) this.#readApart();
-    // They change without a judgement.
-    if (needs.clock || needs.alive) this.#pinning?.stateAlwaysChanges();
-    // #passPrepared compares the caller's credentials, and ends an approval.
-    if (observes && !holdsRooms && !needs.credentials && !asks)
+    // They change without a judgement, and other supervisors can share the state of a container.
+    if (needs.clock || needs.alive || command === undefined) this.#pinning?.stateAlwaysChanges();
+    // #passPrepared compares the caller's credentials, and ends an approval. A shared registry is known here only.
+    if (observes && !holdsRooms && !needs.credentials && !asks && command !== undefined)
       this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (policy.textFilter !== undefined)
       startTextFilter(policy.textFilter, policy.memory.matchers, options.status?.words);
     if (kernel === "present") useSynchronousWakeUp(listener);
-    const { pid, pidfd } = options.command;
-    if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
+    if (command === undefined) required("passAllowed", this.#native.passAllowed(options.filter));
+    else if (needs.births && !this.#registry.adopt(command.pid, command.pidfd)) this.#fail(notFollowed);
+  }
+
+  get shared(): SharedState {
+    return {
+      memory: this.#memory,
+      registry: this.#registry,
+      epoll: this.#epoll,
+      preparedForks: this.#preparedForks,
+    };
+  }
+
+  /** Among many: it goes on after a wait. Meanwhile another supervisor may have changed what they share. */
+  attend(): void {
+    this.#isAttended = true;
+    if (this.#bound !== this.#memory.bytes()) this.#bind();
+    for (const tid of this.#endedMeanwhile.splice(0)) this.#forget(tid);
+  }
+
+  /** Among many: it waits. */
+  leave(): void {
+    this.#isAttended = false;
   }
 
   /** Ends when no task is left under the filter. */
   *run(): WaitingLoop {
+    this.#registry.onEnd.add(this.#taskEnded);
+    try {
+      yield* this.#serve();
+    } finally {
+      this.#registry.onEnd.delete(this.#taskEnded);
+      close(this.#options.listener);
+    }
+  }
+
+  *#serve(): WaitingLoop {
     const { listener } = this.#options;
     let answer = false;
     for (;;) {
@@ -295,7 +336,7 @@ export class Supervisor {
       const waits = rooms?.isBusy !== true && !isAsked && !this.#tracer.busy;
       this.#step.answer = answer;
       this.#step.waits = waits;
-      this.#step.judges = waits && !this.#failed && this.#preparedForks.size === 0;
+      this.#step.judges = waits && !this.#failed && this.#preparedForks.size === 0 && this.#start === undefined;
       const deaths = Number(yield this.#step);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
@@ -310,7 +351,19 @@ export class Supervisor {
       if (deaths > 0) this.#reap(deaths);
       answer = this.#judgeReceived();
     }
-    close(listener);
+  }
+
+  readonly #taskEnded = (tid: number): void => {
+    this.#preparedForks.delete(tid);
+    if (this.#isAttended) this.#forget(tid);
+    else this.#endedMeanwhile.push(tid);
+  };
+
+  #forget(tid: number): void {
+    this.#pinning?.ended(tid);
+    this.#admission?.keeper.ended(tid);
+    this.#signals?.ended(tid);
+    this.#questions?.ended(tid);
   }
 
   /** The text filter has allowed the call in the memory, and it cannot be pinned. */
@@ -320,8 +373,28 @@ export class Supervisor {
   }
 
   #judgeReceived(): boolean {
+    if (this.#start?.isOver === false && this.#startsContainer(this.#start)) {
+      this.#memory.pass();
+      return true;
+    }
     if (this.#signals !== undefined && this.#waiting.awaitsTracer(this.#options.policy.calls)) return false;
     return this.#pinning === undefined ? this.#safely(() => this.#judgeCall(undefined)) : this.#receive(this.#pinning);
+  }
+
+  /** Whether the call in the memory is the runtime's. Its process becomes the command's. */
+  #startsContainer(start: ContainerStart): boolean {
+    const { tid } = this.#memory;
+    const isFirst = !this.#hasFirst;
+    this.#hasFirst = true;
+    const pid = isFirst && this.#options.policy.needs.births ? processOf(tid) : undefined;
+    // The identity is the caller's if the caller still waits after it was read.
+    if (
+      pid !== undefined &&
+      (!this.#registry.adopt(pid) || !notificationIsValid(this.#options.listener, this.#memory.idBytes()))
+    )
+      this.#fail(notFollowed);
+    this.#bind();
+    return start.isOfRuntime(tid);
   }
 
   /** A call can wait for the end of a task, which is not a notification. */
@@ -694,8 +767,9 @@ export class Supervisor {
 
   /** The addon works on the memory's present buffer. */
   #bind(): void {
+    this.#bound = this.#memory.bytes();
     this.#native.supervise(
-      this.#memory.bytes(),
+      this.#bound,
       this.#deaths,
       this.#options.listener,
       this.#epoll,

@@ -64,8 +64,6 @@ export interface TaskFeatures {
   readonly descriptorsIdentify: boolean;
   /** Adds processes that were not followed since their fork, with fresh state. */
   readonly adoptsUnseen?: boolean;
-  /** Called when the registry drops a thread, which has ended or has got another id. */
-  readonly ended?: (tid: number) => void;
 }
 
 const noWord = -1;
@@ -95,7 +93,8 @@ export class TaskRegistry {
   /** Whether PIDFD_GET_INFO gives the process and its credentials (Linux 6.13). */
   readonly #descriptorsIdentify: boolean;
   readonly #adoptsUnseen: boolean;
-  readonly #ended: (tid: number) => void;
+  /** Called when the registry drops a thread, which has ended or has got another id. */
+  readonly onEnd = new Set<(tid: number) => void>();
 
   constructor(memory: JudgementMemory, needs: Needs, epoll: number, features: TaskFeatures) {
     this.#memory = memory;
@@ -104,7 +103,6 @@ export class TaskRegistry {
     this.#threadsMustBePolled = !features.threadDescriptors;
     this.#descriptorsIdentify = features.descriptorsIdentify;
     this.#adoptsUnseen = features.adoptsUnseen === true;
-    this.#ended = features.ended ?? (() => {});
     this.#slots = new SlotAllocator(memory.instance.memory, memory.instance.layout);
   }
 
@@ -212,8 +210,8 @@ export class TaskRegistry {
     return this.#addProcess(pid, slot) ?? "exhausted";
   }
 
-  /** Adds the command's first process, with its only thread. The pidfd stays the caller's. False on failure. */
-  adopt(pid: number, pidfd: number): boolean {
+  /** Adds the command's first process, with its only thread. A given pidfd stays the caller's. False on failure. */
+  adopt(pid: number, pidfd?: number): boolean {
     const processSlot = this.#slots.take("process");
     const threadSlot = this.#slots.take("thread");
     this.#memory.renew();
@@ -350,7 +348,7 @@ export class TaskRegistry {
   #forget(thread: Thread): void {
     if (this.#threads.get(thread.tid) !== thread) return;
     this.#threads.delete(thread.tid);
-    this.#ended(thread.tid);
+    for (const tell of this.onEnd) tell(thread.tid);
   }
 
   #endThread(thread: Thread): void {

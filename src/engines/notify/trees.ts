@@ -14,7 +14,7 @@ import { endOrder } from "../thread.ts";
 import type { MessageSink } from "./message-sink.ts";
 import type { ManyTrees, SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { SupervisorOptions } from "./supervisor-options.ts";
+import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";
 import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 
 /** A turn that takes so many milliseconds is long; then its tree waits for so many times its time. */
@@ -23,6 +23,7 @@ const long = { turn: 5, share: 19 } as const;
 interface Tree {
   readonly order: SuperviseOrder;
   readonly handle: NativeTree;
+  readonly supervisor: Supervisor;
   readonly loop: WaitingLoop;
   readonly sink: MessageSink;
   /** Milliseconds of this thread, comparable with those of the other trees that have calls. */
@@ -38,6 +39,7 @@ export interface TreesOptions {
   readonly supervisorOf: (
     order: SuperviseOrder,
     policy: SupervisorOptions["policy"],
+    state: Pick<SupervisorOptions, "joined">,
   ) => { readonly supervisor: Supervisor; readonly sink: MessageSink };
 }
 
@@ -48,6 +50,7 @@ export class Trees {
   readonly #options: TreesOptions;
   readonly #policies = new Map<number, SupervisorOptions["policy"]>();
   readonly #trees = new Map<number, Tree>();
+  readonly #states = new Map<number, SharedState>();
   /** The trees that wait for a turn. */
   readonly #ready: Tree[] = [];
   /** `used` of the last tree that had a turn. */
@@ -105,8 +108,10 @@ export class Trees {
     const begin = performance.now();
     this.#floor = tree.used;
     this.#native.enterTree(tree.handle);
+    tree.supervisor.attend();
     const result = this.#native.endStep(tree.handle);
     this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
+    tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
     if (end - begin > long.turn) tree.notBefore = end + long.share * (end - begin);
@@ -124,7 +129,6 @@ export class Trees {
       if (done !== true) this.#wait(tree, value);
       else this.#end(tree);
     } catch (error) {
-      close(tree.order.listener);
       this.#end(tree, messageOf(error));
     }
   }
@@ -170,6 +174,9 @@ export class Trees {
         if (order.policy === undefined) this.#policies.delete(order.key);
         else this.#policies.set(order.key, order.policy);
         return;
+      case "forget-state":
+        this.#states.delete(order.state);
+        return;
       case "prepare":
         return this.#options.post({ kind: "ready" });
       case "supervise":
@@ -185,11 +192,15 @@ export class Trees {
     }
     this.#native.enterTree(handle);
     try {
-      const { supervisor, sink } = this.#options.supervisorOf(order, this.#policies.get(order.policy)!);
+      const joined = this.#states.get(order.state);
+      const policy = this.#policies.get(order.policy)!;
+      const { supervisor, sink } = this.#options.supervisorOf(order, policy, { joined });
       const loop = supervisor.run();
-      const tree: Tree = { order, handle, loop, sink, used: this.#floor, notBefore: 0, polled: undefined };
+      this.#states.set(order.state, supervisor.shared);
+      const tree: Tree = { order, handle, supervisor, loop, sink, used: this.#floor, notBefore: 0, polled: undefined };
       this.#trees.set(order.tree, tree);
       this.#resume(tree, 0);
+      supervisor.leave();
     } catch (error) {
       this.#native.endTree(handle);
       this.#refuse(order, messageOf(error));

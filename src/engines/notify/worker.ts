@@ -18,9 +18,9 @@ const post = (message: WorkerMessage): void => parentPort!.postMessage(message);
 
 /** The supervisor of a tree, whose messages go to the other thread. */
 function supervisorOf(
-  { tree, underWay, status: words, answers, policy: _, ...order }: SuperviseOrder,
+  { tree, underWay, status: words, answers, policy: _, state: __, ...order }: SuperviseOrder,
   policy: SupervisorOptions["policy"],
-  instance?: PolicyInstance,
+  { instance, joined }: Pick<SupervisorOptions, "instance" | "joined">,
 ): { readonly supervisor: Supervisor; readonly sink: MessageSink } {
   const sink = new MessageSink(underWay, (record) => post({ kind: "record", tree, record }));
   const status: SupervisorOptions["status"] = words && {
@@ -31,7 +31,10 @@ function supervisorOf(
     words: answers,
     put: (question) => post({ kind: "question", tree, question }),
   };
-  return { supervisor: new Supervisor({ ...order, policy, sink, instance, status, questions }, release()), sink };
+  return {
+    supervisor: new Supervisor({ ...order, policy, sink, instance, joined, status, questions }, release()),
+    sink,
+  };
 }
 
 function superviseOne(): void {
@@ -43,11 +46,13 @@ function superviseOne(): void {
       case "policy":
         policy = order.policy;
         return;
+      case "forget-state":
+        return;
       case "prepare":
         instance = instantiate(order.step);
         return post({ kind: "ready" });
       case "supervise": {
-        const { supervisor, sink } = supervisorOf(order, policy!, instance);
+        const { supervisor, sink } = supervisorOf(order, policy!, { instance });
         runAlone(supervisor.run());
         sink.finish();
         post({ kind: "finished", tree: order.tree, why: undefined });

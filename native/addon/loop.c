@@ -21,7 +21,7 @@
 #include "text_filter.h"
 
 /* The data of the events of `listening`; the listener's own event has 0. */
-enum { HELD_OBJECT = 1, READ_IS_OVER = 2, HAS_STOPPED = 3 };
+enum { HELD_OBJECT = 1, READ_IS_OVER = 2, HAS_STOPPED = 3, WAKES = 4 };
 
 _Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "unexpected size of struct seccomp_notif");
 _Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "unexpected size of struct seccomp_notif_resp");
@@ -37,6 +37,7 @@ static bool watch(int epoll, int descriptor, uint32_t word) {
 static int late_reads(const struct loop *own) { return own->pins == NULL ? -1 : pin_reads_timer(own->pins); }
 
 bool watch_listener(struct loop *own) {
+  if (own->listening >= 0 && !watch(own->listening, own->wake, WAKES)) return false;
   if (own->objects == NULL) return own->listening < 0 || watch(own->listening, own->listener, 0);
   return watch(own->listening, own->listener, 0) && watch(own->listening, event_of(own->objects), HELD_OBJECT) &&
          watch(own->listening, late_reads(own), READ_IS_OVER);
@@ -56,12 +57,19 @@ int watch_stops(struct loop *own, int event, int epoll, const unsigned char *fil
   return 0;
 }
 
+enum { LONGEST = 50 }; /* ms */
+
+static bool is_woken(const struct loop *own) {
+  struct pollfd wake = {.fd = own->wake, .events = POLLIN};
+  return poll(&wake, 1, 0) > 0;
+}
+
 /*
  * Waits until there is a notification, or another reason to look, whose word is stored: 0. -EAGAIN if a kept task may have
  * stopped, or after some time; -ENOENT if no task is left under the filter.
  */
 static int await_notification(struct loop *own, uint32_t *word) {
-  enum { LONGEST = 50, LATE_WAIT = 1 }; /* ms */
+  enum { LATE_WAIT = 1 }; /* ms */
   while (!has_stops()) {
     struct epoll_event ready = {0};
     const bool waits_for_late = own->pins != NULL && has_late(own->pins);
@@ -126,21 +134,27 @@ static int receive(struct loop *own, bool waits) {
       int patience = !waits ? 0 : own->pins != NULL && has_late(own->pins) ? 1 : -1;
       int found = epoll_wait(own->listening, &ready, 1, patience);
       if (found == 0 && !waits) return -EAGAIN;
+      if (found > 0 && ready.data.u32 == WAKES) return -EAGAIN;
       if (found <= 0 || ready.data.u32 != 0) continue;
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     } else if (own->pins != NULL) {
       if (waits) await_late(own->pins);
       else has_late(own->pins);
       /* RECV does not return when a call comes back (reads.c). */
-      if (waits && !pin_awaits_notification(own->pins, -1)) continue;
+      if (waits && !pin_awaits_notification(own->pins, own->wake < 0 ? -1 : LONGEST)) {
+        if (is_woken(own)) return -EAGAIN;
+        continue;
+      }
     }
     /*
      * Before Linux 6.11 RECV does not return when the last task under the filter has exited, but the listener hangs up.
      */
     if (own->listening >= 0 && own->objects == NULL) {
       struct epoll_event ready = {0};
-      while (epoll_wait(own->listening, &ready, 1, -1) < 0 && errno == EINTR) {
-      }
+      int count;
+      do count = epoll_wait(own->listening, &ready, 1, waits ? -1 : 0);
+      while (count < 0 && errno == EINTR);
+      if (count == 0 || ready.data.u32 == WAKES) return -EAGAIN;
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     }
     memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
@@ -252,7 +266,7 @@ int take_step(struct loop *own, struct step step) {
 
 void initialise_loop(struct loop *own) {
   memset(own, 0, sizeof *own);
-  own->listener = own->epoll = own->listening = own->keeping = own->kept_passes = -1;
+  own->listener = own->epoll = own->listening = own->keeping = own->kept_passes = own->wake = -1;
 }
 
 void release_loop(struct loop *own) {

@@ -40,6 +40,7 @@ struct loop {
   int kept_passes; /* a kept task's call of this number passes in `next`; -1: none */
   int keeping;   /* an epoll descriptor that watches all that `next` waits for while tasks are kept (kept.h); else -1 */
   int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
+  int wake;      /* an eventfd; while it is readable, no wait for a notification begins. -1: none */
   unsigned char passes[CALLS]; /* prepared calls of this number pass in `next` */
   struct sock_filter *filter;  /* calls that it allows pass in `next`; NULL: the kernel has let them pass */
   struct executor *thread;     /* runs all that can trace or wait; NULL: the thread of JavaScript does */

@@ -142,18 +142,20 @@ static void collect(napi_env env, void *data, void *hint) {
   free(own);
 }
 
-/* startTree(id): a tree, or a negative errno. */
+/* startTree(id, wake): a tree, or a negative errno. `wake`: an eventfd; while it is readable, steps do not wait. */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct environment *environment = environment_of(env);
-  napi_value argument, result;
-  size_t count = 1;
-  int32_t id;
-  if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      napi_get_value_int32(env, argument, &id) != napi_ok || id < 0)
-    return fail(env, "startTree takes (id)");
+  napi_value arguments[2], result;
+  size_t count = 2;
+  int32_t id, wake;
+  if (environment == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+      napi_get_value_int32(env, arguments[0], &id) != napi_ok || id < 0 ||
+      napi_get_value_int32(env, arguments[1], &wake) != napi_ok)
+    return fail(env, "startTree takes (id, wake)");
   struct tree *own = calloc(1, sizeof *own);
   if (own == NULL) return number_of(env, -ENOMEM);
   initialise_loop(&own->loop);
+  own->loop.wake = wake;
   own->queue = &environment->queue;
   own->id = id;
   own->loop.thread = start_executor(STACK);

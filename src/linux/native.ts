@@ -85,8 +85,11 @@ export interface Native
    * `nextTree`.
    */
   watchTrees(event: number): void;
-  /** Starts a tree, which has a thread of its own. Returns a negative errno on failure. */
-  startTree(id: number): NativeTree | number;
+  /**
+   * Starts a tree, which has a thread of its own. `wake`: an eventfd; while it is readable, steps do not wait for a notification.
+   * Returns a negative errno on failure.
+   */
+  startTree(id: number, wake: number): NativeTree | number;
   /** Selects the tree on which all functions about a tree work from now on; null: that without a thread of its own. */
   enterTree(tree: NativeTree | null): void;
   /** Ends the tree, which has no step under way. */

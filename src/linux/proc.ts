@@ -32,6 +32,13 @@ export function taskName(tid: number): string | undefined {
   }
 }
 
+/** When a task began, in ticks since the boot (proc_pid_stat(5), field 22); undefined where it cannot be read. */
+export function processStart(tid: number): string | undefined {
+  const stat = readProc(`${tid}/stat`);
+  // The name, in parentheses, can contain blanks and parentheses.
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+}
+
 /** A number below /proc/sys ("kernel/yama/ptrace_scope"); undefined where the kernel lacks it. */
 export function sysctl(name: string): number | undefined {
   const text = readProc(`sys/${name}`);

@@ -8,10 +8,12 @@
  */
 
 import { openSync, writeSync } from "node:fs";
+import { deserialize, serialize } from "node:v8";
 import type { Mode } from "../../src/engines/engine.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { decodePolicy, encodePolicy, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
 import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
+import { Supervision } from "../../src/engines/notify/supervision.ts";
 import type { KernelFeatures } from "../../src/engines/notify/supervisor-options.ts";
 import { StartError } from "../../src/engines/start-error.ts";
 import type { EventRecord } from "../../src/events/record.ts";
@@ -62,9 +64,34 @@ const run: NotifyRunOptions = {
   supervisor: options.supervisor,
   kernel: options.kernel,
   interruptsForks: options.interruptsForks,
-  // The whole live suite can run so.
-  trees: process.env["PORTCULLIS_TREES"] === "many" ? "many" : "one",
+  supervise: inTurns(process.env["PORTCULLIS_TREES"]),
 };
+
+/**
+ * The whole live suite can run so: "many" supervises the tree as one of many, and "suspended" suspends it again and again, and
+ * goes on with it in another thread.
+ */
+function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
+  if (how === undefined) return undefined;
+  return async (source, order) => {
+    let supervision = new Supervision(source, "many");
+    let tree = supervision.supervise(order);
+    let interval = 200; // ms; a thread takes some 60 ms to start
+    for (;;) {
+      const pause = new Promise<"pause">((resolve) => setTimeout(resolve, interval, "pause").unref());
+      const why = await (how === "many" ? tree.ended : Promise.race([tree.ended, pause]));
+      if (why !== "pause") return (await supervision.end(), why);
+      const begin = performance.now();
+      const saved = (await supervision.suspend(10_000)).get(tree);
+      interval = 200 + 4 * (performance.now() - begin);
+      if (saved === undefined) return await tree.ended;
+      await supervision.end();
+      supervision = new Supervision(source, "many");
+      // The former thread has left its watches in the given ones.
+      tree = supervision.supervise({ ...order, descriptors: undefined, saved: deserialize(serialize(saved)) });
+    }
+  };
+}
 
 /**
  * A module whose step gives the first verdict so many times, and then traps:

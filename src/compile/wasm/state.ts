@@ -150,6 +150,17 @@ export class SlotAllocator {
     return address;
   }
 
+  /** The slots in use, for another allocator of the same memory. */
+  save(): { readonly next: number; readonly thread: readonly number[]; readonly process: readonly number[] } {
+    return { next: this.next, thread: [...this.free.thread], process: [...this.free.process] };
+  }
+
+  restore({ next, thread, process }: ReturnType<SlotAllocator["save"]>): void {
+    this.next = next;
+    this.free.thread.push(...thread);
+    this.free.process.push(...process);
+  }
+
   giveBack(scope: "thread" | "process", address: number): void {
     if (this.layout.scopes[scope].size > 0) this.free[scope].push(address);
   }

@@ -7,7 +7,11 @@ import { readFileSync, statSync } from "node:fs";
 export class ContainerStart {
   /** The runtime's program; undefined until its first call. */
   #runtime: string | undefined;
-  #isOver = false;
+  #isOver: boolean;
+
+  constructor(isOver = false) {
+    this.#isOver = isOver;
+  }
 
   get isOver(): boolean {
     return this.#isOver;

@@ -1,6 +1,6 @@
 /** The memory that the kernel, the policy and the supervisor share, as words; see src/compile/wasm/layout.ts. */
 import type { PolicyInstance } from "../../compile/wasm/instance.ts";
-import { addresses } from "../../compile/wasm/layout.ts";
+import { addresses, pageSize } from "../../compile/wasm/layout.ts";
 import { continueFlag } from "../../linux/seccomp.ts";
 
 const word = (address: number) => address / 4;
@@ -53,6 +53,15 @@ export class JudgementMemory {
 
   bytes(): Uint8Array {
     return this.#bytes;
+  }
+
+  /** Takes over the content of such a memory. Call it before all else. */
+  restore(saved: Uint8Array): void {
+    const { memory } = this.instance;
+    const missing = saved.length - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(missing / pageSize);
+    this.renew();
+    this.#bytes.set(saved);
   }
 
   /** A notification that was received before is judged now. As `next` of the addon. */

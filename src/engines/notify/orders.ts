@@ -4,6 +4,7 @@ import type { EventRecord } from "../../events/record.ts";
 import type { StateSnapshot } from "../status.ts";
 import type { EndOrder } from "../thread.ts";
 import type { PostedQuestion } from "./questions.ts";
+import type { Supervisor } from "./supervisor.ts";
 import type { SupervisorOptions } from "./supervisor-options.ts";
 
 /** The data that the thread starts with. */
@@ -19,6 +20,8 @@ export interface ManyTrees {
   readonly event: number;
   /** Word 0: the number of orders so far. */
   readonly orders: Int32Array;
+  /** An eventfd, made readable before the order to suspend. */
+  readonly wake: number;
 }
 
 /** A policy for trees that follow; undefined: no other tree follows. */
@@ -40,9 +43,14 @@ export interface PreparationOrder {
   readonly step: CompiledStep;
 }
 
+/** Suspend all trees; each is reported as suspended or finished. No order to supervise follows. */
+export interface SuspendOrder {
+  readonly kind: "suspend";
+}
+
 /** Supervise a tree. */
 export interface SuperviseOrder
-  extends Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions" | "policy" | "joined"> {
+  extends Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions" | "policy" | "joined" | "isOneOfMany"> {
   readonly kind: "supervise";
   /** Of the messages about it. */
   readonly tree: number;
@@ -58,12 +66,14 @@ export interface SuperviseOrder
   readonly answers: Int32Array | undefined;
 }
 
-export type WorkerOrder = PolicyOrder | StateOrder | PreparationOrder | SuperviseOrder | EndOrder;
+export type WorkerOrder = PolicyOrder | StateOrder | PreparationOrder | SuspendOrder | SuperviseOrder | EndOrder;
 
 export type WorkerMessage =
   | { readonly kind: "ready" }
   | { readonly kind: "record"; readonly tree: number; readonly record: EventRecord }
   | { readonly kind: "snapshot"; readonly tree: number; readonly snapshot: StateSnapshot }
   | { readonly kind: "question"; readonly tree: number; readonly question: PostedQuestion }
+  /** `saved`: see Supervisor.save. */
+  | { readonly kind: "suspended"; readonly tree: number; readonly saved: ReturnType<Supervisor["save"]> }
   /** No task is left under the filter; `why`: the supervision has failed, and the listener is closed. */
   | { readonly kind: "finished"; readonly tree: number; readonly why: string | undefined };

@@ -68,6 +68,11 @@ export class Questions {
     return this.#held.size > 0;
   }
 
+  /** The calls that are asked about: `struct seccomp_notif` of each. */
+  get notifications(): readonly Uint8Array[] {
+    return [...this.#held.values()].map(({ notification }) => notification);
+  }
+
   /** Whether an answer allows the call in the memory, which was judged with this verdict and memory. */
   allows(verdict: number, read: MemoryOfCall | undefined): Answered | undefined {
     const { tid } = this.#options.memory;

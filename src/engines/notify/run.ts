@@ -22,7 +22,7 @@ import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import { type Launched, launch } from "./launch.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
-import { Supervision } from "./supervision.ts";
+import { Supervision, type TreeOrder } from "./supervision.ts";
 import type { KernelFeatures } from "./supervisor-options.ts";
 import { treeFilter } from "./tree-filter.ts";
 
@@ -33,8 +33,8 @@ export interface NotifyRunOptions extends RunOptions {
   readonly supervisor?: string | undefined;
   /** "oldest": without the features of kernels after Linux 5.9, for tests. */
   readonly kernel?: KernelFeatures | undefined;
-  /** For tests: supervise it as one of many trees. */
-  readonly trees?: "one" | "many" | undefined;
+  /** For tests: supervises the tree in place of one thread that has only this tree. Returns as `SupervisedTree.ended`. */
+  readonly supervise?: ((source: string, order: TreeOrder) => Promise<string | undefined>) | undefined;
   /** For tests: interrupt each fork, as if the thread did not get a processor. */
   readonly interruptsForks?: boolean | undefined;
 }
@@ -85,7 +85,7 @@ class Run {
   async run(command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
     if (this.#policy.filter.notifies) this.#descriptors = openDescriptors();
-    if (this.#startsEarly()) this.#supervision = this.#start();
+    if (this.#startsEarly() && this.#options.supervise === undefined) this.#supervision = this.#start();
     if (this.#policy.filter.notifies && hasLimitedMemory()) await this.#prepare();
     let launched: Launched;
     try {
@@ -147,7 +147,7 @@ class Run {
   // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
 
   #start(): Supervision {
-    return new Supervision(this.#source!, this.#options.trees, this.#addon);
+    return new Supervision(this.#source!, "one", this.#addon);
   }
 
   /**
@@ -175,24 +175,16 @@ class Run {
 
   /** Resolves when no task is left under the filter. */
   async #supervise(command: Launched, listener: number): Promise<void> {
-    const { status, approvals, onEvent, kernel, interruptsForks, trees } = this.#options;
-    const supervision = this.#supervision ?? this.#start();
-    const { ended } = supervision.supervise({
+    const { status, approvals, onEvent, kernel, interruptsForks, supervise } = this.#options;
+    const order: TreeOrder = {
       policy: this.#policy,
-      ...{
-        filter: this.#filter,
-        listener,
-        command,
-        descriptors: this.#descriptors,
-        status,
-        approvals,
-        onEvent,
-        kernel,
-        interruptsForks,
-      },
-    });
-    const why = await ended;
-    if (trees === "many") await supervision.end();
+      ...{ filter: this.#filter, listener, command, descriptors: this.#descriptors },
+      ...{ status, approvals, onEvent, kernel, interruptsForks },
+    };
+    const why =
+      supervise === undefined
+        ? await (this.#supervision ?? this.#start()).supervise(order).ended
+        : await supervise(this.#source!, order);
     if (why !== undefined) this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
   }
 }

@@ -66,6 +66,12 @@ export class SignalStops {
     return this.#native.startKeeping(stopped, keeping, filter, passes) === 0 ? stopped : -1;
   }
 
+  /** Tasks that another supervisor has kept are kept from their next call on. */
+  restore(kept: readonly number[]): void {
+    for (const tid of kept) this.#wanted.add(tid);
+    if (kept.length > 0) this.#hasKept = true;
+  }
+
   get keepsAny(): boolean {
     return this.#hasKept && this.#native.keepsAny();
   }

@@ -12,6 +12,7 @@ import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from ".
 import type { ManyTrees, WorkerData, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
 import type { PostedQuestion } from "./questions.ts";
+import type { Supervisor } from "./supervisor.ts";
 import type { KernelFeatures, SupervisorOptions } from "./supervisor-options.ts";
 
 /** A tree whose filter is installed. */
@@ -27,6 +28,8 @@ export interface TreeOrder extends Pick<RunOptions, "onEvent" | "status" | "appr
    * the command.
    */
   readonly command: { readonly pid: number; readonly pidfd: number } | undefined;
+  /** Another process has supervised the tree before, and has suspended it. */
+  readonly saved?: Suspended | undefined;
   /** The tree, of the same policy and thread, whose state it shares. */
   readonly joins?: SupervisedTree | undefined;
   /** Opened before the command started; by default they are opened now, and closed when the tree has ended. */
@@ -35,6 +38,9 @@ export interface TreeOrder extends Pick<RunOptions, "onEvent" | "status" | "appr
   readonly kernel?: KernelFeatures | undefined;
   readonly interruptsForks?: boolean | undefined;
 }
+
+/** A suspended tree, as data that v8.serialize(3) can write. The listener is apart. */
+export type Suspended = NonNullable<ReturnType<Supervisor["save"]>>;
 
 export interface SupervisedTree {
   /**
@@ -58,6 +64,7 @@ interface Supervised {
   readonly descriptors: SupervisorDescriptors;
   readonly underWay: Int32Array;
   readonly over: (why?: string) => void;
+  readonly supervised: SupervisedTree;
 }
 
 /** A thread that supervises trees. */
@@ -71,13 +78,16 @@ export class Supervision {
   #ids = 0;
   #states = 0;
   #failed: string | undefined;
+  readonly #suspended = new Map<SupervisedTree, { readonly number: number; readonly saved: Suspended }>();
+  #suspends: () => void = () => undefined;
 
   /**
    * `source`: the text of dist/supervisor.cjs, read before a command could change the file. `trees`: "one" blocks in the kernel
    * for its only tree; "many" costs each call some microseconds more.
    */
   constructor(source: string, trees: "one" | "many" = "one", addon: string = nativeFile("portcullis.node")) {
-    if (trees === "many") this.#many = { event: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) };
+    if (trees === "many")
+      this.#many = { event: createEvent(), wake: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) };
     this.#thread = new SupervisingThread(source, { addon, many: this.#many } satisfies WorkerData);
     const { worker } = this.#thread;
     worker.on("message", (message: WorkerMessage) => this.#heed(message));
@@ -105,6 +115,7 @@ export class Supervision {
     const descriptors = { ...own, tasks: state.tasks };
     const underWay = new Int32Array(new SharedArrayBuffer(4));
     const tree = this.#ids++;
+    let finish: Supervised["over"] = () => undefined;
     const ended = new Promise<string | undefined>((resolve) => {
       const over = (why?: string): void => {
         this.#trees.delete(tree);
@@ -113,10 +124,11 @@ export class Supervision {
         this.#releaseState(state, order);
         resolve(why);
       };
-      this.#trees.set(tree, { order, state, descriptors, underWay, over });
+      finish = over;
     });
     const supervised: SupervisedTree = { ended };
     this.#numbers.set(supervised, tree);
+    this.#trees.set(tree, { order, state, descriptors, underWay, over: finish, supervised });
     const key = this.#policyKey(policy);
     if (this.#failed !== undefined) this.#fail(this.#failed);
     else
@@ -127,10 +139,35 @@ export class Supervision {
         command: command && { pid: command.pid, pidfd: command.pidfd },
         kernel: order.kernel ?? "present",
         interruptsForks: order.interruptsForks ?? false,
+        saved: order.saved,
         status: status?.words,
         answers: approvals?.words,
       });
     return supervised;
+  }
+
+  /**
+   * Suspends all trees, and keeps their listeners open. Resolves within `patience` milliseconds: trees that are not among the
+   * result cannot go on elsewhere. Their promises never resolve.
+   */
+  async suspend(patience: number): Promise<ReadonlyMap<SupervisedTree, Suspended>> {
+    if (this.#many === undefined) throw new Error("only one of many trees can be suspended");
+    signalEvent(this.#many.wake);
+    this.#send({ kind: "suspend" });
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, patience);
+      this.#suspends = () => {
+        if (this.#trees.size > 0) return;
+        clearTimeout(late);
+        resolve();
+      };
+      this.#suspends();
+    });
+    // Of trees that share a state, the last one that was suspended has saved it last.
+    const states = new Map([...this.#suspended.values()].map(({ number, saved }) => [number, saved.state]));
+    return new Map(
+      [...this.#suspended].map(([tree, { number, saved }]) => [tree, { ...saved, state: states.get(number)! }]),
+    );
   }
 
   /** Only without a tree. */
@@ -189,7 +226,7 @@ export class Supervision {
     if (message.kind === "ready") return;
     const supervised = this.#trees.get(message.tree);
     if (supervised === undefined) return;
-    const { order, underWay, over } = supervised;
+    const { order, state, underWay, over } = supervised;
     switch (message.kind) {
       case "record":
         Atomics.sub(underWay, 0, 1);
@@ -198,8 +235,14 @@ export class Supervision {
         return order.status?.onSnapshot(message.snapshot);
       case "question":
         return ask(supervised, message.question);
+      case "suspended":
+        if (message.saved !== undefined)
+          this.#suspended.set(supervised.supervised, { number: state.number, saved: message.saved });
+        this.#trees.delete(message.tree);
+        return this.#suspends();
       case "finished":
-        return over(message.why);
+        over(message.why);
+        return this.#suspends();
     }
   }
 

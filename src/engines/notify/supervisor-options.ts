@@ -6,6 +6,7 @@ import type { JudgementMemory } from "./memory.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { QuestionsOptions } from "./questions.ts";
 import type { RecordSink } from "./records.ts";
+import type { SavedState, SavedTree } from "./saved.ts";
 import type { StatusSink } from "./status-counts.ts";
 import type { TaskRegistry } from "./tasks.ts";
 
@@ -26,8 +27,12 @@ export interface SupervisorOptions {
    * the filter: one that reports at least what `filter` reports, before it executes the command.
    */
   readonly command: { readonly pid: number; readonly pidfd: number } | undefined;
+  /** This thread supervises many trees (trees.ts). */
+  readonly isOneOfMany: boolean;
   /** The state is that of this other supervisor in the same thread: of another process of the same container. */
   readonly joined?: SharedState | undefined;
+  /** Another supervisor has had the tree before. */
+  readonly saved?: { readonly state: SavedState; readonly tree: SavedTree } | undefined;
   readonly sink: RecordSink;
   readonly kernel: KernelFeatures;
   /** See NotifyRunOptions. */

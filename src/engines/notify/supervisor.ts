@@ -40,6 +40,7 @@ import { type AnsweredCall, Questions } from "./questions.ts";
 import { Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
+import type { SavedState, SavedTree } from "./saved.ts";
 import { SignalStops } from "./signal-stops.ts";
 import { StatusCounts } from "./status-counts.ts";
 import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";
@@ -50,6 +51,9 @@ import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 
 /** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/reads.c). */
 const openPatience = 50;
+
+/** Milliseconds between looks whether a suspended tree's calls are over. */
+const suspensionPause = 1;
 
 const notFollowed = "the command cannot be followed";
 
@@ -101,9 +105,12 @@ export class Supervisor {
   /** See SharedState. */
   readonly #preparedForks: Set<number>;
   /** The first process of a container is known. */
-  #hasFirst = false;
+  #hasFirst: boolean;
   /** Undefined if we have started the command. */
   readonly #start: ContainerStart | undefined;
+  /** The time from which on nothing delays its end, in milliseconds; undefined while it goes on. */
+  #suspendsAt: number | undefined;
+  #isSuspended = false;
   #isAttended = true;
   /** Tasks that another supervisor has reaped, which shares the registry. */
   readonly #endedMeanwhile: number[] = [];
@@ -125,7 +132,11 @@ export class Supervisor {
     const { needs, description } = policy;
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
     this.#epoll = this.#identifies || needs.births ? (joined?.epoll ?? descriptors.tasks) : -1;
-    this.#start = command === undefined ? new ContainerStart() : undefined;
+    const { saved } = options;
+    if (saved !== undefined && joined === undefined) this.#memory.restore(saved.state.memory);
+    const hasStarted = saved?.tree.hasStarted ?? (command === undefined ? false : undefined);
+    this.#start = hasStarted === undefined ? undefined : new ContainerStart(hasStarted);
+    this.#hasFirst = saved !== undefined;
     this.#preparedForks = joined?.preparedForks ?? new Set();
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.matchers);
@@ -242,15 +253,17 @@ export class Supervisor {
     this.#stopped = this.#signals?.start(options.descriptors, options.filter, policy.allowsHandlers) ?? -1;
     if (observes && mayStallAtStart()) this.#readApart();
     // They change without a judgement, and other supervisors can share the state of a container.
-    if (needs.clock || needs.alive || command === undefined) this.#pinning?.stateAlwaysChanges();
+    if (needs.clock || needs.alive || this.#start !== undefined) this.#pinning?.stateAlwaysChanges();
     // #passPrepared compares the caller's credentials, and ends an approval. A shared registry is known here only.
-    if (observes && !holdsRooms && !needs.credentials && !asks && command !== undefined)
+    if (observes && !holdsRooms && !needs.credentials && !asks && this.#start === undefined)
       this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (policy.textFilter !== undefined)
       startTextFilter(policy.textFilter, policy.memory.matchers, options.status?.words);
     if (kernel === "present") useSynchronousWakeUp(listener);
-    if (command === undefined) required("passAllowed", this.#native.passAllowed(options.filter));
-    else if (needs.births && !this.#registry.adopt(command.pid, command.pidfd)) this.#fail(notFollowed);
+    if (this.#start !== undefined) required("passAllowed", this.#native.passAllowed(options.filter));
+    if (saved !== undefined) this.#restore(saved, joined);
+    else if (command !== undefined && needs.births && !this.#registry.adopt(command.pid, command.pidfd))
+      this.#fail(notFollowed);
   }
 
   get shared(): SharedState {
@@ -260,6 +273,44 @@ export class Supervisor {
       epoll: this.#epoll,
       preparedForks: this.#preparedForks,
     };
+  }
+
+  // ── Another supervisor ────────────────────────────────────────────────────────────────────────────────────────────
+
+  #restore({ state, tree }: NonNullable<SupervisorOptions["saved"]>, joined: SharedState | undefined): void {
+    if (joined === undefined) this.#registry.restore(state);
+    this.#isRestricted = tree.isRestricted;
+    this.#signals?.restore(tree.kept);
+    this.#waiting.restore(tree.calls);
+    this.#bind();
+  }
+
+  /**
+   * Ends the loop when no call is in the middle of something, so that another supervisor can go on. Calls that come meanwhile
+   * wait. `patience`: milliseconds until calls that were prepared count as new ones.
+   */
+  suspend(patience: number): void {
+    this.#suspendsAt = performance.now() + patience;
+  }
+
+  /** Whether the loop has ended because of `suspend`. */
+  get isSuspended(): boolean {
+    return this.#isSuspended;
+  }
+
+  /** A suspended tree, whose listener is open. Undefined if its calls cannot wait for another supervisor: it has rooms. */
+  save(): { readonly state: SavedState; readonly tree: SavedTree } | undefined {
+    if (this.#failed || this.#options.policy.rooms.length > 0) return undefined;
+    const calls = [...this.#waiting.notifications, ...(this.#questions?.notifications ?? [])];
+    return {
+      state: { memory: this.#memory.bytes().slice(), ...this.#registry.save() },
+      tree: { calls, kept: this.#keptTasks(), isRestricted: this.#isRestricted, hasStarted: this.#start?.isOver },
+    };
+  }
+
+  #keptTasks(): readonly number[] {
+    const tasks = [...this.#registry.processes].flatMap(({ threads }) => [...threads].map(({ tid }) => tid));
+    return tasks.filter((tid) => this.#signals?.isKept(tid) === true);
   }
 
   /** Among many: it goes on after a wait. Meanwhile another supervisor may have changed what they share. */
@@ -281,7 +332,7 @@ export class Supervisor {
       yield* this.#serve();
     } finally {
       this.#registry.onEnd.delete(this.#taskEnded);
-      close(this.#options.listener);
+      if (!this.#isSuspended) close(this.#options.listener);
     }
   }
 
@@ -290,6 +341,10 @@ export class Supervisor {
     let answer = false;
     for (;;) {
       if (this.#signals?.takeStops() === true) this.#tracer.advance({ interrupts: false });
+      if (this.#suspendsAt !== undefined && !answer && this.#canSuspend(this.#suspendsAt)) {
+        this.#isSuspended = true;
+        return;
+      }
       if (this.#questions?.isOpen === true) {
         if (answer) this.#send();
         answer = false;
@@ -339,7 +394,12 @@ export class Supervisor {
       this.#step.judges = waits && !this.#failed && this.#preparedForks.size === 0 && this.#start === undefined;
       const deaths = Number(yield this.#step);
       answer = false;
-      if (deaths === -errno.EAGAIN) continue;
+      if (deaths === -errno.EAGAIN) {
+        // Steps do not wait while all trees are suspended.
+        if (this.#suspendsAt !== undefined)
+          yield { kind: "descriptors", descriptors: this.#notifying, milliseconds: suspensionPause };
+        continue;
+      }
       if (deaths === -errno.ECANCELED) {
         answer = this.#safely(() => this.#recordUnpinned());
         continue;
@@ -351,6 +411,11 @@ export class Supervisor {
       if (deaths > 0) this.#reap(deaths);
       answer = this.#judgeReceived();
     }
+  }
+
+  #canSuspend(until: number): boolean {
+    if (this.#tracer.busy || this.#pinning?.hasWaiting === true) return false;
+    return performance.now() >= until || (this.#preparedForks.size === 0 && this.#objects?.isServing !== true);
   }
 
   readonly #taskEnded = (tid: number): void => {
@@ -498,6 +563,12 @@ export class Supervisor {
       // The kernel restarts the call after the stop that is pending for its thread.
       else if (called === "stops") memory.refuse(kernelErrno.ERESTARTNOINTR);
       if (called !== "new") return true;
+    }
+
+    if (this.#suspendsAt !== undefined) {
+      this.#waiting.hold();
+      this.#defers = true;
+      return false;
     }
 
     const interrupted = this.#signals?.called(tid, number, (at) => memory.argument(at)) ?? "passes";
@@ -773,7 +844,9 @@ export class Supervisor {
       this.#deaths,
       this.#options.listener,
       this.#epoll,
-      this.#endsWithoutUsers && this.#objects === undefined ? -1 : this.#options.descriptors.listening,
+      this.#endsWithoutUsers && this.#objects === undefined && !this.#options.isOneOfMany
+        ? -1
+        : this.#options.descriptors.listening,
     );
   }
 }

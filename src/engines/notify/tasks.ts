@@ -21,6 +21,7 @@ import { type Identity, noDescriptorsLeft, openProcess, openThread, readIdentity
 import { readProc } from "../../linux/proc.ts";
 import type { JudgementMemory } from "./memory.ts";
 import type { Needs } from "./policy.ts";
+import { isSame, type SavedProcess, type SavedState, type SavedThread, savedTask } from "./saved.ts";
 
 export interface Process {
   readonly pid: number;
@@ -168,7 +169,7 @@ export class TaskRegistry {
   }
 
   #tryToDiscover(tid: number, stillWaits: () => boolean): Thread | Unidentified {
-    const descriptor = this.#threadsMustBePolled ? openDirectory(`/proc/${tid}`) : openThread(tid);
+    const descriptor = this.#openTask(tid);
     const identity = this.#identity;
     const known = this.#identify(tid, descriptor, identity) && stillWaits();
     if (!known || descriptor < 0) {
@@ -258,7 +259,11 @@ export class TaskRegistry {
     // An earlier process with this id, whose end has not been reported yet.
     const former = this.#processes.get(pid);
     if (former !== undefined) this.#endProcess(former);
-    const process = this.#addProcess(pid, reservation.processSlot, borrowed);
+    const process = this.#addProcess(
+      pid,
+      reservation.processSlot,
+      borrowed === undefined ? undefined : { pidfd: borrowed, isBorrowed: true },
+    );
     if (process === undefined) {
       this.#slots.giveBack("thread", reservation.threadSlot);
       return false;
@@ -358,6 +363,61 @@ export class TaskRegistry {
     this.#unwatch(thread);
   }
 
+  // ── Another supervisor ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** No fork and no execution may be in flight. */
+  save(): Pick<SavedState, "slots" | "processes"> {
+    const processes = [...this.#processes.values()].flatMap(({ pid, slot, isRestricted, threads }) => {
+      const task = savedTask(pid);
+      if (task === undefined) return [];
+      const known = [...threads].flatMap((thread) => {
+        const one = savedTask(thread.tid);
+        return one === undefined ? [] : [{ ...one, slot: thread.slot }];
+      });
+      return [{ ...task, slot, isRestricted, threads: known }];
+    });
+    return { slots: this.#slots.save(), processes };
+  }
+
+  /** Takes over the tasks that still live; the memory has their state. */
+  restore({ slots, processes }: Pick<SavedState, "slots" | "processes">): void {
+    this.#slots.restore(slots);
+    for (const saved of processes) {
+      const process = this.#restoreProcess(saved);
+      if (process !== undefined) process.isRestricted = saved.isRestricted;
+      for (const thread of saved.threads)
+        if (process === undefined || !this.#restoreThread(process, thread)) this.#slots.giveBack("thread", thread.slot);
+    }
+  }
+
+  #restoreProcess(saved: SavedProcess): Process | undefined {
+    const { id, slot } = saved;
+    const pidfd = openProcess(id);
+    if (pidfd >= 0 && isSame(saved)) return this.#addProcess(id, slot, { pidfd, isBorrowed: false });
+    if (pidfd >= 0) close(pidfd);
+    this.#slots.giveBack("process", slot);
+    return undefined;
+  }
+
+  #restoreThread(process: Process, saved: SavedThread): boolean {
+    const { id: tid, slot } = saved;
+    const isLeader = tid === process.pid;
+    const descriptor = isLeader ? -1 : this.#openTask(tid);
+    const thread: Thread = { tid, process, slot, descriptor, word: noWord, isExecuting: false };
+    const isKnown = isSame(saved) && (isLeader || descriptor >= 0);
+    if (!isKnown || (!isLeader && !this.#threadsMustBePolled && !this.#watch(thread, descriptor))) {
+      if (descriptor >= 0) close(descriptor);
+      return false;
+    }
+    if (!isLeader && this.#threadsMustBePolled) this.#polled.add(thread);
+    this.#enter(thread);
+    return true;
+  }
+
+  #openTask(tid: number): number {
+    return this.#threadsMustBePolled ? openDirectory(`/proc/${tid}`) : openThread(tid);
+  }
+
   // ── Identity ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The present effective user and group of a thread, in our user namespace; undefined if it has ended. */
@@ -382,10 +442,11 @@ export class TaskRegistry {
     thread.process.threads.add(thread);
   }
 
-  #addProcess(pid: number, slot: number, borrowed?: number): Process | undefined {
-    let pidfd = borrowed ?? openProcess(pid);
+  /** Gives the slot back on failure. */
+  #addProcess(pid: number, slot: number, opened?: Pick<Process, "pidfd" | "isBorrowed">): Process | undefined {
+    let pidfd = opened?.pidfd ?? openProcess(pid);
     if ((pidfd === -errno.EMFILE || pidfd === -errno.ENFILE) && this.#freesDescriptor()) pidfd = openProcess(pid);
-    const isBorrowed = borrowed !== undefined;
+    const isBorrowed = opened?.isBorrowed === true;
     const word = this.#takeWord();
     if (pidfd < 0 || watch(this.#epoll, pidfd, word) < 0) {
       if (pidfd >= 0 && !isBorrowed) close(pidfd);

@@ -20,6 +20,9 @@ import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 /** A turn that takes so many milliseconds is long; then its tree waits for so many times its time. */
 const long = { turn: 5, share: 19 } as const;
 
+/** Milliseconds for which a suspension waits for calls that are prepared, or whose objects are opened. */
+const suspension = 100;
+
 interface Tree {
   readonly order: SuperviseOrder;
   readonly handle: NativeTree;
@@ -57,6 +60,7 @@ export class Trees {
   #floor = 0;
   #received = 0;
   #ends = false;
+  #suspends = false;
 
   constructor(many: ManyTrees, port: MessagePort, options: TreesOptions) {
     this.#many = many;
@@ -114,7 +118,7 @@ export class Trees {
     tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
-    if (end - begin > long.turn) tree.notBefore = end + long.share * (end - begin);
+    if (end - begin > long.turn && !this.#suspends) tree.notBefore = end + long.share * (end - begin);
   }
 
   /** Only the step's thread knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
@@ -127,6 +131,7 @@ export class Trees {
     try {
       const { done, value } = tree.loop.next(result);
       if (done !== true) this.#wait(tree, value);
+      else if (tree.supervisor.isSuspended) this.#save(tree);
       else this.#end(tree);
     } catch (error) {
       this.#end(tree, messageOf(error));
@@ -146,11 +151,28 @@ export class Trees {
   }
 
   #end(tree: Tree, why?: string): void {
-    const { order, handle, sink } = tree;
+    this.#drop(tree);
+    this.#options.post({ kind: "finished", tree: tree.order.tree, why });
+  }
+
+  #save(tree: Tree): void {
+    const saved = tree.supervisor.save();
+    this.#drop(tree);
+    this.#options.post({ kind: "suspended", tree: tree.order.tree, saved });
+  }
+
+  #drop({ order, handle, sink }: Tree): void {
     this.#native.endTree(handle);
     this.#trees.delete(order.tree);
     sink.finish();
-    this.#options.post({ kind: "finished", tree: order.tree, why });
+  }
+
+  #suspend(): void {
+    this.#suspends = true;
+    for (const tree of this.#trees.values()) {
+      tree.notBefore = 0;
+      tree.supervisor.suspend(suspension);
+    }
   }
 
   // ── Orders ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,13 +201,15 @@ export class Trees {
         return;
       case "prepare":
         return this.#options.post({ kind: "ready" });
+      case "suspend":
+        return this.#suspend();
       case "supervise":
         return this.#supervise(order);
     }
   }
 
   #supervise(order: SuperviseOrder): void {
-    const handle = this.#native.startTree(order.tree);
+    const handle = this.#native.startTree(order.tree, this.#many.wake);
     if (typeof handle === "number") {
       const name = errnoName(-handle) ?? `errno ${-handle}`;
       return this.#refuse(order, `it gets no thread (${name})`);

@@ -83,6 +83,21 @@ export class WaitingCalls {
     return true;
   }
 
+  /** Takes over calls that another supervisor has received. They are the next ones. */
+  restore(calls: readonly Uint8Array[]): void {
+    this.#waiting.unshift(...calls.map((notification) => ({ notification, mustWait: () => false })));
+  }
+
+  /** The call in the memory waits for another supervisor. */
+  hold(): void {
+    this.#add(() => true);
+  }
+
+  /** `struct seccomp_notif` of each. */
+  get notifications(): readonly Uint8Array[] {
+    return this.#waiting.map(({ notification }) => notification);
+  }
+
   /** Whether a call has waited long enough, and is in the memory now. */
   next(): boolean {
     const { listener, memory, reap, abandon } = this.#options;

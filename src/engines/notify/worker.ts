@@ -32,7 +32,10 @@ function supervisorOf(
     put: (question) => post({ kind: "question", tree, question }),
   };
   return {
-    supervisor: new Supervisor({ ...order, policy, sink, instance, joined, status, questions }, release()),
+    supervisor: new Supervisor(
+      { ...order, policy, sink, instance, joined, isOneOfMany: many !== undefined, status, questions },
+      release(),
+    ),
     sink,
   };
 }
@@ -47,6 +50,7 @@ function superviseOne(): void {
         policy = order.policy;
         return;
       case "forget-state":
+      case "suspend":
         return;
       case "prepare":
         instance = instantiate(order.step);

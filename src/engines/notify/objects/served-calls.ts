@@ -235,6 +235,12 @@ export class ServedCalls {
     return -result;
   }
 
+  /** Whether a call waits for its object, or is being served. */
+  get isServing(): boolean {
+    for (const id of this.#served.keys()) if (native().isServed(id)) return true;
+    return false;
+  }
+
   /** Whether this call has come before. */
   has(id: bigint): boolean {
     return this.#served.has(id);

@@ -57,6 +57,15 @@ export class StatusReporter {
     if (this.#refusals.length > mostRefusals) this.#refusals.shift();
   }
 
+  /** Calls by the index of their verdict, and those that portcullis itself refused. The words wrap: ask within 2^32 calls. */
+  get totals(): { readonly verdicts: readonly number[]; readonly refused: number } {
+    this.#add();
+    return {
+      verdicts: this.#totals.slice(statusWords.verdicts),
+      refused: this.#totals[statusWords.refusals]!,
+    };
+  }
+
   /** The calls per second are the mean since the previous status. */
   status(): Status {
     this.#add();

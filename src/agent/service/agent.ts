@@ -1,0 +1,162 @@
+/** The agent: one process that supervises many trees, each under its own policy. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { hideFromCommand } from "../../engines/run.ts";
+import type { Destination } from "../../events/channel.ts";
+import { EventLimit } from "../../events/limit.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { packageFile, packageVersion } from "../../linux/package.ts";
+import { makeStatusFolder, statusFolder } from "../../status/location.ts";
+import { type AgentStatus, answerControl, controlSocket } from "../control.ts";
+import { AgentEvents } from "../events.ts";
+import { OciReceiver } from "../oci/receiver.ts";
+import { Policies } from "../policies.ts";
+import { AgentSocket } from "../sockets.ts";
+import { supervisor } from "../supervise.ts";
+import { givenSockets, ServiceManager } from "../systemd.ts";
+import { type Observer, Trees } from "../trees.ts";
+
+export interface AgentOptions {
+  /** The socket for container runtimes; the others are beside it. */
+  readonly socket: string;
+  /** Users beside the agent's own whose container runtimes may hand over listeners. */
+  readonly runtimeUsers: ReadonlySet<number>;
+  readonly policies: string | undefined;
+  readonly events: Destination;
+  readonly form: "lines" | "json";
+  readonly architecture: ArchitectureName;
+  readonly observer?: Observer | undefined;
+  readonly environment: Record<string, string | undefined>;
+  /** Takes a line for people. Must not wait. */
+  readonly log: (line: string) => void;
+}
+
+/** Connections of one user at a time. */
+const mostOfUser = 64;
+const mostRefusals = 20;
+/** Milliseconds between two looks at the counts, which wrap at 2^32 calls; and for the service manager's status. */
+const counting = 10_000;
+/** Refusals that are logged: so many at once, and then so many a second. */
+const refusalLimit = { burst: 20, perSecond: 2, keys: 1 } as const;
+
+const unobserved: Observer = { calls() {}, refusal() {}, lostEvents() {} };
+
+/** The folder of the sockets: of root's agent below /run, of a user's agent in the user's own folder. */
+export function agentFolder(): string {
+  return process.geteuid?.() === 0 ? "/run/portcullis" : statusFolder();
+}
+
+export function defaultSocket(): string {
+  return join(agentFolder(), "agent.sock");
+}
+
+export class Agent {
+  readonly trees: Trees;
+  readonly policies: Policies;
+  readonly #options: AgentOptions;
+  readonly #events: AgentEvents;
+  readonly #manager: ServiceManager;
+  readonly #sockets: AgentSocket[] = [];
+  readonly #started = Date.now() / 1000;
+  readonly #refusalLimit = new EventLimit(refusalLimit);
+  readonly #refusals: string[] = [];
+  #refused = 0;
+  #counting: NodeJS.Timeout | undefined;
+
+  private constructor(options: AgentOptions) {
+    this.#options = options;
+    const { log, policies, architecture, events, form, observer = unobserved } = options;
+    this.#manager = new ServiceManager(options.environment);
+    this.#events = new AgentEvents(events, form, ({ code }) => log(`events cannot be written (${code})`));
+    this.policies = new Policies({ folder: policies, architecture, log });
+    const source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
+    this.trees = new Trees({ supervise: supervisor(source), events: this.#events, observer, log });
+  }
+
+  /** Serves from the return of this on. @throws SocketError, DestinationError, StartError, StatusFolderError */
+  static async start(options: AgentOptions): Promise<Agent> {
+    // A tree of the same user must not read or trace the process that judges it.
+    hideFromCommand();
+    const agent = new Agent(options);
+    agent.policies.start();
+    try {
+      await agent.#listen();
+    } catch (error) {
+      await agent.close();
+      throw error;
+    }
+    agent.#counting = setInterval(() => agent.#count(), counting).unref();
+    agent.#manager.tell("READY=1", agent.#statusLine());
+    return agent;
+  }
+
+  /** The end of the process closes the listeners: from then on the kernel denies what needs the agent (ENOSYS). */
+  async close(): Promise<void> {
+    this.#manager.tell("STOPPING=1");
+    clearInterval(this.#counting);
+    this.policies.close();
+    for (const socket of this.#sockets) socket.close();
+    this.#count();
+    await this.#events.finish();
+  }
+
+  get status(): AgentStatus {
+    return {
+      ...{ v: 1, kind: "agent", time: Date.now() / 1000, started: this.#started },
+      ...{ version: packageVersion(), pid: process.pid, memory: process.memoryUsage.rss() },
+      ...{ policies: this.policies.list, trees: this.trees.all.map(({ status }) => status) },
+      ...{ refused: this.#refused, refusals: this.#refusals },
+    };
+  }
+
+  async #listen(): Promise<void> {
+    const { socket: path, environment, runtimeUsers } = this.#options;
+    if (path === defaultSocket() && process.geteuid?.() !== 0) makeStatusFolder();
+    const given = givenSockets(environment);
+    const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+    const refused = (why: string): void => this.#refuse(why);
+    const receiver = new OciReceiver({ ...this.#options, policies: this.policies, trees: this.trees, refused });
+    const control = controlSocket(path);
+    this.#sockets.push(
+      await AgentSocket.open({
+        ...{ path, given: given.get(path), mostOfUser, refused },
+        mode: runtimeUsers.size > 0 ? 0o666 : 0o600,
+        users: (uid) => isOwn(uid) || runtimeUsers.has(uid),
+        take: (socket, _, ended) => receiver.take(socket, ended),
+      }),
+      await AgentSocket.open({
+        ...{ path: control, given: given.get(control), mode: 0o600, mostOfUser, users: isOwn },
+        take: (socket, _, ended) => {
+          socket.once("close", ended);
+          answerControl(socket, { trees: this.trees, status: () => this.status });
+        },
+        // Every tree can try.
+        refused: () => undefined,
+      }),
+    );
+    for (const name of given.keys())
+      if (name !== path && name !== control) this.#options.log(`the socket ${name} of the service manager is not used`);
+  }
+
+  /** A request is refused. */
+  #refuse(why: string): void {
+    this.#refused++;
+    this.#refusals.push(why);
+    if (this.#refusals.length > mostRefusals) this.#refusals.shift();
+    const { passes, dropped } = this.#refusalLimit.admit("refused", Date.now());
+    for (const { count } of dropped) this.#options.log(`${count} further requests were refused`);
+    if (passes) this.#options.log(`refused: ${why}`);
+  }
+
+  #count(): void {
+    for (const tree of this.trees.all) tree.count();
+    this.#manager.tell(this.#statusLine());
+  }
+
+  #statusLine(): string {
+    const count = (number: number, what: string): string => `${number} ${what}`;
+    const trees = this.trees.all.length;
+    const policies = this.policies.list.length;
+    return `STATUS=${count(trees, trees === 1 ? "tree" : "trees")}, ${count(policies, policies === 1 ? "policy" : "policies")}`;
+  }
+}

@@ -1,0 +1,211 @@
+/** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
+import type { SupervisedTree } from "../engines/notify/supervision.ts";
+import { treeFilter } from "../engines/notify/tree-filter.ts";
+import { describe } from "../events/describe.ts";
+import type { Origin } from "../events/event.ts";
+import type { EventOutput } from "../events/output.ts";
+import type { EventRecord } from "../events/record.ts";
+import { verdictText } from "../ir/verdicts.ts";
+import { close } from "../linux/descriptors.ts";
+import { openProcess } from "../linux/pidfd.ts";
+import { StatusReporter } from "../status/reporter.ts";
+import { StatusReaders } from "../status/server.ts";
+import type { AgentEvents } from "./events.ts";
+import type { AgentPolicy } from "./policies.ts";
+import type { Supervise } from "./supervise.ts";
+
+export interface TreeFacts {
+  readonly number: number;
+  readonly policy: {
+    readonly name: string;
+    readonly digest: string;
+    readonly parameters: Readonly<Record<string, string>>;
+  };
+  /** What makes two listeners one tree: of a container, its id and its bundle. */
+  readonly identity: string;
+  readonly origin: Origin;
+  /** Seconds since the epoch. */
+  readonly started: number;
+}
+
+export interface TreeStatus extends TreeFacts {
+  /** Calls that the supervisor has judged, and of these that it refused. */
+  readonly calls: number;
+  readonly refused: number;
+  /** Listeners: the first one, and those that have joined and not ended. */
+  readonly listeners: number;
+}
+
+/** Counts what the trees do; the metrics. */
+export interface Observer {
+  calls(policy: string, verdict: string, count: number): void;
+  refusal(policy: string, call: string, origin: Origin, rule: string | undefined, count: number): void;
+  lostEvents(count: number): void;
+}
+
+export interface NewTree {
+  readonly policy: AgentPolicy;
+  readonly identity: string;
+  readonly origin: Origin;
+  /** The registry closes it. */
+  readonly listener: number;
+  /** The first process; 0 if it is not known. */
+  readonly pid: number;
+}
+
+export interface TreesOptions {
+  readonly supervise: Supervise;
+  readonly events: AgentEvents;
+  readonly observer: Observer;
+  readonly log: (line: string) => void;
+}
+
+interface Listening {
+  readonly tree: SupervisedTree;
+  readonly pidfd: number;
+}
+
+export class Tree {
+  readonly facts: TreeFacts;
+  readonly reporter: StatusReporter;
+  readonly readers: StatusReaders;
+  readonly policy: AgentPolicy;
+  readonly listeners = new Set<Listening>();
+  readonly #options: TreesOptions;
+  readonly #output: EventOutput;
+  /** The totals that the observer knows. */
+  #counted: readonly number[] = [];
+  #countedRefused = 0;
+
+  constructor(facts: TreeFacts, policy: AgentPolicy, options: TreesOptions) {
+    this.facts = facts;
+    this.policy = policy;
+    this.#options = options;
+    const { description, state } = policy.compiled;
+    this.#output = options.events.of(description, facts.origin);
+    this.reporter = new StatusReporter({
+      ...{ policy: description, state, command: [], audit: false, engine: "notify", unknown: [] },
+    });
+    this.readers = new StatusReaders(this.reporter);
+  }
+
+  record(record: EventRecord): void {
+    this.#output.record(record);
+    this.reporter.record(record);
+    if (record.kind === "notice" && record.dropped !== undefined) this.#options.observer.lostEvents(record.dropped);
+    if (record.kind !== "judgement") return;
+    for (const event of describe(this.policy.compiled.description, record)) {
+      if (event.kind !== "decision" || event.verdict === "log" || event.answered?.startsWith("allowed")) continue;
+      const { policy, origin } = this.facts;
+      this.#options.observer.refusal(policy.name, event.call, origin, event.rule, record.count ?? 1);
+    }
+  }
+
+  /** Tells the observer what has been judged since the last time. */
+  count(): void {
+    const { verdicts, refused } = this.reporter.totals;
+    const { observer } = this.#options;
+    const { name } = this.facts.policy;
+    verdicts.forEach((total, index) => {
+      const more = total - (this.#counted[index] ?? 0);
+      if (more > 0) observer.calls(name, this.policy.compiled.description.verdicts[index]!.action, more);
+    });
+    if (refused > this.#countedRefused) observer.calls(name, "refused", refused - this.#countedRefused);
+    this.#counted = verdicts;
+    this.#countedRefused = refused;
+  }
+
+  get status(): TreeStatus {
+    const { verdicts, refused } = this.reporter.totals;
+    const { description } = this.policy.compiled;
+    const passes = (index: number) => /^(?:allow|log)/.test(verdictText(description.verdicts[index]!));
+    return {
+      ...this.facts,
+      calls: verdicts.reduce((sum, one) => sum + one, refused),
+      refused: verdicts.reduce((sum, one, index) => (passes(index) ? sum : sum + one), refused),
+      listeners: this.listeners.size,
+    };
+  }
+
+  async end(): Promise<void> {
+    this.count();
+    this.readers.close();
+    await this.#output.finish();
+  }
+}
+
+export class Trees {
+  readonly #options: TreesOptions;
+  readonly #trees = new Map<string, Tree>();
+  #last = 0;
+
+  constructor(options: TreesOptions) {
+    this.#options = options;
+  }
+
+  get all(): readonly Tree[] {
+    return [...this.#trees.values()];
+  }
+
+  find(number: number): Tree | undefined {
+    return this.all.find(({ facts }) => facts.number === number);
+  }
+
+  /** The policy of the tree with this identity, which a further listener shares. */
+  byIdentity(identity: string): Tree | undefined {
+    return this.#trees.get(identity);
+  }
+
+  /**
+   * Supervises the listener: as one of the tree with its identity, or as a new tree.
+   *
+   * @throws UnsupervisedError; then the listener is still the caller's
+   */
+  add({ policy, identity, origin, listener, pid }: NewTree): Tree {
+    const known = this.#trees.get(identity);
+    const tree = known ?? this.#make(policy, identity, origin);
+    const { compiled } = tree.policy;
+    const [first] = tree.listeners;
+    const pidfd = pid > 0 ? openProcess(pid) : -1;
+    let supervised: SupervisedTree;
+    try {
+      supervised = this.#options.supervise({
+        ...{ policy: compiled, filter: treeFilter(compiled), listener, joins: first?.tree },
+        command: pidfd < 0 ? undefined : { pid, pidfd },
+        onEvent: (record) => tree.record(record),
+        status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
+      });
+    } catch (error) {
+      if (pidfd >= 0) close(pidfd);
+      throw error;
+    }
+    this.#trees.set(identity, tree);
+    const one: Listening = { tree: supervised, pidfd };
+    tree.listeners.add(one);
+    void supervised.ended.then((why) => this.#ended(tree, one, why));
+    return tree;
+  }
+
+  #make(policy: AgentPolicy, identity: string, origin: Origin): Tree {
+    const { name, digest, parameters } = policy;
+    const facts: TreeFacts = {
+      ...{ number: ++this.#last, identity, origin, started: Date.now() / 1000 },
+      policy: { name, digest, parameters: Object.fromEntries(parameters) },
+    };
+    return new Tree(facts, policy, this.#options);
+  }
+
+  #ended(tree: Tree, one: Listening, why: string | undefined): void {
+    if (why !== undefined) {
+      const text = `the supervisor failed and everything is denied from now on: ${why}`;
+      tree.record({ kind: "notice", time: Date.now(), text });
+    }
+    if (one.pidfd >= 0) close(one.pidfd);
+    tree.listeners.delete(one);
+    if (tree.listeners.size > 0) return;
+    this.#trees.delete(tree.facts.identity);
+    const { calls, refused } = tree.status;
+    this.#options.log(`tree ${tree.facts.number} has ended: ${calls} calls judged, ${refused} refused`);
+    void tree.end();
+  }
+}

@@ -21,11 +21,17 @@ export interface TreeFacts {
     readonly digest: string;
     readonly parameters: Readonly<Record<string, string>>;
   };
-  /** What makes two listeners one tree: of a container, its id and its bundle. */
-  readonly identity: string;
+  /** Runtimes with other state folders can use an id at the same time; their bundles differ. */
+  readonly container: ContainerName;
   readonly origin: Origin;
   /** Seconds since the epoch. */
   readonly started: number;
+}
+
+export interface ContainerName {
+  readonly id: string;
+  /** The folder of the container's configuration; relative where the runtime does not know it (`crun exec`). */
+  readonly bundle: string;
 }
 
 export interface TreeStatus extends TreeFacts {
@@ -45,8 +51,11 @@ export interface Observer {
 
 export interface NewTree {
   readonly policy: AgentPolicy;
-  readonly identity: string;
+  readonly container: ContainerName;
   readonly origin: Origin;
+}
+
+export interface NewListener {
   /** The registry closes it. */
   readonly listener: number;
   /** The first process; 0 if it is not known. */
@@ -136,7 +145,8 @@ export class Tree {
 
 export class Trees {
   readonly #options: TreesOptions;
-  readonly #trees = new Map<string, Tree>();
+  /** By their numbers, the newest last. */
+  readonly #trees = new Map<number, Tree>();
   #last = 0;
 
   constructor(options: TreesOptions) {
@@ -148,22 +158,33 @@ export class Trees {
   }
 
   find(number: number): Tree | undefined {
-    return this.all.find(({ facts }) => facts.number === number);
+    return this.#trees.get(number);
   }
 
-  /** The policy of the tree with this identity, which a further listener shares. */
-  byIdentity(identity: string): Tree | undefined {
-    return this.#trees.get(identity);
+  /** The newest tree of the container, or "several" if its bundle is not known and several runtimes have such an id. */
+  ofContainer({ id, bundle }: ContainerName): Tree | "several" | undefined {
+    const found = this.all.filter(
+      ({ facts: { container } }) => container.id === id && (container.bundle === bundle || !bundle.startsWith("/")),
+    );
+    const bundles = new Set(found.map(({ facts }) => facts.container.bundle));
+    return bundles.size > 1 ? "several" : found.at(-1);
   }
 
-  /**
-   * Supervises the listener: as one of the tree with its identity, or as a new tree.
-   *
-   * @throws UnsupervisedError; then the listener is still the caller's
-   */
-  add({ policy, identity, origin, listener, pid }: NewTree): Tree {
-    const known = this.#trees.get(identity);
-    const tree = known ?? this.#make(policy, identity, origin);
+  /** @throws UnsupervisedError; then the listener is still the caller's */
+  add({ policy, container, origin }: NewTree, listener: NewListener): Tree {
+    const { name, digest, parameters } = policy;
+    const facts: TreeFacts = {
+      ...{ number: this.#last + 1, container, origin, started: Date.now() / 1000 },
+      policy: { name, digest, parameters: Object.fromEntries(parameters) },
+    };
+    const tree = new Tree(facts, policy, this.#options);
+    this.join(tree, listener);
+    this.#trees.set(++this.#last, tree);
+    return tree;
+  }
+
+  /** Supervises a further listener as one of the tree. @throws UnsupervisedError; then the listener is still the caller's */
+  join(tree: Tree, { listener, pid }: NewListener): void {
     const { compiled } = tree.policy;
     const [first] = tree.listeners;
     const pidfd = pid > 0 ? openProcess(pid) : -1;
@@ -179,20 +200,9 @@ export class Trees {
       if (pidfd >= 0) close(pidfd);
       throw error;
     }
-    this.#trees.set(identity, tree);
     const one: Listening = { tree: supervised, pidfd };
     tree.listeners.add(one);
     void supervised.ended.then((why) => this.#ended(tree, one, why));
-    return tree;
-  }
-
-  #make(policy: AgentPolicy, identity: string, origin: Origin): Tree {
-    const { name, digest, parameters } = policy;
-    const facts: TreeFacts = {
-      ...{ number: ++this.#last, identity, origin, started: Date.now() / 1000 },
-      policy: { name, digest, parameters: Object.fromEntries(parameters) },
-    };
-    return new Tree(facts, policy, this.#options);
   }
 
   #ended(tree: Tree, one: Listening, why: string | undefined): void {
@@ -203,7 +213,7 @@ export class Trees {
     if (one.pidfd >= 0) close(one.pidfd);
     tree.listeners.delete(one);
     if (tree.listeners.size > 0) return;
-    this.#trees.delete(tree.facts.identity);
+    this.#trees.delete(tree.facts.number);
     const { calls, refused } = tree.status;
     this.#options.log(`tree ${tree.facts.number} has ended: ${calls} calls judged, ${refused} refused`);
     void tree.end();

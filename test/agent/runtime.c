@@ -85,7 +85,8 @@ static void deliver(int connection, const char *text, size_t length, const int *
 		header->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
 	}
-	if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0)
+	// The agent may have refused the process that connected.
+	if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		fail("sendmsg");
 }
 
@@ -117,6 +118,10 @@ int main(int count, char **words)
 		fail("fork");
 	if (child > 0) {
 		int status;
+		char end;
+		// The agent examines this process, until it closes the connection.
+		if (connection >= 0)
+			(void)!read(connection, &end, 1);
 		close(connection);
 		waitpid(child, &status, 0);
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -137,6 +142,8 @@ int main(int count, char **words)
 			deliver(connection, at, 1, NULL, 0);
 	} else if (strcmp(what, "silent"))
 		deliver(connection, text, strlen(text), sent, 1);
+	else
+		shutdown(connection, SHUT_WR);
 	close(sent[0]);
 	close(connection);
 	execvp(words[4], words + 4);

@@ -83,7 +83,7 @@ export class OciReceiver {
   /** Takes the listener from the descriptors, unless it is refused. @throws StateError */
   #accept(state: ContainerProcessState, descriptors: number[]): void {
     const { container, pid, policy: chosen } = state;
-    const refuse = (why: string): never => {
+    const refuse: (why: string) => never = (why) => {
       throw new StateError(`container ${container.id}: ${why}`);
     };
     if (descriptors.length !== state.descriptors.length)
@@ -91,31 +91,33 @@ export class OciReceiver {
     const at = state.descriptors.indexOf(listenerName);
     const listener = descriptors[at]!;
     if (!isListener(listener)) refuse(`the descriptor ${listenerName} is no seccomp listener`);
-    const identity = identityOf(container);
     const { policies, trees, log } = this.#options;
+    const { id, bundle } = container;
     try {
-      const known = trees.byIdentity(identity);
-      // A tree keeps the version that it has started with.
-      const isSame = known?.policy.digest === chosen.digest && known.policy.name === chosen.policy;
-      if (known !== undefined && !isSame) refuse(`it runs under ${known.policy.name} ${known.policy.digest} already`);
-      const policy = known?.policy ?? policies.select(chosen);
-      const unenforced = needsLauncher(policy);
-      if (unenforced !== undefined) refuse(`the policy ${policy.name} ${unenforced}`);
-      const tree = trees.add({ policy, identity, origin: originOf(container), listener, pid });
+      // A container that is being created is another than one that had its id before.
+      const known = container.status === "creating" ? undefined : trees.ofContainer(container);
+      if (known === undefined && container.status !== "creating") refuse("it runs, and the agent has no tree of it");
+      if (known === "several")
+        return refuse("containers of several runtimes have this id, and the bundle is not named");
+      if (known === undefined) {
+        const policy = policies.select(chosen);
+        const unenforced = needsLauncher(policy);
+        if (unenforced !== undefined) refuse(`the policy ${policy.name} ${unenforced}`);
+        const tree = trees.add({ policy, container: { id, bundle }, origin: originOf(container) }, { listener, pid });
+        log(`tree ${tree.facts.number}: container ${id} under ${policy.name}`);
+      } else {
+        // A tree keeps the version that it has started with.
+        const { name, digest } = known.policy;
+        if (name !== chosen.policy || digest !== chosen.digest) refuse(`it runs under ${name} ${digest} already`);
+        trees.join(known, { listener, pid });
+        log(`tree ${known.facts.number}: a further process of container ${id}`);
+      }
       descriptors.splice(at, 1);
-      log(
-        `tree ${tree.facts.number}: ${known === undefined ? "container" : "a further process of container"} ${container.id} under ${policy.name}`,
-      );
     } catch (error) {
       if (error instanceof PolicyFault || error instanceof UnsupervisedError) refuse(error.message);
       throw error;
     }
   }
-}
-
-/** As JSON, because both are free texts. */
-function identityOf({ id, bundle }: Container): string {
-  return JSON.stringify(["container", id, bundle]);
 }
 
 /** What only portcullis's own launcher can enforce, as the end of a sentence. */

@@ -39,8 +39,10 @@ export class StateError extends Error {
 
 /** Undefined if the bytes are the beginning of a message. @throws StateError */
 export function readState(bytes: Uint8Array, isWhole: boolean): ContainerProcessState | undefined {
-  const text = decoded(bytes, isWhole);
-  if (text === undefined || (!isWhole && !text.trimEnd().endsWith("}"))) return undefined;
+  const text = decoded(bytes, isWhole)?.trim();
+  if (text === undefined) return undefined;
+  if (text !== "" && !text.startsWith("{")) throw new StateError("the state is not a JSON object");
+  if (!isWhole && !text.endsWith("}")) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);

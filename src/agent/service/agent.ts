@@ -1,14 +1,14 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { hideFromCommand } from "../../engines/run.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { packageFile, packageVersion } from "../../linux/package.ts";
-import { makeStatusFolder, statusFolder } from "../../status/location.ts";
+import { makeStatusFolder } from "../../status/location.ts";
 import { type AgentStatus, answerControl, controlSocket } from "../control.ts";
 import { AgentEvents } from "../events.ts";
+import { defaultSocket } from "../folders.ts";
 import { OciReceiver } from "../oci/receiver.ts";
 import { Policies } from "../policies.ts";
 import { AgentSocket } from "../sockets.ts";
@@ -40,15 +40,6 @@ const counting = 10_000;
 const refusalLimit = { burst: 20, perSecond: 2, keys: 1 } as const;
 
 const unobserved: Observer = { calls() {}, refusal() {}, lostEvents() {} };
-
-/** The folder of the sockets: of root's agent below /run, of a user's agent in the user's own folder. */
-export function agentFolder(): string {
-  return process.geteuid?.() === 0 ? "/run/portcullis" : statusFolder();
-}
-
-export function defaultSocket(): string {
-  return join(agentFolder(), "agent.sock");
-}
 
 export class Agent {
   readonly trees: Trees;

@@ -1,7 +1,8 @@
 /** `portcullis agent`: supervises the trees of containers (src/agent), and shows its status. */
 
 import { type AgentStatus, askAgent, controlSocket } from "../../agent/control.ts";
-import { Agent, defaultSocket } from "../../agent/service/agent.ts";
+import { defaultSocket } from "../../agent/folders.ts";
+import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { StartError } from "../../engines/start-error.ts";

@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
-import { isConfinedMore, isOurs, type Peer, peerOf, peerStillRuns } from "../status/peer.ts";
+import { isConfined, isOurs, type Peer, peerOf, peerStillRuns } from "../status/peer.ts";
 import { descriptorOf, SocketError } from "../status/socket.ts";
 
 /** The size of sun_path without its NUL (include/uapi/linux/un.h). */
@@ -78,13 +78,13 @@ export class AgentSocket {
     });
   }
 
-  /** Why the process that has connected may not ask; undefined if it may. A task of a tree is under more filters than this process. */
+  /** Why the process that has connected may not ask; undefined if it may. Each task of a tree is under a filter. */
   #doubtAbout(descriptor: number, peer: Peer | undefined): string | undefined {
     if (peer === undefined) return "the process that connected cannot be identified";
     const { pid, uid } = peer;
     if (!this.#options.users(uid)) return `process ${pid} is user ${uid}'s, who is not permitted`;
     if (isOurs(pid)) return `process ${pid} has ended, is in another pid namespace, or is a child of the agent`;
-    if (isConfinedMore(pid)) return `process ${pid} is under a filter itself`;
+    if (isConfined(pid)) return `process ${pid} is under a filter itself`;
     if (!peerStillRuns(descriptor)) return `process ${pid} has ended`;
     if ((this.#connections.get(uid) ?? 0) >= this.#options.mostOfUser)
       return `user ${uid} has ${this.#options.mostOfUser} connections already`;

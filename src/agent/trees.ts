@@ -46,6 +46,10 @@ export interface TreeStatus extends TreeFacts {
 export interface Observer {
   calls(policy: string, verdict: string, count: number): void;
   refusal(policy: string, call: string, origin: Origin, rule: string | undefined, count: number): void;
+  /** Judgements of each bucket (engines/status.ts), and the sum of their microseconds. */
+  judged(latency: readonly number[]): void;
+  /** A tree has ended. */
+  ended(origin: Origin): void;
   lostEvents(count: number): void;
 }
 
@@ -84,6 +88,7 @@ export class Tree {
   readonly #output: EventOutput;
   /** The totals that the observer knows. */
   #counted: readonly number[] = [];
+  #countedLatency: readonly number[] = [];
   #countedRefused = 0;
 
   constructor(facts: TreeFacts, policy: AgentPolicy, options: TreesOptions) {
@@ -112,7 +117,7 @@ export class Tree {
 
   /** Tells the observer what has been judged since the last time. */
   count(): void {
-    const { verdicts, refused } = this.reporter.totals;
+    const { verdicts, refused, latency } = this.reporter.totals;
     const { observer } = this.#options;
     const { name } = this.facts.policy;
     verdicts.forEach((total, index) => {
@@ -120,6 +125,8 @@ export class Tree {
       if (more > 0) observer.calls(name, this.policy.compiled.description.verdicts[index]!.action, more);
     });
     if (refused > this.#countedRefused) observer.calls(name, "refused", refused - this.#countedRefused);
+    observer.judged(latency.map((total, bucket) => total - (this.#countedLatency[bucket] ?? 0)));
+    this.#countedLatency = latency;
     this.#counted = verdicts;
     this.#countedRefused = refused;
   }
@@ -138,6 +145,7 @@ export class Tree {
 
   async end(): Promise<void> {
     this.count();
+    this.#options.observer.ended(this.facts.origin);
     this.readers.close();
     await this.#output.finish();
   }

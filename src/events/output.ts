@@ -57,15 +57,22 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
   return eventLines(sink, options);
 }
 
+export interface SinkLosses {
+  /** Called at the first error. */
+  readonly onFault: (fault: WriteFault) => void;
+  readonly onDropped?: (count: number) => void;
+}
+
 /** A sink of the size for events, in which lines about dropped ones are of this form. */
 export function openLineSink(
   channel: Channel,
-  { form, onFault }: Pick<EventOutputOptions, "form"> & { readonly onFault: (fault: WriteFault) => void },
+  { form, onFault, onDropped }: Pick<EventOutputOptions, "form"> & SinkLosses,
 ): LineSink {
   return new LineSink(channel, {
     keep,
     retryAfter: 20,
     dropped(count) {
+      onDropped?.(count);
       const text = `${count} lines were dropped: they could not be written in time`;
       const event: PolicyEvent = { v: 1, kind: "notice", time: Date.now() / 1000, text, dropped: count };
       return form === "json" ? jsonText(event) : `portcullis: ${printLine(event)}`;

@@ -41,7 +41,7 @@ export interface Outcome {
 export class TestAgent {
   readonly folder = mkdtempSync(join(tmpdir(), "portcullis-agent-"));
   readonly policies = join(this.folder, "policies");
-  readonly socket = join(this.folder, "run/agent.sock");
+  socket = join(this.folder, "run/agent.sock");
   readonly events = join(this.folder, "events");
   #child: ChildProcess | undefined;
   #said = "";
@@ -61,17 +61,41 @@ export class TestAgent {
     return this.#said;
   }
 
+  makeRunFolder(): void {
+    mkdirSync(join(this.folder, "run"), { mode: 0o700 });
+  }
+
   async start(words: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<void> {
-    const given = ["agent", "--socket", this.socket, "--policies", this.policies, "--events", this.events, ...words];
-    this.#child = spawn("bin/portcullis", given, {
-      stdio: ["ignore", "ignore", "pipe"],
+    await this.#spawned("bin/portcullis", this.#words(words), [], environment);
+  }
+
+  /** With listening sockets, as systemd starts it. */
+  async startWith(sockets: readonly number[]): Promise<void> {
+    const script = `LISTEN_PID=$$ LISTEN_FDS=${sockets.length} exec bin/portcullis "$@"`;
+    await this.#spawned("sh", ["-c", script, "sh", ...this.#words([])], sockets, {});
+  }
+
+  #words(words: readonly string[]): readonly string[] {
+    return ["agent", "--socket", this.socket, "--policies", this.policies, "--events", this.events, ...words];
+  }
+
+  async #spawned(
+    program: string,
+    words: readonly string[],
+    sockets: readonly number[],
+    environment: NodeJS.ProcessEnv,
+  ): Promise<void> {
+    this.#said = "";
+    const child = spawn(program, words, {
+      stdio: ["ignore", "ignore", "pipe", ...sockets],
       env: { ...process.env, ...environment },
     });
-    this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+    this.#child = child;
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => {
       this.#said += text;
     });
     await until("the agent serves", () => {
-      if (this.#child!.exitCode !== null) throw new Error(this.#said);
+      if (child.exitCode !== null && child.stderr!.destroyed) throw new Error(this.#said);
       return this.#said.includes(`serves ${this.socket}`);
     });
   }

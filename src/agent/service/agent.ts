@@ -9,6 +9,8 @@ import { makeStatusFolder } from "../../status/location.ts";
 import { type AgentStatus, answerControl, controlSocket } from "../control.ts";
 import { AgentEvents } from "../events.ts";
 import { defaultSocket } from "../folders.ts";
+import type { Gauges } from "../metrics.ts";
+import type { MetricsPlace, MetricsServer } from "../metrics-server.ts";
 import { OciReceiver } from "../oci/receiver.ts";
 import { Policies } from "../policies.ts";
 import { AgentSocket } from "../sockets.ts";
@@ -25,7 +27,8 @@ export interface AgentOptions {
   readonly events: Destination;
   readonly form: "lines" | "json";
   readonly architecture: ArchitectureName;
-  readonly observer?: Observer | undefined;
+  /** The address, or the path of the socket, that serves metrics; undefined without one. */
+  readonly metrics: MetricsPlace | undefined;
   readonly environment: Record<string, string | undefined>;
   /** Takes a line for people. Must not wait. */
   readonly log: (line: string) => void;
@@ -39,7 +42,7 @@ const counting = 10_000;
 /** Refusals that are logged: so many at once, and then so many a second. */
 const refusalLimit = { burst: 20, perSecond: 2, keys: 1 } as const;
 
-const unobserved: Observer = { calls() {}, refusal() {}, lostEvents() {} };
+const unobserved: Observer = { calls() {}, refusal() {}, judged() {}, ended() {}, lostEvents() {} };
 
 export class Agent {
   readonly trees: Trees;
@@ -53,12 +56,16 @@ export class Agent {
   readonly #refusals: string[] = [];
   #refused = 0;
   #counting: NodeJS.Timeout | undefined;
+  #metrics: MetricsServer | undefined;
 
-  private constructor(options: AgentOptions) {
+  private constructor(options: AgentOptions, observer: Observer) {
     this.#options = options;
-    const { log, policies, architecture, events, form, observer = unobserved } = options;
+    const { log, policies, architecture, events, form } = options;
     this.#manager = new ServiceManager(options.environment);
-    this.#events = new AgentEvents(events, form, ({ code }) => log(`events cannot be written (${code})`));
+    this.#events = new AgentEvents(events, form, {
+      onFault: ({ code }) => log(`events cannot be written (${code})`),
+      onDropped: (count) => observer.lostEvents(count),
+    });
     this.policies = new Policies({ folder: policies, architecture, log });
     const source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
     this.trees = new Trees({ supervise: supervisor(source), events: this.#events, observer, log });
@@ -68,15 +75,26 @@ export class Agent {
   static async start(options: AgentOptions): Promise<Agent> {
     // A tree of the same user must not read or trace the process that judges it.
     hideFromCommand();
-    const agent = new Agent(options);
+    const metrics =
+      options.metrics === undefined ? undefined : new (await import("../metrics.ts")).Metrics(() => gauges());
+    const agent = new Agent(options, metrics ?? unobserved);
+    const gauges = (): Gauges => ({
+      trees: agent.trees.all.length,
+      policies: agent.policies.list.length,
+      count: () => agent.#count(),
+    });
     agent.policies.start();
     try {
       await agent.#listen();
+      if (metrics !== undefined) {
+        const { MetricsServer: Server } = await import("../metrics-server.ts");
+        agent.#metrics = await Server.open(options.metrics!, metrics);
+      }
     } catch (error) {
       await agent.close();
       throw error;
     }
-    agent.#counting = setInterval(() => agent.#count(), counting).unref();
+    agent.#counting = setInterval(() => agent.#tick(), counting).unref();
     agent.#manager.tell("READY=1", agent.#statusLine());
     return agent;
   }
@@ -86,6 +104,7 @@ export class Agent {
     this.#manager.tell("STOPPING=1");
     clearInterval(this.#counting);
     this.policies.close();
+    this.#metrics?.close();
     for (const socket of this.#sockets) socket.close();
     this.#count();
     await this.#events.finish();
@@ -141,6 +160,10 @@ export class Agent {
 
   #count(): void {
     for (const tree of this.trees.all) tree.count();
+  }
+
+  #tick(): void {
+    this.#count();
     this.#manager.tell(this.#statusLine());
   }
 

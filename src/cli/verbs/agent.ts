@@ -2,6 +2,7 @@
 
 import { type AgentStatus, askAgent, controlSocket } from "../../agent/control.ts";
 import { defaultSocket } from "../../agent/folders.ts";
+import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/metrics-server.ts";
 import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
@@ -53,6 +54,12 @@ export const agent: Verb = {
         "Append events as JSON lines to FILE, or to file descriptor N with fd:N (docs/events.md). Default: lines for people on standard output.",
       complete: "file",
     },
+    metrics: {
+      value: "PATH|ADDRESS",
+      about:
+        "Serve metrics for Prometheus on a Unix socket, or on HOST:PORT, where HOST is an IP address of this machine alone; without HOST 127.0.0.1. GET /metrics.",
+    },
+    "metrics-from-others": { about: "With --metrics: also an address that other machines reach." },
     json: { about: "With status: print one JSON object." },
   },
   complete: ["status"],
@@ -90,6 +97,7 @@ async function serve(socket: string, invocation: Invocation, context: Context): 
     ...{ socket, ...events, log: (line) => messages.write(line), environment: { ...context.environment } },
     runtimeUsers: new Set(invocation.texts("runtime-user").map(userId)),
     policies: invocation.text("policies"),
+    metrics: metricsOf(invocation),
     architecture: chosenArchitecture(invocation),
   });
   messages.write(`agent: serves ${socket}`);
@@ -107,6 +115,25 @@ function eventsOf(invocation: Invocation): { readonly events: Destination; reado
   if (given === undefined) return { events: { fd: 1, name: "standard output" }, form: "lines" };
   const [, descriptor] = /^fd:(\d{1,6})$/.exec(given) ?? [];
   return { events: descriptor === undefined ? { file: given } : { fd: Number(descriptor) }, form: "json" };
+}
+
+/** @throws Failure */
+function metricsOf(invocation: Invocation): MetricsPlace | undefined {
+  const given = invocation.text("metrics");
+  if (given === undefined) return undefined;
+  const place = metricsPlace(given);
+  if (place === undefined)
+    throw new Failure([
+      diagnostic("P0907", `--metrics ${given} is neither the path of a socket nor an address`, {
+        help: "--metrics /run/portcullis/metrics.sock, or --metrics 127.0.0.1:9464",
+      }),
+    ]);
+  if (isOfThisMachine(place) || invocation.has("metrics-from-others")) return place;
+  throw new Failure([
+    diagnostic("P0907", `other machines reach ${given}, and metrics name containers and their calls`, {
+      help: "--metrics 127.0.0.1:9464, or --metrics-from-others",
+    }),
+  ]);
 }
 
 /** @throws Failure */

@@ -471,10 +471,13 @@ export class Supervisor {
 
   /** Denies the call if its judgement fails, and every later one. */
   #safely(judge: () => boolean): boolean {
+    const begin = this.#status.now();
     try {
       if (!this.#failed) return judge();
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#status.measure(begin);
     }
     return this.#refuse("supervisor-failed", errno.ENOSYS);
   }

@@ -249,8 +249,8 @@ export class Supervisor {
     if (policy.textFilter !== undefined)
       startTextFilter(policy.textFilter, policy.memory.matchers, options.status?.words);
     if (kernel === "present") useSynchronousWakeUp(listener);
-    if (command === undefined) required("passAllowed", this.#native.passAllowed(options.filter));
-    else if (needs.births && !this.#registry.adopt(command.pid, command.pidfd)) this.#fail(notFollowed);
+    if (command !== undefined && needs.births && !this.#registry.adopt(command.pid, command.pidfd))
+      this.#fail(notFollowed);
   }
 
   get shared(): SharedState {
@@ -394,7 +394,10 @@ export class Supervisor {
     )
       this.#fail(notFollowed);
     this.#bind();
-    return start.isOfRuntime(tid);
+    if (start.isOfRuntime(tid)) return true;
+    // Not before: a filter that allows execve(2) would pass the runtime's without a sign that the start is over.
+    required("passAllowed", this.#native.passAllowed(this.#options.filter));
+    return false;
   }
 
   /** A call can wait for the end of a task, which is not a notification. */

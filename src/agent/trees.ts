@@ -1,18 +1,15 @@
 /** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
-import type { SupervisedTree } from "../engines/notify/supervision.ts";
-import { treeFilter } from "../engines/notify/tree-filter.ts";
+import type { SupervisedTree, Supervision } from "../engines/notify/supervision.ts";
+import { containerFilter } from "../engines/notify/tree-filter.ts";
 import { describe } from "../events/describe.ts";
 import type { Origin } from "../events/event.ts";
 import type { EventOutput } from "../events/output.ts";
 import type { EventRecord } from "../events/record.ts";
 import { verdictText } from "../ir/verdicts.ts";
-import { close } from "../linux/descriptors.ts";
-import { openProcess } from "../linux/pidfd.ts";
 import { StatusReporter } from "../status/reporter.ts";
 import { StatusReaders } from "../status/server.ts";
 import type { AgentEvents } from "./events.ts";
 import type { AgentPolicy } from "./policies.ts";
-import type { Supervise } from "./supervise.ts";
 
 export interface TreeFacts {
   readonly number: number;
@@ -59,23 +56,13 @@ export interface NewTree {
   readonly origin: Origin;
 }
 
-export interface NewListener {
-  /** The registry closes it. */
-  readonly listener: number;
-  /** The first process; 0 if it is not known. */
-  readonly pid: number;
-}
-
 export interface TreesOptions {
-  readonly supervise: Supervise;
+  readonly supervision: Supervision;
   readonly events: AgentEvents;
   readonly observer: Observer;
   readonly log: (line: string) => void;
-}
-
-interface Listening {
-  readonly tree: SupervisedTree;
-  readonly pidfd: number;
+  /** The supervisor's thread has ended, so no tree can be supervised any more. */
+  readonly failed: (why: string) => void;
 }
 
 export class Tree {
@@ -83,7 +70,7 @@ export class Tree {
   readonly reporter: StatusReporter;
   readonly readers: StatusReaders;
   readonly policy: AgentPolicy;
-  readonly listeners = new Set<Listening>();
+  readonly listeners = new Set<SupervisedTree>();
   readonly #options: TreesOptions;
   readonly #output: EventOutput;
   /** The totals that the observer knows. */
@@ -178,52 +165,44 @@ export class Trees {
     return bundles.size > 1 ? "several" : found.at(-1);
   }
 
-  /** @throws UnsupervisedError; then the listener is still the caller's */
-  add({ policy, container, origin }: NewTree, listener: NewListener): Tree {
+  /** Takes the listener over, which it closes. */
+  add({ policy, container, origin }: NewTree, listener: number): Tree {
     const { name, digest, parameters } = policy;
     const facts: TreeFacts = {
-      ...{ number: this.#last + 1, container, origin, started: Date.now() / 1000 },
+      ...{ number: ++this.#last, container, origin, started: Date.now() / 1000 },
       policy: { name, digest, parameters: Object.fromEntries(parameters) },
     };
     const tree = new Tree(facts, policy, this.#options);
+    this.#trees.set(facts.number, tree);
     this.join(tree, listener);
-    this.#trees.set(++this.#last, tree);
     return tree;
   }
 
-  /** Supervises a further listener as one of the tree. @throws UnsupervisedError; then the listener is still the caller's */
-  join(tree: Tree, { listener, pid }: NewListener): void {
+  /** Supervises a further listener as one of the tree, and takes it over. */
+  join(tree: Tree, listener: number): void {
     const { compiled } = tree.policy;
     const [first] = tree.listeners;
-    const pidfd = pid > 0 ? openProcess(pid) : -1;
-    let supervised: SupervisedTree;
-    try {
-      supervised = this.#options.supervise({
-        ...{ policy: compiled, filter: treeFilter(compiled), listener, joins: first?.tree },
-        command: pidfd < 0 ? undefined : { pid, pidfd },
-        onEvent: (record) => tree.record(record),
-        status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
-      });
-    } catch (error) {
-      if (pidfd >= 0) close(pidfd);
-      throw error;
-    }
-    const one: Listening = { tree: supervised, pidfd };
-    tree.listeners.add(one);
-    void supervised.ended.then((why) => this.#ended(tree, one, why));
+    const supervised = this.#options.supervision.supervise({
+      ...{ policy: compiled, filter: containerFilter(compiled), listener, command: undefined, joins: first },
+      onEvent: (record) => tree.record(record),
+      status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
+    });
+    tree.listeners.add(supervised);
+    void supervised.ended.then((why) => this.#ended(tree, supervised, why));
   }
 
-  #ended(tree: Tree, one: Listening, why: string | undefined): void {
+  #ended(tree: Tree, one: SupervisedTree, why: string | undefined): void {
     if (why !== undefined) {
       const text = `the supervisor failed and everything is denied from now on: ${why}`;
       tree.record({ kind: "notice", time: Date.now(), text });
     }
-    if (one.pidfd >= 0) close(one.pidfd);
     tree.listeners.delete(one);
     if (tree.listeners.size > 0) return;
     this.#trees.delete(tree.facts.number);
     const { calls, refused } = tree.status;
     this.#options.log(`tree ${tree.facts.number} has ended: ${calls} calls judged, ${refused} refused`);
     void tree.end();
+    const { failed } = this.#options.supervision;
+    if (failed !== undefined) this.#options.failed(failed);
   }
 }

@@ -49,7 +49,12 @@ export class TestAgent {
 
   constructor(policies: Readonly<Record<string, string>> = { "two-folders.ts": twoFolders }) {
     mkdirSync(this.policies);
-    for (const [name, text] of Object.entries(policies)) writeFileSync(join(this.policies, name), text);
+    for (const [name, text] of Object.entries(policies)) this.write(name, text);
+  }
+
+  /** Writes a policy of its folder. */
+  write(name: string, text: string): void {
+    writeFileSync(join(this.policies, name), text);
   }
 
   get pid(): number {
@@ -96,7 +101,7 @@ export class TestAgent {
     });
     await until("the agent serves", () => {
       if (child.exitCode !== null && child.stderr!.destroyed) throw new Error(this.#said);
-      return this.#said.includes(`serves ${this.socket}`);
+      return this.#said.includes(`agent: serves ${this.socket}`);
     });
   }
 

@@ -44,9 +44,59 @@ describe("a container", () => {
     for (const { out } of runs) expect(out.match(/made/g)).toHaveLength(2);
   });
 
+  test("executes its command without an event of the policy", async () => {
+    agent.write(
+      "exec-once.ts",
+      `import { allow, deny, perTree, policy } from "portcullis";
+const executed = perTree.counter();
+export default policy((call) => {
+  if (call.name !== "execve") return allow;
+  return executed.add() > 1n ? deny("EACCES") : allow;
+});
+`,
+    );
+    await agent.start();
+    const { out } = await agent.run({ policy: "exec-once" }, "sh", "-c", "/bin/echo one; /bin/echo two");
+    expect(out).toMatch(/^one\n.*Permission denied/);
+  });
+
   test("of an id that is used again starts anew", async () => {
     await agent.start();
     for (const folder of ["x", "y"]) expect((await agent.run({}, ...three(folder))).out.match(/made/g)).toHaveLength(2);
+  });
+
+  test("shares its state with further processes of it", async () => {
+    await agent.start();
+    const first = agent.spawn({}, "sh", "-c", "mkdir a && echo made; read line; mkdir d || echo refused");
+    let out = "";
+    first.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      out += text;
+    });
+    await until("the command runs", () => out.includes("made"));
+    // crun names no bundle, and runc does.
+    const exec = { status: "running", bundle: "." };
+    expect((await agent.run(exec, "mkdir", "b")).status).toBe(0);
+    expect((await agent.run({ status: "running" }, "mkdir", "c")).out).toContain("Disk quota exceeded");
+    expect(agent.status().trees).toMatchObject([{ number: 1, calls: expect.any(Number), refused: 1, listeners: 1 }]);
+    first.stdin!.end("\n");
+    await until("the first process goes on", () => out.includes("refused"));
+  });
+
+  test("that runs without a tree of the agent gets no further process", async () => {
+    await agent.start();
+    expect((await agent.run({ status: "running" }, "true")).status).toBe(126);
+    await until("the agent says why", () => /it runs, and the agent has no tree of it/.test(agent.said));
+  });
+
+  test("of another runtime with the same id is not joined", async () => {
+    await agent.start();
+    const first = ["/one", "/two"].map((bundle) => agent.spawn({ bundle }, "sleep", "1000"));
+    await until("both run", () => agent.status().trees.length === 2);
+    expect((await agent.run({ status: "running", bundle: "." }, "true")).status).toBe(126);
+    await until("the agent says why", () => /several runtimes have this id/.test(agent.said));
+    expect((await agent.run({ status: "running", bundle: "/two" }, "true")).status).toBe(0);
+    expect((await agent.run({ status: "running", bundle: "/three" }, "true")).status).toBe(126);
+    for (const child of first) child.kill("SIGKILL");
   });
 
   test("may send its state in pieces", async () => {

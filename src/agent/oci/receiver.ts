@@ -7,7 +7,6 @@ import { isListener } from "../../linux/seccomp.ts";
 import type { AgentPolicy, Policies } from "../policies.ts";
 import { PolicyFault } from "../policies.ts";
 import { detach } from "../sockets.ts";
-import { UnsupervisedError } from "../supervise.ts";
 import type { Trees } from "../trees.ts";
 import { type Container, type ContainerProcessState, listenerName, mostBytes, readState, StateError } from "./state.ts";
 
@@ -82,7 +81,7 @@ export class OciReceiver {
 
   /** Takes the listener from the descriptors, unless it is refused. @throws StateError */
   #accept(state: ContainerProcessState, descriptors: number[]): void {
-    const { container, pid, policy: chosen } = state;
+    const { container, policy: chosen } = state;
     const refuse: (why: string) => never = (why) => {
       throw new StateError(`container ${container.id}: ${why}`);
     };
@@ -103,18 +102,18 @@ export class OciReceiver {
         const policy = policies.select(chosen);
         const unenforced = needsLauncher(policy);
         if (unenforced !== undefined) refuse(`the policy ${policy.name} ${unenforced}`);
-        const tree = trees.add({ policy, container: { id, bundle }, origin: originOf(container) }, { listener, pid });
+        const tree = trees.add({ policy, container: { id, bundle }, origin: originOf(container) }, listener);
         log(`tree ${tree.facts.number}: container ${id} under ${policy.name}`);
       } else {
         // A tree keeps the version that it has started with.
         const { name, digest } = known.policy;
         if (name !== chosen.policy || digest !== chosen.digest) refuse(`it runs under ${name} ${digest} already`);
-        trees.join(known, { listener, pid });
+        trees.join(known, listener);
         log(`tree ${known.facts.number}: a further process of container ${id}`);
       }
       descriptors.splice(at, 1);
     } catch (error) {
-      if (error instanceof PolicyFault || error instanceof UnsupervisedError) refuse(error.message);
+      if (error instanceof PolicyFault) refuse(error.message);
       throw error;
     }
   }

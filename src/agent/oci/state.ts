@@ -12,8 +12,6 @@ const longestName = 1024;
 export interface ContainerProcessState {
   /** The names of the descriptors that come with the message, in their order. */
   readonly descriptors: readonly string[];
-  /** The process that has the filter, in the pid namespace of the runtime; 0 if the runtime does not know it (`crun exec`). */
-  readonly pid: number;
   readonly policy: PolicyName;
   readonly container: Container;
 }
@@ -79,19 +77,12 @@ function stateOf(value: unknown): ContainerProcessState {
   const annotations = annotationsOf(state["annotations"]);
   return {
     descriptors: fds,
-    pid: processId(whole["pid"]),
     policy: policyOf(whole["metadata"], annotations),
     container: {
       ...{ id, status, annotations },
       bundle: state["bundle"] === undefined ? "" : text(state["bundle"], "state.bundle"),
     },
   };
-}
-
-function processId(value: unknown): number {
-  if (value === undefined) return 0;
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value;
-  throw new StateError("pid is not the id of a process");
 }
 
 /** crun sends no metadata of a profile that an annotation names. */

@@ -1,5 +1,6 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
+import { Supervision } from "../../engines/notify/supervision.ts";
 import { hideFromCommand } from "../../engines/run.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
@@ -14,7 +15,6 @@ import type { MetricsPlace, MetricsServer } from "../metrics-server.ts";
 import { OciReceiver } from "../oci/receiver.ts";
 import { Policies } from "../policies.ts";
 import { AgentSocket } from "../sockets.ts";
-import { supervisor } from "../supervise.ts";
 import { givenSockets, ServiceManager } from "../systemd.ts";
 import { type Observer, Trees } from "../trees.ts";
 
@@ -47,6 +47,9 @@ const unobserved: Observer = { calls() {}, refusal() {}, judged() {}, ended() {}
 export class Agent {
   readonly trees: Trees;
   readonly policies: Policies;
+  /** Resolves with a sentence when the supervisor has failed. The manager of services must start another agent then. */
+  readonly failed: Promise<string>;
+  #fail!: (why: string) => void;
   readonly #options: AgentOptions;
   readonly #events: AgentEvents;
   readonly #manager: ServiceManager;
@@ -60,6 +63,9 @@ export class Agent {
 
   private constructor(options: AgentOptions, observer: Observer) {
     this.#options = options;
+    this.failed = new Promise((resolve) => {
+      this.#fail = resolve;
+    });
     const { log, policies, architecture, events, form } = options;
     this.#manager = new ServiceManager(options.environment);
     this.#events = new AgentEvents(events, form, {
@@ -68,7 +74,10 @@ export class Agent {
     });
     this.policies = new Policies({ folder: policies, architecture, log });
     const source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
-    this.trees = new Trees({ supervise: supervisor(source), events: this.#events, observer, log });
+    this.trees = new Trees({
+      ...{ supervision: new Supervision(source, "many"), events: this.#events, observer, log },
+      failed: (why) => this.#fail(why),
+    });
   }
 
   /** Serves from the return of this on. @throws SocketError, DestinationError, StartError, StatusFolderError */

@@ -65,7 +65,7 @@ export const agent: Verb = {
   complete: ["status"],
   exit: [
     ["0", "The agent was ended by a signal, or the status was printed."],
-    [String(failed), "A socket cannot be made or is served already, or no agent answers."],
+    [String(failed), "A socket cannot be made or is served already, the supervisor failed, or no agent answers."],
   ],
   examples: [
     ["portcullis agent --policies /etc/portcullis/policies", "As root, for container runtimes"],
@@ -101,13 +101,15 @@ async function serve(socket: string, invocation: Invocation, context: Context): 
     architecture: chosenArchitecture(invocation),
   });
   messages.write(`agent: serves ${socket}`);
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  const signalled = new Promise<undefined>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(undefined));
   });
+  const why = await Promise.race([signalled, running.failed]);
+  if (why !== undefined) messages.write(`agent: the supervisor failed: ${why}`);
   await running.close();
   await messages.finish();
   // The threads of trees that still run are in the kernel.
-  exitAtOnce(0);
+  exitAtOnce(why === undefined ? 0 : failed);
 }
 
 function eventsOf(invocation: Invocation): { readonly events: Destination; readonly form: "lines" | "json" } {

@@ -133,6 +133,11 @@ export class Supervision {
     return supervised;
   }
 
+  /** Why the thread has ended, with all of its trees; undefined as long as it supervises. */
+  get failed(): string | undefined {
+    return this.#failed;
+  }
+
   /** Only without a tree. */
   end(): Promise<void> {
     const ended = this.#thread.end();

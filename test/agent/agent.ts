@@ -66,18 +66,16 @@ export class TestAgent {
     return this.#said;
   }
 
-  makeRunFolder(): void {
-    mkdirSync(join(this.folder, "run"), { mode: 0o700 });
-  }
-
   async start(words: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<void> {
-    await this.#spawned("bin/portcullis", this.#words(words), [], environment);
+    await this.#spawned("bin/portcullis", this.#words(words), environment, `agent: serves ${this.socket}`);
   }
 
-  /** With listening sockets, as systemd starts it. */
-  async startWith(sockets: readonly number[]): Promise<void> {
-    const script = `LISTEN_PID=$$ LISTEN_FDS=${sockets.length} exec bin/portcullis "$@"`;
-    await this.#spawned("sh", ["-c", script, "sh", ...this.#words([])], sockets, {});
+  /** Systemd's sockets listen from now on, and the first connection starts the agent. */
+  async startByConnection(): Promise<void> {
+    const sockets = [this.socket, join(this.folder, "run/control.sock")].flatMap((path) => ["-l", path]);
+    mkdirSync(join(this.folder, "run"), { mode: 0o700 });
+    const words = [...sockets, join(process.cwd(), "bin/portcullis"), ...this.#words([])];
+    await this.#spawned("systemd-socket-activate", words, {}, "Listening on");
   }
 
   #words(words: readonly string[]): readonly string[] {
@@ -87,12 +85,12 @@ export class TestAgent {
   async #spawned(
     program: string,
     words: readonly string[],
-    sockets: readonly number[],
     environment: NodeJS.ProcessEnv,
+    says: string,
   ): Promise<void> {
     this.#said = "";
     const child = spawn(program, words, {
-      stdio: ["ignore", "ignore", "pipe", ...sockets],
+      stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...environment },
     });
     this.#child = child;
@@ -101,7 +99,7 @@ export class TestAgent {
     });
     await until("the agent serves", () => {
       if (child.exitCode !== null && child.stderr!.destroyed) throw new Error(this.#said);
-      return this.#said.includes(`agent: serves ${this.socket}`);
+      return this.#said.includes(says);
     });
   }
 

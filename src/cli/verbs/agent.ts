@@ -6,6 +6,7 @@ import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/me
 import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
+import { hideFromCommand } from "../../engines/run.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { type Destination, DestinationError } from "../../events/channel.ts";
 import { originName } from "../../events/line.ts";
@@ -92,6 +93,11 @@ export const agent: Verb = {
 
 async function serve(socket: string, invocation: Invocation, context: Context): Promise<number> {
   const messages = new Messages();
+  // A tree of the same user must not read or trace the process that judges it. Ignores SIGTERM and SIGINT, too.
+  hideFromCommand();
+  const signalled = new Promise<undefined>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(undefined));
+  });
   const events = eventsOf(invocation);
   const running = await Agent.start({
     ...{ socket, ...events, log: (line) => messages.write(line), environment: { ...context.environment } },
@@ -101,9 +107,6 @@ async function serve(socket: string, invocation: Invocation, context: Context): 
     architecture: chosenArchitecture(invocation),
   });
   messages.write(`agent: serves ${socket}`);
-  const signalled = new Promise<undefined>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(undefined));
-  });
   const why = await Promise.race([signalled, running.failed]);
   if (why !== undefined) messages.write(`agent: the supervisor failed: ${why}`);
   await running.close();

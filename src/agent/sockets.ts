@@ -39,10 +39,7 @@ export class AgentSocket {
 
   /** @throws SocketError */
   static async open(options: SocketOptions): Promise<AgentSocket> {
-    const server = createServer({ pauseOnConnect: true });
-    if (options.given === undefined) await makePlace(options.path);
-    await listen(server, options);
-    return new AgentSocket(options, server);
+    return new AgentSocket(options, await listeningServer(options));
   }
 
   /** Removes the socket, unless the service manager keeps it. */
@@ -92,6 +89,14 @@ export class AgentSocket {
   }
 }
 
+/** Accepts connections, paused, of every process that may open the socket. @throws SocketError */
+export async function listeningServer(place: Pick<SocketOptions, "path" | "mode" | "given">): Promise<Server> {
+  const server = createServer({ pauseOnConnect: true });
+  if (place.given === undefined) await makePlace(place.path);
+  await listen(server, place);
+  return server;
+}
+
 /** Makes the folder, and removes a socket that no process serves any more. @throws SocketError */
 async function makePlace(path: string): Promise<void> {
   if (Buffer.byteLength(path) > mostPath) throw new SocketError(`${path} is too long for the name of a socket`);
@@ -123,7 +128,10 @@ function isServed(path: string): Promise<boolean> {
   });
 }
 
-async function listen(server: Server, { path, mode, given }: SocketOptions): Promise<void> {
+async function listen(
+  server: Server,
+  { path, mode, given }: Pick<SocketOptions, "path" | "mode" | "given">,
+): Promise<void> {
   const former = process.umask(0o777);
   try {
     await new Promise<void>((resolve, reject) => {

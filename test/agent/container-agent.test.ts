@@ -1,4 +1,5 @@
 /** `portcullis agent` with containers: their own state, refused requests, and the end of the agent. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -117,6 +118,33 @@ export default policy((call) => {
     child.stdin!.end("\n");
     await until("the command ends", () => out.includes("still here"));
     expect(out).toContain("Function not implemented");
+  });
+});
+
+describe("a tree", () => {
+  test("is shown by top, by the beginning of its container's id", async () => {
+    await agent.start();
+    const child = agent.spawn({ id: "0123456789abcdef" }, "sh", "-c", "mkdir a; echo ready; sleep 1000");
+    await new Promise((ready) => child.stdout!.once("data", ready));
+    const top = (...words: readonly string[]) =>
+      spawnSync("bin/portcullis", ["top", "--json", "-n", "1", "--agent", agent.socket, ...words], {
+        encoding: "utf8",
+      });
+    for (const words of [[], ["1"], ["0123"]]) {
+      const { stdout, stderr } = top(...words);
+      expect(stderr).toBe("");
+      expect(JSON.parse(stdout)).toMatchObject({ kind: "status", policy: "two-folders", refusedByPortcullis: 0 });
+    }
+    expect(top("4567").status).toBe(125);
+    child.kill("SIGKILL");
+  });
+
+  test("cannot ask the agent about other trees", async () => {
+    await agent.start();
+    const program = join(process.cwd(), "bin/portcullis");
+    const { out } = await agent.run({}, program, "agent", "status", "--socket", agent.socket);
+    expect(out).toContain("refuses this process");
+    expect(agent.status().trees).toEqual([]);
   });
 });
 

@@ -128,7 +128,7 @@ function needsLauncher({ compiled }: AgentPolicy): string | undefined {
   return undefined;
 }
 
-/** The annotations of Kubernetes' runtimes: containerd's CRI, CRI-O, and the kubelet's own labels. */
+/** The annotations of Kubernetes' runtimes: containerd's CRI, CRI-O, and labels of the kubelet. */
 const annotationNames = {
   container: ["io.kubernetes.cri.container-name", "io.kubernetes.container.name", "io.kubernetes.pod.container"],
   pod: ["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"],

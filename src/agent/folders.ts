@@ -1,19 +1,14 @@
 /** The folders of the agents' sockets. */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { agentSocket } from "../export/metadata.ts";
 import { statusFolder } from "../status/location.ts";
 
-const ofRoot = "/run/portcullis";
-
-/** The folder of an agent that this user starts. */
-export function ownFolder(): string {
-  return process.geteuid?.() === 0 ? ofRoot : statusFolder();
+/** Root's agent has the socket that profiles name by default, a user's is in the user's own folder. */
+export function defaultSocket(): string {
+  return process.geteuid?.() === 0 ? agentSocket : join(statusFolder(), "agent.sock");
 }
 
 /** The folders in which an agent for this user can be. */
 export function agentFolders(): readonly string[] {
-  return [...new Set([ownFolder(), ofRoot])];
-}
-
-export function defaultSocket(): string {
-  return join(ownFolder(), "agent.sock");
+  return [...new Set([defaultSocket(), agentSocket].map((socket) => dirname(socket)))];
 }

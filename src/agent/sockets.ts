@@ -90,7 +90,7 @@ export class AgentSocket {
 }
 
 /** Accepts connections, paused, of every process that may open the socket. @throws SocketError */
-export async function listeningServer(place: Pick<SocketOptions, "path" | "mode" | "given">): Promise<Server> {
+async function listeningServer(place: Pick<SocketOptions, "path" | "mode" | "given">): Promise<Server> {
   const server = createServer({ pauseOnConnect: true });
   if (place.given === undefined) await makePlace(place.path);
   await listen(server, place);

@@ -9,7 +9,7 @@ import { patience, until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 
 /** The third folder that a tree makes is refused. */
-export const twoFolders = `import { allow, deny, perTree, policy } from "portcullis";
+const twoFolders = `import { allow, deny, perTree, policy } from "portcullis";
 const made = perTree.counter();
 export default policy((call) => {
   if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;

@@ -71,7 +71,9 @@ export async function askAgent(path: string): Promise<AgentStatus> {
     }
   } catch (error) {
     if (error instanceof SocketError) throw error;
-    throw new SocketError(`${path} cannot be read (${error instanceof Error ? error.message : error})`);
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    // The agent has closed the connection, before or after the question.
+    if (code !== "EPIPE" && code !== "ECONNRESET") throw new SocketError(`${path} cannot be read (${code})`);
   }
   if (text === "")
     throw new SocketError(`${path} refuses this process: it is another user's, or in a tree of the agent`);

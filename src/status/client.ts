@@ -44,7 +44,7 @@ export async function readStatus(
     if (error instanceof SocketError) throw error;
     if (stop?.aborted === true) return;
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    if (code !== "ECONNRESET") throw new SocketError(`${path} cannot be read (${code})`);
+    if (code !== "ECONNRESET" && code !== "EPIPE") throw new SocketError(`${path} cannot be read (${code})`);
   } finally {
     socket.destroy();
   }

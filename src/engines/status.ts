@@ -50,8 +50,14 @@ export interface StateSnapshot {
   readonly more: number;
 }
 
-/** Words of the shared memory; the count of each verdict follows, by its index. Counts wrap at 2^32. */
+/** Words of the shared memory; the count of each verdict follows, by its index, then `latencyWords`. Counts wrap at 2^32. */
 export const statusWords = { wanted: 0, refusals: 1, verdicts: 2 } as const;
+
+/** The most milliseconds that the judgements of a bucket have taken; those of the last bucket have taken longer. */
+export const latencyBounds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100] as const;
+
+/** Words behind the verdicts: the number of judgements of each bucket, and the sum of their time in microseconds. */
+export const latencyWords = latencyBounds.length + 2;
 
 /** The side of the process that waits for the command. */
 export interface EngineStatus {
@@ -61,5 +67,5 @@ export interface EngineStatus {
 }
 
 export function newStatusWords(verdicts: number): Uint32Array {
-  return new Uint32Array(new SharedArrayBuffer(4 * (statusWords.verdicts + verdicts)));
+  return new Uint32Array(new SharedArrayBuffer(4 * (statusWords.verdicts + verdicts + latencyWords)));
 }

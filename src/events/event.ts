@@ -8,6 +8,15 @@ import type { Answered } from "./record.ts";
 
 export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent | EndEvent | HostEvent;
 
+/** The tree of an event, in the lines of `portcullis agent`. */
+export interface Origin {
+  /** The name of the container in its pod. */
+  readonly container?: string;
+  readonly containerId?: string;
+  readonly pod?: string;
+  readonly namespace?: string;
+}
+
 interface Common {
   readonly v: 1;
   /** Seconds since the epoch, with a fraction. */

@@ -3,7 +3,7 @@ import { safeText } from "../diagnostics/width.ts";
 import type { HostRoute } from "../hosts/refusal.ts";
 import { quoteBytes } from "../linux/byte-text.ts";
 import { printCall } from "../linux/decode.ts";
-import type { DecisionEvent, HostEvent, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
+import type { DecisionEvent, HostEvent, Origin, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
 import type { Answered } from "./record.ts";
 
 /**
@@ -11,8 +11,14 @@ import type { Answered } from "./record.ts";
  * policies/nginx.ts:31:44; …`. Without a line end. Text of the confined process (for example its name) is made safe for
  * a terminal.
  */
-export function printLine(event: PolicyEvent): string {
-  return safeText(`${clock(event.time)} ${body(event)}`);
+export function printLine(event: PolicyEvent, origin?: Origin): string {
+  return safeText(`${clock(event.time)} ${origin === undefined ? "" : `[${originName(origin)}] `}${body(event)}`);
+}
+
+/** `default/web-1/nginx`, or the beginning of a container's id. */
+export function originName({ namespace, pod, container, containerId }: Origin): string {
+  const named = [namespace, pod, container].filter((one) => one !== undefined);
+  return pod === undefined ? (container ?? containerId?.slice(0, 12) ?? "?") : named.join("/");
 }
 
 function body(event: PolicyEvent): string {

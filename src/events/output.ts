@@ -6,7 +6,7 @@ import { jsonText } from "../diagnostics/width.ts";
 import { nameCall } from "../linux/decode.ts";
 import { type Destination, openChannel } from "./channel.ts";
 import { describe } from "./describe.ts";
-import type { PolicyEvent } from "./event.ts";
+import type { Origin, PolicyEvent } from "./event.ts";
 import { Gathering } from "./gathering.ts";
 import { EventLimit, type LimitOptions } from "./limit.ts";
 import { printLine } from "./line.ts";
@@ -24,6 +24,7 @@ export interface EventOutput {
 
 export interface EventOutputOptions {
   readonly policy: PolicyDescription;
+  readonly origin?: Origin;
   /** "lines": for people; "json": one object a line. */
   readonly form: "lines" | "json";
   /** The name of the destination for people. */
@@ -51,18 +52,44 @@ export function openEventOutput(destination: Destination, options: EventOutputOp
 }
 
 export function eventOutput(channel: Channel, options: EventOutputOptions): EventOutput {
-  const { policy, form, name = "the channel" } = options;
-  const print = (event: PolicyEvent) => (form === "json" ? jsonText(event) : `portcullis: ${printLine(event)}`);
+  const { form, name = "the channel", onLoss } = options;
+  const sink = openLineSink(channel, { form, onFault: (fault) => onLoss?.(describeFault(name, fault)) });
+  return eventLines(sink, options);
+}
+
+export interface SinkLosses {
+  /** Called at the first error. */
+  readonly onFault: (fault: WriteFault) => void;
+  readonly onDropped?: (count: number) => void;
+}
+
+/** A sink of the size for events, in which lines about dropped ones are of this form. */
+export function openLineSink(
+  channel: Channel,
+  { form, onFault, onDropped }: Pick<EventOutputOptions, "form"> & SinkLosses,
+): LineSink {
+  return new LineSink(channel, {
+    keep,
+    retryAfter: 20,
+    dropped(count) {
+      onDropped?.(count);
+      const text = `${count} lines were dropped: they could not be written in time`;
+      const event: PolicyEvent = { v: 1, kind: "notice", time: Date.now() / 1000, text, dropped: count };
+      return form === "json" ? jsonText(event) : `portcullis: ${printLine(event)}`;
+    },
+    onFault,
+  });
+}
+
+/** The same for a sink that may take lines of other trees, too: `finish` is the sink's. */
+export function eventLines(sink: Pick<LineSink, "write" | "finish">, options: EventOutputOptions): EventOutput {
+  const { policy, form, origin, name = "the channel" } = options;
+  const print = (event: PolicyEvent) =>
+    form === "json" ? jsonText({ ...event, ...origin }) : `portcullis: ${printLine(event, origin)}`;
   const notice = (time: number, text: string, dropped: number) => {
     const [event] = describe(policy, { kind: "notice", time, text, dropped });
     return print(event!);
   };
-  const sink = new LineSink(channel, {
-    keep,
-    retryAfter: 20,
-    dropped: (count) => notice(Date.now(), `${count} lines were dropped: they could not be written in time`, count),
-    onFault: (fault) => options.onLoss?.(describeFault(name, fault)),
-  });
   const limit = new EventLimit(options.limit ?? limits[form]);
   /** Events that the engine dropped, not yet reported, by the notice's text. */
   const losses = new Map<string, number>();

@@ -145,17 +145,23 @@ export interface Received {
   /** Bytes received; 0 at the end, a negative errno on failure. */
   readonly count: number;
   readonly descriptors: readonly number[];
+  /** There were more descriptors, or this process can have no more: the kernel has closed the others. */
+  readonly isCut: boolean;
 }
 
-/** recvmsg(2) of bytes with at most 8 descriptors. Blocks. */
-export function receiveWithDescriptors(socket: number, into: Uint8Array): Received {
+const receiveFlags = { closeOnExec: 0x4000_0000, doNotWait: 0x40 } as const; // MSG_CMSG_CLOEXEC, MSG_DONTWAIT
+const controlCut = 0x8n; // MSG_CTRUNC
+
+/** recvmsg(2) of bytes with at most 8 descriptors. Blocks, unless `waits` is false: then EAGAIN if there are no bytes yet. */
+export function receiveWithDescriptors(socket: number, into: Uint8Array, waits = true): Received {
   const { addressOf, syscall } = native();
   const control = new DataView(new ArrayBuffer(64));
   const vector = new BigUint64Array([addressOf(into), BigInt(into.byteLength)]);
   // struct msghdr: name, its length, iovec, how many, control, its length, flags
   const header = new BigUint64Array([0n, 0n, addressOf(vector), 1n, addressOf(control), 64n, 0n]);
   let count: number;
-  do count = syscall(callNumber("recvmsg"), socket, header, 0x4000_0000 /* MSG_CMSG_CLOEXEC */);
+  const flags = receiveFlags.closeOnExec | (waits ? 0 : receiveFlags.doNotWait);
+  do count = syscall(callNumber("recvmsg"), socket, header, flags);
   while (count === -errno.EINTR);
   const descriptors: number[] = [];
   const length = Number(control.getBigUint64(0, true));
@@ -163,7 +169,7 @@ export function receiveWithDescriptors(socket: number, into: Uint8Array): Receiv
   if (count > 0 && isRights) {
     for (let at = 16; at + 4 <= length; at += 4) descriptors.push(control.getInt32(at, true));
   }
-  return { count, descriptors };
+  return { count, descriptors, isCut: count > 0 && (header[6]! & controlCut) !== 0n };
 }
 
 /** Opens a directory; returns a negative errno on failure. */

@@ -7,13 +7,19 @@ const whereSockets = "`portcullis run --status auto` makes a socket";
 /** Bytes of a line: some hundred processes with their state. */
 const mostLine = 1 << 24;
 
+export interface StatusPlace {
+  readonly socket: string;
+  /** The question that comes first, where one process serves several trees (src/agent/control.ts). */
+  readonly question?: string | undefined;
+}
+
 /**
  * Calls `onStatus` with each line until the tree ends, `onStatus` returns false, or `stop` is aborted.
  *
  * @throws SocketError if there is no server, it is not trusted, or it refuses this process
  */
 export async function readStatus(
-  path: string,
+  { socket: path, question }: StatusPlace,
   onStatus: (status: Status) => boolean,
   stop?: AbortSignal,
 ): Promise<void> {
@@ -22,6 +28,7 @@ export async function readStatus(
   let rest = "";
   let isWelcome = false;
   socket.setEncoding("utf8");
+  if (question !== undefined) socket.write(`${question}\n`);
   try {
     for await (const part of socket as AsyncIterable<string>) {
       rest += part;
@@ -37,7 +44,7 @@ export async function readStatus(
     if (error instanceof SocketError) throw error;
     if (stop?.aborted === true) return;
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    if (code !== "ECONNRESET") throw new SocketError(`${path} cannot be read (${code})`);
+    if (code !== "ECONNRESET" && code !== "EPIPE") throw new SocketError(`${path} cannot be read (${code})`);
   } finally {
     socket.destroy();
   }

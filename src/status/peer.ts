@@ -69,13 +69,25 @@ export function isOurs(pid: number): boolean {
 
 /** Whether more filters are on the process than on this one, as on each process that portcullis confines. */
 export function isConfinedMore(pid: number): boolean {
-  const filters = (of: string): number | undefined => {
-    const status = readProc(`${of}/status`);
-    if (status === undefined) return undefined;
-    // Linux 5.9 and later count them; an ancestor's filters are counted in both.
-    const count = /^Seccomp_filters:\t(\d+)$/m.exec(status)?.[1] ?? /^Seccomp:\t(\d+)$/m.exec(status)?.[1];
-    return count === undefined ? 0 : Number(count);
-  };
-  const theirs = filters(String(pid));
-  return theirs === undefined || theirs > (filters("self") ?? 0);
+  const theirs = filtersOf(String(pid));
+  return theirs === undefined || theirs > (filtersOf("self") ?? 0);
+}
+
+/**
+ * The same for a process that does not descend from this one, which may be under filters of its own (a service, a pod):
+ * whether more filters are on it than on the first process.
+ */
+export function isConfined(pid: number): boolean {
+  const theirs = filtersOf(String(pid));
+  const common = Math.min(filtersOf("1") ?? 0, filtersOf("self") ?? 0);
+  return theirs === undefined || theirs > common;
+}
+
+/** Undefined if there is no such process. An ancestor's filters are counted in each descendant. */
+function filtersOf(process: string): number | undefined {
+  const status = readProc(`${process}/status`);
+  if (status === undefined) return undefined;
+  // Linux 5.9 and later count them.
+  const count = /^Seccomp_filters:\t(\d+)$/m.exec(status)?.[1] ?? /^Seccomp:\t(\d+)$/m.exec(status)?.[1];
+  return count === undefined ? 0 : Number(count);
 }

@@ -1,6 +1,6 @@
 /** Makes the status of a running tree from the records of its engine. */
 import type { OwnerState, StateDescription, StateSnapshot } from "../engines/status.ts";
-import { newStatusWords, statusWords } from "../engines/status.ts";
+import { latencyWords, newStatusWords, statusWords } from "../engines/status.ts";
 import { describe, printLocation } from "../events/describe.ts";
 import type { EventRecord, PolicyDescription } from "../events/record.ts";
 import { verdictText } from "../ir/verdicts.ts";
@@ -57,6 +57,21 @@ export class StatusReporter {
     if (this.#refusals.length > mostRefusals) this.#refusals.shift();
   }
 
+  /** Calls by the index of their verdict, and those that portcullis itself refused. The words wrap: ask within 2^32 calls. */
+  get totals(): {
+    readonly verdicts: readonly number[];
+    readonly refused: number;
+    /** See `latencyBounds`; then the sum in microseconds. */
+    readonly latency: readonly number[];
+  } {
+    this.#add();
+    return {
+      verdicts: this.#totals.slice(statusWords.verdicts, -latencyWords),
+      latency: this.#totals.slice(-latencyWords),
+      refused: this.#totals[statusWords.refusals]!,
+    };
+  }
+
   /** The calls per second are the mean since the previous status. */
   status(): Status {
     this.#add();
@@ -88,7 +103,7 @@ export class StatusReporter {
     return {
       ...({ v: 1, kind: "status", time: now / 1000, running: (now - this.#start) / 1000 } as const),
       ...{ pid: process.pid, policy: policy.name, command, audit, engine, unknown, calls: this.#calls },
-      perSecond: round(rates.reduce((sum, rate, word) => (word === statusWords.wanted ? sum : sum + rate), 0)),
+      perSecond: round(sumOfCalls(rates)),
       refusedByPortcullis: this.#totals[statusWords.refusals]!,
       verdicts: verdicts.sort((one, other) => other.calls - one.calls),
       state: this.#state(),
@@ -101,7 +116,7 @@ export class StatusReporter {
   }
 
   get #calls(): number {
-    return this.#totals.reduce((sum, total, word) => (word === statusWords.wanted ? sum : sum + total), 0);
+    return sumOfCalls(this.#totals);
   }
 
   #add(): void {
@@ -143,6 +158,11 @@ export class StatusReporter {
       })),
     };
   }
+}
+
+/** Of the words that count calls. */
+function sumOfCalls(words: readonly number[]): number {
+  return words.slice(statusWords.refusals, -latencyWords).reduce((sum, count) => sum + count, 0);
 }
 
 function round(rate: number): number {

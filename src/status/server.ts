@@ -15,55 +15,22 @@ const interval = 1000;
 const snapshotTime = 30;
 /** A reader with more unread bytes gets no further lines until it has read some. */
 const mostUnread = 1 << 18;
-export class StatusServer {
-  readonly path: string;
+
+/** Writes the lines of one tree to its readers. */
+export class StatusReaders {
   readonly #reporter: StatusReporter;
-  readonly #server: Server;
   readonly #readers = new Set<Socket>();
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(path: string, reporter: StatusReporter, server: Server) {
-    this.path = path;
+  constructor(reporter: StatusReporter) {
     this.#reporter = reporter;
-    this.#server = server;
-    server.on("connection", (socket) => this.#welcome(socket));
-    server.unref();
   }
 
-  /**
-   * @param place "auto", or a path that does not exist yet
-   * @throws SocketError
-   */
-  static async open(place: "auto" | { readonly socket: string }, reporter: StatusReporter): Promise<StatusServer> {
-    const path = place === "auto" ? join(makeStatusFolder(), `${process.pid}.sock`) : place.socket;
-    const server = await listenAt(path, { replaces: place === "auto" });
-    return new StatusServer(path, reporter, server);
+  get areTooMany(): boolean {
+    return this.#readers.size >= mostReaders;
   }
 
-  /** Sends a last line, disconnects the readers, and removes the socket. */
-  close(): void {
-    clearInterval(this.#timer);
-    for (const socket of this.#readers) socket.end(this.#line());
-    this.#server.close();
-    setTimeout(() => {
-      for (const socket of this.#readers) socket.destroy();
-    }, 100).unref();
-    try {
-      unlinkSync(this.path);
-    } catch {
-      // The server has removed it, or the command.
-    }
-  }
-
-  #welcome(socket: Socket): void {
-    socket.on("error", () => socket.destroy());
-    const peer = peerOf(descriptorOf(socket));
-    const uid = process.geteuid?.();
-    const isWelcome = peer !== undefined && (peer.uid === uid || peer.uid === 0) && !isOurs(peer.pid);
-    if (!isWelcome || this.#readers.size >= mostReaders) {
-      socket.destroy();
-      return;
-    }
+  serve(socket: Socket): void {
     socket.unref();
     this.#readers.add(socket);
     socket.on("close", () => {
@@ -81,6 +48,15 @@ export class StatusServer {
     this.#timer ??= setInterval(() => this.#tell(), interval).unref();
   }
 
+  /** Sends a last line, and disconnects the readers. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const socket of this.#readers) socket.end(this.#line());
+    setTimeout(() => {
+      for (const socket of this.#readers) socket.destroy();
+    }, 100).unref();
+  }
+
   #tell(): void {
     this.#reporter.ask();
     setTimeout(() => {
@@ -91,5 +67,49 @@ export class StatusServer {
 
   #line(): string {
     return `${JSON.stringify(this.#reporter.status())}\n`;
+  }
+}
+
+export class StatusServer {
+  readonly path: string;
+  readonly #readers: StatusReaders;
+  readonly #server: Server;
+
+  private constructor(path: string, reporter: StatusReporter, server: Server) {
+    this.path = path;
+    this.#readers = new StatusReaders(reporter);
+    this.#server = server;
+    server.on("connection", (socket) => this.#welcome(socket));
+    server.unref();
+  }
+
+  /**
+   * @param place "auto", or a path that does not exist yet
+   * @throws SocketError
+   */
+  static async open(place: "auto" | { readonly socket: string }, reporter: StatusReporter): Promise<StatusServer> {
+    const path = place === "auto" ? join(makeStatusFolder(), `${process.pid}.sock`) : place.socket;
+    const server = await listenAt(path, { replaces: place === "auto" });
+    return new StatusServer(path, reporter, server);
+  }
+
+  /** Sends a last line, disconnects the readers, and removes the socket. */
+  close(): void {
+    this.#readers.close();
+    this.#server.close();
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // The server has removed it, or the command.
+    }
+  }
+
+  #welcome(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    const peer = peerOf(descriptorOf(socket));
+    const uid = process.geteuid?.();
+    const isWelcome = peer !== undefined && (peer.uid === uid || peer.uid === 0) && !isOurs(peer.pid);
+    if (!isWelcome || this.#readers.areTooMany) socket.destroy();
+    else this.#readers.serve(socket);
   }
 }

@@ -27,6 +27,7 @@ const wordsOf: Readonly<Record<keyof typeof verbs, Words>> = {
   trace: undefined,
   test: (of) => ["-p", of("p.ts"), of("p.cases")],
   report: (of) => ["-o", of("report.html"), of("p.ts")],
+  agent: undefined,
   top: undefined,
   approvals: undefined,
   compile: (of) => ["-p", of("p.ts"), "-o", of("p.pcl")],

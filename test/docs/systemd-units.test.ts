@@ -28,13 +28,21 @@ function folder(): string {
 }
 
 it("has units that systemd accepts without a message", () => {
-  const units = folder();
-  const names = readdirSync(examples).filter((name) => /\.(service|socket)$/.test(name));
-  expect(names.sort()).toEqual(["hello.service", "hello.socket"]);
-  for (const name of names) writeFileSync(join(units, name), here(readFileSync(join(examples, name), "utf8")));
-  for (const name of names) {
-    const ran = spawnSync("systemd-analyze", ["verify", "--man=no", join(units, name)], { encoding: "utf8" });
-    expect({ name, said: ran.stderr + ran.stdout, status: ran.status }).toEqual({ name, said: "", status: 0 });
+  const agent = ["portcullis-agent.service", "portcullis-agent.socket"];
+  for (const [place, manager, expected] of [
+    [examples, [], ["hello.service", "hello.socket", ...agent]],
+    [join(examples, "user"), ["--user"], agent],
+  ] as const) {
+    const units = folder();
+    const names = readdirSync(place).filter((name) => /\.(service|socket)$/.test(name));
+    expect(names.sort()).toEqual(expected);
+    for (const name of names) writeFileSync(join(units, name), here(readFileSync(join(place, name), "utf8")));
+    for (const name of names) {
+      const words = ["verify", "--man=no", ...manager, join(units, name)];
+      const env = { ...process.env, XDG_RUNTIME_DIR: units };
+      const ran = spawnSync("systemd-analyze", words, { encoding: "utf8", env });
+      expect({ name, said: ran.stderr + ran.stdout, status: ran.status }).toEqual({ name, said: "", status: 0 });
+    }
   }
 });
 

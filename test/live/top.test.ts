@@ -110,7 +110,7 @@ function top(...words: readonly string[]) {
 
 async function statusWhen(path: string, is: (status: Status) => boolean): Promise<Status> {
   let found: Status | undefined;
-  await readStatus(path, (status) => {
+  await readStatus({ socket: path }, (status) => {
     if (is(status)) found = status;
     return found === undefined;
   });
@@ -337,7 +337,7 @@ describe("top", () => {
       reader.destroy();
     });
     await new Promise<void>((listening) => server.listen(socket, listening));
-    await expect(readStatus(socket, () => true)).rejects.toThrow(message);
+    await expect(readStatus({ socket: socket }, () => true)).rejects.toThrow(message);
   });
 
   test("reports missing trees and names", async () => {

@@ -67,6 +67,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   simulate: [["simulate", "-p", policy, trace], 0, /^/],
   test: [["test", "nginx"], 0, /^/],
   // A folder without sockets.
+  agent: [["agent", "status", "--socket", "/nonexistent/agent.sock"], 125, /^$/],
   top: [["top", "/nonexistent"], 125, /^$/],
   approvals: [["approvals", "--socket", "/nonexistent"], 125, /^$/],
   report: [["report", "-o", "-", "nginx", trace], 0, /<title>nginx, trace\.strace</],

@@ -62,6 +62,10 @@ export const verbs = {
     summary: "Show and answer the questions of running trees",
     load: async () => (await import("../verbs/approvals.ts")).approvals,
   },
+  agent: {
+    summary: "Supervise containers under policies, as a service",
+    load: async () => (await import("../verbs/agent.ts")).agent,
+  },
   compile: {
     summary: "Write a policy as a bundle, or as an object file for libbpf",
     load: async () => (await import("../verbs/compile.ts")).compile,

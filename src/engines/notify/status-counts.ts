@@ -1,5 +1,5 @@
 /** The supervisor's part of the status of a running tree: counts, and on request a snapshot of the state. */
-import { type StateSnapshot, statusWords } from "../status.ts";
+import { latencyBounds, latencyWords, type StateSnapshot, statusWords } from "../status.ts";
 import type { JudgementMemory } from "./memory.ts";
 import { takeSnapshot } from "./snapshot.ts";
 import type { TaskRegistry } from "./tasks.ts";
@@ -54,6 +54,22 @@ export class StatusCounts {
     this.#saved = Math.min(mostSaved, this.#saved + share * (now - this.#counted));
     this.#counted = now;
     return this.#saved > 0;
+  }
+
+  /** Milliseconds, for `measure`. */
+  now(): number {
+    return this.#sink === undefined ? 0 : performance.now();
+  }
+
+  /** Counts the time since `begin`, in which one notification was judged. */
+  measure(begin: number): void {
+    if (this.#sink === undefined) return;
+    const { words } = this.#sink;
+    const time = performance.now() - begin;
+    let bucket = 0;
+    while (bucket < latencyBounds.length && time > latencyBounds[bucket]!) bucket++;
+    words[words.length - latencyWords + bucket]!++;
+    words[words.length - 1]! += Math.round(1000 * time);
   }
 
   refused(): void {

@@ -260,7 +260,6 @@ export class Supervisor {
     if (policy.textFilter !== undefined)
       startTextFilter(policy.textFilter, policy.memory.matchers, options.status?.words);
     if (kernel === "present") useSynchronousWakeUp(listener);
-    if (this.#start !== undefined) required("passAllowed", this.#native.passAllowed(options.filter));
     if (saved !== undefined) this.#restore(saved, joined);
     else if (command !== undefined && needs.births && !this.#registry.adopt(command.pid, command.pidfd))
       this.#fail(notFollowed);
@@ -282,6 +281,7 @@ export class Supervisor {
     this.#isRestricted = tree.isRestricted;
     this.#signals?.restore(tree.kept);
     this.#waiting.restore(tree.calls);
+    if (this.#start?.isOver === true) this.#passAllowed();
     this.#bind();
   }
 
@@ -459,7 +459,14 @@ export class Supervisor {
     )
       this.#fail(notFollowed);
     this.#bind();
-    return start.isOfRuntime(tid);
+    if (start.isOfRuntime(tid)) return true;
+    // Not before: a filter that allows execve(2) would pass the runtime's without a sign that the start is over.
+    this.#passAllowed();
+    return false;
+  }
+
+  #passAllowed(): void {
+    required("passAllowed", this.#native.passAllowed(this.#options.filter));
   }
 
   /** A call can wait for the end of a task, which is not a notification. */
@@ -536,10 +543,13 @@ export class Supervisor {
 
   /** Denies the call if its judgement fails, and every later one. */
   #safely(judge: () => boolean): boolean {
+    const begin = this.#status.now();
     try {
       if (!this.#failed) return judge();
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#status.measure(begin);
     }
     return this.#refuse("supervisor-failed", errno.ENOSYS);
   }

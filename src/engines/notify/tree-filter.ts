@@ -27,3 +27,12 @@ export function treeFilter(policy: NotifyPolicy, kernel: KernelFeatures = "prese
   });
   return behind([...protection, ...own], filter);
 }
+
+/** For a container: no process has the token with which the launcher's own calls pass. */
+export function containerFilter(policy: NotifyPolicy): ArmedFilter {
+  const filter = treeFilter(policy);
+  const instructions = filter.instructions.slice();
+  const { randomFillSync } = process.getBuiltinModule("node:crypto");
+  for (const position of filter.tokenPositions) randomFillSync(instructions, 8 * position + 4, 4);
+  return { ...filter, instructions };
+}

@@ -1,0 +1,14 @@
+/** The folders of the agents' sockets. */
+import { dirname, join } from "node:path";
+import { agentSocket } from "../export/metadata.ts";
+import { statusFolder } from "../status/location.ts";
+
+/** Root's agent has the socket that profiles name by default, a user's is in the user's own folder. */
+export function defaultSocket(): string {
+  return process.geteuid?.() === 0 ? agentSocket : join(statusFolder(), "agent.sock");
+}
+
+/** The folders in which an agent for this user can be. */
+export function agentFolders(): readonly string[] {
+  return [...new Set([defaultSocket(), agentSocket].map((socket) => dirname(socket)))];
+}

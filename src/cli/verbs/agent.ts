@@ -1,0 +1,171 @@
+/** `portcullis agent`: supervises the trees of containers (src/agent), and shows its status. */
+
+import { type AgentStatus, askAgent, controlSocket } from "../../agent/control.ts";
+import { defaultSocket } from "../../agent/folders.ts";
+import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/metrics-server.ts";
+import { Agent } from "../../agent/service/agent.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
+import { hideFromCommand } from "../../engines/run.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { type Destination, DestinationError } from "../../events/channel.ts";
+import { originName } from "../../events/line.ts";
+import { Messages } from "../../events/messages.ts";
+import { NativeUnavailableError } from "../../linux/native.ts";
+import { exitAtOnce } from "../../linux/process.ts";
+import { StatusFolderError } from "../../status/location.ts";
+import { SocketError } from "../../status/socket.ts";
+import type { Context } from "../context.ts";
+import { chosenArchitecture, noMoreWords } from "../policy/arguments.ts";
+import { failureOf } from "../policy/enforce.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const agent: Verb = {
+  name: "agent",
+  summary: "Supervise containers under policies, as a service",
+  synopsis: ["agent [OPTIONS]", "agent status [--json] [--socket PATH]"],
+  about: [
+    "Supervises many trees at once, each under its own policy, until SIGTERM or SIGINT. Container runtimes hand over the trees: the agent's socket speaks the protocol of OCI's seccomp agents, and the profile of the container names the socket, the policy and its digest (`portcullis export oci`). A further process of a container (`exec`) joins the state of its tree.",
+    "--policies DIR has the policies: TypeScript modules (.ts) and OCI profiles (.json), each named by its file without the ending; subfolders are for what they import. They are compiled at the start and when a file changes; a tree keeps the version that it has started with. A policy that does not compile is reported, and the version before is used on. If DIR has no policy of a name, a ready policy of that name is used. A bundle is not used: the agent supervises, and a bundle has its policy as eBPF.",
+    "A listener is refused, and so its container does not start, if it comes without a state, of a policy that is unknown or has another digest, or from a process that is under a filter itself. The reason is printed on standard error.",
+    "If the agent ends, the kernel denies the calls that need it (ENOSYS), and everything else of the policies stays in force.",
+    "The agent runs as root for containers, with CAP_SYS_PTRACE, or as an ordinary user for that user's own. systemd starts it with examples/systemd/portcullis-agent.service and .socket; it tells systemd when it is ready.",
+    "status asks the agent that runs.",
+  ],
+  options: {
+    socket: {
+      value: "PATH",
+      about:
+        "The socket for container runtimes. Default: /run/portcullis/agent.sock, for ordinary users $XDG_RUNTIME_DIR/portcullis/agent.sock. control.sock beside it answers `agent status` and `top`.",
+      complete: "file",
+    },
+    policies: {
+      value: "DIR",
+      about: "The folder of policies. Default: only the ready policies.",
+      complete: "directory",
+    },
+    "runtime-user": {
+      value: "UID",
+      multiple: true,
+      about: "Also take listeners of this user's container runtimes. Default: root's and the agent's own user's.",
+    },
+    events: {
+      value: "FILE",
+      about:
+        "Append events as JSON lines to FILE, or to file descriptor N with fd:N (docs/events.md). Default: lines for people on standard output.",
+      complete: "file",
+    },
+    metrics: {
+      value: "PATH|ADDRESS",
+      about:
+        "Serve metrics for Prometheus on a Unix socket, or on HOST:PORT, where HOST is an IP address of this machine alone; without HOST 127.0.0.1. GET /metrics.",
+    },
+    "metrics-from-others": { about: "With --metrics: also an address that other machines reach." },
+    json: { about: "With status: print one JSON object." },
+  },
+  complete: ["status"],
+  exit: [
+    ["0", "The agent was ended by a signal, or the status was printed."],
+    [String(failed), "A socket cannot be made or is served already, the supervisor failed, or no agent answers."],
+  ],
+  examples: [
+    ["portcullis agent --policies /etc/portcullis/policies", "As root, for container runtimes"],
+    ["portcullis agent status --json | jq .trees", "The trees, for a script"],
+  ],
+  async execute(invocation, context) {
+    const [word, ...more] = invocation.words;
+    noMoreWords(word === undefined || word === "status" ? more : invocation.words);
+    const socket = invocation.text("socket") ?? defaultSocket();
+    try {
+      if (word === "status") return await showStatus(socket, invocation, context);
+      if (invocation.has("json")) throw new Failure([diagnostic("P0909", "--json is for `agent status`")]);
+      return await serve(socket, invocation, context);
+    } catch (error) {
+      if (error instanceof SocketError) throw new Failure([diagnostic("P0915", error.message, { help: error.help })]);
+      if (error instanceof StatusFolderError)
+        throw new Failure([diagnostic("P0915", error.message, { help: "--socket PATH" })]);
+      if (error instanceof DestinationError)
+        throw new Failure([diagnostic("P0910", error.message, { help: error.help })]);
+      throw error instanceof StartError || error instanceof NativeUnavailableError ? failureOf(error) : error;
+    }
+  },
+};
+
+async function serve(socket: string, invocation: Invocation, context: Context): Promise<number> {
+  const messages = new Messages();
+  // A tree of the same user must not read or trace the process that judges it. Ignores SIGTERM and SIGINT, too.
+  hideFromCommand();
+  const signalled = new Promise<undefined>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(undefined));
+  });
+  const events = eventsOf(invocation);
+  const running = await Agent.start({
+    ...{ socket, ...events, log: (line) => messages.write(line), environment: { ...context.environment } },
+    runtimeUsers: new Set(invocation.texts("runtime-user").map(userId)),
+    policies: invocation.text("policies"),
+    metrics: metricsOf(invocation),
+    architecture: chosenArchitecture(invocation),
+  });
+  messages.write(`agent: serves ${socket}`);
+  const why = await Promise.race([signalled, running.failed]);
+  if (why !== undefined) messages.write(`agent: the supervisor failed: ${why}`);
+  await running.close();
+  await messages.finish();
+  // The threads of trees that still run are in the kernel.
+  exitAtOnce(why === undefined ? 0 : failed);
+}
+
+function eventsOf(invocation: Invocation): { readonly events: Destination; readonly form: "lines" | "json" } {
+  const given = invocation.text("events");
+  if (given === undefined) return { events: { fd: 1, name: "standard output" }, form: "lines" };
+  const [, descriptor] = /^fd:(\d{1,6})$/.exec(given) ?? [];
+  return { events: descriptor === undefined ? { file: given } : { fd: Number(descriptor) }, form: "json" };
+}
+
+/** @throws Failure */
+function metricsOf(invocation: Invocation): MetricsPlace | undefined {
+  const given = invocation.text("metrics");
+  if (given === undefined) return undefined;
+  const place = metricsPlace(given);
+  if (place === undefined)
+    throw new Failure([
+      diagnostic("P0907", `--metrics ${given} is neither the path of a socket nor an address`, {
+        help: "--metrics /run/portcullis/metrics.sock, or --metrics 127.0.0.1:9464",
+      }),
+    ]);
+  if (isOfThisMachine(place) || invocation.has("metrics-from-others")) return place;
+  throw new Failure([
+    diagnostic("P0907", `other machines reach ${given}, and metrics name containers and their calls`, {
+      help: "--metrics 127.0.0.1:9464, or --metrics-from-others",
+    }),
+  ]);
+}
+
+/** @throws Failure */
+function userId(text: string): number {
+  if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32 - 1) return Number(text);
+  throw new Failure([diagnostic("P0907", `--runtime-user ${text} is not the number of a user`)]);
+}
+
+async function showStatus(socket: string, invocation: Invocation, context: Context): Promise<number> {
+  const status = await askAgent(controlSocket(socket));
+  context.out(invocation.has("json") ? `${jsonText(status)}\n` : statusText(status));
+  return 0;
+}
+
+function statusText({ version, pid, started, time, memory, policies, trees, refused, refusals }: AgentStatus): string {
+  const lines = [
+    `portcullis agent ${version}, process ${pid}, for ${Math.round(time - started)} s, ${Math.round(memory / 1e6)} MB`,
+    "",
+    `policies: ${policies.length}`,
+    ...policies.map(({ name, digest, fault }) => `  ${name}  ${fault ?? digest ?? "needs the values of parameters"}`),
+    "",
+    `trees: ${trees.length}`,
+    ...trees.map(
+      ({ number, policy, origin, started: since, calls, refused: denied }) =>
+        `  ${number}  ${originName(origin)}  ${policy.name}  ${Math.round(time - since)} s  ${calls} calls judged, ${denied} refused`,
+    ),
+    ...(refused === 0 ? [] : ["", `refused requests: ${refused}`, ...refusals.map((why) => `  ${why}`)]),
+  ];
+  return lines.map((line) => `${safeText(line)}\n`).join("");
+}

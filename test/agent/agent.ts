@@ -1,0 +1,186 @@
+/** Runs an agent, and containers of the test's own runtime (runtime.c) under it. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { AgentStatus } from "../../src/agent/control.ts";
+import { patience, until } from "../support/patience.ts";
+import { compiled } from "../support/run.ts";
+
+/** The third folder that a tree makes is refused. */
+const twoFolders = `import { allow, deny, perTree, policy } from "portcullis";
+const made = perTree.counter();
+export default policy((call) => {
+  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
+  if (made.get() >= 2n) return deny("EDQUOT", "two folders are enough");
+  made.add();
+  return allow;
+});
+`;
+
+export type Sent = "listener" | "null" | "two" | "nothing" | "silent" | "bytes" | "confined";
+
+export interface ContainerOptions {
+  readonly id?: string;
+  readonly bundle?: string;
+  readonly policy?: string;
+  readonly digest?: string;
+  readonly sends?: Sent;
+  readonly annotations?: Readonly<Record<string, string>>;
+  /** The whole message, instead of a right one. */
+  readonly message?: string;
+  readonly status?: string;
+}
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly out: string;
+}
+
+export class TestAgent {
+  readonly folder = mkdtempSync(join(tmpdir(), "portcullis-agent-"));
+  readonly policies = join(this.folder, "policies");
+  socket = join(this.folder, "run/agent.sock");
+  readonly events = join(this.folder, "events");
+  #child: ChildProcess | undefined;
+  #said = "";
+  readonly #commands: ChildProcess[] = [];
+
+  constructor(policies: Readonly<Record<string, string>> = { "two-folders.ts": twoFolders }) {
+    mkdirSync(this.policies);
+    for (const [name, text] of Object.entries(policies)) this.write(name, text);
+  }
+
+  /** Writes a policy of its folder. */
+  write(name: string, text: string): void {
+    writeFileSync(join(this.policies, name), text);
+  }
+
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
+  /** What it has written to standard error. */
+  get said(): string {
+    return this.#said;
+  }
+
+  async start(words: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<void> {
+    await this.#spawned("bin/portcullis", this.#words(words), environment, `agent: serves ${this.socket}`);
+  }
+
+  /** Systemd's sockets listen from now on, and the first connection starts the agent. */
+  async startByConnection(): Promise<void> {
+    const sockets = [this.socket, join(this.folder, "run/control.sock")].flatMap((path) => ["-l", path]);
+    mkdirSync(join(this.folder, "run"), { mode: 0o700 });
+    const words = [...sockets, join(process.cwd(), "bin/portcullis"), ...this.#words([])];
+    await this.#spawned("systemd-socket-activate", words, {}, "Listening on");
+  }
+
+  #words(words: readonly string[]): readonly string[] {
+    return ["agent", "--socket", this.socket, "--policies", this.policies, "--events", this.events, ...words];
+  }
+
+  async #spawned(
+    program: string,
+    words: readonly string[],
+    environment: NodeJS.ProcessEnv,
+    says: string,
+  ): Promise<void> {
+    this.#said = "";
+    const child = spawn(program, words, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, ...environment },
+    });
+    this.#child = child;
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => {
+      this.#said += text;
+    });
+    await until("the agent serves", () => {
+      if (child.exitCode !== null && child.stderr!.destroyed) throw new Error(this.#said);
+      return this.#said.includes(says);
+    });
+  }
+
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined) return null;
+    this.#child = undefined;
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await once(child, "exit");
+    }
+    return child.exitCode;
+  }
+
+  async close(): Promise<void> {
+    await this.end();
+    for (const command of this.#commands) command.kill("SIGKILL");
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  status(): AgentStatus {
+    const words = ["agent", "status", "--json", "--socket", this.socket];
+    const { stdout, stderr, status } = spawnSync("bin/portcullis", words, {
+      encoding: "utf8",
+      timeout: patience.command,
+    });
+    if (status !== 0) throw new Error(stderr);
+    return JSON.parse(stdout) as AgentStatus;
+  }
+
+  digest(policy: string): string {
+    const found = this.status().policies.find(({ name }) => name === policy)?.digest;
+    if (found === undefined) throw new Error(`no policy ${policy}`);
+    return found;
+  }
+
+  get eventLines(): readonly Record<string, unknown>[] {
+    if (!existsSync(this.events)) return [];
+    return readFileSync(this.events, "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  message({
+    id = "one",
+    bundle = "/bundle",
+    policy = "two-folders",
+    digest,
+    annotations,
+    status,
+  }: ContainerOptions): string {
+    const metadata = { portcullis: 1, policy, digest: digest ?? this.digest(policy), parameters: {} };
+    return JSON.stringify({
+      ociVersion: "1.0.2",
+      fds: ["seccompFd"],
+      pid: "@",
+      metadata: JSON.stringify(metadata),
+      state: { ociVersion: "1.0.2", id, status: status ?? "creating", pid: "@", bundle, annotations },
+    }).replaceAll('"@"', "@");
+  }
+
+  /** Starts a command in a container. */
+  spawn(options: ContainerOptions, ...command: readonly string[]): ChildProcess {
+    const runtime = compiled("test/agent/runtime.c");
+    const words = [this.socket, options.message ?? this.message(options), options.sends ?? "listener", ...command];
+    const child = spawn(runtime, words, { stdio: ["pipe", "pipe", "pipe"], cwd: this.folder });
+    this.#commands.push(child);
+    return child;
+  }
+
+  async run(options: ContainerOptions, ...command: readonly string[]): Promise<Outcome> {
+    const child = this.spawn(options, ...command);
+    let out = "";
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        out += text;
+      });
+    const timer = setTimeout(() => child.kill("SIGKILL"), patience.command);
+    const [status] = (await once(child, "close")) as [number | null];
+    clearTimeout(timer);
+    return { status, out };
+  }
+}

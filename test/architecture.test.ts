@@ -34,7 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "events",
     "diagnostics",
   ],
-  export: ["engines", "compile", "analysis", "ir", "linux", "diagnostics"],
+  export: ["engines", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
   approvals: ["status", "engines", "hosts", "linux", "events", "diagnostics"],

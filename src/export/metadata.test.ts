@@ -25,7 +25,7 @@ describe("metadata", () => {
 
 describe("annotations", () => {
   it("of others name no policy", () => {
-    expect(fromAnnotations({ "run.oci.handler": "krun" })).toBeUndefined();
+    expect(fromAnnotations({ "run.oci.handler": "wasm" })).toBeUndefined();
   });
 
   it("that are wrong are refused", () => {

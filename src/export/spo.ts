@@ -1,6 +1,6 @@
 /**
  * Exports a policy as a SeccompProfile of the Kubernetes Security Profiles Operator (security-profiles-operator.x-k8s.io/v1,
- * api/seccompprofile/v1 of its source; in v1beta1 `errnoRet` is a text, which runtimes refuse).
+ * since its release 1.0.0; in v1beta1 `errnoRet` is a text, which runtimes refuse).
  *
  * The rules are those of an OCI profile, with these differences: there is no `defaultErrnoRet`, so calls without a rule get
  * EPERM; integers have 63 bits, so the agent decides about calls that need larger ones; an `errnoRet` of 0 means EPERM.

@@ -6,11 +6,11 @@ import type { DecisionLeaf } from "../analysis/decision.ts";
 import { isStateful } from "../analysis/decision.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
 import { leavesOf, staticFilter } from "../engines/static-filter.ts";
+import { isExpectedRefusal } from "../events/expected.ts";
 import type { Program } from "../ir/program.ts";
 import { asks, kills, strictness, type Verdict } from "../ir/verdicts.ts";
 import { callByNumber } from "../linux/calls.ts";
 import { errnoName } from "../linux/errno.ts";
-import { isExecutingCall } from "../linux/process-calls.ts";
 import type { PolicyName } from "./metadata.ts";
 
 interface Call {
@@ -26,8 +26,8 @@ export function systemdText(program: Program, { policy, digest, parameters }: Po
   const passes = calls.filter(({ verdict }) => isPassed(verdict));
   const refused = calls.filter(({ verdict }) => !isPassed(verdict));
   // systemd itself executes the service's command under the filter.
-  const executing = refused.filter(({ name }) => isExecutingCall(name));
-  const removed = refused.filter(({ name }) => !isExecutingCall(name));
+  const executing = refused.filter(({ name }) => name === "execve");
+  const removed = refused.filter(({ name }) => name !== "execve");
   const usual = usualErrno(refused);
   const isUsual = ({ verdict }: Call) =>
     usual === undefined ? verdict.action === "kill-process" : errnoOf(verdict) === usual;
@@ -51,7 +51,7 @@ export function systemdText(program: Program, { policy, digest, parameters }: Po
     ...list("Calls that the policy refuses, but systemd itself makes", executing),
     ...list(
       `Calls that the policy refuses otherwise than ${usual === undefined ? "by a kill" : `with ${errnoText(usual)}`}`,
-      refused.filter((call) => !isUsual(call)),
+      removed.filter((call) => !isUsual(call)),
     ),
     ...beyondCalls(program).map((what) => `# ${what}`),
     "[Service]",
@@ -97,9 +97,11 @@ const rankOf = (verdict: Verdict): number => strictness[asks(verdict) ? "deny" :
 const isPassed = ({ action }: Verdict): boolean => action === "allow" || action === "log";
 const errnoOf = (verdict: Verdict): number | undefined => (verdict.action === "deny" ? verdict.errno : undefined);
 
-/** The errno of most refused calls; undefined if all are killed. */
+/** The errno of most refused calls; undefined if all are killed. C libraries replace clone3 by clone at ENOSYS only. */
 function usualErrno(refused: readonly Call[]): number | undefined {
   if (refused.length > 0 && refused.every(({ verdict }) => kills(verdict))) return undefined;
+  const clone3 = refused.find(({ name }) => name === "clone3");
+  if (clone3 !== undefined && isExpectedRefusal("clone3", clone3.verdict)) return clone3.verdict.errno;
   const counts = new Map<number, number>();
   for (const { verdict } of refused) {
     const errno = errnoOf(verdict);

@@ -38,10 +38,12 @@ export interface CallRules {
 export const everyBit = 0xffff_ffff_ffff_ffffn;
 export const asked = returnWord("USER_NOTIF");
 
-/** For a call with more rules the agent decides. libseccomp makes up to ten instructions of a rule. */
-const mostRulesOfCall = 96;
-/** The kernel limits a filter to 4,096 instructions. */
-const mostRules = 300;
+/** For a call with more rules the agent decides. */
+const mostRulesOfCall = 256;
+/** For all conditions. The kernel limits a filter to 4,096 instructions, of which the calls' numbers need some 700. */
+const mostInstructions = 3000;
+/** Ways through a decision can be many although few of them end in a rule. */
+const mostSteps = 20_000;
 
 // ── Decisions ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,18 +132,28 @@ export function rulesOf(
   const unknown = words.word(decided.target.unknown);
   for (const number of new Set(reported.map((one) => one.number)))
     if (!found.some((one) => one.number === number)) add(number, unknown);
-  // The calls with the most rules first.
-  const conditional = found.filter(({ rules }) => rules.length > 1).sort((a, b) => b.rules.length - a.rules.length);
-  let sum = conditional.reduce((total, { rules }) => total + rules.length, 0);
+  const costly = found
+    .map((call) => ({ call, cost: instructionsOf(call.rules) }))
+    .filter(({ cost }) => cost > 0)
+    .sort((a, b) => b.cost - a.cost);
+  let sum = costly.reduce((total, { cost }) => total + cost, 0);
   const dropped = new Set<CallRules>();
-  for (const call of conditional) {
-    if (sum <= mostRules) break;
-    sum -= call.rules.length - 1;
+  for (const { call, cost } of costly) {
+    if (sum <= mostInstructions) break;
+    sum -= cost;
     dropped.add(call);
     isExact = false;
   }
   const calls = found.map((call) => (dropped.has(call) ? { ...call, rules: [always(asked)] } : call));
   return { calls: calls.sort((a, b) => (a.name < b.name ? -1 : 1)), isExact };
+}
+
+/** Of the filter that libseccomp makes: a load, a mask and a test for each half of a condition, and a jump. */
+function instructionsOf(rules: readonly Rule[]): number {
+  const halves = rules
+    .flatMap(({ conditions }) => [...conditions.values()])
+    .map(({ mask }) => (mask >> 32n === 0n ? 0 : 1) + ((mask & 0xffff_ffffn) === 0n ? 0 : 1));
+  return halves.reduce((sum, count) => sum + 3 * count + 1, 0);
 }
 
 const always = (word: number): Rule => ({ word, conditions: new Map() });
@@ -154,14 +166,16 @@ function rulesOfNode(
   if (node.kind === "word") return { rules: node.word === usual ? [] : [always(node.word)], isWhole: true };
   const rules: Rule[] = [];
   let isWhole = true;
+  let steps = 0;
   const visit = (each: Node, conditions: ReadonlyMap<number, Condition>): void => {
+    steps++;
+    if (steps > mostSteps || rules.length > mostRulesOfCall) throw new Inexpressible();
     if (each.kind === "word") {
       if (each.word !== usual) rules.push({ word: each.word, conditions });
-      if (rules.length > mostRulesOfCall) throw new Inexpressible();
       return;
     }
     const { word, mask, intervals } = each.test;
-    const argument = argumentInputs.findIndex((one) => one === word);
+    const argument = argumentInputs.indexOf(word as (typeof argumentInputs)[number]);
     if (argument < 0) {
       // libseccomp has no condition on the instruction pointer.
       isWhole = false;

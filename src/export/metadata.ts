@@ -14,7 +14,7 @@ export interface PolicyName {
 /** The default of `listenerPath`: the agent's socket for container runtimes. */
 export const agentSocket = "/run/portcullis/agent.sock";
 
-export const annotations = { policy: "portcullis.policy", digest: "portcullis.digest" } as const;
+const annotations = { policy: "portcullis.policy", digest: "portcullis.digest" } as const;
 const parameterPrefix = "portcullis.parameter.";
 
 export function toMetadata({ policy, digest, parameters }: PolicyName): string {

@@ -27,7 +27,7 @@ export interface Comparison {
 const wordEnd = 0xffff_ffff_ffff_ffffn;
 
 /** For each register: the values on both sides of each comparison of the call's rules, in the low and the high half. */
-function registerValues(rules: readonly Rule[], register: number): readonly bigint[] {
+export function registerValues(rules: readonly Rule[], register: number): readonly bigint[] {
   const comparisons = rules.flatMap((rule) => rule.comparisons).filter(({ index }) => index === register);
   if (comparisons.length === 0) return [0n];
   const values = new Set([0n, wordEnd]);

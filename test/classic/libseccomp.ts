@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type ClassicInstruction, decodeInstructions } from "../../src/compile/classic/instruction.ts";
-import { exportLines, type FlatProfile } from "./profile.ts";
+import { type ExportOptions, exportLines, type FlatProfile } from "./profile.ts";
 
 const buildDirectory = resolve("build");
 
@@ -31,10 +31,9 @@ export interface LibseccompFilter {
   readonly unknown: readonly string[];
 }
 
-/** `optimize` 2 is libseccomp's binary tree, 1 its linear list. */
-export function libseccompFilter(profile: FlatProfile, optimize: 1 | 2 = 2): LibseccompFilter {
+export function libseccompFilter(profile: FlatProfile, options: ExportOptions = {}): LibseccompFilter {
   const program = buildHelper("libseccomp_export", ["-lseccomp"]);
-  const result = spawnSync(program, { input: exportLines(profile, optimize), maxBuffer: 1 << 20 });
+  const result = spawnSync(program, { input: exportLines(profile, options), maxBuffer: 1 << 20 });
   if (result.status !== 0) throw new Error(result.stderr.toString());
   const unknown = result.stderr.toString().split("\n").filter(Boolean);
   return { instructions: decodeInstructions(result.stdout), unknown: [...new Set(unknown)] };

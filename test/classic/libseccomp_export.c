@@ -5,6 +5,7 @@
  *   architecture x86_64|aarch64
  *   default ACTION
  *   optimize 1|2                                    (1: by priority, linear; 2: binary tree, the default here)
+ *   as-runtimes                                     (add rules as crun and runc do, for which each error is fatal)
  *   rule ACTION NAME [INDEX OPERATOR A B]...        (operators: ne lt le eq ge gt masked_eq)
  *
  * A rule whose action is the default is skipped, as runc does (libseccomp refuses it). The name of a call that this
@@ -22,6 +23,7 @@ static scmp_filter_ctx context;
 static uint32_t default_action;
 static uint32_t architecture = SCMP_ARCH_X86_64;
 static unsigned optimize = 2;
+static int as_runtimes;
 static unsigned long line_number;
 
 static void die(const char *what, int error) {
@@ -95,6 +97,11 @@ static void rule(void) {
     count++;
   }
   if (action == default_action) return;
+  if (as_runtimes) {
+    error = seccomp_rule_add_array(context, action, number, count, comparisons);
+    if (error) die("seccomp_rule_add_array", -error);
+    return;
+  }
   error = seccomp_rule_add_exact_array(context, action, number, count, comparisons);
   /* EEXIST: a wider rule exists, or this rule replaces a narrower one. */
   if (error && error != -EEXIST) die("seccomp_rule_add_exact_array", -error);
@@ -113,6 +120,7 @@ int main(void) {
     if (!strcmp(word, "architecture")) architecture = seccomp_arch_resolve_name(word_after(word));
     else if (!strcmp(word, "default")) default_action = strtoul(word_after(word), NULL, 0);
     else if (!strcmp(word, "optimize")) optimize = strtoul(word_after(word), NULL, 0);
+    else if (!strcmp(word, "as-runtimes")) as_runtimes = 1;
     else if (!strcmp(word, "rule")) rule();
     else die(word, EINVAL);
   }

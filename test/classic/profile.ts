@@ -47,6 +47,7 @@ const words: { readonly [action: string]: number } = {
   SCMP_ACT_KILL_PROCESS: 0x8000_0000,
   SCMP_ACT_TRAP: 0x0003_0000,
   SCMP_ACT_ERRNO: 0x0005_0000,
+  SCMP_ACT_NOTIFY: 0x7fc0_0000,
   SCMP_ACT_LOG: 0x7ffc_0000,
   SCMP_ACT_ALLOW: 0x7fff_0000,
 };
@@ -110,8 +111,15 @@ function actionWord(action: string, errno: number | undefined): number {
   return action === "SCMP_ACT_ERRNO" ? word | (errno ?? eperm) : word;
 }
 
+export interface ExportOptions {
+  /** 2 is libseccomp's binary tree, 1 its linear list. */
+  readonly optimize?: 1 | 2;
+  /** Rules are added as crun and runc add them. */
+  readonly asRuntimes?: boolean;
+}
+
 /** The line protocol of libseccomp_export.c. */
-export function exportLines(profile: FlatProfile, optimize: 1 | 2 = 2): string {
+export function exportLines(profile: FlatProfile, { optimize = 2, asRuntimes = false }: ExportOptions = {}): string {
   const rules = profile.rules.map(({ action, name, comparisons }) => {
     const tests = comparisons.map(({ index, operator, a, b }) => ` ${index} ${operator} ${a} ${b}`).join("");
     return `rule ${action} ${name}${tests}\n`;
@@ -120,6 +128,7 @@ export function exportLines(profile: FlatProfile, optimize: 1 | 2 = 2): string {
     `architecture ${profile.architecture}\n`,
     `default ${profile.defaultAction}\n`,
     `optimize ${optimize}\n`,
+    asRuntimes ? "as-runtimes\n" : "",
     ...rules,
   ].join("");
 }

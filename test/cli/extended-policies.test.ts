@@ -31,6 +31,7 @@ const wordsOf: Readonly<Record<keyof typeof verbs, Words>> = {
   top: undefined,
   approvals: undefined,
   compile: (of) => ["-p", of("p.ts"), "-o", of("p.pcl")],
+  export: (of) => ["oci", "--best-effort", of("p.ts")],
   disasm: (of) => [of("p.ts")],
   flow: undefined,
   doctor: undefined,

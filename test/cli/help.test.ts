@@ -205,7 +205,7 @@ test("bash completes verbs, options, values, and then the command's words", asyn
     )
       .stdout.trim()
       .split("\n");
-  expect(complete("portcullis", "ex")).toEqual(["explain"]);
+  expect(complete("portcullis", "ex")).toEqual(["explain", "export"]);
   expect(complete("portcullis", "run", "--eng")).toEqual(["--engine"]);
   expect(complete("portcullis", "run", "--engine", "")).toEqual(["auto", ...engineNames]);
   expect(complete("portcullis", "run", "-p", "x", "--", "mkfif")).toContain("mkfifo");

@@ -1,4 +1,4 @@
-/** Every command that README.md and docs/deployment.md show works, as shown, in a checkout after `make build`; the lists are complete. */
+/** Every command that README.md and two documents show works, as shown, in a checkout after `make build`; the lists are complete. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";

@@ -1,7 +1,9 @@
-/** The commands that README.md and docs/deployment.md show. */
+/** The commands that README.md, docs/deployment.md and docs/containers.md show. */
 import { readFileSync } from "node:fs";
 
-const shownText: string = ["README.md", "docs/deployment.md"].map((file) => readFileSync(file, "utf8")).join("\n");
+const shownText: string = ["README.md", "docs/deployment.md", "docs/containers.md"]
+  .map((file) => readFileSync(file, "utf8"))
+  .join("\n");
 
 export interface Shown {
   readonly command: string;

@@ -72,6 +72,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   approvals: [["approvals", "--socket", "/nonexistent"], 125, /^$/],
   report: [["report", "-o", "-", "nginx", trace], 0, /<title>nginx, trace\.strace</],
   compile: [["compile", "-p", "children", "-o", join(home, "children.pcl")], 0, /children\.pcl/],
+  export: [["export", "oci", "children"], 0, /"SCMP_ACT_NOTIFY"/],
   disasm: [["disasm", "exec-once"], 0, /EACCES|ERRNO/],
   flow: [["flow", trace], 0, /FlowGraph/],
   doctor: [["doctor"], 0, /engine notify: a command runs under a classic filter/],

@@ -70,6 +70,10 @@ export const verbs = {
     summary: "Write a policy as a bundle, or as an object file for libbpf",
     load: async () => (await import("../verbs/compile.ts")).compile,
   },
+  export: {
+    summary: "Write a policy for container runtimes, systemd or Kubernetes",
+    load: async () => (await import("../verbs/export.ts")).exportPolicy,
+  },
   disasm: {
     summary: "Disassemble a policy's filter, with the policy's lines",
     load: async () => (await import("../verbs/disasm.ts")).disasm,

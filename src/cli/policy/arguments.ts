@@ -198,6 +198,12 @@ export const readyPolicies = [
   "server",
 ] as const;
 
+/** The name of a ready policy; undefined for a file. */
+export function readyNameOf(named: string): string | undefined {
+  const name = named.startsWith(packagePrefix) ? named.slice(packagePrefix.length).replace(/\.ts$/, "") : named;
+  return readyPolicies.find((one) => one === name);
+}
+
 /** @throws Failure */
 function readParameters(invocation: Invocation): ReadonlyMap<string, string> {
   const set = new Map<string, string>();

@@ -68,7 +68,7 @@ export async function staticPart(request: PolicyRequest, context: Context): Prom
 }
 
 /** A program that exceeds a limit of a back end is an error of the policy. */
-function orTooLarge<T>(compile: () => T): T {
+export function orTooLarge<T>(compile: () => T): T {
   try {
     return compile();
   } catch (error) {

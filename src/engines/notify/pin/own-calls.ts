@@ -37,19 +37,13 @@ export const closeMark = 0x7063_7573;
 export const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
 
-/** A test that the word at `at` is one of these values, or with `isNot` none of them. */
-interface Condition {
-  readonly at: number;
-  readonly values: readonly number[];
-  readonly isNot?: boolean;
-}
-
-const half = (argument: number, which: "low" | "high", ...values: readonly number[]): Condition => ({
-  at: argumentOffset(argument, which),
-  values,
+const half = (argument: number, which: "low" | "high", ...is: readonly number[]): ArgumentTest => ({
+  argument,
+  half: which,
+  is,
 });
 
-const conditions: { readonly [call: string]: (data: number) => readonly Condition[] } = {
+const conditions: { readonly [call: string]: (data: number) => readonly ArgumentTest[] } = {
   mmap: (data) => [half(0, "high", 0), half(0, "low", windowRange.start, data), half(3, "low", sharedWithoutReplacing)],
   madvise: (data) => [half(0, "high", 0), half(0, "low", data), half(2, "low", doNotFork)],
   mseal: () => [half(0, "high", 0), half(0, "low", windowRange.start)],
@@ -65,24 +59,48 @@ export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly
   });
 }
 
-const conditionOf = ({ argument, half: which, is, isNot }: ArgumentTest): Condition =>
-  is === undefined
-    ? { at: argumentOffset(argument, which), values: isNot ?? [], isNot: true }
-    : half(argument, which, ...is);
-
-function block(number: number, tests: readonly Condition[]): readonly ClassicInstruction[] {
-  return askedWhere([{ at: offset.number, values: [number] }, ...tests]);
+/** What the filter reports for the supervisor's own work. */
+export interface OwnCalls {
+  /** As in `hinderedOwnCalls`. */
+  readonly hindered: readonly string[];
+  /** Whether calls in rooms report their ends. */
+  readonly reportsEnds: boolean;
+  /** The supervisor judges all calls with these numbers by the policy (stalling.ts). */
+  readonly stalling: readonly number[];
+  readonly notified: readonly NotifiedCall[];
 }
 
-/** All calls with one of these numbers, which the supervisor judges by the policy (stalling.ts). */
-function askedAbout(numbers: readonly number[]): readonly ClassicInstruction[] {
-  return askedWhere([{ at: offset.number, values: numbers }]);
+/** All of these calls. */
+export function reportedCalls(architecture: ArchitectureName, { stalling, ...own }: OwnCalls): readonly NotifiedCall[] {
+  return [...testedCalls(architecture, own), ...stalling.map((number) => ({ number, tests: [] }))];
 }
 
-function askedWhere(all: readonly Condition[]): readonly ClassicInstruction[] {
+/** Without those that are reported whatever their arguments are. */
+function testedCalls(
+  architecture: ArchitectureName,
+  { hindered, reportsEnds, notified }: Omit<OwnCalls, "stalling">,
+): readonly NotifiedCall[] {
+  const calls = hindered.flatMap((call) => {
+    const number = numberOf(call, architecture);
+    return number === undefined ? [] : [{ number, tests: conditions[call]!(dataStart[architecture]) }];
+  });
+  const ends = { number: numberOf("close", architecture)!, tests: [half(0, "high", endMark)] };
+  return [...calls, ...(reportsEnds ? [ends] : []), ...notified];
+}
+
+/** Instructions that ask about calls with one of these numbers if all tests hold. */
+function asked(numbers: readonly number[], tests: readonly ArgumentTest[]): readonly ClassicInstruction[] {
+  const words = [
+    { at: offset.number, values: numbers, isNot: false },
+    ...tests.map(({ argument, half: which, is, isNot = [] }) => ({
+      at: argumentOffset(argument, which),
+      values: is ?? isNot,
+      isNot: is === undefined,
+    })),
+  ];
   const body: ClassicInstruction[] = [];
-  const length = all.reduce((sum, { values }) => sum + 1 + values.length, 1);
-  for (const { at, values, isNot = false } of all) {
+  const length = words.reduce((sum, { values }) => sum + 1 + values.length, 1);
+  for (const { at, values, isNot } of words) {
     body.push({ code: opcode.load, jt: 0, jf: 0, k: at });
     values.forEach((k, index) => {
       const remaining = values.length - 1 - index;
@@ -96,26 +114,9 @@ function askedWhere(all: readonly Condition[]): readonly ClassicInstruction[] {
 }
 
 /** Instructions that ask about these calls. All other calls continue behind their end. */
-export function ownCallRules(
-  architecture: ArchitectureName,
-  calls: readonly string[],
-  {
-    reportsEnds,
-    stalling,
-    notified,
-  }: {
-    readonly reportsEnds: boolean;
-    readonly stalling: readonly number[];
-    readonly notified: readonly NotifiedCall[];
-  },
-): readonly ClassicInstruction[] {
-  const blocks = calls.flatMap((call) => {
-    const number = numberOf(call, architecture);
-    return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
-  });
-  if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
-  for (const { number, tests } of notified) blocks.push(...block(number, tests.map(conditionOf)));
-  if (stalling.length > 0) blocks.push(...askedAbout(stalling));
+export function ownCallRules(architecture: ArchitectureName, own: OwnCalls): readonly ClassicInstruction[] {
+  const blocks = testedCalls(architecture, own).flatMap(({ number, tests }) => asked([number], tests));
+  if (own.stalling.length > 0) blocks.push(...asked(own.stalling, []));
   if (blocks.length === 0) return [];
   return [
     { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },

@@ -8,7 +8,7 @@ import { returns } from "./testing/rules.ts";
 import { windowRange } from "./window-rules.ts";
 
 const protections = protectingCalls("x86_64").flatMap(([number, anyOf]) => anyOf.map((tests) => ({ number, tests })));
-const rules = ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], notified: protections });
+const rules = ownCallRules("x86_64", { hindered: [], reportsEnds: false, stalling: [], notified: protections });
 
 /** What the supervisor tells the addon. */
 function met(call: string, registers: readonly (number | bigint)[]): readonly string[] {
@@ -63,6 +63,6 @@ describe("preconditions of results without a pin", () => {
   });
 
   it("reports none of them if the policy does not leave the memory free", () => {
-    expect(ownCallRules("x86_64", [], { reportsEnds: false, stalling: [], notified: [] })).toEqual([]);
+    expect(ownCallRules("x86_64", { hindered: [], reportsEnds: false, stalling: [], notified: [] })).toEqual([]);
   });
 });

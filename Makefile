@@ -5,8 +5,9 @@ SHELL := /bin/sh
 # Debian packages. The demo and the benchmarks run nginx-light and load it with wrk; the live tests of policies run
 # nginx, Redis and memcached; zsh and fish test their completions, groff the manual pages; systemd checks and starts the
 # example unit. The tables are verified against linux-source, the classic filters compared with libseccomp-dev;
-# containers-common has a real OCI profile; buildah builds the image of docs/deployment.md, crun and runc run containers
-# under exported profiles; qemu-user runs arm64 programs; lcov reads the coverage of policies, Chromium the pages of reports.
+# containers-common has a real OCI profile; buildah builds the image of docs/deployment.md; crun and runc run containers under
+# exported profiles; skopeo copies policies to the unpacked docker-registry; kustomize builds deploy/kubernetes; qemu-user
+# runs arm64 programs; lcov reads the coverage of policies, Chromium the pages of reports.
 BUILD_PACKAGES := gcc libc6-dev make
 # The analysis of C reads the header of libseccomp.
 CHECK_PACKAGES := $(BUILD_PACKAGES) libseccomp-dev
@@ -15,11 +16,12 @@ DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 # Programs that the tests run with pinned arguments.
 PROGRAMS := bash perl git g++ tmux python3-venv postgresql default-jdk-headless golang-go
-# These packages would start a server of the machine: they are unpacked to build/packages, and their libraries are installed.
-UNPACKED := openssh-server vsftpd
+# These packages would start a server of the machine, or have a hundred dependencies (Kubernetes' schemas): they are unpacked
+# to build/packages, and the libraries of the servers are installed.
+UNPACKED := openssh-server vsftpd docker-registry golang-k8s-client-go-dev
 UNPACKED_LIBRARIES := libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
-  redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core buildah crun runc $(PROGRAMS) $(UNPACKED_LIBRARIES)
+  redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core buildah crun runc skopeo kustomize $(PROGRAMS) $(UNPACKED_LIBRARIES)
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
 SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf

@@ -28,6 +28,7 @@ export default {
     // Policies are compiled, and not imported.
     "policies/*.ts",
     "bench/policies/**/*.ts",
+    "deploy/kubernetes/policies/*.ts",
     "test/differential/findings/*.ts",
     "test/kernel/guest/{arguments,checkpoint,pins,recent,rooms}/*.ts",
     "test/goldens/ebpf/*.ts",

@@ -2,11 +2,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
+import { digestIn } from "../../src/bundle/format.ts";
+import { readLayout } from "../../src/bundle/oci-layout.ts";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { verify } from "../../src/cli/verify.ts";
 import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { policyDigest } from "../../src/export/digest.ts";
 import { loadPolicy } from "../../src/language/load.ts";
+import { sha256 } from "../../src/linux/sha256.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 const policy = `import { allow, deny, parameter, perTree, policy } from "portcullis";
@@ -58,6 +62,45 @@ test("compile: a policy without state is all in the classic program", async () =
     "portcullis: with its parameters fixed (--set most=…), the classic program would be the whole policy, for any kernel\n",
   );
   expect(decodeBundle(readFileSync(output)).classicIsAll).toBe(false);
+});
+
+test("compile: an OCI artifact has the source and the given parameters, the same each time", async () => {
+  const folder = folderOf({ "p.ts": policy });
+  const layout = (name: string) => join(folder, name);
+  const argv = ["compile", "-p", join(folder, "p.ts"), "--set", "most=3", "--oci-layout"];
+  const { status, out, err } = await portcullis(...argv, layout("a"));
+  expect({ status, err }).toEqual({ status: 0, err: "" });
+  const parameters = new Map([["most", "3"]]);
+  const digest = policyDigest({ files: [{ hash: sha256(policy).toString("hex") }], parameters });
+  expect(out).toMatch(/\/a: the source of p, \d+ bytes; sha256:[0-9a-f]{64}\n$/);
+  const read = readLayout(layout("a"));
+  expect(read).toMatchObject({ name: "p", digest, parameters, ending: "ts", content: Buffer.from(policy) });
+  expect(read.version).toMatch(/^\d+\.\d+\.\d+$/);
+  const again = await portcullis(...argv, layout("b"), "--json");
+  expect(JSON.parse(again.out)).toEqual({
+    ...{ v: 1, kind: "compiled", file: layout("b"), format: "source" },
+    ...{ bytes: policy.length, digest },
+  });
+  expect(spawnSync("diff", ["-r", layout("a"), layout("b")]).status).toBe(0);
+});
+
+test("compile: an OCI artifact has the bundle with --format pcl", async () => {
+  const folder = folderOf({ "p.ts": policy });
+  const argv = ["compile", "-p", join(folder, "p.ts"), "--set", "most=3"];
+  await portcullis(...argv, "-o", join(folder, "p.pcl"));
+  const { status } = await portcullis(...argv, "--format", "pcl", "--oci-layout", join(folder, "oci"));
+  expect(status).toBe(0);
+  const content = readFileSync(join(folder, "p.pcl"));
+  const digest = `sha256:${digestIn(content)}`;
+  expect(readLayout(join(folder, "oci"))).toMatchObject({ name: "p", digest, ending: "pcl", content });
+});
+
+test("compile: an OCI artifact of an OCI profile", async () => {
+  const profile = '{"defaultAction":"SCMP_ACT_ALLOW"}';
+  const folder = folderOf({ "p.json": profile });
+  const { status } = await portcullis("compile", join(folder, "p.json"), "--oci-layout", join(folder, "oci"));
+  expect(status).toBe(0);
+  expect(readLayout(join(folder, "oci"))).toMatchObject({ name: "p", ending: "json", content: Buffer.from(profile) });
 });
 
 test("compile: an object file, for each target, and for the other architecture", async () => {
@@ -292,7 +335,14 @@ test("disasm: for a target, and a bundle", async () => {
 });
 
 test.each([
-  [["compile", "exec-once"], "-o FILE.pcl or -o FILE.o"],
+  [["compile", "exec-once"], "-o FILE.pcl, -o FILE.o or --oci-layout DIR"],
+  [["compile", "exec-once", "-o", "x.pcl", "--oci-layout", "x"], "leave one out"],
+  [["compile", "exec-once", "--oci-layout", "src"], "src has files"],
+  [["compile", "exec-once", "--oci-layout", "package.json"], "package.json cannot be written (ENOTDIR)"],
+  [["compile", "exec-once", "--oci-layout", "/dev/null/x"], "/dev/null/x cannot be written (ENOTDIR)"],
+  [["compile", "exec-once", "--oci-layout", "x", "--format", "object"], "--format pcl, or none"],
+  [["compile", "exec-once", "--oci-layout", "x", "--verify"], "add --format pcl"],
+  [["compile", "call-flow", "--oci-layout", "x"], "--format pcl, or imports from portcullis/policies/"],
   [["compile", "-o", "x.pcl"], "-p POLICY"],
   [["compile", "exec-once", "-o", "x"], "--format pcl or --format object"],
   [["compile", "exec-once", "-o", "x", "--format", "elf"], "--format pcl or --format object"],

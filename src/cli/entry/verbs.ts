@@ -67,7 +67,7 @@ export const verbs = {
     load: async () => (await import("../verbs/agent.ts")).agent,
   },
   compile: {
-    summary: "Write a policy as a bundle, or as an object file for libbpf",
+    summary: "Write a policy as a bundle, as an object file for libbpf, or as an OCI artifact",
     load: async () => (await import("../verbs/compile.ts")).compile,
   },
   export: {

@@ -1,4 +1,4 @@
-/** `portcullis compile`: from a policy to a file, a bundle (src/bundle) or an object (src/compile/object). */
+/** `portcullis compile`: from a policy to a bundle (src/bundle), an object (src/compile/object) or an OCI artifact. */
 import type { Bundle } from "../../bundle/bundle.ts";
 import { digestIn } from "../../bundle/format.ts";
 import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";
@@ -29,12 +29,13 @@ const looseObject =
 
 export const compile: Verb = {
   name: "compile",
-  summary: "Write a policy as a bundle, or as an object file for libbpf",
-  synopsis: ["compile [OPTIONS] -p POLICY -o FILE"],
+  summary: "Write a policy as a bundle, as an object file for libbpf, or as an OCI artifact",
+  synopsis: ["compile [OPTIONS] -p POLICY -o FILE", "compile [OPTIONS] -p POLICY --oci-layout DIR"],
   about: [
     "Compiles the policy to eBPF and writes everything that its enforcement needs. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, and a digest (docs/bundle.md). `portcullis run` accepts it as a policy and does not load the compiler. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
     "The target determines the kernel that can run the program: for seccomp, one with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches add; for unprivileged, the same one, for users without CAP_BPF if the administrator permits it.",
     "A parameter that is set here (--set) is a constant, which gives the best code. Other integers and flags that only rules read stay open: the start gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set) or uses their defaults; FILE.pcl and its digest do not depend on them. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are constants with their defaults, and a message lists them with the reasons.",
+    "DIR becomes an OCI image layout, which skopeo, oras and cosign copy and sign: an artifact of the type application/vnd.portcullis.policy.v1 with the policy's source and the values of --set, or with --format pcl the bundle (docs/containers.md). Equal policies give equal bytes.",
   ],
   options: {
     ...policyOptions,
@@ -49,9 +50,15 @@ export const compile: Verb = {
       about: "seccomp (the default) or unprivileged.",
       complete: ["seccomp", "unprivileged"],
     },
+    "oci-layout": {
+      value: "DIR",
+      about: "The folder of an OCI image layout, new or empty, instead of -o.",
+      complete: "directory",
+    },
     format: {
       value: "NAME",
-      about: "pcl or object, if the file's name does not end in .pcl or .o.",
+      about:
+        "pcl or object, if the file's name does not end in .pcl or .o. With --oci-layout: pcl, instead of the source.",
       complete: formats,
     },
     ...architectureOption,
@@ -69,10 +76,10 @@ export const compile: Verb = {
   },
   complete: "policy",
   exit: [
-    ["0", "The file was written."],
+    ["0", "The output was written."],
     [
       String(failed),
-      "The policy does not compile, the target cannot express it, the verifier refuses it, or the file cannot be written.",
+      "The policy does not compile, the target cannot express it, the verifier refuses it, or the output cannot be written.",
     ],
   ],
   examples: [
@@ -86,12 +93,23 @@ export const compile: Verb = {
       "portcullis compile -p order -o order.pcl --verify --verifier-log order.log",
       "A bundle that this kernel's verifier accepts, and the verifier's log",
     ],
+    [
+      "portcullis compile -p children --set most=8 --oci-layout children.oci",
+      "An artifact, for skopeo copy oci:children.oci docker://REGISTRY/children",
+    ],
   ],
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);
     noMoreWords(words);
-    const output = invocation.text("output");
-    if (output === undefined) throw missing("where to write", "-o FILE.pcl or -o FILE.o");
+    const layout = invocation.text("oci-layout");
+    const output = layout ?? invocation.text("output");
+    if (output === undefined) throw missing("where to write", "-o FILE.pcl, -o FILE.o or --oci-layout DIR");
+    if (layout !== undefined) {
+      const { checkLayoutFolder, writeSource } = await import("../policy/artifact.ts");
+      checkLayoutOptions(invocation);
+      checkLayoutFolder(layout);
+      if (!invocation.has("format")) return writeSource(layout, policyRequest(policy, invocation), invocation, context);
+    }
     const format = formatOf(output, invocation);
     const { namedTarget } = await import("../policy/ebpf-target.ts");
     const target = namedTarget(invocation) ?? "seccomp";
@@ -119,7 +137,8 @@ export const compile: Verb = {
       verify(bundle, sources, logFile);
     } else if (logFile !== undefined)
       throw new Failure([diagnostic("P0908", "--verifier-log needs --verify", { help: "add --verify" })]);
-    writeOutput(output, bytes, { option: "-o" });
+    if (layout === undefined) writeOutput(output, bytes, { option: "-o" });
+    else await writeBundleArtifact(layout, bundle, bytes);
     const json = invocation.has("json");
     if (!json) {
       printFixed(loaded, context);
@@ -153,6 +172,41 @@ async function compileOpen(
     });
     return { loaded: fitting, artifact: await compileFor(target, fitting, options, context) };
   }
+}
+
+/** @throws Failure if an option makes no sense with --oci-layout */
+function checkLayoutOptions(invocation: Invocation): void {
+  const format = invocation.text("format");
+  if (invocation.has("output"))
+    throw new Failure([diagnostic("P0908", "-o and --oci-layout are two outputs", { help: "leave one out" })]);
+  if (format !== undefined && format !== "pcl")
+    throw new Failure([
+      diagnostic("P0907", `an artifact has no format ${JSON.stringify(format)}`, { help: "--format pcl, or none" }),
+    ]);
+  const ofBundles = ["target", "no-denial-events", "verify", "verifier-log"].find((one) => invocation.has(one));
+  if (format === undefined && ofBundles !== undefined)
+    throw new Failure([
+      diagnostic("P0908", `--${ofBundles} is for a bundle, and the artifact has the policy's source`, {
+        help: "add --format pcl",
+      }),
+    ]);
+}
+
+async function writeBundleArtifact(folder: string, bundle: Bundle, content: Uint8Array): Promise<void> {
+  const [{ writeArtifact }, { packageVersion }] = await Promise.all([
+    import("../policy/artifact.ts"),
+    import("../../linux/package.ts"),
+  ]);
+  const digest = `sha256:${digestIn(content)}`;
+  const { name, fixed } = bundle;
+  writeArtifact(folder, {
+    name,
+    version: packageVersion(),
+    digest,
+    parameters: new Map(fixed),
+    ending: "pcl",
+    content,
+  });
 }
 
 function formatOf(output: string, invocation: Invocation): Format {

@@ -633,12 +633,12 @@ static void find_own_processes(void) {
     unsigned uid, gid;
   } creator = {0, 0, 0}; /* struct ucred of the process that created the socket */
   int size = sizeof creator;
-  processes.node = (int)CALL(__NR_getppid, 0);
+  processes.node = own->agent != 0 ? own->agent : (int)CALL(__NR_getppid, 0);
   processes.launcher = (int)CALL(__NR_getpid, 0);
   front_pidfd = -1;
   if (own->front >= 0 && CALL(__NR_getsockopt, own->front, SOL_SOCKET, SO_PEERCRED, &creator, &size) == 0) {
     processes.front = creator.pid;
-    /* The pid is valid: the front is our parent's parent and waits for us. */
+    /* The pid is valid: the front is our parent, or Node's, and waits. */
     front_pidfd = (int)CALL(__NR_pidfd_open, creator.pid, 0);
   }
 }

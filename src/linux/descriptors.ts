@@ -13,7 +13,7 @@ export function close(descriptor: number): void {
 }
 
 /** The size of `struct epoll_event`, which is packed only on x86-64, and the offset of the caller's word. */
-const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
+export const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
 const notBlocking = 0o4000; // EFD_NONBLOCK
 const ctl = { add: 1, delete: 2 } as const;
 
@@ -141,21 +141,25 @@ export function socketPair(): readonly [number, number] {
   return [pair[0]!, pair[1]!];
 }
 
+const closeReceivedOnExec = 0x4000_0000; // MSG_CMSG_CLOEXEC
+const dontWait = 0x40; // MSG_DONTWAIT
+
 export interface Received {
   /** Bytes received; 0 at the end, a negative errno on failure. */
   readonly count: number;
   readonly descriptors: readonly number[];
 }
 
-/** recvmsg(2) of bytes with at most 8 descriptors. Blocks. */
-export function receiveWithDescriptors(socket: number, into: Uint8Array): Received {
+/** recvmsg(2) of bytes with at most 8 descriptors. Blocks, unless `waits` is false: then -EAGAIN if there is nothing. */
+export function receiveWithDescriptors(socket: number, into: Uint8Array, waits = true): Received {
   const { addressOf, syscall } = native();
   const control = new DataView(new ArrayBuffer(64));
   const vector = new BigUint64Array([addressOf(into), BigInt(into.byteLength)]);
   // struct msghdr: name, its length, iovec, how many, control, its length, flags
   const header = new BigUint64Array([0n, 0n, addressOf(vector), 1n, addressOf(control), 64n, 0n]);
   let count: number;
-  do count = syscall(callNumber("recvmsg"), socket, header, 0x4000_0000 /* MSG_CMSG_CLOEXEC */);
+  const flags = closeReceivedOnExec | (waits ? 0 : dontWait);
+  do count = syscall(callNumber("recvmsg"), socket, header, flags);
   while (count === -errno.EINTR);
   const descriptors: number[] = [];
   const length = Number(control.getBigUint64(0, true));

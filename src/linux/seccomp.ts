@@ -65,6 +65,11 @@ export function notificationIsValid(listener: number, id: BigUint64Array): boole
   return ask(listener, notifyRequest.idValid, id) === 0;
 }
 
+/** Whether the descriptor is a listener: only such a one knows the request, and no notification has the id 0. */
+export function isListener(descriptor: number): boolean {
+  return ask(descriptor, notifyRequest.idValid, BigUint64Array.of(0n)) === -errno.ENOENT;
+}
+
 /** Sends a `struct seccomp_notif_resp`. False if the task no longer waits. */
 export function sendResponse(listener: number, response: Uint8Array | DataView): boolean {
   return ask(listener, notifyRequest.send, response) === 0;

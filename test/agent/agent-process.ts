@@ -1,15 +1,24 @@
-/** An agent's part for local runs as a process, as `portcullis agent` starts it. The argument is the socket's path. */
+/**
+ * The part of an agent that serves local runs, as a process. The argument is the socket's path; it prints "ready", and
+ * "served" or "not served" for each request that it understands.
+ */
+import { rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
 import { AgentRuns } from "../../src/cli/policy/agent-run.ts";
 
-const [, , path] = process.argv;
+const [, , path = ""] = process.argv;
 const runs = new AgentRuns();
 const server = createServer({ pauseOnConnect: true });
 serveLocalRuns({
   server,
-  prepare: (given) => runs.prepare(given),
-  log: (sentence) => console.error(sentence),
+  prepare: (given) => {
+    const prepared = runs.prepare(given);
+    console.log(prepared === undefined ? "not served" : "served");
+    return prepared;
+  },
+  log: (sentence) => console.log(sentence),
 });
+rmSync(path, { force: true });
 process.umask(0o177);
-server.listen({ path, backlog: 128 }, () => console.log("ready"));
+server.listen({ path, backlog: 511 }, () => console.log("ready"));

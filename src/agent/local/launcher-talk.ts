@@ -56,7 +56,15 @@ export class LauncherTalk {
 
   #send(): void {
     const { syscall } = native();
-    const sent = syscall(callNumber("sendto"), this.#socket, this.#unsent, this.#unsent.length, withoutWaiting, null, 0);
+    const sent = syscall(
+      callNumber("sendto"),
+      this.#socket,
+      this.#unsent,
+      this.#unsent.length,
+      withoutWaiting,
+      null,
+      0,
+    );
     // An error other than a full buffer shows as the end of the stream.
     this.#unsent = this.#unsent.subarray(sent === -errno.EAGAIN ? 0 : sent < 0 ? this.#unsent.length : sent);
     this.#readiness.setWriting(this.#socket, this.#unsent.length > 0);

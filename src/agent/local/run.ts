@@ -113,7 +113,8 @@ export class LocalRun {
     // Without the pidfd: the front ends the command of a launcher that was killed.
     this.#watch = new CommandWatch({ launcher: started.launcher, pid, pidfd: -1 }, this.#record, this.#sigsys);
     this.#surroundings.onStarted();
-    if (policy.mode === "audit") this.#say("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
+    if (policy.mode === "audit")
+      this.#say("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
     if (fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     } else if (isNotified && listener === undefined) {
@@ -153,8 +154,7 @@ export class LocalRun {
 
   async #end(): Promise<void> {
     const why = await this.#supervised;
-    if (why !== undefined)
-      this.#watch!.notice(`the supervisor failed and everything is denied from now on: ${why}`);
+    if (why !== undefined) this.#watch!.notice(`the supervisor failed and everything is denied from now on: ${why}`);
     for (const path of this.#protectedFiles.end())
       this.#watch!.notice(
         `${path} is protected, was missing at the start, and exists now: examine it before another program uses it`,

@@ -146,7 +146,9 @@ class Connection {
   /** False if there is no more now. */
   #readOnce(): boolean {
     const isComplete = this.#run !== undefined;
-    const into = isComplete ? new Uint8Array(64) : (this.#strings?.subarray(this.#received) ?? new Uint8Array(request.size));
+    const into = isComplete
+      ? new Uint8Array(64)
+      : (this.#strings?.subarray(this.#received) ?? new Uint8Array(request.size));
     const { count, descriptors } = receiveWithDescriptors(this.#descriptor, into, false);
     const isHeader = !isComplete && this.#header === undefined;
     if (isHeader && descriptors.length === 1) this.#launcher = descriptors[0]!;
@@ -202,7 +204,8 @@ class Connection {
     this.#limit(startPatience);
     void this.#run.outcome.then((outcome) => {
       if (outcome === "refused") this.#channel.tell("fallBack");
-      else if (outcome !== "ended") this.#surroundings.log(`a run of process ${this.#front} was not supervised: ${outcome.failure}`);
+      else if (outcome !== "ended")
+        this.#surroundings.log(`a run of process ${this.#front} was not supervised: ${outcome.failure}`);
       this.#close();
     });
   }

@@ -115,7 +115,10 @@ export interface AgentSurroundings {
 function examineSurroundings(): AgentSurroundings {
   const audit = AuditLog.open();
   audit?.close();
-  return { mayTrace: mayTraceAll() || (sysctl("kernel/yama/ptrace_scope") ?? 0) === 0, readsAudit: audit !== undefined };
+  return {
+    mayTrace: mayTraceAll() || (sysctl("kernel/yama/ptrace_scope") ?? 0) === 0,
+    readsAudit: audit !== undefined,
+  };
 }
 
 /** Why an agent does not serve a policy; undefined if it does. */

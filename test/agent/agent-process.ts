@@ -2,9 +2,11 @@
  * The part of an agent that serves local runs, as a process. The argument is the socket's path; it prints "ready", and
  * "served" or "not served" for each request that it understands.
  */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
+import { Supervision } from "../../src/engines/notify/supervision.ts";
+import { packageFile } from "../../src/linux/package.ts";
 import { AgentRuns } from "../../src/cli/policy/agent-run.ts";
 
 const [, , path = ""] = process.argv;
@@ -12,6 +14,7 @@ const runs = new AgentRuns();
 const server = createServer({ pauseOnConnect: true });
 serveLocalRuns({
   server,
+  supervision: new Supervision(readFileSync(packageFile("dist/supervisor.cjs"), "utf8"), "many"),
   prepare: (given) => {
     const prepared = runs.prepare(given);
     console.log(prepared === undefined ? "not served" : "served");

@@ -4,7 +4,7 @@ import { CommandWatch } from "../../engines/command-watch.ts";
 import { startOrders, type Started, type TreeOptions } from "../../engines/launcher.ts";
 import { launched, ordersFor } from "../../engines/notify/launch.ts";
 import type { NotifyPolicy } from "../../engines/notify/policy.ts";
-import type { TreeOrder } from "../../engines/notify/supervision.ts";
+import type { Supervision, TreeOrder } from "../../engines/notify/supervision.ts";
 import { treeFilter } from "../../engines/notify/tree-filter.ts";
 import { ProtectedFiles } from "../../engines/protected-files.ts";
 import { SigsysWatch } from "../../engines/sigsys.ts";
@@ -34,8 +34,7 @@ export interface RunSurroundings {
   /** The client, whose child the launcher is. */
   readonly front: number;
   readonly channel: FrontChannel;
-  /** Supervises a tree; the promise as that of SupervisedTree. */
-  readonly supervise: (order: TreeOrder) => Promise<string | undefined>;
+  readonly supervision: Supervision;
 }
 
 const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
@@ -123,7 +122,8 @@ export class LocalRun {
     const order = { policy, filter: this.#filter, command: { pid, pidfd }, onEvent: this.#record };
     const ended =
       isNotified && listener !== undefined
-        ? this.#surroundings.supervise({ ...order, listener, status: undefined, approvals: undefined })
+        ? this.#surroundings.supervision.supervise({ ...order, listener, status: undefined, approvals: undefined })
+            .ended
         : Promise.resolve(undefined);
     this.#supervised = ended.then((why) => {
       close(pidfd);

@@ -2,10 +2,9 @@
  * Serves `portcullis run` of this agent's own user: fronts (native/launcher/front.c) connect, and this agent does what the
  * Node of each run does otherwise. It never waits for a client, and what it does not serve falls back to Node.
  */
-import { readFileSync } from "node:fs";
 import type { Server, Socket } from "node:net";
 import { resolve } from "node:path";
-import { Supervision, type TreeOrder } from "../../engines/notify/supervision.ts";
+import type { Supervision } from "../../engines/notify/supervision.ts";
 import { preventTracing } from "../../engines/run.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
@@ -24,6 +23,7 @@ export interface LocalRunsOptions {
   readonly server: Server;
   /** Undefined for what this agent does not serve. Called in the client's working directory. Must not throw. */
   readonly prepare: (given: RequestStrings) => PreparedRun | undefined;
+  readonly supervision: Supervision;
   /** A sentence without a full stop about a client that was not served although it should be. */
   readonly log: (sentence: string) => void;
 }
@@ -44,7 +44,6 @@ const mostStarting = 256;
 export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
   if (!preventTracing()) throw new Error("this process cannot be hidden from others of its user (PR_SET_DUMPABLE)");
   const readiness = new Readiness();
-  const supervisions = new Supervisions();
   const script = identityOf(packageFile("bin/portcullis.cjs"));
   const isOurScript = (path: string) => {
     try {
@@ -59,7 +58,6 @@ export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
     const connection = new Connection(socket, {
       ...options,
       readiness,
-      supervise: (order) => supervisions.supervise(order),
       isOurScript,
       onStarted: () => {
         starting.delete(connection);
@@ -80,9 +78,8 @@ export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
   };
 }
 
-interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "log"> {
+interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "log" | "supervision"> {
   readonly readiness: Readiness;
-  readonly supervise: (order: TreeOrder) => Promise<string | undefined>;
   readonly isOurScript: (path: string) => boolean;
   readonly onStarted: () => void;
   readonly onEnd: (hasStarted: boolean) => void;
@@ -180,12 +177,12 @@ class Connection {
       this.refuse();
       return;
     }
-    const { readiness, supervise } = this.#surroundings;
+    const { readiness, supervision } = this.#surroundings;
     const surroundings = {
       readiness,
       front: this.#front,
       channel: this.#channel,
-      supervise,
+      supervision,
       onStarted: () => {
         clearTimeout(this.#timer);
         this.#surroundings.onStarted();
@@ -241,17 +238,5 @@ class Connection {
     if (this.#launcher >= 0) close(this.#launcher);
     this.#socket.destroy();
     this.#surroundings.onEnd(this.#run?.hasStarted ?? false);
-  }
-}
-
-/** A thread for each tree. One waits, started, for the next tree. */
-class Supervisions {
-  readonly #source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
-  #next = new Supervision(this.#source);
-
-  async supervise(order: TreeOrder): Promise<string | undefined> {
-    const supervision = this.#next;
-    this.#next = new Supervision(this.#source);
-    return await supervision.supervise(order).ended;
   }
 }

@@ -60,7 +60,13 @@ try {
       limit: "≤ 8",
     });
   }
-  print({ bench: "agent", case: "starts that the agent has served", unit: "", ours: agent.served(), informative: true });
+  print({
+    bench: "agent",
+    case: "starts that the agent has served",
+    unit: "",
+    ours: agent.served(),
+    informative: true,
+  });
 } finally {
   await agent.end();
   rmSync(folder, { recursive: true });

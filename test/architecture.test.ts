@@ -36,6 +36,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
+  agent: ["status", "engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
   approvals: ["status", "engines", "hosts", "linux", "events", "diagnostics"],
   report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
@@ -43,6 +44,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   amend: ["propose", "traces", "engines", "language", "analysis", "ir", "linux", "events", "diagnostics"],
   cli: [
     ...[
+      "agent",
       "amend",
       "approvals",
       "hosts",

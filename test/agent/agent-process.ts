@@ -5,9 +5,9 @@
 import { readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
+import { AgentRuns } from "../../src/cli/policy/agent-run.ts";
 import { Supervision } from "../../src/engines/notify/supervision.ts";
 import { packageFile } from "../../src/linux/package.ts";
-import { AgentRuns } from "../../src/cli/policy/agent-run.ts";
 
 const [, , path = ""] = process.argv;
 const runs = new AgentRuns();

@@ -1,7 +1,7 @@
 /** One command that this agent supervises for a front: what src/engines/notify/run.ts does in a process of its own. */
 import { readlinkSync } from "node:fs";
 import { CommandWatch } from "../../engines/command-watch.ts";
-import { startOrders, type Started, type TreeOptions } from "../../engines/launcher.ts";
+import { type Started, startOrders, type TreeOptions } from "../../engines/launcher.ts";
 import { launched, ordersFor } from "../../engines/notify/launch.ts";
 import type { NotifyPolicy } from "../../engines/notify/policy.ts";
 import type { Supervision, TreeOrder } from "../../engines/notify/supervision.ts";

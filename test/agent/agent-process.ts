@@ -5,7 +5,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
-import { AgentRuns } from "../../src/cli/policy/agent-run.ts";
+import { AgentRuns } from "../../src/cli/agent/local-runs.ts";
 import { Supervision } from "../../src/engines/notify/supervision.ts";
 import { packageFile } from "../../src/linux/package.ts";
 

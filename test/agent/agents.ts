@@ -101,7 +101,7 @@ export function sendDescriptors(socket: number, bytes: Uint8Array, descriptors: 
   control.setBigUint64(0, BigInt(16 + 4 * descriptors.length), true);
   control.setUint32(8, 1, true); // SOL_SOCKET
   control.setUint32(12, 1, true); // SCM_RIGHTS
-  descriptors.forEach((descriptor, index) => control.setInt32(16 + 4 * index, descriptor, true));
+  for (const [index, descriptor] of descriptors.entries()) control.setInt32(16 + 4 * index, descriptor, true);
   const vector = new BigUint64Array([addressOf(bytes), BigInt(bytes.length)]);
   const length = BigInt(control.byteLength);
   const header = new BigUint64Array([0n, 0n, addressOf(vector), 1n, addressOf(control), length, 0n]);

@@ -6,7 +6,7 @@ import { encodeText, message, parseHeader, parseStrings, request } from "./proto
 
 const header = (words: number, variables: number, size: number): Uint8Array => {
   const view = new DataView(new ArrayBuffer(request.size));
-  [request.magic, words, variables, size].forEach((word, index) => view.setUint32(4 * index, word, true));
+  for (const [index, word] of [request.magic, words, variables, size].entries()) view.setUint32(4 * index, word, true);
   return new Uint8Array(view.buffer);
 };
 

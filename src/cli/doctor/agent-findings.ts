@@ -1,8 +1,8 @@
 /** `doctor`'s findings about `run` through an agent: whether one is there, and what it cannot supervise here. */
 import { lstatSync } from "node:fs";
 import { release } from "node:os";
+import { examineSurroundings } from "../../agent/local/served.ts";
 import type { Finding } from "../../engines/finding.ts";
-import { mayTraceAll } from "../../engines/notify/ptrace-refusal.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { sysctl } from "../../linux/proc.ts";
 import type { Context } from "../context.ts";
@@ -25,11 +25,10 @@ export function* agentFindings({ environment }: Context): Generator<Finding> {
     return;
   }
   yield { state: "fine", what: `run asks the agent of ${socket} first` };
-  const scope = sysctl("kernel/yama/ptrace_scope") ?? 0;
-  if (scope === 0 || mayTraceAll()) return;
+  if (examineSurroundings().mayTrace) return;
   yield {
     state: "note",
-    what: `kernel.yama.ptrace_scope is ${scope}: the agent serves only policies none of whose calls needs a supervisor`,
+    what: `kernel.yama.ptrace_scope is ${sysctl("kernel/yama/ptrace_scope")}: the agent serves only policies none of whose calls needs a supervisor`,
     help: "for the others run starts a process of its own, which may follow its descendants",
   };
 }

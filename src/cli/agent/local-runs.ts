@@ -5,24 +5,20 @@
 import { realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { PreparedRun } from "../../agent/local/run.ts";
-import type { NotifyPolicy } from "../../engines/notify/policy.ts";
-import { mayTraceAll } from "../../engines/notify/ptrace-refusal.ts";
+import { type AgentSurroundings, examineSurroundings, servedPolicy } from "../../agent/local/served.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
-import { asks } from "../../ir/verdicts.ts";
-import { AuditLog } from "../../linux/audit.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
-import { sysctl } from "../../linux/proc.ts";
 import { sha256 } from "../../linux/sha256.ts";
 import type { Context } from "../context.ts";
 import { runPage } from "../pages/run-page.ts";
 import { parseInvocation } from "../parse.ts";
+import { isBundle, policyFile } from "../policy/arguments.ts";
+import { buildIdentity } from "../policy/cache.ts";
+import { askCache, decoded } from "../policy/cached.ts";
+import { examined } from "../policy/path-examination.ts";
+import { type RunRequest, runRequest } from "../policy/run-request.ts";
 import { Failure, type Verb } from "../verb.ts";
-import { isBundle, policyFile } from "./arguments.ts";
-import { buildIdentity } from "./cache.ts";
-import { askCache, decoded } from "./cached.ts";
-import { examined } from "./path-examination.ts";
-import { type RunRequest, runRequest } from "./run-request.ts";
 
 /** The words of portcullis, from the verb on. */
 export interface GivenRun {
@@ -52,9 +48,8 @@ export class AgentRuns {
       if (unserved.some((option) => invocation.has(option))) return undefined;
       const request = runRequest(invocation);
       const compiled = this.#policyOf(request, directory, environment);
-      if (compiled?.engine !== "notify" || examined(compiled, request).length > 0) return undefined;
-      const { policy } = compiled;
-      if (whyUnserved(policy, this.#surroundings) !== undefined) return undefined;
+      const policy = compiled && servedPolicy(compiled, this.#surroundings);
+      if (policy === undefined || examined(compiled!, request).length > 0) return undefined;
       const { timeout, killTree, dieWithParent, cgroup, separate, quiet } = request;
       return {
         policy,
@@ -103,35 +98,4 @@ function isOfProcess(path: string): boolean {
   } catch {
     return true;
   }
-}
-
-export interface AgentSurroundings {
-  /** This process may trace all processes of its user, although it is not their ancestor. */
-  readonly mayTrace: boolean;
-  /** The kernel's audit can be read, which a run does in its own time. */
-  readonly readsAudit: boolean;
-}
-
-function examineSurroundings(): AgentSurroundings {
-  const audit = AuditLog.open();
-  audit?.close();
-  return {
-    mayTrace: mayTraceAll() || (sysctl("kernel/yama/ptrace_scope") ?? 0) === 0,
-    readsAudit: audit !== undefined,
-  };
-}
-
-/** Why an agent does not serve a policy; undefined if it does. */
-export function whyUnserved(
-  policy: Pick<NotifyPolicy, "description" | "filter" | "objects" | "mode">,
-  { mayTrace, readsAudit }: AgentSurroundings,
-): string | undefined {
-  const { description, filter, objects, mode } = policy;
-  if (mode !== "audit" && description.verdicts.some(asks)) return "it asks a person";
-  if ((description.hosts ?? []).length > 0) return "it restricts hosts";
-  if (filter.notifies && !mayTrace)
-    return "kernel.yama.ptrace_scope lets only an ancestor read and follow the processes of its calls";
-  if (readsAudit && (filter.kills || (objects.length > 0 && mode !== "quiet")))
-    return "the kernel's audit is read for its events";
-  return undefined;
 }

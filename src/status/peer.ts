@@ -34,6 +34,18 @@ export function peerOf(descriptor: number): Peer | undefined {
 
 const peerProcess = 77; // SO_PEERPIDFD, Linux 6.5
 
+const socketDomain = 39; // SO_DOMAIN
+const unixDomain = 1; // AF_UNIX
+
+/** False for a file of any other kind. Never waits, as fstat(2) can for a file of FUSE. */
+export function isUnixSocket(descriptor: number): boolean {
+  const found = new Int32Array([-1]);
+  const size = new Uint32Array([4]);
+  const { syscall } = native();
+  const result = syscall(callNumber("getsockopt"), descriptor, socketLevel, socketDomain, found, size);
+  return result === 0 && found[0] === unixDomain;
+}
+
 /** A pidfd of the process that connected, or a negative errno: ENOPROTOOPT before Linux 6.5, where only its id is known. */
 export function openPeer(descriptor: number): number {
   const found = new Int32Array([-1]);

@@ -11,7 +11,7 @@ import { native, required } from "../../src/linux/native.ts";
 import { bundleOptions } from "../support/bundle.ts";
 import { until } from "../support/patience.ts";
 
-export const agentProgram = resolve("build/agent-process.mjs");
+const agentProgram = resolve("build/agent-process.mjs");
 
 export async function buildAgent(): Promise<void> {
   await build({
@@ -90,7 +90,7 @@ export function answerTo(socket: string, ...sent: readonly Uint8Array[]): Promis
   });
 }
 
-export const { fallBack, accepted } = messageKind;
+export const { fallBack } = messageKind;
 
 const sendmsg = process.arch === "x64" ? 46 : 211;
 

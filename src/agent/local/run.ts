@@ -136,8 +136,10 @@ export class LocalRun {
    * and the command one of the launcher.
    */
   #doubtAbout({ launcher, pid, pidfd, descriptors }: Started, isNotified: boolean): string | undefined {
-    if (isNotified && !isListener(descriptors[0]!)) return "the descriptor in the listener's place is no listener";
-    if (!isPidfd(pidfd)) return "the descriptor in the pidfd's place is no pidfd";
+    // The names first: a file of FUSE could let a request wait.
+    if (isNotified && !(isNamed(descriptors[0]!, listenerName) && isListener(descriptors[0]!)))
+      return "the descriptor in the listener's place is no listener";
+    if (!isNamed(pidfd, pidfdName)) return "the descriptor in the pidfd's place is no pidfd";
     const described = Number(/^Pid:\t(-?\d+)$/m.exec(readProc(`self/fdinfo/${pidfd}`) ?? "")?.[1]);
     const parentOf = (one: number) => Number(/^PPid:\t(\d+)$/m.exec(readProc(`${one}/status`) ?? "")?.[1]);
     const isOfFront =
@@ -175,10 +177,14 @@ export class LocalRun {
   }
 }
 
-function isPidfd(descriptor: number): boolean {
+const listenerName = /^anon_inode:seccomp notify$/;
+/** The second since Linux 6.9 (fs/pidfs.c). */
+const pidfdName = /^(?:anon_inode:\[pidfd\]|pidfd:\[\d+\])$/;
+
+/** By the kernel's name of what is open. */
+function isNamed(descriptor: number, name: RegExp): boolean {
   try {
-    // The second since Linux 6.9 (fs/pidfs.c).
-    return /^(?:anon_inode:\[pidfd\]|pidfd:\[\d+\])$/.test(readlinkSync(`/proc/self/fd/${descriptor}`));
+    return name.test(readlinkSync(`/proc/self/fd/${descriptor}`));
   } catch {
     return false;
   }

@@ -12,6 +12,7 @@ import { errno } from "../../linux/errno-numbers.ts";
 import { SystemCallError } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import { Readiness } from "../../linux/readiness.ts";
+import { isUnixSocket } from "../../status/peer.ts";
 import { descriptorOf } from "../../status/socket.ts";
 import { examineClient, identityOf, seesTheSame } from "./client.ts";
 import { FrontChannel } from "./front-channel.ts";
@@ -160,7 +161,7 @@ class Connection {
       this.#received += count;
     } else {
       this.#header = parseHeader(into.subarray(0, count));
-      if (this.#header === undefined || this.#launcher < 0 || this.#header.stringsSize === 0) {
+      if (this.#header === undefined || this.#header.stringsSize === 0 || !isUnixSocket(this.#launcher)) {
         this.refuse();
         return false;
       }

@@ -198,20 +198,20 @@ static void report_end_of_node(void) {
       if (signal == SIGKILL && has_limited_time()) print(" (its processor time is limited, ulimit -t)");
       print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
     } else if (is_possible) {
+      print(through_agent.is_used
+                ? "portcullis: the agent could not record all calls, or not all events could be written"
+                : "portcullis: Node failed, or could not record all calls, or could not write all "
+                  "events and messages");
       print(
-          through_agent.is_used ? "portcullis: the agent could not record all calls, or not all events could be written (the "
-          "disk is full, or the size of files is limited: ulimit -f, prlimit): the exit status is 125 instead of the "
-          "command's\n" :
-          "portcullis: Node failed, or could not record all calls, or could not write all events and messages (the "
-          "disk "
-          "is full, or the size of files is limited: ulimit -f, prlimit): the exit status is 125 instead of the "
-          "command's\n");
+          " (the disk is full, or the size of files is limited: ulimit -f, prlimit): the exit status is 125 instead of "
+          "the command's\n");
     }
     if (!is_possible || printing_error() != 0) has_failed = 1;
     /* The command shall not get the signal of a write that the limit refused. */
     cancel(SIGXFSZ);
   }
   if (standard_error >= 0) CALL(__NR_close, standard_error);
+  close_output();
 }
 
 static void handle_start(int signals) {
@@ -458,6 +458,7 @@ static int start_with_agent(char **words, uint32_t count, char **environment) {
 static void start_with_node_instead(char **words, uint32_t count, char **environment) {
   leave_agent();
   through_agent.is_used = 0;
+  close_output();
   if (launcher >= 0) CALL(__NR_close, launcher);
   /* It exits without a front. Unreaped, it would be a child of the process that the front may become. */
   while (CALL(__NR_wait4, through_agent.launcher, 0, __WALL, 0) == -EINTR) {

@@ -42,6 +42,12 @@ void open_output(int is_open) {
   way = own < 0 ? SHARED : OWN;
 }
 
+void close_output(void) {
+  if (own >= 0) CALL(__NR_close, own);
+  own = -1;
+  way = CLOSED;
+}
+
 int output_to_poll(void) { return way == OWN ? own : way == SOCKET || way == SHARED ? STANDARD_ERROR : -1; }
 
 long output_error(void) { return error; }

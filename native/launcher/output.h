@@ -9,6 +9,7 @@
 void open_output(int is_open);
 /* Returns how many bytes were written; 0 if standard error takes none now; or a negative errno. */
 long write_output(const char *text, size_t size);
+void close_output(void);
 /* The descriptor to poll for POLLOUT; -1 if that makes no sense. */
 int output_to_poll(void);
 /* The first error by which text is lost although standard error has a reader (a full disk, a limit), or 0. */

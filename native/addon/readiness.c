@@ -36,7 +36,10 @@ static void tell(void *handle, int status, int events) {
   napi_close_handle_scope(own->env, scope);
 }
 
-/* watchInLoop(descriptor, callback): 0 or a negative errno. For ever; the watch alone does not keep the process alive. */
+/*
+ * watchInLoop(descriptor, callback): 0 or a negative errno. For ever, so only for the main thread; the watch alone does not
+ * keep the process alive.
+ */
 static napi_value watch(napi_env env, napi_callback_info info) {
   napi_value arguments[2], name;
   size_t count = 2;
@@ -52,16 +55,22 @@ static napi_value watch(napi_env env, napi_callback_info info) {
   if (own == NULL || handle == NULL || napi_get_uv_event_loop(env, &loop) != napi_ok ||
       napi_create_reference(env, arguments[1], 1, &own->callback) != napi_ok ||
       napi_create_string_utf8(env, "portcullis", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, NULL, name, &own->context) != napi_ok)
+      napi_async_init(env, NULL, name, &own->context) != napi_ok) {
+    free(own);
+    free(handle);
     return fail(env, "out of memory");
-  own->env = env;
-  int result = uv_poll_init(loop, handle, descriptor);
-  if (result == 0) {
-    uv_handle_set_data(handle, own);
-    result = uv_poll_start(handle, UV_READABLE, tell);
-    uv_unref(handle);
   }
-  return number_of(env, result);
+  own->env = env;
+  const int result = uv_poll_init(loop, handle, descriptor);
+  if (result < 0) {
+    napi_delete_reference(env, own->callback);
+    free(own);
+    free(handle);
+    return number_of(env, result);
+  }
+  uv_handle_set_data(handle, own);
+  uv_unref(handle);
+  return number_of(env, uv_poll_start(handle, UV_READABLE, tell));
 }
 
 void export_readiness(napi_env env, napi_value exports) {

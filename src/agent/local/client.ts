@@ -68,7 +68,7 @@ export function hasRightsOf(its: Rights, own: Rights): boolean {
 export function identityOf(path: string): FileIdentity | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined) return undefined;
-  // dev_t of the C library (sys/sysmacros.h).
+  // As the C library packs dev_t: makedev(3).
   const major = ((stat.dev >> 8n) & 0xfffn) | ((stat.dev >> 32n) & 0xffff_f000n);
   const minor = (stat.dev & 0xffn) | ((stat.dev >> 12n) & 0xffff_ff00n);
   return `${Number(major)}:${Number(minor)} ${stat.ino}`;

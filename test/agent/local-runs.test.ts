@@ -497,6 +497,7 @@ describe("standard error", () => {
       text += bytes;
     });
     const status = await new Promise((done) => child.on("exit", done));
+    child.stderr.destroy();
     expect({ status, text }).toEqual({ status: 0, text: "done\n" });
     await compare(["-p", "exec-once"], ["true"]);
   });

@@ -167,12 +167,12 @@ static int send_request(int socket, int descriptor) {
   return CALL(__NR_sendto, socket, request.strings, size, MSG_NOSIGNAL, 0, 0) == size;
 }
 
-static int is_accepted(int socket) {
+int is_accepted(const struct agent *agent) {
   struct agent_message answer = {0, 0};
-  struct pollfd source = {socket, POLLIN, 0};
+  struct pollfd source = {agent->socket, POLLIN, 0};
   struct __kernel_timespec limit = {PATIENCE, 0};
   wait_readable(&source, 1, &limit);
-  return CALL(__NR_recvfrom, socket, &answer, sizeof answer, DONT_WAIT, 0, 0) == sizeof answer &&
+  return CALL(__NR_recvfrom, agent->socket, &answer, sizeof answer, DONT_WAIT, 0, 0) == sizeof answer &&
          answer.kind == ACCEPTED;
 }
 
@@ -195,9 +195,9 @@ void ask_agent(struct agent *agent, char **words, uint32_t count, char **environ
     CALL(__NR_close, socket);
     return;
   }
-  const int is_taken = send_request(socket, sockets[0]) && is_accepted(socket);
+  const int is_sent = send_request(socket, sockets[0]);
   CALL(__NR_close, sockets[0]);
-  if (!is_taken) {
+  if (!is_sent) {
     CALL(__NR_close, sockets[1]);
     CALL(__NR_close, socket);
     return;

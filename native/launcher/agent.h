@@ -49,9 +49,11 @@ struct agent {
 
 /*
  * Asks a running agent to supervise the command. `words` are the front's, from Node's script on. `agent->socket` is -1 if
- * none is running, if it could be a confined process, or if it does not accept within a second.
+ * none is running, or if it could be a confined process.
  */
 void ask_agent(struct agent *agent, char **words, uint32_t count, char **environment);
+/* Waits for the answer, but for a second at most. */
+int is_accepted(const struct agent *agent);
 
 /*
  * Reads without waiting, and prints what the agent has for standard error (output.h), as far as that takes it. Returns

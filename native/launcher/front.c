@@ -436,7 +436,19 @@ static int wants_agent(char **words, uint32_t count) {
   return 1;
 }
 
-/* Returns whether an agent orders the launcher now. */
+/* No agent serves this start: nothing was started. */
+static void start_with_node_instead(char **words, uint32_t count, char **environment) {
+  leave_agent();
+  through_agent.is_used = 0;
+  close_output();
+  if (launcher >= 0) CALL(__NR_close, launcher);
+  /* It exits without a front. Unreaped, it would be a child of the process that the front may become. */
+  while (CALL(__NR_wait4, through_agent.launcher, 0, __WALL, 0) == -EINTR) {
+  }
+  start_with_node(words, count, environment);
+}
+
+/* Returns 0 if no agent runs. The launcher starts while the agent reads the request. */
 static int start_with_agent(char **words, uint32_t count, char **environment) {
   if (count < 3 || !wants_agent(words, count)) return 0;
   ask_agent(&agent, words + 1, count - 1, environment);
@@ -451,19 +463,8 @@ static int start_with_agent(char **words, uint32_t count, char **environment) {
   through_agent.launcher = (int)result;
   CALL(__NR_close, launchers);
   CALL(__NR_close, agent.launcher);
+  if (!is_accepted(&agent)) start_with_node_instead(words, count, environment);
   return 1;
-}
-
-/* The agent does not serve this start after all: nothing was started. */
-static void start_with_node_instead(char **words, uint32_t count, char **environment) {
-  leave_agent();
-  through_agent.is_used = 0;
-  close_output();
-  if (launcher >= 0) CALL(__NR_close, launcher);
-  /* It exits without a front. Unreaped, it would be a child of the process that the front may become. */
-  while (CALL(__NR_wait4, through_agent.launcher, 0, __WALL, 0) == -EINTR) {
-  }
-  start_with_node(words, count, environment);
 }
 
 static void read_agent(int signals) {

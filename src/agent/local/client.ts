@@ -9,8 +9,26 @@ import { readProc } from "../../linux/proc.ts";
 import { openPeer, peerOf, stillRuns } from "../../status/peer.ts";
 import type { FileIdentity, RequestHeader } from "./protocol.ts";
 
+/** Of this process: its rights, and the files by which it names others. They do not change while it runs. */
+export interface Own {
+  readonly rights: Rights | undefined;
+  readonly identities: Readonly<Record<keyof typeof identifying, FileIdentity | undefined>>;
+}
+
+const identifying = {
+  mounts: "/proc/self/ns/mnt",
+  processes: "/proc/self/ns/pid",
+  users: "/proc/self/ns/user",
+  root: "/",
+} as const;
+
+export function examineSelf(): Own {
+  const identities = Object.entries(identifying).map(([name, path]) => [name, identityOf(path)]);
+  return { rights: parseRights(readProc("self/status") ?? ""), identities: Object.fromEntries(identities) };
+}
+
 /** The client's process id; undefined if it may not be served, or has ended. */
-export function examineClient(connection: number): number | undefined {
+export function examineClient(connection: number, own: Own): number | undefined {
   const peer = peerOf(connection);
   if (peer === undefined || peer.pid === 0) return undefined;
   // Without a pidfd (before Linux 6.5) the id can be another process's by now.
@@ -18,8 +36,7 @@ export function examineClient(connection: number): number | undefined {
   if (pidfd < 0) return undefined;
   try {
     const its = parseRights(readProc(`${peer.pid}/status`) ?? "");
-    const own = parseRights(readProc("self/status") ?? "");
-    const isServed = its !== undefined && own !== undefined && hasRightsOf(its, own);
+    const isServed = its !== undefined && own.rights !== undefined && hasRightsOf(its, own.rights);
     return isServed && stillRuns(pidfd) ? peer.pid : undefined;
   } finally {
     close(pidfd);
@@ -74,18 +91,8 @@ export function identityOf(path: string): FileIdentity | undefined {
   return `${Number(major)}:${Number(minor)} ${stat.ino}`;
 }
 
-const own = {
-  mounts: "/proc/self/ns/mnt",
-  processes: "/proc/self/ns/pid",
-  users: "/proc/self/ns/user",
-  root: "/",
-} as const;
-
 /** Whether names of files and ids of processes and users mean the same to this client, as it says itself. */
-export function seesTheSame({ identities }: RequestHeader): boolean {
-  try {
-    return Object.entries(own).every(([name, path]) => identities[name as keyof typeof own] === identityOf(path));
-  } catch {
-    return false;
-  }
+export function seesTheSame({ identities }: RequestHeader, own: Own): boolean {
+  const names = Object.keys(identifying) as (keyof typeof identifying)[];
+  return names.every((name) => own.identities[name] !== undefined && identities[name] === own.identities[name]);
 }

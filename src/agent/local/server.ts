@@ -14,7 +14,7 @@ import { packageFile } from "../../linux/package.ts";
 import { Readiness } from "../../linux/readiness.ts";
 import { isUnixSocket } from "../../status/peer.ts";
 import { descriptorOf } from "../../status/socket.ts";
-import { examineClient, identityOf, seesTheSame } from "./client.ts";
+import { examineClient, examineSelf, identityOf, type Own, seesTheSame } from "./client.ts";
 import { FrontChannel } from "./front-channel.ts";
 import { parseHeader, parseStrings, type RequestHeader, type RequestStrings, request } from "./protocol.ts";
 import { LocalRun, type PreparedRun } from "./run.ts";
@@ -45,6 +45,7 @@ const mostStarting = 256;
 export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
   if (!preventTracing()) throw new Error("this process cannot be hidden from others of its user (PR_SET_DUMPABLE)");
   const readiness = new Readiness();
+  const own = examineSelf();
   const script = identityOf(packageFile("bin/portcullis.cjs"));
   const isOurScript = (path: string) => {
     try {
@@ -58,7 +59,7 @@ export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
   options.server.on("connection", (socket) => {
     const connection = new Connection(socket, {
       ...options,
-      readiness,
+      ...{ readiness, own },
       isOurScript,
       onStarted: () => {
         starting.delete(connection);
@@ -81,6 +82,7 @@ export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
 
 interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "log" | "supervision"> {
   readonly readiness: Readiness;
+  readonly own: Own;
   readonly isOurScript: (path: string) => boolean;
   readonly onStarted: () => void;
   readonly onEnd: (hasStarted: boolean) => void;
@@ -110,7 +112,7 @@ class Connection {
 
   /** Returns whether the connection is in use. */
   begin(): boolean {
-    const front = examineClient(this.#descriptor);
+    const front = examineClient(this.#descriptor, this.#surroundings.own);
     if (front === undefined) {
       this.refuse();
       return false;
@@ -173,7 +175,8 @@ class Connection {
 
   #serve(header: RequestHeader, bytes: Uint8Array): void {
     const given = parseStrings(header, bytes);
-    const prepared = given === undefined || !seesTheSame(header) ? undefined : this.#prepare(header, given);
+    const prepared =
+      given === undefined || !seesTheSame(header, this.#surroundings.own) ? undefined : this.#prepare(header, given);
     if (prepared === undefined || !this.#channel.tell("accepted")) {
       this.refuse();
       return;

@@ -20,6 +20,7 @@ export default {
     "kernel/machine/cli.mjs",
     "examples/systemd/hello.mjs",
     "test/kernel/guest/*.{ts,mjs}",
+    "test/agent/agent-process.ts",
     "test/live/pin/harness.ts",
     "test/live/status-intruder.mjs",
     "test/engines/{guest,patient}.mjs",

@@ -38,7 +38,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   export: ["engines", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
-  agent: ["status", "export", "engines", "language", "analysis", "ir", "linux", "events", "diagnostics"],
+  agent: ["status", "export", "engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
   approvals: ["status", "engines", "hosts", "linux", "events", "diagnostics"],
   report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "bundle", "compile", "ir", "linux"],

@@ -184,5 +184,6 @@ NAPI_MODULE_INIT() {
   export_tracers(env, exports);
   export_recording(env, exports);
   export_lines(env, exports);
+  export_readiness(env, exports);
   return exports;
 }

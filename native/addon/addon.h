@@ -52,6 +52,8 @@ void export_kept(napi_env env, napi_value exports);
 void export_objects(napi_env env, napi_value exports);
 /* The functions of tracers.c. */
 void export_tracers(napi_env env, napi_value exports);
+/* The function of readiness.c. */
+void export_readiness(napi_env env, napi_value exports);
 /* The functions of text_filter.h. */
 void export_texts(napi_env env, napi_value exports);
 

@@ -5,6 +5,8 @@
  * The front starts Node. Node's first child, the launcher, is a copy of the front: it has every descriptor, limit and
  * attribute of the front, and the command inherits them from it. Node compiles the policy and orders the launcher to
  * start the command. The launcher reports the command's state to the front.
+ *
+ * Where an agent runs (agent.h), it does what Node does, and the launcher is the front's child.
  */
 #include "front.h"
 
@@ -17,16 +19,20 @@
 #include <linux/time_types.h>
 #include <linux/wait.h>
 
+#include "agent.h"
 #include "in_place.h"
 #include "kernel.h"
 #include "poll.h"
 #include "node.h"
+#include "output.h"
 #include "pid_variables.h"
 #include "print.h"
 #include "search.h"
 #include "tree.h"
 
 enum { GET_MDWE = 66 /* PR_GET_MDWE, Linux 6.3 */ };
+/* Milliseconds for which text of an agent waits for a reader of standard error after the end of the tree. */
+enum { TEXT_PATIENCE = 500 };
 enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, MIN_DESCRIPTORS = 64 };
 
 static struct inheritance *own;
@@ -37,9 +43,19 @@ static int standard_error;    /* for the end of Node, which also has it; -1 if t
 static int polling, children; /* opened before the command runs, which can set RLIMIT_NOFILE to 0 */
 
 static struct {
-  int pid; /* of Node; 0 once it is reaped */
+  int pid; /* of Node; 0 once it is reaped, and with an agent */
   int status;
 } supervisor;
+
+static struct agent agent = {-1, -1, 0};
+static struct {
+  int is_used;
+  int launcher;  /* its pid */
+  int64_t drops; /* when text that standard error does not take is lost, CLOCK_MONOTONIC, ms; 0: not yet */
+} through_agent;
+
+/* Whether Node or the agent may still say something. */
+static int has_supervisor(void) { return supervisor.pid != 0 || agent.socket >= 0; }
 
 static struct {
   int is_tied; /* the front kills its tree if the launcher is killed */
@@ -66,7 +82,13 @@ static int is_replaced, launcher_pid;
 
 /* ── Signals ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+static void leave_agent(void) {
+  if (agent.socket >= 0) CALL(__NR_close, agent.socket);
+  agent.socket = -1;
+}
+
 static void end_node(void) {
+  leave_agent();
   if (supervisor.pid == 0) return;
   CALL(__NR_kill, supervisor.pid, SIGKILL);
   while (CALL(__NR_wait4, supervisor.pid, 0, __WALL, 0) == -EINTR) {
@@ -166,23 +188,30 @@ static void report_end_of_node(void) {
   if (signal != 0 || has_failed) {
     restore_file_size();
     int is_possible = can_print();
-    if (is_possible && signal != 0) {
+    if (is_possible && signal != 0 && through_agent.is_used) {
+      print(
+          "portcullis: the agent has ended while the command ran: later events are lost, and calls that need the "
+          "supervisor fail (ENOSYS)\n");
+    } else if (is_possible && signal != 0) {
       print("portcullis: Node was ended by signal ");
       print_number(signal);
       if (signal == SIGKILL && has_limited_time()) print(" (its processor time is limited, ulimit -t)");
       print(" while the command ran: later events are lost, and calls that need the supervisor fail (ENOSYS)\n");
     } else if (is_possible) {
+      print(through_agent.is_used
+                ? "portcullis: the agent could not record all calls, or not all events could be written"
+                : "portcullis: Node failed, or could not record all calls, or could not write all "
+                  "events and messages");
       print(
-          "portcullis: Node failed, or could not record all calls, or could not write all events and messages (the "
-          "disk "
-          "is full, or the size of files is limited: ulimit -f, prlimit): the exit status is 125 instead of the "
-          "command's\n");
+          " (the disk is full, or the size of files is limited: ulimit -f, prlimit): the exit status is 125 instead of "
+          "the command's\n");
     }
     if (!is_possible || printing_error() != 0) has_failed = 1;
     /* The command shall not get the signal of a write that the limit refused. */
     cancel(SIGXFSZ);
   }
   if (standard_error >= 0) CALL(__NR_close, standard_error);
+  close_output();
 }
 
 static void handle_start(int signals) {
@@ -190,11 +219,12 @@ static void handle_start(int signals) {
   command.pid = cloned.pid;
   command.is_tied = cloned.is_tied;
   command.pidfd = cloned.pidfd;
-  int open[] = {launcher, command.pidfd, signals, polling, children, standard_error};
+  const int output = output_to_poll();
+  int open[] = {launcher, command.pidfd, signals, polling, children, standard_error, agent.socket, output};
   close_all_except(open, sizeof open / sizeof *open);
   /* The launcher has already delivered the signals that were pending when it was forked. */
   for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
-  if (supervisor.pid == 0) report_end_of_node();
+  if (!has_supervisor()) report_end_of_node();
 }
 
 static void read_launcher(int signals) {
@@ -204,10 +234,11 @@ static void read_launcher(int signals) {
     CALL(__NR_close, launcher);
     launcher = -1;
     /* If the launcher was killed before its STARTED, the command may run, and Node cannot end it. */
-    if (is_starting && cloned.pid != 0) {
-      handle_start(signals);
+    const int is_unknown = is_starting && cloned.pid != 0;
+    if (is_unknown) handle_start(signals);
+    /* An agent signals no process that is not known to be under its listener. */
+    if (is_unknown || (through_agent.is_used && command.pid != 0 && !command.has_ended))
       CALL(__NR_pidfd_send_signal, command.pidfd, SIGKILL, 0, 0);
-    }
     is_starting = 0;
     return;
   }
@@ -256,6 +287,11 @@ static void read_launcher(int signals) {
   }
 }
 
+/* What Node or the agent may have received: that the command runs, and its status. */
+static void read_launcher_to_end(int signals) {
+  while (launcher >= 0 && has_messages()) read_launcher(signals);
+}
+
 /* Reaps Node, and the processes that a killed launcher leaves to this subreaper. True while there are children. */
 static int reap(int signals) {
   while (command.pid != 0 || supervisor.pid != 0) {
@@ -266,8 +302,7 @@ static int reap(int signals) {
     if (pid <= 0) return pid == 0;
     include_again((int)pid);
     if (pid == supervisor.pid) {
-      /* What Node may have received: that the command runs, and its status. */
-      while (launcher >= 0 && has_messages()) read_launcher(signals);
+      read_launcher_to_end(signals);
       supervisor.pid = 0;
       supervisor.status = status;
       if (command.pid != 0) report_end_of_node();
@@ -320,7 +355,7 @@ static void die_without_node(void) {
 /* Exits when nothing is left to wait for, otherwise returns. */
 static void exit_when_done(int signals, char **words, uint32_t count, char **environment) {
   int has_children = reap(signals);
-  if (supervisor.pid != 0) return;
+  if (has_supervisor()) return;
   if (is_replaced) replace(words, count, environment);
   if (command.pid == 0) {
     /* Node may have started the command just before it ended: read the launcher's messages first. */
@@ -355,6 +390,103 @@ static void check_environment(void) {
     die(FAILED, NULL, "the limit of open files is too low (ulimit -n): portcullis needs 64", "ulimit -n 1024");
 }
 
+/* Prepares a launcher whose supervisor has the other end of `socket`. Returns the launcher's socket to this process. */
+static int prepare_launch(char **words, uint32_t count, char **environment, int socket) {
+  int between_us[2];
+  const long result = make_sockets(between_us);
+  if (result == -EMFILE)
+    die(FAILED, NULL, "too many open file descriptors for the limit (ulimit -n)", "raise it, or close some");
+  if (result < 0) die(FAILED, NULL, "a socket cannot be created", NULL);
+  static struct inheritance given;
+  given = *own;
+  launcher = node.front = between_us[0];
+  node.launch = (struct launch){words, count, environment, &given, socket, between_us[1], 0, 0};
+  return between_us[1];
+}
+
+static void start_with_node(char **words, uint32_t count, char **environment) {
+  int between_node[2];
+  long result = make_sockets(between_node);
+  if (result == -EMFILE)
+    die(FAILED, NULL, "too many open file descriptors for the limit (ulimit -n)", "raise it, or close some");
+  if (result < 0) die(FAILED, NULL, "a socket cannot be created", NULL);
+  const int launchers = prepare_launch(words, count, environment, between_node[1]);
+  node.argv = words;
+  node.socket = between_node[0];
+  result = start_node(&node);
+  if (result < 0) die(FAILED, NULL, "a process cannot be created", help_without_process(result));
+  supervisor.pid = (int)result;
+  for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
+  CALL(__NR_close, launchers);
+}
+
+/* ── Through an agent ────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int64_t now(void) {
+  struct __kernel_timespec time = {0, 0};
+  CALL(__NR_clock_gettime, 1 /* CLOCK_MONOTONIC */, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static int wants_agent(char **words, uint32_t count) {
+  if (!strings_equal(words[2], "run")) return 0;
+  /* Also as a word of the command, which costs only time. */
+  for (uint32_t i = 3; i < count; i++)
+    if (strings_equal(words[i], "--no-agent")) return 0;
+  return 1;
+}
+
+/* No agent serves this start: nothing was started. */
+static void start_with_node_instead(char **words, uint32_t count, char **environment) {
+  leave_agent();
+  through_agent.is_used = 0;
+  close_output();
+  if (launcher >= 0) CALL(__NR_close, launcher);
+  /* It exits without a front. Unreaped, it would be a child of the process that the front may become. */
+  while (CALL(__NR_wait4, through_agent.launcher, 0, __WALL, 0) == -EINTR) {
+  }
+  start_with_node(words, count, environment);
+}
+
+/* Returns 0 if no agent runs. The launcher starts while the agent reads the request. */
+static int start_with_agent(char **words, uint32_t count, char **environment) {
+  if (count < 3 || !wants_agent(words, count)) return 0;
+  ask_agent(&agent, words + 1, count - 1, environment);
+  if (agent.socket < 0) return 0;
+  through_agent.is_used = 1;
+  open_output(standard_error >= 0);
+  const int launchers = prepare_launch(words, count, environment, agent.launcher);
+  node.launch.agent = agent.pid;
+  node.socket = agent.socket;
+  const long result = start_launcher(&node);
+  if (result < 0) die(FAILED, NULL, "a process cannot be created", help_without_process(result));
+  through_agent.launcher = (int)result;
+  CALL(__NR_close, launchers);
+  CALL(__NR_close, agent.launcher);
+  if (!is_accepted(&agent)) start_with_node_instead(words, count, environment);
+  return 1;
+}
+
+static void read_agent(int signals) {
+  uint32_t value = 0;
+  const int heard = hear_agent(&agent, &value);
+  if (heard == 0) return;
+  read_launcher_to_end(signals);
+  leave_agent();
+  supervisor.status = heard == END ? (int)(value & 0xff) << 8 : SIGKILL;
+  if (output_error() != 0) supervisor.status = FAILED << 8;
+  if (command.pid != 0) report_end_of_node();
+}
+
+/* Milliseconds until text is lost that waits for standard error; -1: it waits for ever. */
+static int64_t text_patience(void) {
+  if (!has_text() || launcher >= 0 || !command.has_ended) return -1;
+  if (through_agent.drops == 0) through_agent.drops = now() + TEXT_PATIENCE;
+  const int64_t left = through_agent.drops - now();
+  if (left <= 0) drop_text();
+  return left > 0 ? left : 0;
+}
+
 void supervise(char **words, uint32_t count, char **environment, struct inheritance *inheritance) {
   own = inheritance;
   standard_error = CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 ? -1 : 2;
@@ -364,45 +496,38 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   long result = find_command(words[0], environment, &node.file);
   if (result < 0) die(FAILED, words[0], "command not found", "install Node 20.19 or newer");
 
-  int between_node[2], between_us[2];
-  result = make_sockets(between_node);
-  if (result == 0) result = make_sockets(between_us);
-  long signals = -1;
-  if (result == 0) {
-    uint64_t all = ~0ull;
-    signals = result = CALL(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC);
-  }
-  if (result == -EMFILE)
+  uint64_t all = ~0ull;
+  const long signals = CALL(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC);
+  if (signals == -EMFILE)
     die(FAILED, NULL, "too many open file descriptors for the limit (ulimit -n)", "raise it, or close some");
-  if (result < 0) die(FAILED, NULL, "a socket cannot be created", NULL);
+  if (signals < 0) die(FAILED, NULL, "a descriptor for signals cannot be created", NULL);
 
   find_pid_variables(environment);
-  static struct inheritance given;
-  given = *own;
-  node.argv = words;
-  node.socket = between_node[0];
-  node.front = between_us[0];
-  node.launch = (struct launch){words, count, environment, &given, between_node[1], between_us[1], 0};
-  launcher = between_us[0];
   /* Orphans of Node and the launcher become our children: the launcher itself, and the command with its status. */
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   exclude_children();
-  result = start_node(&node);
-  if (result < 0) die(FAILED, NULL, "a process cannot be created", help_without_process(result));
-  supervisor.pid = (int)result;
-  for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
-  CALL(__NR_close, between_us[1]);
+  if (!start_with_agent(words, count, environment)) start_with_node(words, count, environment);
   polling = prepare_polling();
   children = prepare_tree();
 
   for (;;) {
-    struct pollfd sources[2] = {{launcher, POLLIN, 0}, {is_starting ? -1 : (int)signals, POLLIN, 0}};
+    const int64_t patience = text_patience();
+    const int is_waiting = has_text();
+    struct pollfd sources[4] = {{launcher, POLLIN, 0},
+                                {is_starting ? -1 : (int)signals, POLLIN, 0},
+                                {is_waiting ? -1 : agent.socket, POLLIN, 0},
+                                {is_waiting ? output_to_poll() : -1, POLLOUT, 0}};
     /* The launcher exits when the tree has ended. If it was killed before that, its children are ours. */
     int is_ending = launcher < 0 && command.is_tied;
     if (is_ending) signal_tree(SIGKILL, supervisor.pid);
-    struct __kernel_timespec pause = {0, KILL_INTERVAL * 1000000};
-    wait_readable(sources, 2, is_ending ? &pause : 0);
+    const int64_t left = is_ending ? KILL_INTERVAL : patience;
+    struct __kernel_timespec pause = {left / 1000, left % 1000 * 1000000};
+    wait_readable(sources, 4, left >= 0 ? &pause : 0);
     if (sources[0].revents != 0) read_launcher((int)signals);
+    if (agent.socket >= 0 && (sources[2].revents != 0 || is_waiting)) read_agent((int)signals);
+    /* Without an agent the launcher, too, gives up, unless it is about to start the command. */
+    if (through_agent.is_used && agent.socket < 0 && command.pid == 0 && !is_starting)
+      start_with_node_instead(words, count, environment);
     struct signal_information signal;
     while (!is_starting && dequeue_signal(&signal) != 0) handle_signal(&signal);
     if (!is_starting) exit_when_done((int)signals, words, count, environment);

@@ -18,6 +18,7 @@
 #include "launcher.h"
 
 #include <linux/fcntl.h>
+#include <linux/futex.h>
 #include <linux/poll.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -363,7 +364,7 @@ static void be_starter(void *unused) {
   /* A program may kill its whole process group. The command joins that group by its number, or is born in it. */
   if (own->group != 0) CALL(__NR_setpgid, 0, 0);
   /* Until then the end of a command could orphan the group. */
-  while (!__atomic_load_n(&starter.has_left, __ATOMIC_ACQUIRE)) CALL(__NR_sched_yield, 0);
+  while (!__atomic_load_n(&starter.has_left, __ATOMIC_ACQUIRE)) CALL(__NR_futex, &starter.has_left, FUTEX_WAIT, 0, 0);
   await_start();
   starter.is_successful = 1;
   exit_process(0);
@@ -397,6 +398,7 @@ static void run_starter(void) {
     exit_process(FAILED);
   }
   __atomic_store_n(&starter.has_left, 1, __ATOMIC_RELEASE);
+  CALL(__NR_futex, &starter.has_left, FUTEX_WAKE, 1);
   int status = 0;
   long found;
   do {
@@ -633,12 +635,12 @@ static void find_own_processes(void) {
     unsigned uid, gid;
   } creator = {0, 0, 0}; /* struct ucred of the process that created the socket */
   int size = sizeof creator;
-  processes.node = (int)CALL(__NR_getppid, 0);
+  processes.node = own->agent != 0 ? own->agent : (int)CALL(__NR_getppid, 0);
   processes.launcher = (int)CALL(__NR_getpid, 0);
   front_pidfd = -1;
   if (own->front >= 0 && CALL(__NR_getsockopt, own->front, SOL_SOCKET, SO_PEERCRED, &creator, &size) == 0) {
     processes.front = creator.pid;
-    /* The pid is valid: the front is our parent's parent and waits for us. */
+    /* The pid is valid: the front is our parent, or Node's, and waits. */
     front_pidfd = (int)CALL(__NR_pidfd_open, creator.pid, 0);
   }
 }

@@ -90,6 +90,6 @@ void start(long *stack) {
   if (strings_equal(argv[1], "supervise")) supervise(argv + 2, count - 2, environment, &inheritance);
   if (!strings_equal(argv[1], "serve")) die(FAILED, argv[1], "unknown verb", "launcher --help");
   CALL(__NR_fcntl, SOCKET, F_SETFD, FD_CLOEXEC);
-  struct launch launch = {argv + 2, count - 2, environment, &inheritance, SOCKET, -1, (int)CALL(__NR_getpgid, 0)};
+  struct launch launch = {argv + 2, count - 2, environment, &inheritance, SOCKET, -1, (int)CALL(__NR_getpgid, 0), 0};
   serve(&launch);
 }

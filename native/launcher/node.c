@@ -135,6 +135,15 @@ static void become_node(void *argument) {
   fail("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment), NULL);
 }
 
+long start_launcher(struct node *node) {
+  unsigned char *own_stack = allocate(TREE_STACK);
+  if (own_stack == NULL) return -ENOMEM;
+  node->launch.group = (int)CALL(__NR_getpgid, 0);
+  const long pid = clone_child(SIGCHLD, own_stack + TREE_STACK, NULL, become_launcher, node);
+  CALL(__NR_munmap, own_stack, TREE_STACK);
+  return pid;
+}
+
 long start_node(struct node *node) {
   environment = environment_of_node(node->launch.environment);
   launcher_stack = allocate(TREE_STACK);

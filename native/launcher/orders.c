@@ -122,7 +122,7 @@ struct rights {
 };
 enum { RIGHTS_HEADER = 16, SOCKET_LEVEL = 1, RIGHTS = 1 };
 
-static long pass_descriptors(int socket, const void *bytes, size_t size, const int *descriptors, int count) {
+long pass_descriptors(int socket, const void *bytes, size_t size, const int *descriptors, int count) {
   struct rights rights = {RIGHTS_HEADER + (size_t)count * sizeof(int), SOCKET_LEVEL, RIGHTS, {0}};
   for (int i = 0; i < count; i++) rights.descriptors[i] = descriptors[i];
   struct vector vector = {(void *)bytes, size};

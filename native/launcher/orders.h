@@ -7,6 +7,7 @@
 #define PORTCULLIS_ORDERS_H
 
 #include <linux/filter.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "endpoint.h"
@@ -117,6 +118,8 @@ enum { MAX_DESCRIPTORS = 8 };
  * refuses. Returns 0, also if the receiver has exited, or a negative errno: an outer filter refuses sendmsg(2).
  */
 long send_message(int socket, const struct message *message, const int *descriptors, int count);
+/* The same of other bytes. */
+long pass_descriptors(int socket, const void *bytes, size_t size, const int *descriptors, int count);
 /* Whether descriptors can be passed: the same result, and the receiver gets nothing. */
 long try_passing(int socket);
 /* Waits for a message with at most one descriptor (or -1). Returns 0, or a negative errno: EPROTO at the end. */

@@ -188,25 +188,38 @@ const noOrders: LauncherOrders = {
 export function startCommand(command: readonly string[], given: LauncherOrders): Started {
   const front = frontSocket();
   const socket = front ?? preparedLauncher ?? startLauncher(command);
-  write(socket, encodeOrders(orderKind.start, given, command.length));
+  write(socket, startOrders(given, command.length));
   try {
     const { message, descriptors } = answer(socket);
-    // The command runs already, and can have lowered our limit of descriptors (prlimit). Then the kernel drops them. An
-    // error would say that nothing was started.
-    const [pidfd = -1, ...rest] = descriptors;
-    if (message.getUint32(0, true) !== messageKind.started) throw otherVersion();
-    return {
-      socket,
-      launcher: message.getInt32(4, true),
-      pid: message.getInt32(8, true),
-      pidfd,
-      descriptors: rest,
-      detail: message.getUint32(12, true),
-    };
+    const started = parseStarted(message, descriptors);
+    if (started === undefined) throw otherVersion();
+    return { socket, ...started };
   } catch (error) {
     if (front === undefined) close(socket);
     throw error;
   }
+}
+
+/** The bytes that order a launcher to start its last `words` words. */
+export function startOrders(given: LauncherOrders, words: number): Uint8Array {
+  return encodeOrders(orderKind.start, given, words);
+}
+
+/** Undefined for another message than that the command runs. */
+export function parseStarted(
+  message: DataView,
+  [pidfd = -1, ...descriptors]: readonly number[],
+): Omit<Started, "socket"> | undefined {
+  if (message.getUint32(0, true) !== messageKind.started) return undefined;
+  return {
+    launcher: message.getInt32(4, true),
+    pid: message.getInt32(8, true),
+    // The command runs already, and can have lowered our limit of descriptors (prlimit). Then the kernel drops them. An
+    // error would say that nothing was started.
+    pidfd,
+    descriptors,
+    detail: message.getUint32(12, true),
+  };
 }
 
 /** A socket in the command's network, `struct endpoint` of native/launcher/namespaces.h. */
@@ -436,7 +449,8 @@ export function awaitMessages(socket: number, heed: (message: LauncherMessage) =
   });
 }
 
-function parseMessage(message: DataView): LauncherMessage {
+/** A message after the start. */
+export function parseMessage(message: DataView): LauncherMessage {
   const value = message.getInt32(4, true);
   switch (message.getUint32(0, true)) {
     case messageKind.ended:

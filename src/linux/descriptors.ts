@@ -13,7 +13,7 @@ export function close(descriptor: number): void {
 }
 
 /** The size of `struct epoll_event`, which is packed only on x86-64, and the offset of the caller's word. */
-const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
+export const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
 const notBlocking = 0o4000; // EFD_NONBLOCK
 const ctl = { add: 1, delete: 2 } as const;
 
@@ -140,6 +140,7 @@ export function socketPair(): readonly [number, number] {
   required("socketpair", native().syscall(callNumber("socketpair"), 1, 1 | closeOnExec, 0, pair));
   return [pair[0]!, pair[1]!];
 }
+
 
 export interface Received {
   /** Bytes received; 0 at the end, a negative errno on failure. */

@@ -74,6 +74,11 @@ export interface Native
    * As `syscall`, in the thread whose tracees are those of the present tree: this thread, or the tree's own (`startTree`).
    */
   tracingCall(number: number, ...registers: readonly Register[]): number;
+  /**
+   * Calls the function in this thread's event loop while the descriptor is readable, until the process ends. The watch does
+   * not keep the process alive. Returns 0 or a negative errno.
+   */
+  watchInLoop(descriptor: number, callback: () => void): number;
   /** Starts a thread that makes calls for this one, and ends when the result is collected as garbage; or a negative errno. */
   startTracer(): TracerThread | number;
   /** As `syscall`, in that thread. This thread waits for it. */

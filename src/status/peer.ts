@@ -34,22 +34,38 @@ export function peerOf(descriptor: number): Peer | undefined {
 
 const peerProcess = 77; // SO_PEERPIDFD, Linux 6.5
 
-/** False if the process that connected has ended. True before Linux 6.5, where only its id is known. */
-export function peerStillRuns(descriptor: number): boolean {
+const socketDomain = 39; // SO_DOMAIN
+const unixDomain = 1; // AF_UNIX
+
+/** False for a file of any other kind. Never waits, as fstat(2) can for a file of FUSE. */
+export function isUnixSocket(descriptor: number): boolean {
   const found = new Int32Array([-1]);
-  const result = native().syscall(
-    callNumber("getsockopt"),
-    descriptor,
-    socketLevel,
-    peerProcess,
-    found,
-    new Uint32Array([4]),
-  );
-  if (result === -errno.ENOPROTOOPT) return true;
-  if (result < 0) return false;
-  const pidfd = found[0]!;
-  const [ended = pollBits.in] = pollFor([pidfd], 0);
+  const size = new Uint32Array([4]);
+  const { syscall } = native();
+  const result = syscall(callNumber("getsockopt"), descriptor, socketLevel, socketDomain, found, size);
+  return result === 0 && found[0] === unixDomain;
+}
+
+/** A pidfd of the process that connected, or a negative errno: ENOPROTOOPT before Linux 6.5, where only its id is known. */
+export function openPeer(descriptor: number): number {
+  const found = new Int32Array([-1]);
+  const size = new Uint32Array([4]);
+  const result = native().syscall(callNumber("getsockopt"), descriptor, socketLevel, peerProcess, found, size);
+  return result < 0 ? result : found[0]!;
+}
+
+/** False if the process that connected has ended. True before Linux 6.5. */
+export function peerStillRuns(descriptor: number): boolean {
+  const pidfd = openPeer(descriptor);
+  if (pidfd === -errno.ENOPROTOOPT) return true;
+  if (pidfd < 0) return false;
+  const runs = stillRuns(pidfd);
   close(pidfd);
+  return runs;
+}
+
+export function stillRuns(pidfd: number): boolean {
+  const [ended = pollBits.in] = pollFor([pidfd], 0);
   return ended === 0;
 }
 

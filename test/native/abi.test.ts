@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import * as agent from "../../src/agent/local/protocol.ts";
 import * as format from "../../src/bundle/format.ts";
 import { largestLayers, ruleFlags, ruleKinds } from "../../src/compile/landlock/encode.ts";
 import { addresses } from "../../src/compile/wasm/layout.ts";
@@ -108,6 +109,24 @@ describe("numbers that TypeScript and C share", () => {
       ...named("", startedDetail),
     ];
     expect(faultsOf(['"orders.h"', '"extended.h"'], facts)).toBe("");
+  });
+
+  it("in the conversation of a front with an agent", () => {
+    const { magic, size, words, variables, stringsSize, identities, identitySize, mostStrings } = agent.request;
+    const facts: Facts = [
+      ["AGENT_MAGIC", magic],
+      ["sizeof(struct agent_request)", size],
+      ["offsetof(struct agent_request, words)", words],
+      ["offsetof(struct agent_request, variables)", variables],
+      ["offsetof(struct agent_request, size)", stringsSize],
+      ["offsetof(struct agent_request, mounts)", identities],
+      ["sizeof(struct identity)", identitySize],
+      ["MAX_REQUEST_STRINGS", mostStrings],
+      ["sizeof(struct agent_message)", agent.message.size],
+      ["MAX_TEXT", agent.message.mostText],
+      ...named("", agent.messageKind),
+    ];
+    expect(faultsOf(['"agent.h"'], facts)).toBe("");
   });
 
   it("in the format of bundles", () => {

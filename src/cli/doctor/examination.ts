@@ -12,6 +12,7 @@ import { landlockAbi } from "../../linux/landlock-abi.ts";
 import { NativeUnavailableError, native, nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
+import { agentFindings } from "./agent-findings.ts";
 import { bpfFindings } from "./bpf-findings.ts";
 import { recorderFindings } from "./recorder-findings.ts";
 import { trialsOf } from "./trial.ts";
@@ -34,6 +35,7 @@ export function* examine(context: Context): Generator<Finding> {
     yield* landlockFindings();
     yield namespaceFinding();
     yield* engineFindings(context);
+    yield* agentFindings(context);
     yield* recorderFindings();
   }
   yield { state: "fine", what: "simulate and test work everywhere" };

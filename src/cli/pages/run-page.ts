@@ -100,6 +100,10 @@ export const runPage: Omit<Verb, "execute"> = {
       about:
         "Ask about names of hosts that --hosts and the policy do not list, instead of refusing them (docs/approvals.md). Addresses and names of this machine are refused, also after an answer.",
     },
+    "no-agent": {
+      about:
+        "Start a process of this command's own, even if a running `portcullis agent` of this user could supervise it (docs/internals/processes.md).",
+    },
     quiet: { short: "q", about: "Print neither events nor notices on standard error." },
   },
   takesCommand: true,

@@ -113,7 +113,7 @@ function cacheBase({ XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | un
 }
 
 /** The digest of the files that `make build` wrote: hashing a megabyte at every start would take 3 ms. */
-function buildIdentity(): string | undefined {
+export function buildIdentity(): string | undefined {
   try {
     return `${packageVersion()} ${readFileSync(packageFile("dist/build-id"), "utf8")}`;
   } catch {

@@ -18,7 +18,12 @@ export interface CacheAnswer {
 }
 
 /** @throws StartError and NativeUnavailableError as `candidates` */
-export function askCache(request: RunRequest, file: PolicyFile, context: Context): CacheAnswer {
+export function askCache(
+  request: RunRequest,
+  file: PolicyFile,
+  context: Context,
+  decode: (bytes: Uint8Array) => CompiledPolicy | undefined = decoded,
+): CacheAnswer {
   const engines = candidates(request.engine, demandsOf(request));
   const question: CacheQuestion = {
     path: resolve(context.workingDirectory, file.name),
@@ -41,11 +46,11 @@ export function askCache(request: RunRequest, file: PolicyFile, context: Context
   };
   const cache = CompiledCache.open(context.environment);
   const bytes = cache?.find(question);
-  return { cache, question, candidates: engines, policy: bytes === undefined ? undefined : decoded(bytes) };
+  return { cache, question, candidates: engines, policy: bytes === undefined ? undefined : decode(bytes) };
 }
 
 /** A policy whose entry cannot be decoded is compiled again. */
-function decoded(bytes: Uint8Array): CompiledPolicy | undefined {
+export function decoded(bytes: Uint8Array): CompiledPolicy | undefined {
   try {
     return decodeCompiled(bytes);
   } catch {

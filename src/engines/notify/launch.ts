@@ -11,6 +11,7 @@ import {
   type LauncherOrders,
   launcherFlag,
   launcherStage,
+  type Started,
   startCommand,
   startedDetail,
   type TreeOptions,
@@ -56,15 +57,20 @@ export interface Launched {
 
 /** Starts a command under a filter, or throws a StartError. The command runs; calls that the filter reports wait. */
 export function launch(command: readonly string[], options: LaunchOptions): Launched {
-  const { descriptors, detail, ...started } = explaining(
+  const started = explaining(
     command,
     (fault) => whyNot(fault, options),
     () => startCommand(command, ordersFor(options)),
   );
+  return launched(started);
+}
+
+export function launched({ descriptors, detail, ...started }: Started): Launched {
   return { ...started, listener: descriptors[0], fellBack: (detail & startedDetail.withoutListener) !== 0 };
 }
 
-function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): LauncherOrders {
+/** Throws a StartError if the kernel gives no random bytes. */
+export function ordersFor({ filter, fallback, tree, ...options }: LaunchOptions): LauncherOrders {
   const token = new Uint8Array(16);
   if (native().syscall(callNumber("getrandom"), token, token.length, 0) !== token.length) {
     throw new StartError(125, "the kernel gives no random bytes");

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+/* Finds an agent that may be trusted, asks it, and passes its text to standard error. */
+#include "agent.h"
+
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+#include <linux/poll.h>
+#include <linux/stat.h>
+#include <linux/time_types.h>
+#include <linux/un.h>
+
+#include <asm/socket.h>
+
+#include "kernel.h"
+#include "orders.h"
+#include "output.h"
+#include "poll.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+enum { STREAM = 1, NO_BLOCKING = 00004000, CLOSE_ON_EXEC = 02000000, DONT_WAIT = 0x40 /* MSG_DONTWAIT */ };
+enum { PATIENCE = 1 /* second */, MAX_STATUS = 1 << 14 };
+
+/* ── Whom to trust ───────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The number behind a name with its colon and tabulator in a text of /proc/PID/status; -1 without it. */
+static int number_behind(const char *text, const char *name) {
+  const size_t length = string_length(name);
+  for (; *text != 0; text++) {
+    if (!starts_with(text, name, length)) continue;
+    int number = 0;
+    for (text += length; *text >= '0' && *text <= '9'; text++) number = 10 * number + (*text - '0');
+    return number;
+  }
+  return -1;
+}
+
+struct confinement_status {
+  int filters, no_new_privileges; /* -1: unknown */
+};
+
+static struct confinement_status confinement_of(const char *path) {
+  static char text[MAX_STATUS];
+  struct confinement_status found = {-1, -1};
+  const long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return found;
+  size_t length = 0;
+  for (long count; length < sizeof text - 1; length += (size_t)count) {
+    count = CALL(__NR_read, file, text + length, sizeof text - 1 - length);
+    if (count <= 0) break;
+  }
+  CALL(__NR_close, file);
+  text[length] = 0;
+  found.filters = number_behind(text, "\nSeccomp_filters:\t");
+  found.no_new_privileges = number_behind(text, "\nNoNewPrivs:\t");
+  return found;
+}
+
+static void status_path(char *path, unsigned pid) {
+  char digits[10];
+  unsigned count = 0;
+  memcpy(path, "/proc/", 6);
+  path += 6;
+  for (; pid > 0; pid /= 10) digits[count++] = (char)('0' + pid % 10);
+  while (count > 0) *path++ = digits[--count];
+  memcpy(path, "/status", 8);
+}
+
+/*
+ * A confined process of this user can make a socket of the agent's name. What it orders would run outside of its
+ * confinement, so an agent may not be more confined than this process. Its id is certain while its pidfd shows that it
+ * has not ended.
+ */
+static int is_trusted(int socket, int *pid) {
+  struct {
+    int pid;
+    unsigned user, group;
+  } peer = {0, ~0u, ~0u}; /* struct ucred */
+  int size = sizeof peer;
+  if (CALL(__NR_getsockopt, socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0) return 0;
+  if (peer.user != 0 && peer.user != (unsigned)CALL(__NR_geteuid, 0)) return 0;
+  int pidfd = -1;
+  size = sizeof pidfd;
+  if (CALL(__NR_getsockopt, socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0) return 0;
+  char path[32];
+  status_path(path, (unsigned)peer.pid);
+  const struct confinement_status its = confinement_of(path), own = confinement_of("/proc/self/status");
+  struct pollfd end = {pidfd, POLLIN, 0};
+  struct __kernel_timespec none = {0, 0};
+  const int runs = CALL(__NR_ppoll, &end, 1, &none, 0, 0) == 0;
+  CALL(__NR_close, pidfd);
+  *pid = peer.pid;
+  return runs && its.filters >= 0 && its.filters <= own.filters && its.no_new_privileges >= 0 &&
+         its.no_new_privileges <= own.no_new_privileges;
+}
+
+/* A connection to a trusted agent, or -1. It is not blocking: an agent that is stopped must not hang a start. */
+static int connect_to(const char *folder, const char *name, int *pid) {
+  struct sockaddr_un address = {.sun_family = 1 /* AF_UNIX */};
+  const size_t first = string_length(folder), second = string_length(name);
+  if (first + second >= sizeof address.sun_path) return -1;
+  memcpy(address.sun_path, folder, first);
+  memcpy(address.sun_path + first, name, second);
+  int socket = (int)CALL(__NR_socket, 1 /* AF_UNIX */, STREAM | NO_BLOCKING | CLOSE_ON_EXEC, 0);
+  if (socket >= 0 && socket <= 2) {
+    /* A closed standard stream stays closed. */
+    const int low = socket;
+    socket = (int)CALL(__NR_fcntl, low, F_DUPFD_CLOEXEC, 3);
+    CALL(__NR_close, low);
+  }
+  if (socket < 0) return -1;
+  const long size = (long)(sizeof address.sun_family + first + second + 1);
+  if (CALL(__NR_connect, socket, &address, size) == 0 && is_trusted(socket, pid)) return socket;
+  CALL(__NR_close, socket);
+  return -1;
+}
+
+/* ── The request ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* What the agent needs of the environment: where the compiled policies are. */
+static const char *const wanted[] = {"HOME=", "XDG_CACHE_HOME="};
+
+static struct {
+  struct agent_request header;
+  char strings[MAX_REQUEST_STRINGS];
+} request;
+
+static int add_string(const char *text) {
+  const size_t size = string_length(text) + 1;
+  if (size > sizeof request.strings - request.header.size) return 0;
+  memcpy(request.strings + request.header.size, text, size);
+  request.header.size += (uint32_t)size;
+  return 1;
+}
+
+static int identify(const char *path, struct identity *identity) {
+  struct statx status;
+  if (CALL(__NR_statx, AT_FDCWD, path, 0, STATX_INO, &status) < 0) return 0;
+  *identity = (struct identity){status.stx_dev_major, status.stx_dev_minor, status.stx_ino};
+  return 1;
+}
+
+static int make_request(char **words, uint32_t count, char **environment) {
+  struct agent_request *header = &request.header;
+  *header = (struct agent_request){.magic = AGENT_MAGIC, .words = count};
+  for (uint32_t i = 0; i < count; i++)
+    if (!add_string(words[i])) return 0;
+  static char directory[PATH_MAX];
+  if (CALL(__NR_getcwd, directory, sizeof directory) <= 0 || !add_string(directory)) return 0;
+  for (; *environment != NULL; environment++)
+    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+      if (!starts_with(*environment, wanted[i], string_length(wanted[i]))) continue;
+      if (!add_string(*environment)) return 0;
+      header->variables++;
+    }
+  return identify("/proc/self/ns/mnt", &header->mounts) && identify("/proc/self/ns/pid", &header->processes) &&
+         identify("/proc/self/ns/user", &header->users) && identify("/", &header->root) &&
+         identify(".", &header->directory);
+}
+
+/* One write each: the socket's buffer takes the whole request, or the agent reads too slowly. */
+static int send_request(int socket, int descriptor) {
+  if (pass_descriptors(socket, &request.header, sizeof request.header, &descriptor, 1) < 0) return 0;
+  const long size = request.header.size;
+  return CALL(__NR_sendto, socket, request.strings, size, MSG_NOSIGNAL, 0, 0) == size;
+}
+
+int is_accepted(const struct agent *agent) {
+  struct agent_message answer = {0, 0};
+  struct pollfd source = {agent->socket, POLLIN, 0};
+  struct __kernel_timespec limit = {PATIENCE, 0};
+  wait_readable(&source, 1, &limit);
+  return CALL(__NR_recvfrom, agent->socket, &answer, sizeof answer, DONT_WAIT, 0, 0) == sizeof answer &&
+         answer.kind == ACCEPTED;
+}
+
+static const char *runtime_folder(char **environment) {
+  static const char name[] = "XDG_RUNTIME_DIR=";
+  for (; *environment != NULL; environment++)
+    if (starts_with(*environment, name, sizeof name - 1) && (*environment)[sizeof name - 1] == '/')
+      return *environment + sizeof name - 1;
+  return NULL;
+}
+
+void ask_agent(struct agent *agent, char **words, uint32_t count, char **environment) {
+  agent->socket = agent->launcher = -1;
+  const char *folder = runtime_folder(environment);
+  int socket = folder == NULL ? -1 : connect_to(folder, "/portcullis/run.sock", &agent->pid);
+  if (socket < 0) socket = connect_to("/run/portcullis", "/run.sock", &agent->pid);
+  if (socket < 0) return;
+  int sockets[2];
+  if (!make_request(words, count, environment) || make_sockets(sockets) < 0) {
+    CALL(__NR_close, socket);
+    return;
+  }
+  const int is_sent = send_request(socket, sockets[0]);
+  CALL(__NR_close, sockets[0]);
+  if (!is_sent) {
+    CALL(__NR_close, sockets[1]);
+    CALL(__NR_close, socket);
+    return;
+  }
+  agent->socket = socket;
+  agent->launcher = sockets[1];
+}
+
+/* ── After the start ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static struct {
+  struct agent_message message;
+  char text[MAX_TEXT];
+  size_t received; /* bytes of both */
+  size_t printed;  /* of the text */
+  int is_dropped;  /* text that standard error does not take at once */
+} incoming;
+
+static int is_text(void) { return incoming.received >= sizeof incoming.message && incoming.message.kind == TEXT; }
+
+static size_t expected(void) { return sizeof incoming.message + (is_text() ? incoming.message.value : 0); }
+
+int has_text(void) { return is_text() && incoming.received == expected(); }
+
+void drop_text(void) { incoming.is_dropped = 1; }
+
+/* Returns whether nothing is left of the text. */
+static int print_text_of_agent(void) {
+  while (incoming.printed < incoming.message.value) {
+    const long count = write_output(incoming.text + incoming.printed, incoming.message.value - incoming.printed);
+    if (count == 0 && !incoming.is_dropped) return 0;
+    if (count <= 0) break;
+    incoming.printed += (size_t)count;
+  }
+  incoming.received = incoming.printed = 0;
+  return 1;
+}
+
+int hear_agent(const struct agent *agent, uint32_t *value) {
+  for (;;) {
+    if (has_text() && !print_text_of_agent()) return 0;
+    unsigned char *at = incoming.received < sizeof incoming.message
+                            ? (unsigned char *)&incoming.message + incoming.received
+                            : (unsigned char *)incoming.text + (incoming.received - sizeof incoming.message);
+    const size_t whole = incoming.received < sizeof incoming.message ? sizeof incoming.message : expected();
+    const long count = CALL(__NR_recvfrom, agent->socket, at, whole - incoming.received, DONT_WAIT, 0, 0);
+    if (count == -EINTR) continue;
+    if (count == -EAGAIN) return 0;
+    if (count <= 0) return count < 0 ? (int)count : -EPIPE;
+    incoming.received += (size_t)count;
+    if (incoming.received < sizeof incoming.message) continue;
+    const struct agent_message message = incoming.message;
+    if (message.kind == TEXT && message.value > 0 && message.value <= MAX_TEXT) continue;
+    incoming.received = 0;
+    *value = message.value;
+    return message.kind == FALL_BACK || message.kind == END ? (int)message.kind : -EPROTO;
+  }
+}

@@ -1,0 +1,191 @@
+/** One command that this agent supervises for a front: what src/engines/notify/run.ts does in a process of its own. */
+import { readlinkSync } from "node:fs";
+import { CommandWatch } from "../../engines/command-watch.ts";
+import { type Started, startOrders, type TreeOptions } from "../../engines/launcher.ts";
+import { launched, ordersFor } from "../../engines/notify/launch.ts";
+import type { NotifyPolicy } from "../../engines/notify/policy.ts";
+import type { Supervision, TreeOrder } from "../../engines/notify/supervision.ts";
+import { treeFilter } from "../../engines/notify/tree-filter.ts";
+import { ProtectedFiles } from "../../engines/protected-files.ts";
+import { SigsysWatch } from "../../engines/sigsys.ts";
+import { type EventOutput, eventOutput } from "../../events/output.ts";
+import { close } from "../../linux/descriptors.ts";
+import { readProc } from "../../linux/proc.ts";
+import type { Readiness } from "../../linux/readiness.ts";
+import { isListener } from "../../linux/seccomp.ts";
+import { stillRuns } from "../../status/peer.ts";
+import type { FrontChannel } from "./front-channel.ts";
+import { LauncherTalk } from "./launcher-talk.ts";
+
+/** What a client asks for, examined and compiled. */
+export interface PreparedRun {
+  readonly policy: NotifyPolicy;
+  readonly tree: TreeOptions;
+  /** The launcher's last words, which form the command. */
+  readonly words: number;
+  /** No events, and no messages about an audit. */
+  readonly quiet: boolean;
+}
+
+export interface RunSurroundings {
+  /** The command runs. */
+  readonly onStarted: () => void;
+  readonly readiness: Readiness;
+  /** The client, whose child the launcher is. */
+  readonly front: number;
+  readonly channel: FrontChannel;
+  readonly supervision: Supervision;
+}
+
+const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
+/** Milliseconds for which the end waits for a front that does not read. */
+const patience = 2000;
+const pause = 20;
+
+/** "refused": nothing was started. "ended": the command's tree has ended, and the front knows it or has gone. */
+export type RunOutcome = "refused" | "ended" | { readonly failure: string };
+
+export class LocalRun {
+  readonly #prepared: PreparedRun;
+  readonly #surroundings: RunSurroundings;
+  readonly #filter;
+  readonly #output: EventOutput | undefined;
+  readonly #protectedFiles: ProtectedFiles;
+  readonly #talk: LauncherTalk;
+  readonly #sigsys: SigsysWatch;
+  #finish!: (outcome: RunOutcome) => void;
+  #supervised: Promise<string | undefined> | undefined;
+  #watch: CommandWatch | undefined;
+  readonly outcome = new Promise<RunOutcome>((resolve) => {
+    this.#finish = resolve;
+  });
+
+  /** Orders the launcher to start the command. Throws a StartError or a SystemCallError. */
+  constructor(launcher: number, prepared: PreparedRun, surroundings: RunSurroundings) {
+    this.#prepared = prepared;
+    this.#surroundings = surroundings;
+    const { policy, tree, words, quiet } = prepared;
+    this.#filter = treeFilter(policy);
+    const { fallback, readOnlyProc, objects, description } = policy;
+    const orders = ordersFor({ filter: this.#filter, fallback, tree, readOnlyProc, objects });
+    const { channel, readiness } = surroundings;
+    this.#output = quiet
+      ? undefined
+      : eventOutput(channel, { policy: description, form: "lines", name: "file descriptor 2" });
+    this.#protectedFiles = new ProtectedFiles(objects);
+    this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
+    this.#talk = new LauncherTalk(launcher, startOrders(orders, words), readiness, {
+      onStarted: (started) => this.#start(started),
+      onRefused: () => this.#leave("refused"),
+      onMessage: (message) => {
+        const goesOn = this.#watch!.heed(message);
+        if (!goesOn) void this.#end();
+        return goesOn;
+      },
+    });
+  }
+
+  /** Before the command runs: the launcher then starts nothing. */
+  abandon(): void {
+    if (this.#watch !== undefined) return;
+    this.#talk.end();
+    this.#leave("refused");
+  }
+
+  get hasStarted(): boolean {
+    return this.#watch !== undefined;
+  }
+
+  #start(started: Started): void {
+    const { policy } = this.#prepared;
+    const { listener, fellBack, pidfd, pid } = launched(started);
+    const isNotified = policy.filter.notifies && !fellBack;
+    const strange = isNotified && listener === undefined ? undefined : this.#doubtAbout(started, isNotified);
+    const unused = isNotified ? started.descriptors.slice(1) : started.descriptors;
+    if (strange !== undefined) {
+      for (const descriptor of [pidfd, ...started.descriptors]) close(descriptor);
+      this.#talk.end();
+      this.#leave({ failure: strange });
+      return;
+    }
+    for (const descriptor of unused) close(descriptor);
+    // Without the pidfd: the front ends the command of a launcher that was killed.
+    this.#watch = new CommandWatch({ launcher: started.launcher, pid, pidfd: -1 }, this.#record, this.#sigsys);
+    this.#surroundings.onStarted();
+    if (policy.mode === "audit")
+      this.#say("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
+    if (fellBack) {
+      this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
+    } else if (isNotified && listener === undefined) {
+      this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
+    }
+    const order = { policy, filter: this.#filter, command: { pid, pidfd }, onEvent: this.#record };
+    const ended =
+      isNotified && listener !== undefined
+        ? this.#surroundings.supervision.supervise({ ...order, listener, status: undefined, approvals: undefined })
+            .ended
+        : Promise.resolve(undefined);
+    this.#supervised = ended.then((why) => {
+      close(pidfd);
+      return why;
+    });
+  }
+
+  /**
+   * Why these are not a command of this front and its listener; undefined if they are. The launcher is a child of the front,
+   * and the command one of the launcher.
+   */
+  #doubtAbout({ launcher, pid, pidfd, descriptors }: Started, isNotified: boolean): string | undefined {
+    // The names first: a file of FUSE could let a request wait.
+    if (isNotified && !(isNamed(descriptors[0]!, listenerName) && isListener(descriptors[0]!)))
+      return "the descriptor in the listener's place is no listener";
+    if (!isNamed(pidfd, pidfdName)) return "the descriptor in the pidfd's place is no pidfd";
+    const described = Number(/^Pid:\t(-?\d+)$/m.exec(readProc(`self/fdinfo/${pidfd}`) ?? "")?.[1]);
+    const parentOf = (one: number) => Number(/^PPid:\t(\d+)$/m.exec(readProc(`${one}/status`) ?? "")?.[1]);
+    const isOfFront =
+      described === pid && parentOf(pid) === launcher && parentOf(launcher) === this.#surroundings.front;
+    // A process that has ended since can do nothing, and nothing can be done to it.
+    return isOfFront || !stillRuns(pidfd) ? undefined : `process ${pid} was not started for this front`;
+  }
+
+  readonly #record: TreeOrder["onEvent"] = (record) => this.#output?.record(record);
+
+  #say(line: string): void {
+    if (!this.#prepared.quiet) this.#surroundings.channel.write(Buffer.from(`portcullis: ${line}\n`));
+  }
+
+  async #end(): Promise<void> {
+    const why = await this.#supervised;
+    if (why !== undefined) this.#watch!.notice(`the supervisor failed and everything is denied from now on: ${why}`);
+    for (const path of this.#protectedFiles.end())
+      this.#watch!.notice(
+        `${path} is protected, was missing at the start, and exists now: examine it before another program uses it`,
+      );
+    await this.#output?.finish();
+    if (this.#prepared.policy.mode === "audit") this.#say("AUDIT: the policy was not enforced");
+    const { channel } = this.#surroundings;
+    const until = Date.now() + patience;
+    const waits = () => Date.now() < until && new Promise((wake) => setTimeout(wake, pause, true));
+    while (!(channel.tell("end") || channel.isGone) && (await waits()));
+    while (!channel.isSettled && (await waits()));
+    this.#leave("ended");
+  }
+
+  #leave(outcome: RunOutcome): void {
+    this.#sigsys.close();
+    this.#finish(outcome);
+  }
+}
+
+const listenerName = /^anon_inode:seccomp notify$/;
+/** The second since Linux 6.9 (fs/pidfs.c). */
+const pidfdName = /^(?:anon_inode:\[pidfd\]|pidfd:\[\d+\])$/;
+
+/** By the kernel's name of what is open. */
+function isNamed(descriptor: number, name: RegExp): boolean {
+  try {
+    return name.test(readlinkSync(`/proc/self/fd/${descriptor}`));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Prepares a `run` for an agent (src/agent/local), from the cache alone. Everything else falls back to the Node of the run:
+ * what needs a compiler, prints a diagnostic, asks, or needs more of a process than a supervisor.
+ */
+import { realpathSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import type { PreparedRun } from "../../agent/local/run.ts";
+import { type AgentSurroundings, examineSurroundings, servedPolicy } from "../../agent/local/served.ts";
+import type { CompiledPolicy } from "../../engines/registry.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { NativeUnavailableError } from "../../linux/native.ts";
+import { sha256 } from "../../linux/sha256.ts";
+import type { Context } from "../context.ts";
+import { runPage } from "../pages/run-page.ts";
+import { parseInvocation } from "../parse.ts";
+import { isBundle, policyFile } from "../policy/arguments.ts";
+import { buildIdentity } from "../policy/cache.ts";
+import { askCache, decoded } from "../policy/cached.ts";
+import { examined } from "../policy/path-examination.ts";
+import { type RunRequest, runRequest } from "../policy/run-request.ts";
+import { Failure, type Verb } from "../verb.ts";
+
+/** The words of portcullis, from the verb on. */
+export interface GivenRun {
+  readonly words: readonly string[];
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Decoded policies in memory. */
+const mostPolicies = 64;
+
+export class AgentRuns {
+  /** Another build compiles otherwise: its policies are not for this process. */
+  readonly #build = buildIdentity();
+  readonly #policies = new Map<string, CompiledPolicy>();
+  readonly #surroundings: AgentSurroundings;
+
+  constructor(surroundings: AgentSurroundings = examineSurroundings()) {
+    this.#surroundings = surroundings;
+  }
+
+  /** Undefined for what falls back. The process is in the client's working directory. */
+  prepare({ words: [verb, ...words], directory, environment }: GivenRun): PreparedRun | undefined {
+    if (verb !== "run" || this.#build === undefined || buildIdentity() !== this.#build) return undefined;
+    try {
+      const invocation = parseInvocation(runPage as Verb, words);
+      if (unserved.some((option) => invocation.has(option))) return undefined;
+      const request = runRequest(invocation);
+      const compiled = this.#policyOf(request, directory, environment);
+      const policy = compiled && servedPolicy(compiled, this.#surroundings);
+      if (policy === undefined || examined(compiled!, request).length > 0) return undefined;
+      const { timeout, killTree, dieWithParent, cgroup, separate, quiet } = request;
+      return {
+        policy,
+        tree: { timeout, killTree, dieWithParent, cgroup, separate },
+        words: request.command.length,
+        quiet,
+      };
+    } catch (error) {
+      if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
+        return undefined;
+      throw error;
+    }
+  }
+
+  #policyOf(
+    request: RunRequest,
+    workingDirectory: string,
+    environment: GivenRun["environment"],
+  ): CompiledPolicy | undefined {
+    const file = policyFile(request.policy, workingDirectory);
+    if (isBundle(file) || isOfProcess(resolve(file.openedAs))) return undefined;
+    const context = { workingDirectory, environment } as Context; // the cache uses no other member
+    return askCache(request, file, context, (bytes) => this.#decode(bytes)).policy;
+  }
+
+  #decode(bytes: Uint8Array): CompiledPolicy | undefined {
+    const digest = sha256(bytes).toString("hex");
+    const policy = this.#policies.get(digest) ?? decoded(bytes);
+    if (policy === undefined) return undefined;
+    // The last one used becomes the last to go.
+    this.#policies.delete(digest);
+    this.#policies.set(digest, policy);
+    if (this.#policies.size > mostPolicies) this.#policies.delete(this.#policies.keys().next().value!);
+    return policy;
+  }
+}
+
+/** Options that need more of the process that started portcullis, or another process beside the supervisor. */
+const unserved = ["help", "events", "best-effort", "status", "ask-socket", "hosts", "ask-hosts", "no-agent"] as const;
+
+/** Names like /dev/stdin mean descriptors of the front. */
+function isOfProcess(path: string): boolean {
+  const beneath = (folder: string) => /^\/(?:dev|proc)(?:\/|$)/.test(folder);
+  try {
+    return beneath(path) || beneath(realpathSync.native(dirname(path))) || beneath(realpathSync.native(path));
+  } catch {
+    return true;
+  }
+}

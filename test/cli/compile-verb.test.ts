@@ -79,9 +79,28 @@ test("compile: an OCI artifact has the source and the given parameters, the same
   const again = await portcullis(...argv, layout("b"), "--json");
   expect(JSON.parse(again.out)).toEqual({
     ...{ v: 1, kind: "compiled", file: layout("b"), format: "source" },
-    ...{ bytes: policy.length, digest },
+    ...{ bytes: policy.length, digest, profile: false },
   });
   expect(spawnSync("diff", ["-r", layout("a"), layout("b")]).status).toBe(0);
+});
+
+test("compile: beside the artifact of a policy without state is its profile for container runtimes", async () => {
+  const stateless = `import { allow, deny, parameter, policy } from "portcullis";
+const most = parameter.integer("most", { default: 16n, from: 0n });
+export default policy((call) =>
+  call.name === "ptrace" || (call.name === "listen" && call.args.backlog > most) ? deny("EPERM") : allow,
+);
+`;
+  const folder = folderOf({ "p.ts": stateless });
+  const [source, layout] = [join(folder, "p.ts"), join(folder, "oci")];
+  const { status, out, err } = await portcullis("compile", "-p", source, "--oci-layout", layout);
+  expect({ status, err }).toEqual({ status: 0, err: "" });
+  expect(out).toContain(", and its seccomp profile; sha256:");
+  expect(readLayout(layout)).toMatchObject({ name: "p", ending: "ts" });
+  const profile = (await portcullis("export", "oci", "-p", source)).out;
+  expect(profile).not.toMatch(/NOTIFY|listener/);
+  const blob = join(layout, "blobs/sha256", sha256(profile).toString("hex"));
+  expect(readFileSync(blob, "utf8")).toBe(profile);
 });
 
 test("compile: an OCI artifact has the bundle with --format pcl", async () => {

@@ -70,3 +70,30 @@ it.for([
   skopeo("copy", "--src-tls-verify=false", `${named}@${readFileSync(digest, "utf8")}`, `oci:${again}`);
   expect(readLayout(again)).toEqual(read);
 });
+
+it("the profile of a policy without state is pushed beside it, as container runtimes demand it", async (context) => {
+  skipUnlessPossible(context);
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-registry-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const written = join(folder, "written");
+  run("bin/portcullis", "compile", "-p", "against/cve-2017-5123", "--oci-layout", written);
+  const named = `docker://${await startRegistry(folder)}/profiles/cve-2017-5123:1`;
+  skopeo("copy", "--dest-tls-verify=false", `oci:${written}:seccomp-profile`, named);
+  const manifest = JSON.parse(skopeo("inspect", "--raw", "--tls-verify=false", named)) as {
+    readonly layers: readonly { readonly digest: string; readonly size: number }[];
+  };
+  // KEP-6061, "OCI Artifact Format": the type of the config, one raw layer; at most 1 MiB and 128 entries of a call.
+  const type = "application/vnd.cncf.seccomp-profile.config.v1+json";
+  expect(manifest).toMatchObject({ artifactType: type, config: { mediaType: type, size: 2 } });
+  expect(manifest.layers).toHaveLength(1);
+  const [layer] = manifest.layers;
+  expect(layer!.size).toBeLessThan(1 << 20);
+  const text = readFileSync(join(written, "blobs", layer!.digest.replace(":", "/")), "utf8");
+  expect(text).toBe(run("bin/portcullis", "export", "oci", "against/cve-2017-5123"));
+  const { syscalls, ...profile } = JSON.parse(text) as { readonly syscalls: readonly { readonly names: string[] }[] };
+  expect(Object.keys(profile)).toEqual(["defaultAction", "defaultErrnoRet", "architectures"]);
+  const entries = syscalls
+    .flatMap(({ names }) => names)
+    .map((name, _, all) => all.filter((one) => one === name).length);
+  expect(Math.max(...entries)).toBeLessThanOrEqual(128);
+});

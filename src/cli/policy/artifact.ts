@@ -5,6 +5,7 @@ import { encodeLayout, LayoutError, type LayoutFile, type PolicyArtifact } from 
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { policyDigest } from "../../export/digest.ts";
+import { agentSocket, type PolicyName } from "../../export/metadata.ts";
 import type { ReadFile } from "../../language/source/store.ts";
 import { readInputFile } from "../../linux/inputs.ts";
 import { packageFile, packageVersion } from "../../linux/package.ts";
@@ -13,6 +14,7 @@ import { codeOf } from "../file-fault.ts";
 import { writeOutputs } from "../output.ts";
 import { Failure, type Invocation } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
+import { orTooLarge } from "./compile.ts";
 import { loadOpen, type OpenPolicy } from "./load.ts";
 
 /**
@@ -34,14 +36,31 @@ export async function writeSource(
   const { parameters } = request;
   const digest = policyDigest({ files: await filesOfReader(`/${name}.${ending}`, text, request, loaded), parameters });
   const content = Buffer.from(text);
-  writeArtifact(folder, { name, version: packageVersion(), digest, parameters, ending, content });
-  const described = { v: 1, kind: "compiled", file: folder, format: "source", bytes: content.length, digest };
+  const profile = await profileOf(loaded, { policy: name, digest, parameters: Object.fromEntries(parameters) });
+  writeArtifact(folder, { name, version: packageVersion(), digest, parameters, ending, content }, profile);
+  const described = {
+    ...{ v: 1, kind: "compiled", file: folder, format: "source", bytes: content.length, digest },
+    profile: profile !== undefined,
+  };
   context.out(
     invocation.has("json")
       ? `${jsonText(described)}\n`
-      : `${safeText(folder)}: the source of ${safeText(name)}, ${content.length} bytes; ${digest}\n`,
+      : `${safeText(folder)}: the source of ${safeText(name)}, ${content.length} bytes${profile === undefined ? "" : ", and its seccomp profile"}; ${digest}\n`,
   );
   return 0;
+}
+
+/** The whole policy as a profile for container runtimes; undefined if it needs an agent or a launcher. @throws Failure */
+async function profileOf({ program: open }: OpenPolicy, name: PolicyName): Promise<Uint8Array | undefined> {
+  if (open.readOnlyProc || open.objects.length > 0 || open.hosts.length > 0) return undefined;
+  if (open.parameters.some(({ default: usual }) => usual === undefined)) return undefined;
+  const [{ exportOci, ociText }, { bindParameters, defaultWords }] = await Promise.all([
+    import("../../export/oci.ts"),
+    import("../../ir/parameters.ts"),
+  ]);
+  const program = bindParameters(open, defaultWords(open.parameters));
+  const { profile } = orTooLarge(() => exportOci(program, { mode: "quiet", listenerPath: agentSocket, name }));
+  return profile === undefined || profile.listenerPath !== undefined ? undefined : Buffer.from(ociText(profile));
 }
 
 /**

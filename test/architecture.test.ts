@@ -20,7 +20,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   analysis: ["hosts", "ir", "patterns", "linux", "diagnostics"],
   compile: ["analysis", "ir", "patterns", "linux", "diagnostics"],
   bundle: ["compile", "analysis", "ir", "linux", "diagnostics"],
-  export: ["linux"],
   events: ["hosts", "ir", "patterns", "linux", "diagnostics"],
   engines: [
     "hosts",

@@ -8,7 +8,7 @@ export default {
     "src/{testing,inert}.ts",
     "src/cli/{entry/{main,fast,man-pages},run-context}.ts",
     "src/report/page/main.ts",
-    "src/engines/hosts/process.ts",
+    "src/engines/{hosts/process,notify/worker}.ts",
     "demo/demo.ts",
     "bin/portcullis.cjs",
     "tools/*.{mjs,cjs}",

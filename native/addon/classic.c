@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The instructions that our compilers use, as the kernel runs them (net/core/filter.c). */
 #include "classic.h"
 
 #include <string.h>

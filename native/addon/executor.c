@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* A futex word says whose turn it is: the loop's or the executor's. */
 #define _GNU_SOURCE
 #include "executor.h"
 

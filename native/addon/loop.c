@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The loop of one tree: what it waits for, one step, and its beginning and end. */
 #define _GNU_SOURCE
 #include "loop.h"
 

@@ -1,12 +1,12 @@
 /** Bundles survive encoding and decoding; damaged and hostile files are refused. */
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { isDeepStrictEqual } from "node:util";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
 import { makeBundle } from "../engines/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
+import { expectEqual } from "../ir/testing/expect-equal.ts";
 import { loadPolicy } from "../language/load.ts";
 import { compileOciProfile } from "../language/oci/compile.ts";
 import { loadOpenPolicy } from "../language/open.ts";
@@ -44,11 +44,6 @@ function sealed(bytes: Uint8Array): Uint8Array {
   const digest = createHash("sha256").update(bytes.subarray(0, 32)).update(bytes.subarray(64, launch)).digest();
   bytes.set(digest, digestOffset);
   return bytes;
-}
-
-/** vitest compares bytes one by one, which takes seconds for a bundle of 600 kB: only its message is needed. */
-function expectEqual(actual: unknown, expected: unknown): void {
-  if (!isDeepStrictEqual(actual, expected)) expect(actual).toEqual(expected);
 }
 
 /** No program can see the objects that paths lead to. */

@@ -7,6 +7,7 @@ import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
 import { printProgram } from "../../ir/print.ts";
 import type { Program } from "../../ir/program.ts";
 import { generateProgram, generateTrace, identifier, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { expectEqual } from "../../ir/testing/expect-equal.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByName } from "../../linux/calls.ts";
@@ -62,7 +63,7 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         const found = modelled.evaluate(step.task, event, { now, who, owner });
         const admission = admit(program, event);
         if (admission !== "judged") {
-          expect(found.returned).toBe(admission === "always" ? allow : enosys);
+          expectEqual(found.returned, admission === "always" ? allow : enosys);
           if (recordsVerdicts && admission !== "always")
             expect(found.records.map(({ which }) => which)).toEqual([refusals.refused]);
           break;
@@ -70,22 +71,19 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         const circumstances = { now, pid, tid, uid, gid, alive };
         const wanted = evaluate(program, event, circumstances, reference.get(step.task)!);
         const word = verdictWord(program.verdicts[wanted.verdict]!);
-        expect(found.returned).toBe(word);
-        expect(found.entered).toEqual(wanted.entered);
+        expectEqual(found.returned, word);
+        expectEqual(found.entered, wanted.entered);
         const reports = wanted.reports.map(({ report, values }) => ({ kind: "report", which: report, values }));
         const verdicts =
           recordsVerdicts && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
-        expect(found.records.map(({ kind, which, values }) => ({ kind, which, values }))).toEqual([
-          ...reports,
-          ...verdicts,
-        ]);
+        expectEqual(
+          found.records.map(({ kind, which, values }) => ({ kind, which, values })),
+          [...reports, ...verdicts],
+        );
         for (const record of found.records) {
-          expect([record.now, record.pid, record.tid, record.number]).toEqual([now, pid, tid, event.number]);
-          expect([record.instructionPointer, ...record.arguments]).toEqual([
-            event.instructionPointer,
-            ...event.arguments,
-          ]);
-          if (record.kind === "verdict") expect(record.returned).toBe(word);
+          expectEqual([record.now, record.pid, record.tid, record.number], [now, pid, tid, event.number]);
+          expectEqual([record.instructionPointer, ...record.arguments], [event.instructionPointer, ...event.arguments]);
+          if (record.kind === "verdict") expectEqual(record.returned, word);
         }
         judged += 1;
         break;
@@ -121,13 +119,13 @@ function compareStates(program: Program, modelled: ModelledTree, reference: Read
     const of = (scope: keyof EvaluationState): ScopeState => state[scope];
     program.cells.forEach(({ name, scope }, index) => {
       const word = modelled.cell(task, index);
-      if (word !== of(scope).cells[index]) expect(word, `task ${task}: ${name}`).toBe(of(scope).cells[index]);
+      expectEqual(word, of(scope).cells[index], () => `task ${task}: ${name}`);
     });
     program.tables.forEach(({ name, scope, holdsValues }, index) => {
       const wanted = [...of(scope).tables[index]!].map(([key, value]) => [key, holdsValues ? value : 0n]);
       const found = [...modelled.table(task, index)];
       const sorted = (entries: unknown[][]) => entries.map(String).sort();
-      expect(sorted(found), `task ${task}: ${name}`).toEqual(sorted(wanted));
+      expectEqual(sorted(found), sorted(wanted), () => `task ${task}: ${name}`);
     });
   }
 }

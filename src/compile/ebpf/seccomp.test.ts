@@ -131,16 +131,17 @@ function compareStates(program: Program, modelled: ModelledTree, reference: Read
 }
 
 describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
-  for (const options of [
-    { unprivileged: false, reportsVerdicts: true },
-    { unprivileged: false, reportsVerdicts: false },
-    { unprivileged: true, reportsVerdicts: true },
+  // test/engines/replay has all of these on the kernel; here each differs from the first in few places.
+  for (const { first, last, ...options } of [
+    { unprivileged: false, reportsVerdicts: true, first: 1, last: 100 },
+    { unprivileged: false, reportsVerdicts: false, first: 33, last: 66 },
+    { unprivileged: true, reportsVerdicts: true, first: 33, last: 66 },
   ]) {
     const { unprivileged, reportsVerdicts } = options;
     it(`agree with the interpreter, ${unprivileged ? "un" : ""}privileged, ${reportsVerdicts ? "recording" : "not recording"} verdicts`, () => {
       let judged = 0;
       let compiled = 0;
-      for (let seed = 1; seed <= 100; seed += 1) {
+      for (let seed = first; seed <= last; seed += 1) {
         const choices = new SeededChoices(seed);
         const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40, rooms: seed % 2 === 0 });
         // Inlined tables take much room: 4,096 instructions fill up soon, and jumps reach at most 32,767.
@@ -152,8 +153,8 @@ describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
           throw new Error(`seed ${seed}\n${printProgram(program)}`, { cause: error });
         }
       }
-      expect(compiled).toBeGreaterThan(80);
-      expect(judged).toBeGreaterThan(1500);
+      expect(compiled).toBeGreaterThan(0.8 * (last - first));
+      expect(judged).toBeGreaterThan(15 * (last - first));
     });
   }
 });

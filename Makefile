@@ -34,7 +34,7 @@ DEB_PACKAGES := $(KERNEL_PACKAGES) linux-config-6.12 rsync kmod debhelper python
 # The kernels are for x86-64; on other machines tests that need them are skipped with a reason.
 KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
 # What runs in the machine and has loops: the kernel's tests, policies' meaning on each engine, and the kernel's benchmark.
-MACHINE_TESTS := test/kernel test/engines/replay.test.ts test/engines/without-jit.test.ts test/setup/bench.test.ts
+MACHINE_TESTS := test/kernel test/setup/bench.test.ts
 # What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
 SECONDS ?= 60
 # Of the stress of rooms.

@@ -1,12 +1,19 @@
 import { existsSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { inSharedMachine, sharedMachine } from "./test/kernel/shared-machine.ts";
 import { thresholds } from "./test/setup/least-coverage.ts";
-import { runs } from "./test/support/parts.ts";
+import { filesOfParts, runs } from "./test/support/parts.ts";
 import { patience } from "./test/support/patience.ts";
 
 /** Files whose machines take minutes. They run while they are collected, which vitest does not count as their duration. */
-const long = ["test/engines/enforce.test.ts", "test/kernel/ebpf-filters.test.ts", "test/kernel/recent.test.ts"];
+const long = [
+  sharedMachine,
+  "test/kernel/ebpf-filters.test.ts",
+  "test/kernel/recent.test.ts",
+  "test/kernel/checkpoint.test.ts",
+  "test/kernel/vulnerabilities.test.ts",
+];
 /** Begins with the long files, so that no worker is left alone with one at the end. */
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -27,22 +34,16 @@ const withProcesses = [
   "src/record/notify/ring.test.ts",
 ];
 
-/** The files of parts (test/support/parts.ts). They also run if the command line names them, or their folder. */
-const ofParts = [
-  ["bench", "test/setup/bench.test.ts"],
-  ["closed-sets", "test/types/closed-sets.test.ts"],
-  ["coverage", "test/setup/unit-coverage.test.ts"],
-  ["kernel", "test/kernel/bpf-selftests.test.ts"],
-  ["kernel", "test/kernel/ebpf-filters.test.ts"],
-  ["kernel", "test/kernel/sample.test.ts"],
-  ["kernel", "test/kernel/selftests.test.ts"],
-  ["machine", "test/kernel/machine.test.ts"],
-  ["random", "test/kernel/lives.test.ts"],
-] as const;
+/** Files of parts also run if the command line names them, or their folder. */
 const isNamed = (file: string) => process.argv.some((word) => word.startsWith("test/") && file.startsWith(word));
-const excluded = ofParts.flatMap(([part, file]) => (runs(part) || isNamed(file) ? [] : [file]));
+/** vitest runs the files whose paths contain a word of the command line. */
+const isMeant = (file: string) => process.argv.slice(3).some((word) => !word.startsWith("-") && file.includes(word));
+const excluded = [
+  ...filesOfParts.flatMap(([part, file]) => (runs(part) || isNamed(file) ? [] : [file])),
+  ...inSharedMachine.filter((file) => isMeant(sharedMachine) || !isMeant(file)),
+];
 
-for (const name of [...long, ...withProcesses, ...ofParts.map(([, file]) => file)]) {
+for (const name of [...long, ...inSharedMachine, ...withProcesses, ...filesOfParts.map(([, file]) => file)]) {
   if (!existsSync(new URL(name, import.meta.url)))
     throw new Error(`vitest.config.ts names ${name}, which does not exist`);
 }

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
 import { makeBundle } from "../engines/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
+import { expectEqual } from "../ir/testing/expect-equal.ts";
 import { loadPolicy } from "../language/load.ts";
 import { compileOciProfile } from "../language/oci/compile.ts";
 import { loadOpenPolicy } from "../language/open.ts";
@@ -66,15 +67,15 @@ describe("a bundle", () => {
       const bundle = bundleOf(`policies/${policy}`, target);
       if (bundle === undefined) return expect(target === "unprivileged" || asksForObjects.includes(policy)).toBe(true);
       const bytes = encodeBundle(bundle);
-      expect(decodeBundle(bytes)).toEqual(bundle);
-      expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes);
-      expect(encodeBundle(bundleOf(`policies/${policy}`, target)!)).toEqual(bytes);
+      expectEqual(decodeBundle(bytes), bundle);
+      expectEqual(encodeBundle(decodeBundle(bytes)), bytes);
+      expectEqual(encodeBundle(bundleOf(`policies/${policy}`, target)!), bytes);
     },
   );
 
   test.prop([fc.nat(10_000)])("of any policy is decoded as it was encoded", (seed) => {
     const bundle = randomBundle(seed);
-    expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
+    expectEqual(decodeBundle(encodeBundle(bundle)), bundle);
   });
 
   it("holds the errno of an OCI profile that returns 0", () => {

@@ -12,6 +12,7 @@ import {
   generateProgram,
   SeededChoices,
 } from "./testing/arbitrary.ts";
+import { expectEqual } from "./testing/expect-equal.ts";
 import { freshState } from "./testing/parts.ts";
 
 const most: Parameter = { name: "most", kind: "integer", from: 1n, to: 100n, default: 16n, at: undefined };
@@ -43,7 +44,7 @@ describe("a parameter", () => {
             const { verdict, reports } = evaluate(of, event, who, states[index]!, given);
             return { verdict, reports, state: states[index] };
           });
-          for (const other of others) expect(other, `seed ${seed}\n${printProgram(program)}`).toEqual(wanted);
+          for (const other of others) expectEqual(other, wanted, () => `seed ${seed}\n${printProgram(program)}`);
         }
       }
     }

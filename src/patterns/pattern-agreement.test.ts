@@ -1,5 +1,6 @@
 /** Random patterns on texts that nearly match: the automata say what the reference says, and are minimal. */
 import { describe, expect, it } from "vitest";
+import { expectEqual } from "../ir/testing/expect-equal.ts";
 import { seeds } from "../ir/testing/seeds.ts";
 import type { Automaton } from "./automaton.ts";
 import { type Compilation, compileMatcher, makeMatcher, matching } from "./matcher.ts";
@@ -27,8 +28,8 @@ describe("random patterns", () => {
         for (const [index, pattern] of patterns.entries()) {
           const wanted = matches(pattern, subject);
           seen[wanted ? "matched" : "not"] += 1;
-          const where = `seed ${seed}: ${describePattern(pattern)} on ${Buffer.from(subject).toString("latin1")}`;
-          expect(((bits >> BigInt(index)) & 1n) === 1n, where).toBe(wanted);
+          const where = () => `seed ${seed}: ${describePattern(pattern)} on ${Buffer.from(subject).toString("latin1")}`;
+          expectEqual(((bits >> BigInt(index)) & 1n) === 1n, wanted, where);
         }
       }
     }
@@ -69,7 +70,7 @@ describe("random patterns", () => {
       const patterns = new PatternChoices(seed).patterns(6);
       const atOnce = compileMatcher(patterns).matcher!;
       const { matcher } = makeMatcher(patterns, { ...smallLimits(8192), steps: () => 0 });
-      expect(matcher, `seed ${seed}`).toEqual(atOnce);
+      expectEqual(matcher, atOnce, () => `seed ${seed}`);
     }
   });
 
@@ -79,9 +80,8 @@ describe("random patterns", () => {
       const patterns = choices.patterns(4);
       const forward = compileMatcher(patterns).matcher![0]!;
       const backward = compileMatcher([...patterns].reverse()).matcher![0]!;
-      expect({ ...backward, acceptSets: backward.acceptSets.map((set) => reversed(set, patterns.length)) }).toEqual(
-        forward,
-      );
+      const acceptSets = backward.acceptSets.map((set) => reversed(set, patterns.length));
+      expectEqual({ ...backward, acceptSets }, forward, () => `seed ${seed}`);
     }
   });
 });

@@ -8,6 +8,7 @@ import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
 import type { Program } from "../ir/program.ts";
 import { type Choices, chance, pick, SeededChoices } from "../ir/testing/choices.ts";
+import { expectEqual } from "../ir/testing/expect-equal.ts";
 import { seeds } from "../ir/testing/seeds.ts";
 import { loadPolicy } from "../language/load.ts";
 import { Faults } from "../traces/faults.ts";
@@ -86,7 +87,7 @@ it("gives the same events, histories, decisions and cases", () => {
     const lines = repeated(randomRecording(choices), choices);
     const fast = traceOf(lines);
     const slow = traceOf(lines.map((line) => line.replace("{", "{ ")));
-    expect(fast.events.map(plain), `seed ${seed}`).toEqual(slow.events.map(plain));
+    expectEqual(fast.events.map(plain), slow.events.map(plain), () => `seed ${seed}`);
     const contents = fast.events.flatMap((event) => (event.kind === "call" ? [event.content] : []));
     shared += contents.length - new Set(contents).size;
     const events = slow.events.map((event) => (event.kind === "call" ? { ...event, content: undefined } : event));
@@ -94,7 +95,7 @@ it("gives the same events, histories, decisions and cases", () => {
 
     const [history, expected] = [historyOf(fast), historyOf(anew)];
     for (const part of ["recordings", "segments", "signatures", "refused", "evidence", "executed", "calls"] as const)
-      expect(history[part], `seed ${seed}`).toEqual(expected[part]);
+      expectEqual(history[part], expected[part], () => `seed ${seed}, ${part}`);
     const options = { phases: "usual", with: [], origin: "A test." } as const;
     const { policy, counted } = propose(history, options);
     expect(policy).toBe(propose(expected, options).policy);
@@ -102,10 +103,11 @@ it("gives the same events, histories, decisions and cases", () => {
     for (const [at, one] of [programOf("/a.ts", policy), ...programs].entries()) {
       const form = chance(choices, 2) ? "wasm" : "interpreter";
       const [found, wanted] = [decisionsOf(one, fast, form), decisionsOf(one, anew, form)];
-      expect(
+      expectEqual(
         found.map(({ decision }) => shown(decision)),
-        `seed ${seed}, policy ${at}`,
-      ).toEqual(wanted.map(({ decision }) => shown(decision)));
+        wanted.map(({ decision }) => shown(decision)),
+        () => `seed ${seed}, policy ${at}`,
+      );
       same += found.length - new Set(found.map(({ decision }) => decision)).size;
       if (at > 0) continue;
       const cases = [found, wanted].map((calls) => {
@@ -115,7 +117,7 @@ it("gives the same events, histories, decisions and cases", () => {
         files.end();
         return files.of("/a.ts", history);
       });
-      expect(cases[0]).toEqual(cases[1]);
+      expectEqual(cases[0], cases[1], () => `seed ${seed}`);
     }
   }
   expect(shared).toBeGreaterThan(1000);

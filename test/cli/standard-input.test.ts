@@ -6,10 +6,11 @@ import { expect, it } from "vitest";
 import { folderOf } from "./harness.ts";
 
 const head = '{"v":1,"kind":"start","tid":7,"uid":0,"gid":0}\n';
-const line = (index: number) =>
-  `{"v":1,"kind":"call","tid":7,"call":"getppid","arguments":["0x1","0x2","0x3","0x4","0x5","0x6"],"time":${index},"result":1}\n`;
+const line = (index: number, more = "") =>
+  `{"v":1,"kind":"call","tid":7,"call":"getppid","arguments":["0x1","0x2","0x3","0x4","0x5","0x6"],"time":${index},"result":1${more}}\n`;
 const straceHead = '7 1.000000 execve("/bin/true", ["true"], 0x0 /* 0 vars */) = 0\n';
-const straceLine = (index: number) => `7 ${2 + index}.000000 write(1, "${"x".repeat(90)}", 90) = 90\n`;
+const straceLine = (index: number, length: number) =>
+  `7 ${2 + index}.000000 write(1, "${"x".repeat(length)}", ${length}) = ${length}\n`;
 
 /** Words of a verb that reads standard input, and what it prints about `calls` calls. */
 const verbs = (folder: string, calls: number): readonly (readonly [words: readonly string[], says: RegExp])[] => {
@@ -24,11 +25,13 @@ const verbs = (folder: string, calls: number): readonly (readonly [words: readon
   ];
 };
 
-/** The text of more than what stays in memory. */
-const lines = 100_000;
+/** The text of more than what stays in memory. Long lines, so that the tests wait for the pipe and not for each call. */
+const lines = 3000;
+const filling = 4000;
 const texts = {
-  "JSON lines": () => head + Array.from({ length: lines }, (_, index) => line(index)).join(""),
-  strace: () => straceHead + Array.from({ length: lines }, (_, index) => straceLine(index)).join(""),
+  "JSON lines": () =>
+    head + Array.from({ length: lines }, (_, index) => line(index, `,"x":"${"x".repeat(filling)}"`)).join(""),
+  strace: () => straceHead + Array.from({ length: lines }, (_, index) => straceLine(index, filling)).join(""),
 };
 
 it.each(Object.entries(texts))("a pipe with %s of 12 MB", (_, text) => {

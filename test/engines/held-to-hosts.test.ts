@@ -22,7 +22,7 @@ const before = `
   ip link set lo up
   for user in 0 65534; do mkdir /tmp/$user; chown $user /tmp/$user; done
   echo 'import { allow, policy } from "portcullis"; export default policy(() => allow);' >/tmp/allow.ts
-  node -e '${server}' >/dev/null 2>&1 &
+  node -e '${server}' >/dev/null 2>&1 & echo $! >/tmp/server
   curl -sS --retry 100 --retry-connrefused --retry-delay 1 -o /dev/null http://127.0.0.1:8765/ 2>/dev/null`;
 const sh = (script: string) => ({ words: ["sh", "-c", script] });
 
@@ -36,8 +36,10 @@ let outcomes: Outcome[] = [];
 
 beforeAll(async () => {
   if (reason !== undefined) return;
-  const withoutNamespaces = `echo 0 >/proc/sys/user/max_user_namespaces\n${commands}`;
-  outcomes = await eachInMachine({ kernel: "patched" }, [before, commands, withoutNamespaces].map(sh));
+  const most = "/proc/sys/user/max_user_namespaces";
+  const withoutNamespaces = `had=$(cat ${most}); echo 0 >${most}\n${commands}\necho $had >${most}`;
+  const after = 'kill "$(cat /tmp/server)"';
+  outcomes = await eachInMachine({ kernel: "patched" }, [before, commands, withoutNamespaces, after].map(sh));
 }, patience.machineTest);
 
 it.for(circumstances)("hosts of a tree are reached under seccomp-ebpf by name, $name", ({ name, denied }, context) => {

@@ -54,15 +54,17 @@ function whileServing(server: readonly string[], command: readonly string[]): st
   return ["sh", "-c", script, `/tmp/ready-${Math.random()}`, quoted(server), quoted(command)];
 }
 
-/** It goes on while the other commands run. */
+/** It goes on while the other commands run, until `accepted`. */
 const accepting: Command = {
   words: [
     "sh",
     "-c",
-    '/usr/bin/python3 -c "$0" >/tmp/accepting 2>&1 & until grep -q ready /tmp/accepting; do sleep 0.1; done',
+    '/usr/bin/python3 -c "$0" >/tmp/accepting 2>&1 & echo $! >/tmp/acceptor; until grep -q ready /tmp/accepting; do sleep 0.1; done',
     `import socket\nl = socket.create_server(("127.0.0.1", ${port}))\nprint("ready", flush=True)\nwhile True: l.accept()[0].close()`,
   ],
 };
+
+const accepted: Command = { words: ["sh", "-c", "kill $(cat /tmp/acceptor)"] };
 
 /** Makes what a user's commands need; returns the commands by name. */
 function prepare(who: User): Readonly<Record<string, Pick<Command, "words" | "cwd">>> {
@@ -125,7 +127,7 @@ beforeAll(async () => {
   );
   writeFileSync(`${folder}/root/harmless/id_rsa.pub`, "");
   writeFileSync(`${folder}/anybody/harmless/id_rsa.pub`, "");
-  const [, ...ran] = await eachInMachine({ kernel: "patched" }, [accepting, ...commands]);
+  const [, ...ran] = await eachInMachine({ kernel: "patched" }, [accepting, ...commands, accepted]);
   for (const [index, { key }] of commands.entries()) outcomes.set(key, ran[index]!);
 }, patience.machineTest);
 

@@ -5,6 +5,8 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { Writable } from "node:stream";
+import { isDeepStrictEqual } from "node:util";
 import { describe, expect, it } from "vitest";
 import { patience } from "../support/patience.ts";
 import { parseTap } from "./tap.ts";
@@ -77,13 +79,17 @@ export function unable(kernel: Kernel): string | undefined {
   }
 }
 
-/** Runs one command to its end. Its status is 125 if the kernel printed a warning. `onOutput` gets its output as it comes. */
-export function inMachine(
+interface Machine {
+  readonly input: Writable;
+  readonly ended: Promise<Ran>;
+}
+
+/** `onOutput` gets the command's output as it comes. */
+function startMachine(
   options: MachineOptions,
   command: readonly string[],
-  input = "",
   onOutput: (text: string) => void = () => {},
-): Promise<Ran> {
+): Machine {
   const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
   const timeout = options.timeout ?? machineTimeout;
   const words = [
@@ -100,23 +106,30 @@ export function inMachine(
     ...["--timeout", `${timeout}`],
     ...["--", ...command],
   ];
-  return new Promise((done, failed) => {
-    const machine = spawn("kernel/vm", words, { stdio: "pipe" });
-    const text = { stdout: "", stderr: "" };
-    machine.stdout.setEncoding("utf8").on("data", (part) => {
-      text.stdout += part;
-      onOutput(part);
-    });
-    machine.stderr.setEncoding("utf8").on("data", (part) => {
-      text.stderr += part;
-    });
-    machine.stdin.on("error", () => {}); // The command may not read its input.
-    machine.stdin.end(input);
+  const machine = spawn("kernel/vm", words, { stdio: "pipe" });
+  const text = { stdout: "", stderr: "" };
+  machine.stdout.setEncoding("utf8").on("data", (part) => {
+    text.stdout += part;
+    onOutput(part);
+  });
+  machine.stderr.setEncoding("utf8").on("data", (part) => {
+    text.stderr += part;
+  });
+  machine.stdin.on("error", () => {}); // The command may not read its input.
+  const ended = new Promise<Ran>((done, failed) => {
     machine.on("error", failed);
     machine.on("close", (status, signal) =>
       status === null ? failed(new Error(`kernel/vm was ended by ${signal}`)) : done({ ...text, status }),
     );
   });
+  return { input: machine.stdin, ended };
+}
+
+/** Runs one command to its end. Its status is 125 if the kernel printed a warning. */
+export function inMachine(options: MachineOptions, command: readonly string[], input = ""): Promise<Ran> {
+  const machine = startMachine(options, command);
+  machine.input.end(input);
+  return machine.ended;
 }
 
 /** One command of a list; see `eachInMachine`. */
@@ -138,29 +151,76 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** A machine that runs commands one after the other. */
+class Batch {
+  readonly #machine: Machine;
+  #rest = "";
+  #next: (outcome: Outcome) => void = () => {};
+
+  constructor(options: MachineOptions) {
+    const program = ["node", resolve("test/kernel/guest/batch.mjs")];
+    this.#machine = startMachine(options, program, (text) => {
+      const lines = (this.#rest + text).split("\n");
+      this.#rest = lines.pop()!;
+      for (const line of lines.filter(Boolean)) this.#next(JSON.parse(line) as Outcome);
+    });
+    this.#machine.ended.catch(() => {}); // Each command and the end tell it.
+  }
+
+  run(command: Command): Promise<Outcome> {
+    const outcome = new Promise<Outcome>((resolve) => {
+      this.#next = resolve;
+    });
+    this.#machine.input.write(`${JSON.stringify({ timeout: patience.command / 1000, ...command })}\n`);
+    const early = this.#machine.ended.then(({ status, stderr }) => {
+      throw new Error(`the machine ended with status ${status}\n${stderr}`);
+    });
+    return Promise.race([outcome, early]);
+  }
+
+  /** Throws if the kernel has printed a warning. */
+  async end(): Promise<void> {
+    this.#machine.input.end();
+    const { status, stderr } = await this.#machine.ended;
+    if (status !== 0) throw new Error(`the machine ended with status ${status}\n${stderr}`);
+  }
+}
+
+let isShared = false;
+let shared: Batch | undefined;
+
+/** All lists for the patched kernel without other options run in one machine, until the returned function ends it. */
+export function shareMachine(): () => Promise<void> {
+  isShared = true;
+  return async () => shared?.end();
+}
+
 /**
  * Runs commands sequentially in one machine, by default as root; returns their results in order. `onOutcome` gets each when its
- * command has ended.
+ * command has ended. The machine may have run other lists before, and runs others afterwards: a list takes back what it
+ * changes.
  */
 export async function eachInMachine(
   options: MachineOptions,
   commands: readonly Command[],
   onOutcome: (outcome: Outcome, index: number) => void = () => {},
 ): Promise<Outcome[]> {
-  const patient = commands.map((command) => ({ timeout: patience.command / 1000, ...command }));
-  let rest = "";
-  let ended = 0;
-  const batch = ["node", resolve("test/kernel/guest/batch.mjs")];
-  const ran = await inMachine(options, batch, JSON.stringify(patient), (text) => {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines.filter(Boolean)) onOutcome(JSON.parse(line) as Outcome, ended++);
-  });
-  if (ran.status !== 0) throw new Error(`the machine ended with status ${ran.status}\n${ran.stderr}`);
-  const outcomes = ran.stdout.split("\n").filter(Boolean);
-  if (outcomes.length !== commands.length)
-    throw new Error(`${outcomes.length} outcomes of ${commands.length} commands`);
-  return outcomes.map((line) => JSON.parse(line) as Outcome);
+  const inShared = isShared && isDeepStrictEqual(options, { kernel: "patched" });
+  const batch = (inShared ? shared : undefined) ?? new Batch(options);
+  if (inShared) shared = batch;
+  const outcomes: Outcome[] = [];
+  try {
+    for (const command of commands) {
+      const outcome = await batch.run(command);
+      onOutcome(outcome, outcomes.push(outcome) - 1);
+    }
+  } catch (error) {
+    // The next list gets a machine that works.
+    if (inShared) shared = undefined;
+    throw error;
+  }
+  if (!inShared) await batch.end();
+  return outcomes;
 }
 
 /** A program that reports in TAP, and the required number of its cases. */

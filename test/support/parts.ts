@@ -37,3 +37,16 @@ for (const name of given) {
 }
 
 export const runs = (part: Part): boolean => given.includes(part);
+
+/** Files that run with a part only. */
+export const filesOfParts = [
+  ["bench", "test/setup/bench.test.ts"],
+  ["closed-sets", "test/types/closed-sets.test.ts"],
+  ["coverage", "test/setup/unit-coverage.test.ts"],
+  ["kernel", "test/kernel/bpf-selftests.test.ts"],
+  ["kernel", "test/kernel/ebpf-filters.test.ts"],
+  ["kernel", "test/kernel/sample.test.ts"],
+  ["kernel", "test/kernel/selftests.test.ts"],
+  ["machine", "test/kernel/machine.test.ts"],
+  ["random", "test/kernel/lives.test.ts"],
+] as const;

@@ -7,6 +7,7 @@ import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
 import { printProgram } from "../../ir/print.ts";
 import type { Program } from "../../ir/program.ts";
 import { generateProgram, generateTrace, identifier, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { expectEqual } from "../../ir/testing/expect-equal.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByName } from "../../linux/calls.ts";
@@ -62,7 +63,7 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         const found = modelled.evaluate(step.task, event, { now, who, owner });
         const admission = admit(program, event);
         if (admission !== "judged") {
-          expect(found.returned).toBe(admission === "always" ? allow : enosys);
+          expectEqual(found.returned, admission === "always" ? allow : enosys);
           if (recordsVerdicts && admission !== "always")
             expect(found.records.map(({ which }) => which)).toEqual([refusals.refused]);
           break;
@@ -70,22 +71,19 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         const circumstances = { now, pid, tid, uid, gid, alive };
         const wanted = evaluate(program, event, circumstances, reference.get(step.task)!);
         const word = verdictWord(program.verdicts[wanted.verdict]!);
-        expect(found.returned).toBe(word);
-        expect(found.entered).toEqual(wanted.entered);
+        expectEqual(found.returned, word);
+        expectEqual(found.entered, wanted.entered);
         const reports = wanted.reports.map(({ report, values }) => ({ kind: "report", which: report, values }));
         const verdicts =
           recordsVerdicts && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
-        expect(found.records.map(({ kind, which, values }) => ({ kind, which, values }))).toEqual([
-          ...reports,
-          ...verdicts,
-        ]);
+        expectEqual(
+          found.records.map(({ kind, which, values }) => ({ kind, which, values })),
+          [...reports, ...verdicts],
+        );
         for (const record of found.records) {
-          expect([record.now, record.pid, record.tid, record.number]).toEqual([now, pid, tid, event.number]);
-          expect([record.instructionPointer, ...record.arguments]).toEqual([
-            event.instructionPointer,
-            ...event.arguments,
-          ]);
-          if (record.kind === "verdict") expect(record.returned).toBe(word);
+          expectEqual([record.now, record.pid, record.tid, record.number], [now, pid, tid, event.number]);
+          expectEqual([record.instructionPointer, ...record.arguments], [event.instructionPointer, ...event.arguments]);
+          if (record.kind === "verdict") expectEqual(record.returned, word);
         }
         judged += 1;
         break;
@@ -121,28 +119,29 @@ function compareStates(program: Program, modelled: ModelledTree, reference: Read
     const of = (scope: keyof EvaluationState): ScopeState => state[scope];
     program.cells.forEach(({ name, scope }, index) => {
       const word = modelled.cell(task, index);
-      if (word !== of(scope).cells[index]) expect(word, `task ${task}: ${name}`).toBe(of(scope).cells[index]);
+      expectEqual(word, of(scope).cells[index], () => `task ${task}: ${name}`);
     });
     program.tables.forEach(({ name, scope, holdsValues }, index) => {
       const wanted = [...of(scope).tables[index]!].map(([key, value]) => [key, holdsValues ? value : 0n]);
       const found = [...modelled.table(task, index)];
       const sorted = (entries: unknown[][]) => entries.map(String).sort();
-      expect(sorted(found), `task ${task}: ${name}`).toEqual(sorted(wanted));
+      expectEqual(sorted(found), sorted(wanted), () => `task ${task}: ${name}`);
     });
   }
 }
 
 describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
-  for (const options of [
-    { unprivileged: false, reportsVerdicts: true },
-    { unprivileged: false, reportsVerdicts: false },
-    { unprivileged: true, reportsVerdicts: true },
+  // test/engines/replay has all of these on the kernel; here each differs from the first in few places.
+  for (const { first, last, ...options } of [
+    { unprivileged: false, reportsVerdicts: true, first: 1, last: 100 },
+    { unprivileged: false, reportsVerdicts: false, first: 33, last: 66 },
+    { unprivileged: true, reportsVerdicts: true, first: 33, last: 66 },
   ]) {
     const { unprivileged, reportsVerdicts } = options;
     it(`agree with the interpreter, ${unprivileged ? "un" : ""}privileged, ${reportsVerdicts ? "recording" : "not recording"} verdicts`, () => {
       let judged = 0;
       let compiled = 0;
-      for (let seed = 1; seed <= 100; seed += 1) {
+      for (let seed = first; seed <= last; seed += 1) {
         const choices = new SeededChoices(seed);
         const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40, rooms: seed % 2 === 0 });
         // Inlined tables take much room: 4,096 instructions fill up soon, and jumps reach at most 32,767.
@@ -154,8 +153,8 @@ describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
           throw new Error(`seed ${seed}\n${printProgram(program)}`, { cause: error });
         }
       }
-      expect(compiled).toBeGreaterThan(80);
-      expect(judged).toBeGreaterThan(1500);
+      expect(compiled).toBeGreaterThan(0.8 * (last - first));
+      expect(judged).toBeGreaterThan(15 * (last - first));
     });
   }
 });

@@ -18,6 +18,7 @@ import {
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
 import { pick } from "../../ir/testing/choices.ts";
+import { expectEqual } from "../../ir/testing/expect-equal.ts";
 import { room, smallProgram } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
@@ -98,7 +99,10 @@ describe("the text filter", () => {
       const values = programValues(program);
       for (const [number, register] of filter.registers.entries()) {
         if (register === 0) continue;
-        expect(observer.of(number).map(({ source }) => source.register)).toEqual([register - 1]);
+        expectEqual(
+          observer.of(number).map(({ source }) => source.register),
+          [register - 1],
+        );
         for (const text of texts) {
           const event = { ...generateEvent(choices, program), number };
           const native = { ...event, architecture: auditArchitecture[program.architecture] };
@@ -116,10 +120,10 @@ describe("the text filter", () => {
             const states = randomState(program, choices, values);
             const before = structuredClone(states);
             const { verdict, entered, reports } = evaluate(program, native, circumstances, states, parameters);
-            const shown = `seed ${seed}, ${number} ${JSON.stringify(text)}\n${printProgram(program)}`;
-            expect({ verdict, entered, reports }, shown).toEqual({ verdict: word - 1, entered: [], reports: [] });
-            expect(states, shown).toEqual(before);
-            expect(program.verdicts[word - 1]!.action, shown).toBe("allow");
+            const shown = () => `seed ${seed}, ${number} ${JSON.stringify(text)}\n${printProgram(program)}`;
+            expectEqual({ verdict, entered, reports }, { verdict: word - 1, entered: [], reports: [] }, shown);
+            expectEqual(states, before, shown);
+            expectEqual(program.verdicts[word - 1]!.action, "allow", shown);
           }
         }
       }

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkProgram } from "../check.ts";
@@ -16,19 +15,15 @@ import {
   runTrace,
   SeededChoices,
 } from "../testing/arbitrary.ts";
+import { expectEqual } from "../testing/expect-equal.ts";
 import { freshState, smallProgram } from "../testing/parts.ts";
 import { optimise, passes } from "./optimise.ts";
 import { specialise } from "./specialise.ts";
 
 /** Compares a trace's whole outcome: admission, verdict index, reports, changedState, and the final states. */
 function sameRun(original: Program, optimised: Program, trace: Parameters<typeof runTrace>[1]): void {
-  expect(checkProgram(optimised)).toEqual([]);
-  same(runTrace(optimised, trace), runTrace(original, trace));
-}
-
-/** `toEqual` is slow; it runs only for its message. */
-function same<T>(actual: T, expected: T): void {
-  if (!isDeepStrictEqual(actual, expected)) expect(actual).toEqual(expected);
+  expectEqual(checkProgram(optimised), []);
+  expectEqual(runTrace(optimised, trace), runTrace(original, trace));
 }
 
 describe("each pass preserves semantics", () => {
@@ -117,8 +112,8 @@ describe("specialise", () => {
             evaluate(program, event, circumstances, states[0]),
             evaluate(special, event, circumstances, states[1]),
           ];
-          same(results[1], results[0]);
-          same(states[1], states[0]);
+          expectEqual(results[1], results[0]);
+          expectEqual(states[1], states[0]);
         }
       }),
       { numRuns: 300 },

@@ -1,7 +1,8 @@
-// Runs in the machine: executes the commands of a JSON list (../vm.ts, `Command`) sequentially; prints one result per
-// line, and an empty line for output of a command: the machine's time limit is that without any.
+// Runs in the machine: executes commands (../vm.ts, `Command`) sequentially, of which each line of standard input has one
+// as JSON; prints one result per line, and an empty line for output of a command: the machine's time limit is that without any.
 import { spawn } from "node:child_process";
-import { readFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
+import { createInterface } from "node:readline";
 
 function print(text) {
   const bytes = Buffer.from(`${text}\n`);
@@ -34,5 +35,5 @@ function run({ words: [file, ...words], uid, gid = uid, cwd, env, input = "", ti
   });
 }
 
-for (const command of JSON.parse(readFileSync(0, "utf8"))) print(JSON.stringify(await run(command)));
+for await (const line of createInterface({ input: process.stdin })) print(JSON.stringify(await run(JSON.parse(line))));
 process.exit();

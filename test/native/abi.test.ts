@@ -243,7 +243,7 @@ describe("numbers that TypeScript and C share", () => {
       ["offsetof(struct seccomp_notif, data.nr)", addresses.number],
       ["offsetof(struct seccomp_notif, data.args)", addresses.arguments],
     ];
-    expect(faultsOf(['"addon.c"'], facts)).toBe("");
+    expect(faultsOf(['"loop.c"'], facts)).toBe("");
   });
 
   it("in the pinning of calls", () => {

@@ -1,13 +1,16 @@
 /**
- * Measures `run` through an agent: the start of /bin/true against bubblewrap, and the memory of fifty commands.
+ * Measures `run` through an agent: the start of /bin/true against bubblewrap, the memory of fifty commands, a tree's calls while
+ * another one calls as fast as it can, and an agent of up to a thousand trees.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { buildAgent, startAgent } from "../test/agent/agents.ts";
-import { isSmoke } from "./support/amount.ts";
-import { confined, duration } from "./support/confined.ts";
+import { amount, isSmoke } from "./support/amount.ts";
+import { callers, confined, duration, latency, measured, underC } from "./support/confined.ts";
 import { compare, print } from "./support/pairs.ts";
 
 const commands = isSmoke ? 2 : 50;
@@ -29,6 +32,14 @@ const childrenOf = (pid: number): readonly number[] =>
 function started(words: readonly string[]): Promise<ChildProcess> {
   const child = spawn(words[0]!, words.slice(1), { stdio: ["pipe", "pipe", "ignore"] });
   return new Promise((resolve) => child.stdout!.once("data", () => resolve(child)));
+}
+
+/** What the command prints. */
+async function output([file, ...words]: readonly string[]): Promise<string> {
+  const child = spawn(file!, words, { stdio: ["ignore", "pipe", "ignore"] });
+  let text = "";
+  for await (const part of child.stdout) text += part;
+  return text;
 }
 
 await buildAgent();
@@ -59,6 +70,56 @@ try {
       ours: (all * 1024) / 1e6 / commands,
       limit: "≤ 8",
     });
+  }
+  const counting = (command: readonly string[]) => confined("bench/policies/counting.ts", command);
+  const hog = callers(1_000_000_000);
+  const beside = async (other: readonly string[], own: readonly string[]) => {
+    const busy = spawn(other[0]!, other.slice(1), { stdio: "ignore", detached: true });
+    await pause(200);
+    const result = measured(own);
+    process.kill(-busy.pid!, "SIGKILL");
+    await once(busy, "exit");
+    return result;
+  };
+  const calls = latency(amount(20_000, 200));
+  measured(counting(calls)); // compiles the policy
+  const [ours, reference] = [await beside(counting(hog), counting(calls)), await beside(underC(hog), underC(calls))];
+  print({
+    bench: "agent",
+    case: "99th percentile of a call while another tree calls, against C supervisors of their own",
+    unit: "ns",
+    ...{ ours, reference, ratio: ours / reference, limit: "≤ 3" },
+  });
+  const busy = await Promise.all(Array.from({ length: 8 }, () => output(counting(callers(amount(20_000, 100))))));
+  print({
+    bench: "agent",
+    case: "eight trees that make the same calls at the same time: the last one's time, against the first one's",
+    unit: "ratio",
+    ours: Math.max(...busy.map(Number)) / Math.min(...busy.map(Number)),
+    informative: true,
+  });
+  for (const count of isSmoke ? [1] : [1, 10, 100, 1000]) {
+    const idle = [];
+    for (let more = count - 1; more > 0; more -= 50) {
+      const some = Array.from({ length: Math.min(50, more) }, () =>
+        started(counting(["sh", "-c", "echo ready; read line"])),
+      );
+      idle.push(...(await Promise.all(some)));
+    }
+    const number = amount(20_000, 100);
+    const row = { bench: "agent", informative: true } as const;
+    const time = measured(counting(callers(number)));
+    print({ ...row, case: `calls a second of one of ${count} trees`, unit: "", ours: number / (time / 1e9) });
+    const memory = (memoryOf(agent.pid) * 1024) / 1e6;
+    print({
+      ...row,
+      case: `memory of an agent of ${count} trees`,
+      unit: "MB",
+      ours: memory,
+      limit: `≤ ${90 + 0.3 * count}`,
+    });
+    for (const child of idle) child.stdin!.end("\n");
+    await Promise.all(idle.map((child) => child.exitCode ?? once(child, "exit")));
   }
   print({
     bench: "agent",

@@ -11,6 +11,9 @@ export const callers = (calls: number, processes = 1): readonly string[] => [
   `${processes}`,
 ];
 
+/** Prints the 99th percentile of the calls' times in nanoseconds (bench/reference/latency.c). */
+export const latency = (calls: number): readonly string[] => [`${reference}/latency`, `${calls}`];
+
 /** `checkout`: the folder of the portcullis that runs it. */
 export const confined = (policy: string, command: readonly string[], checkout = "."): readonly string[] => [
   `${checkout}/bin/portcullis`,

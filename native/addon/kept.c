@@ -178,6 +178,12 @@ bool take_stops(void) {
   return true;
 }
 
+bool has_changed_tracee(void) {
+  siginfo_t change = {0};
+  return waitid(P_ALL, 0, &change, WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD) == 0 &&
+         change.si_pid != 0;
+}
+
 const sigset_t *stops_mask(void) { return &own.waiting_mask; }
 
 /* ── The table ───────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -55,6 +55,8 @@ void note_call(const struct seccomp_notif *call);
 bool take_stops(void);
 /* Whether `take_stops` returns true without the passing of time. */
 bool has_stops(void);
+/* Whether a tracee of this thread has stopped or ended, and no wait has reported it. */
+bool has_changed_tracee(void);
 /* Stops of tracees send no SIGCHLD while no task is kept: each pinned call is one. */
 void ignore_stops(void);
 /* The signals to block in a wait that a stop may end. */

@@ -46,7 +46,7 @@ bool watch_listener(struct loop *own) {
 
 int watch_stops(struct loop *own, int event, int epoll, const unsigned char *filter, size_t size, int passes) {
   const int held = own->objects == NULL ? -1 : event_of(own->objects);
-  if (!watch(epoll, own->listener, 0) || !watch(epoll, event, HAS_STOPPED) ||
+  if (!watch(epoll, own->listener, 0) || !watch(epoll, event, HAS_STOPPED) || !watch(epoll, own->wake, WAKES) ||
       !watch(epoll, late_reads(own), READ_IS_OVER) || !watch(epoll, held, HELD_OBJECT))
     return -errno;
   const int result =
@@ -58,11 +58,18 @@ int watch_stops(struct loop *own, int event, int epoll, const unsigned char *fil
   return 0;
 }
 
-enum { LONGEST = 50 }; /* ms */
+/* ms. In a thread of its own, nothing else takes the signals of stops away. */
+enum { LONGEST = 50, LONGEST_APART = 1000 };
 
 static bool is_woken(const struct loop *own) {
   struct pollfd wake = {.fd = own->wake, .events = POLLIN};
   return poll(&wake, 1, 0) > 0;
+}
+
+/* Whether JavaScript must look: a tracee has stopped or ended, or no wait is to begin. */
+static bool has_news(struct loop *own) {
+  if (take_stops() && has_changed_tracee()) own->has_stops = true;
+  return own->has_stops || is_woken(own);
 }
 
 /*
@@ -74,10 +81,12 @@ static int await_notification(struct loop *own, uint32_t *word) {
   while (!has_stops()) {
     struct epoll_event ready = {0};
     const bool waits_for_late = own->pins != NULL && has_late(own->pins);
-    const int found = epoll_pwait(own->keeping, &ready, 1, waits_for_late ? LATE_WAIT : LONGEST, stops_mask());
+    const int longest = own->thread == NULL ? LONGEST : LONGEST_APART;
+    const int found = epoll_pwait(own->keeping, &ready, 1, waits_for_late ? LATE_WAIT : longest, stops_mask());
     *word = ready.data.u32;
     if (found > 0 && *word == 0 && (ready.events & EPOLLIN) == 0) return -ENOENT;
-    if (found > 0 && *word != HAS_STOPPED) return 0;
+    if (found > 0 && *word != HAS_STOPPED && *word != WAKES) return 0;
+    if (found == 0 && !waits_for_late && own->thread != NULL && !has_news(own)) continue;
     if (found != 0 || !waits_for_late) return -EAGAIN;
   }
   return -EAGAIN;
@@ -236,14 +245,16 @@ static enum handling handle(struct loop *own, bool judges) {
   return JUDGE;
 }
 
+void send_answer(struct loop *own, const unsigned char *memory) {
+  struct seccomp_notif_resp response;
+  memcpy(&response, memory + RESPONSE, sizeof response);
+  if (own->pins != NULL && response.flags != 0 && is_observed(own->pins, response.id))
+    response = (struct seccomp_notif_resp){.id = response.id, .error = -EPERM};
+  send_response(own->listener, &response);
+}
+
 int take_step(struct loop *own, struct step step) {
-  if (step.answer) {
-    struct seccomp_notif_resp response;
-    memcpy(&response, own->memory + RESPONSE, sizeof response);
-    if (own->pins != NULL && response.flags != 0 && is_observed(own->pins, response.id))
-      response = (struct seccomp_notif_resp){.id = response.id, .error = -EPERM};
-    send_response(own->listener, &response);
-  }
+  if (step.answer) send_answer(own, own->memory);
   for (int handled = 0; handled < MOST_HANDLED; handled++) {
     int result = receive(own, step.waits);
     if (result < 0) return result;

@@ -69,6 +69,8 @@ struct step {
   bool judges; /* the text filter may allow calls, and `kept_passes` applies */
 };
 
+/* Sends the response in this memory, a policy's or its copy. */
+void send_answer(struct loop *own, const unsigned char *memory);
 /* Returns what `next` of loop_node.c returns. It reads RESPONSE, and writes NOTIFICATION, NOW and CALLER_TID. */
 int take_step(struct loop *own, struct step step);
 

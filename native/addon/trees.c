@@ -220,8 +220,9 @@ static napi_value begin(napi_env env, napi_callback_info info) {
       (own = tree_of(env, arguments[0])) == NULL || own->is_under_way || own->loop.thread == NULL ||
       own->loop.memory == NULL || !step_of(env, arguments + 1, &step))
     return fail(env, "beginStep takes (tree, answer, waits, judges)");
-  memcpy(own->loop.copy + RESPONSE, own->loop.shared + RESPONSE, NOW - RESPONSE);
-  own->step = step;
+  /* From here, so that the caller goes on before the tree's thread has got its turn. */
+  if (step.answer) send_answer(&own->loop, own->loop.shared);
+  own->step = (struct step){.answer = false, .waits = step.waits, .judges = step.judges};
   own->polled = NULL;
   own->is_under_way = true;
   begin_in(own->loop.thread, make_step, put, own);

@@ -35,6 +35,11 @@ export interface HarnessOptions {
   readonly interruptsForks?: boolean;
   /** Breaks the policy: its step traps, or traps the second time, or the supervisor cannot start. */
   readonly sabotage?: "step" | "second-step" | "start" | undefined;
+  /**
+   * "many": the tree is supervised as one of many. "suspended": it is suspended again and again, and another thread goes on.
+   * The environment's PORTCULLIS_TREES is the default, so that the whole live suite can run so.
+   */
+  readonly trees?: "many" | "suspended" | undefined;
   /** The bundle of the supervisor's thread. */
   readonly supervisor?: string;
 }
@@ -64,13 +69,9 @@ const run: NotifyRunOptions = {
   supervisor: options.supervisor,
   kernel: options.kernel,
   interruptsForks: options.interruptsForks,
-  supervise: inTurns(process.env["PORTCULLIS_TREES"]),
+  supervise: inTurns(options.trees ?? process.env["PORTCULLIS_TREES"]),
 };
 
-/**
- * The whole live suite can run so: "many" supervises the tree as one of many, and "suspended" suspends it again and again, and
- * goes on with it in another thread.
- */
 function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
   if (how === undefined) return undefined;
   return async (source, order) => {
@@ -80,7 +81,10 @@ function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
     for (;;) {
       const pause = new Promise<"pause">((resolve) => setTimeout(resolve, interval, "pause").unref());
       const why = await (how === "many" ? tree.ended : Promise.race([tree.ended, pause]));
-      if (why !== "pause") return (await supervision.end(), why);
+      if (why !== "pause") {
+        await supervision.end();
+        return why;
+      }
       const begin = performance.now();
       const saved = (await supervision.suspend(10_000)).get(tree);
       interval = 200 + 4 * (performance.now() - begin);

@@ -1,0 +1,126 @@
+/** Tests the turns of many trees, with an addon whose steps end at once and a clock that only turns move. */
+import { MessageChannel } from "node:worker_threads";
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import * as addon from "../../linux/native.ts";
+import type { SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
+import type { Supervisor } from "./supervisor.ts";
+import { Trees } from "./trees.ts";
+import type { WaitingLoop } from "./waits.ts";
+
+vi.mock("../../linux/native.ts");
+vi.mock("../../linux/descriptors.ts");
+
+/** Milliseconds. */
+let clock = 0;
+/** The trees with turns, in their order. */
+let turns: number[] = [];
+/** The trees whose step has ended. */
+const ended: number[] = [];
+const messages: WorkerMessage[] = [];
+
+beforeEach(() => {
+  clock = 0;
+  turns = [];
+  ended.length = 0;
+  messages.length = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => clock);
+  vi.mocked(addon.native).mockReturnValue({
+    watchTrees: () => undefined,
+    startTree: (id: number) => ({ id }),
+    enterTree: () => undefined,
+    endTree: () => undefined,
+    deaths: () => 0,
+    beginStep: ({ id }: { id: number }) => ended.push(id),
+    endStep: () => 0,
+    nextTree: (milliseconds: number) => {
+      const next = ended.shift();
+      if (next === undefined && milliseconds > 0) clock += milliseconds;
+      return next ?? -1;
+    },
+  } as unknown as addon.Native);
+});
+
+/** A tree that takes so many turns, each of so many milliseconds. */
+interface Work {
+  readonly turns: number;
+  readonly time: number;
+  /** In this turn it fails. */
+  readonly failsIn?: number;
+}
+
+function run(works: readonly Work[]): void {
+  const { port1, port2 } = new MessageChannel();
+  const orders = new Int32Array(1);
+  const send = (order: WorkerOrder): void => {
+    port1.postMessage(order);
+    orders[0]!++;
+  };
+  const loopOf = function* (tree: number): WaitingLoop {
+    const { turns: count, time, failsIn } = works[tree]!;
+    for (let turn = 0; turn < count; turn++) {
+      yield { kind: "step", answer: true, waits: true, judges: true };
+      turns.push(tree);
+      clock += time;
+      if (turn === failsIn) throw new Error("broken");
+    }
+  };
+  const noted = { attend: () => undefined, leave: () => undefined, isSuspended: false, shared: {} };
+  const trees = new Trees({ event: 1, wake: 2, orders }, port2, {
+    post: (message) => {
+      messages.push(message);
+      if (messages.length === works.length) send("end");
+    },
+    supervisorOf: ({ tree }) => ({
+      supervisor: { ...noted, run: () => loopOf(tree) } as unknown as Supervisor,
+      sink: { finish: () => undefined } as never,
+    }),
+  });
+  send({ kind: "policy", key: 0, policy: {} as never });
+  for (const tree of works.keys())
+    send({
+      kind: "supervise",
+      tree,
+      policy: 0,
+      state: tree,
+      descriptors: {},
+      listener: -1,
+    } as unknown as SuperviseOrder);
+  trees.run();
+  port1.close();
+}
+
+const firstTurns = (tree: number, count: number) => turns.slice(0, count).filter((one) => one === tree).length;
+
+describe("turns", () => {
+  test("are of the tree that has used the least time", () => {
+    run([
+      { turns: 90, time: 0.1 },
+      { turns: 30, time: 0.3 },
+    ]);
+    expect(firstTurns(0, 40)).toBeGreaterThanOrEqual(28);
+    expect(firstTurns(1, 40)).toBeGreaterThanOrEqual(9);
+    expect(messages).toEqual([
+      { kind: "finished", tree: expect.any(Number), why: undefined },
+      { kind: "finished", tree: expect.any(Number), why: undefined },
+    ]);
+  });
+
+  test("of a tree that blocks the thread are rare", () => {
+    run([
+      { turns: 3, time: 1000 },
+      { turns: 30_000, time: 1 },
+    ]);
+    const [first, second] = [turns.indexOf(0), turns.indexOf(0, turns.indexOf(0) + 1)];
+    expect(second - first).toBeGreaterThan(18_000);
+  });
+
+  test("a tree that fails does not end another one", () => {
+    run([
+      { turns: 5, time: 0.1, failsIn: 1 },
+      { turns: 20, time: 0.1 },
+    ]);
+    expect(messages[0]).toEqual({ kind: "finished", tree: 0, why: "broken" });
+    expect(messages[1]).toEqual({ kind: "finished", tree: 1, why: undefined });
+    expect(turns.filter((one) => one === 1)).toHaveLength(20);
+  });
+});

@@ -137,7 +137,7 @@ describe("the agent's pods", () => {
     expect(profiles!.command).toEqual(["export-profiles", at(profiles!, "policies"), at(profiles!, "profiles")]);
     expect(agent!.args).toEqual([
       ...["agent", "--policies", at(agent!, "policies")],
-      ...["--metrics", `0.0.0.0:${agent!.ports![0]!.containerPort}`],
+      ...["--metrics", `0.0.0.0:${agent!.ports![0]!.containerPort}`, "--metrics-from-others"],
     ]);
     const hostPath = (volume: string) => volumes.find(({ name }) => name === volume)?.hostPath?.path;
     expect(hostPath("sockets")).toBe(at(agent!, "sockets"));

@@ -67,6 +67,9 @@ interface Supervised {
   readonly supervised: SupervisedTree;
 }
 
+/** Policies without a tree that the thread keeps, because the next command often has the policy of the last one. */
+const mostUnused = 16;
+
 /** A thread that supervises trees. */
 export class Supervision {
   readonly #thread: SupervisingThread;
@@ -223,8 +226,14 @@ export class Supervision {
   #releasePolicy(policy: NotifyPolicy): void {
     const known = this.#policies.get(policy);
     if (known === undefined || --known.trees > 0) return;
+    // The last used one becomes the last to go.
     this.#policies.delete(policy);
-    if (this.#failed === undefined) this.#send({ kind: "policy", key: known.key, policy: undefined });
+    this.#policies.set(policy, known);
+    const unused = [...this.#policies].filter(([, { trees }]) => trees === 0);
+    if (unused.length <= mostUnused) return;
+    const [oldest, { key }] = unused[0]!;
+    this.#policies.delete(oldest);
+    if (this.#failed === undefined) this.#send({ kind: "policy", key, policy: undefined });
   }
 
   #heed(message: WorkerMessage): void {

@@ -160,8 +160,8 @@ static napi_value next(napi_env env, napi_callback_info info) {
 
 void export_loop(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      METHOD("supervise", supervise), METHOD("deaths", deaths_now),        METHOD("next", next),
-      METHOD("passAllowed", pass_all_allowed), METHOD("startKeeping", keeps),  METHOD("passPrepared", pass_prepared),
+      METHOD("supervise", supervise),          METHOD("deaths", deaths_now),  METHOD("next", next),
+      METHOD("passAllowed", pass_all_allowed), METHOD("startKeeping", keeps), METHOD("passPrepared", pass_prepared),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

@@ -256,8 +256,7 @@ static void wait_for(struct tree *own) {
     own->result = wait_by_epoll(own, (int)(own->milliseconds + 0.999));
     return;
   }
-  for (uint32_t i = 0; i < own->polled_count; i++)
-    own->polled[i] = own->result > 0 ? descriptors[i].revents : 0;
+  for (uint32_t i = 0; i < own->polled_count; i++) own->polled[i] = own->result > 0 ? descriptors[i].revents : 0;
 }
 
 static void make_poll(void *data) {
@@ -328,8 +327,8 @@ bool start_environment(napi_env env) {
 
 void export_trees(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      METHOD("watchTrees", watch_trees), METHOD("nextTree", next_tree),   METHOD("startTree", start),
-      METHOD("enterTree", enter),        METHOD("endTree", end),          METHOD("beginStep", begin),
+      METHOD("watchTrees", watch_trees), METHOD("nextTree", next_tree), METHOD("startTree", start),
+      METHOD("enterTree", enter),        METHOD("endTree", end),        METHOD("beginStep", begin),
       METHOD("beginPoll", begin_poll),   METHOD("endStep", end_step),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);

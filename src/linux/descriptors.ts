@@ -141,7 +141,6 @@ export function socketPair(): readonly [number, number] {
   return [pair[0]!, pair[1]!];
 }
 
-
 export interface Received {
   /** Bytes received; 0 at the end, a negative errno on failure. */
   readonly count: number;

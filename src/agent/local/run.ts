@@ -4,7 +4,7 @@ import { CommandWatch } from "../../engines/command-watch.ts";
 import { type Started, startOrders, type TreeOptions } from "../../engines/launcher.ts";
 import { launched, ordersFor } from "../../engines/notify/launch.ts";
 import type { NotifyPolicy } from "../../engines/notify/policy.ts";
-import type { Supervision, TreeOrder } from "../../engines/notify/supervision.ts";
+import type { SupervisedTree } from "../../engines/notify/supervision.ts";
 import { treeFilter } from "../../engines/notify/tree-filter.ts";
 import { ProtectedFiles } from "../../engines/protected-files.ts";
 import { SigsysWatch } from "../../engines/sigsys.ts";
@@ -14,6 +14,7 @@ import { readProc } from "../../linux/proc.ts";
 import type { Readiness } from "../../linux/readiness.ts";
 import { isListener } from "../../linux/seccomp.ts";
 import { stillRuns } from "../../status/peer.ts";
+import type { CommandOrder } from "../trees.ts";
 import type { FrontChannel } from "./front-channel.ts";
 import { LauncherTalk } from "./launcher-talk.ts";
 
@@ -21,8 +22,8 @@ import { LauncherTalk } from "./launcher-talk.ts";
 export interface PreparedRun {
   readonly policy: NotifyPolicy;
   readonly tree: TreeOptions;
-  /** The launcher's last words, which form the command. */
-  readonly words: number;
+  /** The launcher's last words. */
+  readonly command: readonly string[];
   /** No events, and no messages about an audit. */
   readonly quiet: boolean;
 }
@@ -34,7 +35,7 @@ export interface RunSurroundings {
   /** The client, whose child the launcher is. */
   readonly front: number;
   readonly channel: FrontChannel;
-  readonly supervision: Supervision;
+  readonly supervise: (order: CommandOrder, command: readonly string[]) => SupervisedTree;
 }
 
 const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
@@ -64,7 +65,7 @@ export class LocalRun {
   constructor(launcher: number, prepared: PreparedRun, surroundings: RunSurroundings) {
     this.#prepared = prepared;
     this.#surroundings = surroundings;
-    const { policy, tree, words, quiet } = prepared;
+    const { policy, tree, command, quiet } = prepared;
     this.#filter = treeFilter(policy);
     const { fallback, readOnlyProc, objects, description } = policy;
     const orders = ordersFor({ filter: this.#filter, fallback, tree, readOnlyProc, objects });
@@ -74,7 +75,7 @@ export class LocalRun {
       : eventOutput(channel, { policy: description, form: "lines", name: "file descriptor 2" });
     this.#protectedFiles = new ProtectedFiles(objects);
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
-    this.#talk = new LauncherTalk(launcher, startOrders(orders, words), readiness, {
+    this.#talk = new LauncherTalk(launcher, startOrders(orders, command.length), readiness, {
       onStarted: (started) => this.#start(started),
       onRefused: () => this.#leave("refused"),
       onMessage: (message) => {
@@ -90,10 +91,6 @@ export class LocalRun {
     if (this.#watch !== undefined) return;
     this.#talk.end();
     this.#leave("refused");
-  }
-
-  get hasStarted(): boolean {
-    return this.#watch !== undefined;
   }
 
   #start(started: Started): void {
@@ -122,8 +119,7 @@ export class LocalRun {
     const order = { policy, filter: this.#filter, command: { pid, pidfd }, onEvent: this.#record };
     const ended =
       isNotified && listener !== undefined
-        ? this.#surroundings.supervision.supervise({ ...order, listener, status: undefined, approvals: undefined })
-            .ended
+        ? this.#surroundings.supervise({ ...order, listener }, this.#prepared.command).ended
         : Promise.resolve(undefined);
     this.#supervised = ended.then((why) => {
       close(pidfd);
@@ -148,7 +144,7 @@ export class LocalRun {
     return isOfFront || !stillRuns(pidfd) ? undefined : `process ${pid} was not started for this front`;
   }
 
-  readonly #record: TreeOrder["onEvent"] = (record) => this.#output?.record(record);
+  readonly #record: CommandOrder["onEvent"] = (record) => this.#output?.record(record);
 
   #say(line: string): void {
     if (!this.#prepared.quiet) this.#surroundings.channel.write(Buffer.from(`portcullis: ${line}\n`));

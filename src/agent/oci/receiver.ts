@@ -106,7 +106,7 @@ export class OciReceiver {
         log(`tree ${tree.facts.number}: container ${id} under ${policy.name}`);
       } else {
         // A tree keeps the version that it has started with.
-        const { name, digest } = known.policy;
+        const { name, digest } = known.facts.policy;
         if (name !== chosen.policy || digest !== chosen.digest) refuse(`it runs under ${name} ${digest} already`);
         trees.join(known, listener);
         log(`tree ${known.facts.number}: a further process of container ${id}`);

@@ -81,6 +81,9 @@ export class Supervision {
   #ids = 0;
   #states = 0;
   #failed: string | undefined;
+  /** Resolves when the thread has ended, with all of its trees, and says why. */
+  readonly failure: Promise<string>;
+  #tellFailure!: (why: string) => void;
   readonly #suspended = new Map<SupervisedTree, { readonly number: number; readonly saved: Suspended }>();
   #suspends: () => void = () => undefined;
 
@@ -91,6 +94,9 @@ export class Supervision {
   constructor(source: string, trees: "one" | "many" = "one", addon: string = nativeFile("portcullis.node")) {
     if (trees === "many")
       this.#many = { event: createEvent(), wake: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) };
+    this.failure = new Promise((resolve) => {
+      this.#tellFailure = resolve;
+    });
     this.#thread = new SupervisingThread(source, { addon, many: this.#many } satisfies WorkerData);
     const { worker } = this.#thread;
     worker.on("message", (message: WorkerMessage) => this.#heed(message));
@@ -171,11 +177,6 @@ export class Supervision {
     return new Map(
       [...this.#suspended].map(([tree, { number, saved }]) => [tree, { ...saved, state: states.get(number)! }]),
     );
-  }
-
-  /** Why the thread has ended, with all of its trees; undefined as long as it supervises. */
-  get failed(): string | undefined {
-    return this.#failed;
   }
 
   /** Only without a tree. */
@@ -267,6 +268,7 @@ export class Supervision {
       close(order.listener);
       over(why);
     }
+    this.#tellFailure(why);
   }
 }
 

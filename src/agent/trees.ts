@@ -177,7 +177,7 @@ export class Trees {
     return bundles.size > 1 ? "several" : found.at(-1);
   }
 
-  /** Takes the listener over, which it closes. */
+  /** Takes the listener over, which it closes, unless it throws a SystemCallError: no descriptor is left. */
   add({ policy, container, origin }: NewTree, listener: number): Tree {
     const { name, digest, compiled } = policy;
     const parameters = Object.fromEntries(policy.parameters);
@@ -190,14 +190,14 @@ export class Trees {
     return tree;
   }
 
-  /** Supervises a further listener as one of the tree, and takes it over. */
+  /** Supervises a further listener as one of the tree, and takes it over as `add` does. */
   join(tree: Tree, listener: number): void {
     const { policy } = tree;
     const [joins] = tree.listeners;
     this.#supervise(tree, { policy, filter: containerFilter(policy), listener, command: undefined, joins });
   }
 
-  /** Supervises a command that `portcullis run` has handed over. Its events go to `run` alone. */
+  /** Supervises a command that `portcullis run` has handed over. Its events go to `run` alone. Throws as `add`. */
   addCommand({ onEvent, ...order }: CommandOrder, words: readonly string[]): SupervisedTree {
     const { policy, command } = order;
     const origin = { command: basename(words[0]!), pid: command.pid };
@@ -215,11 +215,17 @@ export class Trees {
   }
 
   #supervise(tree: Tree, order: Omit<TreeOrder, "onEvent">): SupervisedTree {
-    const supervised = this.#options.supervision.supervise({
-      ...order,
-      onEvent: (record) => tree.record(record),
-      status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
-    });
+    let supervised: SupervisedTree;
+    try {
+      supervised = this.#options.supervision.supervise({
+        ...order,
+        onEvent: (record) => tree.record(record),
+        status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
+      });
+    } catch (error) {
+      if (tree.listeners.size === 0) this.#trees.delete(tree.facts.number);
+      throw error;
+    }
     tree.listeners.add(supervised);
     void supervised.ended.then((why) => this.#ended(tree, supervised, why));
     return supervised;

@@ -10,6 +10,7 @@ import { ProtectedFiles } from "../../engines/protected-files.ts";
 import { SigsysWatch } from "../../engines/sigsys.ts";
 import { type EventOutput, eventOutput } from "../../events/output.ts";
 import { close } from "../../linux/descriptors.ts";
+import { SystemCallError } from "../../linux/native.ts";
 import { readProc } from "../../linux/proc.ts";
 import type { Readiness } from "../../linux/readiness.ts";
 import { isListener } from "../../linux/seccomp.ts";
@@ -113,18 +114,27 @@ export class LocalRun {
       this.#say("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
     if (fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
-    } else if (isNotified && listener === undefined) {
-      this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    const order = { policy, filter: this.#filter, command: { pid, pidfd }, onEvent: this.#record };
-    const ended =
-      isNotified && listener !== undefined
-        ? this.#surroundings.supervise({ ...order, listener }, this.#prepared.command).ended
-        : Promise.resolve(undefined);
-    this.#supervised = ended.then((why) => {
+    const supervised = isNotified ? this.#supervise(listener, { pid, pidfd }) : undefined;
+    if (isNotified && supervised === undefined)
+      this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
+    this.#supervised = Promise.resolve(supervised?.ended).then((why) => {
       close(pidfd);
       return why;
     });
+  }
+
+  /** Undefined if no descriptor is left: a process of the same user can lower this one's limit (prlimit(2)). */
+  #supervise(listener: number | undefined, command: CommandOrder["command"]): SupervisedTree | undefined {
+    if (listener === undefined) return undefined;
+    const order = { policy: this.#prepared.policy, filter: this.#filter, listener, command, onEvent: this.#record };
+    try {
+      return this.#surroundings.supervise(order, this.#prepared.command);
+    } catch (error) {
+      close(listener);
+      if (!(error instanceof SystemCallError)) throw error;
+      return undefined;
+    }
   }
 
   /**

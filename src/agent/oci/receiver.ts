@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { Origin } from "../../events/event.ts";
 import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { SystemCallError } from "../../linux/native.ts";
 import { Readiness } from "../../linux/readiness.ts";
 import { isListener } from "../../linux/seccomp.ts";
 import type { AgentPolicy, Policies } from "../policies.ts";
@@ -111,7 +112,7 @@ export class OciReceiver {
       }
       descriptors.splice(at, 1);
     } catch (error) {
-      if (error instanceof PolicyFault) refuse(error.message);
+      if (error instanceof PolicyFault || error instanceof SystemCallError) refuse(error.message);
       throw error;
     }
   }

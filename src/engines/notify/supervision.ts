@@ -117,6 +117,7 @@ export class Supervision {
     });
   }
 
+  /** Throws a SystemCallError if no descriptor is left: the listener is still the caller's then. */
   supervise(order: TreeOrder): SupervisedTree {
     const { policy, listener, filter, command, status, approvals } = order;
     const own = order.descriptors ?? openDescriptors();

@@ -1,7 +1,7 @@
 /** The control socket: the agent's status, and the status of one tree for `portcullis top`. The first line asks. */
 import { readdirSync } from "node:fs";
 import type { Socket } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { connectTrusted, SocketError } from "../status/socket.ts";
 import type { Policies } from "./policies.ts";
 import type { TreeStatus, Trees } from "./trees.ts";
@@ -53,11 +53,6 @@ export function answerControl(socket: Socket, { trees, status }: ControlOptions)
 }
 
 // ── The client ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** The socket beside that for container runtimes. */
-export function controlSocket(socket: string): string {
-  return join(dirname(socket), "control.sock");
-}
 
 /** @throws SocketError */
 export async function askAgent(path: string): Promise<AgentStatus> {

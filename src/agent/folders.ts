@@ -8,6 +8,10 @@ export function defaultSocket(): string {
   return process.geteuid?.() === 0 ? agentSocket : join(statusFolder(), "agent.sock");
 }
 
+/** The sockets beside that for container runtimes: for `agent status` and `top`, and for `run` (native/launcher/agent.c). */
+export const controlSocket = (socket: string): string => join(dirname(socket), "control.sock");
+export const runSocket = (socket: string): string => join(dirname(socket), "run.sock");
+
 /** The folders in which an agent for this user can be. */
 export function agentFolders(): readonly string[] {
   return [...new Set([defaultSocket(), agentSocket].map((socket) => dirname(socket)))];

@@ -1,6 +1,7 @@
 /** Serves the metrics by HTTP, on a Unix socket or an address. */
 import { createServer, type Server } from "node:http";
 import { isIP } from "node:net";
+import { resolve } from "node:path";
 import { SocketError } from "../status/socket.ts";
 import type { Metrics } from "./metrics.ts";
 import { AgentSocket } from "./sockets.ts";
@@ -13,7 +14,7 @@ const mostConnections = 32;
 
 /** `/run/portcullis/metrics.sock`, `127.0.0.1:9464`, `[::1]:9464` or `:9464`, which is the first of them. Undefined if it is none. */
 export function metricsPlace(text: string): MetricsPlace | undefined {
-  if (text.startsWith("/") || text.startsWith("./")) return { path: text };
+  if (text.startsWith("/") || text.startsWith("./")) return { path: resolve(text) };
   const [, bracketed, plain = "", digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? (plain === "" || plain === "localhost" ? "127.0.0.1" : plain);
   const port = Number(digits);

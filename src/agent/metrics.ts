@@ -76,7 +76,8 @@ export class Metrics implements Observer {
   }
 
   refusal(policy: string, call: string, origin: Origin, rule: string | undefined, count: number): void {
-    const container = originName(origin);
+    // A label for each command would be a series for each start.
+    const container = origin.command === undefined ? originName(origin) : "";
     const line = rule ?? "";
     const known = this.#sets.get(container) ?? new Set();
     const set = JSON.stringify([policy, line, call]);

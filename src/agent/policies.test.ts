@@ -1,7 +1,11 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { encodeLayout, type PolicyArtifact } from "../bundle/oci-layout.ts";
+import { policyDigest } from "../export/digest.ts";
+import { packageVersion } from "../linux/package.ts";
+import { sha256 } from "../linux/sha256.ts";
 import { Policies } from "./policies.ts";
 
 const denying = (call: string) =>
@@ -135,5 +139,75 @@ export default policy((call) => (call.name === refused ? deny("EPERM") : allow))
     expect(policies.byName("exec-once", new Map()).digest).not.toBe(ready.digest);
     for (const name of ["../x", "shared/through-proxy", "/etc/passwd", ""])
       expect(() => policies.byName(name, new Map())).toThrow(/no policy is named/);
+  });
+
+  describe("an OCI image layout", () => {
+    const parameters = new Map([["most", "2"]]);
+    /** Writes it below the folder. */
+    const writeLayout = (path: string, changes: Partial<PolicyArtifact> = {}): string => {
+      const content = changes.content ?? Buffer.from(withParameter);
+      const hash = sha256(content).toString("hex");
+      const own = policyDigest({ files: [{ hash }], parameters });
+      const policy: PolicyArtifact = {
+        ...{ name: "few", version: packageVersion(), digest: own, parameters, ending: "ts", content, ...changes },
+      };
+      for (const { path: file, content: bytes } of encodeLayout(policy)) {
+        mkdirSync(join(folder, path, dirname(file)), { recursive: true });
+        writeFileSync(join(folder, path, file), bytes);
+      }
+      return policy.digest;
+    };
+
+    test("has a policy with its parameters, by the name that it says", () => {
+      const own = writeLayout("pulled.oci");
+      policies.examine();
+      expect(policies.list).toEqual([{ name: "few", digest: own, fault: undefined }]);
+      for (const given of [{}, { most: "2" }])
+        expect(policies.select({ policy: "few", digest: own, parameters: given }).parameters).toEqual(parameters);
+      expect(policies.byName("few", new Map([["most", "3"]])).digest).not.toBe(own);
+    });
+
+    test.each<[what: string, why: RegExp, change: () => void]>([
+      ["with another digest", /its digest is sha256:/, () => writeLayout("x", { digest: `sha256:${"0".repeat(64)}` })],
+      ["of a bundle", /a bundle has/, () => writeLayout("x", { ending: "pcl", content: Buffer.from("bytes") })],
+      [
+        "that does not compile",
+        /x\/few\.ts:1:\d+: error/,
+        () => writeLayout("x", { content: Buffer.from("export default 1 +") }),
+      ],
+      [
+        "that imports a file beside it",
+        /error P0107/,
+        () => {
+          write("secret.ts", "export const one = 1n;\n");
+          writeLayout("x", { content: Buffer.from('import { one } from "../secret.ts";\nexport default one;\n') });
+        },
+      ],
+      [
+        "whose content was changed",
+        /the content has another digest/,
+        () => {
+          writeLayout("x");
+          const layer = sha256(Buffer.from(withParameter)).toString("hex");
+          writeFileSync(join(folder, "x/blobs/sha256", layer), withParameter.replace("9n", "8n"));
+        },
+      ],
+    ])("%s is reported and not used", (_, why, change) => {
+      change();
+      policies.examine();
+      policies.examine();
+      expect(said.filter((line) => why.test(line))).toHaveLength(1);
+      for (const name of ["few", "x"])
+        expect(() => policies.byName(name, new Map())).toThrow(/does not compile|no policy/);
+    });
+
+    test("that is replaced by one that cannot be read leaves the policy before", () => {
+      const own = writeLayout("x");
+      policies.examine();
+      writeFileSync(join(folder, "x/index.json"), "{}");
+      policies.examine();
+      expect(policies.byName("few", new Map()).digest).toBe(own);
+      expect(policies.list[0]!.fault).toMatch(/x: index\.json/);
+    });
   });
 });

@@ -1,10 +1,11 @@
 /**
- * The agent's policies: the files of a folder, compiled at the start and again when they change, and the ready ones. A tree
- * keeps the version that it has started with.
+ * The agent's policies: the files of a folder (modules, OCI profiles, and OCI image layouts), compiled at the start and again when they
+ * change, and the ready ones. A tree keeps the version that it has started with.
  */
 import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { proveTightening } from "../analysis/lint/tightening.ts";
+import { LayoutError, type PolicyArtifact, readLayout } from "../bundle/oci-layout.ts";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
@@ -14,6 +15,7 @@ import type { PolicyName } from "../export/metadata.ts";
 import { loadPolicy } from "../language/load.ts";
 import type { ReadFile } from "../language/source/store.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import { readInputFile } from "../linux/inputs.ts";
 import { runningKernel } from "../linux/kernel-version.ts";
 import { abiOfThisKernel } from "../linux/landlock-abi.ts";
 import { packageFile } from "../linux/package.ts";
@@ -195,22 +197,35 @@ export class Policies {
     }
     this.#unusable.delete(folder);
     const found = new Map<string, string>();
+    const add = (name: string, path: string): void => {
+      if (found.has(name)) this.#tellOnce(path, `${path} is not used: ${found.get(name)} has the same name`);
+      else found.set(name, path);
+    };
     for (const name of names) {
+      if (!name.startsWith(".") && isLayout(join(folder, name))) {
+        add(this.#nameOfLayout(join(folder, name)), join(folder, name));
+        continue;
+      }
       const [, base, ending] = /^([^.].*)\.(ts|json|pcl)$/.exec(name) ?? [];
       if (base === undefined || /\.d$|^(?:tsconfig|package)$/.test(base)) continue;
       const path = join(folder, name);
       if (ending === "pcl") {
-        this.#tellOnce(
-          path,
-          `${path} is not used: a bundle has its policy as eBPF, and the agent supervises: put the policy's source here`,
-        );
-      } else if (!isFile(path)) {
-        // A link that leads nowhere, or a folder.
-      } else if (found.has(base)) {
-        this.#tellOnce(path, `${path} is not used: ${found.get(base)} has the same name`);
-      } else found.set(base, path);
+        this.#tellOnce(path, `${path} is not used: ${ofBundle}`);
+      } else if (isFile(path)) add(base, path); // not a link that leads nowhere, or a folder
     }
     return found;
+  }
+
+  /** As the layout says; its former name, or that of its folder, if it cannot be read. */
+  #nameOfLayout(path: string): string {
+    const known = [...this.#sources.values()].find((source) => source.path === path);
+    if (known !== undefined && signatureOf(known.files) === known.signature) return known.name;
+    try {
+      return readLayout(path).name;
+    } catch (error) {
+      if (!(error instanceof LayoutError)) throw error;
+      return known?.name ?? basename(path);
+    }
   }
 
   #tellOnce(entry: string, line: string): void {
@@ -219,6 +234,8 @@ export class Policies {
     this.#options.log(line);
   }
 }
+
+const ofBundle = "a bundle has its policy as eBPF, and the agent supervises: put the policy's source here";
 
 interface Compilation {
   readonly policy: AgentPolicy | undefined;
@@ -231,10 +248,25 @@ interface Compilation {
 
 function compile(
   { name, path }: Pick<Source, "name" | "path">,
-  parameters: ReadonlyMap<string, string>,
+  given: ReadonlyMap<string, string>,
   architecture: ArchitectureName,
 ): Compilation {
-  const loaded = loadPolicy(path, {
+  const index = join(path, "index.json");
+  const unusable = (why: string): Compilation => ({
+    ...{ policy: undefined, fault: `${path}: ${why}`, files: [index], open: false },
+  });
+  let artifact: PolicyArtifact | undefined;
+  try {
+    artifact = isLayout(path) ? readLayout(path) : undefined;
+  } catch (error) {
+    if (!(error instanceof LayoutError)) throw error;
+    return unusable(error.message);
+  }
+  if (artifact?.ending === "pcl") return unusable(ofBundle);
+  const parameters = new Map([...(artifact?.parameters ?? []), ...given]);
+  const file = artifact === undefined ? path : join(path, `${artifact.name}.${artifact.ending}`);
+  const loaded = loadPolicy(file, {
+    ...(artifact === undefined ? {} : { readFile: (one: string) => readWith(artifact, file, one) }),
     architecture,
     set: parameters,
     host: {
@@ -248,7 +280,8 @@ function compile(
     },
   });
   const { program, diagnostics, promises } = loaded;
-  const files = loaded.files.map(({ path: file }: ReadFile) => resolve(file));
+  const files = loaded.files.map(({ path: one }: ReadFile) => resolve(one));
+  if (artifact !== undefined) files.push(index);
   const failed = (errors: readonly Diagnostic[]): Compilation => ({
     // A missing import can come into the folder.
     ...{ policy: undefined, fault: faultOf(errors), files: [path, ...files, dirname(path)] },
@@ -261,11 +294,23 @@ function compile(
     const { policy: compiled, diagnostics: refused } = compileForNotify(program);
     if (compiled === undefined) return failed(refused);
     const digest = policyDigest({ files: loaded.files, parameters });
+    const ofArtifact = artifact && policyDigest({ files: loaded.files, parameters: artifact.parameters });
+    if (ofArtifact !== artifact?.digest)
+      return unusable(
+        `its digest is ${ofArtifact} here and ${artifact?.digest} in the artifact, of portcullis ${artifact?.version}`,
+      );
     return { policy: { name, digest, parameters, compiled }, fault: "", files, open: false };
   } catch (error) {
     if (!(error instanceof Error) || !/^(?:FilterTooLarge|WasmLimit)Error$/.test(error.name)) throw error;
     return { policy: undefined, fault: `${path}: ${error.message}`, files, open: false };
   }
+}
+
+/** What an artifact's policy may read: itself, and the policies of the package. @throws Error */
+function readWith({ content }: PolicyArtifact, own: string, file: string): string | Uint8Array {
+  if (file === own) return content;
+  if (file.startsWith(packageFile("policies/"))) return readInputFile(file);
+  throw new Error(`${file} is not in the artifact`);
 }
 
 /** A parameter needs a value. */
@@ -297,7 +342,16 @@ function statOf(path: string): string {
 }
 
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false; // also of a link that leads to itself, and below a file
+  }
+}
+
+/** Whether it is a folder with an OCI image layout. */
+function isLayout(path: string): boolean {
+  return isFile(join(path, "oci-layout"));
 }
 
 function message(error: unknown): string {

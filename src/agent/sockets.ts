@@ -42,15 +42,8 @@ export class AgentSocket {
     return new AgentSocket(options, await listeningServer(options));
   }
 
-  /** Removes the socket, unless the service manager keeps it. */
   close(): void {
-    this.#server.close();
-    if (this.#options.given !== undefined) return;
-    try {
-      unlinkSync(this.#options.path);
-    } catch {
-      // The server has removed it.
-    }
+    closeServer(this.#server, this.#options);
   }
 
   #welcome(socket: Socket): void {
@@ -89,12 +82,25 @@ export class AgentSocket {
   }
 }
 
+type Place = Pick<SocketOptions, "path" | "mode" | "given">;
+
 /** Accepts connections, paused, of every process that may open the socket. @throws SocketError */
-async function listeningServer(place: Pick<SocketOptions, "path" | "mode" | "given">): Promise<Server> {
+export async function listeningServer(place: Place): Promise<Server> {
   const server = createServer({ pauseOnConnect: true });
   if (place.given === undefined) await makePlace(place.path);
   await listen(server, place);
   return server;
+}
+
+/** Removes the socket, unless the service manager keeps it. */
+export function closeServer(server: Server, { path, given }: Place): void {
+  server.close();
+  if (given !== undefined) return;
+  try {
+    unlinkSync(path);
+  } catch {
+    // The server has removed it.
+  }
 }
 
 /** Makes the folder, and removes a socket that no process serves any more. @throws SocketError */
@@ -128,10 +134,7 @@ function isServed(path: string): Promise<boolean> {
   });
 }
 
-async function listen(
-  server: Server,
-  { path, mode, given }: Pick<SocketOptions, "path" | "mode" | "given">,
-): Promise<void> {
+async function listen(server: Server, { path, mode, given }: Place): Promise<void> {
   const former = process.umask(0o777);
   try {
     await new Promise<void>((resolve, reject) => {

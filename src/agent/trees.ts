@@ -1,9 +1,10 @@
 /** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
-import type { SupervisedTree, Supervision } from "../engines/notify/supervision.ts";
+import { basename } from "node:path";
+import type { NotifyPolicy } from "../engines/notify/policy.ts";
+import type { SupervisedTree, Supervision, TreeOrder } from "../engines/notify/supervision.ts";
 import { containerFilter } from "../engines/notify/tree-filter.ts";
 import { describe } from "../events/describe.ts";
 import type { Origin } from "../events/event.ts";
-import type { EventOutput } from "../events/output.ts";
 import type { EventRecord } from "../events/record.ts";
 import { verdictText } from "../ir/verdicts.ts";
 import { StatusReporter } from "../status/reporter.ts";
@@ -15,11 +16,12 @@ export interface TreeFacts {
   readonly number: number;
   readonly policy: {
     readonly name: string;
-    readonly digest: string;
+    /** Absent for a command: its client has compiled the policy. */
+    readonly digest?: string;
     readonly parameters: Readonly<Record<string, string>>;
   };
-  /** Runtimes with other state folders can use an id at the same time; their bundles differ. */
-  readonly container: ContainerName;
+  /** Runtimes with other state folders can use an id at the same time; their bundles differ. Absent for a command. */
+  readonly container?: ContainerName;
   readonly origin: Origin;
   /** Seconds since the epoch. */
   readonly started: number;
@@ -56,36 +58,46 @@ export interface NewTree {
   readonly origin: Origin;
 }
 
+/** See TreeOrder. */
+export interface CommandOrder extends Pick<TreeOrder, "policy" | "filter" | "listener" | "onEvent"> {
+  readonly command: NonNullable<TreeOrder["command"]>;
+}
+
 export interface TreesOptions {
   readonly supervision: Supervision;
   readonly events: AgentEvents;
   readonly observer: Observer;
   readonly log: (line: string) => void;
-  /** The supervisor's thread has ended, so no tree can be supervised any more. */
-  readonly failed: (why: string) => void;
+}
+
+interface Enforced {
+  readonly policy: NotifyPolicy;
+  readonly command: readonly string[];
+  readonly output: { readonly record: (record: EventRecord) => void; readonly finish: () => unknown };
 }
 
 export class Tree {
   readonly facts: TreeFacts;
   readonly reporter: StatusReporter;
   readonly readers: StatusReaders;
-  readonly policy: AgentPolicy;
+  readonly policy: NotifyPolicy;
   readonly listeners = new Set<SupervisedTree>();
   readonly #options: TreesOptions;
-  readonly #output: EventOutput;
+  readonly #output: Enforced["output"];
   /** The totals that the observer knows. */
   #counted: readonly number[] = [];
   #countedLatency: readonly number[] = [];
   #countedRefused = 0;
 
-  constructor(facts: TreeFacts, policy: AgentPolicy, options: TreesOptions) {
+  constructor(facts: TreeFacts, { policy, command, output }: Enforced, options: TreesOptions) {
     this.facts = facts;
     this.policy = policy;
     this.#options = options;
-    const { description, state } = policy.compiled;
-    this.#output = options.events.of(description, facts.origin);
+    this.#output = output;
+    const { description, state, mode } = policy;
+    const audit = mode === "audit";
     this.reporter = new StatusReporter({
-      ...{ policy: description, state, command: [], audit: false, engine: "notify", unknown: [] },
+      ...{ policy: description, state, command, audit, engine: "notify", unknown: [] },
     });
     this.readers = new StatusReaders(this.reporter);
   }
@@ -95,7 +107,7 @@ export class Tree {
     this.reporter.record(record);
     if (record.kind === "notice" && record.dropped !== undefined) this.#options.observer.lostEvents(record.dropped);
     if (record.kind !== "judgement") return;
-    for (const event of describe(this.policy.compiled.description, record)) {
+    for (const event of describe(this.policy.description, record)) {
       if (event.kind !== "decision" || event.verdict === "log" || event.answered?.startsWith("allowed")) continue;
       const { policy, origin } = this.facts;
       this.#options.observer.refusal(policy.name, event.call, origin, event.rule, record.count ?? 1);
@@ -109,7 +121,7 @@ export class Tree {
     const { name } = this.facts.policy;
     verdicts.forEach((total, index) => {
       const more = total - (this.#counted[index] ?? 0);
-      if (more > 0) observer.calls(name, this.policy.compiled.description.verdicts[index]!.action, more);
+      if (more > 0) observer.calls(name, this.policy.description.verdicts[index]!.action, more);
     });
     if (refused > this.#countedRefused) observer.calls(name, "refused", refused - this.#countedRefused);
     observer.judged(latency.map((total, bucket) => total - (this.#countedLatency[bucket] ?? 0)));
@@ -120,7 +132,7 @@ export class Tree {
 
   get status(): TreeStatus {
     const { verdicts, refused } = this.reporter.totals;
-    const { description } = this.policy.compiled;
+    const { description } = this.policy;
     const passes = (index: number) => /^(?:allow|log)/.test(verdictText(description.verdicts[index]!));
     return {
       ...this.facts,
@@ -159,50 +171,79 @@ export class Trees {
   /** The newest tree of the container, or "several" if its bundle is not known and several runtimes have such an id. */
   ofContainer({ id, bundle }: ContainerName): Tree | "several" | undefined {
     const found = this.all.filter(
-      ({ facts: { container } }) => container.id === id && (container.bundle === bundle || !bundle.startsWith("/")),
+      ({ facts: { container } }) => container?.id === id && (container.bundle === bundle || !bundle.startsWith("/")),
     );
-    const bundles = new Set(found.map(({ facts }) => facts.container.bundle));
+    const bundles = new Set(found.map(({ facts }) => facts.container!.bundle));
     return bundles.size > 1 ? "several" : found.at(-1);
   }
 
-  /** Takes the listener over, which it closes. */
+  /** Takes the listener over, which it closes, unless it throws a SystemCallError: no descriptor is left. */
   add({ policy, container, origin }: NewTree, listener: number): Tree {
-    const { name, digest, parameters } = policy;
-    const facts: TreeFacts = {
-      ...{ number: ++this.#last, container, origin, started: Date.now() / 1000 },
-      policy: { name, digest, parameters: Object.fromEntries(parameters) },
-    };
-    const tree = new Tree(facts, policy, this.#options);
-    this.#trees.set(facts.number, tree);
+    const { name, digest, compiled } = policy;
+    const parameters = Object.fromEntries(policy.parameters);
+    const output = this.#options.events.of(compiled.description, origin);
+    const tree = this.#register(
+      { policy: { name, digest, parameters }, container, origin },
+      { policy: compiled, command: [], output },
+    );
     this.join(tree, listener);
     return tree;
   }
 
-  /** Supervises a further listener as one of the tree, and takes it over. */
+  /** Supervises a further listener as one of the tree, and takes it over as `add` does. */
   join(tree: Tree, listener: number): void {
-    const { compiled } = tree.policy;
-    const [first] = tree.listeners;
-    const supervised = this.#options.supervision.supervise({
-      ...{ policy: compiled, filter: containerFilter(compiled), listener, command: undefined, joins: first },
-      onEvent: (record) => tree.record(record),
-      status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
-    });
+    const { policy } = tree;
+    const [joins] = tree.listeners;
+    this.#supervise(tree, { policy, filter: containerFilter(policy), listener, command: undefined, joins });
+  }
+
+  /** Supervises a command that `portcullis run` has handed over. Its events go to `run` alone. Throws as `add`. */
+  addCommand({ onEvent, ...order }: CommandOrder, words: readonly string[]): SupervisedTree {
+    const { policy, command } = order;
+    const origin = { command: basename(words[0]!), pid: command.pid };
+    const tree = this.#register(
+      { policy: { name: policy.description.name, parameters: {} }, origin },
+      { policy, command: words, output: { record: onEvent, finish: () => undefined } },
+    );
+    return this.#supervise(tree, order);
+  }
+
+  #register(facts: Omit<TreeFacts, "number" | "started">, enforced: Enforced): Tree {
+    const tree = new Tree({ number: ++this.#last, started: Date.now() / 1000, ...facts }, enforced, this.#options);
+    this.#trees.set(tree.facts.number, tree);
+    return tree;
+  }
+
+  #supervise(tree: Tree, order: Omit<TreeOrder, "onEvent">): SupervisedTree {
+    let supervised: SupervisedTree;
+    try {
+      supervised = this.#options.supervision.supervise({
+        ...order,
+        onEvent: (record) => tree.record(record),
+        status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
+      });
+    } catch (error) {
+      if (tree.listeners.size === 0) this.#trees.delete(tree.facts.number);
+      throw error;
+    }
     tree.listeners.add(supervised);
     void supervised.ended.then((why) => this.#ended(tree, supervised, why));
+    return supervised;
   }
 
   #ended(tree: Tree, one: SupervisedTree, why: string | undefined): void {
-    if (why !== undefined) {
+    const { number, container } = tree.facts;
+    tree.listeners.delete(one);
+    // `run` tells its user about its command.
+    if (why !== undefined && container !== undefined) {
       const text = `the supervisor failed and everything is denied from now on: ${why}`;
       tree.record({ kind: "notice", time: Date.now(), text });
     }
-    tree.listeners.delete(one);
     if (tree.listeners.size > 0) return;
-    this.#trees.delete(tree.facts.number);
+    this.#trees.delete(number);
     const { calls, refused } = tree.status;
-    this.#options.log(`tree ${tree.facts.number} has ended: ${calls} calls judged, ${refused} refused`);
+    if (container !== undefined)
+      this.#options.log(`tree ${number} has ended: ${calls} calls judged, ${refused} refused`);
     void tree.end();
-    const { failed } = this.#options.supervision;
-    if (failed !== undefined) this.#options.failed(failed);
   }
 }

@@ -15,6 +15,9 @@ export interface Origin {
   readonly containerId?: string;
   readonly pod?: string;
   readonly namespace?: string;
+  /** Of a command that `portcullis run` has handed over, as only the agent's status names it: its program, and its process. */
+  readonly command?: string;
+  readonly pid?: number;
 }
 
 interface Common {

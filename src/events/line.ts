@@ -15,8 +15,9 @@ export function printLine(event: PolicyEvent, origin?: Origin): string {
   return safeText(`${clock(event.time)} ${origin === undefined ? "" : `[${originName(origin)}] `}${body(event)}`);
 }
 
-/** `default/web-1/nginx`, or the beginning of a container's id. */
-export function originName({ namespace, pod, container, containerId }: Origin): string {
+/** `default/web-1/nginx`, the beginning of a container's id, or `make[4242]` for a command. */
+export function originName({ namespace, pod, container, containerId, command, pid }: Origin): string {
+  if (command !== undefined) return `${command}[${pid}]`;
   const named = [namespace, pod, container].filter((one) => one !== undefined);
   return pod === undefined ? (container ?? containerId?.slice(0, 12) ?? "?") : named.join("/");
 }

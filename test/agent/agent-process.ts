@@ -12,9 +12,10 @@ import { packageFile } from "../../src/linux/package.ts";
 const [, , path = ""] = process.argv;
 const runs = new AgentRuns();
 const server = createServer({ pauseOnConnect: true });
+const supervision = new Supervision(readFileSync(packageFile("dist/supervisor.cjs"), "utf8"), "many");
 serveLocalRuns({
   server,
-  supervision: new Supervision(readFileSync(packageFile("dist/supervisor.cjs"), "utf8"), "many"),
+  supervise: (order) => supervision.supervise(order),
   prepare: (given) => {
     const prepared = runs.prepare(given);
     console.log(prepared === undefined ? "not served" : "served");

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
 import { patience, until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
@@ -66,14 +66,16 @@ export class TestAgent {
     return this.#said;
   }
 
-  async start(words: readonly string[] = [], environment: NodeJS.ProcessEnv = {}): Promise<void> {
-    await this.#spawned("bin/portcullis", this.#words(words), environment, `agent: serves ${this.socket}`);
+  async start(words: readonly string[] = [], environment: NodeJS.ProcessEnv = {}, cwd = "."): Promise<void> {
+    const says = `agent: serves ${this.socket}`;
+    await this.#spawned(join(process.cwd(), "bin/portcullis"), this.#words(words), environment, says, cwd);
   }
 
   /** Systemd's sockets listen from now on, and the first connection starts the agent. */
   async startByConnection(): Promise<void> {
-    const sockets = [this.socket, join(this.folder, "run/control.sock")].flatMap((path) => ["-l", path]);
-    mkdirSync(join(this.folder, "run"), { mode: 0o700 });
+    const folder = dirname(this.socket);
+    const sockets = ["agent", "control", "run"].flatMap((name) => ["-l", join(folder, `${name}.sock`)]);
+    mkdirSync(folder, { mode: 0o700 });
     const words = [...sockets, join(process.cwd(), "bin/portcullis"), ...this.#words([])];
     await this.#spawned("systemd-socket-activate", words, {}, "Listening on");
   }
@@ -87,11 +89,13 @@ export class TestAgent {
     words: readonly string[],
     environment: NodeJS.ProcessEnv,
     says: string,
+    cwd = ".",
   ): Promise<void> {
     this.#said = "";
     const child = spawn(program, words, {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...environment },
+      cwd,
     });
     this.#child = child;
     child.stderr!.setEncoding("utf8").on("data", (text: string) => {

@@ -62,7 +62,8 @@ test("the agent takes the sockets of its manager, and leaves them", async () => 
   expect((await agent.run({}, "sh", "-c", "mkdir a b c")).out).toContain("Disk quota exceeded");
   expect(agent.said).toContain("agent: serves");
   expect(await agent.end()).toBe(0);
-  for (const name of ["agent.sock", "control.sock"]) expect(existsSync(join(agent.folder, "run", name))).toBe(true);
+  for (const name of ["agent.sock", "control.sock", "run.sock"])
+    expect(existsSync(join(agent.folder, "run", name))).toBe(true);
 });
 
 test("a second agent does not take the socket of one that runs, but that of one that was killed", async () => {

@@ -4,16 +4,18 @@ import { CommandWatch } from "../../engines/command-watch.ts";
 import { type Started, startOrders, type TreeOptions } from "../../engines/launcher.ts";
 import { launched, ordersFor } from "../../engines/notify/launch.ts";
 import type { NotifyPolicy } from "../../engines/notify/policy.ts";
-import type { Supervision, TreeOrder } from "../../engines/notify/supervision.ts";
+import type { SupervisedTree } from "../../engines/notify/supervision.ts";
 import { treeFilter } from "../../engines/notify/tree-filter.ts";
 import { ProtectedFiles } from "../../engines/protected-files.ts";
 import { SigsysWatch } from "../../engines/sigsys.ts";
 import { type EventOutput, eventOutput } from "../../events/output.ts";
 import { close } from "../../linux/descriptors.ts";
+import { SystemCallError } from "../../linux/native.ts";
 import { readProc } from "../../linux/proc.ts";
 import type { Readiness } from "../../linux/readiness.ts";
 import { isListener } from "../../linux/seccomp.ts";
 import { stillRuns } from "../../status/peer.ts";
+import type { CommandOrder } from "../trees.ts";
 import type { FrontChannel } from "./front-channel.ts";
 import { LauncherTalk } from "./launcher-talk.ts";
 
@@ -21,8 +23,8 @@ import { LauncherTalk } from "./launcher-talk.ts";
 export interface PreparedRun {
   readonly policy: NotifyPolicy;
   readonly tree: TreeOptions;
-  /** The launcher's last words, which form the command. */
-  readonly words: number;
+  /** The launcher's last words. */
+  readonly command: readonly string[];
   /** No events, and no messages about an audit. */
   readonly quiet: boolean;
 }
@@ -34,7 +36,7 @@ export interface RunSurroundings {
   /** The client, whose child the launcher is. */
   readonly front: number;
   readonly channel: FrontChannel;
-  readonly supervision: Supervision;
+  readonly supervise: (order: CommandOrder, command: readonly string[]) => SupervisedTree;
 }
 
 const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
@@ -64,7 +66,7 @@ export class LocalRun {
   constructor(launcher: number, prepared: PreparedRun, surroundings: RunSurroundings) {
     this.#prepared = prepared;
     this.#surroundings = surroundings;
-    const { policy, tree, words, quiet } = prepared;
+    const { policy, tree, command, quiet } = prepared;
     this.#filter = treeFilter(policy);
     const { fallback, readOnlyProc, objects, description } = policy;
     const orders = ordersFor({ filter: this.#filter, fallback, tree, readOnlyProc, objects });
@@ -74,7 +76,7 @@ export class LocalRun {
       : eventOutput(channel, { policy: description, form: "lines", name: "file descriptor 2" });
     this.#protectedFiles = new ProtectedFiles(objects);
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
-    this.#talk = new LauncherTalk(launcher, startOrders(orders, words), readiness, {
+    this.#talk = new LauncherTalk(launcher, startOrders(orders, command.length), readiness, {
       onStarted: (started) => this.#start(started),
       onRefused: () => this.#leave("refused"),
       onMessage: (message) => {
@@ -90,10 +92,6 @@ export class LocalRun {
     if (this.#watch !== undefined) return;
     this.#talk.end();
     this.#leave("refused");
-  }
-
-  get hasStarted(): boolean {
-    return this.#watch !== undefined;
   }
 
   #start(started: Started): void {
@@ -116,19 +114,27 @@ export class LocalRun {
       this.#say("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
     if (fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
-    } else if (isNotified && listener === undefined) {
-      this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    const order = { policy, filter: this.#filter, command: { pid, pidfd }, onEvent: this.#record };
-    const ended =
-      isNotified && listener !== undefined
-        ? this.#surroundings.supervision.supervise({ ...order, listener, status: undefined, approvals: undefined })
-            .ended
-        : Promise.resolve(undefined);
-    this.#supervised = ended.then((why) => {
+    const supervised = isNotified ? this.#supervise(listener, { pid, pidfd }) : undefined;
+    if (isNotified && supervised === undefined)
+      this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
+    this.#supervised = Promise.resolve(supervised?.ended).then((why) => {
       close(pidfd);
       return why;
     });
+  }
+
+  /** Undefined if no descriptor is left: a process of the same user can lower this one's limit (prlimit(2)). */
+  #supervise(listener: number | undefined, command: CommandOrder["command"]): SupervisedTree | undefined {
+    if (listener === undefined) return undefined;
+    const order = { policy: this.#prepared.policy, filter: this.#filter, listener, command, onEvent: this.#record };
+    try {
+      return this.#surroundings.supervise(order, this.#prepared.command);
+    } catch (error) {
+      close(listener);
+      if (!(error instanceof SystemCallError)) throw error;
+      return undefined;
+    }
   }
 
   /**
@@ -148,7 +154,7 @@ export class LocalRun {
     return isOfFront || !stillRuns(pidfd) ? undefined : `process ${pid} was not started for this front`;
   }
 
-  readonly #record: TreeOrder["onEvent"] = (record) => this.#output?.record(record);
+  readonly #record: CommandOrder["onEvent"] = (record) => this.#output?.record(record);
 
   #say(line: string): void {
     if (!this.#prepared.quiet) this.#surroundings.channel.write(Buffer.from(`portcullis: ${line}\n`));

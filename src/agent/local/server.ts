@@ -4,7 +4,6 @@
  */
 import type { Server, Socket } from "node:net";
 import { resolve } from "node:path";
-import type { Supervision } from "../../engines/notify/supervision.ts";
 import { preventTracing } from "../../engines/run.ts";
 import { StartError } from "../../engines/start-error.ts";
 import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
@@ -17,21 +16,16 @@ import { descriptorOf } from "../../status/socket.ts";
 import { examineClient, examineSelf, identityOf, type Own, seesTheSame } from "./client.ts";
 import { FrontChannel } from "./front-channel.ts";
 import { parseHeader, parseStrings, type RequestHeader, type RequestStrings, request } from "./protocol.ts";
-import { LocalRun, type PreparedRun } from "./run.ts";
+import { LocalRun, type PreparedRun, type RunSurroundings } from "./run.ts";
 
 export interface LocalRunsOptions {
   /** Made with `pauseOnConnect`; mode 0600. It listens already, or will. */
   readonly server: Server;
   /** Undefined for what this agent does not serve. Called in the client's working directory. Must not throw. */
   readonly prepare: (given: RequestStrings) => PreparedRun | undefined;
-  readonly supervision: Supervision;
+  readonly supervise: RunSurroundings["supervise"];
   /** A sentence without a full stop about a client that was not served although it should be. */
   readonly log: (sentence: string) => void;
-}
-
-export interface LocalRuns {
-  /** The commands that run now. */
-  readonly count: number;
 }
 
 /** Milliseconds for a request, which a front sends at once. */
@@ -41,9 +35,13 @@ const startPatience = 30_000;
 /** Clients whose command does not run yet. Further ones fall back at once. */
 const mostStarting = 256;
 
-/** Throws a SystemCallError, or an Error if this process cannot be hidden from its user's others. */
-export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
+/**
+ * This process's working directory becomes the root, because a client can remove any other. Throws a SystemCallError, or an
+ * Error if this process cannot be hidden from its user's others.
+ */
+export function serveLocalRuns(options: LocalRunsOptions): void {
   if (!preventTracing()) throw new Error("this process cannot be hidden from others of its user (PR_SET_DUMPABLE)");
+  process.chdir("/");
   const readiness = new Readiness();
   const own = examineSelf();
   const script = identityOf(packageFile("bin/portcullis.cjs"));
@@ -55,37 +53,24 @@ export function serveLocalRuns(options: LocalRunsOptions): LocalRuns {
     }
   };
   const starting = new Set<Connection>();
-  let count = 0;
   options.server.on("connection", (socket) => {
     const connection = new Connection(socket, {
       ...options,
       ...{ readiness, own },
       isOurScript,
-      onStarted: () => {
-        starting.delete(connection);
-        count++;
-      },
-      onEnd: (hasStarted) => {
-        starting.delete(connection);
-        if (hasStarted) count--;
-      },
+      onSettled: () => starting.delete(connection),
     });
     if (starting.size >= mostStarting) connection.refuse();
     else if (connection.begin()) starting.add(connection);
   });
-  return {
-    get count() {
-      return count;
-    },
-  };
 }
 
-interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "log" | "supervision"> {
+interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "log" | "supervise"> {
   readonly readiness: Readiness;
   readonly own: Own;
   readonly isOurScript: (path: string) => boolean;
-  readonly onStarted: () => void;
-  readonly onEnd: (hasStarted: boolean) => void;
+  /** The command runs, or will not. */
+  readonly onSettled: () => void;
 }
 
 class Connection {
@@ -181,15 +166,15 @@ class Connection {
       this.refuse();
       return;
     }
-    const { readiness, supervision } = this.#surroundings;
+    const { readiness, supervise } = this.#surroundings;
     const surroundings = {
       readiness,
       front: this.#front,
       channel: this.#channel,
-      supervision,
+      supervise,
       onStarted: () => {
         clearTimeout(this.#timer);
-        this.#surroundings.onStarted();
+        this.#surroundings.onSettled();
       },
     };
     const launcher = this.#launcher;
@@ -214,7 +199,6 @@ class Connection {
   /** In the client's working directory, because the names of files are relative to it. */
   #prepare({ identities }: RequestHeader, given: RequestStrings): PreparedRun | undefined {
     const { isOurScript, prepare } = this.#surroundings;
-    const former = process.cwd();
     try {
       process.chdir(given.directory);
       if (identityOf(".") !== identities.directory || !isOurScript(resolve(given.script))) return undefined;
@@ -222,7 +206,7 @@ class Connection {
     } catch {
       return undefined; // the directory cannot be entered, or has just been removed
     } finally {
-      process.chdir(former);
+      process.chdir("/");
     }
   }
 
@@ -241,6 +225,6 @@ class Connection {
     this.#surroundings.readiness.remove(this.#descriptor);
     if (this.#launcher >= 0) close(this.#launcher);
     this.#socket.destroy();
-    this.#surroundings.onEnd(this.#run?.hasStarted ?? false);
+    this.#surroundings.onSettled();
   }
 }

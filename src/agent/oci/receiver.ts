@@ -3,6 +3,8 @@ import type { Socket } from "node:net";
 import type { Origin } from "../../events/event.ts";
 import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { SystemCallError } from "../../linux/native.ts";
+import { Readiness } from "../../linux/readiness.ts";
 import { isListener } from "../../linux/seccomp.ts";
 import type { AgentPolicy, Policies } from "../policies.ts";
 import { PolicyFault } from "../policies.ts";
@@ -20,9 +22,6 @@ export interface ReceiverOptions {
 
 /** Milliseconds until a connection must have sent its message. */
 const patience = 5000;
-/** Milliseconds between reads of a connection that has sent nothing yet: the first, doubled each time, and the last. */
-const firstWait = 1;
-const lastWait = 50;
 const mostDescriptors = 8;
 const chunk = 1 << 16;
 
@@ -30,7 +29,9 @@ export class OciReceiver {
   readonly #options: ReceiverOptions;
   /** Read by one connection at a time. */
   readonly #buffer = new Uint8Array(chunk);
+  readonly #readiness = new Readiness();
 
+  /** Throws a SystemCallError. */
   constructor(options: ReceiverOptions) {
     this.#options = options;
   }
@@ -45,13 +46,14 @@ export class OciReceiver {
     }
     const descriptors: number[] = [];
     const over = (why?: string): void => {
+      clearTimeout(timer);
+      this.#readiness.remove(connection);
       for (const descriptor of [connection, ...descriptors]) close(descriptor);
       if (why !== undefined) this.#options.refused(why);
       ended();
     };
-    const deadline = performance.now() + patience;
+    const timer = setTimeout(() => over(`no whole state came within ${patience / 1000} s`), patience);
     let bytes = Buffer.alloc(0);
-    let wait = firstWait;
     const read = (): void => {
       try {
         for (;;) {
@@ -59,7 +61,7 @@ export class OciReceiver {
           descriptors.push(...received.descriptors);
           if (received.isCut || descriptors.length > mostDescriptors) return over("too many descriptors came");
           const { count } = received;
-          if (count === -errno.EAGAIN) break;
+          if (count === -errno.EAGAIN) return;
           if (count < 0) return over("the connection broke");
           bytes = Buffer.concat([bytes, this.#buffer.subarray(0, count)]);
           if (bytes.length > mostBytes) return over(`the state has more than ${mostBytes} bytes`);
@@ -72,11 +74,8 @@ export class OciReceiver {
         if (!(error instanceof StateError)) throw error;
         return over(error.message);
       }
-      if (performance.now() > deadline) return over(`no whole state came within ${patience / 1000} s`);
-      setTimeout(read, wait);
-      wait = Math.min(lastWait, 2 * wait);
     };
-    read();
+    this.#readiness.add(connection, read);
   }
 
   /** Takes the listener from the descriptors, unless it is refused. @throws StateError */
@@ -106,14 +105,14 @@ export class OciReceiver {
         log(`tree ${tree.facts.number}: container ${id} under ${policy.name}`);
       } else {
         // A tree keeps the version that it has started with.
-        const { name, digest } = known.policy;
+        const { name, digest } = known.facts.policy;
         if (name !== chosen.policy || digest !== chosen.digest) refuse(`it runs under ${name} ${digest} already`);
         trees.join(known, listener);
         log(`tree ${known.facts.number}: a further process of container ${id}`);
       }
       descriptors.splice(at, 1);
     } catch (error) {
-      if (error instanceof PolicyFault) refuse(error.message);
+      if (error instanceof PolicyFault || error instanceof SystemCallError) refuse(error.message);
       throw error;
     }
   }

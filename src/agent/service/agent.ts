@@ -6,14 +6,15 @@ import { EventLimit } from "../../events/limit.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { packageFile, packageVersion } from "../../linux/package.ts";
 import { makeStatusFolder } from "../../status/location.ts";
-import { type AgentStatus, answerControl, controlSocket } from "../control.ts";
+import { type AgentStatus, answerControl } from "../control.ts";
 import { AgentEvents } from "../events.ts";
-import { defaultSocket } from "../folders.ts";
+import { controlSocket, defaultSocket, runSocket } from "../folders.ts";
+import { type LocalRunsOptions, serveLocalRuns } from "../local/server.ts";
 import type { Gauges } from "../metrics.ts";
 import type { MetricsPlace, MetricsServer } from "../metrics-server.ts";
 import { OciReceiver } from "../oci/receiver.ts";
 import { Policies } from "../policies.ts";
-import { AgentSocket } from "../sockets.ts";
+import { AgentSocket, closeServer, listeningServer } from "../sockets.ts";
 import { givenSockets, ServiceManager } from "../systemd.ts";
 import { type Observer, Trees } from "../trees.ts";
 
@@ -29,6 +30,8 @@ export interface AgentOptions {
   /** The address, or the path of the socket, that serves metrics; undefined without one. */
   readonly metrics: MetricsPlace | undefined;
   readonly environment: Record<string, string | undefined>;
+  /** Prepares a `portcullis run` of this user. */
+  readonly prepare: LocalRunsOptions["prepare"];
   /** Takes a line for people. Must not wait. */
   readonly log: (line: string) => void;
 }
@@ -48,11 +51,10 @@ export class Agent {
   readonly policies: Policies;
   /** Resolves with a sentence when the supervisor has failed. The manager of services must start another agent then. */
   readonly failed: Promise<string>;
-  #fail!: (why: string) => void;
   readonly #options: AgentOptions;
   readonly #events: AgentEvents;
   readonly #manager: ServiceManager;
-  readonly #sockets: AgentSocket[] = [];
+  readonly #sockets: Pick<AgentSocket, "close">[] = [];
   readonly #started = Date.now() / 1000;
   readonly #refusalLimit = new EventLimit(refusalLimit);
   readonly #refusals: string[] = [];
@@ -62,9 +64,6 @@ export class Agent {
 
   private constructor(options: AgentOptions, observer: Observer) {
     this.#options = options;
-    this.failed = new Promise((resolve) => {
-      this.#fail = resolve;
-    });
     const { log, policies, architecture, events, form } = options;
     this.#manager = new ServiceManager(options.environment);
     this.#events = new AgentEvents(events, form, {
@@ -73,10 +72,9 @@ export class Agent {
     });
     this.policies = new Policies({ folder: policies, architecture, log });
     const source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
-    this.trees = new Trees({
-      ...{ supervision: new Supervision(source, "many"), events: this.#events, observer, log },
-      failed: (why) => this.#fail(why),
-    });
+    const supervision = new Supervision(source, "many");
+    this.failed = supervision.failure;
+    this.trees = new Trees({ supervision, events: this.#events, observer, log });
   }
 
   /** The process must be hidden from its trees (`hideFromCommand`), and have handlers of its signals. @throws SocketError, DestinationError, StartError, StatusFolderError */
@@ -150,8 +148,20 @@ export class Agent {
         refused: () => undefined,
       }),
     );
+    const run = { path: runSocket(path), given: given.get(runSocket(path)), mode: 0o600 };
+    // A service manager that makes sockets decides whether `run` is served.
+    if (given.size === 0 || run.given !== undefined) await this.#serveRuns(run);
     for (const name of given.keys())
-      if (name !== path && name !== control) this.#options.log(`the socket ${name} of the service manager is not used`);
+      if (name !== path && name !== control && name !== run.path)
+        this.#options.log(`the socket ${name} of the service manager is not used`);
+  }
+
+  async #serveRuns(place: Parameters<typeof listeningServer>[0]): Promise<void> {
+    const { prepare, log } = this.#options;
+    const server = await listeningServer(place);
+    this.#sockets.push({ close: () => closeServer(server, place) });
+    const supervise: LocalRunsOptions["supervise"] = (order, words) => this.trees.addCommand(order, words);
+    serveLocalRuns({ server, prepare, supervise, log });
   }
 
   /** A request is refused. */

@@ -54,7 +54,7 @@ export class AgentRuns {
       return {
         policy,
         tree: { timeout, killTree, dieWithParent, cgroup, separate },
-        words: request.command.length,
+        command: request.command,
         quiet,
       };
     } catch (error) {

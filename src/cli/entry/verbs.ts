@@ -63,7 +63,7 @@ export const verbs = {
     load: async () => (await import("../verbs/approvals.ts")).approvals,
   },
   agent: {
-    summary: "Supervise containers under policies, as a service",
+    summary: "Supervise containers and commands under policies, as a service",
     load: async () => (await import("../verbs/agent.ts")).agent,
   },
   compile: {

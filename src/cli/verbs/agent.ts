@@ -1,7 +1,8 @@
-/** `portcullis agent`: supervises the trees of containers (src/agent), and shows its status. */
+/** `portcullis agent`: supervises the trees of containers and of `run` (src/agent), and shows its status. */
 
-import { type AgentStatus, askAgent, controlSocket } from "../../agent/control.ts";
-import { defaultSocket } from "../../agent/folders.ts";
+import { resolve } from "node:path";
+import { type AgentStatus, askAgent } from "../../agent/control.ts";
+import { controlSocket, defaultSocket } from "../../agent/folders.ts";
 import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/metrics-server.ts";
 import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -15,6 +16,7 @@ import { NativeUnavailableError } from "../../linux/native.ts";
 import { exitAtOnce } from "../../linux/process.ts";
 import { StatusFolderError } from "../../status/location.ts";
 import { SocketError } from "../../status/socket.ts";
+import { AgentRuns } from "../agent/local-runs.ts";
 import type { Context } from "../context.ts";
 import { chosenArchitecture, noMoreWords } from "../policy/arguments.ts";
 import { failureOf } from "../policy/enforce.ts";
@@ -22,12 +24,13 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const agent: Verb = {
   name: "agent",
-  summary: "Supervise containers under policies, as a service",
+  summary: "Supervise containers and commands under policies, as a service",
   synopsis: ["agent [OPTIONS]", "agent status [--json] [--socket PATH]"],
   about: [
     "Supervises many trees at once, each under its own policy, until SIGTERM or SIGINT. Container runtimes hand over the trees: the agent's socket speaks the protocol of OCI's seccomp agents, and the profile of the container names the socket, the policy and its digest (`portcullis export oci`). A further process of a container (`exec`) joins the state of its tree.",
-    "--policies DIR has the policies: TypeScript modules (.ts) and OCI profiles (.json), each named by its file without the ending; subfolders are for what they import. They are compiled at the start and when a file changes; a tree keeps the version that it has started with. A policy that does not compile is reported, and the version before is used on. If DIR has no policy of a name, a ready policy of that name is used. A bundle is not used: the agent supervises, and a bundle has its policy as eBPF.",
+    "--policies DIR has the policies: TypeScript modules (.ts) and OCI profiles (.json), each named by its file without the ending, and folders with an OCI image layout (`portcullis compile --oci-layout`), named as they say; other subfolders are for what they import. They are compiled at the start and when a file changes; a tree keeps the version that it has started with. A policy that does not compile is reported, and the version before is used on. If DIR has no policy of a name, a ready policy of that name is used. A bundle is not used: the agent supervises, and a bundle has its policy as eBPF.",
     "A listener is refused, and so its container does not start, if it comes without a state, of a policy that is unknown or has another digest, or from a process that is under a filter itself. The reason is printed on standard error.",
+    "`portcullis run` of the agent's own user asks it, too, at run.sock beside the socket for container runtimes, if that is in $XDG_RUNTIME_DIR/portcullis or /run/portcullis: the agent then supervises the command, and no Node starts (docs/internals/processes.md). If a service manager makes the sockets, this is served only if run.sock is among them.",
     "If the agent ends, the kernel denies the calls that need it (ENOSYS), and everything else of the policies stays in force.",
     "The agent runs as root for containers, with CAP_SYS_PTRACE, or as an ordinary user for that user's own. systemd starts it with examples/systemd/portcullis-agent.service and .socket; it tells systemd when it is ready.",
     "status asks the agent that runs.",
@@ -36,7 +39,7 @@ export const agent: Verb = {
     socket: {
       value: "PATH",
       about:
-        "The socket for container runtimes. Default: /run/portcullis/agent.sock, for ordinary users $XDG_RUNTIME_DIR/portcullis/agent.sock. control.sock beside it answers `agent status` and `top`.",
+        "The socket for container runtimes. Default: /run/portcullis/agent.sock, for ordinary users $XDG_RUNTIME_DIR/portcullis/agent.sock. control.sock beside it answers `agent status` and `top`, run.sock serves `run`.",
       complete: "file",
     },
     policies: {
@@ -75,7 +78,7 @@ export const agent: Verb = {
   async execute(invocation, context) {
     const [word, ...more] = invocation.words;
     noMoreWords(word === undefined || word === "status" ? more : invocation.words);
-    const socket = invocation.text("socket") ?? defaultSocket();
+    const socket = resolve(invocation.text("socket") ?? defaultSocket());
     try {
       if (word === "status") return await showStatus(socket, invocation, context);
       if (invocation.has("json")) throw new Failure([diagnostic("P0909", "--json is for `agent status`")]);
@@ -99,10 +102,13 @@ async function serve(socket: string, invocation: Invocation, context: Context): 
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(undefined));
   });
   const events = eventsOf(invocation);
+  const policies = invocation.text("policies");
+  const runs = new AgentRuns();
   const running = await Agent.start({
     ...{ socket, ...events, log: (line) => messages.write(line), environment: { ...context.environment } },
     runtimeUsers: new Set(invocation.texts("runtime-user").map(userId)),
-    policies: invocation.text("policies"),
+    policies: policies === undefined ? undefined : resolve(policies),
+    prepare: (given) => runs.prepare(given),
     metrics: metricsOf(invocation),
     architecture: chosenArchitecture(invocation),
   });
@@ -119,7 +125,7 @@ function eventsOf(invocation: Invocation): { readonly events: Destination; reado
   const given = invocation.text("events");
   if (given === undefined) return { events: { fd: 1, name: "standard output" }, form: "lines" };
   const [, descriptor] = /^fd:(\d{1,6})$/.exec(given) ?? [];
-  return { events: descriptor === undefined ? { file: given } : { fd: Number(descriptor) }, form: "json" };
+  return { events: descriptor === undefined ? { file: resolve(given) } : { fd: Number(descriptor) }, form: "json" };
 }
 
 /** @throws Failure */

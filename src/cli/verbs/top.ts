@@ -1,7 +1,7 @@
 /** `portcullis top`: shows the status of a running tree (src/status), again each second. */
 import { existsSync } from "node:fs";
-import { askAgent, controlSocket, controlSocketsIn } from "../../agent/control.ts";
-import { agentFolders } from "../../agent/folders.ts";
+import { askAgent, controlSocketsIn } from "../../agent/control.ts";
+import { agentFolders, controlSocket } from "../../agent/folders.ts";
 import type { TreeStatus } from "../../agent/trees.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText } from "../../diagnostics/width.ts";
@@ -170,5 +170,5 @@ async function agentTrees(
 
 function isNamed({ number, container, origin }: TreeStatus, word: string): boolean {
   if (word === "") return false;
-  return String(number) === word || container.id.startsWith(word) || originName(origin) === word;
+  return String(number) === word || container?.id.startsWith(word) === true || originName(origin) === word;
 }

@@ -21,14 +21,24 @@ export interface SupervisorDescriptors {
 
 /** Throws a SystemCallError. */
 export function openDescriptors(): SupervisorDescriptors {
-  return {
-    tasks: createEpoll(),
-    polling: createEpoll(),
-    listening: createEpoll(),
-    stopped: createEvent(),
-    keeping: createEpoll(),
-    answers: createEvent(),
+  const opened: number[] = [];
+  const kept = (descriptor: number): number => {
+    opened.push(descriptor);
+    return descriptor;
   };
+  try {
+    return {
+      tasks: kept(createEpoll()),
+      polling: kept(createEpoll()),
+      listening: kept(createEpoll()),
+      stopped: kept(createEvent()),
+      keeping: kept(createEpoll()),
+      answers: kept(createEvent()),
+    };
+  } catch (error) {
+    for (const descriptor of opened) close(descriptor);
+    throw error;
+  }
 }
 
 /** Skips negative ones. */

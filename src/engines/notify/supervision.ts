@@ -67,6 +67,9 @@ interface Supervised {
   readonly supervised: SupervisedTree;
 }
 
+/** Policies without a tree that the thread keeps, because the next command often has the policy of the last one. */
+const mostUnused = 16;
+
 /** A thread that supervises trees. */
 export class Supervision {
   readonly #thread: SupervisingThread;
@@ -78,6 +81,9 @@ export class Supervision {
   #ids = 0;
   #states = 0;
   #failed: string | undefined;
+  /** Resolves when the thread has ended, with all of its trees, and says why. */
+  readonly failure: Promise<string>;
+  #tellFailure!: (why: string) => void;
   readonly #suspended = new Map<SupervisedTree, { readonly number: number; readonly saved: Suspended }>();
   #suspends: () => void = () => undefined;
 
@@ -88,6 +94,9 @@ export class Supervision {
   constructor(source: string, trees: "one" | "many" = "one", addon: string = nativeFile("portcullis.node")) {
     if (trees === "many")
       this.#many = { event: createEvent(), wake: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) };
+    this.failure = new Promise((resolve) => {
+      this.#tellFailure = resolve;
+    });
     this.#thread = new SupervisingThread(source, { addon, many: this.#many } satisfies WorkerData);
     const { worker } = this.#thread;
     worker.on("message", (message: WorkerMessage) => this.#heed(message));
@@ -108,6 +117,7 @@ export class Supervision {
     });
   }
 
+  /** Throws a SystemCallError if no descriptor is left: the listener is still the caller's then. */
   supervise(order: TreeOrder): SupervisedTree {
     const { policy, listener, filter, command, status, approvals } = order;
     const own = order.descriptors ?? openDescriptors();
@@ -170,11 +180,6 @@ export class Supervision {
     );
   }
 
-  /** Why the thread has ended, with all of its trees; undefined as long as it supervises. */
-  get failed(): string | undefined {
-    return this.#failed;
-  }
-
   /** Only without a tree. */
   end(): Promise<void> {
     const ended = this.#thread.end();
@@ -223,8 +228,14 @@ export class Supervision {
   #releasePolicy(policy: NotifyPolicy): void {
     const known = this.#policies.get(policy);
     if (known === undefined || --known.trees > 0) return;
+    // The last used one becomes the last to go.
     this.#policies.delete(policy);
-    if (this.#failed === undefined) this.#send({ kind: "policy", key: known.key, policy: undefined });
+    this.#policies.set(policy, known);
+    const unused = [...this.#policies].filter(([, { trees }]) => trees === 0);
+    if (unused.length <= mostUnused) return;
+    const [oldest, { key }] = unused[0]!;
+    this.#policies.delete(oldest);
+    if (this.#failed === undefined) this.#send({ kind: "policy", key, policy: undefined });
   }
 
   #heed(message: WorkerMessage): void {
@@ -258,6 +269,7 @@ export class Supervision {
       close(order.listener);
       over(why);
     }
+    this.#tellFailure(why);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
-import type { SupervisedTree, Supervision } from "../engines/notify/supervision.ts";
+import type { SupervisedTree, Supervision, Suspended } from "../engines/notify/supervision.ts";
 import { containerFilter } from "../engines/notify/tree-filter.ts";
 import { describe } from "../events/describe.ts";
 import type { Origin } from "../events/event.ts";
@@ -10,6 +10,7 @@ import { StatusReporter } from "../status/reporter.ts";
 import { StatusReaders } from "../status/server.ts";
 import type { AgentEvents } from "./events.ts";
 import type { AgentPolicy } from "./policies.ts";
+import type { SuspendedTree } from "./store.ts";
 
 export interface TreeFacts {
   readonly number: number;
@@ -65,12 +66,16 @@ export interface TreesOptions {
   readonly failed: (why: string) => void;
 }
 
+/** Milliseconds until calls that are not at a place where they can wait are given up. */
+const suspensionPatience = 5000;
+
 export class Tree {
   readonly facts: TreeFacts;
   readonly reporter: StatusReporter;
   readonly readers: StatusReaders;
   readonly policy: AgentPolicy;
-  readonly listeners = new Set<SupervisedTree>();
+  /** With their descriptors, which the supervision owns. */
+  readonly listeners = new Map<SupervisedTree, number>();
   readonly #options: TreesOptions;
   readonly #output: EventOutput;
   /** The totals that the observer knows. */
@@ -78,7 +83,8 @@ export class Tree {
   #countedLatency: readonly number[] = [];
   #countedRefused = 0;
 
-  constructor(facts: TreeFacts, policy: AgentPolicy, options: TreesOptions) {
+  /** `former`: the sums of another agent, which has told its observer of them. */
+  constructor(facts: TreeFacts, policy: AgentPolicy, options: TreesOptions, former?: readonly number[]) {
     this.facts = facts;
     this.policy = policy;
     this.#options = options;
@@ -86,7 +92,9 @@ export class Tree {
     this.#output = options.events.of(description, facts.origin);
     this.reporter = new StatusReporter({
       ...{ policy: description, state, command: [], audit: false, engine: "notify", unknown: [] },
+      former,
     });
+    this.#told();
     this.readers = new StatusReaders(this.reporter);
   }
 
@@ -113,6 +121,11 @@ export class Tree {
     });
     if (refused > this.#countedRefused) observer.calls(name, "refused", refused - this.#countedRefused);
     observer.judged(latency.map((total, bucket) => total - (this.#countedLatency[bucket] ?? 0)));
+    this.#told();
+  }
+
+  #told(): void {
+    const { verdicts, refused, latency } = this.reporter.totals;
     this.#countedLatency = latency;
     this.#counted = verdicts;
     this.#countedRefused = refused;
@@ -133,6 +146,11 @@ export class Tree {
   async end(): Promise<void> {
     this.count();
     this.#options.observer.ended(this.facts.origin);
+    await this.finish();
+  }
+
+  /** No further record comes here. */
+  async finish(): Promise<void> {
     this.readers.close();
     await this.#output.finish();
   }
@@ -143,9 +161,15 @@ export class Trees {
   /** By their numbers, the newest last. */
   readonly #trees = new Map<number, Tree>();
   #last = 0;
+  #isSuspended = false;
 
   constructor(options: TreesOptions) {
     this.#options = options;
+  }
+
+  /** Why no tree is supervised any more. */
+  get failed(): string | undefined {
+    return this.#options.supervision.failed;
   }
 
   get all(): readonly Tree[] {
@@ -180,15 +204,57 @@ export class Trees {
 
   /** Supervises a further listener as one of the tree, and takes it over. */
   join(tree: Tree, listener: number): void {
+    this.#supervise(tree, listener);
+  }
+
+  #supervise(tree: Tree, listener: number, saved?: Suspended): void {
     const { compiled } = tree.policy;
-    const [first] = tree.listeners;
+    const [first] = tree.listeners.keys();
     const supervised = this.#options.supervision.supervise({
-      ...{ policy: compiled, filter: containerFilter(compiled), listener, command: undefined, joins: first },
+      ...{ policy: compiled, filter: containerFilter(compiled), listener, command: undefined, joins: first, saved },
       onEvent: (record) => tree.record(record),
       status: { words: tree.reporter.words, onSnapshot: (snapshot) => tree.reporter.snapshot(snapshot) },
     });
-    tree.listeners.add(supervised);
+    tree.listeners.set(supervised, listener);
     void supervised.ended.then((why) => this.#ended(tree, supervised, why));
+  }
+
+  /** No tree may be added or joined from now on. */
+  get isSuspended(): boolean {
+    return this.#isSuspended;
+  }
+
+  /** Ends the supervision, with the listeners open, so that another agent can go on. */
+  async suspend(): Promise<{ readonly last: number; readonly trees: readonly SuspendedTree<number>[] }> {
+    const { supervision, log } = this.#options;
+    this.#isSuspended = true;
+    const suspended = new Map(await supervision.suspend(suspensionPatience));
+    const trees = this.all.flatMap((tree) => {
+      const listeners = [...tree.listeners].flatMap(([supervised, listener]) => {
+        const saved = suspended.get(supervised);
+        suspended.delete(supervised);
+        return saved === undefined ? [] : [{ listener, saved }];
+      });
+      const { facts, policy, reporter } = tree;
+      if (listeners.length < tree.listeners.size) {
+        const why = policy.compiled.rooms.length > 0 ? "its policy has rooms" : "its calls do not come to an end";
+        log(`tree ${facts.number} does not go on: ${why}`);
+      }
+      return listeners.length === 0 ? [] : [{ facts, policy, sums: reporter.sums, listeners }];
+    });
+    if (suspended.size > 0) log(`${suspended.size} trees of portcullis run do not go on`);
+    return { last: this.#last, trees };
+  }
+
+  /** Goes on with the trees of another agent, before any other is added. */
+  restore({ last, trees }: { readonly last: number; readonly trees: readonly SuspendedTree<number>[] }): void {
+    this.#last = last;
+    for (const { facts, policy, sums, listeners } of trees) {
+      const tree = new Tree(facts, policy, this.#options, sums);
+      this.#trees.set(facts.number, tree);
+      for (const { listener, saved } of listeners) this.#supervise(tree, listener, saved);
+      this.#options.log(`tree ${facts.number} goes on: container ${facts.container.id} under ${policy.name}`);
+    }
   }
 
   #ended(tree: Tree, one: SupervisedTree, why: string | undefined): void {

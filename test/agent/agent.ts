@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
 import { patience, until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
+import type { Manager } from "./manager.ts";
 
 /** The third folder that a tree makes is refused. */
 const twoFolders = `import { allow, deny, perTree, policy } from "portcullis";
@@ -70,6 +71,19 @@ export class TestAgent {
     await this.#spawned("bin/portcullis", this.#words(words), environment, `agent: serves ${this.socket}`);
   }
 
+  /** As systemd starts it, with the descriptors of its store. */
+  async startUnder(manager: Manager, words: readonly string[] = [], room?: number): Promise<void> {
+    const { given } = manager;
+    const environment = {
+      ...manager.environment(room),
+      LISTEN_FDS: String(given.length),
+      LISTEN_FDNAMES: given.map(({ name }) => name).join(":"),
+    };
+    const program = ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', "bin/portcullis", ...this.#words(words)];
+    const descriptors = given.map(({ descriptor }) => descriptor);
+    await this.#spawned("sh", program, environment, `agent: serves ${this.socket}`, descriptors);
+  }
+
   /** Systemd's sockets listen from now on, and the first connection starts the agent. */
   async startByConnection(): Promise<void> {
     const sockets = [this.socket, join(this.folder, "run/control.sock")].flatMap((path) => ["-l", path]);
@@ -87,10 +101,11 @@ export class TestAgent {
     words: readonly string[],
     environment: NodeJS.ProcessEnv,
     says: string,
+    descriptors: readonly number[] = [],
   ): Promise<void> {
     this.#said = "";
     const child = spawn(program, words, {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "ignore", "pipe", ...descriptors],
       env: { ...process.env, ...environment },
     });
     this.#child = child;

@@ -134,9 +134,8 @@ export class Supervisor {
     this.#epoll = this.#identifies || needs.births ? (joined?.epoll ?? descriptors.tasks) : -1;
     const { saved } = options;
     if (saved !== undefined && joined === undefined) this.#memory.restore(saved.state.memory);
-    const hasStarted = saved?.tree.hasStarted ?? (command === undefined ? false : undefined);
-    this.#start = hasStarted === undefined ? undefined : new ContainerStart(hasStarted);
-    this.#hasFirst = saved !== undefined;
+    this.#start = command === undefined ? new ContainerStart(saved?.tree.start) : undefined;
+    this.#hasFirst = saved?.tree.hasFirst ?? false;
     this.#preparedForks = joined?.preparedForks ?? new Set();
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.matchers);
@@ -302,9 +301,10 @@ export class Supervisor {
   save(): { readonly state: SavedState; readonly tree: SavedTree } | undefined {
     if (this.#failed || this.#options.policy.rooms.length > 0) return undefined;
     const calls = [...this.#waiting.notifications, ...(this.#questions?.notifications ?? [])];
+    const own = { isRestricted: this.#isRestricted, start: this.#start?.save(), hasFirst: this.#hasFirst };
     return {
       state: { memory: this.#memory.bytes().slice(), ...this.#registry.save() },
-      tree: { calls, kept: this.#keptTasks(), isRestricted: this.#isRestricted, hasStarted: this.#start?.isOver },
+      tree: { calls, kept: this.#keptTasks(), ...own },
     };
   }
 

@@ -257,6 +257,11 @@ export class Trees {
     }
   }
 
+  /** Ends the supervisor's thread. */
+  end(): Promise<void> {
+    return this.#options.supervision.end();
+  }
+
   #ended(tree: Tree, one: SupervisedTree, why: string | undefined): void {
     if (why !== undefined) {
       const text = `the supervisor failed and everything is denied from now on: ${why}`;

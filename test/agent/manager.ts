@@ -7,14 +7,15 @@ export class Manager {
   /** All messages that are not about descriptors. */
   readonly said: string[] = [];
   readonly store = new Map<string, number>();
-  /** Reads nothing, as if it hung. */
-  hangs = false;
   readonly #socket: number;
   readonly #timer: NodeJS.Timeout;
   readonly #sockets: { readonly name: string; readonly descriptor: number }[] = [];
 
+  readonly #name: string;
+
   /** A path, or @ and an abstract name. */
-  constructor(readonly name: string) {
+  constructor(name: string) {
+    this.#name = name;
     this.#socket = bound(name, 2 | 0o4000);
     this.#timer = setInterval(() => this.#read(), 2);
   }
@@ -28,7 +29,7 @@ export class Manager {
   }
 
   environment(room = 64): NodeJS.ProcessEnv {
-    return { NOTIFY_SOCKET: this.name, FDSTORE: String(room) };
+    return { NOTIFY_SOCKET: this.#name, FDSTORE: String(room) };
   }
 
   /** For the next start. They stay in the store until they are removed. */
@@ -49,7 +50,7 @@ export class Manager {
 
   #read(): void {
     const bytes = new Uint8Array(4096);
-    while (!this.hangs) {
+    for (;;) {
       const { count, descriptors } = receiveWithDescriptors(this.#socket, bytes, false);
       if (count < 0) return;
       const text = Buffer.from(bytes.subarray(0, count)).toString();

@@ -13,7 +13,7 @@ import { compiled } from "../support/run.ts";
 import { Manager } from "./manager.ts";
 import { TestAgent } from "./agent.ts";
 
-const limit = 500;
+const limit = 2000;
 const rounds = 4;
 
 const policies = {
@@ -37,7 +37,7 @@ export default policy((call) => {
 `,
   "no-secret.ts": `import { allow, deny, policy } from "portcullis";
 export default policy((call) =>
-  (call.name === "mkdir" || call.name === "mkdirat") && call.args.pathname.text.matches("secret*") ? deny("EACCES") : allow);
+  (call.name === "mkdir" || call.name === "mkdirat") && call.args.path.text.matches("secret*") ? deny("EACCES") : allow);
 `,
 };
 
@@ -187,17 +187,18 @@ describe("a restart", () => {
         'export default policy((call) => call.name === "mkdir" || call.name === "mkdirat" ? deny("EDQUOT") : allow);\n',
     );
     await agent.startUnder(manager);
-    // A shell makes no call of the filter before it makes the folder.
-    const child = agent.spawn({ policy: "nothing" }, compiled("test/agent/load.c"), "1");
-    await until("it has begun", () => agent.status().trees.length === 1);
-    await restart();
+    // It makes no call of the filter between its start and the folder.
+    const perl = ["perl", "-e", '$| = 1; print "begun\n"; <STDIN>; print mkdir("x") ? "made" : "$!"'];
+    const child = agent.spawn({ policy: "nothing" }, ...perl);
     let out = "";
     child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       out += text;
     });
-    writeFileSync(join(agent.folder, "stop"), "");
+    await until("it has begun", () => out.includes("begun"));
+    await restart();
+    child.stdin!.end("\n");
     await once(child, "close");
-    expect(out).toContain("made 0,");
+    expect(out).toContain("quota exceeded");
   });
 
   test("is counted", async () => {

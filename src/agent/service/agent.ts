@@ -107,6 +107,8 @@ export class Agent {
       }
     } catch (error) {
       await agent.close();
+      // The end of the process would wait for a thread that waits for trees.
+      await agent.trees.end();
       throw error;
     }
     agent.#counting = setInterval(() => agent.#tick(), counting).unref();

@@ -3,7 +3,7 @@ import { latencyBounds } from "../engines/status.ts";
 import { Metrics } from "./metrics.ts";
 import { isOfThisMachine, metricsPlace } from "./metrics-server.ts";
 
-const counting = () => new Metrics(() => ({ trees: 2, policies: 1, count: () => undefined }));
+const counting = () => new Metrics(() => ({ trees: 2, policies: 1, restarts: 0, count: () => undefined }));
 
 test("metrics have the counts by their labels", async () => {
   const metrics = counting();

@@ -11,6 +11,8 @@ import type { Observer } from "./trees.ts";
 export interface Gauges {
   readonly trees: number;
   readonly policies: number;
+  /** Restarts that have kept trees. */
+  readonly restarts: number;
   /** Makes the trees tell their counts. */
   readonly count: () => void;
 }
@@ -61,9 +63,13 @@ export class Metrics implements Observer {
         },
       });
     }
-    new Counter({
+    const restarts = new Counter({
       ...{ name: "portcullis_restarts_total", registers },
       help: "Restarts of the agent that have kept its trees.",
+      collect: () => {
+        restarts.reset();
+        restarts.inc(gauges().restarts);
+      },
     });
     this.#lost = new Counter({
       ...{ name: "portcullis_lost_events_total", registers },

@@ -42,6 +42,11 @@ export class AgentSocket {
     return new AgentSocket(options, await listeningServer(options));
   }
 
+  /** No connection is taken at present. */
+  get isIdle(): boolean {
+    return this.#connections.size === 0;
+  }
+
   close(): void {
     closeServer(this.#server, this.#options);
   }

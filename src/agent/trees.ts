@@ -1,7 +1,7 @@
 /** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
 import { basename } from "node:path";
 import type { NotifyPolicy } from "../engines/notify/policy.ts";
-import type { SupervisedTree, Supervision, TreeOrder } from "../engines/notify/supervision.ts";
+import type { SupervisedTree, Supervision, Suspended, TreeOrder } from "../engines/notify/supervision.ts";
 import { containerFilter } from "../engines/notify/tree-filter.ts";
 import { describe } from "../events/describe.ts";
 import type { Origin } from "../events/event.ts";
@@ -11,6 +11,7 @@ import { StatusReporter } from "../status/reporter.ts";
 import { StatusReaders } from "../status/server.ts";
 import type { AgentEvents } from "./events.ts";
 import type { AgentPolicy } from "./policies.ts";
+import type { SuspendedTree } from "./store.ts";
 
 export interface TreeFacts {
   readonly number: number;
@@ -70,6 +71,9 @@ export interface TreesOptions {
   readonly log: (line: string) => void;
 }
 
+/** Milliseconds until calls that are not at a place where they can wait are given up. */
+const suspensionPatience = 5000;
+
 interface Enforced {
   readonly policy: NotifyPolicy;
   readonly command: readonly string[];
@@ -81,7 +85,8 @@ export class Tree {
   readonly reporter: StatusReporter;
   readonly readers: StatusReaders;
   readonly policy: NotifyPolicy;
-  readonly listeners = new Set<SupervisedTree>();
+  /** With their descriptors, which the supervision owns. */
+  readonly listeners = new Map<SupervisedTree, number>();
   readonly #options: TreesOptions;
   readonly #output: Enforced["output"];
   /** The totals that the observer knows. */
@@ -89,7 +94,13 @@ export class Tree {
   #countedLatency: readonly number[] = [];
   #countedRefused = 0;
 
-  constructor(facts: TreeFacts, { policy, command, output }: Enforced, options: TreesOptions) {
+  /** `former`: the sums of another agent, which has told its observer of them. */
+  constructor(
+    facts: TreeFacts,
+    { policy, command, output }: Enforced,
+    options: TreesOptions,
+    former?: readonly number[],
+  ) {
     this.facts = facts;
     this.policy = policy;
     this.#options = options;
@@ -98,7 +109,9 @@ export class Tree {
     const audit = mode === "audit";
     this.reporter = new StatusReporter({
       ...{ policy: description, state, command, audit, engine: "notify", unknown: [] },
+      former,
     });
+    this.#told();
     this.readers = new StatusReaders(this.reporter);
   }
 
@@ -125,6 +138,11 @@ export class Tree {
     });
     if (refused > this.#countedRefused) observer.calls(name, "refused", refused - this.#countedRefused);
     observer.judged(latency.map((total, bucket) => total - (this.#countedLatency[bucket] ?? 0)));
+    this.#told();
+  }
+
+  #told(): void {
+    const { verdicts, refused, latency } = this.reporter.totals;
     this.#countedLatency = latency;
     this.#counted = verdicts;
     this.#countedRefused = refused;
@@ -145,6 +163,11 @@ export class Tree {
   async end(): Promise<void> {
     this.count();
     this.#options.observer.ended(this.facts.origin);
+    await this.finish();
+  }
+
+  /** No further record comes here. */
+  async finish(): Promise<void> {
     this.readers.close();
     await this.#output.finish();
   }
@@ -155,9 +178,15 @@ export class Trees {
   /** By their numbers, the newest last. */
   readonly #trees = new Map<number, Tree>();
   #last = 0;
+  #isSuspended = false;
 
   constructor(options: TreesOptions) {
     this.#options = options;
+  }
+
+  /** Why no tree is supervised any more. */
+  get failed(): string | undefined {
+    return this.#options.supervision.failed;
   }
 
   get all(): readonly Tree[] {
@@ -192,9 +221,13 @@ export class Trees {
 
   /** Supervises a further listener as one of the tree, and takes it over as `add` does. */
   join(tree: Tree, listener: number): void {
+    this.#superviseContainer(tree, listener);
+  }
+
+  #superviseContainer(tree: Tree, listener: number, saved?: Suspended): void {
     const { policy } = tree;
-    const [joins] = tree.listeners;
-    this.#supervise(tree, { policy, filter: containerFilter(policy), listener, command: undefined, joins });
+    const [joins] = tree.listeners.keys();
+    this.#supervise(tree, { policy, filter: containerFilter(policy), listener, command: undefined, joins, saved });
   }
 
   /** Supervises a command that `portcullis run` has handed over. Its events go to `run` alone. Throws as `add`. */
@@ -226,9 +259,55 @@ export class Trees {
       if (tree.listeners.size === 0) this.#trees.delete(tree.facts.number);
       throw error;
     }
-    tree.listeners.add(supervised);
+    tree.listeners.set(supervised, order.listener);
     void supervised.ended.then((why) => this.#ended(tree, supervised, why));
     return supervised;
+  }
+
+  /** No tree may be added or joined from now on. */
+  get isSuspended(): boolean {
+    return this.#isSuspended;
+  }
+
+  /** Ends the supervision, with the listeners open, so that another agent can go on. */
+  async suspend(): Promise<{ readonly last: number; readonly trees: readonly SuspendedTree<number>[] }> {
+    const { supervision, log } = this.#options;
+    this.#isSuspended = true;
+    const suspended = new Map(await supervision.suspend(suspensionPatience));
+    const containers = this.all.filter(({ facts }) => facts.container !== undefined);
+    const trees = containers.flatMap((tree) => {
+      const listeners = [...tree.listeners].flatMap(([supervised, listener]) => {
+        const saved = suspended.get(supervised);
+        suspended.delete(supervised);
+        return saved === undefined ? [] : [{ listener, saved }];
+      });
+      const { facts, policy, reporter } = tree;
+      if (listeners.length < tree.listeners.size) {
+        const why = policy.rooms.length > 0 ? "its policy has rooms" : "its calls do not come to an end";
+        log(`tree ${facts.number} does not go on: ${why}`);
+      }
+      return listeners.length === 0 ? [] : [{ facts, policy, sums: reporter.sums, listeners }];
+    });
+    const commands = this.#trees.size - containers.length;
+    if (commands > 0) log(`${commands} trees of portcullis run do not go on`);
+    return { last: this.#last, trees };
+  }
+
+  /** Goes on with the trees of another agent, before any other is added. */
+  restore({ last, trees }: { readonly last: number; readonly trees: readonly SuspendedTree<number>[] }): void {
+    this.#last = last;
+    for (const { facts, policy, sums, listeners } of trees) {
+      const output = this.#options.events.of(policy.description, facts.origin);
+      const tree = new Tree(facts, { policy, command: [], output }, this.#options, sums);
+      this.#trees.set(facts.number, tree);
+      for (const { listener, saved } of listeners) this.#superviseContainer(tree, listener, saved);
+      this.#options.log(`tree ${facts.number} goes on: container ${facts.container!.id} under ${facts.policy.name}`);
+    }
+  }
+
+  /** Ends the supervisor's thread. */
+  end(): Promise<void> {
+    return this.#options.supervision.end();
   }
 
   #ended(tree: Tree, one: SupervisedTree, why: string | undefined): void {

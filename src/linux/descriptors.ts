@@ -172,6 +172,38 @@ export function receiveWithDescriptors(socket: number, into: Uint8Array, waits =
   return { count, descriptors, isCut: count > 0 && (header[6]! & controlCut) !== 0n };
 }
 
+/** Descriptors of one message (SCM_MAX_FD of include/net/scm.h). */
+const mostSent = 253;
+
+/** sendmsg(2) to an address, with at most 253 descriptors. Returns the number of bytes, or a negative errno. */
+export function sendWithDescriptors(
+  socket: number,
+  bytes: Uint8Array,
+  descriptors: readonly number[],
+  { address, flags }: { readonly address: Uint8Array; readonly flags: number },
+): number {
+  if (descriptors.length > mostSent) return -errno.EINVAL;
+  const { addressOf, syscall } = native();
+  // struct cmsghdr: length, SOL_SOCKET, SCM_RIGHTS, the descriptors
+  const length = 16 + 4 * descriptors.length;
+  const control = new DataView(new ArrayBuffer((length + 7) & ~7));
+  control.setBigUint64(0, BigInt(length), true);
+  control.setInt32(8, 1, true);
+  control.setInt32(12, 1, true);
+  descriptors.forEach((descriptor, index) => {
+    control.setInt32(16 + 4 * index, descriptor, true);
+  });
+  const vector = new BigUint64Array([addressOf(bytes), BigInt(bytes.length)]);
+  const rights = descriptors.length === 0 ? [0n, 0n] : [addressOf(control), BigInt(control.byteLength)];
+  const named = [addressOf(address), BigInt(address.length)];
+  // struct msghdr, as in `receiveWithDescriptors`; the length of the name has 32 bits
+  const header = new BigUint64Array([...named, addressOf(vector), 1n, ...rights, 0n]);
+  let result: number;
+  do result = syscall(callNumber("sendmsg"), socket, header, flags);
+  while (result === -errno.EINTR);
+  return result;
+}
+
 /** Opens a directory; returns a negative errno on failure. */
 export function openDirectory(path: string): number {
   // O_DIRECTORY differs between architectures (arch/arm64/include/uapi/asm/fcntl.h).

@@ -13,6 +13,8 @@ const wordRange = 2 ** 32;
 export interface ReportedRun extends Pick<Status, "command" | "audit" | "engine" | "unknown"> {
   readonly policy: PolicyDescription;
   readonly state: StateDescription;
+  /** `sums` of another process that has reported this tree before. */
+  readonly former?: readonly number[] | undefined;
 }
 
 export class StatusReporter {
@@ -34,7 +36,7 @@ export class StatusReporter {
     this.#run = run;
     this.#refused = new RefusedGroups(run.policy);
     this.words = newStatusWords(run.policy.verdicts.length);
-    this.#totals = Array.from(this.words, () => 0);
+    this.#totals = Array.from(this.words, (_, index) => run.former?.[index] ?? 0);
     this.#last = Array.from(this.words, () => 0);
     this.#rated = [...this.#totals];
     this.#perSecond = this.#rated;
@@ -70,6 +72,12 @@ export class StatusReporter {
       latency: this.#totals.slice(-latencyWords),
       refused: this.#totals[statusWords.refusals]!,
     };
+  }
+
+  /** All totals, for a reporter in another process. */
+  get sums(): readonly number[] {
+    this.#add();
+    return [...this.#totals];
   }
 
   /** The calls per second are the mean since the previous status. */

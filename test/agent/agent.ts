@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
 import { patience, until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
+import type { Manager } from "./manager.ts";
 
 /** The third folder that a tree makes is refused. */
 const twoFolders = `import { allow, deny, perTree, policy } from "portcullis";
@@ -71,6 +72,19 @@ export class TestAgent {
     await this.#spawned(join(process.cwd(), "bin/portcullis"), this.#words(words), environment, says, cwd);
   }
 
+  /** As systemd starts it, with the descriptors of its store. */
+  async startUnder(manager: Manager, words: readonly string[] = [], room?: number): Promise<void> {
+    const { given } = manager;
+    const environment = {
+      ...manager.environment(room),
+      LISTEN_FDS: String(given.length),
+      LISTEN_FDNAMES: given.map(({ name }) => name).join(":"),
+    };
+    const program = ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', "bin/portcullis", ...this.#words(words)];
+    const descriptors = given.map(({ descriptor }) => descriptor);
+    await this.#spawned("sh", program, environment, `agent: serves ${this.socket}`, ".", descriptors);
+  }
+
   /** Systemd's sockets listen from now on, and the first connection starts the agent. */
   async startByConnection(): Promise<void> {
     const folder = dirname(this.socket);
@@ -90,10 +104,11 @@ export class TestAgent {
     environment: NodeJS.ProcessEnv,
     says: string,
     cwd = ".",
+    descriptors: readonly number[] = [],
   ): Promise<void> {
     this.#said = "";
     const child = spawn(program, words, {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "ignore", "pipe", ...descriptors],
       env: { ...process.env, ...environment },
       cwd,
     });

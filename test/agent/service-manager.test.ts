@@ -3,12 +3,10 @@ import { existsSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { callNumber } from "../../src/linux/call-numbers.ts";
-import { close } from "../../src/linux/descriptors.ts";
-import { native } from "../../src/linux/native.ts";
 import { freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
 import { TestAgent } from "./agent.ts";
+import { Manager } from "./manager.ts";
 
 let agent: TestAgent;
 beforeEach(() => {
@@ -16,41 +14,17 @@ beforeEach(() => {
 });
 afterEach(() => agent.close());
 
-/** The manager's socket: what it has received. */
-class Notified {
-  readonly #socket: number;
-
-  constructor(name: string) {
-    const { syscall } = native();
-    this.#socket = syscall(callNumber("socket"), 1, 2 | 0o2000000 | 0o4000, 0);
-    const address = Buffer.concat([Buffer.from([1, 0]), Buffer.from(name.replace(/^@/, "\0"))]);
-    const length = name.startsWith("@") ? address.length : address.length + 1;
-    if (syscall(callNumber("bind"), this.#socket, Buffer.concat([address, Buffer.alloc(1)]), length) !== 0)
-      throw new Error(`bind ${name}`);
-  }
-
-  next(): string | undefined {
-    const bytes = Buffer.alloc(4096);
-    const count = native().syscall(callNumber("recvfrom"), this.#socket, bytes, bytes.length, 0, null, null);
-    return count < 0 ? undefined : bytes.subarray(0, count).toString();
-  }
-
-  close(): void {
-    close(this.#socket);
-  }
-}
-
 describe("the agent tells its manager", () => {
   test.each([
     ["a path", () => join(agent.folder, "notify")],
     ["an abstract name", () => `@portcullis-test-${process.pid}`],
   ])("on %s when it is ready, and when it ends", async (_, name) => {
-    const manager = new Notified(name());
+    const manager = new Manager(name());
     try {
       await agent.start([], { NOTIFY_SOCKET: name() });
-      expect(await until("it is ready", () => manager.next())).toBe("READY=1\nSTATUS=0 trees, 1 policy");
+      expect(await until("it is ready", () => manager.said[0])).toBe("READY=1\nSTATUS=0 trees, 1 policy");
       expect(await agent.end()).toBe(0);
-      expect(await until("it ends", () => manager.next())).toBe("STOPPING=1");
+      expect(await until("it ends", () => manager.said[1])).toBe("STOPPING=1");
     } finally {
       manager.close();
     }

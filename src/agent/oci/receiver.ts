@@ -91,6 +91,7 @@ export class OciReceiver {
     if (!isListener(listener)) refuse(`the descriptor ${listenerName} is no seccomp listener`);
     const { policies, trees, log } = this.#options;
     const { id, bundle } = container;
+    if (trees.isSuspended) refuse("the agent ends");
     try {
       // A container that is being created is another than one that had its id before.
       const known = container.status === "creating" ? undefined : trees.ofContainer(container);

@@ -1,5 +1,6 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { Supervision } from "../../engines/notify/supervision.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
@@ -15,7 +16,8 @@ import type { MetricsPlace, MetricsServer } from "../metrics-server.ts";
 import { OciReceiver } from "../oci/receiver.ts";
 import { Policies } from "../policies.ts";
 import { AgentSocket, closeServer, listeningServer } from "../sockets.ts";
-import { givenSockets, ServiceManager } from "../systemd.ts";
+import { leave, take } from "../store.ts";
+import { type GivenDescriptors, givenDescriptors, ServiceManager } from "../systemd.ts";
 import { type Observer, Trees } from "../trees.ts";
 
 export interface AgentOptions {
@@ -41,6 +43,8 @@ const mostOfUser = 64;
 const mostRefusals = 20;
 /** Milliseconds between two looks at the counts, which wrap at 2^32 calls; and for the service manager's status. */
 const counting = 10_000;
+/** Milliseconds until a runtime that has connected must have sent its listener, when the agent ends. */
+const connecting = 500;
 /** Refusals that are logged: so many at once, and then so many a second. */
 const refusalLimit = { burst: 20, perSecond: 2, keys: 1 } as const;
 
@@ -55,10 +59,13 @@ export class Agent {
   readonly #events: AgentEvents;
   readonly #manager: ServiceManager;
   readonly #sockets: Pick<AgentSocket, "close">[] = [];
+  /** That of the container runtimes. */
+  #runtimes: AgentSocket | undefined;
   readonly #started = Date.now() / 1000;
   readonly #refusalLimit = new EventLimit(refusalLimit);
   readonly #refusals: string[] = [];
   #refused = 0;
+  #restarts = 0;
   #counting: NodeJS.Timeout | undefined;
   #metrics: MetricsServer | undefined;
 
@@ -85,17 +92,23 @@ export class Agent {
     const gauges = (): Gauges => ({
       trees: agent.trees.all.length,
       policies: agent.policies.list.length,
+      restarts: agent.#restarts,
       count: () => agent.#count(),
     });
+    const given = givenDescriptors(options.environment);
+    // First, because calls wait for them.
+    agent.#goOn(given.stored);
     agent.policies.start();
     try {
-      await agent.#listen();
+      await agent.#listen(given.sockets);
       if (metrics !== undefined) {
         const { MetricsServer: Server } = await import("../metrics-server.ts");
         agent.#metrics = await Server.open(options.metrics!, metrics);
       }
     } catch (error) {
       await agent.close();
+      // The end of the process would wait for a thread that waits for trees.
+      await agent.trees.end();
       throw error;
     }
     agent.#counting = setInterval(() => agent.#tick(), counting).unref();
@@ -103,15 +116,37 @@ export class Agent {
     return agent;
   }
 
-  /** The end of the process closes the listeners: from then on the kernel denies what needs the agent (ENOSYS). */
+  /**
+   * Leaves the trees to the next agent if the service manager stores descriptors. Otherwise the end of the process closes the
+   * listeners: from then on the kernel denies what needs the agent (ENOSYS).
+   */
   async close(): Promise<void> {
     this.#manager.tell("STOPPING=1");
     clearInterval(this.#counting);
     this.policies.close();
     this.#metrics?.close();
     for (const socket of this.#sockets) socket.close();
+    if (this.#manager.room > 0 && this.trees.failed === undefined) await this.#leave();
     this.#count();
     await this.#events.finish();
+  }
+
+  async #leave(): Promise<void> {
+    // A container whose runtime has connected starts under this agent; the next one takes later connections.
+    const end = performance.now() + connecting;
+    while (this.#runtimes?.isIdle === false && performance.now() < end) await pause(5);
+    const { log } = this.#options;
+    const suspended = await this.trees.suspend();
+    const count = leave({ restarts: this.#restarts, ...suspended }, this.#manager, log);
+    if (count > 0) log(`the next agent goes on with ${count} ${count === 1 ? "tree" : "trees"}`);
+    for (const tree of this.trees.all) await tree.finish();
+  }
+
+  #goOn(stored: GivenDescriptors["stored"]): void {
+    const found = take(stored, this.#manager, this.#options.log);
+    if (found === undefined || found.trees.length === 0) return;
+    this.#restarts = found.restarts + 1;
+    this.trees.restore(found);
   }
 
   get status(): AgentStatus {
@@ -123,21 +158,21 @@ export class Agent {
     };
   }
 
-  async #listen(): Promise<void> {
-    const { socket: path, environment, runtimeUsers } = this.#options;
+  async #listen(given: GivenDescriptors["sockets"]): Promise<void> {
+    const { socket: path, runtimeUsers } = this.#options;
     if (path === defaultSocket() && process.geteuid?.() !== 0) makeStatusFolder();
-    const given = givenSockets(environment);
     const isOwn = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
     const refused = (why: string): void => this.#refuse(why);
     const receiver = new OciReceiver({ ...this.#options, policies: this.policies, trees: this.trees, refused });
     const control = controlSocket(path);
+    this.#runtimes = await AgentSocket.open({
+      ...{ path, given: given.get(path), mostOfUser, refused },
+      mode: runtimeUsers.size > 0 ? 0o666 : 0o600,
+      users: (uid) => isOwn(uid) || runtimeUsers.has(uid),
+      take: (socket, _, ended) => receiver.take(socket, ended),
+    });
     this.#sockets.push(
-      await AgentSocket.open({
-        ...{ path, given: given.get(path), mostOfUser, refused },
-        mode: runtimeUsers.size > 0 ? 0o666 : 0o600,
-        users: (uid) => isOwn(uid) || runtimeUsers.has(uid),
-        take: (socket, _, ended) => receiver.take(socket, ended),
-      }),
+      this.#runtimes,
       await AgentSocket.open({
         ...{ path: control, given: given.get(control), mode: 0o600, mostOfUser, users: isOwn },
         take: (socket, _, ended) => {

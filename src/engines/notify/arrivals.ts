@@ -48,7 +48,12 @@ export class Arrivals {
     this.#identifies = identifies(policy.needs);
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#clone3 = callNumber("clone3", architecture);
-    this.#hasFirst = saved !== undefined;
+    this.#hasFirst = saved?.tree.hasFirst ?? false;
+  }
+
+  /** Whether the first process of a container is known. */
+  get hasFirst(): boolean {
+    return this.#hasFirst;
   }
 
   /** The text filter has allowed the call in the memory, and it cannot be pinned. */

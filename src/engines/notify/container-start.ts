@@ -4,13 +4,25 @@
  */
 import { readFileSync, statSync } from "node:fs";
 
-export class ContainerStart {
+/** As data, for another supervisor. */
+export interface SavedStart {
   /** The runtime's program; undefined until its first call. */
-  #runtime: string | undefined;
+  readonly runtime: string | undefined;
+  /** It has executed the command. */
+  readonly isOver: boolean;
+}
+
+export class ContainerStart {
+  #runtime: SavedStart["runtime"];
   #isOver: boolean;
 
-  constructor(isOver = false) {
-    this.#isOver = isOver;
+  constructor(saved: SavedStart = { runtime: undefined, isOver: false }) {
+    this.#runtime = saved.runtime;
+    this.#isOver = saved.isOver;
+  }
+
+  save(): SavedStart {
+    return { runtime: this.#runtime, isOver: this.#isOver };
   }
 
   get isOver(): boolean {

@@ -100,8 +100,7 @@ export class Parts {
     this.epoll = identifies(needs) || needs.births ? (joined?.epoll ?? descriptors.tasks) : -1;
     const { saved } = options;
     if (saved !== undefined && joined === undefined) this.memory.restore(saved.state.memory);
-    const hasStarted = saved?.tree.hasStarted ?? (command === undefined ? false : undefined);
-    this.start = hasStarted === undefined ? undefined : new ContainerStart(hasStarted);
+    this.start = command === undefined ? new ContainerStart(saved?.tree.start) : undefined;
     this.preparedForks = joined?.preparedForks ?? new Set();
     const observes = policy.memory.observations.length > 0;
     this.observer = new MemoryObserver(policy.memory, policy.memory.matchers);

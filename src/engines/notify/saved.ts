@@ -3,6 +3,7 @@
  * its policy are all that must not be lost: calls that no supervisor has received wait in the kernel.
  */
 import { processStart } from "../../linux/proc.ts";
+import type { SavedStart } from "./container-start.ts";
 
 /** Increased with every change of these types, of the memory's layout, or of what a compiled policy means. */
 export const savedFormat = 1;
@@ -45,8 +46,10 @@ export interface SavedTree {
   /** Tasks that were kept (signal-stops.ts). */
   readonly kept: readonly number[];
   readonly isRestricted: boolean;
-  /** Undefined if it is no container's; else whether it has executed its command. */
-  readonly hasStarted: boolean | undefined;
+  /** Undefined if it is no container's. */
+  readonly start: SavedStart | undefined;
+  /** The first process of a container is known. */
+  readonly hasFirst: boolean;
 }
 
 /** A saved task; undefined if it has ended. */

@@ -180,6 +180,11 @@ export class Supervision {
     );
   }
 
+  /** Why the thread has ended, with all of its trees; undefined as long as it supervises. */
+  get failed(): string | undefined {
+    return this.#failed;
+  }
+
   /** Only without a tree. */
   end(): Promise<void> {
     const ended = this.#thread.end();

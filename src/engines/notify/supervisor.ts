@@ -65,7 +65,8 @@ export class Supervisor {
         calls,
         kept: this.#keptTasks(),
         isRestricted: this.#parts.isRestricted,
-        hasStarted: this.#parts.start?.isOver,
+        start: this.#parts.start?.save(),
+        hasFirst: this.#arrivals.hasFirst,
       },
     };
   }

@@ -449,15 +449,14 @@ export class Supervisor {
   /** Whether the call in the memory is the runtime's. Its process becomes the command's. */
   #startsContainer(start: ContainerStart): boolean {
     const { tid } = this.#memory;
-    const isFirst = !this.#hasFirst;
-    this.#hasFirst = true;
-    const pid = isFirst && this.#options.policy.needs.births ? processOf(tid) : undefined;
-    // The identity is the caller's if the caller still waits after it was read.
-    if (
-      pid !== undefined &&
-      (!this.#registry.adopt(pid) || !notificationIsValid(this.#options.listener, this.#memory.idBytes()))
-    )
-      this.#fail(notFollowed);
+    if (!this.#hasFirst && this.#options.policy.needs.births) {
+      const pid = processOf(tid);
+      const isAdopted = pid !== undefined && this.#registry.adopt(pid);
+      // The identity is the caller's if the caller still waits after it was read. Signals interrupt it: Go's scheduler sends
+      // them to the threads of runc. The call then comes again.
+      this.#hasFirst = notificationIsValid(this.#options.listener, this.#memory.idBytes());
+      if (this.#hasFirst && !isAdopted) this.#fail(notFollowed);
+    }
     this.#bind();
     if (start.isOfRuntime(tid)) return true;
     // Not before: a filter that allows execve(2) would pass the runtime's without a sign that the start is over.

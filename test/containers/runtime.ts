@@ -23,6 +23,8 @@ type Words = readonly string[];
 
 export interface Runtime {
   readonly name: string;
+  /** It knows Container.maps. */
+  readonly maps: boolean;
   /** Why it cannot run here; undefined if it can. */
   missing(): string | undefined;
   run(container: Container): Words;
@@ -55,6 +57,7 @@ export function ociRuntime(name: "crun" | "runc"): Runtime {
   const words = ({ root }: Container, ...rest: Words) => [name, "--root", join(root, "../state"), ...rest];
   return {
     name,
+    maps: true,
     missing: () => whyNone(name),
     run(container) {
       const bundle = join(container.root, "..");
@@ -108,6 +111,9 @@ export class Place {
       mkdirSync(join(this.root, folder), { recursive: true });
     for (const name of ["bin", "sbin", "lib", "lib64"])
       if (existsSync(`/${name}`)) symlinkSync(`usr/${name}`, join(this.root, name));
+    mkdirSync(join(this.root, "etc"));
+    writeFileSync(join(this.root, "etc/passwd"), "root:x:0:0:root:/:/bin/sh\n");
+    writeFileSync(join(this.root, "etc/group"), "root:x:0:\n");
     mkdirSync(this.shared);
     chmodSync(this.shared, 0o777);
   }
@@ -131,6 +137,12 @@ export class Running {
         this.out += text;
       });
     this.#ended = once(this.#child, "close").then(([status]) => status as number | null);
+  }
+
+  /** For conditions: false while it runs. @throws Error with its output when it has ended. */
+  get failure(): false {
+    if (this.#child.exitCode !== null) throw new Error(`it has ended: ${this.out}`);
+    return false;
   }
 
   say(line: string): void {

@@ -20,7 +20,7 @@ import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../l
 import { signals } from "../../linux/signals.ts";
 import { hasThreadDescriptors } from "./caller.ts";
 import { cloneFlagsIn, MemoryRecorder, readMemory } from "./caller-memory.ts";
-import { ContainerStart } from "./container-start.ts";
+import { ContainerStart, wasConfined } from "./container-start.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { Judge } from "./judge.ts";
@@ -449,19 +449,31 @@ export class Supervisor {
   /** Whether the call in the memory is the runtime's. Its process becomes the command's. */
   #startsContainer(start: ContainerStart): boolean {
     const { tid } = this.#memory;
-    if (!this.#hasFirst && this.#options.policy.needs.births) {
-      const pid = processOf(tid);
-      const isAdopted = pid !== undefined && this.#registry.adopt(pid);
-      // The identity is the caller's if the caller still waits after it was read. Signals interrupt it: Go's scheduler sends
-      // them to the threads of runc. The call then comes again.
-      this.#hasFirst = notificationIsValid(this.#options.listener, this.#memory.idBytes());
-      if (this.#hasFirst && !isAdopted) this.#fail(notFollowed);
-    }
+    if (!this.#hasFirst && !this.#failed) this.#meetFirst();
+    if (this.#failed) return false;
+    // The notification is gone.
+    if (!this.#hasFirst) return true;
     this.#bind();
     if (start.isOfRuntime(tid)) return true;
     // Not before: a filter that allows execve(2) would pass the runtime's without a sign that the start is over.
     this.#passAllowed();
     return false;
+  }
+
+  /**
+   * What is read is the caller's if the caller still waits afterwards. Signals interrupt it: Go's scheduler sends them to the
+   * threads of runc. The call then comes again.
+   */
+  #meetFirst(): void {
+    const { tid } = this.#memory;
+    const stillWaits = () => notificationIsValid(this.#options.listener, this.#memory.idBytes());
+    const confined = wasConfined(tid);
+    if (!stillWaits()) return;
+    if (confined !== false) return this.#fail("the process was under a filter before the container's");
+    const pid = this.#options.policy.needs.births ? processOf(tid) : undefined;
+    const isFollowed = !this.#options.policy.needs.births || (pid !== undefined && this.#registry.adopt(pid));
+    this.#hasFirst = stillWaits();
+    if (this.#hasFirst && !isFollowed) this.#fail(notFollowed);
   }
 
   #passAllowed(): void {

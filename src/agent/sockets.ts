@@ -4,7 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
-import { isConfined, isOurs, type Peer, peerOf, peerStillRuns } from "../status/peer.ts";
+import { isConfined, isOurs, type Peer, peerHasEnded, peerOf, peerStillRuns } from "../status/peer.ts";
 import { descriptorOf, SocketError } from "../status/socket.ts";
 
 /** The size of sun_path without its NUL (include/uapi/linux/un.h). */
@@ -19,6 +19,8 @@ export interface SocketOptions {
   /** The listening socket that the service manager has made for this path. */
   readonly given: number | undefined;
   readonly users: (uid: number) => boolean;
+  /** The process that has connected may have ended: it waits for no answer. `take` must not rely on it. */
+  readonly mayHaveEnded?: boolean;
   /** The most connections of one user at a time. */
   readonly mostOfUser: number;
   /** Takes a connection, paused, whose other side is a process that may ask. It must call `ended` when it has closed it. */
@@ -78,9 +80,11 @@ export class AgentSocket {
     if (peer === undefined) return "the process that connected cannot be identified";
     const { pid, uid } = peer;
     if (!this.#options.users(uid)) return `process ${pid} is user ${uid}'s, who is not permitted`;
-    if (isOurs(pid)) return `process ${pid} has ended, is in another pid namespace, or is a child of the agent`;
-    if (isConfined(pid)) return `process ${pid} is under a filter itself`;
-    if (!peerStillRuns(descriptor)) return `process ${pid} has ended`;
+    if (this.#options.mayHaveEnded !== true || !peerHasEnded(descriptor, peer)) {
+      if (isOurs(pid)) return `process ${pid} has ended, is in another pid namespace, or is a child of the agent`;
+      if (isConfined(pid)) return `process ${pid} is under a filter itself`;
+      if (!peerStillRuns(descriptor)) return `process ${pid} has ended`;
+    }
     if ((this.#connections.get(uid) ?? 0) >= this.#options.mostOfUser)
       return `user ${uid} has ${this.#options.mostOfUser} connections already`;
     return undefined;

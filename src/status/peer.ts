@@ -5,6 +5,7 @@
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, pollBits, pollFor } from "../linux/descriptors.ts";
 import { errno } from "../linux/errno-numbers.ts";
+import { commonFilterCount, filterCount } from "../linux/filter-count.ts";
 import { native } from "../linux/native.ts";
 import { readProc } from "../linux/proc.ts";
 
@@ -69,6 +70,11 @@ export function stillRuns(pidfd: number): boolean {
   return ended === 0;
 }
 
+/** Whether the process that connected has ended. Before Linux 6.5 another process may have its id. */
+export function peerHasEnded(descriptor: number, { pid }: Peer): boolean {
+  return pid !== 0 && (readProc(`${pid}/status`) === undefined || !peerStillRuns(descriptor));
+}
+
 /** Whether the process is this one or a descendant. A process that has ended, or is not visible, counts as one. */
 export function isOurs(pid: number): boolean {
   const seen = new Set<number>();
@@ -85,8 +91,8 @@ export function isOurs(pid: number): boolean {
 
 /** Whether more filters are on the process than on this one, as on each process that portcullis confines. */
 export function isConfinedMore(pid: number): boolean {
-  const theirs = filtersOf(String(pid));
-  return theirs === undefined || theirs > (filtersOf("self") ?? 0);
+  const theirs = filterCount(String(pid));
+  return theirs === undefined || theirs > (filterCount("self") ?? 0);
 }
 
 /**
@@ -94,16 +100,6 @@ export function isConfinedMore(pid: number): boolean {
  * whether more filters are on it than on the first process.
  */
 export function isConfined(pid: number): boolean {
-  const theirs = filtersOf(String(pid));
-  const common = Math.min(filtersOf("1") ?? 0, filtersOf("self") ?? 0);
-  return theirs === undefined || theirs > common;
-}
-
-/** Undefined if there is no such process. An ancestor's filters are counted in each descendant. */
-function filtersOf(process: string): number | undefined {
-  const status = readProc(`${process}/status`);
-  if (status === undefined) return undefined;
-  // Linux 5.9 and later count them.
-  const count = /^Seccomp_filters:\t(\d+)$/m.exec(status)?.[1] ?? /^Seccomp:\t(\d+)$/m.exec(status)?.[1];
-  return count === undefined ? 0 : Number(count);
+  const theirs = filterCount(String(pid));
+  return theirs === undefined || theirs > commonFilterCount();
 }

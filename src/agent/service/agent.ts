@@ -169,6 +169,9 @@ export class Agent {
       ...{ path, given: given.get(path), mostOfUser, refused },
       mode: runtimeUsers.size > 0 ? 0o666 : 0o600,
       users: (uid) => isOwn(uid) || runtimeUsers.has(uid),
+      // `runc create` and `runc exec --detach` end as soon as they have sent it. The supervisor counts the filters of the
+      // first process that makes a call (ContainerStart).
+      mayHaveEnded: true,
       take: (socket, _, ended) => receiver.take(socket, ended),
     });
     this.#sockets.push(

@@ -9,7 +9,7 @@ import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import { cloneFlagsIn, readMemory } from "./caller-memory.ts";
-import type { ContainerStart } from "./container-start.ts";
+import { type ContainerStart, wasConfined } from "./container-start.ts";
 import { packCredentials } from "./memory.ts";
 import type { HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { identifies, type Parts } from "./parts.ts";
@@ -82,21 +82,31 @@ export class Arrivals {
   /** Whether the call in the memory is the runtime's. Its process becomes the command's. */
   #startsContainer(start: ContainerStart): boolean {
     const { tid } = this.#parts.memory;
-    const isFirst = !this.#hasFirst;
-    this.#hasFirst = true;
-    const pid = isFirst && this.#parts.options.policy.needs.births ? processOf(tid) : undefined;
-    // The identity is the caller's if the caller still waits after it was read.
-    if (
-      pid !== undefined &&
-      (!this.#parts.registry.adopt(pid) ||
-        !notificationIsValid(this.#parts.options.listener, this.#parts.memory.idBytes()))
-    )
-      this.#parts.failToFollow();
+    if (!this.#hasFirst && !this.#parts.failed) this.#meetFirst();
     this.#parts.bind();
+    if (this.#parts.failed) return false;
+    // The notification is gone.
+    if (!this.#hasFirst) return true;
     if (start.isOfRuntime(tid)) return true;
     // Not before: a filter that allows execve(2) would pass the runtime's without a sign that the start is over.
     this.#parts.passAllowed();
     return false;
+  }
+
+  /**
+   * What is read is the caller's if the caller still waits afterwards. Signals interrupt it: Go's scheduler sends them to the
+   * threads of runc. The call then comes again.
+   */
+  #meetFirst(): void {
+    const { memory, registry, options } = this.#parts;
+    const stillWaits = () => notificationIsValid(options.listener, memory.idBytes());
+    const confined = wasConfined(memory.tid);
+    if (!stillWaits()) return;
+    if (confined !== false) return this.#parts.fail("the process was under a filter before the container's");
+    const pid = options.policy.needs.births ? processOf(memory.tid) : undefined;
+    const isFollowed = !options.policy.needs.births || (pid !== undefined && registry.adopt(pid));
+    this.#hasFirst = stillWaits();
+    if (this.#hasFirst && !isFollowed) this.#parts.failToFollow();
   }
 
   /** The call in the memory has its answer. An approved one is judged again. True if a response is in the memory. */

@@ -3,6 +3,17 @@
  * execution of the command, and none of them is an event of the policy.
  */
 import { readFileSync, statSync } from "node:fs";
+import { commonFilterCount, filterCount } from "../../linux/filter-count.ts";
+
+/**
+ * Whether the thread was under a filter before it got the container's own. A process of a tree could hand over a listener of
+ * its own in the name of another container, and end before the agent has examined it. A runtime has no filter, and installs
+ * one. Undefined if the thread has ended.
+ */
+export function wasConfined(tid: number): boolean | undefined {
+  const count = filterCount(String(tid));
+  return count === undefined ? undefined : count > commonFilterCount() + 1;
+}
 
 /** As data, for another supervisor. */
 export interface SavedStart {

@@ -141,8 +141,7 @@ export class LocalRun {
    * and the command one of the launcher.
    */
   #doubtAbout({ launcher, pid, pidfd, descriptors }: Started, isNotified: boolean): string | undefined {
-    if (isNotified && !isListener(descriptors[0]!))
-      return "the descriptor in the listener's place is no listener";
+    if (isNotified && !isListener(descriptors[0]!)) return "the descriptor in the listener's place is no listener";
     if (!pidfdName.test(nameOf(pidfd) ?? "")) return "the descriptor in the pidfd's place is no pidfd";
     const described = Number(/^Pid:\t(-?\d+)$/m.exec(readProc(`self/fdinfo/${pidfd}`) ?? "")?.[1]);
     const parentOf = (one: number) => Number(/^PPid:\t(\d+)$/m.exec(readProc(`${one}/status`) ?? "")?.[1]);

@@ -1,9 +1,9 @@
 // A confined process that speaks to an agent's socket.
 //
-//     attacker SOCKET DESCRIPTOR BYTES
+//     attacker SOCKET DESCRIPTOR BYTES [leave]
 //
 // Connects, sends BYTES (hexadecimal) with a descriptor, and prints the agent's bytes until it closes. DESCRIPTOR:
-// nothing, pipe, file, socket, or listener: that of a filter of its own.
+// nothing, pipe, file, socket, or listener: that of a filter of its own. With leave it ends at once instead.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ int main(int count, char **words) {
   struct iovec vector = {bytes, 0};
   struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
 
-  if (count != 4) return 125;
+  if (count < 4) return 125;
   for (const char *at = words[3]; at[0] && at[1] && vector.iov_len < sizeof bytes; at += 2) {
     unsigned one;
     if (sscanf(at, "%2x", &one) != 1) return 125;
@@ -64,6 +64,7 @@ int main(int count, char **words) {
   if (connect(connection, (struct sockaddr *)&address, sizeof address)) return 125;
   // The agent may have closed the connection already.
   (void)!sendmsg(connection, &message, MSG_NOSIGNAL);
+  if (count > 4) return 0;
   printf("answer:");
   for (ssize_t got; (got = read(connection, bytes, sizeof bytes)) > 0;)
     for (ssize_t at = 0; at < got; at++) printf(" %02x", (unsigned char)bytes[at]);

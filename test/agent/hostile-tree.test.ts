@@ -18,6 +18,10 @@ const hasScopes = (abiOfThisKernel() ?? 0) >= 6;
 /** Says which folders it has made. */
 const script = "mkdir v1; echo ready; read line; for name in v2 v3; do mkdir $name && echo $name; done; echo end";
 
+const staticPolicy = `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "swapon" ? deny("EPERM") : allow));
+`;
+
 let attacker: string;
 beforeAll(() => {
   attacker = resolve(compiled("test/agent/attacker.c"));
@@ -91,6 +95,19 @@ describe("a confined process", () => {
       await expectVictimUnchanged();
     },
   );
+
+  test.each(["pipe", "listener"])("that ends at once hands over nothing either (%s)", async (descriptor) => {
+    // Without a listener of portcullis the kernel permits one of its own.
+    agent.write("static.ts", staticPolicy);
+    const state = Buffer.from(agent.message({ policy: "weak" }).replaceAll("@", "1")).toString("hex");
+    const words = ["run", "--no-denial-events", "-p", "policies/static.ts", "--"];
+    const { status, stdout } = spawnSync(program, [...words, attacker, agent.socket, descriptor, state, "leave"], {
+      ...{ cwd: agent.folder, env: environment(), encoding: "utf8" },
+    } as const);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+    await until("the agent refuses it", () => agent.status().refused === 1);
+    await expectVictimUnchanged();
+  });
 
   test.each(["nothing", "pipe", "file", "socket", "listener"])(
     "gets no command of its own under another policy, with a descriptor (%s)",

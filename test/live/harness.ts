@@ -80,7 +80,10 @@ function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
     for (;;) {
       const pause = new Promise<"pause">((resolve) => setTimeout(resolve, interval, "pause").unref());
       const why = await (how === "many" ? tree.ended : Promise.race([tree.ended, pause]));
-      if (why !== "pause") return (await supervision.end(), why);
+      if (why !== "pause") {
+        await supervision.end();
+        return why;
+      }
       const begin = performance.now();
       const saved = (await supervision.suspend(10_000)).get(tree);
       interval = 200 + 4 * (performance.now() - begin);

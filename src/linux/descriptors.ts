@@ -1,5 +1,6 @@
 /** Descriptors: poll, epoll, and passing descriptors over a socket. */
 
+import { readlinkSync } from "node:fs";
 import { callNumber } from "./call-numbers.ts";
 import { errno } from "./errno-numbers.ts";
 import { native, required } from "./native.ts";
@@ -10,6 +11,15 @@ export const pollBits = { in: 0x1, out: 0x4, error: 0x8, hangUp: 0x10 } as const
 
 export function close(descriptor: number): void {
   native().syscall(callNumber("close"), descriptor);
+}
+
+/** The kernel's name of what is open, which is asked of no file system. Undefined if nothing is. */
+export function nameOf(descriptor: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The size of `struct epoll_event`, which is packed only on x86-64, and the offset of the caller's word. */

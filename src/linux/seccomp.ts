@@ -1,5 +1,6 @@
 /** seccomp(2): user notification (seccomp_unotify(2)), and extended filters. Numbers of include/uapi/linux/seccomp.h. */
 import { callNumber } from "./call-numbers.ts";
+import { nameOf } from "./descriptors.ts";
 import { errno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
 
@@ -65,8 +66,12 @@ export function notificationIsValid(listener: number, id: BigUint64Array): boole
   return ask(listener, notifyRequest.idValid, id) === 0;
 }
 
-/** Whether the descriptor is a listener: only one knows the request, and no notification has the id 0. */
+/**
+ * Whether the descriptor is a listener: only one knows the request, and no notification has the id 0. Its name is examined
+ * first, because a file of FUSE could let a request wait.
+ */
 export function isListener(descriptor: number): boolean {
+  if (nameOf(descriptor) !== "anon_inode:seccomp notify") return false;
   return ask(descriptor, notifyRequest.idValid, new BigUint64Array(1)) === -errno.ENOENT;
 }
 

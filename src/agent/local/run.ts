@@ -1,5 +1,4 @@
 /** One command that this agent supervises for a front: what src/engines/notify/run.ts does in a process of its own. */
-import { readlinkSync } from "node:fs";
 import { CommandWatch } from "../../engines/command-watch.ts";
 import { type Started, startOrders, type TreeOptions } from "../../engines/launcher.ts";
 import { launched, ordersFor } from "../../engines/notify/launch.ts";
@@ -9,7 +8,7 @@ import { treeFilter } from "../../engines/notify/tree-filter.ts";
 import { ProtectedFiles } from "../../engines/protected-files.ts";
 import { SigsysWatch } from "../../engines/sigsys.ts";
 import { type EventOutput, eventOutput } from "../../events/output.ts";
-import { close } from "../../linux/descriptors.ts";
+import { close, nameOf } from "../../linux/descriptors.ts";
 import { SystemCallError } from "../../linux/native.ts";
 import { readProc } from "../../linux/proc.ts";
 import type { Readiness } from "../../linux/readiness.ts";
@@ -142,10 +141,8 @@ export class LocalRun {
    * and the command one of the launcher.
    */
   #doubtAbout({ launcher, pid, pidfd, descriptors }: Started, isNotified: boolean): string | undefined {
-    // The names first: a file of FUSE could let a request wait.
-    if (isNotified && !(isNamed(descriptors[0]!, listenerName) && isListener(descriptors[0]!)))
-      return "the descriptor in the listener's place is no listener";
-    if (!isNamed(pidfd, pidfdName)) return "the descriptor in the pidfd's place is no pidfd";
+    if (isNotified && !isListener(descriptors[0]!)) return "the descriptor in the listener's place is no listener";
+    if (!pidfdName.test(nameOf(pidfd) ?? "")) return "the descriptor in the pidfd's place is no pidfd";
     const described = Number(/^Pid:\t(-?\d+)$/m.exec(readProc(`self/fdinfo/${pidfd}`) ?? "")?.[1]);
     const parentOf = (one: number) => Number(/^PPid:\t(\d+)$/m.exec(readProc(`${one}/status`) ?? "")?.[1]);
     const isOfFront =
@@ -183,15 +180,5 @@ export class LocalRun {
   }
 }
 
-const listenerName = /^anon_inode:seccomp notify$/;
 /** The second since Linux 6.9 (fs/pidfs.c). */
 const pidfdName = /^(?:anon_inode:\[pidfd\]|pidfd:\[\d+\])$/;
-
-/** By the kernel's name of what is open. */
-function isNamed(descriptor: number, name: RegExp): boolean {
-  try {
-    return name.test(readlinkSync(`/proc/self/fd/${descriptor}`));
-  } catch {
-    return false;
-  }
-}

@@ -31,6 +31,7 @@ const withProcesses = [
 const ofParts = [
   ["bench", "test/setup/bench.test.ts"],
   ["closed-sets", "test/types/closed-sets.test.ts"],
+  ["containers", "test/containers/container-engines.test.ts"],
   ["coverage", "test/setup/unit-coverage.test.ts"],
   ["kernel", "test/kernel/bpf-selftests.test.ts"],
   ["kernel", "test/kernel/ebpf-filters.test.ts"],

@@ -22,6 +22,8 @@ UNPACKED := openssh-server vsftpd docker-registry golang-k8s-client-go-dev
 UNPACKED_LIBRARIES := libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core buildah crun runc skopeo kustomize $(PROGRAMS) $(UNPACKED_LIBRARIES)
+# Their packages enable services; the tests start daemons of their own.
+CONTAINER_PACKAGES := podman conmon containerd docker.io docker-cli
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
 SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf
@@ -49,7 +51,7 @@ WORDS ?=
 BUSY ?= 8
 WORKERS ?= 6
 
-.PHONY: help setup setup-check setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-all test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
+.PHONY: help setup setup-check setup-demo setup-test setup-containers setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-all test-containers test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -64,6 +66,8 @@ setup-demo:
 setup-test:
 	@tools/setup.sh $(TEST_PACKAGES)
 	@tools/unpack.sh $(UNPACKED)
+setup-containers:
+	@tools/setup.sh $(TEST_PACKAGES) $(CONTAINER_PACKAGES)
 # clang-19 compiles the hand-written eBPF references.
 setup-bench:
 	@tools/setup.sh $(TEST_PACKAGES) $(SURFACE_PACKAGES) clang-19
@@ -104,6 +108,13 @@ test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 test-all: setup-test build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
 	@seed=$${PORTCULLIS_FUZZ_SEED:-$$(date +%s)}; echo "PORTCULLIS_FUZZ_SEED=$$seed"; \
 	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,coverage,exploits,kernel,machine,nodes,random,users npm test --silent
+
+# A runtime that cannot run here is named with the reason. The table is docs/containers.md's.
+test-containers: setup-containers build native ## Containers of crun, runc, podman, docker and containerd under an agent
+	@rm -f build/container-cases; mkdir -p build; \
+	export PORTCULLIS_CONTAINER_CASES=build/container-cases; \
+	npm test --silent -- test/containers --no-file-parallelism; status=$$?; \
+	node tools/container-table.mjs build/container-cases; exit $$status
 
 coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)
 	@npm test --silent -- --coverage $(WORDS)

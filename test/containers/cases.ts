@@ -1,9 +1,9 @@
 /** What a policy of the agent does in a container, for any runtime. */
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TestAgent } from "../agent/agent.ts";
 import { portcullis } from "../cli/harness.ts";
 import { until } from "../support/patience.ts";
@@ -89,9 +89,23 @@ function answerOf(socketPath: string): Promise<number | undefined> {
   });
 }
 
+/** `make test-containers` prints a table of these lines (tools/container-table.mjs). */
+function note(...line: readonly string[]): void {
+  const file = process.env["PORTCULLIS_CONTAINER_CASES"];
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);
+}
+
+/** By vitest's state of a test before its afterEach. */
+const outcomes: ReadonlyMap<string | undefined, string> = new Map([
+  ["run", "ran"],
+  ["pass", "ran"],
+  ["skip", "not run"],
+]);
+
 export function containerCases(runtime: Runtime): void {
   const reason = runtime.missing();
   if (reason !== undefined) {
+    note(runtime.name, reason, "not run");
     test(`${runtime.name} cannot run`, (context) => context.skip(reason));
     return;
   }
@@ -99,12 +113,18 @@ export function containerCases(runtime: Runtime): void {
     let agent: TestAgent;
     let places: Place[];
     let containers: Container[];
+    let stop: (() => Promise<void>) | undefined;
+    beforeAll(async () => {
+      stop = await runtime.start?.();
+    });
+    afterAll(() => stop?.());
     beforeEach(async () => {
       agent = new TestAgent(Object.fromEntries(Object.entries(policies).map(([name, text]) => [`${name}.ts`, text])));
       [places, containers] = [[], []];
       await agent.start();
     });
-    afterEach(async () => {
+    afterEach(async ({ task }) => {
+      note(runtime.name, task.name, outcomes.get(task.result?.state) ?? "failed");
       for (const container of containers) await new Running(runtime.remove(container)).end();
       await agent.close();
       for (const place of places) place.remove();
@@ -136,10 +156,13 @@ export function containerCases(runtime: Runtime): void {
       return running;
     };
 
+    const idOf = async (given: Container): Promise<string> =>
+      runtime.id === undefined ? given.id : (await new Running(runtime.id(given)).end()).out.trim();
+
     const event = async (given: Container, expected: object): Promise<void> => {
       await until("the event", () => agent.eventLines.length > 0);
       expect(agent.eventLines).toContainEqual(
-        expect.objectContaining({ kind: "decision", containerId: given.id, ...expected }),
+        expect.objectContaining({ kind: "decision", containerId: await idOf(given), ...expected }),
       );
     };
 
@@ -164,7 +187,8 @@ export function containerCases(runtime: Runtime): void {
       first.say("");
       await first.end();
       await event(bomb, { call: "clone", errno: "EAGAIN", rule: expect.stringMatching(/children\.ts:6:/) });
-      expect(agent.eventLines.some(({ containerId }) => containerId === other.id)).toBe(false);
+      const otherId = await idOf(other);
+      expect(agent.eventLines.some(({ containerId }) => containerId === otherId)).toBe(false);
     });
 
     test("a path in memory: refused by its text", async () => {

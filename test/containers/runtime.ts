@@ -19,7 +19,7 @@ export interface Container {
   readonly maps?: boolean;
 }
 
-type Words = readonly string[];
+export type Words = readonly string[];
 
 export interface Runtime {
   readonly name: string;
@@ -31,6 +31,10 @@ export interface Runtime {
   exec(container: Container, command: Words): Words;
   kill(container: Container): Words;
   remove(container: Container): Words;
+  /** The words that print the id that it has given the container. Default: Container.id. */
+  id?(container: Container): Words;
+  /** Starts its daemon, and resolves with the function that ends it. */
+  start?(): Promise<() => Promise<void>>;
 }
 
 export interface Outcome {
@@ -39,18 +43,18 @@ export interface Outcome {
 }
 
 /** crun refuses a cgroup2 beside controllers of version 1, so the mount namespace of each command does not have it. */
-function inNamespace(words: Words): Words {
+export function inNamespace(words: Words): Words {
   return ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"', "sh", ...words];
 }
 
-function whyNone(...programs: Words): string | undefined {
+export function whyNone(...programs: Words): string | undefined {
   if (process.geteuid?.() !== 0) return "a container without user namespaces needs root";
   if (spawnSync("unshare", ["--mount", "true"]).status !== 0) return "root may make no mount namespace here";
   const absent = programs.find((program) => spawnSync(program, ["--version"]).status !== 0);
   return absent === undefined ? undefined : `${absent} is not installed`;
 }
 
-const environment = ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"];
+export const environment = ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"];
 
 /** crun and runc with a bundle. */
 export function ociRuntime(name: "crun" | "runc"): Runtime {

@@ -1,0 +1,170 @@
+/** podman, docker, and containerd by its `ctr`. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "../support/patience.ts";
+import { type Container, environment, inNamespace, Place, type Runtime, type Words, whyNone } from "./runtime.ts";
+
+function profileOf({ root, profile }: Container): string {
+  const file = join(root, "../profile.json");
+  writeFileSync(file, profile);
+  return file;
+}
+
+export function podman(runtime: "crun" | "runc"): Runtime {
+  const words = ({ root }: Container, ...rest: Words) => [
+    ...["podman", "--root", join(root, "../podman"), "--runroot", join(root, "../podman-run")],
+    ...[
+      "--runtime",
+      runtime,
+      "--cgroup-manager",
+      "cgroupfs",
+      "--events-backend",
+      "none",
+      "--log-level",
+      "error",
+      ...rest,
+    ],
+  ];
+  return {
+    name: `podman with ${runtime}`,
+    maps: false,
+    missing: () => whyNone("podman", runtime),
+    run: (container) =>
+      words(
+        container,
+        "run",
+        "--interactive",
+        "--network",
+        "none",
+        "--name",
+        container.id,
+        "--cap-drop",
+        "all",
+        ...[
+          ...["--security-opt", "no-new-privileges", "--security-opt", `seccomp=${profileOf(container)}`],
+          ...["--volume", "/usr:/usr:ro", "--volume", `${container.shared}:/shared`],
+          ...environment.flatMap((variable) => ["--env", variable]),
+          ...["--rootfs", container.root, ...container.command],
+        ],
+      ),
+    exec: (container, command) => words(container, "exec", container.id, ...command),
+    kill: (container) => words(container, "kill", container.id),
+    remove: (container) => words(container, "rm", "--force", "--ignore", "--time", "0", container.id),
+    id: (container) => words(container, "inspect", "--format", "{{.Id}}", container.id),
+  };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill("SIGTERM");
+  await once(child, "exit");
+}
+
+export function containerd(runtime: "crun" | "runc"): Runtime {
+  let folder = "";
+  const words = (...rest: Words) => ["ctr", "--address", join(folder, "socket"), ...rest];
+  const mount = (from: string, to: string, options: string) => [
+    "--mount",
+    `type=bind,src=${from},dst=${to},options=${options}`,
+  ];
+  return {
+    name: `ctr with ${runtime}`,
+    maps: false,
+    missing: () => whyNone("containerd", "ctr", runtime),
+    run: (container) =>
+      words(
+        "run",
+        "--rm",
+        "--runc-binary",
+        runtime,
+        "--seccomp",
+        "--seccomp-profile",
+        profileOf(container),
+        ...[
+          ...mount("/usr", "/usr", "rbind:ro"),
+          ...mount(container.shared, "/shared", "rbind"),
+          ...environment.flatMap((variable) => ["--env", variable]),
+          ...["--rootfs", container.root, container.id, ...container.command],
+        ],
+      ),
+    exec: ({ id }, command) => words("task", "exec", "--exec-id", `exec-${performance.now()}`, id, ...command),
+    kill: ({ id }) => words("task", "kill", "--signal", "SIGKILL", id),
+    remove: ({ id }) => words("container", "rm", id),
+    async start() {
+      folder = mkdtempSync(join(tmpdir(), "portcullis-containerd-"));
+      const configuration = join(folder, "config.toml");
+      const text = `version = 2
+root = "${folder}/root"
+state = "${folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "${folder}/socket"
+`;
+      writeFileSync(configuration, text);
+      return daemon(folder, ["containerd", "--config", configuration]);
+    },
+  };
+}
+
+/** Docker runs runc, through a containerd of its own. */
+export function docker(): Runtime {
+  let folder = "";
+  const words = (...rest: Words) => ["docker", "--host", `unix://${folder}/socket`, ...rest];
+  return {
+    name: "docker with runc",
+    maps: false,
+    missing: () => whyNone("dockerd", "docker", "containerd", "runc"),
+    run: (container) =>
+      words(
+        "run",
+        "--interactive",
+        "--network",
+        "none",
+        "--name",
+        container.id,
+        "--cap-drop",
+        "all",
+        ...[
+          ...["--security-opt", "no-new-privileges", "--security-opt", `seccomp=${profileOf(container)}`],
+          ...["--volume", "/usr:/usr:ro", "--volume", `${container.shared}:/shared`],
+          ...environment.flatMap((variable) => ["--env", variable]),
+          ...["root", ...container.command],
+        ],
+      ),
+    exec: ({ id }, command) => words("exec", id, ...command),
+    kill: ({ id }) => words("kill", id),
+    remove: ({ id }) => words("rm", "--force", id),
+    id: ({ id }) => words("inspect", "--format", "{{.Id}}", id),
+    async start() {
+      folder = mkdtempSync(join(tmpdir(), "portcullis-docker-"));
+      const stop = await daemon(folder, [
+        ...["dockerd", "--host", `unix://${folder}/socket`, "--pidfile", join(folder, "pid")],
+        ...["--data-root", join(folder, "root"), "--exec-root", join(folder, "state"), "--storage-driver", "vfs"],
+        ...["--bridge=none", "--iptables=false", "--ip6tables=false"],
+      ]);
+      const place = new Place();
+      const archive = join(folder, "root.tar");
+      execFileSync("tar", ["-C", place.root, "-cf", archive, "."]);
+      place.remove();
+      execFileSync("docker", [...words("import", archive, "root").slice(1)]);
+      return stop;
+    },
+  };
+}
+
+/** Starts a daemon that serves `socket` in the folder, and resolves with the function that ends it. */
+async function daemon(folder: string, words: Words): Promise<() => Promise<void>> {
+  const [program, ...rest] = inNamespace(words);
+  const child = spawn(program!, rest, { stdio: "ignore" });
+  await until(`${words[0]} serves`, () => {
+    if (child.exitCode !== null) throw new Error(`${words[0]} has ended with ${child.exitCode}`);
+    return existsSync(join(folder, "socket"));
+  });
+  return async () => {
+    await ended(child);
+    rmSync(folder, { recursive: true, force: true });
+  };
+}

@@ -7,9 +7,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
-import type { NotifyPolicy } from "../engines/notify/policy.ts";
 import { savedFormat } from "../engines/notify/saved.ts";
-import type { Suspended } from "../engines/notify/supervision.ts";
 import { close } from "../linux/descriptors.ts";
 import { sealedMemory, takeSealedMemory } from "../linux/memfd.ts";
 import { packageVersion } from "../linux/package.ts";
@@ -17,25 +15,7 @@ import { readProc } from "../linux/proc.ts";
 import { isListener } from "../linux/seccomp.ts";
 import { sha256 } from "../linux/sha256.ts";
 import type { GivenDescriptors, ServiceManager } from "./systemd.ts";
-import type { TreeFacts } from "./trees.ts";
-
-/** A tree that another agent goes on with. Increase `savedFormat` with every change. */
-export interface SuspendedTree<Listener> {
-  readonly facts: TreeFacts;
-  readonly policy: NotifyPolicy;
-  /** See StatusReporter.sums. */
-  readonly sums: readonly number[];
-  /** In the order in which they came: the first one has made the state. */
-  readonly listeners: readonly { readonly listener: Listener; readonly saved: Suspended }[];
-}
-
-/** `Listener`: a descriptor; in the store the name of one. */
-export interface SuspendedAgent<Listener> {
-  readonly restarts: number;
-  /** The number of the last tree. */
-  readonly last: number;
-  readonly trees: readonly SuspendedTree<Listener>[];
-}
+import type { SuspendedAgent, SuspendedTree } from "./trees.ts";
 
 interface Stored {
   readonly format: number;

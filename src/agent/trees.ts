@@ -11,7 +11,6 @@ import { StatusReporter } from "../status/reporter.ts";
 import { StatusReaders } from "../status/server.ts";
 import type { AgentEvents } from "./events.ts";
 import type { AgentPolicy } from "./policies.ts";
-import type { SuspendedTree } from "./store.ts";
 
 export interface TreeFacts {
   readonly number: number;
@@ -62,6 +61,24 @@ export interface NewTree {
 /** See TreeOrder. */
 export interface CommandOrder extends Pick<TreeOrder, "policy" | "filter" | "listener" | "onEvent"> {
   readonly command: NonNullable<TreeOrder["command"]>;
+}
+
+/** A tree that another agent goes on with. Increase `savedFormat` with every change. */
+export interface SuspendedTree<Listener> {
+  readonly facts: TreeFacts;
+  readonly policy: NotifyPolicy;
+  /** See StatusReporter.sums. */
+  readonly sums: readonly number[];
+  /** In the order in which they came: the first one has made the state. */
+  readonly listeners: readonly { readonly listener: Listener; readonly saved: Suspended }[];
+}
+
+/** `Listener`: a descriptor; in the store the name of one. */
+export interface SuspendedAgent<Listener> {
+  readonly restarts: number;
+  /** The number of the last tree. */
+  readonly last: number;
+  readonly trees: readonly SuspendedTree<Listener>[];
 }
 
 export interface TreesOptions {
@@ -270,7 +287,7 @@ export class Trees {
   }
 
   /** Ends the supervision, with the listeners open, so that another agent can go on. */
-  async suspend(): Promise<{ readonly last: number; readonly trees: readonly SuspendedTree<number>[] }> {
+  async suspend(): Promise<Omit<SuspendedAgent<number>, "restarts">> {
     const { supervision, log } = this.#options;
     this.#isSuspended = true;
     const suspended = new Map(await supervision.suspend(suspensionPatience));
@@ -294,7 +311,7 @@ export class Trees {
   }
 
   /** Goes on with the trees of another agent, before any other is added. */
-  restore({ last, trees }: { readonly last: number; readonly trees: readonly SuspendedTree<number>[] }): void {
+  restore({ last, trees }: SuspendedAgent<number>): void {
     this.#last = last;
     for (const { facts, policy, sums, listeners } of trees) {
       const output = this.#options.events.of(policy.description, facts.origin);

@@ -42,6 +42,11 @@ export class Manager {
     this.#read();
   }
 
+  lose(name: string): void {
+    close(this.store.get(name) ?? -1);
+    this.store.delete(name);
+  }
+
   close(): void {
     clearInterval(this.#timer);
     for (const { descriptor } of this.given) close(descriptor);
@@ -57,8 +62,7 @@ export class Manager {
       const [, name = ""] = /^FDNAME=(.*)$/m.exec(text) ?? [];
       if (text.includes("FDSTORE=1")) this.store.set(name, descriptors[0]!);
       else if (text.includes("FDSTOREREMOVE=1")) {
-        close(this.store.get(name) ?? -1);
-        this.store.delete(name);
+        this.lose(name);
       } else if (text === "BARRIER=1") for (const descriptor of descriptors) close(descriptor);
       else this.said.push(text);
     }

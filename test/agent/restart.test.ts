@@ -231,15 +231,11 @@ describe("without a loss that is silent,", () => {
     return { shell, memory: [...manager.store.keys()].find((name) => /^portcullis-[0-9a-f]{16}$/.test(name))! };
   }
 
-  const replace = (name: string, descriptor: number) => {
-    close(manager.store.get(name)!);
-    manager.store.set(name, descriptor);
-  };
-
   /** The stored memory with a changed content. */
   const changed = (change: (bytes: Buffer) => Uint8Array) => (name: string) => {
     const bytes = takeSealedMemory(manager.store.get(name)!)!;
-    replace(name, sealedMemory("test", change(Buffer.from(bytes))));
+    manager.lose(name);
+    manager.store.set(name, sealedMemory("test", change(Buffer.from(bytes))));
   };
   const content = (more: object) =>
     changed((bytes) => {
@@ -253,7 +249,7 @@ describe("without a loss that is silent,", () => {
     ["empty memory", /gone on with them already/, (name) => takeSealedMemory(manager.store.get(name)!)],
     ["another format", /portcullis .* in format 999, not 1/, content({ format: 999 })],
     ["another boot", /has been started again/, content({ boot: "other" })],
-    ["no memory", /no state of them is left/, (name) => (close(manager.store.get(name)!), manager.store.delete(name))],
+    ["no memory", /no state of them is left/, (name) => manager.lose(name)],
   ])("a tree with %s loses the calls that need the agent", async (_, why, damage) => {
     const { shell, memory } = await left();
     damage(memory);
@@ -275,8 +271,7 @@ describe("without a loss that is silent,", () => {
   test("a tree whose listener is gone is named", async () => {
     const { shell } = await left();
     const name = [...manager.store.keys()].find((one) => one.endsWith("-1-0"))!;
-    close(manager.store.get(name)!);
-    manager.store.delete(name);
+    manager.lose(name);
     await agent.startUnder(manager);
     expect(agent.said).toMatch(/tree 1: 1 of 1 listeners are missing/);
     expect(await shell.make("b")).toContain("Function not implemented");

@@ -453,7 +453,8 @@ createServer((one) => one.on("data", () => console.log("asked")).on("error", () 
 
   test("a confined process of this user", async () => {
     const place = mkdtempSync(join(folder, "confined-"));
-    const confined = [program, "run", "--no-agent", "-q", "-p", "children", "--"];
+    // The planted server ends with portcullis, which is killed.
+    const confined = [program, "run", "--no-agent", "--die-with-parent", "-q", "-p", "children", "--"];
     expect(await plant(confined, place)).not.toContain("asked");
   });
 

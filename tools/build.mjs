@@ -149,12 +149,13 @@ const bundled = (elsewhere) => ({
   ],
 });
 const ofRun = { "./main.ts": "./cli.cjs", "./compile.ts": "./compiler.cjs" };
-await Promise.all([
+const [, whole] = await Promise.all([
   build({ ...commandLine, ...bundled((path) => ofRun[path]), entryPoints: { portcullis: "src/cli/entry/fast.ts" } }),
   build({
     ...commandLine,
     ...bundled(() => undefined),
     entryPoints: { compiler: "src/cli/policy/compile.ts", cli: "src/cli/entry/main.ts" },
+    metafile: true,
   }),
   // bin/portcullis.cjs uses this for its verb only.
   build({
@@ -163,6 +164,9 @@ await Promise.all([
     entryPoints: { check: "src/cli/entry/main.ts" },
   }),
 ]);
+
+// cli.cjs has all that the others have.
+writeFileSync("dist/cli-licences.txt", licencesOf(whole.metafile));
 
 // The manual pages have the same source as --help.
 const pages = "dist/man-pages.mjs";
@@ -195,6 +199,7 @@ const commonjs = [
   "portcullis.cjs.map",
   "cli.cjs",
   "cli.cjs.map",
+  "cli-licences.txt",
   "check.cjs",
   "check.cjs.map",
   "compiler.cjs",

@@ -134,6 +134,8 @@ export class Trees {
       else if (tree.supervisor.isSuspended) this.#save(tree);
       else this.#end(tree);
     } catch (error) {
+      // It closes the listener, if its own error has not ended it.
+      tree.loop.return();
       this.#end(tree, messageOf(error));
     }
   }

@@ -42,7 +42,7 @@ struct confinement_status {
 };
 
 static struct confinement_status confinement_of(const char *path) {
-  static char text[MAX_STATUS];
+  char text[MAX_STATUS];
   struct confinement_status found = {-1, -1};
   const long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
   if (file < 0) return found;
@@ -117,21 +117,30 @@ static int connect_to(const char *folder, const char *name, int *pid) {
   return -1;
 }
 
+static struct incoming {
+  struct agent_message message;
+  char text[MAX_TEXT];
+  size_t received; /* bytes of both */
+  size_t printed;  /* of the text */
+  int is_dropped;  /* text that standard error does not take at once */
+} *incoming;       /* allocated with the connection */
+
 /* ── The request ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* What the agent needs of the environment: where the compiled policies are. */
 static const char *const wanted[] = {"HOME=", "XDG_CACHE_HOME="};
 
-static struct {
+/* Allocated only where there is an agent, because a caller can limit the data of all its processes. */
+static struct request {
   struct agent_request header;
   char strings[MAX_REQUEST_STRINGS];
-} request;
+} *request;
 
 static int add_string(const char *text) {
   const size_t size = string_length(text) + 1;
-  if (size > sizeof request.strings - request.header.size) return 0;
-  memcpy(request.strings + request.header.size, text, size);
-  request.header.size += (uint32_t)size;
+  if (size > sizeof request->strings - request->header.size) return 0;
+  memcpy(request->strings + request->header.size, text, size);
+  request->header.size += (uint32_t)size;
   return 1;
 }
 
@@ -143,11 +152,11 @@ static int identify(const char *path, struct identity *identity) {
 }
 
 static int make_request(char **words, uint32_t count, char **environment) {
-  struct agent_request *header = &request.header;
+  struct agent_request *header = &request->header;
   *header = (struct agent_request){.magic = AGENT_MAGIC, .words = count};
   for (uint32_t i = 0; i < count; i++)
     if (!add_string(words[i])) return 0;
-  static char directory[PATH_MAX];
+  char directory[PATH_MAX];
   if (CALL(__NR_getcwd, directory, sizeof directory) <= 0 || !add_string(directory)) return 0;
   for (; *environment != NULL; environment++)
     for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -162,9 +171,9 @@ static int make_request(char **words, uint32_t count, char **environment) {
 
 /* One write each: the socket's buffer takes the whole request, or the agent reads too slowly. */
 static int send_request(int socket, int descriptor) {
-  if (pass_descriptors(socket, &request.header, sizeof request.header, &descriptor, 1) < 0) return 0;
-  const long size = request.header.size;
-  return CALL(__NR_sendto, socket, request.strings, size, MSG_NOSIGNAL, 0, 0) == size;
+  if (pass_descriptors(socket, &request->header, sizeof request->header, &descriptor, 1) < 0) return 0;
+  const long size = request->header.size;
+  return CALL(__NR_sendto, socket, request->strings, size, MSG_NOSIGNAL, 0, 0) == size;
 }
 
 int is_accepted(const struct agent *agent) {
@@ -184,6 +193,20 @@ static const char *runtime_folder(char **environment) {
   return NULL;
 }
 
+/* Whether the request is sent: then `sockets` has the launcher's socket and ours. */
+static int send_to(int socket, int sockets[2], char **words, uint32_t count, char **environment) {
+  request = allocate(sizeof *request);
+  if (request == NULL) return 0;
+  int is_sent = 0;
+  if (make_request(words, count, environment) && make_sockets(sockets) == 0) {
+    is_sent = send_request(socket, sockets[0]);
+    CALL(__NR_close, sockets[0]);
+    if (!is_sent) CALL(__NR_close, sockets[1]);
+  }
+  CALL(__NR_munmap, request, sizeof *request);
+  return is_sent;
+}
+
 void ask_agent(struct agent *agent, char **words, uint32_t count, char **environment) {
   agent->socket = agent->launcher = -1;
   const char *folder = runtime_folder(environment);
@@ -191,14 +214,8 @@ void ask_agent(struct agent *agent, char **words, uint32_t count, char **environ
   if (socket < 0) socket = connect_to("/run/portcullis", "/run.sock", &agent->pid);
   if (socket < 0) return;
   int sockets[2];
-  if (!make_request(words, count, environment) || make_sockets(sockets) < 0) {
-    CALL(__NR_close, socket);
-    return;
-  }
-  const int is_sent = send_request(socket, sockets[0]);
-  CALL(__NR_close, sockets[0]);
-  if (!is_sent) {
-    CALL(__NR_close, sockets[1]);
+  incoming = allocate(sizeof *incoming);
+  if (incoming == NULL || !send_to(socket, sockets, words, count, environment)) {
     CALL(__NR_close, socket);
     return;
   }
@@ -208,50 +225,44 @@ void ask_agent(struct agent *agent, char **words, uint32_t count, char **environ
 
 /* ── After the start ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static struct {
-  struct agent_message message;
-  char text[MAX_TEXT];
-  size_t received; /* bytes of both */
-  size_t printed;  /* of the text */
-  int is_dropped;  /* text that standard error does not take at once */
-} incoming;
+static int is_text(void) {
+  return incoming != NULL && incoming->received >= sizeof incoming->message && incoming->message.kind == TEXT;
+}
 
-static int is_text(void) { return incoming.received >= sizeof incoming.message && incoming.message.kind == TEXT; }
+static size_t expected(void) { return sizeof incoming->message + (is_text() ? incoming->message.value : 0); }
 
-static size_t expected(void) { return sizeof incoming.message + (is_text() ? incoming.message.value : 0); }
+int has_text(void) { return is_text() && incoming->received == expected(); }
 
-int has_text(void) { return is_text() && incoming.received == expected(); }
-
-void drop_text(void) { incoming.is_dropped = 1; }
+void drop_text(void) { incoming->is_dropped = 1; }
 
 /* Returns whether nothing is left of the text. */
 static int print_text_of_agent(void) {
-  while (incoming.printed < incoming.message.value) {
-    const long count = write_output(incoming.text + incoming.printed, incoming.message.value - incoming.printed);
-    if (count == 0 && !incoming.is_dropped) return 0;
+  while (incoming->printed < incoming->message.value) {
+    const long count = write_output(incoming->text + incoming->printed, incoming->message.value - incoming->printed);
+    if (count == 0 && !incoming->is_dropped) return 0;
     if (count <= 0) break;
-    incoming.printed += (size_t)count;
+    incoming->printed += (size_t)count;
   }
-  incoming.received = incoming.printed = 0;
+  incoming->received = incoming->printed = 0;
   return 1;
 }
 
 int hear_agent(const struct agent *agent, uint32_t *value) {
   for (;;) {
     if (has_text() && !print_text_of_agent()) return 0;
-    unsigned char *at = incoming.received < sizeof incoming.message
-                            ? (unsigned char *)&incoming.message + incoming.received
-                            : (unsigned char *)incoming.text + (incoming.received - sizeof incoming.message);
-    const size_t whole = incoming.received < sizeof incoming.message ? sizeof incoming.message : expected();
-    const long count = CALL(__NR_recvfrom, agent->socket, at, whole - incoming.received, DONT_WAIT, 0, 0);
+    unsigned char *at = incoming->received < sizeof incoming->message
+                            ? (unsigned char *)&incoming->message + incoming->received
+                            : (unsigned char *)incoming->text + (incoming->received - sizeof incoming->message);
+    const size_t whole = incoming->received < sizeof incoming->message ? sizeof incoming->message : expected();
+    const long count = CALL(__NR_recvfrom, agent->socket, at, whole - incoming->received, DONT_WAIT, 0, 0);
     if (count == -EINTR) continue;
     if (count == -EAGAIN) return 0;
     if (count <= 0) return count < 0 ? (int)count : -EPIPE;
-    incoming.received += (size_t)count;
-    if (incoming.received < sizeof incoming.message) continue;
-    const struct agent_message message = incoming.message;
+    incoming->received += (size_t)count;
+    if (incoming->received < sizeof incoming->message) continue;
+    const struct agent_message message = incoming->message;
     if (message.kind == TEXT && message.value > 0 && message.value <= MAX_TEXT) continue;
-    incoming.received = 0;
+    incoming->received = 0;
     *value = message.value;
     return message.kind == FALL_BACK || message.kind == END ? (int)message.kind : -EPROTO;
   }

@@ -9,7 +9,7 @@
  */
 
 import { readFileSync } from "node:fs";
-import { pollBits, pollFor } from "../../linux/descriptors.ts";
+import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
 import { readProc } from "../../linux/proc.ts";
@@ -181,10 +181,15 @@ class Run {
       ...{ filter: this.#filter, listener, command, descriptors: this.#descriptors },
       ...{ status, approvals, onEvent, kernel, interruptsForks },
     };
-    const why =
+    const end = async () =>
       supervise === undefined
-        ? await (this.#supervision ?? this.#start()).supervise(order).ended
-        : await supervise(this.#source!, order);
+        ? (this.#supervision ?? this.#start()).supervise(order).ended
+        : supervise(this.#source!, order);
+    // A limit of processes or of memory, which the command can have set, refuses the thread.
+    const why = await end().catch((error: Error) => {
+      close(listener);
+      return error.message;
+    });
     if (why !== undefined) this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
   }
 }

@@ -388,12 +388,14 @@ print(ended, subprocess.run(["curl", "-sS", "-m", "20", sys.argv[1]], capture_ou
         const script = `
 import resource, socket, subprocess, sys, time
 resource.setrlimit(resource.RLIMIT_NOFILE, (900, 900))
-held = []
-for _ in range(800):
-  s = socket.socket(); s.settimeout(5)
-  try: s.connect(("127.0.0.1", 3128)); held.append(s)
-  except OSError: break
-print("full", subprocess.run(["curl", "-sS", "-m", "30", sys.argv[1]], capture_output=True).stdout)
+held, got, until = [], b"at first", time.monotonic() + 60
+while got and time.monotonic() < until:
+  while len(held) < 800:
+    s = socket.socket(); s.settimeout(5)
+    try: s.connect(("127.0.0.1", 3128)); held.append(s)
+    except OSError: s.close(); break
+  got = subprocess.run(["curl", "-sS", "-m", "30", sys.argv[1]], capture_output=True).stdout
+print("full", got)
 for s in held: s.close()
 got, until = b"", time.monotonic() + 60
 while not got and time.monotonic() < until:

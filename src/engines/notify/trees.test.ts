@@ -9,6 +9,7 @@ import type { WaitingLoop } from "./waits.ts";
 
 vi.mock("../../linux/native.ts");
 vi.mock("../../linux/descriptors.ts");
+vi.mock("../../linux/processor.ts");
 
 /** Milliseconds. */
 let clock = 0;

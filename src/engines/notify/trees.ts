@@ -10,6 +10,7 @@ import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { close, reservePolling } from "../../linux/descriptors.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { type NativeTree, native } from "../../linux/native.ts";
+import { stayOnProcessor } from "../../linux/processor.ts";
 import { endOrder } from "../thread.ts";
 import type { MessageSink } from "./message-sink.ts";
 import type { ManyTrees, SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
@@ -67,6 +68,9 @@ export class Trees {
     this.#port = port;
     this.#options = options;
     reservePolling();
+    // Each call passes from a tree's thread to this one and back. On another processor, each of these wakes costs an
+    // inter-processor interrupt, which takes four times as long as all else (`npm run bench -- agent`).
+    stayOnProcessor();
     this.#native.watchTrees(many.event);
   }
 

@@ -80,14 +80,18 @@ export class AgentSocket {
     if (peer === undefined) return "the process that connected cannot be identified";
     const { pid, uid } = peer;
     if (!this.#options.users(uid)) return `process ${pid} is user ${uid}'s, who is not permitted`;
-    if (this.#options.mayHaveEnded !== true || !peerHasEnded(descriptor, peer)) {
-      if (isOurs(pid)) return `process ${pid} has ended, is in another pid namespace, or is a child of the agent`;
-      if (isConfined(pid)) return `process ${pid} is under a filter itself`;
-      if (!peerStillRuns(descriptor)) return `process ${pid} has ended`;
-    }
+    const why = this.#doubtAboutProcess(descriptor, pid);
+    // It can end at any moment of its examination.
+    if (why !== undefined && !(this.#options.mayHaveEnded === true && peerHasEnded(descriptor, peer))) return why;
     if ((this.#connections.get(uid) ?? 0) >= this.#options.mostOfUser)
       return `user ${uid} has ${this.#options.mostOfUser} connections already`;
     return undefined;
+  }
+
+  #doubtAboutProcess(descriptor: number, pid: number): string | undefined {
+    if (isOurs(pid)) return `process ${pid} has ended, is in another pid namespace, or is a child of the agent`;
+    if (isConfined(pid)) return `process ${pid} is under a filter itself`;
+    return peerStillRuns(descriptor) ? undefined : `process ${pid} has ended`;
   }
 }
 

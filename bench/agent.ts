@@ -112,7 +112,7 @@ try {
     print({ ...row, case: `calls a second of one of ${count} trees`, unit: "", ours: number / (time / 1e9) });
     const memory = (memoryOf(agent.pid) * 1024) / 1e6;
     print({
-      ...row,
+      bench: "agent",
       case: `memory of an agent of ${count} trees`,
       unit: "MB",
       ours: memory,

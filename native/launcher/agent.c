@@ -216,6 +216,8 @@ void ask_agent(struct agent *agent, char **words, uint32_t count, char **environ
   int sockets[2];
   incoming = allocate(sizeof *incoming);
   if (incoming == NULL || !send_to(socket, sockets, words, count, environment)) {
+    if (incoming != NULL) CALL(__NR_munmap, incoming, sizeof *incoming);
+    incoming = NULL;
     CALL(__NR_close, socket);
     return;
   }

@@ -12,7 +12,7 @@ export type MetricsPlace = { readonly path: string } | { readonly host: string; 
 const patience = 10_000;
 const mostConnections = 32;
 
-/** `/run/portcullis/metrics.sock`, `127.0.0.1:9464`, `[::1]:9464` or `:9464`, which is the first of them. Undefined if it is none. */
+/** `/run/portcullis/metrics.sock`, `127.0.0.1:9464`, `[::1]:9464` or `:9464`, which means the first of these. Undefined for any other text. */
 export function metricsPlace(text: string): MetricsPlace | undefined {
   if (text.startsWith("/") || text.startsWith("./")) return { path: resolve(text) };
   const [, bracketed, plain = "", digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];

@@ -11,7 +11,7 @@ import type { Observer } from "./trees.ts";
 export interface Gauges {
   readonly trees: number;
   readonly policies: number;
-  /** Restarts that have kept trees. */
+  /** Restarts after which trees went on. */
   readonly restarts: number;
   /** Makes the trees tell their counts. */
   readonly count: () => void;
@@ -65,7 +65,7 @@ export class Metrics implements Observer {
     }
     const restarts = new Counter({
       ...{ name: "portcullis_restarts_total", registers },
-      help: "Restarts of the agent that have kept its trees.",
+      help: "Restarts of the agent after which its trees went on.",
       collect: () => {
         restarts.reset();
         restarts.inc(gauges().restarts);

@@ -111,7 +111,7 @@ export class Tree {
   #countedLatency: readonly number[] = [];
   #countedRefused = 0;
 
-  /** `former`: the sums of another agent, which has told its observer of them. */
+  /** `former`: the sums of another agent, which has reported them to its observer. */
   constructor(
     facts: TreeFacts,
     { policy, command, output }: Enforced,
@@ -128,7 +128,7 @@ export class Tree {
       ...{ policy: description, state, command, audit, engine: "notify", unknown: [] },
       former,
     });
-    this.#told();
+    this.#rememberTotals();
     this.readers = new StatusReaders(this.reporter);
   }
 
@@ -155,10 +155,10 @@ export class Tree {
     });
     if (refused > this.#countedRefused) observer.calls(name, "refused", refused - this.#countedRefused);
     observer.judged(latency.map((total, bucket) => total - (this.#countedLatency[bucket] ?? 0)));
-    this.#told();
+    this.#rememberTotals();
   }
 
-  #told(): void {
+  #rememberTotals(): void {
     const { verdicts, refused, latency } = this.reporter.totals;
     this.#countedLatency = latency;
     this.#counted = verdicts;

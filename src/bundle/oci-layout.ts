@@ -78,7 +78,7 @@ interface Descriptor {
 }
 
 /**
- * The files of a layout; index.json is the last, so that a layout that is not yet whole is none.
+ * The files of a layout; index.json is the last, so that a reader refuses a layout that is not yet whole.
  *
  * @param profile the policy as an OCI seccomp profile, if it has no state
  * @throws LayoutError if the name is not one of a policy

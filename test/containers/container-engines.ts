@@ -33,29 +33,21 @@ export function podman(runtime: "crun" | "runc"): Runtime {
     maps: false,
     missing: () => whyNone("podman", runtime),
     run: (container) =>
-      words(
-        container,
-        "run",
-        "--interactive",
-        "--network",
-        "none",
-        "--name",
-        container.id,
-        "--cap-drop",
-        "all",
-        ...[
-          ...["--security-opt", "no-new-privileges", "--security-opt", `seccomp=${profileOf(container)}`],
-          ...["--volume", "/usr:/usr:ro", "--volume", `${container.shared}:/shared`],
-          ...environment.flatMap((variable) => ["--env", variable]),
-          ...["--rootfs", container.root, ...container.command],
-        ],
-      ),
+      words(container, "run", ...optionsOf(container), ...["--rootfs", container.root, ...container.command]),
     exec: (container, command) => words(container, "exec", container.id, ...command),
     kill: (container) => words(container, "kill", container.id),
     remove: (container) => words(container, "rm", "--force", "--ignore", "--time", "0", container.id),
     id: (container) => words(container, "inspect", "--format", "{{.Id}}", container.id),
   };
 }
+
+/** Docker has podman's options. */
+const optionsOf = (container: Parameters<Runtime["run"]>[0]): Words => [
+  ...["--interactive", "--network", "none", "--name", container.id, "--cap-drop", "all"],
+  ...["--security-opt", "no-new-privileges", "--security-opt", `seccomp=${profileOf(container)}`],
+  ...["--volume", "/usr:/usr:ro", "--volume", `${container.shared}:/shared`],
+  ...environment.flatMap((variable) => ["--env", variable]),
+];
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
@@ -117,23 +109,7 @@ export function docker(): Runtime {
     name: "docker with runc",
     maps: false,
     missing: () => whyNone("dockerd", "docker", "containerd", "runc"),
-    run: (container) =>
-      words(
-        "run",
-        "--interactive",
-        "--network",
-        "none",
-        "--name",
-        container.id,
-        "--cap-drop",
-        "all",
-        ...[
-          ...["--security-opt", "no-new-privileges", "--security-opt", `seccomp=${profileOf(container)}`],
-          ...["--volume", "/usr:/usr:ro", "--volume", `${container.shared}:/shared`],
-          ...environment.flatMap((variable) => ["--env", variable]),
-          ...["root", ...container.command],
-        ],
-      ),
+    run: (container) => words("run", ...optionsOf(container), ...["root", ...container.command]),
     exec: ({ id }, command) => words("exec", id, ...command),
     kill: ({ id }) => words("kill", id),
     remove: ({ id }) => words("rm", "--force", id),

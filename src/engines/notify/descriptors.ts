@@ -22,18 +22,18 @@ export interface SupervisorDescriptors {
 /** Throws a SystemCallError. */
 export function openDescriptors(): SupervisorDescriptors {
   const opened: number[] = [];
-  const kept = (descriptor: number): number => {
+  const noted = (descriptor: number): number => {
     opened.push(descriptor);
     return descriptor;
   };
   try {
     return {
-      tasks: kept(createEpoll()),
-      polling: kept(createEpoll()),
-      listening: kept(createEpoll()),
-      stopped: kept(createEvent()),
-      keeping: kept(createEpoll()),
-      answers: kept(createEvent()),
+      tasks: noted(createEpoll()),
+      polling: noted(createEpoll()),
+      listening: noted(createEpoll()),
+      stopped: noted(createEvent()),
+      keeping: noted(createEpoll()),
+      answers: noted(createEvent()),
     };
   } catch (error) {
     for (const descriptor of opened) close(descriptor);

@@ -40,10 +40,10 @@ const inC =
   (...words: readonly string[]): Opener =>
   (count) => [...words, ...opens(count)];
 
-/** The supervisor opens for reading by itself (native/addon/answers.c). */
+/** The supervisor opens for reading by itself (native/addon/pin/answers.c). */
 const withoutPin: Opener = (count) => confined(policy("pinned"), [...opens(count), "read"]);
 
-/** After userfaultfd(2), permitted or not, threads read the caller's memory (native/addon/reads.c). */
+/** After userfaultfd(2), permitted or not, threads read the caller's memory (native/addon/pin/reads.c). */
 const userfaultfd = process.arch === "x64" ? 323 : 282;
 const readByThreads: Opener = (count) =>
   confined(policy("pinned"), ["perl", "-e", `syscall(${userfaultfd}, 0); exec @ARGV`, ...opens(count)]);

@@ -277,5 +277,5 @@ const changes = /\bptrace\(\s*(?:request|PTRACE_(?:SET|POKE|CONT|SYSCALL|SINGLE|
 
 it("every request that changes a tracee goes through the file that checks which program it is", () => {
   const found = filesOf("native", ".c").filter((file) => changes.test(readFileSync(file, "utf8")));
-  expect(found).toEqual(["native/addon/stop.c"]);
+  expect(found).toEqual(["native/addon/ptrace/stop.c"]);
 });

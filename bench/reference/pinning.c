@@ -2,7 +2,7 @@
 /*
  * The simplest supervisor in C that pins the memory that it reads behind pointers. It reads paths, refuses those that
  * begin with /forbidden/, and makes the caller make its other calls with the paths that it has read, by the mechanism of
- * native/addon/pin.h. It needs Linux 6.10 (mseal) and has no fallbacks: any failure ends it.
+ * native/addon/pin/pin.h. It needs Linux 6.10 (mseal) and has no fallbacks: any failure ends it.
  *
  * pinning [NUMBER:ARGUMENTS...] -- PROGRAM [ARGUMENT...]: without numbers, of every openat; else of the calls that have
  * these numbers, whose arguments with a path are the bits of ARGUMENTS. A call whose ARGUMENTS are 0 passes without a look,

@@ -3,7 +3,7 @@
  * The simplest supervisors in C that open files on their callers' behalf. serving [--unchecked] PROGRAM [ARGUMENT...]:
  * every openat is read and opened here, and the caller gets the descriptor. Paths are absolute, and files exist.
  *
- * It takes the steps of native/addon/objects.h, in this order: compares the caller's credentials, namespaces and root with its
+ * It takes the steps of native/addon/objects/objects.h, in this order: compares the caller's credentials, namespaces and root with its
  * own, so that the caller gains no rights; holds the file (O_PATH); refuses it if it is below /forbidden, by the
  * directories above it; and opens this very file. With --unchecked it refuses paths that begin with /forbidden/ and opens
  * the others, for any caller.

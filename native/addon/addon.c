@@ -21,8 +21,8 @@
 #include <node_api.h>
 
 #include "../launcher/sha256.h"
-#include "addon.h"
-#include "recording.h"
+#include "node/addon.h"
+#include "record/recording.h"
 
 napi_value number_of(napi_env env, int64_t value) {
   napi_value result;

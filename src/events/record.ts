@@ -108,7 +108,7 @@ export const longestRecordedText = 512;
 export const mostRecordedEntries = 32;
 
 /**
- * Why the object of a path was not served, in the addon's order (enum obstacle in native/addon/objects.h). What portcullis
+ * Why the object of a path was not served, in the addon's order (enum obstacle in native/addon/objects/objects.h). What portcullis
  * opens is opened with its own rights, so the caller must have the same.
  */
 export const holdObstacles = [

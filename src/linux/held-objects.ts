@@ -1,5 +1,5 @@
 /**
- * The addon's functions for served objects, which native/addon/objects.h describes. Unless stated otherwise, a result is 0
+ * The addon's functions for served objects, which native/addon/objects/objects.h describes. Unless stated otherwise, a result is 0
  * or more, or a negative errno.
  */
 export interface HeldObjectFunctions {

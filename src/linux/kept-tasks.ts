@@ -1,5 +1,5 @@
 /**
- * The addon's functions for kept tasks, which native/addon/kept.h describes. One thread must call all of them.
+ * The addon's functions for kept tasks, which native/addon/ptrace/kept.h describes. One thread must call all of them.
  */
 export interface KeptTaskFunctions {
   /**

@@ -15,10 +15,10 @@ import type { TextFilterFunctions } from "./text-filter.ts";
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 
-/** A thread of native/addon/tracers.c. */
+/** A thread of native/addon/node/tracers.c. */
 export type TracerThread = object & { readonly tracer: unique symbol };
 
-/** A tree of native/addon/trees.c. */
+/** A tree of native/addon/node/trees.c. */
 export type NativeTree = object & { readonly tree: unique symbol };
 
 /** The largest number of deaths that one call of the addon returns. */

@@ -1,5 +1,5 @@
 /**
- * The addon's functions for pinned calls, which native/addon/pin.h describes. A notification is a copy of
+ * The addon's functions for pinned calls, which native/addon/pin/pin.h describes. A notification is a copy of
  * `struct seccomp_notif`. Unless stated otherwise, a result is 0 or more, or a negative errno.
  */
 
@@ -7,7 +7,7 @@
 export const notificationLayout = { size: 80, id: 0, tid: 8, data: 16 } as const;
 /** `struct seccomp_data`. */
 export const dataLayout = { size: 64, number: 0, architecture: 4, instructionPointer: 8, arguments: 16 } as const;
-/** `struct judged` (native/addon/pin.h): a `struct seccomp_data`, the flags of clone3's structure, the rooms, the credentials. */
+/** `struct judged` (native/addon/pin/pin.h): a `struct seccomp_data`, the flags of clone3's structure, the rooms, the credentials. */
 export const judgedLayout = { size: 88, cloneFlags: 64, rooms: 72, credentials: 80 } as const;
 
 export interface PinnedCallFunctions {

@@ -34,7 +34,7 @@ export interface Tracer {
    */
   seize(tid: number, options: number): number;
   /**
-   * Detaches from a stopped task, or continues one that is kept (native/addon/kept.h), and delivers the signal for which it has
+   * Detaches from a stopped task, or continues one that is kept (native/addon/ptrace/kept.h), and delivers the signal for which it has
    * stopped (0: none). Returns 0 or a negative errno.
    */
   letGo(tid: number, signal: number): number;

@@ -1,4 +1,4 @@
-/** The addon's functions for recordings, which native/addon/recording.c and lines.c describe. */
+/** The addon's functions for recordings, which native/addon/record/recording.c and lines.c describe. */
 export interface RecordedCallFunctions {
   /**
    * Answers the notifications of `listener`, in this thread, until JavaScript has something to do. Returns `enum reason`, or

@@ -15,7 +15,7 @@ const numbersOf = (names: readonly string[], architecture: ArchitectureName): re
 export const credentialNumbers = (architecture: ArchitectureName) => numbersOf(credentialCalls(), architecture);
 export const rootNumbers = (architecture: ArchitectureName) => numbersOf(rootCalls, architecture);
 
-/** Calls that can be answered without a pin (native/addon/answers.c). */
+/** Calls that can be answered without a pin (native/addon/pin/answers.c). */
 const lookingCalls = [
   ...["open", "openat", "stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat"],
   ...["access", "faccessat", "faccessat2", "mkdir", "mkdirat"],

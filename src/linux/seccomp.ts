@@ -53,7 +53,7 @@ export function tryMatchingFilter(): number {
   return native().syscall(callNumber("seccomp"), setModeFilter, extendedFlag, bytes);
 }
 
-/** Repeats a request that a signal of ours has ended before it did anything (native/addon/listener.h). */
+/** Repeats a request that a signal of ours has ended before it did anything (native/addon/base/listener.h). */
 function ask(listener: number, request: number, bytes: BigUint64Array | Uint8Array | DataView): number {
   let result: number;
   do result = native().syscall(callNumber("ioctl"), listener, request, bytes);

@@ -1,4 +1,4 @@
-/** The addon's text filter (native/addon/text_filter.h). Unless stated otherwise, a result is 0 or a negative errno. */
+/** The addon's text filter (native/addon/pin/text_filter.h). Unless stated otherwise, a result is 0 or a negative errno. */
 export interface TextFilterFunctions {
   /**
    * Begins. `registers` and `observations` are indexed by call number: the register of the path plus one, or 0, and the

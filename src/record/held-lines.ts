@@ -1,5 +1,5 @@
 /**
- * Lines of a trace that are not printed yet, as words of an array: the addon prints them (native/addon/lines.c), because a
+ * Lines of a trace that are not printed yet, as words of an array: the addon prints them (native/addon/record/lines.c), because a
  * recording prints some hundred thousand of them a second, and texts and objects of JavaScript would cost several times as
  * much. Words by their position, `enum` in lines.c:
  */

@@ -1,6 +1,6 @@
 /**
  * Prints registers for a trace's lines from their two halves: a number below 2^32 as a number, a larger one as a
- * hexadecimal text. The addon prints those of calls (native/addon/lines.c) in the same way.
+ * hexadecimal text. The addon prints those of calls (native/addon/record/lines.c) in the same way.
  */
 
 export function registerText(low: number, high: number): string {

@@ -1,6 +1,6 @@
 /**
  * Calls that look up a path, under a policy that reads every path: the supervisor itself gives certain results
- * (native/addon/answers.c, results.c). They are the kernel's, also after a program has changed its rights, for every buffer,
+ * (native/addon/pin/answers.c, results.c). They are the kernel's, also after a program has changed its rights, for every buffer,
  * and never more than the caller itself could reach.
  */
 import { execFileSync, spawnSync } from "node:child_process";

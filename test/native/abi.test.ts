@@ -243,7 +243,7 @@ describe("numbers that TypeScript and C share", () => {
       ["offsetof(struct seccomp_notif, data.nr)", addresses.number],
       ["offsetof(struct seccomp_notif, data.args)", addresses.arguments],
     ];
-    expect(faultsOf(['"loop.c"'], facts)).toBe("");
+    expect(faultsOf(['"loop/loop.c"'], facts)).toBe("");
   });
 
   it("in the pinning of calls", () => {
@@ -264,11 +264,11 @@ describe("numbers that TypeScript and C share", () => {
       ["WINDOW_END", windowRange.end],
       ["sizeof(struct judged)", judgedLayout.size],
     ];
-    expect(faultsOf(['"pin.h"'], facts)).toBe("");
+    expect(faultsOf(['"pin/pin.h"'], facts)).toBe("");
   });
 
   it("in the text filter", () => {
-    expect(faultsOf(['"text_filter.h"'], [["TEXT_OBSERVATIONS", mostObservations]])).toBe("");
+    expect(faultsOf(['"pin/text_filter.h"'], [["TEXT_OBSERVATIONS", mostObservations]])).toBe("");
   });
 
   it("in the service of objects", () => {
@@ -281,7 +281,7 @@ describe("numbers that TypeScript and C share", () => {
       ...obstacles.map((name, index) => [spelled(name), index + 1] as const),
       ["2 * MOST_CALLS", mostRemembered],
     ];
-    expect(faultsOf(['"objects.c"'], facts)).toBe("");
+    expect(faultsOf(['"objects/objects.c"'], facts)).toBe("");
   });
 
   it("in recordings", () => {
@@ -308,7 +308,7 @@ describe("numbers that TypeScript and C share", () => {
       ["MESSAGE", message],
       ["STRUCTURE", structure],
     ];
-    expect(faultsOf(['"recording.c"'], facts)).toBe("");
+    expect(faultsOf(['"record/recording.c"'], facts)).toBe("");
     const { instructionPointer, registerCount, ...alike } = lineLayout;
     const lines: Facts = [
       ...named("", alike),
@@ -319,7 +319,7 @@ describe("numbers that TypeScript and C share", () => {
       ["HAS_RESULT", lineFlags.result],
       ["HAS_POINTER", lineFlags.instructionPointer],
     ];
-    expect(faultsOf(['"lines.c"'], lines)).toBe("");
+    expect(faultsOf(['"record/lines.c"'], lines)).toBe("");
   });
 });
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * reads SCENARIO: the pool of native/addon/reads.c in moments that a confined program cannot choose. Each read waits until
+ * reads SCENARIO: the pool of native/addon/pin/reads.c in moments that a confined program cannot choose. Each read waits until
  * the scenario opens its gate. The source is included, so a scenario can hold the pool's lock and read its state.
  */
-#include "../../native/addon/reads.c"
+#include "../../native/addon/pin/reads.c"
 
 #include <semaphore.h>
 #include <stdio.h>

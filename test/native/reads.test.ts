@@ -1,4 +1,4 @@
-/** The addon's pool of reads (native/addon/reads.c), as its loop uses it. */
+/** The addon's pool of reads (native/addon/pin/reads.c), as its loop uses it. */
 import { spawnSync } from "node:child_process";
 import { beforeAll, expect, it } from "vitest";
 import { patience } from "../support/patience.ts";
@@ -9,7 +9,7 @@ beforeAll(() => {
   program = compiled(
     "test/native/reads.c",
     [],
-    ["native/addon/reads.c", "native/addon/reads.h", "native/addon/detached.h"],
+    ["native/addon/pin/reads.c", "native/addon/pin/reads.h", "native/addon/base/detached.h"],
   );
 });
 

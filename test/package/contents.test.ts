@@ -105,7 +105,7 @@ describe.each(architectures)("the native parts for %s", (architecture) => {
     };
     // Node 20 has Node-API 9, and is built for glibc 2.28.
     const { node_api_symbols: ofNode, js_native_api_symbols: ofLanguage } = headers.symbols["v9"]!;
-    // Node exports libuv's functions, too, and libuv 1 keeps them (native/addon/readiness.c).
+    // Node exports libuv's functions, too, and libuv 1 keeps them (native/addon/node/readiness.c).
     const ofLibuv = [
       "uv_handle_size",
       "uv_handle_get_data",

@@ -177,7 +177,7 @@ function askingOf({ admission, verdicts }: Program, split: SplitPolicy): Uint8Ar
 /** The calls with which a process makes its memory writable or executable. */
 const memoryCalls = ["mmap", "mprotect", "pkey_mprotect", "mremap", "remap_file_pages", "shmat", "personality"];
 
-/** Whether the policy always allows them. Then a write to protected memory gives a process nothing (native/addon/results.c). */
+/** Whether the policy always allows them. Then a write to protected memory gives a process nothing (native/addon/pin/results.c). */
 function leavesMemoryFree(program: Program, split: SplitPolicy): boolean {
   return memoryCalls.every((name) => {
     const number = numberOf(name, program.architecture);
@@ -244,7 +244,7 @@ function refuseHeldOpens(program: Program): readonly Diagnostic[] {
     );
 }
 
-/** The addon opens objects only for callers in its own namespaces (native/addon/caller.c). */
+/** The addon opens objects only for callers in its own namespaces (native/addon/objects/caller.c). */
 function refuseHeld(program: Program): readonly Diagnostic[] {
   return [...objectsOf(program.words).keys()].map((index) => {
     const { at } = program.observations[index]!;

@@ -33,7 +33,7 @@ export function needsOf(program: Program): Needs {
   };
 }
 
-/** Whether rights are followed. With known rights, calls whose result is certain need no pin (native/addon/answers.c). */
+/** Whether rights are followed. With known rights, calls whose result is certain need no pin (native/addon/pin/answers.c). */
 export function followsRights({ observations, architecture }: Program): boolean {
   const looking = lookingNumbers(architecture);
   return observations.some(({ sources }) => sources.some(({ number }) => looking.includes(number)));

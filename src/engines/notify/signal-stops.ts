@@ -1,6 +1,6 @@
 /**
  * Keeps the processes that catch signals seized, so that a signal does not end a supervised call's wait for the supervisor
- * (native/addon/kept.h, which handles the stop for a signal).
+ * (native/addon/ptrace/kept.h, which handles the stop for a signal).
  *
  * A process is kept from its first call of rt_sigaction with an action on, with all of its threads and children, until it
  * executes a program, which resets handlers. The filter reports these calls, and the calls of ptrace(2) with which a process

@@ -13,7 +13,7 @@ import type { SavedState, SavedTree } from "./saved.ts";
 import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";
 import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 
-/** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/reads.c). */
+/** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/pin/reads.c). */
 const openPatience = 50;
 
 /** Milliseconds between looks whether a suspended tree's calls are over. */

@@ -1,6 +1,6 @@
 /**
  * The text filter: a classic filter that judges a call by the text of its path. The addon runs it before the policy's step
- * (native/addon/text_filter.c), so most calls that only a path can make suspicious cost no turn through JavaScript.
+ * (native/addon/pin/text_filter.c), so most calls that only a path can make suspicious cost no turn through JavaScript.
  *
  * The patterns of all words of an observation are one matcher (ir/observe.ts). The addon runs its automata over the path and
  * stores the accept set, a bit for each pattern, in the place of the call's instruction pointer. A word of the observation is
@@ -25,7 +25,7 @@ import { callTrait, type TextFilter } from "./policy.ts";
 
 /** The bits of an accept set that fit into the instruction pointer. */
 const carried = 64;
-/** TEXT_OBSERVATIONS of native/addon/text_filter.h. */
+/** TEXT_OBSERVATIONS of native/addon/pin/text_filter.h. */
 export const mostObservations = 256;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Many trees in one thread. Each has a thread of its own in the addon, which waits for its calls (native/addon/trees.c); this
+ * Many trees in one thread. Each has a thread of its own in the addon, which waits for its calls (native/addon/node/trees.c); this
  * one judges them, one at a time.
  *
  * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time

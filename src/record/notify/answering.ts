@@ -1,6 +1,6 @@
 /**
  * Answers every notification with CONTINUE, after it has been written to the ring. The addon does that
- * (native/addon/recording.c); this file prepares its plan, and follows the begin and end of tasks. A recording enforces
+ * (native/addon/record/recording.c); this file prepares its plan, and follows the begin and end of tasks. A recording enforces
  * nothing, so the memory that it reads behind pointers needs no protection (docs/traces.md, "The limits of a recording").
  */
 
@@ -16,7 +16,7 @@ import { memoryReads } from "../memory-reads.ts";
 import { callLayout, recordKind } from "./notifications.ts";
 import type { RingWriter } from "./ring.ts";
 
-/** A list of texts with the bounds of native/addon/recording.c, and every other read. */
+/** A list of texts with the bounds of native/addon/record/recording.c, and every other read. */
 export const mostContent = 1 << 18;
 /** Where the addon's answering begins, and why it returns. */
 export const stage = { receive: 0, record: 1, send: 2 } as const;
@@ -80,7 +80,7 @@ export function answerAll(options: AnsweringOptions, release: string): void {
   }
 }
 
-/** `KIND` of native/addon/recording.c. */
+/** `KIND` of native/addon/record/recording.c. */
 export const readKinds = { path: 0, string: 0, strings: 1, address: 2, message: 3, structure: 4 } as const;
 const noRegister = 0xffff_ffff;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that an attacker makes from its window's stub (native/addon/pin.h), on x86-64. */
+/* Calls that an attacker makes from its window's stub (native/addon/pin/pin.h), on x86-64. */
 #ifndef FROM_STUB_H
 #define FROM_STUB_H
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 
-/* native/addon/pin.h */
+/* native/addon/pin/pin.h */
 #define END_MARK 0x70636c6500000000ul
 static const unsigned long stub = 0x10000 + 3 * 128;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The lines of /proc/PID/status that decide whether a caller has our rights. */
-#include "../../../native/addon/caller.c"
+#include "../../../native/addon/objects/caller.c"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Lines of a trace, in a buffer of exactly the bytes that a line may have, and with strings that are not there. */
-#include "../../../native/addon/lines.c"
+#include "../../../native/addon/record/lines.c"
 
 #include <stdio.h>
 #include <stdlib.h>

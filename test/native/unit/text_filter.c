@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The tables and filters that the text filter accepts, in memory of exactly their size, and the steps over a text. */
-#include "../../../native/addon/classic.c"
-#include "../../../native/addon/text_filter.c"
+#include "../../../native/addon/base/classic.c"
+#include "../../../native/addon/pin/text_filter.c"
 
 #include "check.h"
 

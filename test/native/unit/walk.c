@@ -3,7 +3,7 @@
 /* Not the old versions of symbols: the sanitizers' functions have none. */
 #define OLD_LIBC_H
 #define stat_of_descriptor fstat
-#include "../../../native/addon/walk.c"
+#include "../../../native/addon/objects/walk.c"
 
 #include "check.h"
 

@@ -16,7 +16,7 @@ import { atWorkingDirectory, closeOnExec } from "../../../linux/open-numbers.ts"
 import { ObservationFailure, type Observer } from "../pin/observer.ts";
 import { keyOf, objectsOf } from "./objects-of.ts";
 
-/** The addon's numbers (enum order_kind in native/addon/objects.h). */
+/** The addon's numbers (enum order_kind in native/addon/objects/objects.h). */
 export const orderKinds = { open: 0n, openat2: 1n, connect: 2n } as const;
 const workingDirectory = BigInt(atWorkingDirectory);
 /** O_CREAT | O_WRONLY | O_TRUNC, the same on both architectures. */

@@ -2,7 +2,7 @@
 import { readProc } from "../../../linux/proc.ts";
 import { StartError } from "../../start-error.ts";
 
-/** Bytes of the largest such memory: DATA_SIZE of native/addon/pin.h is below. */
+/** Bytes of the largest such memory: DATA_SIZE of native/addon/pin/pin.h is below. */
 const needed = 2 << 20;
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Builds an image, the memory of a pinned call: segments of bytes, addresses in them that point at other segments, and
- * argument registers that point at segments. An image is relocatable: native/addon/pin.c places it.
+ * argument registers that point at segments. An image is relocatable: native/addon/pin/pin.c places it.
  */
 
 /** An index of a segment in its image. */

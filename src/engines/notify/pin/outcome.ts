@@ -2,7 +2,7 @@
 import type { FollowObstacle, PinObstacle } from "../../../events/record.ts";
 
 /**
- * The addon's numbers (enum outcome in native/addon/pin.h). From `noTrace` on they are those of the obstacles, in the order
+ * The addon's numbers (enum outcome in native/addon/pin/pin.h). From `noTrace` on they are those of the obstacles, in the order
  * of `pinObstacles`.
  */
 export const outcomeNumber = { prepared: 0, interrupted: 1, gone: 2, noTrace: 3, hasResult: 16 } as const;

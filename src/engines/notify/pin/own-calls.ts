@@ -1,6 +1,6 @@
 /**
  * Rules of the filter for the calls that a stopped caller makes for the supervisor, to set up its window
- * (native/addon/own_calls.c, `map_window`). The policy's filter would judge them like the caller's own calls, and could
+ * (native/addon/pin/own_calls.c, `map_window`). The policy's filter would judge them like the caller's own calls, and could
  * refuse them or kill the caller. These rules precede the policy's filter and ask the supervisor, which lets its own calls
  * pass and judges every other call with these arguments by the policy.
  *
@@ -16,7 +16,7 @@
  *
  * In a policy with rooms it reports the calls that can hide their process (rooms/hiding.ts).
  *
- * Another mark of close(2) reports the end of a call that held a room (native/addon/machine.c, REPORTS_END). The filter
+ * Another mark of close(2) reports the end of a call that held a room (native/addon/ptrace/machine.c, REPORTS_END). The filter
  * always reports that call.
  */
 import { isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
@@ -29,11 +29,11 @@ import { returnWord } from "../../../linux/return-word.ts";
 import type { ArgumentTest, NotifiedCall } from "./protecting-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 
-/** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin.h). */
+/** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin/pin.h). */
 export const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
-/** CLOSE_MARK in native/addon/pin.h. */
+/** CLOSE_MARK in native/addon/pin/pin.h. */
 export const closeMark = 0x7063_7573;
-/** END_MARK in native/addon/pin.h. */
+/** END_MARK in native/addon/pin/pin.h. */
 export const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
 

@@ -77,9 +77,9 @@ export type Received =
   /** Nothing to do: the caller makes its own call again, which is judged then. */
   | { readonly kind: "again" };
 
-/** AGAIN of native/addon/pin.h: the stub restores the caller's registers and makes its own call again. */
+/** AGAIN of native/addon/pin/pin.h: the stub restores the caller's registers and makes its own call again. */
 export const again = 4094;
-/** The addon's numbers (enum arrival in native/addon/pin.h). */
+/** The addon's numbers (enum arrival in native/addon/pin/pin.h). */
 export const arrivalNumber = { notFromStub: 0, unprepared: 1, arrived: 2, hasEnded: 3 } as const;
 
 const none = new Uint8Array(0);

@@ -1,5 +1,5 @@
 /**
- * Calls with which a process of the tree ends a precondition of results that are given without a pin (native/addon/answers.c,
+ * Calls with which a process of the tree ends a precondition of results that are given without a pin (native/addon/pin/answers.c,
  * results.c). None of their effects can be seen from outside, and later children inherit them.
  */
 import type { ArchitectureName } from "../../../linux/architecture.ts";

@@ -1,6 +1,6 @@
 /**
  * Calls after which a process cannot make all of its memory writable and executable by itself, so that no result may be
- * written to it without a pin (native/addon/results.c):
+ * written to it without a pin (native/addon/pin/results.c):
  *
  * | call | effect |
  * | --- | --- |

@@ -2,7 +2,7 @@
  * Finds whether reads of the confined tree's memory may never end. Another process decides when a page of a file on a FUSE
  * or file server arrives, or a page that userfaultfd(2) watches; until then a read of the page does not end. As long as
  * the tree cannot have such memory, the supervisor's loop itself reads its callers' memory. From then on threads read it
- * (native/addon/reads.c).
+ * (native/addon/pin/reads.c).
  *
  * | such memory | detected |
  * | --- | --- |

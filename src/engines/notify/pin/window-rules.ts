@@ -23,7 +23,7 @@ import { numberOf } from "../../../linux/calls.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { returnWord } from "../../../linux/return-word.ts";
 
-/** The window's addresses (native/addon/pin.h). */
+/** The window's addresses (native/addon/pin/pin.h). */
 export const windowRange = { start: 0x10000, end: 0x20_0000 } as const;
 
 /** Opcodes that seccomp_check_filter() accepts and that the policy compiler does not use. */

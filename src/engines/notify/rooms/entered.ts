@@ -1,4 +1,4 @@
-/** Packs the rooms that a call enters into one number, which a prepared call carries (native/addon/pin.h, `image.rooms`). */
+/** Packs the rooms that a call enters into one number, which a prepared call carries (native/addon/pin/pin.h, `image.rooms`). */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 
 /** Bits of one room: its index + 1 above its side, which is less than 32. A call enters at most four rooms. */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "addon.h"
-#include "loop.h"
-#include "objects.h"
-#include "pin.h"
+#include "../loop/loop.h"
+#include "../objects/objects.h"
+#include "../pin/pin.h"
 
 enum { MOST_ARGUMENTS = 5, FIELDS = 6 };
 

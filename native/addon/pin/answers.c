@@ -29,8 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "objects.h"
-#include "old_libc.h"
+#include "../objects/objects.h"
+#include "../base/old_libc.h"
 #include "pins.h"
 
 #ifndef RESOLVE_CACHED

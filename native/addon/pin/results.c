@@ -26,7 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "objects.h"
+#include "../objects/objects.h"
 #include "pins.h"
 
 /* include/uapi/linux/fs.h */

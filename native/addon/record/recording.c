@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "addon.h"
-#include "listener.h"
+#include "../node/addon.h"
+#include "../base/listener.h"
 #include "recording.h"
 
 /* The step with which `answerCalls` begins, and the reason why it returns (src/record/notify/answering.ts). */

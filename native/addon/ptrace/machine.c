@@ -14,7 +14,7 @@
  * the stack pointer and the result. A child on the same stack, or a copy of it, takes its stack pointer from the frame.
  */
 #define _GNU_SOURCE
-#include "pin.h"
+#include "../pin/pin.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -21,7 +21,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "old_libc.h"
+#include "../base/old_libc.h"
 #include "objects.h"
 
 enum { MOST_LINKS = 40, PROC_ROOT = 1 /* its inode (fs/proc/root.c) */ };

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "addon.h"
-#include "loop.h"
-#include "text_filter.h"
+#include "../loop/loop.h"
+#include "../pin/text_filter.h"
 
 enum { MOST_ARGUMENTS = 8 };
 

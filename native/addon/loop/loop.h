@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "addon.h"
+#include "../node/addon.h"
 
 enum {
   MAXIMUM_DEATHS = 64,

@@ -13,7 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "kept.h"
-#include "pin.h"
+#include "../pin/pin.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "addon.h"
-#include "loop.h"
-#include "pin.h"
+#include "../loop/loop.h"
+#include "../pin/pin.h"
 
 enum { MOST_ARGUMENTS = 8 };
 

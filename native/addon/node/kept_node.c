@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* kept.h for JavaScript: src/linux/kept-tasks.ts has the types. */
 #include "addon.h"
-#include "kept.h"
-#include "loop.h"
+#include "../ptrace/kept.h"
+#include "../loop/loop.h"
 
 /* All run in the thread that keeps the tree's tasks. */
 struct task {

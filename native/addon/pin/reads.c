@@ -26,8 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "detached.h"
-#include "listener.h"
+#include "../base/detached.h"
+#include "../base/listener.h"
 #include "pins.h"
 #include "reads.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "addon.h"
-#include "loop.h"
+#include "../loop/loop.h"
 
 static bool replace_reference(napi_env env, napi_value value, napi_ref *reference) {
   if (*reference != NULL) napi_delete_reference(env, *reference);

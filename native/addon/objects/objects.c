@@ -5,8 +5,8 @@
  * every few milliseconds for callers that have died or have a signal, and interrupts the step that is made for them.
  */
 #define _GNU_SOURCE
-#include "detached.h"
-#include "listener.h"
+#include "../base/detached.h"
+#include "../base/listener.h"
 #include "objects.h"
 
 #include <errno.h>

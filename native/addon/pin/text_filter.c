@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Judges a call by the text of its path. Tables and filter come from JavaScript: they are copied, and the copies examined. */
 #define _GNU_SOURCE
-#include "classic.h"
+#include "../base/classic.h"
 #include "text_filter.h"
 
 #include <errno.h>

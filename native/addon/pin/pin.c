@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kept.h"
-#include "listener.h"
+#include "../ptrace/kept.h"
+#include "../base/listener.h"
 #include "pins.h"
 #include "reads.h"
 

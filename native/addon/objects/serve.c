@@ -23,8 +23,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "listener.h"
-#include "old_libc.h"
+#include "../base/listener.h"
+#include "../base/old_libc.h"
 #include "objects.h"
 
 #ifndef SECCOMP_ADDFD_FLAG_SEND

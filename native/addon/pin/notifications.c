@@ -7,8 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 
-#include "kept.h"
-#include "listener.h"
+#include "../ptrace/kept.h"
+#include "../base/listener.h"
 #include "pins.h"
 
 int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags) {

@@ -13,13 +13,13 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#include "classic.h"
+#include "../base/classic.h"
 #include "executor.h"
-#include "kept.h"
-#include "listener.h"
-#include "objects.h"
-#include "pin.h"
-#include "text_filter.h"
+#include "../ptrace/kept.h"
+#include "../base/listener.h"
+#include "../objects/objects.h"
+#include "../pin/pin.h"
+#include "../pin/text_filter.h"
 
 /* The data of the events of `listening`; the listener's own event has 0. */
 enum { HELD_OBJECT = 1, READ_IS_OVER = 2, HAS_STOPPED = 3, WAKES = 4 };

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "old_libc.h"
+#include "../base/old_libc.h"
 #include "pins.h"
 
 #ifndef SYS_mseal

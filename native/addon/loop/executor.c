@@ -11,8 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "detached.h"
-#include "pin.h"
+#include "../base/detached.h"
+#include "../pin/pin.h"
 
 /* Of the word that both threads wait on. */
 enum turn { LOOP, EXECUTOR };

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "addon.h"
-#include "executor.h"
-#include "loop.h"
-#include "recording.h"
+#include "../loop/executor.h"
+#include "../loop/loop.h"
+#include "../record/recording.h"
 
 enum { STACK = 128 << 10, MOST_POLLED = 16 };
 

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "addon.h"
-#include "executor.h"
-#include "kept.h"
-#include "pin.h"
+#include "../loop/executor.h"
+#include "../ptrace/kept.h"
+#include "../pin/pin.h"
 
 enum { STACK = 1 << 16, MOST_ARGUMENTS = 8 };
 

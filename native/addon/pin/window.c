@@ -16,7 +16,7 @@
  * because its parent may have other rights, and its arguments are there.
  */
 #define _GNU_SOURCE
-#include "old_libc.h"
+#include "../base/old_libc.h"
 #include "pin.h"
 
 #include <errno.h>

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "objects.h"
-#include "old_libc.h"
+#include "../base/old_libc.h"
 
 #ifndef SYS_statmount
 #define SYS_statmount 457

@@ -1,6 +1,8 @@
-/** Checks the layout of the sources: permitted imports between folders, and no import cycles, types included. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, dirname, join, normalize } from "node:path";
+/** Checks the layout of the sources: permitted imports between folders, and no cycles of imports or of calls in C. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, normalize, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { engineNames } from "../src/engines/registry.ts";
 
@@ -101,10 +103,48 @@ function importsOf(file: string): string[] {
   return [...readFileSync(file, "utf8").matchAll(pattern)].map((match) => normalize(join(dirname(file), match[1]!)));
 }
 
-/** Headers that a C file includes by name; a header also stands for the C file of the same name. */
+/** Headers that a C file or a header includes by name. */
 function includesOf(file: string): string[] {
   const includes = [...readFileSync(file, "utf8").matchAll(/^#include "([^"]+)"/gm)];
-  return includes.map((match) => normalize(join(dirname(file), match[1]!)).replace(/\.h$/, ".c"));
+  return includes.map((match) => normalize(join(dirname(file), match[1]!)));
+}
+
+/** For each C file those that have the functions which it calls, and the variables. */
+function callsBetween(files: readonly string[], options: readonly string[]): Map<string, string[]> {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-calls-"));
+  const run = (command: string, words: readonly string[]): string =>
+    execFileSync(command, words, { cwd: folder, encoding: "utf8", maxBuffer: 1 << 26 });
+  const fileOf = new Map(files.map((file) => [basename(file, ".c"), file]));
+  try {
+    run("cc", ["-std=gnu11", "-w", "-c", ...options, ...files.map((file) => resolve(file))]);
+    const lines = run("nm", ["-A", "-g", ...[...fileOf.keys()].map((name) => `${name}.o`)]);
+    const symbols = [...lines.matchAll(/^(\w+)\.o:\s*[0-9a-f]* +(\w) (\w+)$/gm)].map(([, name, kind, symbol]) => ({
+      file: fileOf.get(name!)!,
+      isDefined: kind !== "U",
+      symbol: symbol!,
+    }));
+    const owners = new Map(symbols.filter((one) => one.isDefined).map((one) => [one.symbol, one.file]));
+    const calls = new Map<string, string[]>(files.map((file) => [file, []]));
+    for (const { file, isDefined, symbol } of symbols)
+      if (!isDefined && symbol !== programStart && owners.has(symbol)) calls.get(file)!.push(owners.get(symbol)!);
+    return calls;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const nodeHeaders = "node_modules/node-api-headers/include";
+/** The function that the launcher's entry point calls. */
+const programStart = "start";
+
+function foldersOf(graph: ReadonlyMap<string, readonly string[]>): Map<string, Set<string>> {
+  const folders = new Map<string, Set<string>>();
+  for (const [file, targets] of graph) {
+    const others = folders.get(dirname(file)) ?? new Set();
+    for (const target of targets.map(dirname)) if (target !== dirname(file)) others.add(target);
+    folders.set(dirname(file), others);
+  }
+  return folders;
 }
 
 function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
@@ -183,10 +223,7 @@ describe("the layout", () => {
   });
 
   it("has no import cycle between folders, types included, but the listed ones", () => {
-    const graph = new Map(production.map((file) => [dirname(file), new Set<string>()]));
-    for (const file of production)
-      for (const target of importsOf(file).map(dirname))
-        if (target !== dirname(file)) graph.get(dirname(file))!.add(target);
+    const graph = foldersOf(new Map(production.map((file) => [file, importsOf(file)])));
     expect(onCycles(graph)).toEqual(circular);
   });
 
@@ -222,13 +259,21 @@ describe("the layout", () => {
     expect(making).toEqual(["src/engines/thread.ts"]);
   });
 
-  it("has no include cycle between the C files of the launcher", () => {
-    const graph = new Map<string, string[]>();
-    for (const file of [...filesOf("native/launcher", ".c"), ...filesOf("native/launcher", ".h")]) {
-      const unit = file.replace(/\.h$/, ".c");
-      graph.set(unit, [...(graph.get(unit) ?? []), ...includesOf(file)]);
-    }
-    expect(cyclesOf(graph)).toEqual([]);
+  it("has no circle of calls or includes between C files, or between their folders", () => {
+    const addon = filesOf("native/addon", ".c");
+    const libc = ["-D_GNU_SOURCE=", "-include", resolve("native/addon/base/old_libc.h")];
+    const calls = [
+      ...callsBetween([...addon, "native/launcher/sha256.c"], [...libc, `-I${resolve(nodeHeaders)}`]),
+      ...callsBetween(filesOf("native/launcher", ".c"), ["-ffreestanding", "-fno-builtin"]),
+    ];
+    const sources = [...filesOf("native", ".c"), ...filesOf("native", ".h")];
+    const includes = new Map(sources.map((file) => [file, includesOf(file)]));
+    expect(calls.flatMap(([, targets]) => targets).length).toBeGreaterThan(300);
+    expect(cyclesOf(new Map(calls))).toEqual([]);
+    expect(cyclesOf(includes)).toEqual([]);
+    const both = new Map(includes);
+    for (const [file, targets] of calls) both.set(file, [...both.get(file)!, ...targets]);
+    expect(onCycles(foldersOf(both))).toEqual([]);
   });
 
   // Reports, and words of a command line, name a test by this. One beside its source has the source's name.
@@ -277,5 +322,5 @@ const changes = /\bptrace\(\s*(?:request|PTRACE_(?:SET|POKE|CONT|SYSCALL|SINGLE|
 
 it("every request that changes a tracee goes through the file that checks which program it is", () => {
   const found = filesOf("native", ".c").filter((file) => changes.test(readFileSync(file, "utf8")));
-  expect(found).toEqual(["native/addon/ptrace/stop.c"]);
+  expect(found).toEqual(["native/addon/ptrace/tracee.c"]);
 });

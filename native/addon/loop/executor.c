@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "../base/detached.h"
-#include "../pin/pin.h"
+#include "../ptrace/tracee.h"
 
 /* Of the word that both threads wait on. */
 enum turn { LOOP, EXECUTOR };

@@ -3,11 +3,10 @@
 #ifndef LOOP_H
 #define LOOP_H
 
+#include <js_native_api_types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "../node/addon.h"
 
 enum {
   MAXIMUM_DEATHS = 64,
@@ -26,6 +25,13 @@ enum {
 struct executor;
 struct sock_filter;
 struct keeper;
+struct text_filter;
+
+/* The text filter of a tree, and a reference to the array of its counts. */
+struct texts {
+  struct text_filter *filter; /* NULL: JavaScript judges all calls */
+  napi_ref words;
+};
 
 struct loop {
   unsigned char *memory;             /* what a step reads and writes; NULL: not started */
@@ -73,10 +79,5 @@ struct step {
 void send_answer(struct loop *own, const unsigned char *memory);
 /* Returns what `next` of loop_node.c returns. It reads RESPONSE, and writes NOTIFICATION, NOW and CALLER_TID. */
 int take_step(struct loop *own, struct step step);
-
-/* The three booleans of `next`. */
-bool step_of(napi_env env, const napi_value *arguments, struct step *step);
-/* Drops its references. */
-void end_loop(napi_env env, struct loop *own);
 
 #endif

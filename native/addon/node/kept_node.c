@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* kept.h for JavaScript: src/linux/kept-tasks.ts has the types. */
-#include "addon.h"
+#include "node.h"
 #include "../ptrace/kept.h"
 #include "../loop/loop.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "addon.h"
+#include "node.h"
 #include "../loop/loop.h"
 
 static bool replace_reference(napi_env env, napi_value value, napi_ref *reference) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "addon.h"
+#include "node.h"
 #include "../loop/loop.h"
 #include "../objects/objects.h"
 #include "../pin/pin.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "addon.h"
+#include "node.h"
 #include "../loop/loop.h"
 #include "../pin/pin.h"
 

@@ -3,7 +3,7 @@
  * Calls a JavaScript function in Node's event loop while a descriptor is readable. Node itself watches only sockets that
  * it also reads, and its reads lose the descriptors that come with the bytes.
  */
-#include "addon.h"
+#include "node.h"
 
 #include <stdlib.h>
 

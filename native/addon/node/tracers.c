@@ -11,10 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "addon.h"
+#include "node.h"
 #include "../loop/executor.h"
 #include "../ptrace/kept.h"
-#include "../pin/pin.h"
+#include "../ptrace/tracee.h"
 
 enum { STACK = 1 << 16, MOST_ARGUMENTS = 8 };
 

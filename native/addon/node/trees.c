@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "addon.h"
+#include "node.h"
 #include "../loop/executor.h"
 #include "../loop/loop.h"
-#include "../record/recording.h"
+#include "environment.h"
 
 enum { STACK = 128 << 10, MOST_POLLED = 16 };
 
@@ -37,35 +37,6 @@ struct tree {
   double milliseconds;
   int spare;
 };
-
-struct queue {
-  pthread_mutex_t lock;
-  struct tree *first, **last;
-  int event; /* readable when a tree has got into the empty queue, or another thread has something to say; or -1 */
-};
-
-/* Of a thread that loads the addon. */
-struct environment {
-  struct loop own;
-  struct loop *loop; /* that of the functions that JavaScript calls */
-  struct queue queue;
-};
-
-static struct environment *environment_of(napi_env env) {
-  void *data = NULL;
-  return napi_get_instance_data(env, &data) == napi_ok ? data : NULL;
-}
-
-struct loop *loop_of(napi_env env) {
-  struct environment *own = environment_of(env);
-  return own == NULL ? NULL : own->loop;
-}
-
-void run_in_loop(napi_env env, void (*function)(void *), void *data) {
-  const struct loop *own = loop_of(env);
-  if (own == NULL || own->thread == NULL) function(data);
-  else run_in(own->thread, function, data);
-}
 
 static struct tree *tree_of(napi_env env, napi_value value) {
   void *own;

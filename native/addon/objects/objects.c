@@ -141,13 +141,6 @@ static void learn(struct objects *own, int object) {
 
 /* ── A step ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-void allow_interruption(bool allow) {
-  sigset_t one;
-  sigemptyset(&one);
-  sigaddset(&one, SIGRTMAX);
-  pthread_sigmask(allow ? SIG_UNBLOCK : SIG_BLOCK, &one, NULL);
-}
-
 static struct lookup lookup_of(const struct objects *own, const struct call *call) {
   return (struct lookup){
       .self = &own->self,

@@ -200,6 +200,13 @@ bool serve_open_at_once(const struct service *service, int object) {
   return opened >= 0 && install(service, opened) == ANSWERED;
 }
 
+void allow_interruption(bool allow) {
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, SIGRTMAX);
+  pthread_sigmask(allow ? SIG_UNBLOCK : SIG_BLOCK, &one, NULL);
+}
+
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure) {
   allow_interruption(true);
   int opened = open_target(service, target, failure);

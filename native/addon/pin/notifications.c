@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 #include "../ptrace/kept.h"
 #include "../base/listener.h"
@@ -22,6 +23,13 @@ int answer_value(struct pins *own, const struct seccomp_notif *call, int64_t val
 }
 
 bool still_waits(struct pins *own, const struct seccomp_notif *call) { return awaits_answer(own->listener, call->id); }
+
+int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal) {
+  if (refusal > 0) return answer(own, call, -refusal, 0);
+  if (!own->audits) return -EPERM;
+  if (call->data.nr == SYS_execve || call->data.nr == SYS_execveat) pin_executes(own, (pid_t)call->pid);
+  return answer(own, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
 
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal) {
   return pin_give_up(own, call, refusal) == 0 ? why : GONE;

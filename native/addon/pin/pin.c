@@ -457,13 +457,6 @@ void pin_restarts(struct pins *own, pid_t tid, const struct seccomp_data *call) 
 
 bool pin_audits(const struct pins *own) { return own->audits; }
 
-int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal) {
-  if (refusal > 0) return answer(own, call, -refusal, 0);
-  if (!own->audits) return -EPERM;
-  if (call->data.nr == SYS_execve || call->data.nr == SYS_execveat) pin_executes(own, (pid_t)call->pid);
-  return answer(own, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-}
-
 int pin_interrupt(struct pins *own, pid_t tid) {
   release_late(&own->late);
   if (is_late_tracee(own->late, tid)) return -EINPROGRESS;

@@ -114,6 +114,8 @@ struct pins {
 struct thread *find_thread(struct pins *own, pid_t tid);
 /* The same; adds an unknown thread. NULL with a positive errno. */
 struct thread *enter_thread(struct pins *own, pid_t tid, int *error);
+/* Closes the descriptors of its memory. */
+void forget_memory(struct pins *own, struct process *process);
 /* Drops a prepared call and frees its room. */
 void release_pinned(struct pinned *one);
 /* The thread makes a call, so an execution of it has succeeded or failed. */
@@ -159,8 +161,6 @@ void stop_walking(struct pins *own);
 bool write_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
                   const void *bytes, size_t size);
 void start_knowing_memories(struct pins *own);
-/* Closes its descriptors. */
-void forget_memory(struct pins *own, struct process *process);
 
 /* ── Calls that the stopped caller makes for us (own_calls.c) ────────────────────────────────────────────────────── */
 

@@ -41,14 +41,6 @@ enum { IS_WRITABLE = 2 /* PROCMAP_QUERY_VMA_WRITABLE */ };
 enum { MOST_KNOWN = 256, SHARE = 16 };
 #define QUERY_MAP _IOWR('f', 17, struct map_query)
 
-void forget_memory(struct pins *own, struct process *process) {
-  if (!process->is_open) return;
-  close(process->memory);
-  close(process->maps);
-  process->is_open = false;
-  own->known_memories--;
-}
-
 void start_knowing_memories(struct pins *own) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

@@ -57,6 +57,14 @@ static void hold_unsure(struct pins *own, struct process *process, struct window
   process->unsure = window;
 }
 
+void forget_memory(struct pins *own, struct process *process) {
+  if (!process->is_open) return;
+  close(process->memory);
+  close(process->maps);
+  process->is_open = false;
+  own->known_memories--;
+}
+
 static void leave_process(struct pins *own, struct process *process) {
   if (--process->threads > 0) return;
   struct process **at = &own->processes[(unsigned)process->id % BUCKETS];

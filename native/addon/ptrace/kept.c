@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #include "../base/classic.h"
-#include "../pin/pin.h"
+#include "../base/clock.h"
+#include "tracee.h"
 
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128

@@ -8,7 +8,7 @@
  * come. The kernel restarts both after a signal, so the signal's handler moves the thread behind the call.
  */
 #define _GNU_SOURCE
-#include "../pin/pin.h"
+#include "tracee.h"
 
 #include <errno.h>
 #include <pthread.h>

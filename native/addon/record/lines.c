@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../node/addon.h"
+#include "../node/node.h"
 #include "recording.h"
 
 /* The words of a line. A length follows each offset, a high half each low half. */

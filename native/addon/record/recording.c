@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../node/addon.h"
+#include "../node/node.h"
 #include "../base/listener.h"
 #include "recording.h"
 

@@ -16,7 +16,7 @@
  *
  * In a policy with rooms it reports the calls that can hide their process (rooms/hiding.ts).
  *
- * Another mark of close(2) reports the end of a call that held a room (native/addon/ptrace/machine.c, REPORTS_END). The filter
+ * Another mark of close(2) reports the end of a call that held a room (native/addon/pin/stubs.c, REPORTS_END). The filter
  * always reports that call.
  */
 import { isStateful, type SplitPolicy } from "../../../analysis/decision.ts";

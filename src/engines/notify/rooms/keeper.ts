@@ -5,7 +5,7 @@
  *
  * | the end | how the keeper learns of it |
  * | --- | --- |
- * | is reported | after the call, its stub makes a second call, that the filter reports (native/addon/ptrace/machine.c, REPORTS_END) |
+ * | is reported | after the call, its stub makes a second call, that the filter reports (native/addon/pin/stubs.c, REPORTS_END) |
  * | is looked for | when another call wants the room, /proc shows where the thread is; a thread that runs all the time is stopped for a moment |
  * | in both cases | the filter reports another call of the thread, which can be in one call only; or the thread ends |
  *

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of a thread of JavaScript that has loaded the addon. */
+#ifndef ENVIRONMENT_H
+#define ENVIRONMENT_H
+
+#include <pthread.h>
+
+#include "../loop/loop.h"
+#include "node.h"
+
+struct tree;
+
+struct queue {
+  pthread_mutex_t lock;
+  struct tree *first, **last;
+  int event; /* readable when a tree has got into the empty queue, or another thread has something to say; or -1 */
+};
+
+struct environment {
+  struct loop own;
+  struct loop *loop; /* that of the functions that JavaScript calls */
+  struct queue queue;
+};
+
+/* NULL if Node has no memory. */
+struct environment *environment_of(napi_env env);
+
+#endif

@@ -2,7 +2,7 @@
  * Questions of a running tree: calls whose verdict is `ask`. The engine holds such a call until the process that waits for
  * the command has answered. A question ends only by its answer, so the engine never uses its place for another one before.
  */
-import type { JudgementRecord } from "../events/record.ts";
+import type { JudgementRecord } from "../../events/record.ts";
 
 /** A call that waits for an answer. */
 export interface Question {

@@ -4,13 +4,13 @@
  * in each of the three lists; no file in cli/ names an engine.
  */
 
-import type { ExaminedPath } from "../analysis/file-paths/guarded-paths.ts";
-import type { RefusedObject } from "../analysis/file-paths/refused-objects.ts";
-import type { Ruleset } from "../compile/landlock/rulesets.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Sources } from "../diagnostics/render.ts";
-import type { PolicyDescription } from "../events/record.ts";
-import type { Program } from "../ir/program.ts";
+import type { ExaminedPath } from "../../analysis/file-paths/guarded-paths.ts";
+import type { RefusedObject } from "../../analysis/file-paths/refused-objects.ts";
+import type { Ruleset } from "../../compile/landlock/rulesets.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import type { PolicyDescription } from "../../events/record.ts";
+import type { Program } from "../../ir/program.ts";
 import type { RunOptions, RunResult } from "./run.ts";
 import type { FilterProfile, StaticFilter } from "./static-filter.ts";
 import type { StateDescription } from "./status.ts";

@@ -1,21 +1,29 @@
 /** Makes a bundle from a compiled policy: adds the classic program, and puts all parts in the form of the file. */
 
-import { isStateful } from "../analysis/decision.ts";
-import type { Bundle, BundledAction, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
-import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
-import { encodeClassic } from "../compile/classic/compile.ts";
-import { verdictWord } from "../compile/classic/verdict-word.ts";
-import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
-import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
-import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
-import { rulesetsOf } from "../compile/landlock/rulesets.ts";
-import type { Sources } from "../diagnostics/render.ts";
-import type { Location } from "../ir/location.ts";
-import type { Program } from "../ir/program.ts";
-import type { Action } from "../ir/verdicts.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { seccompEbpfProfile } from "./seccomp-ebpf/filter.ts";
-import { leavesOf, staticFilter } from "./static-filter.ts";
+import { isStateful } from "../../analysis/decision.ts";
+import type {
+  Bundle,
+  BundledAction,
+  BundleMap,
+  BundleState,
+  LaunchWord,
+  Place,
+  Relocation,
+} from "../../bundle/bundle.ts";
+import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../../compile/btf/describe.ts";
+import { encodeClassic } from "../../compile/classic/compile.ts";
+import { verdictWord } from "../../compile/classic/verdict-word.ts";
+import type { EbpfArtifact } from "../../compile/ebpf/artifact.ts";
+import { type EbpfInstruction, encode, slotPositions } from "../../compile/ebpf/instructions/instruction.ts";
+import type { MapDescription } from "../../compile/ebpf/targets/storage.ts";
+import { rulesetsOf } from "../../compile/landlock/rulesets.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import { leavesOf, staticFilter } from "../engine/static-filter.ts";
+import { seccompEbpfProfile } from "./filter.ts";
 
 export interface BundleOptions {
   /** Name and version of the compiler: "portcullis 0.1.0". */

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { describe as describeEvent } from "../../events/describe.ts";
-import { printLine } from "../../events/line.ts";
-import { describeObstacle } from "../../events/obstacles.ts";
-import type { FollowObstacle } from "../../events/record.ts";
-import { judgement } from "../../events/testing/judgement.ts";
+import { describe as describeEvent } from "../../../events/describe.ts";
+import { printLine } from "../../../events/line.ts";
+import { describeObstacle } from "../../../events/obstacles.ts";
+import type { FollowObstacle } from "../../../events/record.ts";
+import { judgement } from "../../../events/testing/judgement.ts";
 import { explainRefusal, type PtraceCircumstances, parseStatus, type TaskStatus } from "./ptrace-refusal.ts";
 
 const task: TaskStatus = {

@@ -1,16 +1,16 @@
 /** Makes the records of the supervisor's judgements and refusals, which become events. */
-import { takeReports } from "../../compile/wasm/instance.ts";
-import { isExpectedRefusal } from "../../events/expected.ts";
-import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
-import type { Action } from "../../ir/verdicts.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { noDescriptorsLeft } from "../../linux/pidfd.ts";
-import { describeTask } from "./caller.ts";
-import type { JudgementMemory } from "./memory.ts";
-import type { PinOutcome } from "./pin/outcome.ts";
-import type { NotifyPolicy } from "./policy.ts";
-import type { Thread } from "./tasks.ts";
+import { takeReports } from "../../../compile/wasm/instance.ts";
+import { isExpectedRefusal } from "../../../events/expected.ts";
+import type { EventRecord, JudgementRecord, Refusal } from "../../../events/record.ts";
+import type { Action } from "../../../ir/verdicts.ts";
+import { callNumber } from "../../../linux/call-numbers.ts";
+import { errno } from "../../../linux/errno-numbers.ts";
+import { noDescriptorsLeft } from "../../../linux/pidfd.ts";
+import type { PinOutcome } from "../pin/outcome.ts";
+import type { JudgementMemory } from "../policy/memory.ts";
+import type { NotifyPolicy } from "../policy/policy.ts";
+import { describeTask } from "../tasks/caller.ts";
+import type { Thread } from "../tasks/tasks.ts";
 
 /** The destination of records. */
 export interface RecordSink {

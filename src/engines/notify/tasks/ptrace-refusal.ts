@@ -1,9 +1,9 @@
 /** Explains why ptrace(2) refused a task, by the conditions of `__ptrace_may_access` (kernel/ptrace.c) and Yama, in their order. */
 
 import { readlinkSync, statSync } from "node:fs";
-import type { FollowObstacle } from "../../events/record.ts";
-import { noDescriptorsLeft } from "../../linux/pidfd.ts";
-import { readProc, sysctl, taskName } from "../../linux/proc.ts";
+import type { FollowObstacle } from "../../../events/record.ts";
+import { noDescriptorsLeft } from "../../../linux/pidfd.ts";
+import { readProc, sysctl, taskName } from "../../../linux/proc.ts";
 import { processOf } from "./tasks.ts";
 
 /** The relevant fields of /proc/TID/status. */

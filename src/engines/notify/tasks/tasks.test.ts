@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
-import { programs } from "../../../test/live/programs.ts";
-import { compileWasm } from "../../compile/wasm/compile.ts";
-import { instantiate } from "../../compile/wasm/instance.ts";
-import { close, createEpoll, pollFor } from "../../linux/descriptors.ts";
-import { nativeFile } from "../../linux/native.ts";
-import { openProcess } from "../../linux/pidfd.ts";
-import { JudgementMemory } from "./memory.ts";
-import { needsOf } from "./needs.ts";
+import { programs } from "../../../../test/live/programs.ts";
+import { compileWasm } from "../../../compile/wasm/compile.ts";
+import { instantiate } from "../../../compile/wasm/instance.ts";
+import { close, createEpoll, pollFor } from "../../../linux/descriptors.ts";
+import { nativeFile } from "../../../linux/native.ts";
+import { openProcess } from "../../../linux/pidfd.ts";
+import { needsOf } from "../needs.ts";
+import { JudgementMemory } from "../policy/memory.ts";
 import { TaskRegistry } from "./tasks.ts";
 
 function registry(name: string) {

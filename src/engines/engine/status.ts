@@ -2,7 +2,7 @@
  * The status that an engine publishes about a running tree, beside events: counts in shared memory, and on request the
  * state of the policy. A judgement never waits for a reader.
  */
-import type { Program } from "../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
 
 /** Calls of one verdict: some names, and the number of the others. */
 export interface VerdictCalls {

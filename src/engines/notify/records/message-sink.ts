@@ -1,6 +1,6 @@
 /** The records of a tree, on their way to the process's other thread. */
-import { EventLimit } from "../../events/limit.ts";
-import type { EventRecord } from "../../events/record.ts";
+import { EventLimit } from "../../../events/limit.ts";
+import type { EventRecord } from "../../../events/record.ts";
 import type { RecordSink } from "./records.ts";
 
 /** The most records of a tree in transit; further ones are dropped and counted. */

@@ -1,7 +1,7 @@
 /** The memory that the kernel, the policy and the supervisor share, as words; see src/compile/wasm/layout.ts. */
-import type { PolicyInstance } from "../../compile/wasm/instance.ts";
-import { addresses, pageSize } from "../../compile/wasm/layout.ts";
-import { continueFlag } from "../../linux/seccomp.ts";
+import type { PolicyInstance } from "../../../compile/wasm/instance.ts";
+import { addresses, pageSize } from "../../../compile/wasm/layout.ts";
+import { continueFlag } from "../../../linux/seccomp.ts";
 
 const word = (address: number) => address / 4;
 const at = {

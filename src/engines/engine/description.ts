@@ -2,7 +2,7 @@
  * The type of an engine's description: how the engine differs from the reference meaning and from other engines, and an
  * examination of it on this machine. docs/engines.md, `doctor` and `explain` use it. A start does not load it.
  */
-import type { EngineWarnings } from "../analysis/explain/warnings.ts";
+import type { EngineWarnings } from "../../analysis/explain/warnings.ts";
 import type { Finding } from "./finding.ts";
 
 /** The aspects in which engines differ, with the row's title in docs/engines.md. Each engine describes all of them. */

@@ -15,8 +15,8 @@ import { isAsking, leavesOf, type StaticFilter } from "../engines/engine/static-
 import { compileForNotify } from "../engines/notify/compile.ts";
 import { notifyFilter } from "../engines/notify/filter.ts";
 import { ownCallRules, reportedCalls } from "../engines/notify/pin/own-calls.ts";
-import type { NotifiedCall } from "../engines/notify/pin/protecting-calls.ts";
 import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
+import type { NotifiedCall } from "../engines/notify/policy/tested-calls.ts";
 import { ownCallsOf } from "../engines/notify/tree-filter.ts";
 import type { Program } from "../ir/program.ts";
 import { executingCalls, numbersOf } from "../linux/process-calls.ts";

@@ -7,7 +7,7 @@ import type { Program } from "../../../ir/program.ts";
 import type { Action } from "../../../ir/verdicts.ts";
 import type { EnginePolicy, Mode } from "../../engine/engine.ts";
 import type { StateDescription } from "../../engine/status.ts";
-import type { NotifiedCall } from "../pin/protecting-calls.ts";
+import type { NotifiedCall } from "./tested-calls.ts";
 
 /**
  * The modes on this engine:

@@ -3,7 +3,7 @@ import type { Report } from "../../ir/program.ts";
 import { durationForm, parseDuration } from "../../linux/durations.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
-import * as ir from "../values/ir.ts";
+import * as ir from "../program/ir.ts";
 import { counterRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,

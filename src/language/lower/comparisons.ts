@@ -12,10 +12,9 @@ import { callFamilies } from "../../linux/families.ts";
 import { isCreatingCall } from "../../linux/process-calls.ts";
 import { comparisonOf } from "../mistakes/operands.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { reportUnknownCall } from "../values/declared-types.ts";
 import { both, event, type Facts, integerKey, namesFact, noFacts, orderKey, rangeFact } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import * as ranges from "../values/ranges.ts";
 import { printRange, type Range } from "../values/ranges.ts";
 import {
@@ -32,6 +31,7 @@ import {
   type Value,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { reportUnknownCall } from "./declared-types.ts";
 import { printValue } from "./integers.ts";
 
 export const comparisonOperators = new Set(["===", "!==", "<", "<=", ">", ">="]);

@@ -2,13 +2,21 @@
  * Arguments with named values: `Flags` (`.has`, `.hasAny`, `.hasOnly`, `.bits`) and `Choice` (`.is`, `.value`). Each
  * name stands for a value under a mask: `O_CREAT` for one bit, `O_RDONLY` for 0 in the field of the access mode.
  */
-import { nearestName } from "../../diagnostics/suggest.ts";
-import type { BooleanExpression } from "../../ir/program.ts";
-import { nameSet } from "../../linux/flags.ts";
-import type { Range as SourceRange } from "../source/file.ts";
-import * as ir from "../values/ir.ts";
-import { type BuiltinCall, boolean, constantString, describe, object, unknown, type Value } from "../values/values.ts";
-import type { Compilation } from "../walk/compilation.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { BooleanExpression } from "../../../ir/program.ts";
+import { nameSet } from "../../../linux/flags.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  constantString,
+  describe,
+  object,
+  unknown,
+  type Value,
+} from "../../values/values.ts";
+import type { Compilation } from "../../walk/compilation.ts";
 import type { BitsTest } from "./argument.ts";
 
 export interface NamedArgument {

@@ -1,7 +1,7 @@
 /** Collects diagnostics, one for each cause, however often a function is inlined or a loop unrolled. */
 import { type DiagnosticCode, diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import type { SourceFile, Range as SourceRange } from "../source/file.ts";
+import type { SourceFile, Range as SourceRange } from "./file.ts";
 
 export interface Place {
   readonly file: SourceFile;

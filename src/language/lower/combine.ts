@@ -3,8 +3,7 @@
 import { mostLayers, type ObjectLayer } from "../../ir/objects.ts";
 import { type ListBounds, maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import type { Statement, VerdictExpression } from "../../ir/program.ts";
-import { stable } from "../lower/stable.ts";
-import { lowerImported } from "../oci/import.ts";
+import { lowerImported } from "../library/imported-profile.ts";
 import { noFacts } from "../values/facts.ts";
 import {
   type CallValue,
@@ -14,9 +13,10 @@ import {
   type PolicyValue,
   type Value,
 } from "../values/values.ts";
-import type { Compilation } from "./compilation.ts";
-import type { NamedCall } from "./findings.ts";
-import type { ReturnTarget } from "./flow.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { NamedCall } from "../walk/findings.ts";
+import type { ReturnTarget } from "../walk/flow.ts";
+import { stable } from "./stable.ts";
 
 /** Bases before their extensions, in order; a base that is reached twice occurs once. */
 function partsOf(policy: PolicyValue): PolicyValue[] {

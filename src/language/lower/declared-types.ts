@@ -10,10 +10,10 @@ import { nameSet, nameSetNames } from "../../linux/flags.ts";
 import { groups } from "../../linux/groups.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import { type Range, widthRange } from "../values/ranges.ts";
+import type { LexicalScope, TypeSource } from "../values/scope.ts";
+import type { Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
-import { type Range, widthRange } from "./ranges.ts";
-import type { LexicalScope, TypeSource } from "./scope.ts";
-import type { Value } from "./values.ts";
 
 export type Type =
   /** Not checked: the type has an error, or the value is checked at its use. */

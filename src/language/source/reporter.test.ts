@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { SourceFile } from "../source/file.ts";
 import { faults } from "../testing/compiled.ts";
+import { SourceFile } from "./file.ts";
 import { Reporter } from "./reporter.ts";
 
 const file = new SourceFile("/policy.ts", "policy.ts", "const a = b;\n".repeat(200), 0);

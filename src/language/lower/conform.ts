@@ -1,10 +1,10 @@
 /** Checks values against declared types: a value that tsc would refuse for the type is refused here too. */
 
 import type { Range as SourceRange } from "../source/file.ts";
+import { printRange, widthRange } from "../values/ranges.ts";
+import { boolean, describe, integer, object, unknown, type Value, verdict, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Type } from "./declared-types.ts";
-import { printRange, widthRange } from "./ranges.ts";
-import { boolean, describe, integer, object, unknown, type Value, verdict, widened } from "./values.ts";
 
 /** The value narrowed to the type; reports a value of another type. */
 export function conform(c: Compilation, value: Value, type: Type, node: SourceRange, what: string): Value {

@@ -4,13 +4,13 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Statement } from "../../ir/program.ts";
 import { forEachStatement } from "../../ir/traverse.ts";
 import { isCreatingCall } from "../../linux/process-calls.ts";
-import { Options } from "../library/options.ts";
+import { lowerOciProfile, type OciPart, readOciProfile } from "../oci/compile.ts";
 import { uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { constantString, describe, type JsonValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";
-import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
+import { Options } from "./options.ts";
 
 /** The value of `oci(profile, settings)`. */
 export function importProfile(

@@ -19,7 +19,7 @@ import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { checkUncalled, lowerPolicy } from "./lower/combine.ts";
 import { typicalValue } from "./lower/conform.ts";
 import { resolveType } from "./lower/declared-types.ts";
-import { evaluate } from "./lower/expressions.ts";
+import { evaluate, wrappingInteger } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { exportOf, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
@@ -83,6 +83,7 @@ export interface LoadedPolicy {
 
 const walker = (c: Compilation): Walker => ({
   evaluate: (node) => evaluate(c, node),
+  evaluateWrapping: (node) => wrappingInteger(c, node),
   apply: (callee, values, node, options) => apply(c, callee, values, node, options),
   callInTail: (node, target) => callExpression(c, node, target),
   functionValue: (node, name) => functionValue(c, node, name),

@@ -225,20 +225,6 @@ function ofOne(value: IntegerValue, range: Range, wraps: boolean, expression: ()
   return { ...make(result, range), ...(value.variable ? { variable: true as const } : {}) };
 }
 
-/** `BigInt.asUintN` and `asIntN`. The operand may wrap, so sums of two 64-bit values are permitted inside. */
-export function reinterpret(c: Compilation, bits: number, signed: boolean, value: IntegerValue): Value {
-  const target = ranges.widthRange(bits, signed);
-  const known = c.rangeOf(value);
-  const variable = value.variable ? { variable: true as const } : {};
-  const constant = constantInteger(value);
-  if (constant !== undefined) {
-    const wrapped = signed ? BigInt.asIntN(bits, constant) : BigInt.asUintN(bits, constant);
-    return { ...integer(ir.constant(wrapped), ranges.exactly(wrapped)), ...variable };
-  }
-  if (ranges.contains(target, known)) return value;
-  return { ...integer(ir.extend(bits, signed, value.expression), target), ...variable };
-}
-
 /** "4294967196", or "5n" of a constant, for messages. */
 export function printValue(value: IntegerValue): string {
   const constant = constantInteger(value);

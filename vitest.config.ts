@@ -26,8 +26,8 @@ class LongFirst extends BaseSequencer {
 /** Tests beside their code that start processes or threads, or change their own process: a worker of their own each. */
 const withProcesses = [
   "src/cli/policy/arguments.test.ts",
-  "src/engines/notify/tasks.test.ts",
-  "src/engines/thread.test.ts",
+  "src/engines/notify/tasks/tasks.test.ts",
+  "src/engines/engine/thread.test.ts",
   "src/events/sink.test.ts",
   "src/linux/bpf/bpf.test.ts",
   "src/propose/elf/static-bound.test.ts",

@@ -51,7 +51,7 @@ struct extended {
   uint64_t token[2];
 };
 
-/* The step that failed. src/engines/launcher.ts reads the numbers. */
+/* The step that failed. src/engines/launcher/launcher.ts reads the numbers. */
 enum stage {
   CONFIGURE = 1,
   CLONE = 2,

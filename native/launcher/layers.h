@@ -29,7 +29,7 @@ void release_layers(struct layers *layers);
 /*
  * Moves the calling process into a domain of each ruleset. It must have no_new_privs set. The kernel's audit records the denials
  * of these domains, if it is on. It describes a domain by the name of the thread that entered it: with a `label` this is
- * `pcl-LABEL-POSITION`, by which the supervisor recognises the domain (src/engines/denials.ts). The name of the thread stays
+ * `pcl-LABEL-POSITION`, by which the supervisor recognises the domain (src/engines/command/denials.ts). The name of the thread stays
  * so until it executes the command. Returns as make_layers does.
  */
 long enter_layers(const struct layers *layers, uint32_t label, const char **what);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The protocol between the launcher and Node (src/engines/launcher.ts) or the front (front.c): the launcher receives
+ * The protocol between the launcher and Node (src/engines/launcher/launcher.ts) or the front (front.c): the launcher receives
  * orders and sends messages. Little-endian, as both architectures are.
  */
 #ifndef PORTCULLIS_ORDERS_H

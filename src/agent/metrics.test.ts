@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { latencyBounds } from "../engines/status.ts";
+import { latencyBounds } from "../engines/engine/status.ts";
 import { Metrics } from "./metrics.ts";
 import { isOfThisMachine, metricsPlace } from "./metrics-server.ts";
 

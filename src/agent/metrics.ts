@@ -2,7 +2,7 @@
 import Counter from "prom-client/lib/counter.js";
 import Gauge from "prom-client/lib/gauge.js";
 import Registry from "prom-client/lib/registry.js";
-import { latencyBounds } from "../engines/status.ts";
+import { latencyBounds } from "../engines/engine/status.ts";
 import type { Origin } from "../events/event.ts";
 import { originName } from "../events/line.ts";
 import type { Observer } from "./trees.ts";

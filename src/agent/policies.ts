@@ -9,7 +9,7 @@ import { LayoutError, type PolicyArtifact, readLayout } from "../bundle/oci-layo
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
-import type { NotifyPolicy } from "../engines/notify/policy.ts";
+import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
 import { policyDigest } from "../export/digest.ts";
 import type { PolicyName } from "../export/metadata.ts";
 import { loadPolicy } from "../language/load.ts";

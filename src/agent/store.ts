@@ -7,7 +7,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
-import { savedFormat } from "../engines/notify/saved.ts";
+import { savedFormat } from "../engines/notify/tasks/saved.ts";
 import { close } from "../linux/descriptors.ts";
 import { sealedMemory, takeSealedMemory } from "../linux/memfd.ts";
 import { packageVersion } from "../linux/package.ts";

@@ -1,6 +1,6 @@
 /** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
 import { basename } from "node:path";
-import type { NotifyPolicy } from "../engines/notify/policy.ts";
+import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
 import type { SupervisedTree, Supervision, Suspended, TreeOrder } from "../engines/notify/supervision.ts";
 import { containerFilter } from "../engines/notify/tree-filter.ts";
 import { describe } from "../events/describe.ts";
@@ -45,7 +45,7 @@ export interface TreeStatus extends TreeFacts {
 export interface Observer {
   calls(policy: string, verdict: string, count: number): void;
   refusal(policy: string, call: string, origin: Origin, rule: string | undefined, count: number): void;
-  /** Judgements of each bucket (engines/status.ts), and the sum of their microseconds. */
+  /** Judgements of each bucket (engines/engine/status.ts), and the sum of their microseconds. */
   judged(latency: readonly number[]): void;
   /** A tree has ended. */
   ended(origin: Origin): void;

@@ -2,7 +2,7 @@
  * The open questions of a running tree: numbers them, ends those that get no answer, and passes answers to the engine or to
  * the proxy of the hosts.
  */
-import { type AnswerWord, type EngineApprovals, newApprovalWords } from "../engines/approval.ts";
+import { type AnswerWord, type EngineApprovals, newApprovalWords } from "../engines/engine/approval.ts";
 import { describe } from "../events/describe.ts";
 import type { PolicyDescription } from "../events/record.ts";
 import type { HostAnswer, HostQuestion } from "../hosts/refusal.ts";

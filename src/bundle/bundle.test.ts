@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
-import { makeBundle } from "../engines/make-bundle.ts";
+import { makeBundle } from "../engines/bundle/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
 import { expectEqual } from "../ir/testing/expect-equal.ts";
 import { loadPolicy } from "../language/load.ts";

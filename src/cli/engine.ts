@@ -1,7 +1,7 @@
 /** Chooses an engine: by name, or the first that works on this machine. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
+import { StartError } from "../engines/launcher/start-error.ts";
 import { type EngineName, engineNames, engineOf, engines } from "../engines/registry.ts";
-import { StartError } from "../engines/start-error.ts";
 import { Failure, type Invocation, type OptionTable } from "./verb.ts";
 
 /** The last one, which needs the least of the kernel. */

@@ -1,12 +1,12 @@
 /** The context of `run`: as in `context.ts`, without changing the streams that the command gets. */
 import { isatty } from "node:tty";
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { callersDescriptor } from "../engines/launcher.ts";
+import { callersDescriptor } from "../engines/launcher/launcher.ts";
 import { exitAtOnce } from "../linux/process.ts";
 import { type Context, contextOf, reportInternalErrors, unwrittenOutput, writeNow } from "./context.ts";
 import { Failure } from "./verb.ts";
 
-/** Ends a process that may have a supervising thread, for whose system calls `process.exit` waits (engines/thread.ts). */
+/** Ends a process that may have a supervising thread, for whose system calls `process.exit` waits (engines/engine/thread.ts). */
 export function leave(status: number): never {
   try {
     return exitAtOnce(status);

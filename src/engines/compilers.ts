@@ -2,7 +2,7 @@
  * The engines' compilers. Each is loaded on demand, to compile, explain or list a policy, and never for a start from the
  * cache.
  */
-import type { EngineCompiler } from "./engine.ts";
+import type { EngineCompiler } from "./engine/engine.ts";
 import type { EngineName, PolicyOf } from "./registry.ts";
 
 const compilers: { readonly [N in EngineName]: () => Promise<EngineCompiler<PolicyOf<N>>> } = {

@@ -1,5 +1,5 @@
 /** The engines' descriptions: loaded by `doctor`, `explain` and the documents, never for a start. */
-import type { EngineDescription } from "./description.ts";
+import type { EngineDescription } from "./engine/description.ts";
 import { notifyDescription } from "./notify/description.ts";
 import type { EngineName } from "./registry.ts";
 import { seccompEbpfDescription } from "./seccomp-ebpf/description.ts";

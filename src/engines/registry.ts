@@ -1,7 +1,7 @@
 /** The runtimes of the engines, in the order of `auto`, which takes the first that works and can express the policy. */
-import type { EngineRunOptions } from "./engine.ts";
+import type { EngineRunOptions } from "./engine/engine.ts";
+import type { RunResult } from "./engine/run.ts";
 import { notifyEngine } from "./notify/engine.ts";
-import type { RunResult } from "./run.ts";
 import { seccompEbpfEngine } from "./seccomp-ebpf/engine.ts";
 
 export const engines = [seccompEbpfEngine, notifyEngine] as const;

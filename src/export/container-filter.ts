@@ -10,14 +10,14 @@
  */
 import { type ClassicInstruction, encodeInstructions } from "../compile/classic/instruction.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Mode } from "../engines/engine.ts";
+import type { Mode } from "../engines/engine/engine.ts";
+import { isAsking, leavesOf, type StaticFilter } from "../engines/engine/static-filter.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
 import { notifyFilter } from "../engines/notify/filter.ts";
 import { ownCallRules, reportedCalls } from "../engines/notify/pin/own-calls.ts";
-import type { NotifiedCall } from "../engines/notify/pin/protecting-calls.ts";
-import type { NotifyPolicy } from "../engines/notify/policy.ts";
+import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
+import type { NotifiedCall } from "../engines/notify/policy/tested-calls.ts";
 import { ownCallsOf } from "../engines/notify/tree-filter.ts";
-import { isAsking, leavesOf, type StaticFilter } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
 import { executingCalls, numbersOf } from "../linux/process-calls.ts";
 import { splitReturnWord } from "../linux/return-word.ts";

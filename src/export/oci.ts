@@ -12,7 +12,7 @@
  */
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Mode } from "../engines/engine.ts";
+import type { Mode } from "../engines/engine/engine.ts";
 import type { Program } from "../ir/program.ts";
 import { actions } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";

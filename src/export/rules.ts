@@ -7,8 +7,8 @@
  */
 import type { ArgumentTest, Decision } from "../analysis/decision.ts";
 import { complement } from "../analysis/split/intervals.ts";
-import type { NotifiedCall } from "../engines/notify/pin/protecting-calls.ts";
-import type { StaticFilter } from "../engines/static-filter.ts";
+import type { StaticFilter } from "../engines/engine/static-filter.ts";
+import type { NotifiedCall } from "../engines/notify/policy/tested-calls.ts";
 import { argumentInputs } from "../ir/inputs.ts";
 import type { Interval, Program } from "../ir/program.ts";
 import { callByNumber } from "../linux/calls.ts";

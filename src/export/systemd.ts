@@ -4,8 +4,8 @@
  */
 import type { DecisionLeaf } from "../analysis/decision.ts";
 import { isStateful } from "../analysis/decision.ts";
+import { leavesOf, staticFilter } from "../engines/engine/static-filter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
-import { leavesOf, staticFilter } from "../engines/static-filter.ts";
 import { isExpectedRefusal } from "../events/expected.ts";
 import type { Program } from "../ir/program.ts";
 import { asks, kills, strictness, type Verdict } from "../ir/verdicts.ts";

@@ -16,7 +16,10 @@ import type { ArchitectureName } from "../linux/architecture.ts";
 import { compileMatcher } from "../patterns/matcher.ts";
 import { describePattern, type Pattern } from "../patterns/pattern.ts";
 import { makeGlobals, makeLibrary } from "./library/library.ts";
-import { evaluate } from "./lower/expressions.ts";
+import { checkUncalled, lowerPolicy } from "./lower/combine.ts";
+import { typicalValue } from "./lower/conform.ts";
+import { resolveType } from "./lower/declared-types.ts";
+import { evaluate, wrappingInteger } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { exportOf, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
@@ -27,16 +30,13 @@ import { CallNames } from "./program/call-names.ts";
 import { withoutUnusedVerdicts } from "./program/prune.ts";
 import { roomFaults } from "./program/room-faults.ts";
 import { SourceFile } from "./source/file.ts";
+import { GiveUp, Reporter } from "./source/reporter.ts";
 import { FileStore, type ReadFile } from "./source/store.ts";
-import { typicalValue } from "./values/conform.ts";
-import { resolveType } from "./values/declared-types.ts";
 import { LexicalScope } from "./values/scope.ts";
 import { type FunctionValue, type PolicyValue, unknown, type Value } from "./values/values.ts";
-import { checkUncalled, lowerPolicy } from "./walk/combine.ts";
 import { Compilation } from "./walk/compilation.ts";
 import type { Extension, TighteningPromise } from "./walk/findings.ts";
 import { type DeclaredParameter, type OpenParameters, Parameters } from "./walk/parameters.ts";
-import { GiveUp, Reporter } from "./walk/reporter.ts";
 import type { Walker } from "./walk/walker.ts";
 
 export interface LoadOptions {
@@ -83,6 +83,7 @@ export interface LoadedPolicy {
 
 const walker = (c: Compilation): Walker => ({
   evaluate: (node) => evaluate(c, node),
+  evaluateWrapping: (node) => wrappingInteger(c, node),
   apply: (callee, values, node, options) => apply(c, callee, values, node, options),
   callInTail: (node, target) => callExpression(c, node, target),
   functionValue: (node, name) => functionValue(c, node, name),

@@ -13,15 +13,15 @@ import { nearestName } from "../diagnostics/suggest.ts";
 import { packageFile } from "../linux/package.ts";
 import { announce } from "./lower/announcements.ts";
 import { reportModuleVariable } from "./lower/assignments.ts";
+import { libraryTypeNames } from "./lower/declared-types.ts";
 import { statement } from "./lower/statements.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 import { parsePolicyText } from "./source/parse.ts";
+import type { Place } from "./source/reporter.ts";
 import type { FileStore } from "./source/store.ts";
-import { libraryTypeNames } from "./values/declared-types.ts";
 import { LexicalScope, type Variable } from "./values/scope.ts";
 import { unknown, type Value } from "./values/values.ts";
 import type { Compilation } from "./walk/compilation.ts";
-import type { Place } from "./walk/reporter.ts";
 
 export interface Module {
   readonly file: SourceFile;

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { statusWords } from "../engines/status.ts";
+import { statusWords } from "../engines/engine/status.ts";
 import type { PolicyDescription } from "../events/record.ts";
 import { judgement } from "../events/testing/judgement.ts";
 import { StatusReporter } from "./reporter.ts";

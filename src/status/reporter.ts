@@ -1,6 +1,6 @@
 /** Makes the status of a running tree from the records of its engine. */
-import type { OwnerState, StateDescription, StateSnapshot } from "../engines/status.ts";
-import { latencyWords, newStatusWords, statusWords } from "../engines/status.ts";
+import type { OwnerState, StateDescription, StateSnapshot } from "../engines/engine/status.ts";
+import { latencyWords, newStatusWords, statusWords } from "../engines/engine/status.ts";
 import { describe, printLocation } from "../events/describe.ts";
 import type { EventRecord, PolicyDescription } from "../events/record.ts";
 import { verdictText } from "../ir/verdicts.ts";

@@ -4,6 +4,7 @@
  */
 
 import { runClassic } from "../compile/classic/interpreter.ts";
+import { staticFilter } from "../engines/engine/static-filter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
 import { failureText, lackingText } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
@@ -14,7 +15,6 @@ import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
-import { staticFilter } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
 import { verdictText } from "../ir/verdicts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";

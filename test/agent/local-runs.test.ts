@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { messageKind, orders } from "../../src/engines/launcher.ts";
+import { messageKind, orders } from "../../src/engines/launcher/launcher.ts";
 import { close, socketPair } from "../../src/linux/descriptors.ts";
 import { openProcess } from "../../src/linux/pidfd.ts";
 import { inherited, situations } from "../live/inherited.ts";

@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import { describe, expect, it, type TestContext } from "vitest";
 import { loadBundle } from "../../src/bundle/load.ts";
 import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { mapInfo } from "../../src/linux/bpf/maps.ts";
 import { programInfo } from "../../src/linux/bpf/programs.ts";

@@ -5,7 +5,7 @@ import { loadBundle } from "../../src/bundle/load.ts";
 import { explainRefusal } from "../../src/bundle/refusal.ts";
 import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { VerifierError } from "../../src/linux/bpf/verifier-log.ts";
 

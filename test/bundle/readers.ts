@@ -10,7 +10,7 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { parameterWordsFor, SettingError } from "../../src/bundle/settings.ts";
 import { digestOf, encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import type { Parameter } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { pick, weighted } from "../../src/ir/testing/choices.ts";

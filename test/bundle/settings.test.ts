@@ -11,7 +11,7 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { parameterWordsFor, SettingError } from "../../src/bundle/settings.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { launch } from "../../src/engines/seccomp-ebpf/launch.ts";
 import type { Parameter } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";

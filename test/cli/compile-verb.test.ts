@@ -7,7 +7,7 @@ import { readLayout } from "../../src/bundle/oci-layout.ts";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { verify } from "../../src/cli/verify.ts";
 import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { policyDigest } from "../../src/export/digest.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { sha256 } from "../../src/linux/sha256.ts";

@@ -17,7 +17,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { readyPolicies } from "../../src/cli/policy/arguments.ts";
-import { aspects } from "../../src/engines/description.ts";
+import { aspects } from "../../src/engines/engine/description.ts";
 import { openChannel } from "../../src/events/channel.ts";
 import { socketPair } from "../../src/linux/descriptors.ts";
 import { programFor, reachableFolder } from "../support/ordinary-user.ts";

@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { portcullis } from "../cli/harness.ts";
 import { expectGolden } from "../support/golden.ts";

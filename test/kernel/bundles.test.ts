@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { loadOpenPolicy } from "../../src/language/open.ts";

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Argument } from "../../src/language/library/argument.ts";
+import { Argument } from "../../src/language/library/arguments/argument.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { alwaysAllowed } from "../../src/language/program/call-names.ts";
 import { allCallNames, callByName } from "../../src/linux/calls.ts";

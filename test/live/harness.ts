@@ -9,13 +9,13 @@
 
 import { openSync, writeSync } from "node:fs";
 import { deserialize, serialize } from "node:v8";
-import type { Mode } from "../../src/engines/engine.ts";
+import type { Mode } from "../../src/engines/engine/engine.ts";
+import { StartError } from "../../src/engines/launcher/start-error.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
-import { decodePolicy, encodePolicy, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
+import { decodePolicy, encodePolicy, type NotifyPolicy } from "../../src/engines/notify/policy/policy.ts";
 import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
 import { Supervision } from "../../src/engines/notify/supervision.ts";
 import type { KernelFeatures } from "../../src/engines/notify/supervisor-options.ts";
-import { StartError } from "../../src/engines/start-error.ts";
 import type { EventRecord } from "../../src/events/record.ts";
 import { exitAtOnce } from "../../src/linux/process.ts";
 import { programs } from "./programs.ts";

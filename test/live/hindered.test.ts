@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Finding } from "../../src/engines/finding.ts";
+import type { Finding } from "../../src/engines/engine/finding.ts";
 import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 

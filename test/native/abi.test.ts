@@ -18,7 +18,7 @@ import {
   orderKind,
   orders,
   startedDetail,
-} from "../../src/engines/launcher.ts";
+} from "../../src/engines/launcher/launcher.ts";
 import { mostRemembered, orderKinds } from "../../src/engines/notify/objects/served-calls.ts";
 import { outcomeNumber } from "../../src/engines/notify/pin/outcome.ts";
 import { closeMark, dataStart, endMark } from "../../src/engines/notify/pin/own-calls.ts";

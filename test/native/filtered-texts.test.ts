@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { decodeInstructions, encodeInstructions, opcode } from "../../src/compile/classic/instruction.ts";
 import { encodeInput, runClassic } from "../../src/compile/classic/interpreter.ts";
-import type { TextFilter } from "../../src/engines/notify/policy.ts";
+import type { TextFilter } from "../../src/engines/notify/policy/policy.ts";
 import { startTextFilter } from "../../src/engines/notify/text-filter-start.ts";
 import { SeededChoices } from "../../src/ir/testing/choices.ts";
 import { seeds } from "../../src/ir/testing/seeds.ts";

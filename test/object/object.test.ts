@@ -12,7 +12,7 @@ import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
 import { refusals } from "../../src/compile/ebpf/testing/trial-target.ts";
 import { encodeObject, ObjectError } from "../../src/compile/object/object.ts";
 import type { Sources } from "../../src/diagnostics/render.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";

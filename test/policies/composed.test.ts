@@ -6,7 +6,7 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
-import { makeBundle } from "../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { compileForSeccompEbpf } from "../../src/engines/seccomp-ebpf/compile.ts";
 import { patternsOf } from "../../src/ir/observe.ts";

@@ -1,6 +1,7 @@
 /** Writes the two tables of docs/engines.md, the engines and their differences, from the engines' descriptions. */
-import { type Aspect, aspects } from "../../src/engines/description.ts";
+
 import { descriptions } from "../../src/engines/descriptions.ts";
+import { type Aspect, aspects } from "../../src/engines/engine/description.ts";
 import { engineNames, engines } from "../../src/engines/registry.ts";
 import { SourceError } from "./source.ts";
 

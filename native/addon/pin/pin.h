@@ -280,7 +280,7 @@ bool pin_is_late(struct pins *own, pid_t tid);
 void pin_ended(struct pins *own, pid_t tid);
 /*
  * Whether the task with this id is certainly the one that is known by it, if one is: before Linux 6.9 the supervisor finds
- * out that a thread has ended only when it judges a call with its id (src/engines/notify/tasks.ts).
+ * out that a thread has ended only when it judges a call with its id (src/engines/notify/tasks/tasks.ts).
  */
 bool pin_is_same_task(struct pins *own, pid_t tid);
 /* The thread's execve(2) is about to pass, pinned or not. */

@@ -211,7 +211,7 @@ uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *ca
 }
 
 /*
- * Only calls of threads that are known: the supervisor follows their end (src/engines/notify/tasks.ts), after which the
+ * Only calls of threads that are known: the supervisor follows their end (src/engines/notify/tasks/tasks.ts), after which the
  * id can mean another thread. The loop's other ways are for callers whose memory reads may never end, and for reads that
  * fail.
  */

@@ -1,5 +1,11 @@
 /** The conversation with a launcher in Node's event loop. A client has given the socket, so no call waits for it. */
-import { type LauncherMessage, orders, parseMessage, parseStarted, type Started } from "../../engines/launcher.ts";
+import {
+  type LauncherMessage,
+  orders,
+  parseMessage,
+  parseStarted,
+  type Started,
+} from "../../engines/launcher/launcher.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";

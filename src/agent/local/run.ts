@@ -1,12 +1,12 @@
 /** One command that this agent supervises for a front: what src/engines/notify/run.ts does in a process of its own. */
-import { CommandWatch } from "../../engines/command-watch.ts";
-import { type Started, startOrders, type TreeOptions } from "../../engines/launcher.ts";
+import { CommandWatch } from "../../engines/command/command-watch.ts";
+import { ProtectedFiles } from "../../engines/command/protected-files.ts";
+import { SigsysWatch } from "../../engines/command/sigsys.ts";
+import { type Started, startOrders, type TreeOptions } from "../../engines/launcher/launcher.ts";
 import { launched, ordersFor } from "../../engines/notify/launch.ts";
-import type { NotifyPolicy } from "../../engines/notify/policy.ts";
+import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
 import type { SupervisedTree } from "../../engines/notify/supervision.ts";
 import { treeFilter } from "../../engines/notify/tree-filter.ts";
-import { ProtectedFiles } from "../../engines/protected-files.ts";
-import { SigsysWatch } from "../../engines/sigsys.ts";
 import { type EventOutput, eventOutput } from "../../events/output.ts";
 import { close, nameOf } from "../../linux/descriptors.ts";
 import { SystemCallError } from "../../linux/native.ts";

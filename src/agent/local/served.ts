@@ -1,6 +1,6 @@
 /** Which policies an agent serves for local runs: those that need no more than a supervisor. */
-import type { NotifyPolicy } from "../../engines/notify/policy.ts";
-import { mayTraceAll } from "../../engines/notify/ptrace-refusal.ts";
+import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
+import { mayTraceAll } from "../../engines/notify/tasks/ptrace-refusal.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { asks } from "../../ir/verdicts.ts";
 import { AuditLog } from "../../linux/audit.ts";

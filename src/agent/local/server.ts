@@ -4,8 +4,8 @@
  */
 import type { Server, Socket } from "node:net";
 import { resolve } from "node:path";
-import { preventTracing } from "../../engines/run.ts";
-import { StartError } from "../../engines/start-error.ts";
+import { preventTracing } from "../../engines/engine/run.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { SystemCallError } from "../../linux/native.ts";

@@ -2,7 +2,7 @@
 import { lstatSync } from "node:fs";
 import { release } from "node:os";
 import { examineSurroundings } from "../../agent/local/served.ts";
-import type { Finding } from "../../engines/finding.ts";
+import type { Finding } from "../../engines/engine/finding.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { sysctl } from "../../linux/proc.ts";
 import type { Context } from "../context.ts";

@@ -1,6 +1,7 @@
 /** The output of `doctor --differences`: the engines' descriptions, one aspect after the other. */
-import { type Aspect, aspects } from "../../engines/description.ts";
+
 import { descriptions } from "../../engines/descriptions.ts";
+import { type Aspect, aspects } from "../../engines/engine/description.ts";
 import { type EngineName, engineNames } from "../../engines/registry.ts";
 
 export interface AspectDifference {

@@ -1,9 +1,9 @@
 /** The findings of `doctor`: the machine, then each working engine's examination of itself, then the recorders. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
-import { examineDenials } from "../../engines/denials.ts";
+import { examineDenials } from "../../engines/command/denials.ts";
 import { descriptions } from "../../engines/descriptions.ts";
-import type { Finding } from "../../engines/finding.ts";
+import type { Finding } from "../../engines/engine/finding.ts";
 import { networkObstacle } from "../../engines/hosts/proxy.ts";
 import { engines } from "../../engines/registry.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";

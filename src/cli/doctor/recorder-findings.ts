@@ -1,5 +1,5 @@
 /** `doctor`'s findings about `record`: the recorders that work here, and the reasons why others do not. */
-import type { Finding } from "../../engines/finding.ts";
+import type { Finding } from "../../engines/engine/finding.ts";
 import { recorders } from "../../record/session/registry.ts";
 
 export function* recorderFindings(): Generator<Finding> {

@@ -1,6 +1,6 @@
 /** Trials of `doctor`: portcullis in a child, as a person starts it, with a ready policy and a shell's script. */
 import { spawnSync } from "node:child_process";
-import type { Trial } from "../../engines/description.ts";
+import type { Trial } from "../../engines/engine/description.ts";
 import type { EngineName } from "../../engines/registry.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";

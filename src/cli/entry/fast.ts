@@ -3,7 +3,7 @@
  * of ES modules (some 15 ms). The compiler is another file, dist/compiler.cjs, for policies that the cache lacks. The full
  * command line handles every other command line, and all errors before a command was started.
  */
-import { StartError } from "../../engines/start-error.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import { exitAtOnce } from "../../linux/process.ts";
 import { internalError, isWithoutDirectory, writeNow } from "../context.ts";

@@ -1,5 +1,5 @@
 /** The manual page and the options of `run`. */
-import type { RunHelp } from "../../engines/engine.ts";
+import type { RunHelp } from "../../engines/engine/engine.ts";
 import { engines } from "../../engines/registry.ts";
 import { engineChoices } from "../engine.ts";
 import { policyOrBundleOptions } from "../policy/arguments.ts";

@@ -2,7 +2,7 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { compilerOf } from "../../engines/compilers.ts";
-import type { CompileOptions, EngineCompiler, EnginePolicy } from "../../engines/engine.ts";
+import type { CompileOptions, EngineCompiler, EnginePolicy } from "../../engines/engine/engine.ts";
 import { type CompiledPolicy, engineNames } from "../../engines/registry.ts";
 import type { Program } from "../../ir/program.ts";
 import type { ReadFile } from "../../language/source/store.ts";

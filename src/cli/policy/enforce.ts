@@ -3,11 +3,11 @@
 import type { Approvals } from "../../approvals/approvals.ts";
 import type { ApprovalServer } from "../../approvals/server.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { ProtectedFiles } from "../../engines/command/protected-files.ts";
 import type { OpenHosts } from "../../engines/hosts/proxy.ts";
-import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher.ts";
-import { ProtectedFiles } from "../../engines/protected-files.ts";
+import { callersDescriptor, callersOpenFile, errnoText } from "../../engines/launcher/launcher.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { type CompiledPolicy, engineOf, runCompiled } from "../../engines/registry.ts";
-import { StartError } from "../../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen, openForEvents } from "../../events/channel.ts";
 import { Messages } from "../../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../../events/output.ts";

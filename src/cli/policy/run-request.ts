@@ -1,6 +1,6 @@
 /** The options of `run` as one typed request. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import type { Mode } from "../../engines/engine.ts";
+import type { Mode } from "../../engines/engine/engine.ts";
 import type { Destination } from "../../events/channel.ts";
 import { parsePattern } from "../../hosts/names.ts";
 import type { HostList } from "../../hosts/rules.ts";

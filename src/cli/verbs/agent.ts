@@ -7,8 +7,8 @@ import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/me
 import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import { hideFromCommand } from "../../engines/run.ts";
-import { StartError } from "../../engines/start-error.ts";
+import { hideFromCommand } from "../../engines/engine/run.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { type Destination, DestinationError } from "../../events/channel.ts";
 import { originName } from "../../events/line.ts";
 import { Messages } from "../../events/messages.ts";

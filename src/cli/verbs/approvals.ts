@@ -6,7 +6,7 @@ import { watch } from "../../approvals/watch.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import { preventTracing } from "../../engines/run.ts";
+import { preventTracing } from "../../engines/engine/run.ts";
 import { statusFolder } from "../../status/location.ts";
 import { SocketError } from "../../status/socket.ts";
 import type { Context } from "../context.ts";

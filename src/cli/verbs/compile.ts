@@ -116,7 +116,7 @@ export const compile: Verb = {
     const options = { reportsVerdicts: !invocation.has("no-denial-events") };
     const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
     const [{ makeBundle }, { packageVersion }] = await Promise.all([
-      import("../../engines/make-bundle.ts"),
+      import("../../engines/bundle/make-bundle.ts"),
       import("../../linux/package.ts"),
     ]);
     const { sources } = loaded;
@@ -277,7 +277,7 @@ async function printCost(
 ): Promise<void> {
   if (parameters.length === 0 || classicIsAll) return;
   const [{ isWhollyClassic }, { bindParameters }, { bodyUse }] = await Promise.all([
-    import("../../engines/make-bundle.ts"),
+    import("../../engines/bundle/make-bundle.ts"),
     import("../../ir/parameters.ts"),
     import("../../compile/ebpf/lower/uses.ts"),
   ]);

@@ -67,7 +67,7 @@ export const disasm: Verb = {
       import("../../compile/classic/compile.ts"),
       import("../../compile/classic/listing.ts"),
       import("../../engines/compilers.ts"),
-      import("../../engines/static-filter.ts"),
+      import("../../engines/engine/static-filter.ts"),
     ]);
     const pure = invocation.has("pure");
     const compiler = await compilerOf(describedEngine(invocation));

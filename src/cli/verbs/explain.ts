@@ -50,10 +50,10 @@ export const explain: Verb = {
     }
     const { explainPolicy } = await import("../../analysis/explain/explain.ts");
     const [{ explainOptions }, { compilerOf }, { descriptions }, { warningsOf }] = await Promise.all([
-      import("../../engines/static-filter.ts"),
+      import("../../engines/engine/static-filter.ts"),
       import("../../engines/compilers.ts"),
       import("../../engines/descriptions.ts"),
-      import("../../engines/description.ts"),
+      import("../../engines/engine/description.ts"),
     ]);
     const engine = describedEngine(invocation);
     const explanation = explainPolicy(program, {

@@ -1,8 +1,8 @@
 /** `portcullis record`: runs a command and writes its calls (src/record) to a trace. */
 import { basename } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import { callersFile } from "../../engines/launcher.ts";
-import { StartError } from "../../engines/start-error.ts";
+import { callersFile } from "../../engines/launcher/launcher.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { Messages } from "../../events/messages.ts";
 import { isRefused } from "../../events/sink.ts";
 import { hasRoom } from "../../linux/descriptors.ts";

@@ -1,6 +1,7 @@
 /** `portcullis run`: prepares the policy (src/cli/policy) and runs a command under an engine (src/cli/policy/enforce.ts). */
+
+import { StartError, TreeStartError } from "../../engines/launcher/start-error.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
-import { StartError, TreeStartError } from "../../engines/start-error.ts";
 import type { Context } from "../context.ts";
 import { runPage } from "../pages/run-page.ts";
 import { enforce, failureOf } from "../policy/enforce.ts";

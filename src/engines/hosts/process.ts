@@ -11,7 +11,7 @@ import { HostProxy } from "../../hosts/proxy.ts";
 import type { HostAnswer, HostQuestion, HostRefusal } from "../../hosts/refusal.ts";
 import { isKnown, refusingList } from "../../hosts/rules.ts";
 import { native } from "../../linux/native.ts";
-import { hideFromCommand } from "../run.ts";
+import { hideFromCommand } from "../engine/run.ts";
 
 /** Bytes of messages that the reader has not taken, and refusals in a second; beyond them refusals are counted. */
 const mostUnread = 1 << 18;

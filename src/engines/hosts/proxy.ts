@@ -11,8 +11,15 @@ import { type HostList, portsOf } from "../../hosts/rules.ts";
 import { close } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
-import { type Endpoint, errnoText, LauncherFault, launcherStage, makeNetwork, type TreeOptions } from "../launcher.ts";
-import { StartError } from "../start-error.ts";
+import {
+  type Endpoint,
+  errnoText,
+  LauncherFault,
+  launcherStage,
+  makeNetwork,
+  type TreeOptions,
+} from "../launcher/launcher.ts";
+import { StartError } from "../launcher/start-error.ts";
 
 /** Sockets at most (MAX_ENDPOINTS of native/launcher/endpoint.h): ports of hosts, servers of names, and the proxy's. */
 const mostPorts = 48;

@@ -9,18 +9,18 @@ import { noDescriptorsLeft } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import { cloneFlagsIn, readMemory } from "./caller-memory.ts";
-import { type ContainerStart, wasConfined } from "./container-start.ts";
-import { packCredentials } from "./memory.ts";
 import type { HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { identifies, type Parts } from "./parts.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { isOver } from "./pin/outcome.ts";
 import { type PendingCall, type Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { mayStallBy } from "./pin/stalling.ts";
-import { callTrait } from "./policy.ts";
+import { packCredentials } from "./policy/memory.ts";
+import { callTrait } from "./policy/policy.ts";
 import type { AnsweredCall } from "./questions.ts";
 import { packEntered } from "./rooms/entered.ts";
-import { processOf, type Thread, type Unidentified } from "./tasks.ts";
+import { type ContainerStart, wasConfined } from "./tasks/container-start.ts";
+import { processOf, type Thread, type Unidentified } from "./tasks/tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;

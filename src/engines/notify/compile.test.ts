@@ -18,11 +18,11 @@ import type { ObservedWord } from "../../ir/observation.ts";
 import { Observer } from "../../ir/observe.ts";
 import type { IntegerExpression, Program, Statement } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import type { Mode } from "../engine.ts";
+import type { Mode } from "../engine/engine.ts";
 import { compileForNotify } from "./compile.ts";
 import { notifyFilter } from "./filter.ts";
 import { needsOf } from "./needs.ts";
-import { type ArmedFilter, callTrait, decodePolicy, encodePolicy } from "./policy.ts";
+import { type ArmedFilter, callTrait, decodePolicy, encodePolicy } from "./policy/policy.ts";
 
 const words = (filter: ArmedFilter) =>
   new Set(decodeInstructions(filter.instructions).flatMap(({ code, k }) => (code === 0x06 ? [k >>> 0] : [])));

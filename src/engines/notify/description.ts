@@ -1,5 +1,5 @@
 /** How the engine `notify` differs from the reference meaning, and what it needs: for documents, `doctor` and `explain`. */
-import type { EngineDescription } from "../description.ts";
+import type { EngineDescription } from "../engine/description.ts";
 import { examineNotify } from "./examine.ts";
 
 export const notifyDescription: EngineDescription = {

@@ -1,6 +1,6 @@
 /** The engine `notify`: a classic filter notifies a supervisor in user space. Any Linux since 5.9, no privilege. */
-import type { EngineRuntime } from "../engine.ts";
-import type { NotifyPolicy } from "./policy.ts";
+import type { EngineRuntime } from "../engine/engine.ts";
+import type { NotifyPolicy } from "./policy/policy.ts";
 import { runUnderNotify } from "./run.ts";
 
 export const notifyEngine: EngineRuntime<"notify", NotifyPolicy> = {

@@ -3,8 +3,8 @@
 import { release } from "node:os";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { readProc, sysctl } from "../../linux/proc.ts";
-import { firstLines, hasDenial, type Trial } from "../description.ts";
-import type { Finding } from "../finding.ts";
+import { firstLines, hasDenial, type Trial } from "../engine/description.ts";
+import type { Finding } from "../engine/finding.ts";
 
 export function* examineNotify(start: Trial): Generator<Finding, boolean> {
   const kernel = release();

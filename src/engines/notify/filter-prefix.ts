@@ -1,6 +1,6 @@
 /** Puts instructions in front of a compiled filter, for a start. Loads no compiler. */
 import { type ClassicInstruction, encodeInstructions } from "../../compile/classic/instruction.ts";
-import type { ArmedFilter } from "./policy.ts";
+import type { ArmedFilter } from "./policy/policy.ts";
 
 /** A path through `before` that returns no verdict continues behind its end, in the filter. */
 export function behind(before: readonly ClassicInstruction[], filter: ArmedFilter): ArmedFilter {

@@ -2,8 +2,8 @@
 
 import type { Program } from "../../ir/program.ts";
 import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
-import type { FilterOptions, Mode } from "../engine.ts";
-import { type FilterProfile, notifyingOf, type StaticFilter, staticFilter } from "../static-filter.ts";
+import type { FilterOptions, Mode } from "../engine/engine.ts";
+import { type FilterProfile, notifyingOf, type StaticFilter, staticFilter } from "../engine/static-filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 

@@ -9,11 +9,11 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
-import type { JudgementMemory } from "./memory.ts";
 import type { Pinning } from "./pin/pinning.ts";
-import { callTrait } from "./policy.ts";
-import { whyPtraceRefused } from "./ptrace-refusal.ts";
-import type { TaskRegistry, Thread } from "./tasks.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import { callTrait } from "./policy/policy.ts";
+import { whyPtraceRefused } from "./tasks/ptrace-refusal.ts";
+import type { TaskRegistry, Thread } from "./tasks/tasks.ts";
 
 /** A call whose caller is followed when it passes. */
 export interface FollowedCall {

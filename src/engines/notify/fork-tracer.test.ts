@@ -3,10 +3,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as ptrace from "../../linux/ptrace.ts";
 import { ForkTracer, mostFollowed } from "./fork-tracer.ts";
 import type { SignalStops } from "./signal-stops.ts";
-import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
+import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks/tasks.ts";
 
 vi.mock("../../linux/ptrace.ts");
-vi.mock("./tasks.ts", async (original) => ({ ...(await original<object>()), processOf: vi.fn<typeof processOf>() }));
+vi.mock("./tasks/tasks.ts", async (original) => ({
+  ...(await original<object>()),
+  processOf: vi.fn<typeof processOf>(),
+}));
 afterEach(() => vi.restoreAllMocks());
 
 const none = () => undefined;

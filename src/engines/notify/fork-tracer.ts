@@ -44,7 +44,7 @@ import { seccompData } from "../../linux/seccomp-data.ts";
 import { signals } from "../../linux/signals.ts";
 import { type AwaitedFork, ForkPatience } from "./fork-patience.ts";
 import type { SignalStops } from "./signal-stops.ts";
-import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks.ts";
+import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks/tasks.ts";
 
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a

@@ -5,17 +5,17 @@ import type { Answered, JudgementRecord } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import type { MemoryOfCall, MemoryRecorder } from "./caller-memory.ts";
-import type { JudgementMemory } from "./memory.ts";
 import { PhaseReader } from "./phases.ts";
 import type { Pinning } from "./pin/pinning.ts";
-import { answers } from "./policy.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import { answers } from "./policy/policy.ts";
 import type { AnsweredCall, Questions } from "./questions.ts";
-import type { RecordSink, Records } from "./records.ts";
+import type { RecordSink, Records } from "./records/records.ts";
 import type { JudgeLate } from "./rooms/entering.ts";
 import { StateWatch } from "./state-watch.ts";
 import type { StatusCounts } from "./status-counts.ts";
 import type { SupervisorOptions } from "./supervisor-options.ts";
-import type { Thread } from "./tasks.ts";
+import type { Thread } from "./tasks/tasks.ts";
 
 /**
  * | fate | the call |

@@ -5,11 +5,11 @@ import { errno } from "../../linux/errno-numbers.ts";
 import { killByThread, signalProcess } from "../../linux/pidfd.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
-import { openCaller } from "./caller.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
-import type { JudgementMemory } from "./memory.ts";
-import type { Records } from "./records.ts";
-import type { Thread } from "./tasks.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import type { Records } from "./records/records.ts";
+import { openCaller } from "./tasks/caller.ts";
+import type { Thread } from "./tasks/tasks.ts";
 
 export interface Killing {
   readonly listener: number;

@@ -16,9 +16,9 @@ import {
   startedDetail,
   type TreeOptions,
   treeOrders,
-} from "../launcher.ts";
-import { StartError } from "../start-error.ts";
-import type { ArmedFilter } from "./policy.ts";
+} from "../launcher/launcher.ts";
+import { StartError } from "../launcher/start-error.ts";
+import type { ArmedFilter } from "./policy/policy.ts";
 
 export interface LaunchOptions {
   readonly filter: ArmedFilter;

@@ -3,7 +3,7 @@ import { type CircumstanceInput, isCircumstance } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { inputsOf } from "../../ir/traverse.ts";
 import { lookingNumbers } from "../../linux/rights-calls.ts";
-import type { Needs } from "./policy.ts";
+import type { Needs } from "./policy/policy.ts";
 
 /** The facts that the supervisor must follow for an input; undefined if the notification contains it. */
 const needOf: { readonly [I in CircumstanceInput]: keyof Needs | undefined } = {

@@ -1,8 +1,8 @@
 /** The messages between the supervisor's thread and the thread that gives it trees (supervision.ts, worker.ts). */
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { EventRecord } from "../../events/record.ts";
-import type { StateSnapshot } from "../status.ts";
-import type { EndOrder } from "../thread.ts";
+import type { StateSnapshot } from "../engine/status.ts";
+import type { EndOrder } from "../engine/thread.ts";
 import type { PostedQuestion } from "./questions.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { SupervisorOptions } from "./supervisor-options.ts";
@@ -60,9 +60,9 @@ export interface SuperviseOrder
   readonly state: number;
   /** Word 0: the number of its records in transit. */
   readonly underWay: Int32Array;
-  /** Counts in shared memory (engines/status.ts). */
+  /** Counts in shared memory (engines/engine/status.ts). */
   readonly status: Uint32Array | undefined;
-  /** Answers in shared memory (engines/approval.ts). */
+  /** Answers in shared memory (engines/engine/approval.ts). */
   readonly answers: Int32Array | undefined;
 }
 

@@ -1,7 +1,7 @@
 /** Reads the phases of a caller from the policy's memory, for events. */
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
-import type { JudgementMemory } from "./memory.ts";
-import type { Thread } from "./tasks.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import type { Thread } from "./tasks/tasks.ts";
 
 const scopes = ["thread", "process", "tree"] as const;
 const none: readonly number[] = [];

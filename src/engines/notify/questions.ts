@@ -11,11 +11,11 @@ import { callByNumber, registerOf } from "../../linux/calls.ts";
 import { clearEvent } from "../../linux/descriptors.ts";
 import { notificationLayout } from "../../linux/pinned-calls.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
-import { type AnswerWord, answerWords } from "../approval.ts";
+import { type AnswerWord, answerWords } from "../engine/approval.ts";
 import type { MemoryOfCall } from "./caller-memory.ts";
-import type { JudgementMemory } from "./memory.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
 
-/** To the process that waits for the command: engines/approval.ts. */
+/** To the process that waits for the command: engines/engine/approval.ts. */
 export interface PostedQuestion {
   readonly place: number;
   /** The notification's. */
@@ -28,7 +28,7 @@ export interface QuestionsOptions {
   readonly memory: JudgementMemory;
   readonly architecture: ArchitectureName;
   readonly listener: number;
-  /** Shared with the process that waits for the command (engines/approval.ts). */
+  /** Shared with the process that waits for the command (engines/engine/approval.ts). */
   readonly words: Int32Array;
   /** An eventfd, readable when a word has changed. */
   readonly event: number;

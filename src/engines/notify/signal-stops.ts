@@ -16,7 +16,7 @@ import { errno } from "../../linux/errno-numbers.ts";
 import { native } from "../../linux/native.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
-import type { TestedCall } from "./pin/protecting-calls.ts";
+import type { TestedCall } from "./policy/tested-calls.ts";
 
 /** PTRACE_TRACEME, PTRACE_ATTACH, PTRACE_SEIZE */
 const tracing = { traceMe: 0, attach: 16, seize: 0x4206 } as const;

@@ -1,8 +1,8 @@
 /** The state of the policy at one moment, for the status of a running tree. */
 import type { ScopeLayout } from "../../compile/wasm/layout.ts";
-import type { OwnerState, StateSnapshot } from "../status.ts";
-import type { JudgementMemory } from "./memory.ts";
-import type { TaskRegistry } from "./tasks.ts";
+import type { OwnerState, StateSnapshot } from "../engine/status.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import type { TaskRegistry } from "./tasks/tasks.ts";
 
 /** The most processes in a snapshot, during which calls wait. */
 const mostProcesses = 256;

@@ -1,6 +1,6 @@
 /** Detects whether an evaluation changed the policy's state, because a prepared call was judged by the state before. */
-import type { JudgementMemory } from "./memory.ts";
-import type { Thread } from "./tasks.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import type { Thread } from "./tasks/tasks.ts";
 
 /** If a policy has more state for one judgement (in tables), each evaluation counts as a change. */
 const mostCompared = 1024; // bytes

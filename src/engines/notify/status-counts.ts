@@ -1,11 +1,11 @@
 /** The supervisor's part of the status of a running tree: counts, and on request a snapshot of the state. */
-import { latencyBounds, latencyWords, type StateSnapshot, statusWords } from "../status.ts";
-import type { JudgementMemory } from "./memory.ts";
+import { latencyBounds, latencyWords, type StateSnapshot, statusWords } from "../engine/status.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
 import { takeSnapshot } from "./snapshot.ts";
-import type { TaskRegistry } from "./tasks.ts";
+import type { TaskRegistry } from "./tasks/tasks.ts";
 
 export interface StatusSink {
-  /** In shared memory (engines/status.ts). */
+  /** In shared memory (engines/engine/status.ts). */
   readonly words: Uint32Array;
   readonly put: (snapshot: StateSnapshot) => void;
 }

@@ -5,12 +5,12 @@
 import { close, createEvent, signalEvent } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
-import { answerWords } from "../approval.ts";
-import type { RunOptions } from "../run.ts";
-import { type EndOrder, SupervisingThread } from "../thread.ts";
+import { answerWords } from "../engine/approval.ts";
+import type { RunOptions } from "../engine/run.ts";
+import { type EndOrder, SupervisingThread } from "../engine/thread.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import type { ManyTrees, WorkerData, WorkerMessage, WorkerOrder } from "./orders.ts";
-import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
+import type { ArmedFilter, NotifyPolicy } from "./policy/policy.ts";
 import type { PostedQuestion } from "./questions.ts";
 import type { Supervisor } from "./supervisor.ts";
 import type { KernelFeatures, SupervisorOptions } from "./supervisor-options.ts";

@@ -2,13 +2,13 @@
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { PolicyInstance } from "../../compile/wasm/instance.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
-import type { JudgementMemory } from "./memory.ts";
-import type { NotifyPolicy } from "./policy.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import type { NotifyPolicy } from "./policy/policy.ts";
 import type { QuestionsOptions } from "./questions.ts";
-import type { RecordSink } from "./records.ts";
-import type { SavedState, SavedTree } from "./saved.ts";
+import type { RecordSink } from "./records/records.ts";
 import type { StatusSink } from "./status-counts.ts";
-import type { TaskRegistry } from "./tasks.ts";
+import type { SavedState, SavedTree } from "./tasks/saved.ts";
+import type { TaskRegistry } from "./tasks/tasks.ts";
 
 export interface SupervisorOptions {
   readonly policy: Pick<

@@ -9,8 +9,8 @@ import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Parts } from "./parts.ts";
-import type { SavedState, SavedTree } from "./saved.ts";
 import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";
+import type { SavedState, SavedTree } from "./tasks/saved.ts";
 import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 
 /** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/pin/reads.c). */

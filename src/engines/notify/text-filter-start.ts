@@ -1,10 +1,10 @@
 /** Gives a compiled text filter to the addon. Loads no compiler. */
 import type { Matchers } from "../../ir/observe.ts";
 import { native, required } from "../../linux/native.ts";
-import { statusWords } from "../status.ts";
-import type { TextFilter } from "./policy.ts";
+import { statusWords } from "../engine/status.ts";
+import type { TextFilter } from "./policy/policy.ts";
 
-/** `words` (engines/status.ts) count its verdicts. Throws a SystemCallError. */
+/** `words` (engines/engine/status.ts) count its verdicts. Throws a SystemCallError. */
 export function startTextFilter(
   { registers, observations, instructions }: TextFilter,
   matchers: Matchers,

@@ -23,7 +23,7 @@ import { room, smallProgram } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { matching } from "../../patterns/matcher.ts";
-import { callTrait, type TextFilter } from "./policy.ts";
+import { callTrait, type TextFilter } from "./policy/policy.ts";
 import { textFilterOf } from "./text-filter.ts";
 
 const texts = ["/a", "/b/c", "/c", "/d", "", "a", "/ab", "/abc", "//"];

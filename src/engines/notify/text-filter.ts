@@ -21,7 +21,7 @@ import { inputsOf } from "../../ir/traverse.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { needsOf } from "./needs.ts";
 import { objectsOf } from "./objects/objects-of.ts";
-import { callTrait, type TextFilter } from "./policy.ts";
+import { callTrait, type TextFilter } from "./policy/policy.ts";
 
 /** The bits of an accept set that fit into the instruction pointer. */
 const carried = 64;

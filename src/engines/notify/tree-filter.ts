@@ -4,7 +4,7 @@ import { requireFileSize } from "./pin/file-size.ts";
 import { type OwnCalls, ownCallRules } from "./pin/own-calls.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { windowRules } from "./pin/window-rules.ts";
-import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
+import type { ArmedFilter, NotifyPolicy } from "./policy/policy.ts";
 import type { KernelFeatures } from "./supervisor-options.ts";
 
 /** The calls that the filter reports whatever the policy says: those of signal-stops.ts, and those that pinned calls need. */

@@ -3,7 +3,7 @@ import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "
 import { leavesOf } from "../../analysis/explain/paths.ts";
 import type { Program } from "../../ir/program.ts";
 import { callByNumber } from "../../linux/calls.ts";
-import type { VerdictCalls } from "../status.ts";
+import type { VerdictCalls } from "../engine/status.ts";
 
 /** Names that are stored of a verdict. */
 const mostNames = 8;

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import * as seccomp from "../../linux/seccomp.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
-import type { JudgementMemory } from "./memory.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 
 vi.mock("../../linux/seccomp.ts");

@@ -15,8 +15,8 @@
 import { notificationLayout } from "../../linux/pinned-calls.ts";
 import { notificationIsValid } from "../../linux/seccomp.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
-import type { JudgementMemory } from "./memory.ts";
-import { callTrait } from "./policy.ts";
+import type { JudgementMemory } from "./policy/memory.ts";
+import { callTrait } from "./policy/policy.ts";
 import type { SignalStops } from "./signal-stops.ts";
 
 export interface WaitingCallsOptions {

@@ -11,11 +11,11 @@ import type { Sources } from "../../diagnostics/render.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Observation } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
-import type { EngineCompiler } from "../engine.ts";
-import { makeBundle } from "../make-bundle.ts";
-import { staticFilter } from "../static-filter.ts";
-import { describeState } from "../status.ts";
-import { seccompEbpfProfile } from "./filter.ts";
+import { seccompEbpfProfile } from "../bundle/filter.ts";
+import { makeBundle } from "../bundle/make-bundle.ts";
+import type { EngineCompiler } from "../engine/engine.ts";
+import { staticFilter } from "../engine/static-filter.ts";
+import { describeState } from "../engine/status.ts";
 import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
 import { readVariant } from "./variant.ts";
 

@@ -1,5 +1,5 @@
 /** The engine `seccomp-ebpf`: the kernel itself enforces, state included. It needs the series of kernel/patches. */
-import type { EngineRuntime } from "../engine.ts";
+import type { EngineRuntime } from "../engine/engine.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { runUnderSeccompEbpf } from "./run.ts";
 import { statusLacks } from "./status.ts";

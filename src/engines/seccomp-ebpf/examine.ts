@@ -1,6 +1,6 @@
 /** Examines the engine `seccomp-ebpf` for `doctor`, on a machine whose kernel supports it. */
-import { firstLines, hasDenial, type Trial } from "../description.ts";
-import type { Finding } from "../finding.ts";
+import { firstLines, hasDenial, type Trial } from "../engine/description.ts";
+import type { Finding } from "../engine/finding.ts";
 import { readVariant } from "./variant.ts";
 
 export function* examineSeccompEbpf(start: Trial, variant: string): Generator<Finding, boolean> {

@@ -1,5 +1,6 @@
 /** Starts a command under a bundle: as a process that this one waits for, or by replacing the front. */
 import { errnoName } from "../../linux/errno.ts";
+import type { RunOptions } from "../engine/run.ts";
 import {
   errnoText,
   explaining,
@@ -12,9 +13,8 @@ import {
   startCommand,
   type TreeOptions,
   treeOrders,
-} from "../launcher.ts";
-import type { RunOptions } from "../run.ts";
-import { StartError } from "../start-error.ts";
+} from "../launcher/launcher.ts";
+import { StartError } from "../launcher/start-error.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
 export interface Launched extends Started {

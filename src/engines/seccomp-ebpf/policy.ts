@@ -1,5 +1,5 @@
 /** A policy compiled for the engine `seccomp-ebpf`. */
-import type { EnginePolicy } from "../engine.ts";
+import type { EnginePolicy } from "../engine/engine.ts";
 
 /**
  * | mode | a static denial | every other verdict |

@@ -7,7 +7,7 @@ import type { JudgementRecord } from "../../events/record.ts";
 import { BpfMap } from "../../linux/bpf/maps.ts";
 import { mapTypes } from "../../linux/bpf/numbers.ts";
 import { readProc } from "../../linux/proc.ts";
-import { type EngineStatus, type OwnerState, statusWords } from "../status.ts";
+import { type EngineStatus, type OwnerState, statusWords } from "../engine/status.ts";
 import type { Launched } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 

@@ -10,7 +10,7 @@ import { close } from "../../linux/descriptors.ts";
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { sysctl } from "../../linux/proc.ts";
 import { tryExtendedFilter, tryMatchingFilter } from "../../linux/seccomp.ts";
-import type { Missing } from "../engine.ts";
+import type { Missing } from "../engine/engine.ts";
 
 /**
  * | support | means |

@@ -7,8 +7,8 @@ import { architectureNames } from "../../linux/architecture.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
 import { type Pointee, pointeeOf } from "../../linux/pointees.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import * as ir from "../values/ir.ts";
 import { fits, join, type Range, signed64, unsigned64, widthRange } from "../values/ranges.ts";
 import {
   type ArgumentsValue,
@@ -22,8 +22,8 @@ import {
   wrappedInteger,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
-import { Argument, type BitsTest } from "./argument.ts";
-import { choice, flags, type NamedArgument } from "./named.ts";
+import { Argument, type BitsTest } from "./arguments/argument.ts";
+import { choice, flags, type NamedArgument } from "./arguments/named.ts";
 import { observed } from "./observed/observed.ts";
 
 export function callMember(c: Compilation, call: CallValue, name: string, node: SourceRange): Value | undefined {

@@ -4,9 +4,9 @@
  */
 import type { Interval, Statement } from "../../ir/program.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { cellKey } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   boolean,

@@ -1,15 +1,15 @@
 /** The exports of "portcullis" and the global names of a policy. */
 import type { Report } from "../../ir/program.ts";
 import { durationForm, parseDuration } from "../../linux/durations.ts";
-import { wrappingInteger } from "../lower/expressions.ts";
-import { reinterpret } from "../lower/integers.ts";
-import * as ir from "../values/ir.ts";
-import { counterRange } from "../values/ranges.ts";
+import * as ir from "../program/ir.ts";
+import { contains, counterRange, exactly, widthRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   builtin,
+  constantInteger,
   constantString,
   describe,
+  type IntegerValue,
   integer,
   integerConstant,
   nothing,
@@ -68,12 +68,26 @@ function wrap(c: Compilation, call: BuiltinCall, name: string, signed: boolean):
   if (bits === undefined || ![8, 16, 32, 64].includes(bits)) {
     return c.error("P0213", bitsNode, "the number of bits is the literal 8, 16, 32 or 64", `BigInt.${name}(64, x)`);
   }
-  const value = wrappingInteger(c, valueNode);
+  const value = c.walker.evaluateWrapping(valueNode);
   if (value.is === "unknown") return unknown;
   if (value.is !== "integer") {
     return c.error("P0207", valueNode, `BigInt.${name} takes an integer, not ${describe(value)}`);
   }
   return reinterpret(c, bits, signed, value);
+}
+
+/** `BigInt.asUintN` and `asIntN`. The operand may wrap, so sums of two 64-bit values are permitted inside. */
+function reinterpret(c: Compilation, bits: number, signed: boolean, value: IntegerValue): Value {
+  const target = widthRange(bits, signed);
+  const known = c.rangeOf(value);
+  const variable = value.variable ? { variable: true as const } : {};
+  const constant = constantInteger(value);
+  if (constant !== undefined) {
+    const wrapped = signed ? BigInt.asIntN(bits, constant) : BigInt.asUintN(bits, constant);
+    return { ...integer(ir.constant(wrapped), exactly(wrapped)), ...variable };
+  }
+  if (contains(target, known)) return value;
+  return { ...integer(ir.extend(bits, signed, value.expression), target), ...variable };
 }
 
 function alive(c: Compilation, call: BuiltinCall): Value {

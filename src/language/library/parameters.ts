@@ -3,8 +3,8 @@
 import { parseInteger } from "../../ir/parameters.ts";
 import type { IntegerExpression, Parameter } from "../../ir/program.ts";
 import { maximumWord, minimumSigned } from "../../linux/word.ts";
+import * as ir from "../program/ir.ts";
 import { rangeFactOf } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import { fits, printInteger, printRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,

@@ -2,8 +2,8 @@
 
 import { namesInstead } from "../../diagnostics/suggest.ts";
 import type { OnFork } from "../../ir/program.ts";
+import * as ir from "../program/ir.ts";
 import { cellKey } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   boolean,

@@ -1,11 +1,11 @@
 /** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
 
 import { maximumEntries, maximumListBytes } from "../../ir/observation.ts";
-import { importProfile } from "../oci/import.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { hostRules } from "./declared-hosts.ts";
 import { objectSettings, objectsOf } from "./declared-objects.ts";
+import { importProfile } from "./imported-profile.ts";
 import { Options } from "./options.ts";
 
 export function policyFunction(c: Compilation): Value {

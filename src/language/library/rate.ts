@@ -8,8 +8,8 @@
 import type { IntegerExpression, OnFork } from "../../ir/program.ts";
 import { durationForm, parseDuration } from "../../linux/durations.ts";
 import { maximumSigned } from "../../linux/word.ts";
+import * as ir from "../program/ir.ts";
 import { cellKey } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import { type BuiltinCall, boolean, builtin, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";

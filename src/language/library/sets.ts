@@ -4,10 +4,13 @@ import { callFamilies } from "../../linux/families.ts";
 import { groups } from "../../linux/groups.ts";
 import { isCreatingCall } from "../../linux/process-calls.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
-import { nameTest } from "../lower/comparisons.ts";
 import { uringCalls } from "../program/call-names.ts";
+import * as ir from "../program/ir.ts";
+import { event, type Facts, noFacts } from "../values/facts.ts";
 import {
+  type BooleanValue,
   type BuiltinCall,
+  boolean,
   type CallSetValue,
   constantString,
   describe,
@@ -111,4 +114,19 @@ function has(c: Compilation, set: CallSetValue, call: BuiltinCall): Value {
     c.warn("P0505", call.node, `${c.names.architecture} has none of these calls: this is never true`);
   }
   return nameTest(c, set.names, one.value.reference);
+}
+
+/** A test of the call's name. It narrows the event and the variable that holds the call. */
+export function nameTest(c: Compilation, mask: bigint, reference: number): BooleanValue {
+  const possible = c.eventNames;
+  const facts = (names: bigint, left: bigint): Facts => {
+    const known = new Map<number, bigint>();
+    known.set(event, left);
+    known.set(reference, names);
+    const { ranges, orders } = noFacts;
+    return left === 0n ? { ranges, names: known, orders, impossible: true } : { ranges, names: known, orders };
+  };
+  const inside = possible & mask;
+  const test = inside === 0n ? ir.never : inside === possible ? ir.always : c.names.test(mask);
+  return boolean(test, facts(mask, inside), facts(~mask & c.names.all, possible & ~mask));
 }

@@ -5,8 +5,8 @@ import type { VerdictExpression } from "../../ir/program.ts";
 import { type Action, returnsZero, strictness } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
 import { unplacedLog } from "../program/builder.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   constantString,

@@ -3,12 +3,12 @@
 import type { AssignmentExpression, Expression as Node, UpdateExpression } from "oxc-parser";
 import { assigningTo } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { conform } from "../values/conform.ts";
-import { resolveType } from "../values/declared-types.ts";
 import type { Variable } from "../values/scope.ts";
 import { describe, integerConstant, unknown, type Value, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { reportEarlyUse } from "./announcements.ts";
+import { conform } from "./conform.ts";
+import { resolveType } from "./declared-types.ts";
 import { arithmetic, arithmeticOperators } from "./integers.ts";
 import { identifier } from "./names.ts";
 import { asInteger, integers } from "./operands.ts";

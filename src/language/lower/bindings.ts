@@ -2,12 +2,12 @@
 
 import type { BindingPattern, Node, TSTypeAnnotation } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
-import { conform } from "../values/conform.ts";
-import { resolveType, type Type } from "../values/declared-types.ts";
 import { namesFact } from "../values/facts.ts";
 import type { TypeSource, Variable } from "../values/scope.ts";
 import { describe, unknown, type Value, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { conform } from "./conform.ts";
+import { resolveType, type Type } from "./declared-types.ts";
 import { memberOf } from "./members.ts";
 import { stable } from "./stable.ts";
 

@@ -10,12 +10,12 @@ import type { BooleanExpression } from "../../ir/program.ts";
 import { architectureByAlias, architectureNames } from "../../linux/architecture.ts";
 import { callFamilies } from "../../linux/families.ts";
 import { isCreatingCall } from "../../linux/process-calls.ts";
+import { nameTest } from "../library/sets.ts";
 import { comparisonOf } from "../mistakes/operands.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { reportUnknownCall } from "../values/declared-types.ts";
-import { both, event, type Facts, integerKey, namesFact, noFacts, orderKey, rangeFact } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
+import { both, type Facts, integerKey, namesFact, noFacts, orderKey, rangeFact } from "../values/facts.ts";
 import * as ranges from "../values/ranges.ts";
 import { printRange, type Range } from "../values/ranges.ts";
 import {
@@ -32,6 +32,7 @@ import {
   type Value,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { reportUnknownCall } from "./declared-types.ts";
 import { printValue } from "./integers.ts";
 
 export const comparisonOperators = new Set(["===", "!==", "<", "<=", ">", ">="]);
@@ -417,21 +418,6 @@ function compareName(
     return unknown;
   }
   return nameTest(c, bit, reference);
-}
-
-/** A test of the call's name. It narrows the event and the variable that holds the call. */
-export function nameTest(c: Compilation, mask: bigint, reference: number): BooleanValue {
-  const possible = c.eventNames;
-  const facts = (names: bigint, left: bigint): Facts => {
-    const known = new Map<number, bigint>();
-    known.set(event, left);
-    known.set(reference, names);
-    const { ranges, orders } = noFacts;
-    return left === 0n ? { ranges, names: known, orders, impossible: true } : { ranges, names: known, orders };
-  };
-  const inside = possible & mask;
-  const test = inside === 0n ? ir.never : inside === possible ? ir.always : c.names.test(mask);
-  return boolean(test, facts(mask, inside), facts(~mask & c.names.all, possible & ~mask));
 }
 
 /** Notes a call that the policy names itself, not through a group. */

@@ -9,8 +9,6 @@ import type {
   UnaryExpression,
 } from "oxc-parser";
 import { explainNamedOperand } from "../mistakes/operands.ts";
-import { conform } from "../values/conform.ts";
-import { resolveType } from "../values/declared-types.ts";
 import { fits } from "../values/ranges.ts";
 import {
   booleanConstant,
@@ -28,6 +26,8 @@ import type { Compilation } from "../walk/compilation.ts";
 import { assignment, update } from "./assignments.ts";
 import { comparison, comparisonOperators, negation, noteWritten } from "./comparisons.ts";
 import { asCondition, conditional, logical } from "./conditions.ts";
+import { conform } from "./conform.ts";
+import { resolveType } from "./declared-types.ts";
 import { callExpression, functionValue } from "./functions.ts";
 import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
 import { member } from "./members.ts";

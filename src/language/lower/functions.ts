@@ -2,7 +2,6 @@
 
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
-import { asDeclared, conform, printType } from "../values/conform.ts";
 import { LexicalScope } from "../values/scope.ts";
 import {
   type BuiltinCall,
@@ -18,6 +17,7 @@ import type { ReturnTarget } from "../walk/flow.ts";
 import type { ApplyOptions, PlacedValue } from "../walk/walker.ts";
 import { announcePattern } from "./announcements.ts";
 import { bind, resultType } from "./bindings.ts";
+import { asDeclared, conform, printType } from "./conform.ts";
 import { inOrder } from "./stable.ts";
 import { body, returnValue } from "./statements.ts";
 

@@ -3,9 +3,9 @@
  * 64-bit type is an error, so the IR's 64-bit operation equals the mathematical one.
  */
 import type { BinaryOperator, IntegerExpression } from "../../ir/program.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { integerKey, orderKey } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import * as ranges from "../values/ranges.ts";
 import { printInteger, printRange, type Range } from "../values/ranges.ts";
 import { constantInteger, type IntegerValue, integer, unknown, type Value, wrappedInteger } from "../values/values.ts";
@@ -223,20 +223,6 @@ function ofOne(value: IntegerValue, range: Range, wraps: boolean, expression: ()
   const make = wraps ? wrappedInteger : integer;
   const result = constantInteger(value) === undefined ? expression() : ir.constant(range.from);
   return { ...make(result, range), ...(value.variable ? { variable: true as const } : {}) };
-}
-
-/** `BigInt.asUintN` and `asIntN`. The operand may wrap, so sums of two 64-bit values are permitted inside. */
-export function reinterpret(c: Compilation, bits: number, signed: boolean, value: IntegerValue): Value {
-  const target = ranges.widthRange(bits, signed);
-  const known = c.rangeOf(value);
-  const variable = value.variable ? { variable: true as const } : {};
-  const constant = constantInteger(value);
-  if (constant !== undefined) {
-    const wrapped = signed ? BigInt.asIntN(bits, constant) : BigInt.asUintN(bits, constant);
-    return { ...integer(ir.constant(wrapped), ranges.exactly(wrapped)), ...variable };
-  }
-  if (ranges.contains(target, known)) return value;
-  return { ...integer(ir.extend(bits, signed, value.expression), target), ...variable };
 }
 
 /** "4294967196", or "5n" of a constant, for messages. */

@@ -3,9 +3,9 @@
  * JavaScript has already read is saved in a local.
  */
 import type { Expression, Statement } from "../../ir/program.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { lasting, noFacts } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import { type UnknownValue, unknown, type Value, verdict } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 

@@ -10,8 +10,8 @@ import type {
   VariableDeclaration,
 } from "oxc-parser";
 import { errnoName } from "../../linux/errno.ts";
+import * as ir from "../program/ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import * as ir from "../values/ir.ts";
 import { LexicalScope } from "../values/scope.ts";
 import { nothing, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

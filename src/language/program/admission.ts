@@ -6,9 +6,9 @@ import type { Admission, Program, Statement, VerdictExpression } from "../../ir/
 import { mayPass } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import { creatingCalls } from "../../linux/process-calls.ts";
-import * as ir from "../values/ir.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import { alwaysAllowed, type CallNames, uringCalls } from "./call-names.ts";
+import * as ir from "./ir.ts";
 
 /** io_uring is judged only if the policy names its calls: no filter sees the operations of io_uring. */
 export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>): Admission {

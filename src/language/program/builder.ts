@@ -17,7 +17,7 @@ import type {
 } from "../../ir/program.ts";
 import { expressionsOf } from "../../ir/traverse.ts";
 import type { Action, Verdict } from "../../ir/verdicts.ts";
-import * as ir from "../values/ir.ts";
+import * as ir from "./ir.ts";
 import { Observations } from "./observations.ts";
 
 /** Leaves room for the statements that are added around the policy's own (clone3 rule, combination). */

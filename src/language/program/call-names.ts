@@ -8,7 +8,7 @@ import type { BooleanExpression, Interval } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { CallDescription } from "../../linux/call.ts";
 import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
-import * as ir from "../values/ir.ts";
+import * as ir from "./ir.ts";
 
 /** Always allowed, never judged (docs/language-reference.md, "Calls that the policy never sees"). */
 export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigreturn", "exit", "exit_group"];

@@ -1,9 +1,9 @@
 /** The files of one compilation; each is read once. */
 import { dirname, join, relative, resolve } from "node:path";
 import { sha256 } from "../../linux/sha256.ts";
-import type { Place, Reporter } from "../walk/reporter.ts";
 import { SourceFile } from "./file.ts";
 import { decodePolicyText, type ReadOutcome, readPolicyFile } from "./read.ts";
+import type { Place, Reporter } from "./reporter.ts";
 
 export interface ReadFile {
   /** The name by which this process opens it: absolute, or from the working directory. */

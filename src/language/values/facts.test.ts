@@ -1,7 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
+import * as ir from "../program/ir.ts";
 import { both, cellKey, either, event, expressionKey, type Facts, forget, lasting, noFacts } from "./facts.ts";
-import * as ir from "./ir.ts";
 
 const keys = ["argument0", "l1", "c2;", "(add c12; l1)"];
 const fact: fc.Arbitrary<Facts> = fc.record({

@@ -9,9 +9,9 @@ import type { ObjectLayer } from "../../ir/objects.ts";
 import type { ListBounds } from "../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import type { OciPart } from "../oci/lower.ts";
+import * as ir from "../program/ir.ts";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 import { type Facts, noFacts } from "./facts.ts";
-import * as ir from "./ir.ts";
 import { exactly, fits, printRange, type Range } from "./ranges.ts";
 import type { LexicalScope } from "./scope.ts";
 

@@ -14,6 +14,7 @@ import type { OciHost } from "../oci/profile.ts";
 import type { ProgramBuilder } from "../program/builder.ts";
 import type { CallNames } from "../program/call-names.ts";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
+import { GiveUp, type Place, type Reporter } from "../source/reporter.ts";
 import {
   both,
   cellKey,
@@ -35,7 +36,6 @@ import { Findings } from "./findings.ts";
 import type { Branch, Flow, JumpTarget, PathEnd, ReturnTarget } from "./flow.ts";
 import { mergeValues } from "./merging.ts";
 import type { Parameters } from "./parameters.ts";
-import { GiveUp, type Place, type Reporter } from "./reporter.ts";
 import type { Walker } from "./walker.ts";
 
 export class Compilation {

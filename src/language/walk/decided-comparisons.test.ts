@@ -1,8 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
 import { SourceFile } from "../source/file.ts";
+import { Reporter } from "../source/reporter.ts";
 import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
-import { Reporter } from "./reporter.ts";
 
 const file = new SourceFile("/policy.ts", "policy.ts", "a < b; c < d;", 0);
 const nodes = [

@@ -4,7 +4,7 @@
  */
 
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
-import type { Reporter } from "./reporter.ts";
+import type { Reporter } from "../source/reporter.ts";
 
 export type Outcome = "always" | "never" | "open";
 

@@ -2,8 +2,9 @@
 
 import type { IntegerExpression, Statement } from "../../ir/program.ts";
 import type { ProgramBuilder } from "../program/builder.ts";
+import * as ir from "../program/ir.ts";
+import type { Place, Reporter } from "../source/reporter.ts";
 import { integerKey } from "../values/facts.ts";
-import * as ir from "../values/ir.ts";
 import { intersect, isSigned, join, type Range } from "../values/ranges.ts";
 import {
   boolean,
@@ -19,7 +20,6 @@ import {
 } from "../values/values.ts";
 import type { Bounds } from "./bounds.ts";
 import type { Flow, PathEnd } from "./flow.ts";
-import type { Place, Reporter } from "./reporter.ts";
 
 /** More than in any hand-written policy. Each option adds a selection. */
 const mostOptions = 64;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { Reporter } from "../source/reporter.ts";
 import { faultsOf } from "../testing/compiled.ts";
 import { Parameters } from "./parameters.ts";
-import { Reporter } from "./reporter.ts";
 
 const all = { includes: () => true };
 

@@ -1,6 +1,6 @@
 /**
- * The interface of the walk over the syntax tree. The parts of the lowering call each other through it and do not
- * import each other.
+ * The interface of the walk over the syntax tree. The library, and the parts of the lowering, call the lowering through it
+ * and do not import each other.
  */
 import type { CallExpression, Expression as Node } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -9,6 +9,8 @@ import type { ReturnTarget } from "./flow.ts";
 
 export interface Walker {
   evaluate(node: Node): Value;
+  /** Evaluates an operand of `BigInt.asUintN(…)`, which may exceed 64 bits. */
+  evaluateWrapping(node: Node): Value;
   apply(callee: FunctionValue, values: readonly PlacedValue[], node: SourceRange, options?: ApplyOptions): Value;
   callInTail(node: CallExpression, target: ReturnTarget): Value;
   functionValue(node: FunctionValue["node"], name: string): Value;

@@ -9,7 +9,7 @@ import {
   offset,
   opcode,
 } from "../../compile/classic/instruction.ts";
-import type { ArmedFilter } from "../../engines/notify/policy.ts";
+import type { ArmedFilter } from "../../engines/notify/policy/policy.ts";
 import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { errno } from "../../linux/errno-numbers.ts";

@@ -1,6 +1,6 @@
 /** Starts and stops the thread that answers notifications. It starts before the command and gets the listener after. */
 import { readFileSync } from "node:fs";
-import { SupervisingThread } from "../../engines/thread.ts";
+import { SupervisingThread } from "../../engines/engine/thread.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { close } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";

@@ -4,10 +4,10 @@
  */
 import { existsSync, readlinkSync } from "node:fs";
 import { release } from "node:os";
-import { CommandWatch } from "../../engines/command-watch.ts";
-import { awaitMessages } from "../../engines/launcher.ts";
-import { hideFromCommand, type RunResult } from "../../engines/run.ts";
-import { StartError } from "../../engines/start-error.ts";
+import { CommandWatch } from "../../engines/command/command-watch.ts";
+import { hideFromCommand, type RunResult } from "../../engines/engine/run.ts";
+import { awaitMessages } from "../../engines/launcher/launcher.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { packageVersion } from "../../linux/package.ts";
 import { readProc } from "../../linux/proc.ts";

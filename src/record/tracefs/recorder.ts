@@ -5,9 +5,9 @@
  */
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { starterProcess } from "../../engines/launcher.ts";
+import { starterProcess } from "../../engines/launcher/launcher.ts";
+import { StartError } from "../../engines/launcher/start-error.ts";
 import { launch } from "../../engines/notify/launch.ts";
-import { StartError } from "../../engines/start-error.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import { close } from "../../linux/descriptors.ts";

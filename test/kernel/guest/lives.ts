@@ -16,7 +16,7 @@ import { loadBundle } from "../../../src/bundle/load.ts";
 import { verdictWord } from "../../../src/compile/classic/verdict-word.ts";
 import { compileArtifact } from "../../../src/compile/ebpf/artifact.ts";
 import { decodeRecord, type ProgramRecord } from "../../../src/compile/ebpf/targets/records.ts";
-import { makeBundle } from "../../../src/engines/make-bundle.ts";
+import { makeBundle } from "../../../src/engines/bundle/make-bundle.ts";
 import type { EvaluationState } from "../../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../../src/ir/interpreter.ts";
 import { printProgram } from "../../../src/ir/print.ts";

@@ -1,6 +1,6 @@
 /** The limit of file sizes, which also limits the memory that portcullis shares with callers (memfd_create(2)). */
 import { readProc } from "../../../linux/proc.ts";
-import { StartError } from "../../start-error.ts";
+import { StartError } from "../../launcher/start-error.ts";
 
 /** Bytes of the largest such memory: DATA_SIZE of native/addon/pin/pin.h is below. */
 const needed = 2 << 20;

@@ -26,7 +26,7 @@ import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
-import type { ArgumentTest, NotifiedCall } from "./protecting-calls.ts";
+import type { ArgumentTest, NotifiedCall } from "../policy/tested-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 
 /** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin/pin.h). */

@@ -1,7 +1,7 @@
 /** Prepared calls that pass without a turn through the supervisor's loop (`passPrepared` in native/addon/addon.c). */
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../../linux/process-calls.ts";
-import { callTrait } from "../policy.ts";
+import { callTrait } from "../policy/policy.ts";
 
 /** For each call number a 1 if the supervisor does nothing but pass the prepared call. */
 export function passedAsPrepared(calls: Uint8Array, architecture: ArchitectureName): Uint8Array {

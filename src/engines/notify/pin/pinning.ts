@@ -14,7 +14,7 @@ import { errno } from "../../../linux/errno-numbers.ts";
 import { native, required } from "../../../linux/native.ts";
 import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
-import { whyPtraceRefused } from "../ptrace-refusal.ts";
+import { whyPtraceRefused } from "../tasks/ptrace-refusal.ts";
 import {
   HoldVerdict,
   ObservationFailure,

@@ -5,14 +5,14 @@
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { numberOf } from "../../../linux/calls.ts";
-import type { ServedCalls } from "../objects/served-calls.ts";
+import { type ArgumentTest, meetsTests } from "../policy/tested-calls.ts";
 import type { Pinning } from "./pinning.ts";
-import { type ArgumentTest, meetsTests, protectingCalls } from "./protecting-calls.ts";
+import { protectingCalls } from "./protecting-calls.ts";
 import { mayStallBy } from "./stalling.ts";
 
 export class Preconditions {
   readonly #pinning: Pick<Pinning, "restricts" | "protectsMemory">;
-  readonly #objects: Pick<ServedCalls, "openApart"> | undefined;
+  readonly #objects: { openApart(): void } | undefined;
   readonly #architecture: ArchitectureName;
   readonly #restricts: number;
   readonly #listens: number | undefined;
@@ -21,7 +21,7 @@ export class Preconditions {
   constructor(
     pinning: Pick<Pinning, "restricts" | "protectsMemory">,
     architecture: ArchitectureName,
-    objects?: Pick<ServedCalls, "openApart">,
+    objects?: { openApart(): void },
   ) {
     this.#pinning = pinning;
     this.#objects = objects;

@@ -5,7 +5,7 @@ import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { PreparedCall } from "../pin/pinning.ts";
-import type { Thread } from "../tasks.ts";
+import type { Thread } from "../tasks/tasks.ts";
 import type { EnteringCall } from "./keeper.ts";
 
 /** Judges a call that has waited too long, by the room's verdict. Returns the errno that the call returns. */

@@ -6,7 +6,7 @@
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { credentialNumbers } from "../../../linux/rights-calls.ts";
-import type { TestedCall } from "../pin/protecting-calls.ts";
+import type { TestedCall } from "../policy/tested-calls.ts";
 
 const setDumpable = 4; // PR_SET_DUMPABLE
 

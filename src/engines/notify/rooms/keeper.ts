@@ -25,7 +25,7 @@ import { native } from "../../../linux/native.ts";
 import { notificationIsValid } from "../../../linux/seccomp.ts";
 import { type Outcome, type RoomRequest, RoomTable } from "../../../rooms/table.ts";
 import type { Pinning } from "../pin/pinning.ts";
-import type { Process, Thread } from "../tasks.ts";
+import type { Process, Thread } from "../tasks/tasks.ts";
 import { ExpectedThreads } from "./expected.ts";
 import { waitingSignals, whereabouts } from "./whereabouts.ts";
 

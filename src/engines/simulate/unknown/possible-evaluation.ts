@@ -4,6 +4,14 @@
  * It walks the program once. If a condition depends on unknown bits, it takes both branches and joins their results. So it
  * terminates and is sound: the result of an evaluation with any completion of the bits is covered. It is not exact: two
  * branches that agree through different values may look different.
+ *
+ * A walk over the split's decision (src/analysis/decision.ts) would be 40 lines. But a decision knows no state: it gives the
+ * verdicts of all states, and after one call with unknown bits that can change state, all state would be unknown. Traces of
+ * strace leave the upper halves of 32-bit arguments and most memory unknown, so `test` and `simulate` would say "unknown"
+ * from there on. With such a walk these tests fail: "state stays known if they do not decide about it, and uncertainty
+ * spreads no further than necessary" and "has no effects either if unknown bits do not decide about the verdict"
+ * (tree.test.ts), "until their return, if that has a line of its own" (replay.test.ts), and "passes its own case files"
+ * (cases-text.property.test.ts).
  */
 
 import { type EnteredRoom, withEntered } from "../../../ir/evaluation.ts";

@@ -4,8 +4,8 @@ import { type AddressKind, addressKinds } from "../../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, Interval } from "../../../ir/program.ts";
 import { maximumWord } from "../../../linux/word.ts";
 import { type AddressRange, type CidrBlock, CidrSet, readBlock, splitPort } from "../../../patterns/cidr.ts";
+import * as ir from "../../program/ir.ts";
 import type { Range as SourceRange } from "../../source/file.ts";
-import * as ir from "../../values/ir.ts";
 import { unsigned64 } from "../../values/ranges.ts";
 import {
   type BuiltinCall,

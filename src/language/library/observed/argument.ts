@@ -4,9 +4,9 @@ import type { BooleanExpression, IntegerExpression } from "../../../ir/program.t
 import type { CallDescription } from "../../../linux/call.ts";
 import { numberOf, registerOf } from "../../../linux/calls.ts";
 import { pointeeOf } from "../../../linux/pointees.ts";
+import * as ir from "../../program/ir.ts";
 import type { PlacedPattern, WordBit } from "../../program/observations.ts";
 import type { Range as SourceRange } from "../../source/file.ts";
-import * as ir from "../../values/ir.ts";
 import { type IntegerValue, integer } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 

@@ -1,11 +1,11 @@
 /** Structures behind pointers: `openat2`'s `how`, `mount_setattr`'s `uattr` … with the kernel's field names and widths. */
 import { type StructureField, type StructureName, structures, structureTypes } from "../../../linux/pointees.ts";
-import * as ir from "../../values/ir.ts";
+import * as ir from "../../program/ir.ts";
 import { widthRange } from "../../values/ranges.ts";
 import { integer, object, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
-import { Argument, type BitsTest } from "../argument.ts";
-import { choice, flags } from "../named.ts";
+import { Argument, type BitsTest } from "../arguments/argument.ts";
+import { choice, flags } from "../arguments/named.ts";
 import type { ObservedArgument } from "./argument.ts";
 
 export function structure(

@@ -1,0 +1,64 @@
+/**
+ * The start of a container's process: the calls of the runtime under the filter that it has installed. They end with its
+ * execution of the command, and none of them is an event of the policy.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { commonFilterCount, filterCount } from "../../../linux/filter-count.ts";
+
+/**
+ * Whether the thread was under a filter before it got the container's own. A process of a tree could hand over a listener of
+ * its own in the name of another container, and end before the agent has examined it. A runtime has no filter, and installs
+ * one. Undefined if the thread has ended.
+ */
+export function wasConfined(tid: number): boolean | undefined {
+  const count = filterCount(String(tid));
+  return count === undefined ? undefined : count > commonFilterCount() + 1;
+}
+
+/** As data, for another supervisor. */
+export interface SavedStart {
+  /** The runtime's program; undefined until its first call. */
+  readonly runtime: string | undefined;
+  /** It has executed the command. */
+  readonly isOver: boolean;
+}
+
+export class ContainerStart {
+  #runtime: SavedStart["runtime"];
+  #isOver: boolean;
+
+  constructor(saved: SavedStart = { runtime: undefined, isOver: false }) {
+    this.#runtime = saved.runtime;
+    this.#isOver = saved.isOver;
+  }
+
+  save(): SavedStart {
+    return { runtime: this.#runtime, isOver: this.#isOver };
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Whether the call of this thread, which waits for its answer, is the runtime's. */
+  isOfRuntime(tid: number): boolean {
+    if (this.#isOver) return false;
+    const program = programOf(tid);
+    this.#runtime ??= program;
+    this.#isOver = program === undefined || program !== this.#runtime;
+    return !this.#isOver;
+  }
+}
+
+/**
+ * Another one after each execve(2), even of the same file: the kernel places the program, its stack and its random bytes anew
+ * (fs/binfmt_elf.c, create_elf_tables()). Undefined if the kernel does not tell it.
+ */
+function programOf(tid: number): string | undefined {
+  try {
+    const { dev, ino } = statSync(`/proc/${tid}/exe`, { bigint: true });
+    return `${dev}:${ino} ${readFileSync(`/proc/${tid}/auxv`, "hex")}`;
+  } catch {
+    return undefined;
+  }
+}

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../launcher/sha256.h"
+#include "base/detached.h"
 #include "node/node.h"
 #include "record/recording.h"
 
@@ -93,6 +94,22 @@ static napi_value map_memory(napi_env env, napi_callback_info info) {
   return result;
 }
 
+static void *close_one(void *descriptor) {
+  close((int)(intptr_t)descriptor);
+  return NULL;
+}
+
+/* closeApart(descriptor): 0, or a negative errno; then it is open. The close of a file of FUSE waits for its server. */
+static napi_value close_apart(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  int32_t descriptor;
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_int32(env, argument, &descriptor) != napi_ok)
+    return fail(env, "closeApart takes a descriptor");
+  return number_of(env, -start_detached(close_one, (void *)(intptr_t)descriptor, 64 * 1024));
+}
+
 NAPI_MODULE_INIT() {
   if (!start_environment(env)) return NULL;
   const napi_property_descriptor functions[] = {
@@ -100,6 +117,7 @@ NAPI_MODULE_INIT() {
       METHOD("addressOf", address_of),
       METHOD("sha256", digest_of),
       METHOD("mapMemory", map_memory),
+      METHOD("closeApart", close_apart),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_loop(env, exports);

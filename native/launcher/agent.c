@@ -58,14 +58,20 @@ static struct confinement_status confinement_of(const char *path) {
   return found;
 }
 
-static void status_path(char *path, unsigned pid) {
+/* Returns the end, where it writes a NUL. */
+static char *write_number(char *to, unsigned number) {
   char digits[10];
   unsigned count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  while (count > 0) *to++ = digits[--count];
+  *to = 0;
+  return to;
+}
+
+static void status_path(char *path, unsigned pid) {
   memcpy(path, "/proc/", 6);
-  path += 6;
-  for (; pid > 0; pid /= 10) digits[count++] = (char)('0' + pid % 10);
-  while (count > 0) *path++ = digits[--count];
-  memcpy(path, "/status", 8);
+  memcpy(write_number(path + 6, pid), "/status", 8);
 }
 
 /*
@@ -73,7 +79,7 @@ static void status_path(char *path, unsigned pid) {
  * confinement, so an agent may not be more confined than this process. Its id is certain while its pidfd shows that it
  * has not ended.
  */
-static int is_trusted(int socket, int *pid) {
+static int is_trusted(int socket, struct agent *agent) {
   struct {
     int pid;
     unsigned user, group;
@@ -91,13 +97,14 @@ static int is_trusted(int socket, int *pid) {
   struct __kernel_timespec none = {0, 0};
   const int runs = CALL(__NR_ppoll, &end, 1, &none, 0, 0) == 0;
   CALL(__NR_close, pidfd);
-  *pid = peer.pid;
+  agent->pid = peer.pid;
+  agent->is_of_other_user = peer.user != (unsigned)CALL(__NR_geteuid, 0);
   return runs && its.filters >= 0 && its.filters <= own.filters && its.no_new_privileges >= 0 &&
          its.no_new_privileges <= own.no_new_privileges;
 }
 
 /* A connection to a trusted agent, or -1. It is not blocking: an agent that is stopped must not hang a start. */
-static int connect_to(const char *folder, const char *name, int *pid) {
+static int connect_to(const char *folder, const char *name, struct agent *agent) {
   struct sockaddr_un address = {.sun_family = 1 /* AF_UNIX */};
   const size_t first = string_length(folder), second = string_length(name);
   if (first + second >= sizeof address.sun_path) return -1;
@@ -112,7 +119,7 @@ static int connect_to(const char *folder, const char *name, int *pid) {
   }
   if (socket < 0) return -1;
   const long size = (long)(sizeof address.sun_family + first + second + 1);
-  if (CALL(__NR_connect, socket, &address, size) == 0 && is_trusted(socket, pid)) return socket;
+  if (CALL(__NR_connect, socket, &address, size) == 0 && is_trusted(socket, agent)) return socket;
   CALL(__NR_close, socket);
   return -1;
 }
@@ -185,12 +192,50 @@ int is_accepted(const struct agent *agent) {
          answer.kind == ACCEPTED;
 }
 
+/*
+ * $XDG_RUNTIME_DIR; without it systemd's folder of this user, if it is that: no other user could have made it. Any user
+ * can make a folder in /tmp.
+ */
 static const char *runtime_folder(char **environment) {
   static const char name[] = "XDG_RUNTIME_DIR=";
   for (; *environment != NULL; environment++)
-    if (starts_with(*environment, name, sizeof name - 1) && (*environment)[sizeof name - 1] == '/')
-      return *environment + sizeof name - 1;
-  return NULL;
+    if (starts_with(*environment, name, sizeof name - 1) && (*environment)[sizeof name - 1] != 0)
+      return (*environment)[sizeof name - 1] == '/' ? *environment + sizeof name - 1 : NULL;
+  static char own[24] = "/run/user/";
+  const unsigned user = (unsigned)CALL(__NR_geteuid, 0);
+  write_number(own + string_length(own), user);
+  enum { TYPE = 0170000, FOLDER = 0040000, PERMISSIONS = 07777 };
+  struct statx found;
+  if (CALL(__NR_statx, AT_FDCWD, own, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &found) < 0) return NULL;
+  const int is_own = found.stx_uid == user && (found.stx_mode & TYPE) == FOLDER;
+  return is_own && (found.stx_mode & PERMISSIONS) == 0700 ? own : NULL;
+}
+
+static int exists(const char *name, size_t length, const char *ending) {
+  char path[PATH_MAX];
+  const size_t size = string_length(ending) + 1;
+  if (length + size > sizeof path) return 1;
+  memcpy(path, name, length);
+  memcpy(path + length, ending, size);
+  return length > 0 && CALL(__NR_faccessat, AT_FDCWD, path, 0, 0) == 0;
+}
+
+/*
+ * Another user's agent sees no file of ours, and takes -p NAME for a policy of its own. Here NAME is a file before it is
+ * that (src/cli/policy/arguments.ts, policyFile()). Any word can be the name, because the options are not read here.
+ */
+static int may_name_file(char **words, uint32_t count) {
+  static const char *const endings[] = {"", ".ts", ".json", ".pcl"};
+  static const char *const options[] = {"", "-p", "--policy="};
+  for (uint32_t i = 2; i < count && !strings_equal(words[i], "--"); i++)
+    for (unsigned o = 0; o < sizeof options / sizeof *options; o++) {
+      const size_t start = string_length(options[o]);
+      if (!starts_with(words[i], options[o], start)) continue;
+      const char *name = words[i] + start;
+      for (unsigned e = 0; e < sizeof endings / sizeof *endings; e++)
+        if (exists(name, string_length(name), endings[e])) return 1;
+    }
+  return 0;
 }
 
 /* Whether the request is sent: then `sockets` has the launcher's socket and ours. */
@@ -210,9 +255,13 @@ static int send_to(int socket, int sockets[2], char **words, uint32_t count, cha
 void ask_agent(struct agent *agent, char **words, uint32_t count, char **environment) {
   agent->socket = agent->launcher = -1;
   const char *folder = runtime_folder(environment);
-  int socket = folder == NULL ? -1 : connect_to(folder, "/portcullis/run.sock", &agent->pid);
-  if (socket < 0) socket = connect_to("/run/portcullis", "/run.sock", &agent->pid);
+  int socket = folder == NULL ? -1 : connect_to(folder, "/portcullis/run.sock", agent);
+  if (socket < 0) socket = connect_to("/run/portcullis", "/run.sock", agent);
   if (socket < 0) return;
+  if (agent->is_of_other_user && may_name_file(words, count)) {
+    CALL(__NR_close, socket);
+    return;
+  }
   int sockets[2];
   incoming = allocate(sizeof *incoming);
   if (incoming == NULL || !send_to(socket, sockets, words, count, environment)) {

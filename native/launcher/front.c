@@ -47,7 +47,7 @@ static struct {
   int status;
 } supervisor;
 
-static struct agent agent = {-1, -1, 0};
+static struct agent agent = {-1, -1, 0, 0};
 static struct {
   int is_used;
   int launcher;  /* its pid */

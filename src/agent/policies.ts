@@ -138,12 +138,27 @@ export class Policies {
     return policy;
   }
 
+  /**
+   * A policy without parameters for users that may not let this process compile again and again: of the folder what has
+   * compiled, and each ready policy once. A ready policy precedes the folder's of its name, as for `run` without an agent.
+   */
+  forUsers(name: string): AgentPolicy | undefined {
+    if (this.#unusable.has(readyKey(name))) return undefined;
+    if (!isReadyName(name)) return this.#sources.get(name)?.versions.get("");
+    const source = this.#readyPolicy(name);
+    const present = source.versions.get("");
+    if (present !== undefined) return present;
+    const { policy, fault } = compile(source, new Map(), this.#options.architecture);
+    if (policy === undefined) this.#unusable.set(readyKey(name), fault);
+    else source.versions.set("", policy);
+    return policy;
+  }
+
   #readyPolicy(name: string): Source {
     const known = this.#ready.get(name);
     if (known !== undefined) return known;
+    if (!isReadyName(name)) throw new PolicyFault(`no policy is named ${JSON.stringify(name)}`);
     const path = packageFile(`policies/${name}.ts`);
-    if (!/^(?:(?:against|agents)\/)?[a-z0-9-]+$/.test(name) || statOf(path) === "")
-      throw new PolicyFault(`no policy is named ${JSON.stringify(name)}`);
     const source = { name, path, signature: "", versions: new Map(), fault: undefined, files: [] };
     this.#ready.set(name, source);
     return source;
@@ -236,6 +251,12 @@ export class Policies {
 }
 
 const ofBundle = "a bundle has its policy as eBPF, and the agent supervises: put the policy's source here";
+
+const readyKey = (name: string): string => `ready policy ${name}`;
+
+function isReadyName(name: string): boolean {
+  return /^(?:(?:against|agents)\/)?[a-z0-9-]+$/.test(name) && statOf(packageFile(`policies/${name}.ts`)) !== "";
+}
 
 interface Compilation {
   readonly policy: AgentPolicy | undefined;

@@ -23,8 +23,16 @@ export interface TreeFacts {
   /** Runtimes with other state folders can use an id at the same time; their bundles differ. Absent for a command. */
   readonly container?: ContainerName;
   readonly origin: Origin;
+  /** Of a command: whose it is. */
+  readonly user?: number;
   /** Seconds since the epoch. */
   readonly started: number;
+}
+
+/** What a client says about its command. */
+export interface CommandFacts {
+  readonly words: readonly string[];
+  readonly user: number;
 }
 
 export interface ContainerName {
@@ -248,11 +256,11 @@ export class Trees {
   }
 
   /** Supervises a command that `portcullis run` has handed over. Its events go to `run` alone. Throws as `add`. */
-  addCommand({ onEvent, ...order }: CommandOrder, words: readonly string[]): SupervisedTree {
+  addCommand({ onEvent, ...order }: CommandOrder, { words, user }: CommandFacts): SupervisedTree {
     const { policy, command } = order;
     const origin = { command: basename(words[0]!), pid: command.pid };
     const tree = this.#register(
-      { policy: { name: policy.description.name, parameters: {} }, origin },
+      { policy: { name: policy.description.name, parameters: {} }, origin, user },
       { policy, command: words, output: { record: onEvent, finish: () => undefined } },
     );
     return this.#supervise(tree, order);

@@ -46,6 +46,8 @@ export interface Native
    * into a read-only mapping ends the process.
    */
   mapMemory(descriptor: number, offset: number, length: number, writable: boolean): ArrayBuffer | number;
+  /** Closes a descriptor in a thread of its own. 0, or a negative errno; then it stays open. */
+  closeApart(descriptor: number): number;
   /**
    * Sets the objects of this thread's `next` and `deaths`: the policy's memory (src/compile/wasm/layout.ts), room for
    * `mostDeaths` words of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll

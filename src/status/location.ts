@@ -7,11 +7,24 @@ export class StatusFolderError extends Error {
   override readonly name = "StatusFolderError";
 }
 
-/** $XDG_RUNTIME_DIR/portcullis, or without that /tmp/portcullis-UID. */
+/**
+ * $XDG_RUNTIME_DIR/portcullis. Without that variable in systemd's folder of the user, if it is one of this user alone, as the
+ * front finds it (native/launcher/agent.c, runtime_folder()); and without that /tmp/portcullis-UID, where no front looks.
+ */
 export function statusFolder(): string {
   const runtime = process.env["XDG_RUNTIME_DIR"];
   const uid = process.geteuid?.() ?? 0;
-  return runtime === undefined || runtime === "" ? `/tmp/portcullis-${uid}` : join(runtime, "portcullis");
+  if (runtime !== undefined && runtime !== "") return join(runtime, "portcullis");
+  const folder = systemdFolder();
+  return folder === undefined ? `/tmp/portcullis-${uid}` : join(folder, "portcullis");
+}
+
+/** /run/user/UID, if it is a folder of this user alone. */
+export function systemdFolder(): string | undefined {
+  const path = `/run/user/${process.geteuid?.()}`;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const isOwn = stat?.isDirectory() === true && stat.uid === process.geteuid?.() && (stat.mode & 0o7777) === 0o700;
+  return isOwn ? path : undefined;
 }
 
 /** @throws StatusFolderError */

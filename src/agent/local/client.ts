@@ -1,18 +1,29 @@
 /**
  * Decides whether a process that has connected may be served: one with this agent's rights, which is not confined. An agent
  * acts for the trees that it supervises (it reads their memory, opens files for them), so it must not act for a process
- * that has fewer rights than itself.
+ * that has fewer rights than itself. To another user, whom root permits, it gives less: policies that open nothing for
+ * the tree, and none of the names that the client gives (server.ts).
  */
-import { statSync } from "node:fs";
+import { readlinkSync, statSync } from "node:fs";
 import { close } from "../../linux/descriptors.ts";
 import { readProc } from "../../linux/proc.ts";
 import { openPeer, peerOf, stillRuns } from "../../status/peer.ts";
 import type { FileIdentity, RequestHeader } from "./protocol.ts";
+import { isPermitted, type PermittedUsers } from "./users.ts";
 
 /** Of this process: its rights, and the files by which it names others. They do not change while it runs. */
 export interface Own {
   readonly rights: Rights | undefined;
   readonly identities: Readonly<Record<keyof typeof identifying, FileIdentity | undefined>>;
+  readonly user: number;
+  /** As the kernel names them. */
+  readonly namespaces: readonly (string | undefined)[];
+}
+
+export interface Client {
+  readonly pid: number;
+  /** Undefined if it has this agent's rights. */
+  readonly otherUser: number | undefined;
 }
 
 const identifying = {
@@ -24,20 +35,40 @@ const identifying = {
 
 export function examineSelf(): Own {
   const identities = Object.entries(identifying).map(([name, path]) => [name, identityOf(path)]);
-  return { rights: parseRights(readProc("self/status") ?? ""), identities: Object.fromEntries(identities) };
+  return {
+    rights: parseRights(readProc("self/status") ?? ""),
+    identities: Object.fromEntries(identities),
+    user: process.geteuid?.() ?? 0,
+    namespaces: namespacesOf("self"),
+  };
 }
 
-/** The client's process id; undefined if it may not be served, or has ended. */
-export function examineClient(connection: number, own: Own): number | undefined {
+/** Those that give numbers their meaning. A name of another user's file means nothing to this agent. */
+function namespacesOf(task: number | "self"): readonly (string | undefined)[] {
+  return ["pid", "user"].map((name) => {
+    try {
+      return readlinkSync(`/proc/${task}/ns/${name}`);
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+/** Undefined if it may not be served, or has ended. */
+export function examineClient(connection: number, own: Own, permitted: PermittedUsers): Client | undefined {
   const peer = peerOf(connection);
   if (peer === undefined || peer.pid === 0) return undefined;
+  const isOther = peer.uid !== own.user;
+  // Before anything else, because every user can connect again and again.
+  if (isOther && permitted.groups.size === 0 && !permitted.users.has(peer.uid)) return undefined;
   // Without a pidfd (before Linux 6.5) the id can be another process's by now.
   const pidfd = openPeer(connection);
   if (pidfd < 0) return undefined;
   try {
     const its = parseRights(readProc(`${peer.pid}/status`) ?? "");
-    const isServed = its !== undefined && own.rights !== undefined && hasRightsOf(its, own.rights);
-    return isServed && stillRuns(pidfd) ? peer.pid : undefined;
+    if (its === undefined || own.rights === undefined) return undefined;
+    const isServed = isOther ? isOrdinary(peer.pid, peer.uid, its, own, permitted) : hasRightsOf(its, own.rights);
+    return isServed && stillRuns(pidfd) ? { pid: peer.pid, otherUser: isOther ? peer.uid : undefined } : undefined;
   } finally {
     close(pidfd);
   }
@@ -67,6 +98,27 @@ export function parseRights(status: string): Rights | undefined {
     noNewPrivileges: noNewPrivileges !== "0",
     filters: Number(filters),
   };
+}
+
+/** Whether a process of another user is permitted, as unconfined as this one, and has no other user's rights. */
+function isOrdinary(pid: number, user: number, its: Rights, own: Own, permitted: PermittedUsers): boolean {
+  const namespaces = namespacesOf(pid);
+  return (
+    isPermitted(permitted, user, its.groups) &&
+    isOfUser(its, user) &&
+    its.capabilities === 0n &&
+    !its.noNewPrivileges &&
+    its.filters === own.rights!.filters &&
+    namespaces.every((one, index) => one !== undefined && one === own.namespaces[index])
+  );
+}
+
+/** Whether its real, effective, saved user and that of the file system are this one. A setuid program has several. */
+export function isOfUser({ ids }: Rights, user: number): boolean {
+  return ids
+    .split(/\s+/)
+    .slice(0, 4)
+    .every((one) => one === String(user));
 }
 
 /** Landlock's domains are not in that file, but an ordinary process enters one only after no_new_privs. */

@@ -11,10 +11,13 @@ import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { native } from "../../linux/native.ts";
 import type { Readiness } from "../../linux/readiness.ts";
+import { closeStrange } from "./strange.ts";
 
 const withoutWaiting = 0x40 | 0x4000; // MSG_DONTWAIT | MSG_NOSIGNAL
 /** Messages at once, so that a launcher that sends without a pause delays no other. */
 const mostAtOnce = 8;
+/** A launcher sends three with its first message, and none later. */
+const mostDescriptors = 8;
 
 export interface LauncherListener {
   /** The command runs; its descriptors are the listener's from now on. */
@@ -51,7 +54,7 @@ export class LauncherTalk {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#readiness.remove(this.#socket);
-    for (const descriptor of this.#descriptors.splice(0)) close(descriptor);
+    for (const descriptor of this.#descriptors.splice(0)) closeStrange(descriptor);
     close(this.#socket);
   }
 
@@ -82,7 +85,7 @@ export class LauncherTalk {
     const { count, descriptors } = receiveWithDescriptors(this.#socket, into, false);
     this.#descriptors.push(...descriptors);
     if (count === -errno.EAGAIN) return false;
-    if (count <= 0) {
+    if (count <= 0 || this.#descriptors.length > mostDescriptors) {
       this.#heed({ kind: "closed" });
       return false;
     }
@@ -91,13 +94,13 @@ export class LauncherTalk {
     this.#received = 0;
     const given = this.#descriptors.splice(0);
     if (this.#hasStarted) {
-      for (const descriptor of given) close(descriptor);
+      for (const descriptor of given) closeStrange(descriptor);
       this.#heed(parseMessage(this.#message));
       return true;
     }
     const started = parseStarted(this.#message, given);
     if (started === undefined) {
-      for (const descriptor of given) close(descriptor);
+      for (const descriptor of given) closeStrange(descriptor);
       this.#heed({ kind: "closed" });
       return false;
     }

@@ -14,9 +14,11 @@ import { readProc } from "../../linux/proc.ts";
 import type { Readiness } from "../../linux/readiness.ts";
 import { isListener } from "../../linux/seccomp.ts";
 import { stillRuns } from "../../status/peer.ts";
-import type { CommandOrder } from "../trees.ts";
+import type { CommandFacts, CommandOrder } from "../trees.ts";
+import { type Client, isOfUser, parseRights } from "./client.ts";
 import type { FrontChannel } from "./front-channel.ts";
 import { LauncherTalk } from "./launcher-talk.ts";
+import { closeStrange } from "./strange.ts";
 
 /** What a client asks for, examined and compiled. */
 export interface PreparedRun {
@@ -33,9 +35,10 @@ export interface RunSurroundings {
   readonly onStarted: () => void;
   readonly readiness: Readiness;
   /** The client, whose child the launcher is. */
-  readonly front: number;
+  readonly front: Client;
+  readonly user: number;
   readonly channel: FrontChannel;
-  readonly supervise: (order: CommandOrder, command: readonly string[]) => SupervisedTree;
+  readonly supervise: (order: CommandOrder, facts: CommandFacts) => SupervisedTree;
 }
 
 const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
@@ -100,12 +103,12 @@ export class LocalRun {
     const strange = isNotified && listener === undefined ? undefined : this.#doubtAbout(started, isNotified);
     const unused = isNotified ? started.descriptors.slice(1) : started.descriptors;
     if (strange !== undefined) {
-      for (const descriptor of [pidfd, ...started.descriptors]) close(descriptor);
+      for (const descriptor of [pidfd, ...started.descriptors]) closeStrange(descriptor);
       this.#talk.end();
       this.#leave({ failure: strange });
       return;
     }
-    for (const descriptor of unused) close(descriptor);
+    for (const descriptor of unused) closeStrange(descriptor);
     // Without the pidfd: the front ends the command of a launcher that was killed.
     this.#watch = new CommandWatch({ launcher: started.launcher, pid, pidfd: -1 }, this.#record, this.#sigsys);
     this.#surroundings.onStarted();
@@ -118,7 +121,7 @@ export class LocalRun {
     if (isNotified && supervised === undefined)
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     this.#supervised = Promise.resolve(supervised?.ended).then((why) => {
-      close(pidfd);
+      closeStrange(pidfd); // not examined where no listener has come with it
       return why;
     });
   }
@@ -128,7 +131,10 @@ export class LocalRun {
     if (listener === undefined) return undefined;
     const order = { policy: this.#prepared.policy, filter: this.#filter, listener, command, onEvent: this.#record };
     try {
-      return this.#surroundings.supervise(order, this.#prepared.command);
+      return this.#surroundings.supervise(order, {
+        words: this.#prepared.command,
+        user: this.#surroundings.front.otherUser ?? this.#surroundings.user,
+      });
     } catch (error) {
       close(listener);
       if (!(error instanceof SystemCallError)) throw error;
@@ -145,8 +151,14 @@ export class LocalRun {
     if (!pidfdName.test(nameOf(pidfd) ?? "")) return "the descriptor in the pidfd's place is no pidfd";
     const described = Number(/^Pid:\t(-?\d+)$/m.exec(readProc(`self/fdinfo/${pidfd}`) ?? "")?.[1]);
     const parentOf = (one: number) => Number(/^PPid:\t(\d+)$/m.exec(readProc(`${one}/status`) ?? "")?.[1]);
-    const isOfFront =
-      described === pid && parentOf(pid) === launcher && parentOf(launcher) === this.#surroundings.front;
+    const { front } = this.#surroundings;
+    const isOfFront = described === pid && parentOf(pid) === launcher && parentOf(launcher) === front.pid;
+    // Its child can be a setuid program, which a user may neither trace nor stop.
+    const rights = front.otherUser === undefined ? undefined : parseRights(readProc(`${pid}/status`) ?? "");
+    const isOfOther =
+      front.otherUser !== undefined &&
+      !(rights !== undefined && rights.noNewPrivileges && isOfUser(rights, front.otherUser));
+    if (isOfOther && stillRuns(pidfd)) return `process ${pid} is not one of user ${front.otherUser} alone`;
     // A process that has ended since can do nothing, and nothing can be done to it.
     return isOfFront || !stillRuns(pidfd) ? undefined : `process ${pid} was not started for this front`;
   }

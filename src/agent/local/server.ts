@@ -1,6 +1,7 @@
 /**
- * Serves `portcullis run` of this agent's own user: fronts (native/launcher/front.c) connect, and this agent does what the
- * Node of each run does otherwise. It never waits for a client, and what it does not serve falls back to Node.
+ * Serves `portcullis run` of this agent's own user, and of those that root permits: fronts (native/launcher/front.c)
+ * connect, and this agent does what the Node of each run does otherwise. It never waits for a client, and what it does not
+ * serve falls back to Node.
  */
 import type { Server, Socket } from "node:net";
 import { resolve } from "node:path";
@@ -13,16 +14,21 @@ import { packageFile } from "../../linux/package.ts";
 import { Readiness } from "../../linux/readiness.ts";
 import { isUnixSocket } from "../../status/peer.ts";
 import { descriptorOf } from "../../status/socket.ts";
-import { examineClient, examineSelf, identityOf, type Own, seesTheSame } from "./client.ts";
+import { type Client, examineClient, examineSelf, identityOf, type Own, seesTheSame } from "./client.ts";
 import { FrontChannel } from "./front-channel.ts";
 import { parseHeader, parseStrings, type RequestHeader, type RequestStrings, request } from "./protocol.ts";
 import { LocalRun, type PreparedRun, type RunSurroundings } from "./run.ts";
+import { closeStrange } from "./strange.ts";
+import { type PermittedUsers, Shares } from "./users.ts";
 
 export interface LocalRunsOptions {
   /** Made with `pauseOnConnect`; mode 0600. It listens already, or will. */
   readonly server: Server;
   /** Undefined for what this agent does not serve. Called in the client's working directory. Must not throw. */
   readonly prepare: (given: RequestStrings) => PreparedRun | undefined;
+  /** Whose commands beside this agent's own user's are served, and what is served of them. It must open no file of a name in `given`. */
+  readonly others?: PermittedUsers | undefined;
+  readonly prepareForOther?: (given: RequestStrings) => PreparedRun | undefined;
   readonly supervise: RunSurroundings["supervise"];
   /** A sentence without a full stop about a client that was not served although it should be. */
   readonly log: (sentence: string) => void;
@@ -32,8 +38,9 @@ export interface LocalRunsOptions {
 const requestPatience = 1000;
 /** Milliseconds until the command of a launcher runs. Its front can be stopped meanwhile. */
 const startPatience = 30_000;
-/** Clients whose command does not run yet. Further ones fall back at once. */
+/** Clients whose command does not run yet. Further ones fall back at once; those of other users leave half of the places. */
 const mostStarting = 256;
+const none: PermittedUsers = { users: new Set(), groups: new Set() };
 
 /**
  * This process's working directory becomes the root, because a client can remove any other. Throws a SystemCallError, or an
@@ -53,22 +60,26 @@ export function serveLocalRuns(options: LocalRunsOptions): void {
     }
   };
   const starting = new Set<Connection>();
+  const shares = new Shares();
   options.server.on("connection", (socket) => {
     const connection = new Connection(socket, {
       ...options,
-      ...{ readiness, own },
+      ...{ readiness, own, shares },
       isOurScript,
+      hasPlace: ({ otherUser }) => starting.size < (otherUser === undefined ? mostStarting : mostStarting / 2),
       onSettled: () => starting.delete(connection),
     });
-    if (starting.size >= mostStarting) connection.refuse();
-    else if (connection.begin()) starting.add(connection);
+    if (connection.begin()) starting.add(connection);
   });
 }
 
-interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "log" | "supervise"> {
+interface Surroundings
+  extends Pick<LocalRunsOptions, "prepare" | "prepareForOther" | "others" | "log" | "supervise"> {
   readonly readiness: Readiness;
   readonly own: Own;
+  readonly shares: Shares;
   readonly isOurScript: (path: string) => boolean;
+  readonly hasPlace: (client: Client) => boolean;
   /** The command runs, or will not. */
   readonly onSettled: () => void;
 }
@@ -78,7 +89,7 @@ class Connection {
   readonly #descriptor: number;
   readonly #surroundings: Surroundings;
   readonly #channel: FrontChannel;
-  #front = 0;
+  #front: Client | undefined;
   #header: RequestHeader | undefined;
   #strings: Uint8Array | undefined;
   #received = 0;
@@ -97,8 +108,10 @@ class Connection {
 
   /** Returns whether the connection is in use. */
   begin(): boolean {
-    const front = examineClient(this.#descriptor, this.#surroundings.own);
-    if (front === undefined) {
+    const { own, others = none, hasPlace, shares } = this.#surroundings;
+    const front = examineClient(this.#descriptor, own, others);
+    const { otherUser } = front ?? {};
+    if (front === undefined || !hasPlace(front) || (otherUser !== undefined && !shares.take(otherUser))) {
       this.refuse();
       return false;
     }
@@ -137,13 +150,16 @@ class Connection {
     const { count, descriptors } = receiveWithDescriptors(this.#descriptor, into, false);
     const isHeader = !isComplete && this.#header === undefined;
     if (isHeader && descriptors.length === 1) this.#launcher = descriptors[0]!;
-    else for (const descriptor of descriptors) close(descriptor);
+    else for (const descriptor of descriptors) closeStrange(descriptor);
     if (count === -errno.EAGAIN) return false;
     if (count <= 0) {
       this.#lose();
       return false;
     }
-    if (isComplete) return true; // a front says nothing more
+    if (isComplete) {
+      this.#lose(); // a front says nothing more, and one that writes without a pause must delay no other
+      return false;
+    }
     if (!isHeader) {
       this.#received += count;
     } else {
@@ -160,16 +176,16 @@ class Connection {
 
   #serve(header: RequestHeader, bytes: Uint8Array): void {
     const given = parseStrings(header, bytes);
-    const prepared =
-      given === undefined || !seesTheSame(header, this.#surroundings.own) ? undefined : this.#prepare(header, given);
+    const prepared = given === undefined ? undefined : this.#prepare(header, given);
     if (prepared === undefined || !this.#channel.tell("accepted")) {
       this.refuse();
       return;
     }
-    const { readiness, supervise } = this.#surroundings;
+    const { readiness, supervise, own } = this.#surroundings;
     const surroundings = {
       readiness,
-      front: this.#front,
+      front: this.#front!,
+      user: own.user,
       channel: this.#channel,
       supervise,
       onStarted: () => {
@@ -191,13 +207,20 @@ class Connection {
     void this.#run.outcome.then((outcome) => {
       if (outcome === "refused") this.#channel.tell("fallBack");
       else if (outcome !== "ended")
-        this.#surroundings.log(`a run of process ${this.#front} was not supervised: ${outcome.failure}`);
+        this.#surroundings.log(`a run of process ${this.#front!.pid} was not supervised: ${outcome.failure}`);
       this.#close();
     });
   }
 
+  #prepare(header: RequestHeader, given: RequestStrings): PreparedRun | undefined {
+    const { prepareForOther, own } = this.#surroundings;
+    // A lookup of another user's names would have this agent's rights, and could wait for that user's file server.
+    if (this.#front!.otherUser !== undefined) return prepareForOther?.(given);
+    return seesTheSame(header, own) ? this.#prepareOwn(header, given) : undefined;
+  }
+
   /** In the client's working directory, because the names of files are relative to it. */
-  #prepare({ identities }: RequestHeader, given: RequestStrings): PreparedRun | undefined {
+  #prepareOwn({ identities }: RequestHeader, given: RequestStrings): PreparedRun | undefined {
     const { isOurScript, prepare } = this.#surroundings;
     try {
       process.chdir(given.directory);
@@ -223,8 +246,10 @@ class Connection {
     this.#isOver = true;
     clearTimeout(this.#timer);
     this.#surroundings.readiness.remove(this.#descriptor);
-    if (this.#launcher >= 0) close(this.#launcher);
+    if (this.#launcher >= 0) closeStrange(this.#launcher);
     this.#socket.destroy();
+    const { otherUser } = this.#front ?? {};
+    if (otherUser !== undefined) this.#surroundings.shares.give(otherUser);
     this.#surroundings.onSettled();
   }
 }

@@ -1,6 +1,7 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
+import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
 import { Supervision } from "../../engines/notify/supervision.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
@@ -10,7 +11,10 @@ import { makeStatusFolder } from "../../status/location.ts";
 import { type AgentStatus, answerControl } from "../control.ts";
 import { AgentEvents } from "../events.ts";
 import { controlSocket, defaultSocket, runSocket } from "../folders.ts";
+import type { RequestStrings } from "../local/protocol.ts";
+import type { PreparedRun } from "../local/run.ts";
 import { type LocalRunsOptions, serveLocalRuns } from "../local/server.ts";
+import type { PermittedUsers } from "../local/users.ts";
 import type { Gauges } from "../metrics.ts";
 import type { MetricsPlace, MetricsServer } from "../metrics-server.ts";
 import { OciReceiver } from "../oci/receiver.ts";
@@ -34,6 +38,9 @@ export interface AgentOptions {
   readonly environment: Record<string, string | undefined>;
   /** Prepares a `portcullis run` of this user. */
   readonly prepare: LocalRunsOptions["prepare"];
+  /** Other users whose `portcullis run` is served, and how it is prepared: only policies of `find` may be used. */
+  readonly others: PermittedUsers | undefined;
+  readonly prepareNamed: (given: RequestStrings, find: (name: string) => NotifyPolicy | undefined) => PreparedRun | undefined;
   /** Takes a line for people. Must not wait. */
   readonly log: (line: string) => void;
 }
@@ -186,7 +193,9 @@ export class Agent {
         refused: () => undefined,
       }),
     );
-    const run = { path: runSocket(path), given: given.get(runSocket(path)), mode: 0o600 };
+    // Others are examined when they have connected.
+    const mode = this.#options.others === undefined ? 0o600 : 0o666;
+    const run = { path: runSocket(path), given: given.get(runSocket(path)), mode };
     // A service manager that makes sockets decides whether `run` is served.
     if (given.size === 0 || run.given !== undefined) await this.#serveRuns(run);
     for (const name of given.keys())
@@ -195,11 +204,14 @@ export class Agent {
   }
 
   async #serveRuns(place: Parameters<typeof listeningServer>[0]): Promise<void> {
-    const { prepare, log } = this.#options;
+    const { prepare, prepareNamed, others, log } = this.#options;
     const server = await listeningServer(place);
     this.#sockets.push({ close: () => closeServer(server, place) });
-    const supervise: LocalRunsOptions["supervise"] = (order, words) => this.trees.addCommand(order, words);
-    serveLocalRuns({ server, prepare, supervise, log });
+    serveLocalRuns({
+      ...{ server, prepare, others, log },
+      prepareForOther: (words) => prepareNamed(words, (name) => this.policies.forUsers(name)?.compiled),
+      supervise: (order, facts) => this.trees.addCommand(order, facts),
+    });
   }
 
   /** A request is refused. */

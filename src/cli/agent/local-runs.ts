@@ -7,18 +7,20 @@ import { dirname, resolve } from "node:path";
 import type { PreparedRun } from "../../agent/local/run.ts";
 import { type AgentSurroundings, examineSurroundings, servedPolicy } from "../../agent/local/served.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";
+import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import { sha256 } from "../../linux/sha256.ts";
 import type { Context } from "../context.ts";
+import { candidates } from "../engine.ts";
 import { runPage } from "../pages/run-page.ts";
 import { parseInvocation } from "../parse.ts";
 import { isBundle, policyFile } from "../policy/arguments.ts";
 import { buildIdentity } from "../policy/cache.ts";
 import { askCache, decoded } from "../policy/cached.ts";
 import { examined } from "../policy/path-examination.ts";
-import { type RunRequest, runRequest } from "../policy/run-request.ts";
-import { Failure, type Verb } from "../verb.ts";
+import { demandsOf, type RunRequest, runRequest } from "../policy/run-request.ts";
+import { commonOptions, Failure, type Verb } from "../verb.ts";
 
 /** The words of portcullis, from the verb on. */
 export interface GivenRun {
@@ -64,6 +66,32 @@ export class AgentRuns {
     }
   }
 
+  /** For another user: a policy that is only named, and that needs no more of this process than judgements. */
+  prepareNamed(
+    { words: [verb, ...words] }: Pick<GivenRun, "words">,
+    find: (name: string) => NotifyPolicy | undefined,
+  ): PreparedRun | undefined {
+    if (verb !== "run") return undefined;
+    try {
+      const invocation = parseInvocation(runPage as Verb, words);
+      const options = Object.keys({ ...commonOptions, ...runPage.options });
+      if (options.some((option) => invocation.has(option) && !servedToOthers.has(option))) return undefined;
+      const request = runRequest(invocation);
+      const { policy: name, engine, timeout, killTree, dieWithParent, cgroup, separate, quiet, command } = request;
+      // The front has looked for files of these names (native/launcher/agent.c, may_name_file()).
+      if (!words.some((word) => word === name || word === `-p${name}` || word === `--policy=${name}`)) return undefined;
+      if (candidates(engine, demandsOf(request))[0]?.engine !== "notify") return undefined;
+      const found = find(name);
+      const compiled = found && servedPolicy({ engine: "notify", policy: found }, this.#surroundings);
+      if (compiled === undefined || usesFiles(compiled)) return undefined;
+      return { policy: compiled, tree: { timeout, killTree, dieWithParent, cgroup, separate }, command, quiet };
+    } catch (error) {
+      if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
+        return undefined;
+      throw error;
+    }
+  }
+
   #policyOf(
     request: RunRequest,
     workingDirectory: string,
@@ -89,6 +117,16 @@ export class AgentRuns {
 
 /** Options that need more of the process that started portcullis, or another process beside the supervisor. */
 const unserved = ["help", "events", "best-effort", "status", "ask-socket", "hosts", "ask-hosts", "no-agent"] as const;
+
+/** The options that another user may give: none that names a file, or changes the policy. */
+const servedToOthers: ReadonlySet<string> = new Set([
+  ...["policy", "engine", "timeout", "kill-tree", "die-with-parent", "cgroup", "separate", "quiet"],
+]);
+
+/** Whether this process would open or examine files for the tree, with its own rights. */
+function usesFiles({ opensForCaller, objects, allowedPaths, refusedObjects }: NotifyPolicy): boolean {
+  return opensForCaller === true || objects.length + allowedPaths.length + refusedObjects.length > 0;
+}
 
 /** Names like /dev/stdin mean descriptors of the front. */
 function isOfProcess(path: string): boolean {

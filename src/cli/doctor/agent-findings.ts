@@ -5,6 +5,7 @@ import { examineSurroundings } from "../../agent/local/served.ts";
 import type { Finding } from "../../engines/engine/finding.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { sysctl } from "../../linux/proc.ts";
+import { systemdFolder } from "../../status/location.ts";
 import type { Context } from "../context.ts";
 
 export function* agentFindings({ environment }: Context): Generator<Finding> {
@@ -16,8 +17,8 @@ export function* agentFindings({ environment }: Context): Generator<Finding> {
     };
     return;
   }
-  const runtime = environment["XDG_RUNTIME_DIR"];
   // As native/launcher/agent.c looks for it.
+  const runtime = environment["XDG_RUNTIME_DIR"] || systemdFolder();
   const places = [...(runtime?.startsWith("/") ? [`${runtime}/portcullis/run.sock`] : []), "/run/portcullis/run.sock"];
   const socket = places.find((place) => lstatSync(place, { throwIfNoEntry: false })?.isSocket() === true);
   if (socket === undefined) {

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { type AgentStatus, askAgent } from "../../agent/control.ts";
 import { controlSocket, defaultSocket } from "../../agent/folders.ts";
 import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/metrics-server.ts";
+import { type PermittedUsers, permittedUsers, UsersError } from "../../agent/local/users.ts";
 import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
@@ -51,6 +52,12 @@ export const agent: Verb = {
       value: "UID",
       multiple: true,
       about: "Also take listeners of this user's container runtimes. Default: root's and the agent's own user's.",
+    },
+    users: {
+      value: "LIST",
+      multiple: true,
+      about:
+        "Also serve `portcullis run` of these users: USER, UID or @GROUP, separated by commas. Only as root. They get the ready policies and those of DIR by their names, without parameters, if the agent opens nothing for the command.",
     },
     events: {
       value: "FILE",
@@ -109,6 +116,8 @@ async function serve(socket: string, invocation: Invocation, context: Context): 
     runtimeUsers: new Set(invocation.texts("runtime-user").map(userId)),
     policies: policies === undefined ? undefined : resolve(policies),
     prepare: (given) => runs.prepare(given),
+    prepareNamed: (given, find) => runs.prepareNamed(given, find),
+    others: othersOf(invocation),
     metrics: metricsOf(invocation),
     architecture: chosenArchitecture(invocation),
   });
@@ -148,6 +157,24 @@ function metricsOf(invocation: Invocation): MetricsPlace | undefined {
 }
 
 /** @throws Failure */
+function othersOf(invocation: Invocation): PermittedUsers | undefined {
+  const lists = invocation.texts("users");
+  if (lists.length === 0) return undefined;
+  if (process.geteuid?.() !== 0)
+    throw new Failure([
+      diagnostic("P0907", "--users needs root: another user's agent may not follow their processes", {
+        help: "an agent of their own serves each user",
+      }),
+    ]);
+  try {
+    return permittedUsers(lists);
+  } catch (error) {
+    if (!(error instanceof UsersError)) throw error;
+    throw new Failure([diagnostic("P0907", `--users: ${error.message}`, { help: "--users alice,1001,@developers" })]);
+  }
+}
+
+/** @throws Failure */
 function userId(text: string): number {
   if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32 - 1) return Number(text);
   throw new Failure([diagnostic("P0907", `--runtime-user ${text} is not the number of a user`)]);
@@ -168,8 +195,8 @@ function statusText({ version, pid, started, time, memory, policies, trees, refu
     "",
     `trees: ${trees.length}`,
     ...trees.map(
-      ({ number, policy, origin, started: since, calls, refused: denied }) =>
-        `  ${number}  ${originName(origin)}  ${policy.name}  ${Math.round(time - since)} s  ${calls} calls judged, ${denied} refused`,
+      ({ number, policy, origin, user, started: since, calls, refused: denied }) =>
+        `  ${number}  ${originName(origin)}  ${user === undefined ? "" : `user ${user}  `}${policy.name}  ${Math.round(time - since)} s  ${calls} calls judged, ${denied} refused`,
     ),
     ...(refused === 0 ? [] : ["", `refused requests: ${refused}`, ...refusals.map((why) => `  ${why}`)]),
   ];

@@ -56,7 +56,7 @@ export default defineConfig({
     // Two processors, and tests that wait for machines and timers.
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
-    setupFiles: ["./test/setup/fast-check.ts", "./test/setup/path.ts"],
+    setupFiles: ["./test/setup/fast-check.ts", "./test/setup/path.ts", "./test/setup/processor-time.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
     projects: [
       {

@@ -1,12 +1,13 @@
 /** Bundles survive encoding and decoding; damaged and hostile files are refused. */
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
 import { makeBundle } from "../engines/bundle/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
 import { expectEqual } from "../ir/testing/expect-equal.ts";
+import { property } from "../ir/testing/property.ts";
 import { loadPolicy } from "../language/load.ts";
 import { compileOciProfile } from "../language/oci/compile.ts";
 import { loadOpenPolicy } from "../language/open.ts";
@@ -73,7 +74,7 @@ describe("a bundle", () => {
     },
   );
 
-  test.prop([fc.nat(10_000)])("of any policy is decoded as it was encoded", (seed) => {
+  property([fc.nat(10_000)])("of any policy is decoded as it was encoded", (seed) => {
     const bundle = randomBundle(seed);
     expectEqual(decodeBundle(encodeBundle(bundle)), bundle);
   });
@@ -90,7 +91,7 @@ describe("a bundle", () => {
 
   const whole = encodeBundle(bundleOf("policies/exec-once.ts", "seccomp")!);
 
-  test.prop([fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 })], { numRuns: 2000 })(
+  property([fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 })], { numRuns: 2000 })(
     "that is changed in any byte is refused",
     (at, change) => {
       const changed = whole.slice();
@@ -112,7 +113,7 @@ describe("a bundle", () => {
     }
   });
 
-  test.prop([fc.nat(whole.length), fc.uint8Array({ maxLength: 16 })])(
+  property([fc.nat(whole.length), fc.uint8Array({ maxLength: 16 })])(
     "that is truncated or extended is refused",
     (length, more) => {
       fc.pre(length < whole.length || more.length > 0);
@@ -120,11 +121,11 @@ describe("a bundle", () => {
     },
   );
 
-  test.prop([fc.uint8Array({ maxLength: 4096 })])("is never decoded from random bytes", (bytes) => {
+  property([fc.uint8Array({ maxLength: 4096 })])("is never decoded from random bytes", (bytes) => {
     expect(() => decodeBundle(bytes)).toThrow(BundleError);
   });
 
-  test.prop([fc.array(fc.tuple(fc.nat(whole.length - 65), fc.integer()), { maxLength: 4 })], { numRuns: 3000 })(
+  property([fc.array(fc.tuple(fc.nat(whole.length - 65), fc.integer()), { maxLength: 4 })], { numRuns: 3000 })(
     "from a malicious writer is decoded or refused, without any other error",
     (changes) => {
       const changed = whole.slice();

@@ -13,8 +13,9 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { sha256 } from "../linux/sha256.ts";
 import { artifactTypes, encodeLayout, LayoutError, type PolicyArtifact, readLayout } from "./oci-layout.ts";
 
@@ -123,7 +124,7 @@ describe("a layout", () => {
   });
 
   const text = fc.string({ unit: "binary", maxLength: 40 });
-  test.prop([fc.dictionary(text, text), fc.uint8Array({ maxLength: 4096 })])(
+  property([fc.dictionary(text, text), fc.uint8Array({ maxLength: 4096 })])(
     "of any parameters and content is read as it was written",
     (parameters, content) => {
       const artifact = { ...policy, parameters: new Map(Object.entries(parameters)), content: Buffer.from(content) };
@@ -353,7 +354,7 @@ const filesOf = (folder: string): string[] =>
 describe("a layout in which bytes were changed", () => {
   const original = written();
 
-  test.prop(
+  property(
     [
       fc.nat(),
       fc.nat(),

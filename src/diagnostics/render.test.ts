@@ -1,6 +1,7 @@
 /** Diagnostics as text, the catalogue, and suggestions of names. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { catalogue, diagnostic, sortDiagnostics } from "./catalogue.ts";
 import { renderDiagnostic, renderDiagnostics } from "./render.ts";
 import { nearestName } from "./suggest.ts";
@@ -80,7 +81,7 @@ describe("a rendered diagnostic", () => {
     expect(renderDiagnostics([], new Map())).toBe("");
   });
 
-  test.prop([
+  property([
     fc.string({ unit: "binary", maxLength: 400 }),
     fc.nat(500),
     fc.integer({ min: 1, max: 300 }),
@@ -127,7 +128,7 @@ describe("the nearest name", () => {
     ["", undefined],
   ])("of %j is %j", (written, expected) => expect(nearestName(written, known)).toBe(expected));
 
-  test.prop([fc.string({ maxLength: 20 }), fc.array(fc.string({ maxLength: 20 }))])(
+  property([fc.string({ maxLength: 20 }), fc.array(fc.string({ maxLength: 20 }))])(
     "finds a known name",
     (name, others) => {
       expect(nearestName(name, [...others, name])?.toLowerCase()).toBe(name.toLowerCase());

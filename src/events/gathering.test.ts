@@ -1,5 +1,6 @@
-import { fc, test as property } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { numberOf } from "../linux/calls.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { Gathering } from "./gathering.ts";
@@ -179,7 +180,7 @@ const records = fc.record({
   isBind: fc.boolean(),
 });
 
-property.prop([fc.array(records, { maxLength: 600 })])("no call is lost", (given) => {
+property([fc.array(records, { maxLength: 600 })])("no call is lost", (given) => {
   let time = 0;
   const timed = given.map(({ wait, path, tid, argument, isBind }): [number, JudgementRecord] => {
     time += wait;

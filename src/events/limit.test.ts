@@ -1,5 +1,5 @@
 /** The rate limit of events: bursts, floods, and the counts of dropped events. */
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { EventLimit } from "./limit.ts";
 

@@ -1,5 +1,5 @@
 /** The memory behind pointers in events: in place of the pointer for people, as data for programs. */
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, describe as group, test } from "vitest";
 import { isUnsafe } from "../diagnostics/width.ts";
 import { numberOf } from "../linux/calls.ts";

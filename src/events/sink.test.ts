@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { socketPair } from "../linux/descriptors.ts";
 import { type Destination, DestinationError, openChannel } from "./channel.ts";

@@ -1,6 +1,7 @@
 /** Addresses that a public name may not lead to. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { isPublic } from "./addresses.ts";
 
 describe("an address", () => {
@@ -31,10 +32,10 @@ describe("an address", () => {
   });
 });
 
-test.prop([fc.ipV4()])("an IPv4 address inside an IPv6 address is never public", (address) => {
+property([fc.ipV4()])("an IPv4 address inside an IPv6 address is never public", (address) => {
   expect([`::ffff:${address}`, `64:ff9b::${address}`, `::${address}`].map(isPublic)).toEqual([false, false, false]);
 });
 
-test.prop([fc.string()])("any text has an answer", (text) => {
+property([fc.string()])("any text has an answer", (text) => {
   expect(typeof isPublic(text)).toBe("boolean");
 });

@@ -1,7 +1,9 @@
 /** The answers of a tree's server of names. */
-import { fc, test } from "@fast-check/vitest";
+
 import { decode, encode, type Question } from "dns-packet";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { answer, StandIns } from "./dns.ts";
 
 const lookUp = (name: string): string | undefined => (name === "example.org" ? "127.1.0.1" : undefined);
@@ -51,7 +53,7 @@ describe("a query", () => {
   });
 });
 
-test.prop([fc.uint8Array({ maxLength: 600 })])("any bytes get an answer or none", (bytes) => {
+property([fc.uint8Array({ maxLength: 600 })])("any bytes get an answer or none", (bytes) => {
   answer(bytes, lookUp);
   answer(Uint8Array.of(0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, ...bytes), lookUp);
 });

@@ -1,6 +1,7 @@
 /** Messages of the proxy's process, which are not trusted. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { parseMessage } from "./messages.ts";
 
 it("a message has the members that it needs, and no others", () => {
@@ -19,7 +20,7 @@ it.each([
   expect(parseMessage(line)).toBeUndefined();
 });
 
-test.prop([fc.json()])("any JSON is a message or none", (line) => {
+property([fc.json()])("any JSON is a message or none", (line) => {
   const message = parseMessage(line);
   if (message !== undefined) expect(["ready", "refused", "dropped"]).toContain(message.kind);
 });

@@ -1,6 +1,7 @@
 /** Entries of a list, and names that programs ask for. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { type HostPattern, matches, normalHost, parsePattern } from "./names.ts";
 
 function pattern(text: string): HostPattern {
@@ -92,13 +93,13 @@ describe("a name that a program asks for", () => {
 const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/).filter((one) => !one.startsWith("xn--"));
 const names = fc.array(label, { minLength: 2, maxLength: 5 }).map((labels) => labels.join("."));
 
-test.prop([names, fc.integer({ min: 1, max: 65_535 })])("an entry matches its own name in every case", (name, port) => {
+property([names, fc.integer({ min: 1, max: 65_535 })])("an entry matches its own name in every case", (name, port) => {
   const entry = pattern(`${name}:${port}`);
   expect(entry.ports).toEqual([port]);
   for (const spelled of [name, name.toUpperCase(), `${name}.`]) expect(matches(entry, normalHost(spelled)!)).toBe(true);
 });
 
-test.prop([names, fc.string({ minLength: 1, maxLength: 12, unit: "binary" })])(
+property([names, fc.string({ minLength: 1, maxLength: 12, unit: "binary" })])(
   "whatever is written around a name, it is the name, another, or refused",
   (name, text) => {
     for (const given of [`${name}${text}`, `${text}${name}`, `${name}.${text}`]) {
@@ -109,11 +110,11 @@ test.prop([names, fc.string({ minLength: 1, maxLength: 12, unit: "binary" })])(
   },
 );
 
-test.prop([fc.string({ unit: "binary" })])("any text is an entry or refused", (text) => {
+property([fc.string({ unit: "binary" })])("any text is an entry or refused", (text) => {
   const result = parsePattern(text);
   if ("pattern" in result) expect(normalHost(result.pattern.host)).toBe(result.pattern.host);
 });
 
-test.prop([fc.ipV4Extended()])("an IPv4 address in any notation is an address", (text) => {
+property([fc.ipV4Extended()])("an IPv4 address in any notation is an address", (text) => {
   expect(normalHost(text)).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
 });

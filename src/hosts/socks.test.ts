@@ -1,6 +1,7 @@
 /** The parser of SOCKS 5. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { parseGreeting, parseRequest } from "./socks.ts";
 
 it("a greeting has methods", () => {
@@ -23,7 +24,7 @@ it.each([[[5, 1, 1, 1, 1]], [[5, 1, 0, 2, 1]], [[4, 1, 0, 80]], [[71, 69, 84]]])
   expect(parseRequest(Uint8Array.from(bytes))).toBe("malformed");
 });
 
-test.prop([fc.uint8Array({ maxLength: 300 })])("any bytes are a message, its beginning, or malformed", (bytes) => {
+property([fc.uint8Array({ maxLength: 300 })])("any bytes are a message, its beginning, or malformed", (bytes) => {
   for (const parse of [parseGreeting, parseRequest]) {
     for (const given of [bytes, Uint8Array.of(5, ...bytes), Uint8Array.of(5, 1, 0, ...bytes)]) {
       const parsed = parse(given);

@@ -1,6 +1,7 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { BitSet } from "./bit-set.ts";
+import { property } from "./testing/property.ts";
 
 const some = fc.array(fc.nat(99));
 const made = (words: readonly number[]) => BitSet.none(100).with(words);
@@ -12,7 +13,7 @@ const listed = (words: BitSet) => {
 const sorted = (words: Iterable<number>) => [...new Set(words)].sort((a, b) => a - b);
 
 describe("bit sets", () => {
-  test.prop([some, some, fc.nat(99)])("behave like sets", (a, b, word) => {
+  property([some, some, fc.nat(99)])("behave like sets", (a, b, word) => {
     expect(listed(made(a).union(made(b)))).toEqual(sorted([...a, ...b]));
     expect(listed(made(a).with(b))).toEqual(sorted([...a, ...b]));
     expect(listed(made(a).without(word))).toEqual(sorted(a.filter((one) => one !== word)));

@@ -1,4 +1,4 @@
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isUnsafe } from "../diagnostics/width.ts";
 import { escapeBytes, quoteBytes, readQuoted } from "./byte-text.ts";

@@ -3,8 +3,9 @@
  * each step: sides exclude each other, no waiter is overtaken or forgotten, some call can always go on, and nothing stays.
  */
 import assert from "node:assert/strict";
-import { fc, it } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { firstSeed } from "../ir/testing/seeds.ts";
 import { type Outcome, type RoomRequest, type RoomRule, RoomTable } from "./table.ts";
 
@@ -150,7 +151,7 @@ const plans = fc.array(
 const rules = fc.tuple(...[0, 1, 2].map(() => fc.record({ exclusive: fc.nat(7), timeout: fc.bigInt(1n, 9n) })));
 
 describe("random schedules", () => {
-  it.prop([rules, plans, fc.array(fc.nat(), { maxLength: 60 })], { seed: firstSeed, numRuns: 300 })(
+  property([rules, plans, fc.array(fc.nat(), { maxLength: 60 })], { seed: firstSeed, numRuns: 300 })(
     "exclude, go on, and leave nothing behind",
     (given, calls, choices) => {
       const world = new World(given, calls);

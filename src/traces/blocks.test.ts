@@ -1,7 +1,8 @@
 /** Tests the compressed form of a trace: whole, cut short at every byte, changed at every byte, and by gzip. */
 import { gunzipSync, gzipSync } from "node:zlib";
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../ir/testing/property.ts";
 import { isCompressed, isInBlocks, nextCompression, packBlock, readBlocks, sourceOf } from "./blocks.ts";
 import { traceLines } from "./lines.ts";
 
@@ -54,7 +55,7 @@ describe("a trace in blocks", () => {
     }
   });
 
-  test.prop([fc.uint8Array({ maxLength: 200 }), fc.boolean()])("never fails on random bytes", (bytes, isStart) => {
+  property([fc.uint8Array({ maxLength: 200 }), fc.boolean()])("never fails on random bytes", (bytes, isStart) => {
     const found = parts(isStart ? Buffer.concat([file.subarray(0, 40), bytes]) : bytes);
     for (const part of found) expect(part.size).toBeGreaterThan(0);
   });

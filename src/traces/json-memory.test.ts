@@ -1,5 +1,5 @@
 /** Memory in traces of JSON lines. */
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";

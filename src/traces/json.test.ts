@@ -1,5 +1,5 @@
 /** Traces as JSON lines: values, errors and their places. */
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { printWord, readJsonTrace, readWord } from "./json.ts";
 import { signedValue } from "./trace.ts";

@@ -1,8 +1,9 @@
 /** A recorded call with any memory, printed as a case, reads back with the same memory. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect } from "vitest";
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
+import { property } from "../ir/testing/property.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { allCalls, registerOf } from "../linux/calls.ts";
 import { environmentArgument } from "../linux/environment.ts";
@@ -140,7 +141,7 @@ const calls = fc
   .chain((is) => fc.constantFrom(...pointers.filter(({ pointee }) => pointee.is === is)))
   .chain((pointer) => memoryOf(pointer.pointee).map((memory) => ({ ...pointer, memory })));
 
-test.prop([calls], { numRuns: 2000 })("is the same", ({ number, name, memory, register }) => {
+property([calls], { numRuns: 2000 })("is the same", ({ number, name, memory, register }) => {
   const event: CallEvent = {
     kind: "call",
     tid: 1,

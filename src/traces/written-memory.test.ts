@@ -1,5 +1,5 @@
 /** Memory behind pointers, as people and strace write it. */
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { addressText } from "../events/recorded-memory.ts";

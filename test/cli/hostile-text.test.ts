@@ -5,10 +5,11 @@
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
 import { internalError } from "../../src/cli/context.ts";
 import { jsonText, safeLines, safeText } from "../../src/diagnostics/width.ts";
+import { property } from "../../src/ir/testing/property.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
@@ -74,7 +75,7 @@ export default policy((call) => {
 }
 
 describe("every verb", () => {
-  test.prop([hostileText, hostileName], { numRuns: 12 })("prints safe lines", async (text, name) => {
+  property([hostileText, hostileName], { numRuns: 12 })("prints safe lines", async (text, name) => {
     const folder = folderOf({});
     const file = (extension: string, content: string) => {
       const path = join(folder, `${name}.${extension}`);
@@ -141,7 +142,7 @@ describe("every verb", () => {
     }
   });
 
-  test.prop([hostileText], { numRuns: 10 })("preserves texts in JSON", async (text) => {
+  property([hostileText], { numRuns: 10 })("preserves texts in JSON", async (text) => {
     const folder = folderOf({ "p.ts": policyOf(text) });
     const plain = text.replaceAll(/\p{Cs}/gu, "");
     const found = JSON.parse((await portcullis("why", "--json", join(folder, "p.ts"), "socket(AF_INET)")).out) as {
@@ -153,7 +154,7 @@ describe("every verb", () => {
 
 describe("the verbs that start a command", () => {
   const program = resolve("bin/portcullis");
-  test.prop([hostileName], { numRuns: 2 })("print safe lines, also of their own files", (name) => {
+  property([hostileName], { numRuns: 2 })("print safe lines, also of their own files", (name) => {
     const folder = folderOf({ "p.ts": policyOf(name) });
     copyFileSync("/bin/true", join(folder, name));
     mkdirSync(join(folder, `${name}.folder`));
@@ -187,7 +188,7 @@ describe("the verbs that start a command", () => {
     }
   });
 
-  test.prop([hostileText])("print a safe internal error", (text) => {
+  property([hostileText])("print a safe internal error", (text) => {
     const error = new Error(`ENOENT: ${text}`);
     for (const withStack of [false, true])
       for (const line of internalError(error, withStack).split("\n")) expect(unsafeIn(line)).toBeUndefined();
@@ -206,7 +207,7 @@ describe("the launcher, which has no library,", () => {
     return new TextDecoder("utf-8", { fatal: true }).decode(ran.stderr);
   };
 
-  test.prop([fc.oneof(hostileText, fc.string({ unit: "binary" }))], { numRuns: 40 })("prints no such name", (text) => {
+  property([fc.oneof(hostileText, fc.string({ unit: "binary" }))], { numRuns: 40 })("prints no such name", (text) => {
     const name = text.replaceAll("\0", "").replaceAll(/\p{Cs}/gu, "");
     const message = printed(new TextEncoder().encode(name));
     expect(unsafeIn(message.slice(0, -1))).toBeUndefined();
@@ -215,7 +216,7 @@ describe("the launcher, which has no library,", () => {
     );
   });
 
-  test.prop([fc.uint8Array({ min: 1, minLength: 1, maxLength: 12 })], { numRuns: 40 })(
+  property([fc.uint8Array({ min: 1, minLength: 1, maxLength: 12 })], { numRuns: 40 })(
     "prints no other bytes",
     (name) => {
       const message = printed(name.map((byte) => (byte === 0x2f ? 1 : byte)));
@@ -226,7 +227,7 @@ describe("the launcher, which has no library,", () => {
 });
 
 describe("the functions", () => {
-  test.prop([fc.oneof(hostileText, fc.string({ unit: "binary" }))])("agree", (text) => {
+  property([fc.oneof(hostileText, fc.string({ unit: "binary" }))])("agree", (text) => {
     expect(unsafeIn(safeText(text))).toBeUndefined();
     expect(safeText(text)).not.toMatch(/[\n\t]/);
     expect(JSON.parse(jsonText(text))).toBe(text);

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fc } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type VerbName, verbs } from "../../src/cli/entry/verbs.ts";
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";

@@ -2,8 +2,9 @@
  * A policy sees an argument as the kernel leaves it. Each case of the first table was a bypass: the kernel does the same
  * for both calls, and a rule on the register's bits told them apart (test/live/rewritten-arguments.test.ts asks the kernel).
  */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../../src/ir/testing/property.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { callByName, registerOf } from "../../src/linux/calls.ts";
@@ -177,7 +178,7 @@ describe("a name tests the bits after the kernel's changes", () => {
     }),
   );
 
-  test.prop(
+  property(
     [fc.constantFrom(...questions), fc.nat(), fc.array(fc.nat(), { maxLength: 6 }), fc.bigInt(0n, 2n ** 64n - 1n)],
     {
       numRuns: 150,

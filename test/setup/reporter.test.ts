@@ -16,7 +16,7 @@ it("names the test files that run for long, until they end", () => {
   vi.useFakeTimers();
   const said: string[] = [];
   vi.spyOn(console, "log").mockImplementation((text) => said.push(text));
-  const file = (name: string) => ({ relativeModuleId: name }) as TestModule;
+  const file = (name: string) => ({ relativeModuleId: name, meta: () => ({}) }) as TestModule;
   const reporter = new ClosingReporter();
   reporter.onTestRunStart();
   reporter.onTestModuleQueued(file("a.test.ts"));

@@ -27,7 +27,7 @@ const interval = 60_000;
 export default class ClosingReporter implements Reporter {
   /** The files that run, with the times of their starts. Machines run while files are collected. */
   readonly #running = new Map<string, number>();
-  readonly #durations: { readonly file: string; readonly time: number }[] = [];
+  readonly #durations: { readonly file: string; readonly elapsed: number; readonly processor: number }[] = [];
   #clock: NodeJS.Timeout | undefined;
   /** A sentence for each worker that vitest has not ended: how it ended. */
   readonly #ended: string[] = [];
@@ -84,9 +84,10 @@ export default class ClosingReporter implements Reporter {
   }
 
   onTestModuleEnd(module: TestModule): void {
-    const began = this.#running.get(module.relativeModuleId);
-    if (began !== undefined) this.#durations.push({ file: module.relativeModuleId, time: Date.now() - began });
-    this.#running.delete(module.relativeModuleId);
+    const file = module.relativeModuleId;
+    const elapsed = (Date.now() - (this.#running.get(file) ?? Date.now())) / 1000;
+    this.#durations.push({ file, elapsed, processor: module.meta().processorTime ?? 0 });
+    this.#running.delete(file);
   }
 
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[], _reason: TestRunEndReason): void {
@@ -125,10 +126,14 @@ export default class ClosingReporter implements Reporter {
       }
     }
     if (modules.length > mostFiles) {
-      const longest = this.#durations.sort((a, b) => b.time - a.time).slice(0, mostFiles);
-      closing.push("", "The files that took longest:");
-      const seconds = (time: number): string => `${Math.round(time / 1000)} s`.padStart(8);
-      closing.push(...longest.map(({ file, time }) => `${seconds(time)}  ${file}`));
+      const all = this.#durations.reduce((sum, { processor }) => sum + processor, 0);
+      const longest = this.#durations.sort((a, b) => b.elapsed - a.elapsed).slice(0, mostFiles);
+      const seconds = (time: number): string => `${Math.round(time)} s`.padStart(8);
+      closing.push(
+        "",
+        `The files took ${Math.round(all)} s of a processor. Those that took longest, and their processor time:`,
+      );
+      closing.push(...longest.map((one) => `${seconds(one.elapsed)}${seconds(one.processor)}  ${one.file}`));
     }
     if (failed > 0) process.exitCode = 1;
     closing.push("", `${passed} passed, ${failed} failed`);

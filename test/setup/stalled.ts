@@ -9,17 +9,21 @@ export interface Process {
   readonly ticks: number;
 }
 
+/** Of `name` in /proc; of `thread-self` the ticks are those of this thread, and of children that the process has waited for. */
+export function statOf(name: string): Pick<Process, "parent" | "ticks"> {
+  const stat = readFileSync(`/proc/${name}/stat`, "latin1");
+  // The name in parentheses can contain any character. proc_pid_stat(5): ppid is field 4, utime to cstime are 14 to 17.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { parent: Number(fields[1]), ticks: fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) };
+}
+
 /** All processes of this machine. */
 export function processes(): Process[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
-      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
-      // The name in parentheses can contain any character. proc_pid_stat(5): ppid is field 4, utime to cstime are 14 to 17.
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       const command = readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-      const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-      return [{ pid: Number(name), parent: Number(fields[1]), command, ticks }];
+      return [{ pid: Number(name), command, ...statOf(name) }];
     } catch {
       return []; // It has ended.
     }

@@ -1,6 +1,7 @@
 /** Requests of any client are parsed without an error, and only well-formed ones are understood. */
-import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { hasRightsOf, parseRights } from "./client.ts";
 import { encodeText, message, parseHeader, parseStrings, request } from "./protocol.ts";
 
@@ -13,7 +14,7 @@ const header = (words: number, variables: number, size: number): Uint8Array => {
 const string = fc.string({ unit: "binary" }).filter((text) => !text.includes("\0"));
 
 describe("a request", () => {
-  test.prop([
+  property([
     string,
     fc.array(string, { minLength: 1, maxLength: 6 }),
     string,
@@ -30,12 +31,12 @@ describe("a request", () => {
     expect(parseStrings(parsed, bytes)).toEqual({ script, words, directory, environment });
   });
 
-  test.prop([fc.uint8Array({ maxLength: 2 * request.size })])("of any bytes is no error", (bytes) => {
+  property([fc.uint8Array({ maxLength: 2 * request.size })])("of any bytes is no error", (bytes) => {
     const parsed = parseHeader(bytes);
     if (parsed !== undefined) expect(bytes.length).toBe(request.size);
   });
 
-  test.prop([fc.nat(8), fc.nat(8), fc.uint8Array({ maxLength: 64 })])(
+  property([fc.nat(8), fc.nat(8), fc.uint8Array({ maxLength: 64 })])(
     "of any strings has as many as its header says, or is not understood",
     (words, variables, bytes) => {
       const parsed = parseStrings(parseHeader(header(words, variables, bytes.length))!, bytes);
@@ -53,7 +54,7 @@ describe("a request", () => {
     expect(parseHeader(other)).toBeUndefined();
   });
 
-  test.prop([fc.uint8Array({ minLength: 1, maxLength: 3 * message.mostText })])("text is cut to a message", (text) => {
+  property([fc.uint8Array({ minLength: 1, maxLength: 3 * message.mostText })])("text is cut to a message", (text) => {
     const sent = encodeText(text);
     expect(sent.length).toBe(message.size + Math.min(text.length, message.mostText));
   });

@@ -1,7 +1,8 @@
 /** Rulesets of declarations, as values and as the bytes that the launcher reads. */
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fileLists, type ObjectLayer, type PathRule } from "../../ir/objects.ts";
+import { property } from "../../ir/testing/property.ts";
 import { scopeRights } from "../../linux/landlock.ts";
 import { decodeRulesets, encodeRulesets, RulesetError } from "./encode.ts";
 import { rulesetsOf } from "./rulesets.ts";
@@ -130,12 +131,12 @@ const layers = fc.array(
   { maxLength: 8 },
 );
 
-test.prop([layers])("rulesets survive encoding", (given) => {
+property([layers])("rulesets survive encoding", (given) => {
   const rulesets = rulesetsOf(given);
   expect(decodeRulesets(encodeRulesets(rulesets))).toEqual(rulesets);
 });
 
-test.prop([layers, fc.nat(), fc.integer({ min: 0, max: 255 })])(
+property([layers, fc.nat(), fc.integer({ min: 0, max: 255 })])(
   "changed bytes are decoded or refused",
   (given, place, byte) => {
     const bytes = encodeRulesets(rulesetsOf(given));

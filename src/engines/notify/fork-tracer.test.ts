@@ -1,5 +1,6 @@
-import { fc, test as property } from "@fast-check/vitest";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import * as ptrace from "../../linux/ptrace.ts";
 import { ForkTracer, mostFollowed } from "./fork-tracer.ts";
 import type { SignalStops } from "./signal-stops.ts";
@@ -528,7 +529,7 @@ const forkOfOne = fc.record({
   at: fc.tuple(fc.nat(20), fc.nat(20), fc.nat(20)),
 });
 
-property.prop([fc.array(forkOfOne, { maxLength: 12 }), fc.boolean()])(
+property([fc.array(forkOfOne, { maxLength: 12 }), fc.boolean()])(
   "each child gets the state of its parent, in any order of stops, ends and forks",
   (forks, keeps) => {
     kernel = new Kernel({ keeps });
@@ -579,7 +580,7 @@ const forkOfKept = fc.record({
   threadAt: fc.constantFrom(undefined, 0, 1, 2),
 });
 
-property.prop([fc.array(forkOfKept, { maxLength: 8 })])(
+property([fc.array(forkOfKept, { maxLength: 8 })])(
   "each child of a kept task gets the state of its parent, also beside new threads",
   (forks) => {
     kernel = new Kernel({ keeps: true });

@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { maximumSigned } from "../../linux/word.ts";
 import { faults, judge, programOf, step } from "../testing/compiled.ts";
 
@@ -17,7 +18,7 @@ describe("a counter", () => {
     return n === call.raw.arg2 && c.get() === call.raw.arg2 ? trap() : kill("thread");`;
   const programs = new Map(starts.map((start) => [start, programOf(body, { head: head(start) })]));
 
-  test.prop([fc.constantFrom(...starts), fc.array(fc.tuple(fc.boolean(), amount), { maxLength: 8 })])(
+  property([fc.constantFrom(...starts), fc.array(fc.tuple(fc.boolean(), amount), { maxLength: 8 })])(
     "counts from 0 to 2^63 - 1, and stops at both ends",
     (start, changes) => {
       const ask = judge(programs.get(start)!);

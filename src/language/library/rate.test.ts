@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { durationUnits } from "../../linux/durations.ts";
 import { maximumSigned } from "../../linux/word.ts";
 import { compiled, faults, faultsOf, judge, step } from "../testing/compiled.ts";
@@ -8,7 +9,7 @@ const units = ["ns", "us", "ms", "s", "min", "h"] as const;
 const amount = fc.oneof(fc.bigInt(1n, 100n), fc.bigInt(1n, 2n ** 32n), fc.bigInt(1n, 2n ** 62n));
 const gap = fc.oneof(fc.bigInt(-5n, 100n), fc.bigInt(0n, 10n ** 10n), fc.bigInt(0n, 2n ** 60n));
 
-test.prop([amount, amount, fc.constantFrom(...units), fc.array(gap, { minLength: 12, maxLength: 12 })])(
+property([amount, amount, fc.constantFrom(...units), fc.array(gap, { minLength: 12, maxLength: 12 })])(
   "a rate is an exact token bucket, or is refused because its numbers do not fit",
   (limit, burst, unit, gaps) => {
     const per = durationUnits[unit];

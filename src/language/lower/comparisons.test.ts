@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { compiled, faults, faultsOf, judge, step } from "../testing/compiled.ts";
 
 /** Integers of each range, as a function of a register, in the language and here. */
@@ -35,7 +36,7 @@ const boundary = [
 ];
 const word = fc.oneof(fc.constantFrom(...boundary), fc.bigInt(0n, 2n ** 64n - 1n));
 
-test.prop([
+property([
   fc.constantFrom(...forms),
   fc.constantFrom(...Object.keys(compare)),
   fc.constantFrom(...forms),

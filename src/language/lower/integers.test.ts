@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { compiled, faults, faultsOf, judge, programOf, step } from "../testing/compiled.ts";
 
 const calculate: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
@@ -34,7 +35,7 @@ function resultOf(operator: string, a: bigint, b: bigint): bigint | undefined {
   return result >= -(2n ** 63n) && result < 2n ** 64n ? result : undefined;
 }
 
-test.prop([fc.constantFrom(...Object.keys(calculate)), constant, constant])(
+property([fc.constantFrom(...Object.keys(calculate)), constant, constant])(
   "constants are computed as in JavaScript, or refused",
   (operator, a, b) => {
     const loaded = compiled(`report("it", { it: ${written(a)} ${operator} ${written(b)} }); return allow;`);
@@ -81,7 +82,7 @@ const operation = fc
   );
 const word = fc.oneof(fc.constantFrom(...edges), fc.bigInt(0n, 2n ** 64n - 1n));
 
-test.prop([operation, fc.array(fc.tuple(word, word), { minLength: 6, maxLength: 6 })])(
+property([operation, fc.array(fc.tuple(word, word), { minLength: 6, maxLength: 6 })])(
   "the low 64 bits of an operation are those of JavaScript",
   ([operator, [left, leftOf], [right, rightOf]], words) => {
     const program = programOf(

@@ -1,6 +1,7 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import * as ir from "../program/ir.ts";
+import { property } from "../../ir/testing/property.ts";
 import { both, cellKey, either, event, expressionKey, type Facts, forget, lasting, noFacts } from "./facts.ts";
 
 const keys = ["argument0", "l1", "c2;", "(add c12; l1)"];
@@ -40,15 +41,15 @@ function isSo(facts: Facts, { values, name }: Point): boolean {
 }
 
 describe("facts", () => {
-  test.prop([fact, fact, point])("both: holds exactly at the points that satisfy both", (a, b, at) => {
+  property([fact, fact, point])("both: holds exactly at the points that satisfy both", (a, b, at) => {
     expect(isSo(both(a, b), at)).toBe(isSo(a, at) && isSo(b, at));
   });
 
-  test.prop([fact, fact, point])("either: holds wherever one of them does", (a, b, at) => {
+  property([fact, fact, point])("either: holds wherever one of them does", (a, b, at) => {
     if (isSo(a, at) || isSo(b, at)) expect(isSo(either(a, b), at)).toBe(true);
   });
 
-  test.prop([fact, point])("forget: drops the facts of changed state", (a, at) => {
+  property([fact, point])("forget: drops the facts of changed state", (a, at) => {
     if (isSo(a, at)) expect(isSo(forget(a, cellKey(2)), at) && isSo(lasting(a), at)).toBe(true);
     expect([...lasting(a).ranges.keys()].some((key) => key.includes(";"))).toBe(false);
     expect(forget(a, cellKey(2)).ranges.has("c2;")).toBe(false);

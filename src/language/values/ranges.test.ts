@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import * as ranges from "./ranges.ts";
 
 const edges = [0n, 1n, 2n, 3n, 63n, 64n, 127n, 128n, 255n, 256n, 2n ** 31n, 2n ** 32n, 2n ** 63n, 2n ** 64n];
@@ -35,28 +36,28 @@ describe("a range of results contains every result", () => {
     ["^", ranges.xor, (a, b) => a ^ b],
   ];
   for (const [name, range, operate] of pure) {
-    test.prop([ranged, ranged])(name, (a: Ranged, b: Ranged) => {
+    property([ranged, ranged])(name, (a: Ranged, b: Ranged) => {
       expect(holds(range(a.range, b.range), operate(a.value, b.value))).toBe(true);
     });
   }
 
-  test.prop([ranged, ranged])("/ and %", (a, b) => {
+  property([ranged, ranged])("/ and %", (a, b) => {
     fc.pre(b.range.from > 0n || b.range.to < 0n);
     expect(holds(ranges.divide(a.range, b.range), a.value / b.value)).toBe(true);
     expect(holds(ranges.remainder(a.range, b.range), a.value % b.value)).toBe(true);
   });
 
-  test.prop([ranged, amount])("<< and >>", (a, by) => {
+  property([ranged, amount])("<< and >>", (a, by) => {
     expect(holds(ranges.shiftLeft(a.range, by.range), a.value << by.value)).toBe(true);
     expect(holds(ranges.shiftRight(a.range, by.range), a.value >> by.value)).toBe(true);
   });
 
-  test.prop([ranged])("- and ~", (a) => {
+  property([ranged])("- and ~", (a) => {
     expect(holds(ranges.negate(a.range), -a.value)).toBe(true);
     expect(holds(ranges.complement(a.range), ~a.value)).toBe(true);
   });
 
-  test.prop([ranged, ranged])("intersection and union", (a, b) => {
+  property([ranged, ranged])("intersection and union", (a, b) => {
     const common = ranges.intersect(a.range, b.range);
     if (holds(b.range, a.value)) expect(holds(common!, a.value)).toBe(true);
     expect(holds(ranges.join(a.range, b.range), a.value)).toBe(true);

@@ -1,5 +1,6 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { expect } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { SourceFile } from "../source/file.ts";
 import { Reporter } from "../source/reporter.ts";
 import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
@@ -11,7 +12,7 @@ const nodes = [
 ];
 const outcome = fc.constantFrom<Outcome>("always", "never", "open");
 
-test.prop([fc.array(fc.tuple(fc.constantFrom(0, 1), outcome), { maxLength: 6 })])(
+property([fc.array(fc.tuple(fc.constantFrom(0, 1), outcome), { maxLength: 6 })])(
   "a comparison is reported if all walks decide it alike",
   (walks) => {
     const comparisons = new DecidedComparisons();

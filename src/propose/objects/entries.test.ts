@@ -1,7 +1,8 @@
 /** The generalisation of recorded uses of files to few entries, and what it never proposes. */
-import { fc, test as property } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { runtimeFiles } from "../../ir/runtime-files.ts";
+import { property } from "../../ir/testing/property.ts";
 import { type Entry, entriesOf, type FileEntries, proposedLists } from "./entries.ts";
 import { interpreterIn } from "./machine.ts";
 import { machineWith } from "./testing/machine.ts";
@@ -171,7 +172,7 @@ const recorded = fc.record({
 
 const isAtOrBelow = (one: string, entry: string) => one === entry || entry === "/" || one.startsWith(`${entry}/`);
 
-property.prop([recorded], { numRuns: 1000 })(
+property([recorded], { numRuns: 1000 })(
   "every use is permitted or left out, no entry is superfluous or a home directory, and moves gain no right",
   ({ files, moves, directories, present: here }) => {
     const all = new Map(files.map(([one, list]) => [one, new Set(list)] as const));

@@ -1,8 +1,9 @@
 /** Tests the ring between two threads: what is put in comes out, in order, also around its end and when it was full. */
 import { Worker } from "node:worker_threads";
-import { fc, test } from "@fast-check/vitest";
 import { buildSync } from "esbuild";
+import fc from "fast-check";
 import { expect, it } from "vitest";
+import { property } from "../../ir/testing/property.ts";
 import { makeRing, RingReader, RingWriter } from "./ring.ts";
 
 const drained = (reader: RingReader) => {
@@ -14,7 +15,7 @@ const drained = (reader: RingReader) => {
   return found;
 };
 
-test.prop([fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 3 }), { maxLength: 40 })])(
+property([fc.array(fc.array(fc.integer({ min: 0, max: 60 }), { maxLength: 3 }), { maxLength: 40 })])(
   "a ring gives what was put in",
   (batches) => {
     const memory = makeRing(256);

@@ -1,6 +1,7 @@
-import { fc, test } from "@fast-check/vitest";
+import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { generateProgram, SeededChoices } from "../../../ir/testing/arbitrary.ts";
+import { property } from "../../../ir/testing/property.ts";
 import { compileArtifact, ebpfTargets } from "../artifact.ts";
 import { compileTrial } from "../testing/trial-artifact.ts";
 import { decode } from "./decode.ts";
@@ -25,7 +26,7 @@ function names(instructions: readonly EbpfInstruction[]) {
 const zeros = { mapDescriptors: Array.from({ length: 64 }, () => 0), kernelFunction: () => 0 };
 
 describe("decode", () => {
-  test.prop([fc.nat(20_000)])("is the inverse of encode", (seed) => {
+  property([fc.nat(20_000)])("is the inverse of encode", (seed) => {
     const program = generateProgram(new SeededChoices(seed), { statements: 20 });
     const target = ebpfTargets[seed % 3];
     const options = { reportsVerdicts: seed % 2 === 0 };
@@ -35,7 +36,7 @@ describe("decode", () => {
     expect(decode(encode(instructions, zeros), names(instructions))).toEqual(instructions);
   });
 
-  test.prop([fc.uint8Array({ maxLength: 256 })], { numRuns: 3000 })("of any bytes decodes or refuses", (bytes) => {
+  property([fc.uint8Array({ maxLength: 256 })], { numRuns: 3000 })("of any bytes decodes or refuses", (bytes) => {
     let instructions: readonly EbpfInstruction[];
     try {
       instructions = decode(bytes, { map: () => 0, kernelFunction: () => "f" });

@@ -1,7 +1,18 @@
-/** Container runtimes for tests: the words that run a container under a profile, execute in it and kill it. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+/** Container runtimes for tests: each runs a container under a profile, executes in it and kills it. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { patience } from "../support/patience.ts";
@@ -10,13 +21,15 @@ export interface Container {
   readonly id: string;
   /** The root, which shows the machine's /usr. */
   readonly root: string;
-  /** A folder of the test, /shared in the container. */
+  /** A folder of the test, /shared in the container. Its pipe `line` has what the test says. */
   readonly shared: string;
   /** `linux.seccomp` of config.json, as a text: JSON.parse rounds numbers of 64 bits. */
   readonly profile: string;
   readonly command: readonly string[];
   /** Root of the container is another user of the machine. */
   readonly maps?: boolean;
+  /** The id of another container, whose pod this one joins. */
+  readonly pod?: string;
 }
 
 export type Words = readonly string[];
@@ -24,17 +37,53 @@ export type Words = readonly string[];
 export interface Runtime {
   readonly name: string;
   /** It knows Container.maps. */
-  readonly maps: boolean;
+  readonly maps?: boolean;
+  /** It knows Container.pod. */
+  readonly pods?: boolean;
   /** Why it cannot run here; undefined if it can. */
   missing(): string | undefined;
+  /** Starts a container. */
+  run(container: Container): Run;
+  exec(container: Container, command: Words): Promise<Outcome>;
+  kill(container: Container): Promise<unknown>;
+  remove(container: Container): Promise<unknown>;
+  /** How events name the container. */
+  origin(container: Container): Promise<{ readonly containerId: string }>;
+  /** Starts its daemon, and resolves with the function that ends it. */
+  start?(): Promise<() => Promise<void>>;
+}
+
+/** A container that runs, or has ended. */
+export interface Run {
+  /** What it has written. */
+  readonly out: string;
+  /** For conditions: false while it runs. @throws Error with its output when it has ended. */
+  readonly failure: false;
+  end(): Promise<Outcome>;
+}
+
+/** A runtime whose commands are programs: their words. */
+export interface Program extends Pick<Runtime, "name" | "maps" | "missing" | "start"> {
   run(container: Container): Words;
   exec(container: Container, command: Words): Words;
   kill(container: Container): Words;
   remove(container: Container): Words;
-  /** The words that print the id that it has given the container. Default: Container.id. */
+  /** Prints the id that it has given the container. Default: Container.id. */
   id?(container: Container): Words;
-  /** Starts its daemon, and resolves with the function that ends it. */
-  start?(): Promise<() => Promise<void>>;
+}
+
+export function ofProgram({ run, exec, kill, remove, id, ...rest }: Program): Runtime {
+  const done = (words: Words) => new Running(words).end();
+  return {
+    ...rest,
+    run: (container) => new Running(run(container)),
+    exec: (container, command) => done(exec(container, command)),
+    kill: (container) => done(kill(container)),
+    remove: (container) => done(remove(container)),
+    origin: async (container) => ({
+      containerId: id === undefined ? container.id : (await done(id(container))).out.trim(),
+    }),
+  };
 }
 
 export interface Outcome {
@@ -59,7 +108,7 @@ export const environment = ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"];
 /** crun and runc with a bundle. */
 export function ociRuntime(name: "crun" | "runc"): Runtime {
   const words = ({ root }: Container, ...rest: Words) => [name, "--root", join(root, "../state"), ...rest];
-  return {
+  return ofProgram({
     name,
     maps: true,
     missing: () => whyNone(name),
@@ -71,7 +120,7 @@ export function ociRuntime(name: "crun" | "runc"): Runtime {
     exec: (container, command) => words(container, "exec", container.id, ...command),
     kill: (container) => words(container, "kill", container.id, "KILL"),
     remove: (container) => words(container, "delete", "--force", container.id),
-  };
+  });
 }
 
 function configuration({ root, shared, profile, command, maps }: Container): string {
@@ -108,6 +157,7 @@ export class Place {
   readonly folder = mkdtempSync(join(tmpdir(), "portcullis-container-"));
   readonly root = join(this.folder, "rootfs");
   readonly shared = join(this.folder, "shared");
+  readonly #line: number;
 
   constructor() {
     chmodSync(this.folder, 0o755);
@@ -120,22 +170,32 @@ export class Place {
     writeFileSync(join(this.root, "etc/group"), "root:x:0:\n");
     mkdirSync(this.shared);
     chmodSync(this.shared, 0o777);
+    const line = join(this.shared, "line");
+    execFileSync("mkfifo", ["--mode", "666", line]);
+    // For reading, too, so that neither side waits for the other to open it.
+    this.#line = openSync(line, "r+");
+  }
+
+  /** A container that reads a line from /shared/line goes on. */
+  say(): void {
+    writeSync(this.#line, "\n");
   }
 
   remove(): void {
+    closeSync(this.#line);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
-/** A command of a runtime that runs. */
-export class Running {
+/** A command of a runtime. */
+class Running implements Run {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | null>;
   out = "";
 
   constructor(words: Words) {
     const [program, ...rest] = inNamespace(words);
-    this.#child = spawn(program!, rest, { stdio: ["pipe", "pipe", "pipe"] });
+    this.#child = spawn(program!, rest, { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#child.stdout!, this.#child.stderr!])
       stream.setEncoding("utf8").on("data", (text: string) => {
         this.out += text;
@@ -143,14 +203,9 @@ export class Running {
     this.#ended = once(this.#child, "close").then(([status]) => status as number | null);
   }
 
-  /** For conditions: false while it runs. @throws Error with its output when it has ended. */
   get failure(): false {
     if (this.#child.exitCode !== null) throw new Error(`it has ended: ${this.out}`);
     return false;
-  }
-
-  say(line: string): void {
-    this.#child.stdin!.write(`${line}\n`);
   }
 
   async end(): Promise<Outcome> {

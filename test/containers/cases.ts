@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { TestAgent } from "../agent/agent.ts";
 import { Manager } from "../agent/manager.ts";
 import { portcullis } from "../cli/harness.ts";
+import { ordinaryUser, programFor, reachableFolder } from "../support/ordinary-user.ts";
 import { until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 import { type Container, type Outcome, Place, type Run, type Runtime } from "./runtime.ts";
@@ -113,6 +114,7 @@ export function containerCases(runtime: Runtime): void {
     return;
   }
   describe(runtime.name, () => {
+    const user = runtime.rootless ? { program: programFor(reachableFolder("rootless")), uid: ordinaryUser } : undefined;
     let agent: TestAgent;
     let manager: Manager;
     let places: Map<Container, Place>;
@@ -122,7 +124,8 @@ export function containerCases(runtime: Runtime): void {
     });
     afterAll(() => stop?.());
     beforeEach(async () => {
-      agent = new TestAgent(Object.fromEntries(Object.entries(policies).map(([name, text]) => [`${name}.ts`, text])));
+      const texts = Object.fromEntries(Object.entries(policies).map(([name, text]) => [`${name}.ts`, text]));
+      agent = new TestAgent(texts, user);
       places = new Map();
       manager = new Manager(join(agent.folder, "notify"));
       await agent.startUnder(manager);
@@ -331,6 +334,24 @@ export function containerCases(runtime: Runtime): void {
       expect(out).toContain("Function not implemented");
       expect(out).toContain("goes on");
     });
+
+    if (runtime.pods)
+      test("a pod: its containers have states and events of their own", async () => {
+        const profile = await profileOf("folders");
+        const command = ["sh", "-c", "mkdir /tmp/a && echo ready; read line </shared/line; mkdir /tmp/d"];
+        const first = container(profile, command);
+        const second = container(profile, command, { pod: first.id });
+        const runs = [await start(first, "ready"), await start(second, "ready")];
+        const mkdir = (given: Container, name: string) => runtime.exec(given, ["mkdir", `/tmp/${name}`]);
+        expect(await mkdir(first, "b")).toEqual({ status: 0, out: "" });
+        expect((await mkdir(first, "c")).out).toContain("Disk quota exceeded");
+        await event(first, { call: "mkdir", errno: "EDQUOT", rule: expect.stringMatching(/folders\.ts:6:/) });
+        expect(await mkdir(second, "b")).toEqual({ status: 0, out: "" });
+        expect(agent.eventLines.map((line) => line["container"])).toEqual([first.id]);
+        for (const one of [first, second]) say(one);
+        for (const run of runs) expect((await run.end()).out).toContain("Disk quota exceeded");
+        await event(second, { pod: first.id, call: "mkdir", errno: "EDQUOT" });
+      });
 
     if (runtime.maps)
       test("a user namespace: paths and counts", async () => {

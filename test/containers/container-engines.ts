@@ -16,7 +16,7 @@ import {
   whyNone,
 } from "./runtime.ts";
 
-function profileOf({ root, profile }: Container): string {
+export function profileOf({ root, profile }: Container): string {
   const file = join(root, "../profile.json");
   writeFileSync(file, profile);
   return file;
@@ -138,7 +138,7 @@ export function docker(): Runtime {
 }
 
 /** Starts a daemon that serves `socket` in the folder, and resolves with the function that ends it. */
-async function daemon(folder: string, words: Words): Promise<() => Promise<void>> {
+export async function daemon(folder: string, words: Words): Promise<() => Promise<void>> {
   const [program, ...rest] = inNamespace(words);
   const child = spawn(program!, rest, { stdio: "ignore" });
   await until(`${words[0]} serves`, () => {

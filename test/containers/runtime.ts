@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { once } from "node:events";
 import {
   chmodSync,
+  chownSync,
   closeSync,
   existsSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { asUser, ordinaryUser } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 
 export interface Container {
@@ -40,6 +42,8 @@ export interface Runtime {
   readonly maps?: boolean;
   /** It knows Container.pod. */
   readonly pods?: boolean;
+  /** It and the agent are of an ordinary user. */
+  readonly rootless?: boolean;
   /** Why it cannot run here; undefined if it can. */
   missing(): string | undefined;
   /** Starts a container. */
@@ -63,7 +67,7 @@ export interface Run {
 }
 
 /** A runtime whose commands are programs: their words. */
-export interface Program extends Pick<Runtime, "name" | "maps" | "missing" | "start"> {
+export interface Program extends Pick<Runtime, "name" | "maps" | "rootless" | "missing" | "start"> {
   run(container: Container): Words;
   exec(container: Container, command: Words): Words;
   kill(container: Container): Words;
@@ -99,7 +103,7 @@ export function inNamespace(words: Words): Words {
 export function whyNone(...programs: Words): string | undefined {
   if (process.geteuid?.() !== 0) return "a container without user namespaces needs root";
   if (spawnSync("unshare", ["--mount", "true"]).status !== 0) return "root may make no mount namespace here";
-  const absent = programs.find((program) => spawnSync(program, ["--version"]).status !== 0);
+  const absent = programs.find((program) => spawnSync(program, ["--version"]).error !== undefined);
   return absent === undefined ? undefined : `${absent} is not installed`;
 }
 
@@ -109,22 +113,65 @@ export const environment = ["PATH=/usr/bin:/usr/sbin", "LC_ALL=C"];
 export function ociRuntime(name: "crun" | "runc"): Runtime {
   const words = ({ root }: Container, ...rest: Words) => [name, "--root", join(root, "../state"), ...rest];
   return ofProgram({
+    ...ofBundle(words, ({ maps }) => (maps ? [{ containerID: 0, hostID: 100_000, size: 65_536 }] : undefined)),
     name,
     maps: true,
     missing: () => whyNone(name),
+  });
+}
+
+/** The same as an ordinary user, who has a range of further users. */
+export function rootlessRuntime(name: "crun" | "runc"): Runtime {
+  const options = name === "crun" ? ["--cgroup-manager", "disabled"] : ["--rootless", "true"];
+  return ofProgram({
+    ...ofBundle(
+      (container, ...rest) =>
+        rootless(container, name, "--root", join(container.root, "../state"), ...options, ...rest),
+      () => [
+        { containerID: 0, hostID: ordinaryUser, size: 1 },
+        { containerID: 1, hostID: firstSubordinate, size: 65_535 },
+      ],
+    ),
+    name: `${name}, rootless`,
+    rootless: true,
+    missing: () => whyNone(name, "newuidmap"),
+  });
+}
+
+/** The first of the ordinary user's subordinate users (subuid(5)). */
+const firstSubordinate = 200_000;
+
+/** As the ordinary user. The mount namespace has subordinate users and groups for that one. */
+export function rootless({ root }: Container, ...words: Words): Words {
+  const file = join(root, "../subordinate");
+  writeFileSync(file, `${ordinaryUser}:${firstSubordinate}:65535\n`);
+  chownSync(join(root, ".."), ordinaryUser, ordinaryUser);
+  const script = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"';
+  return ["sh", "-c", script, file, ...asUser(ordinaryUser, ...words)];
+}
+
+type Commands = Pick<Program, "run" | "exec" | "kill" | "remove">;
+
+type Mapping = readonly { readonly containerID: number; readonly hostID: number; readonly size: number }[];
+
+/** `mappingOf`: that of the container's user namespace, if it has one. */
+function ofBundle(
+  words: (container: Container, ...rest: Words) => Words,
+  mappingOf: (container: Container) => Mapping | undefined,
+): Commands {
+  return {
     run(container) {
       const bundle = join(container.root, "..");
-      writeFileSync(join(bundle, "config.json"), configuration(container));
+      writeFileSync(join(bundle, "config.json"), configuration(container, mappingOf(container)));
       return words(container, "run", "--bundle", bundle, container.id);
     },
     exec: (container, command) => words(container, "exec", container.id, ...command),
     kill: (container) => words(container, "kill", container.id, "KILL"),
     remove: (container) => words(container, "delete", "--force", container.id),
-  });
+  };
 }
 
-function configuration({ root, shared, profile, command, maps }: Container): string {
-  const mapping = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+function configuration({ root, shared, profile, command }: Container, mapping: Mapping | undefined): string {
   const config = {
     ociVersion: "1.0.2",
     process: {
@@ -144,8 +191,8 @@ function configuration({ root, shared, profile, command, maps }: Container): str
       { destination: "/tmp", type: "tmpfs", source: "tmpfs" },
     ],
     linux: {
-      namespaces: ["pid", "mount", "ipc", "uts", ...(maps ? ["user"] : [])].map((type) => ({ type })),
-      ...(maps ? { uidMappings: mapping, gidMappings: mapping } : {}),
+      namespaces: ["pid", "mount", "ipc", "uts", ...(mapping === undefined ? [] : ["user"])].map((type) => ({ type })),
+      ...(mapping === undefined ? {} : { uidMappings: mapping, gidMappings: mapping }),
       seccomp: "PROFILE",
     },
   };

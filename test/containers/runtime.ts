@@ -44,6 +44,8 @@ export interface Runtime {
   readonly pods?: boolean;
   /** It and the agent are of an ordinary user. */
   readonly rootless?: boolean;
+  /** What it says if it cannot execute a further program in a container whose profile names an agent. */
+  readonly refusesExec?: RegExp;
   /** Why it cannot run here; undefined if it can. */
   missing(): string | undefined;
   /** Starts a container. */
@@ -67,7 +69,7 @@ export interface Run {
 }
 
 /** A runtime whose commands are programs: their words. */
-export interface Program extends Pick<Runtime, "name" | "maps" | "rootless" | "missing" | "start"> {
+export interface Program extends Pick<Runtime, "name" | "maps" | "rootless" | "refusesExec" | "missing" | "start"> {
   run(container: Container): Words;
   exec(container: Container, command: Words): Words;
   kill(container: Container): Words;
@@ -134,6 +136,8 @@ export function rootlessRuntime(name: "crun" | "runc"): Runtime {
     ),
     name: `${name}, rootless`,
     rootless: true,
+    // It may not take the listener from the process that it starts.
+    ...(name === "runc" ? { refusesExec: /performing SYS_PIDFD_GETFD syscall: operation not permitted/ } : {}),
     missing: () => whyNone(name, "newuidmap"),
   });
 }

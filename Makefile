@@ -22,8 +22,10 @@ UNPACKED := openssh-server vsftpd docker-registry golang-k8s-client-go-dev
 UNPACKED_LIBRARIES := libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core buildah crun runc skopeo kustomize $(PROGRAMS) $(UNPACKED_LIBRARIES)
-# Their packages enable services; the tests start daemons of their own.
-CONTAINER_PACKAGES := podman conmon containerd docker.io docker-cli
+# Their packages enable services; the tests start daemons of their own. The interface of containerd's CRI is unpacked. Rootless
+# containers have a range of users by uidmap.
+CONTAINER_PACKAGES := podman conmon containerd docker.io docker-cli uidmap
+CONTAINER_UNPACKED := golang-github-kubernetes-cri-api-dev
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
 SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf
@@ -68,6 +70,7 @@ setup-test:
 	@tools/unpack.sh $(UNPACKED)
 setup-containers:
 	@tools/setup.sh $(TEST_PACKAGES) $(CONTAINER_PACKAGES)
+	@tools/unpack.sh $(CONTAINER_UNPACKED)
 # clang-19 compiles the hand-written eBPF references.
 setup-bench:
 	@tools/setup.sh $(TEST_PACKAGES) $(SURFACE_PACKAGES) clang-19
@@ -110,7 +113,7 @@ test-all: setup-test build native-all $(KERNEL_TARGET) ## The tests and their lo
 	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,coverage,exploits,kernel,machine,nodes,random,users npm test --silent
 
 # A runtime that cannot run here is named with the reason. The table is docs/containers.md's.
-test-containers: setup-containers build native ## Containers of crun, runc, podman, docker and containerd under an agent
+test-containers: setup-containers build native ## Containers of crun, runc, podman, docker, containerd and its CRI under an agent
 	@rm -f build/container-cases; mkdir -p build; \
 	export PORTCULLIS_CONTAINER_CASES=build/container-cases; \
 	npm test --silent -- test/containers --no-file-parallelism; status=$$?; \

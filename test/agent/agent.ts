@@ -1,7 +1,7 @@
 /** Runs an agent, and containers of the test's own runtime (runtime.c) under it. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
@@ -39,6 +39,13 @@ export interface Outcome {
   readonly out: string;
 }
 
+/** Whose agent it is. */
+export interface OtherUser {
+  /** The words of that user's portcullis (test/support/ordinary-user.ts). */
+  readonly program: readonly string[];
+  readonly uid: number | undefined;
+}
+
 export class TestAgent {
   readonly folder = mkdtempSync(join(tmpdir(), "portcullis-agent-"));
   readonly policies = join(this.folder, "policies");
@@ -48,9 +55,17 @@ export class TestAgent {
   #said = "";
   readonly #commands: ChildProcess[] = [];
 
-  constructor(policies: Readonly<Record<string, string>> = { "two-folders.ts": twoFolders }) {
+  /** The words of portcullis, which can begin with those that make it another user's. */
+  readonly #program: readonly string[];
+
+  constructor(
+    policies: Readonly<Record<string, string>> = { "two-folders.ts": twoFolders },
+    { program, uid }: OtherUser = { program: [join(process.cwd(), "bin/portcullis")], uid: undefined },
+  ) {
+    this.#program = program;
     mkdirSync(this.policies);
     for (const [name, text] of Object.entries(policies)) this.write(name, text);
+    if (uid !== undefined) chownSync(this.folder, uid, uid);
   }
 
   /** Writes a policy of its folder. */
@@ -69,7 +84,8 @@ export class TestAgent {
 
   async start(words: readonly string[] = [], environment: NodeJS.ProcessEnv = {}, cwd = "."): Promise<void> {
     const says = `agent: serves ${this.socket}`;
-    await this.#spawned(join(process.cwd(), "bin/portcullis"), this.#words(words), environment, says, cwd);
+    const [program, ...first] = this.#program;
+    await this.#spawned(program!, [...first, ...this.#words(words)], environment, says, cwd);
   }
 
   /** As systemd starts it, with the descriptors of its store. */
@@ -80,7 +96,7 @@ export class TestAgent {
       LISTEN_FDS: String(given.length),
       LISTEN_FDNAMES: given.map(({ name }) => name).join(":"),
     };
-    const program = ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', "bin/portcullis", ...this.#words(words)];
+    const program = ["-c", 'LISTEN_PID=$$ exec "$0" "$@"', ...this.#program, ...this.#words(words)];
     const descriptors = given.map(({ descriptor }) => descriptor);
     await this.#spawned("sh", program, environment, `agent: serves ${this.socket}`, ".", descriptors);
   }
@@ -90,7 +106,7 @@ export class TestAgent {
     const folder = dirname(this.socket);
     const sockets = ["agent", "control", "run"].flatMap((name) => ["-l", join(folder, `${name}.sock`)]);
     mkdirSync(folder, { mode: 0o700 });
-    const words = [...sockets, join(process.cwd(), "bin/portcullis"), ...this.#words([])];
+    const words = [...sockets, ...this.#program, ...this.#words([])];
     await this.#spawned("systemd-socket-activate", words, {}, "Listening on");
   }
 
@@ -140,8 +156,9 @@ export class TestAgent {
   }
 
   status(): AgentStatus {
-    const words = ["agent", "status", "--json", "--socket", this.socket];
-    const { stdout, stderr, status } = spawnSync("bin/portcullis", words, {
+    const [program, ...first] = this.#program;
+    const words = [...first, "agent", "status", "--json", "--socket", this.socket];
+    const { stdout, stderr, status } = spawnSync(program!, words, {
       encoding: "utf8",
       timeout: patience.command,
     });

@@ -1,4 +1,5 @@
 /** Plays systemd for an agent: the socket of sd_notify(3), and a store of descriptors. */
+import { chmodSync } from "node:fs";
 import { callNumber } from "../../src/linux/call-numbers.ts";
 import { close, receiveWithDescriptors } from "../../src/linux/descriptors.ts";
 import { native, required } from "../../src/linux/native.ts";
@@ -17,6 +18,8 @@ export class Manager {
   constructor(name: string) {
     this.#name = name;
     this.#socket = bound(name, 2 | 0o4000);
+    // An agent of another user may write to it.
+    if (!name.startsWith("@")) chmodSync(name, 0o666);
     this.#timer = setInterval(() => this.#read(), 2);
   }
 

@@ -1,21 +1,25 @@
 /** What a policy of the agent does in a container, for any runtime. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TestAgent } from "../agent/agent.ts";
+import { Manager } from "../agent/manager.ts";
 import { portcullis } from "../cli/harness.ts";
+import { ordinaryUser, programFor, reachableFolder } from "../support/ordinary-user.ts";
 import { until } from "../support/patience.ts";
-import { type Container, type Outcome, Place, Running, type Runtime } from "./runtime.ts";
+import { compiled } from "../support/run.ts";
+import { type Container, type Outcome, Place, type Run, type Runtime } from "./runtime.ts";
 
 /** The agent has them in its folder. */
 const policies = {
-  folders: `import { allow, deny, perTree, policy } from "portcullis";
+  folders: `import { allow, deny, parameter, perTree, policy } from "portcullis";
+const most = parameter.integer("most", { default: 2n, from: 1n, to: 10_000n });
 const made = perTree.counter();
 export default policy((call) => {
-  if (call.name !== "mkdir") return allow;
-  if (made.get() >= 2n) return deny("EDQUOT", "two folders are enough");
+  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
+  if (made.get() >= most) return deny("EDQUOT", "enough folders");
   made.add();
   return allow;
 });
@@ -41,7 +45,7 @@ export default policy((call) => {
 const forkBomb = [
   "perl",
   "-e",
-  '$| = 1; while ($n < 50 && defined($child = fork)) { sleep 1000 if !$child; $n++ } print "$n children: $!\\n"; <STDIN>',
+  '$| = 1; while ($n < 50 && defined($child = fork)) { sleep 1000 if !$child; $n++ } print "$n children: $!\\n"; open F, "</shared/line"; <F>',
 ];
 
 /** Opens /tmp/.netrc between two connections, whose errors it prints. */
@@ -59,7 +63,7 @@ const listener = [
   "-MSocket",
   "-e",
   `$| = 1; socket my $s, AF_UNIX, SOCK_STREAM, 0 or die; bind $s, pack_sockaddr_un "/shared/socket" or die; listen $s, 9 or die;
-   print "listens\\n"; <STDIN>`,
+   print "listens\\n"; open F, "</shared/line"; <F>`,
 ];
 
 const nginxConfiguration = `daemon off;
@@ -110,24 +114,28 @@ export function containerCases(runtime: Runtime): void {
     return;
   }
   describe(runtime.name, () => {
+    const user = runtime.rootless ? { program: programFor(reachableFolder("rootless")), uid: ordinaryUser } : undefined;
     let agent: TestAgent;
-    let places: Place[];
-    let containers: Container[];
+    let manager: Manager;
+    let places: Map<Container, Place>;
     let stop: (() => Promise<void>) | undefined;
     beforeAll(async () => {
       stop = await runtime.start?.();
     });
     afterAll(() => stop?.());
     beforeEach(async () => {
-      agent = new TestAgent(Object.fromEntries(Object.entries(policies).map(([name, text]) => [`${name}.ts`, text])));
-      [places, containers] = [[], []];
-      await agent.start();
+      const texts = Object.fromEntries(Object.entries(policies).map(([name, text]) => [`${name}.ts`, text]));
+      agent = new TestAgent(texts, user);
+      places = new Map();
+      manager = new Manager(join(agent.folder, "notify"));
+      await agent.startUnder(manager);
     });
     afterEach(async ({ task }) => {
       note(runtime.name, task.name, outcomes.get(task.result?.state) ?? "failed");
-      for (const container of containers) await new Running(runtime.remove(container)).end();
+      for (const container of places.keys()) await runtime.remove(container);
       await agent.close();
-      for (const place of places) place.remove();
+      manager.close();
+      for (const place of places.values()) place.remove();
     });
 
     const profileOf = async (policy: string, ...settings: readonly string[]): Promise<string> => {
@@ -140,30 +148,28 @@ export function containerCases(runtime: Runtime): void {
 
     const container = (profile: string, command: readonly string[], options: Partial<Container> = {}): Container => {
       const place = new Place();
-      places.push(place);
-      const id = `portcullis-${process.pid}-${runtime.name.replaceAll(" ", "-")}-${places.length}`;
+      const id = `portcullis-${process.pid}-${runtime.name.replaceAll(/\W+/g, "-")}-${places.size}`;
       const made = { id, root: place.root, shared: place.shared, profile, command, ...options };
-      containers.push(made);
+      places.set(made, place);
       return made;
     };
 
-    const run = (given: Container): Promise<Outcome> => new Running(runtime.run(given)).end();
+    const say = (given: Container): void => places.get(given)!.say();
+
+    const run = (given: Container): Promise<Outcome> => runtime.run(given).end();
 
     /** Starts a container and waits for a text that it prints. */
-    const start = async (given: Container, ready: string): Promise<Running> => {
-      const running = new Running(runtime.run(given));
+    const start = async (given: Container, ready: string): Promise<Run> => {
+      const running = runtime.run(given);
       await until(ready, () => running.out.includes(ready) || running.failure);
       return running;
     };
 
-    const idOf = async (given: Container): Promise<string> =>
-      runtime.id === undefined ? given.id : (await new Running(runtime.id(given)).end()).out.trim();
-
+    /** One that names the container, as docs/containers.md shows it. */
     const event = async (given: Container, expected: object): Promise<void> => {
-      await until("the event", () => agent.eventLines.length > 0);
-      expect(agent.eventLines).toContainEqual(
-        expect.objectContaining({ kind: "decision", containerId: await idOf(given), ...expected }),
-      );
+      const whole = { kind: "decision", ...(await runtime.origin(given)), ...expected };
+      await until("the event", () => agent.eventLines.some((line) => line["containerId"] === whole.containerId));
+      expect(agent.eventLines).toContainEqual(expect.objectContaining(whole));
     };
 
     test("exec-once: the command executes no further program", async () => {
@@ -184,10 +190,10 @@ export function containerCases(runtime: Runtime): void {
       const first = await start(bomb, "children");
       expect(first.out).toContain("7 children: Resource temporarily unavailable");
       expect(await run(other)).toEqual({ status: 0, out: "done\n" });
-      first.say("");
+      say(bomb);
       await first.end();
       await event(bomb, { call: "clone", errno: "EAGAIN", rule: expect.stringMatching(/children\.ts:6:/) });
-      const otherId = await idOf(other);
+      const { containerId: otherId } = await runtime.origin(other);
       expect(agent.eventLines.some(({ containerId }) => containerId === otherId)).toBe(false);
     });
 
@@ -205,7 +211,11 @@ export function containerCases(runtime: Runtime): void {
       const given = container(await profileOf("objects"), ["cat", "/shared/open"]);
       writeFileSync(join(given.shared, "open"), "open\n");
       expect((await run(given)).out).not.toContain("open\n");
-      await event(given, { call: "openat", errno: "EACCES", reason: expect.stringContaining("capabilities") });
+      await event(given, {
+        call: "openat",
+        errno: "EACCES",
+        reason: expect.stringMatching(/capabilities|user namespace/),
+      });
     });
 
     test("no-secrets: no connection after a secret", async () => {
@@ -220,7 +230,7 @@ export function containerCases(runtime: Runtime): void {
       const profile = await profileOf("nginx", "read-only-proc=false");
       const given = container(profile, ["nginx", "-c", "/shared/nginx.conf", "-e", "stderr"]);
       writeFileSync(join(given.shared, "nginx.conf"), nginxConfiguration);
-      const running = new Running(runtime.run(given));
+      const running = runtime.run(given);
       const socket = join(given.shared, "http");
       await until("nginx answers", async () => (await answerOf(socket)) === 200 || running.failure);
       for (let round = 0; round < 20; round++) {
@@ -229,49 +239,85 @@ export function containerCases(runtime: Runtime): void {
       }
       const [tree] = agent.status().trees;
       expect(tree).toMatchObject({ refused: 0, policy: { name: "nginx" } });
-      await new Running(runtime.kill(given)).end();
+      await runtime.kill(given);
       await running.end();
     });
 
-    test("serving: the state of the tree holds for `exec`", async () => {
-      const given = container(await profileOf("serving"), listener);
-      const running = await start(given, "listens");
-      const { out } = await new Running(
-        runtime.exec(given, ["sh", "-c", "exec 2>&1; echo executed; exec /bin/true"]),
-      ).end();
-      expect(out).toMatch(/^executed\n.*Permission denied/);
-      await event(given, { call: "execve", errno: "EACCES", rule: expect.stringMatching(/serving\.ts:12:/) });
-      expect(agent.status().trees).toHaveLength(1);
-      running.say("");
-      await running.end();
-    });
+    const { refusesExec } = runtime;
+    if (refusesExec !== undefined)
+      test("`exec`: the runtime itself refuses it", async () => {
+        const given = container(await profileOf("folders"), ["sh", "-c", "echo ready; read line </shared/line"]);
+        const running = await start(given, "ready");
+        const { status, out } = await runtime.exec(given, ["echo", "executed"]);
+        expect(status).not.toBe(0);
+        expect(out).toMatch(refusesExec);
+        say(given);
+        await running.end();
+      });
+    else {
+      test("serving: the state of the tree holds for `exec`", async () => {
+        const given = container(await profileOf("serving"), listener);
+        const running = await start(given, "listens");
+        const { out } = await runtime.exec(given, ["sh", "-c", "exec 2>&1; echo executed; exec /bin/true"]);
+        expect(out).toMatch(/^executed\n.*Permission denied/);
+        await event(given, { call: "execve", errno: "EACCES", rule: expect.stringMatching(/serving\.ts:12:/) });
+        expect(agent.status().trees).toHaveLength(1);
+        say(given);
+        await running.end();
+      });
 
-    test("a count is shared with `exec`, and not with another container", async () => {
-      const profile = await profileOf("folders");
-      const first = container(profile, ["sh", "-c", "mkdir /tmp/a && echo ready; read line"]);
-      const running = await start(first, "ready");
-      const made = (name: string) => new Running(runtime.exec(first, ["mkdir", `/tmp/${name}`])).end();
-      expect(await made("b")).toEqual({ status: 0, out: "" });
-      expect((await made("c")).out).toContain("Disk quota exceeded");
-      await event(first, { call: "mkdir", errno: "EDQUOT", rule: expect.stringMatching(/folders\.ts:5:/) });
-      const other = await run(container(profile, ["sh", "-c", "mkdir /tmp/a /tmp/b && echo made"]));
-      expect(other.out).toBe("made\n");
-      running.say("");
-      await running.end();
-    });
+      test("a count is shared with `exec`, and not with another container", async () => {
+        const profile = await profileOf("folders");
+        const first = container(profile, ["sh", "-c", "mkdir /tmp/a && echo ready; read line </shared/line"]);
+        const running = await start(first, "ready");
+        const made = (name: string) => runtime.exec(first, ["mkdir", `/tmp/${name}`]);
+        expect(await made("b")).toEqual({ status: 0, out: "" });
+        expect((await made("c")).out).toContain("Disk quota exceeded");
+        await event(first, { call: "mkdir", errno: "EDQUOT", rule: expect.stringMatching(/folders\.ts:6:/) });
+        const other = await run(container(profile, ["sh", "-c", "mkdir /tmp/a /tmp/b && echo made"]));
+        expect(other.out).toBe("made\n");
+        say(first);
+        await running.end();
+      });
+    }
 
     test("a container that is killed: its tree ends, and another one goes on", async () => {
       const profile = await profileOf("folders");
-      const command = ["sh", "-c", "mkdir /tmp/a && echo ready; read line; mkdir /tmp/b && echo made"];
+      const command = ["sh", "-c", "mkdir /tmp/a && echo ready; read line </shared/line; mkdir /tmp/b && echo made"];
       const [killed, other] = [container(profile, command), container(profile, command)];
       const [first, second] = [await start(killed, "ready"), await start(other, "ready")];
-      await new Running(runtime.kill(killed)).end();
+      await runtime.kill(killed);
       expect((await first.end()).status).not.toBe(0);
       await until("one tree is left", () => agent.status().trees.length === 1);
-      second.say("");
+      say(other);
       expect((await second.end()).out).toBe("ready\nmade\n");
       await until("no tree is left", () => agent.status().trees.length === 0);
       expect(agent.eventLines).toEqual([]);
+    });
+
+    test("an agent that is restarted under load: no call fails, and the count goes on, also for `exec`", async () => {
+      const most = 500;
+      const given = container(await profileOf("folders", `most=${most}`), [
+        "sh",
+        "-c",
+        "cd /shared && exec /shared/load 3",
+      ]);
+      copyFileSync(compiled("test/agent/load.c"), join(given.shared, "load"));
+      const running = await start(given, "begun");
+      const [before] = agent.status().trees;
+      for (let round = 0; round < 3; round++) {
+        expect(await agent.end()).toBe(0);
+        await agent.startUnder(manager);
+      }
+      await until("the limit is reached", () => agent.status().trees[0]!.refused > 0);
+      expect(agent.status().trees).toMatchObject([{ number: before!.number, started: before!.started }]);
+      if (refusesExec === undefined)
+        expect((await runtime.exec(given, ["mkdir", "/tmp/further"])).out).toContain("Disk quota exceeded");
+      await event(given, { call: "mkdir", errno: "EDQUOT", rule: expect.stringMatching(/folders\.ts:6:/) });
+      writeFileSync(join(given.shared, "stop"), "");
+      const { out } = await running.end();
+      expect(out).toMatch(new RegExp(`^made ${most}, refused [1-9]\\d*, other 0, error 0$`, "m"));
+      expect(manager.store.size).toBe(0);
     });
 
     test("without an agent: the container does not start", async () => {
@@ -289,23 +335,51 @@ export function containerCases(runtime: Runtime): void {
       const { status, out } = await run(container(profile, ["echo", "started"]));
       expect(status).not.toBe(0);
       expect(out).not.toMatch(/^started/m);
-      expect(agent.said).toContain("has another digest");
+      await until("the agent says why", () => agent.said.includes("has another digest"));
     });
 
     test("an agent that is killed: the calls that need it fail", async () => {
       const given = container(await profileOf("folders"), [
         "sh",
         "-c",
-        "echo ready; read line; mkdir /tmp/a; echo goes on",
+        "echo ready; read line </shared/line; mkdir /tmp/a; echo goes on",
       ]);
       // `sh` executes mkdir, which needs the agent, too.
       const running = await start(given, "ready");
       await agent.end("SIGKILL");
-      running.say("");
+      say(given);
       const { out } = await running.end();
       expect(out).toContain("Function not implemented");
       expect(out).toContain("goes on");
     });
+
+    if (runtime.rootless)
+      test("a command that its user may not read: its calls are judged", async () => {
+        const given = container(await profileOf("folders"), ["/shared/hidden", "/tmp/a", "/tmp/b", "/tmp/c"]);
+        const hidden = join(given.shared, "hidden");
+        copyFileSync("/usr/bin/mkdir", hidden);
+        chmodSync(hidden, 0o711);
+        expect((await run(given)).out).toMatch(/^\S+: [^\n]*\/tmp\/c[^\n]*: Disk quota exceeded\n$/);
+        await event(given, { call: "mkdir", errno: "EDQUOT", rule: expect.stringMatching(/folders\.ts:6:/) });
+      });
+
+    if (runtime.pods)
+      test("a pod: its containers have states and events of their own", async () => {
+        const profile = await profileOf("folders");
+        const command = ["sh", "-c", "mkdir /tmp/a && echo ready; read line </shared/line; mkdir /tmp/d"];
+        const first = container(profile, command);
+        const second = container(profile, command, { pod: first.id });
+        const runs = [await start(first, "ready"), await start(second, "ready")];
+        const mkdir = (given: Container, name: string) => runtime.exec(given, ["mkdir", `/tmp/${name}`]);
+        expect(await mkdir(first, "b")).toEqual({ status: 0, out: "" });
+        expect((await mkdir(first, "c")).out).toContain("Disk quota exceeded");
+        await event(first, { call: "mkdir", errno: "EDQUOT", rule: expect.stringMatching(/folders\.ts:6:/) });
+        expect(await mkdir(second, "b")).toEqual({ status: 0, out: "" });
+        expect(agent.eventLines.map((line) => line["container"])).toEqual([first.id]);
+        for (const one of [first, second]) say(one);
+        for (const run of runs) expect((await run.end()).out).toContain("Disk quota exceeded");
+        await event(second, { pod: first.id, call: "mkdir", errno: "EDQUOT" });
+      });
 
     if (runtime.maps)
       test("a user namespace: paths and counts", async () => {
@@ -321,7 +395,7 @@ export function containerCases(runtime: Runtime): void {
         const bomb = container(await profileOf("children", "most=8"), forkBomb, maps);
         const running = await start(bomb, "children");
         expect(running.out).toContain("7 children: Resource temporarily unavailable");
-        running.say("");
+        say(bomb);
         await running.end();
       });
   });

@@ -5,9 +5,18 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/patience.ts";
-import { type Container, environment, inNamespace, Place, type Runtime, type Words, whyNone } from "./runtime.ts";
+import {
+  type Container,
+  environment,
+  inNamespace,
+  ofProgram,
+  Place,
+  type Runtime,
+  type Words,
+  whyNone,
+} from "./runtime.ts";
 
-function profileOf({ root, profile }: Container): string {
+export function profileOf({ root, profile }: Container): string {
   const file = join(root, "../profile.json");
   writeFileSync(file, profile);
   return file;
@@ -28,9 +37,8 @@ export function podman(runtime: "crun" | "runc"): Runtime {
       ...rest,
     ],
   ];
-  return {
+  return ofProgram({
     name: `podman with ${runtime}`,
-    maps: false,
     missing: () => whyNone("podman", runtime),
     run: (container) =>
       words(container, "run", ...optionsOf(container), ...["--rootfs", container.root, ...container.command]),
@@ -38,12 +46,12 @@ export function podman(runtime: "crun" | "runc"): Runtime {
     kill: (container) => words(container, "kill", container.id),
     remove: (container) => words(container, "rm", "--force", "--ignore", "--time", "0", container.id),
     id: (container) => words(container, "inspect", "--format", "{{.Id}}", container.id),
-  };
+  });
 }
 
 /** Docker has podman's options. */
-const optionsOf = (container: Parameters<Runtime["run"]>[0]): Words => [
-  ...["--interactive", "--network", "none", "--name", container.id, "--cap-drop", "all"],
+const optionsOf = (container: Container): Words => [
+  ...["--network", "none", "--name", container.id, "--cap-drop", "all"],
   ...["--security-opt", "no-new-privileges", "--security-opt", `seccomp=${profileOf(container)}`],
   ...["--volume", "/usr:/usr:ro", "--volume", `${container.shared}:/shared`],
   ...environment.flatMap((variable) => ["--env", variable]),
@@ -62,9 +70,8 @@ export function containerd(runtime: "crun" | "runc"): Runtime {
     "--mount",
     `type=bind,src=${from},dst=${to},options=${options}`,
   ];
-  return {
+  return ofProgram({
     name: `ctr with ${runtime}`,
-    maps: false,
     missing: () => whyNone("containerd", "ctr", runtime),
     run: (container) =>
       words(
@@ -98,16 +105,15 @@ address = "${folder}/socket"
       writeFileSync(configuration, text);
       return daemon(folder, ["containerd", "--config", configuration]);
     },
-  };
+  });
 }
 
 /** Docker runs runc, through a containerd of its own. */
 export function docker(): Runtime {
   let folder = "";
   const words = (...rest: Words) => ["docker", "--host", `unix://${folder}/socket`, ...rest];
-  return {
+  return ofProgram({
     name: "docker with runc",
-    maps: false,
     missing: () => whyNone("dockerd", "docker", "containerd", "runc"),
     run: (container) => words("run", ...optionsOf(container), ...["root", ...container.command]),
     exec: ({ id }, command) => words("exec", id, ...command),
@@ -128,11 +134,11 @@ export function docker(): Runtime {
       execFileSync("docker", [...words("import", archive, "root").slice(1)]);
       return stop;
     },
-  };
+  });
 }
 
 /** Starts a daemon that serves `socket` in the folder, and resolves with the function that ends it. */
-async function daemon(folder: string, words: Words): Promise<() => Promise<void>> {
+export async function daemon(folder: string, words: Words): Promise<() => Promise<void>> {
   const [program, ...rest] = inNamespace(words);
   const child = spawn(program!, rest, { stdio: "ignore" });
   await until(`${words[0]} serves`, () => {

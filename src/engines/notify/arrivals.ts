@@ -33,6 +33,7 @@ export class Arrivals {
   readonly #identifies: boolean;
   readonly #restrictsItself: number;
   readonly #clone3: number;
+  readonly #executions: readonly number[];
   /** The last call waits for a judgement (waiting-calls.ts). */
   #defers = false;
   /** The first process of a container is known. */
@@ -48,6 +49,7 @@ export class Arrivals {
     this.#identifies = identifies(policy.needs);
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#clone3 = callNumber("clone3", architecture);
+    this.#executions = (["execve", "execveat"] as const).map((name) => callNumber(name, architecture));
     this.#hasFirst = saved?.tree.hasFirst ?? false;
   }
 
@@ -87,10 +89,10 @@ export class Arrivals {
     if (this.#parts.failed) return false;
     // The notification is gone.
     if (!this.#hasFirst) return true;
-    if (start.isOfRuntime(tid)) return true;
+    const isRuntimes = start.isOfRuntime(tid, this.#executions.includes(this.#parts.memory.number));
     // Not before: a filter that allows execve(2) would pass the runtime's without a sign that the start is over.
-    this.#parts.passAllowed();
-    return false;
+    if (start.isOver) this.#parts.passAllowed();
+    return isRuntimes;
   }
 
   /**

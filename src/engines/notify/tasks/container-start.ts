@@ -17,11 +17,18 @@ export function wasConfined(tid: number): boolean | undefined {
 
 /** As data, for another supervisor. */
 export interface SavedStart {
-  /** The runtime's program; undefined until its first call. */
+  /** The runtime's program (`hidden` if the kernel does not show it); undefined until its first call. */
   readonly runtime: string | undefined;
   /** It has executed the command. */
   readonly isOver: boolean;
 }
+
+/**
+ * A program that only a user with CAP_SYS_PTRACE sees: crun makes itself undumpable, and the agent of an ordinary user has that
+ * capability in the container's user namespace, and not in the one where crun was executed (kernel/ptrace.c, v6.12,
+ * __ptrace_may_access()).
+ */
+const hidden = "hidden";
 
 export class ContainerStart {
   #runtime: SavedStart["runtime"];
@@ -40,25 +47,28 @@ export class ContainerStart {
     return this.#isOver;
   }
 
-  /** Whether the call of this thread, which waits for its answer, is the runtime's. */
-  isOfRuntime(tid: number): boolean {
+  /** Whether the call of this thread, which waits for its answer, is the runtime's. `executes`: it is an execve(2). */
+  isOfRuntime(tid: number, executes: boolean): boolean {
     if (this.#isOver) return false;
     const program = programOf(tid);
     this.#runtime ??= program;
-    this.#isOver = program === undefined || program !== this.#runtime;
-    return !this.#isOver;
+    const isRuntimes = program !== undefined && program === this.#runtime;
+    // The command can be hidden, too, so the first execution ends the start. If it fails, the runtime's further calls are
+    // judged.
+    this.#isOver = !isRuntimes || (program === hidden && executes);
+    return isRuntimes;
   }
 }
 
 /**
  * Another one after each execve(2), even of the same file: the kernel places the program, its stack and its random bytes anew
- * (fs/binfmt_elf.c, create_elf_tables()). Undefined if the kernel does not tell it.
+ * (fs/binfmt_elf.c, create_elf_tables()). Undefined if the thread has ended.
  */
 function programOf(tid: number): string | undefined {
   try {
     const { dev, ino } = statSync(`/proc/${tid}/exe`, { bigint: true });
     return `${dev}:${ino} ${readFileSync(`/proc/${tid}/auxv`, "hex")}`;
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EACCES" ? hidden : undefined;
   }
 }

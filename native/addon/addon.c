@@ -113,11 +113,8 @@ static napi_value close_apart(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   if (!start_environment(env)) return NULL;
   const napi_property_descriptor functions[] = {
-      METHOD("syscall", raw_syscall),
-      METHOD("addressOf", address_of),
-      METHOD("sha256", digest_of),
-      METHOD("mapMemory", map_memory),
-      METHOD("closeApart", close_apart),
+      METHOD("syscall", raw_syscall),  METHOD("addressOf", address_of),   METHOD("sha256", digest_of),
+      METHOD("mapMemory", map_memory), METHOD("closeApart", close_apart),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_loop(env, exports);

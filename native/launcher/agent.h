@@ -42,9 +42,9 @@ enum agent_message_kind {
 };
 
 struct agent {
-  int socket;   /* -1 without an agent */
-  int launcher; /* the launcher's end of its socket to the agent */
-  int pid;      /* the agent's */
+  int socket;           /* -1 without an agent */
+  int launcher;         /* the launcher's end of its socket to the agent */
+  int pid;              /* the agent's */
   int is_of_other_user; /* root's; this process is not root's */
 };
 

@@ -73,8 +73,7 @@ export function serveLocalRuns(options: LocalRunsOptions): void {
   });
 }
 
-interface Surroundings
-  extends Pick<LocalRunsOptions, "prepare" | "prepareForOther" | "others" | "log" | "supervise"> {
+interface Surroundings extends Pick<LocalRunsOptions, "prepare" | "prepareForOther" | "others" | "log" | "supervise"> {
   readonly readiness: Readiness;
   readonly own: Own;
   readonly shares: Shares;

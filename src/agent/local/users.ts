@@ -38,11 +38,7 @@ function ask(database: "passwd" | "group", name: string): number | undefined {
   return number === undefined ? undefined : Number(number);
 }
 
-export function isPermitted(
-  { users, groups }: PermittedUsers,
-  user: number,
-  itsGroups: ReadonlySet<string>,
-): boolean {
+export function isPermitted({ users, groups }: PermittedUsers, user: number, itsGroups: ReadonlySet<string>): boolean {
   return users.has(user) || [...itsGroups].some((group) => groups.has(Number(group)));
 }
 

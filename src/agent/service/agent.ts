@@ -40,7 +40,10 @@ export interface AgentOptions {
   readonly prepare: LocalRunsOptions["prepare"];
   /** Other users whose `portcullis run` is served, and how it is prepared: only policies of `find` may be used. */
   readonly others: PermittedUsers | undefined;
-  readonly prepareNamed: (given: RequestStrings, find: (name: string) => NotifyPolicy | undefined) => PreparedRun | undefined;
+  readonly prepareNamed: (
+    given: RequestStrings,
+    find: (name: string) => NotifyPolicy | undefined,
+  ) => PreparedRun | undefined;
   /** Takes a line for people. Must not wait. */
   readonly log: (line: string) => void;
 }

@@ -3,8 +3,8 @@
 import { resolve } from "node:path";
 import { type AgentStatus, askAgent } from "../../agent/control.ts";
 import { controlSocket, defaultSocket } from "../../agent/folders.ts";
-import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/metrics-server.ts";
 import { type PermittedUsers, permittedUsers, UsersError } from "../../agent/local/users.ts";
+import { isOfThisMachine, type MetricsPlace, metricsPlace } from "../../agent/metrics-server.ts";
 import { Agent } from "../../agent/service/agent.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
@@ -31,7 +31,7 @@ export const agent: Verb = {
     "Supervises many trees at once, each under its own policy, until SIGTERM or SIGINT. Container runtimes hand over the trees: the agent's socket speaks the protocol of OCI's seccomp agents, and the profile of the container names the socket, the policy and its digest (`portcullis export oci`). A further process of a container (`exec`) joins the state of its tree.",
     "--policies DIR has the policies: TypeScript modules (.ts) and OCI profiles (.json), each named by its file without the ending, and folders with an OCI image layout (`portcullis compile --oci-layout`), named as they say; other subfolders are for what they import. They are compiled at the start and when a file changes; a tree keeps the version that it has started with. A policy that does not compile is reported, and the version before is used on. If DIR has no policy of a name, a ready policy of that name is used. A bundle is not used: the agent supervises, and a bundle has its policy as eBPF.",
     "A listener is refused, and so its container does not start, if it comes without a state, of a policy that is unknown or has another digest, or from a process that is under a filter itself. The reason is printed on standard error.",
-    "`portcullis run` of the agent's own user asks it, too, at run.sock beside the socket for container runtimes, if that is in $XDG_RUNTIME_DIR/portcullis or /run/portcullis: the agent then supervises the command, and no Node starts (docs/internals/processes.md). If a service manager makes the sockets, this is served only if run.sock is among them.",
+    "`portcullis run` of the agent's own user, and of the users of --users, asks it, too, at run.sock beside the socket for container runtimes, if that is in $XDG_RUNTIME_DIR/portcullis or /run/portcullis: the agent then supervises the command, and no Node starts (docs/internals/processes.md). If a service manager makes the sockets, this is served only if run.sock is among them.",
     "If the agent ends, the kernel denies the calls that need it (ENOSYS), and everything else of the policies stays in force. Under systemd a restart keeps the trees, apart from those whose policy has rooms: the agent leaves them to the next one in systemd's store of descriptors ($FDSTORE).",
     "The agent runs as root for containers, with CAP_SYS_PTRACE, or as an ordinary user for that user's own. systemd starts it with examples/systemd/portcullis-agent.service and .socket; it tells systemd when it is ready.",
     "status asks the agent that runs.",

@@ -21,8 +21,6 @@ export type OptionTable = Readonly<Record<string, OptionSpecification>>;
 
 export interface Verb {
   readonly name: string;
-  /** One line, in the imperative, no full stop. */
-  readonly summary: string;
   /** Without "portcullis": "run [OPTIONS] -p POLICY -- COMMAND [ARGUMENT…]". */
   readonly synopsis: readonly string[];
   /** Paragraphs. */
@@ -39,12 +37,19 @@ export interface Verb {
 
 /** A verb in the table of all verbs; the verb itself is loaded on demand. */
 export interface VerbEntry {
-  /** Equal to the verb's own summary (a test compares them). */
+  /** One line, in the imperative, no full stop. */
   readonly summary: string;
   load(): Promise<Verb>;
 }
 
 export type VerbTable = Readonly<Record<string, VerbEntry>>;
+
+/** The manual page of a verb. */
+export type VerbPage = Verb & Pick<VerbEntry, "summary">;
+
+export async function pageOf({ summary, load }: VerbEntry): Promise<VerbPage> {
+  return { summary, ...(await load()) };
+}
 
 export interface Invocation {
   /** The last value of each option that was given. */

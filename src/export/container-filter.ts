@@ -8,10 +8,11 @@
  * The rules that protect the window of pinned calls where the kernel has no mseal(2) (window-rules.ts) are not part of it:
  * the agent refuses a container whose policy reads memory on such a kernel.
  */
+import { leavesOf } from "../analysis/explain/paths.ts";
 import { type ClassicInstruction, encodeInstructions } from "../compile/classic/instruction.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Mode } from "../engines/engine/engine.ts";
-import { isAsking, leavesOf, type StaticFilter } from "../engines/engine/static-filter.ts";
+import { isAsking, type StaticFilter } from "../engines/engine/static-filter.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
 import { notifyFilter } from "../engines/notify/filter.ts";
 import { ownCallRules, reportedCalls } from "../engines/notify/pin/own-calls.ts";
@@ -71,7 +72,7 @@ function alwaysPass(numbers: readonly number[], { split, target }: StaticFilter)
   return numbers.every((number) => {
     const decision = split.get(number);
     if (decision === undefined) return false;
-    return [...leavesOf(new Map([[number, decision]]))].every((leaf) => {
+    return leavesOf(decision).every((leaf) => {
       const { action } = splitReturnWord(target.leaf(leaf));
       return action === "ALLOW" || action === "LOG";
     });

@@ -2,9 +2,11 @@
  * Exports the part of a policy that systemd's SystemCallFilter= can express, as a drop-in of a service: the calls that the
  * policy may allow in some state and with some arguments. systemd has one action for all others.
  */
+
 import type { DecisionLeaf } from "../analysis/decision.ts";
 import { isStateful } from "../analysis/decision.ts";
-import { leavesOf, staticFilter } from "../engines/engine/static-filter.ts";
+import { leavesOf } from "../analysis/explain/paths.ts";
+import { staticFilter } from "../engines/engine/static-filter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
 import { isExpectedRefusal } from "../events/expected.ts";
 import type { Program } from "../ir/program.ts";
@@ -70,7 +72,7 @@ function callsOf(program: Program): readonly Call[] {
   const judged = [...split].flatMap(([number, decision]) => {
     const name = callByNumber(program.architecture, number)?.name;
     if (name === undefined) return [];
-    const leaves = [...leavesOf(new Map([[number, decision]]))];
+    const leaves = leavesOf(decision);
     const verdicts = leaves.map(({ weakest }) => program.verdicts[weakest]!);
     const verdict = verdicts.reduce((a, b) => (rankOf(b) < rankOf(a) ? b : a));
     const onState = leaves.some((leaf) => isStateful(leaf) && isOpen(leaf));

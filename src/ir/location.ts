@@ -12,3 +12,9 @@ export interface Location {
   /** How much of the construct follows on further lines, with the line end; absent if nothing does. */
   readonly further?: number;
 }
+
+/** The location as a diagnostic shows it. Undefined if its file has no name. */
+export function spanOf({ files }: { readonly files: readonly string[] }, at: Location | undefined) {
+  const file = at && files[at.file];
+  return file === undefined ? undefined : { file, line: at!.line, column: at!.column, length: Math.max(1, at!.length) };
+}

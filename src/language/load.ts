@@ -6,10 +6,10 @@
 import { basename, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { diagnostic, hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
-import type { Diagnostic, Span } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { unassignedLocals } from "../ir/dataflow/assigned.ts";
-import type { Location } from "../ir/location.ts";
+import { type Location, spanOf } from "../ir/location.ts";
 import { patternsOf } from "../ir/observe.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -220,18 +220,16 @@ function compileModule(
 }
 
 /** Reports observations whose patterns have no matcher. Observers rely on it (ir/observe.ts). */
-function hasMatchers(c: Compilation, { files, observations, words }: Program): boolean {
-  const spanOf = (pattern: Pattern): Span | undefined => {
-    const at = c.builder.observations.placeOf(pattern);
-    return at && { file: files[at.file]!, line: at.line, column: at.column, length: at.length };
-  };
+function hasMatchers(c: Compilation, program: Program): boolean {
+  const { observations, words } = program;
+  const placeOf = (pattern: Pattern) => spanOf(program, c.builder.observations.placeOf(pattern));
   for (const [index, { name }] of observations.entries()) {
     const patterns = patternsOf(words.filter(({ observation }) => observation === index));
     const { tooLarge } = compileMatcher(patterns);
     if (tooLarge === undefined) continue;
     const { pattern, other, help } = tooLarge;
-    const span = spanOf(patterns[pattern]!);
-    const second = other === undefined ? undefined : spanOf(patterns[other]!);
+    const span = placeOf(patterns[pattern]!);
+    const second = other === undefined ? undefined : placeOf(patterns[other]!);
     // Patterns of a list have the place of the list.
     const related =
       second === undefined || isDeepStrictEqual(second, span)

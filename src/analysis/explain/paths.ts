@@ -52,8 +52,9 @@ function saysOtherwiseFirst(node: DecisionTest, isSimpler: (node: DecisionTest) 
   return then.kind !== "leaf" || !isSimpler(node);
 }
 
-export function leavesOf(decision: Decision): DecisionLeaf[] {
-  const seen = new Set<Decision>([decision]);
+/** The leaves of the decisions, each once. */
+export function leavesOf(...decisions: readonly Decision[]): DecisionLeaf[] {
+  const seen = new Set(decisions);
   for (const node of seen) {
     if (node.kind === "leaf") continue;
     seen.add(node.then);

@@ -1,9 +1,11 @@
 /** P0602: a frequent call is stateful, although no state changes its verdict. */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { spanOf } from "../../ir/location.ts";
 import type { DecisionLeaf, StatefulReason } from "../decision.ts";
 import { hotCalls } from "../explain/hot-calls.ts";
-import { enumerate, spanOf, type View } from "./view.ts";
+import { enumerate, type View } from "./view.ts";
 
 export function findHotCalls(view: View): Diagnostic[] {
   const { program } = view;

@@ -1,9 +1,10 @@
 /** P0405: no rule enters a phase, so rules about it never apply. */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { spanOf } from "../../ir/location.ts";
 import type { IntegerExpression, Program } from "../../ir/program.ts";
 import { forEachStatement } from "../../ir/traverse.ts";
-import { spanOf } from "./view.ts";
 
 export function findUnenteredPhases(program: Program): Diagnostic[] {
   const found: Diagnostic[] = [];

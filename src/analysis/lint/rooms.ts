@@ -1,9 +1,11 @@
 /** P0418 to P0420: sides that no call enters, rooms for calls that are denied, and siblings that stay outside. */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { spanOf } from "../../ir/location.ts";
 import { callFamilies } from "../../linux/families.ts";
 import type { DecisionLeaf } from "../decision.ts";
-import { enumerate, spanOf, type View } from "./view.ts";
+import { enumerate, type View } from "./view.ts";
 
 /** Families whose members differ in more than their arguments. */
 const loose: ReadonlySet<string> = new Set(["connect", "namespace", "fork", "inspect", "copy"]);

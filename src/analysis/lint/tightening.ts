@@ -11,6 +11,7 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Location } from "../../ir/location.ts";
+import { spanOf } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { strictness, verdictText } from "../../ir/verdicts.ts";
 import { callByNumber } from "../../linux/calls.ts";
@@ -18,7 +19,6 @@ import type { DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { splitPolicy } from "../split/split.ts";
 import { productProgram } from "./product.ts";
-import { spanOf } from "./view.ts";
 
 /** From `loadPolicy`. */
 export interface TighteningPromise {

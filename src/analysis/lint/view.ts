@@ -2,7 +2,7 @@
 
 import type { Span } from "../../diagnostics/diagnostic.ts";
 import { holds } from "../../ir/intervals.ts";
-import type { Location } from "../../ir/location.ts";
+import { spanOf } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks, mayPass } from "../../ir/verdicts.ts";
 import { callByName, callByNumber } from "../../linux/calls.ts";
@@ -87,13 +87,6 @@ export class View {
   span(verdict: number): Span | undefined {
     return spanOf(this.program, this.program.verdicts[verdict]!.at);
   }
-}
-
-export function spanOf(program: Program, at: Location | undefined): Span | undefined {
-  const file = at === undefined ? undefined : program.files[at.file];
-  return at === undefined || file === undefined
-    ? undefined
-    : { file, line: at.line, column: at.column, length: at.length };
 }
 
 /** "a", "a and b", "a, b and c". */

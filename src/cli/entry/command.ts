@@ -85,7 +85,12 @@ async function dispatch(argv: readonly string[], context: Context): Promise<numb
   const verb: Verb = await verbs[word].load();
   const { parseInvocation } = await import("../parse.ts");
   if (asksForHelp(verb, rest)) {
-    context.out((await import("../pages/manual.ts")).printPage(verb, { colour: context.colour.out }));
+    context.out(
+      (await import("../pages/manual.ts")).printPage(
+        { ...verb, summary: verbs[word].summary },
+        { colour: context.colour.out },
+      ),
+    );
     return 0;
   }
   if (verb.exit.some(([status]) => status === "1")) context.answers?.();

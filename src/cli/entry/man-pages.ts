@@ -1,19 +1,19 @@
 /** The help pages for man(1), in the macros of man(7). tools/build.mjs writes them to dist/man/. */
 
 import { overview } from "../pages/manual.ts";
-import { commonOptions, type OptionTable, type Verb } from "../verb.ts";
+import { commonOptions, type OptionTable, pageOf, type VerbPage } from "../verb.ts";
 import { type VerbName, verbs } from "./verbs.ts";
 
 /** Each page by its file's name: portcullis.1, and portcullis-VERB.1. */
 export async function manPages(version: string): Promise<ReadonlyMap<string, string>> {
   const pages = new Map([["portcullis.1", overviewPage(version)]]);
   for (const name of Object.keys(verbs) as VerbName[]) {
-    pages.set(`portcullis-${name}.1`, verbPage(await verbs[name].load(), version));
+    pages.set(`portcullis-${name}.1`, verbPage(await pageOf(verbs[name]), version));
   }
   return pages;
 }
 
-function verbPage(verb: Verb, version: string): string {
+function verbPage(verb: VerbPage, version: string): string {
   const summary = verb.summary.charAt(0).toLowerCase() + verb.summary.slice(1);
   const examples = verb.examples.flatMap(([command, about]) => [".PP", escaped(about), ...code(`$ ${command}`)]);
   return page(`portcullis-${verb.name}`, version, [

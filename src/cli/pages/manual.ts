@@ -1,5 +1,5 @@
 /** Help pages: one for each verb, from its own description, and the overview. */
-import { commonOptions, type OptionTable, type Verb, type VerbTable } from "../verb.ts";
+import { commonOptions, type OptionTable, type VerbPage, type VerbTable } from "../verb.ts";
 
 const width = 80;
 
@@ -7,7 +7,7 @@ export interface PageOptions {
   readonly colour: boolean;
 }
 
-export function printPage(verb: Verb, { colour }: PageOptions): string {
+export function printPage(verb: VerbPage, { colour }: PageOptions): string {
   const head = heading(colour);
   const sections = [
     `${head("NAME")}\n${indented(`portcullis ${verb.name}: ${lowerFirst(verb.summary)}`)}`,

@@ -12,7 +12,6 @@ const auditing = engines.filter(({ audits }) => audits).map(({ name }) => name);
 
 export const runPage: Omit<Verb, "execute"> = {
   name: "run",
-  summary: "Run a command under a policy",
   synopsis: ["run [OPTIONS] -p POLICY [--] COMMAND [ARGUMENT…]"],
   about: [
     "Starts the command with the policy in force before its first instruction, for it and all its descendants, until the last of them has ended. A policy cannot be removed. The command has the terminal, signals, standard input and output of portcullis.",

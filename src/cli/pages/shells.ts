@@ -1,11 +1,11 @@
 /** Completion scripts for three shells, from the verbs' tables of options. */
 import { readyPolicies } from "../policy/arguments.ts";
-import { type Completion, commonOptions, type OptionSpecification, type Verb } from "../verb.ts";
+import { type Completion, commonOptions, type OptionSpecification, type Verb, type VerbPage } from "../verb.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
-export function completionScript(shell: Shell, verbs: readonly Verb[]): string {
+export function completionScript(shell: Shell, verbs: readonly VerbPage[]): string {
   switch (shell) {
     case "bash":
       return bash(verbs);
@@ -20,7 +20,7 @@ function optionsOf(verb: Verb): [string, OptionSpecification][] {
   return Object.entries({ ...verb.options, ...commonOptions });
 }
 
-function bash(verbs: readonly Verb[]): string {
+function bash(verbs: readonly VerbPage[]): string {
   const cases = verbs.map((verb) => {
     const options = optionsOf(verb);
     const words = options.flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
@@ -115,7 +115,7 @@ function bashCommand(options: readonly [string, OptionSpecification][]): string 
 `;
 }
 
-function zsh(verbs: readonly Verb[]): string {
+function zsh(verbs: readonly VerbPage[]): string {
   const quoted = (text: string) =>
     text.replaceAll("'", "'\\''").replaceAll("[", "\\[").replaceAll("]", "\\]").replaceAll(":", "\\:");
   const listed = verbs.map((verb) => `    '${verb.name}:${quoted(verb.summary)}'`).join("\n");
@@ -175,7 +175,7 @@ function zshAction(complete: Completion | undefined): string {
   return `(${complete.join(" ")})`;
 }
 
-function fish(verbs: readonly Verb[]): string {
+function fish(verbs: readonly VerbPage[]): string {
   const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const lines = [
     "# fish completion for portcullis",

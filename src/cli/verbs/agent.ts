@@ -25,7 +25,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const agent: Verb = {
   name: "agent",
-  summary: "Supervise containers and commands under policies, as a service",
   synopsis: ["agent [OPTIONS]", "agent status [--json] [--socket PATH]"],
   about: [
     "Supervises many trees at once, each under its own policy, until SIGTERM or SIGINT. Container runtimes hand over the trees: the agent's socket speaks the protocol of OCI's seccomp agents, and the profile of the container names the socket, the policy and its digest (`portcullis export oci`). A further process of a container (`exec`) joins the state of its tree.",

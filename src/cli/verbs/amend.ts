@@ -27,7 +27,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const amend: Verb = {
   name: "amend",
-  summary: "Change a policy so that it allows refused calls",
   synopsis: ["amend [OPTIONS] POLICY EVENTS|TRACE…", "amend [OPTIONS] -p POLICY EVENTS|TRACE…"],
   about: [
     "Reads refused calls from files of events (run --events FILE, also with --audit) or from recordings, over which it evaluates the policy. It groups them by call, phases and the arguments that choose what the call does, and shows for each group the line that refused it, the risk, and the smallest change of the policy's text that allows it.",

@@ -19,7 +19,6 @@ type Action = (typeof actions)[number];
 
 export const approvals: Verb = {
   name: "approvals",
-  summary: "Show and answer the questions of running trees",
   synopsis: ["approvals [list]", "approvals allow|deny QUESTION…", "approvals watch"],
   about: [
     "A call whose verdict is `ask` waits until a person allows it (docs/approvals.md). This verb shows the questions of all trees that this user has started with `portcullis run`, and answers them. QUESTION is the name that list and the notice of run print, PID.NUMBER, or NUMBER if only one tree asks.",

@@ -11,7 +11,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const check: Verb = {
   name: "check",
-  summary: "Report the errors and warnings of a policy",
   synopsis: ["check [OPTIONS] POLICY…"],
   about: [
     "Compiles each policy and prints its errors and warnings with the place, the line and a remedy. portcullis never executes a policy module.",

@@ -29,7 +29,6 @@ const looseObject =
 
 export const compile: Verb = {
   name: "compile",
-  summary: "Write a policy as a bundle, as an object file for libbpf, or as an OCI artifact",
   synopsis: ["compile [OPTIONS] -p POLICY -o FILE", "compile [OPTIONS] -p POLICY --oci-layout DIR"],
   about: [
     "Compiles the policy to eBPF and writes everything that its enforcement needs. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, and a digest (docs/bundle.md). `portcullis run` accepts it as a policy and does not load the compiler. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",

@@ -4,11 +4,10 @@ import { safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { completionScript, shells } from "../pages/shells.ts";
 import { missing, noMoreWords } from "../policy/arguments.ts";
-import { Failure, failed, type Verb, type VerbTable } from "../verb.ts";
+import { Failure, failed, pageOf, type Verb, type VerbTable } from "../verb.ts";
 
 export const completion = (verbs: VerbTable): Verb => ({
   name: "completion",
-  summary: "Print the completions for a shell",
   synopsis: ["completion bash|zsh|fish", "completion parameters -- LINE…"],
   about: [
     "Prints a script for completion of verbs, options, files, ready policies, and parameters after --set. Load it from the shell's start-up file, or install it in the shell's folder for completions.",
@@ -38,9 +37,7 @@ export const completion = (verbs: VerbTable): Verb => ({
         diagnostic("P0907", `there are no completions for ${JSON.stringify(shell)}`, { help: "bash, zsh or fish" }),
       ]);
     }
-    const loaded: Verb[] = [];
-    for (const entry of Object.values(verbs)) loaded.push(await entry.load());
-    context.out(completionScript(known, loaded));
+    context.out(completionScript(known, await Promise.all(Object.values(verbs).map(pageOf))));
     return 0;
   },
 });

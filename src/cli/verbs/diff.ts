@@ -9,7 +9,6 @@ import { failed, type Verb } from "../verb.ts";
 
 export const diff: Verb = {
   name: "diff",
-  summary: "Compare the verdicts of two policies",
   synopsis: ["diff [OPTIONS] BEFORE AFTER [TRACE…]"],
   about: [
     "Compares the second policy with the first: which calls get other verdicts, for which arguments, and in which phases. Phases of the same name are compared one by one. Verdicts are compared by their action and errno; reasons and lines do not count.",

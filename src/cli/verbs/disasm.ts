@@ -17,7 +17,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const disasm: Verb = {
   name: "disasm",
-  summary: "Disassemble a policy's filter, with the policy's lines",
   synopsis: ["disasm [OPTIONS] POLICY", "disasm [OPTIONS] --target NAME POLICY", "disasm BUNDLE.pcl"],
   about: [
     "Prints the classic BPF program of the policy's static part, which the kernel enforces from before the command's first instruction until its end. A comment before each return lists the calls that reach it, the verdict and the policy's line.",

@@ -6,7 +6,6 @@ import { failed, type Verb } from "../verb.ts";
 
 export const doctor: Verb = {
   name: "doctor",
-  summary: "Try each engine on this machine and report missing requirements",
   synopsis: ["doctor [--json]", "doctor --differences [--json]"],
   about: [
     "Runs small commands under small policies, each in a child, and derives which engines work on this machine and which conditions slow down or prevent the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type or without permission to use it, a native part that is not built.",

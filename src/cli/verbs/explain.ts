@@ -9,7 +9,6 @@ import { failed, type Verb } from "../verb.ts";
 
 export const explain: Verb = {
   name: "explain",
-  summary: "Show the verdict on each call, and where it is decided",
   synopsis: ["explain [OPTIONS] POLICY"],
   about: [
     "Prints the verdict on calls that no rule names, and then a table: groups of calls with equal treatment, the verdict in each phase and under each condition on arguments, the place of the decision, and the policy's line.",

@@ -23,7 +23,6 @@ type Format = (typeof formats)[number];
 
 export const exportPolicy: Verb = {
   name: "export",
-  summary: "Write a policy for container runtimes, systemd or Kubernetes",
   synopsis: ["export FORMAT [OPTIONS] POLICY"],
   about: [
     "Writes the part of the policy that the kernel can decide alone in another program's format. docs/containers.md describes each.",

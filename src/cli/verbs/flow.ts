@@ -11,7 +11,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const flow: Verb = {
   name: "flow",
-  summary: "Derive a call-flow graph from traces",
   synopsis: ["flow [OPTIONS] TRACE…"],
   about: [
     "Reads recordings (as `portcullis simulate` does) and prints a module with a graph: for each call of a thread, the calls that may follow it. A policy imports it and permits no other order:",

@@ -2,11 +2,10 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { printOverview, printPage } from "../pages/manual.ts";
-import { Failure, failed, type Verb, type VerbTable } from "../verb.ts";
+import { Failure, failed, pageOf, type Verb, type VerbTable } from "../verb.ts";
 
 export const help = (verbs: VerbTable): Verb => ({
   name: "help",
-  summary: "Show the manual page of a verb",
   synopsis: ["help [VERB]"],
   about: ["Shows the page of a verb, as `portcullis VERB --help` does; without a verb, the list of verbs."],
   options: {},
@@ -21,7 +20,7 @@ export const help = (verbs: VerbTable): Verb => ({
     if (name === undefined) {
       context.out(printOverview(verbs, page));
     } else if (Object.hasOwn(verbs, name)) {
-      context.out(printPage(await verbs[name]!.load(), page));
+      context.out(printPage(await pageOf(verbs[name]!), page));
     } else {
       const near = nearestName(name, Object.keys(verbs));
       const way = near === undefined ? "portcullis help lists them" : `write portcullis help ${near}`;

@@ -22,7 +22,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const propose: Verb = {
   name: "propose",
-  summary: "Propose a policy from traces, with roles and phases",
   synopsis: ["propose [OPTIONS] TRACE…"],
   about: [
     "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls, and those that a program makes in their place, and refuses all others. The rules are grouped by role and phase, and the head of the policy says what a process can still do after its start. docs/propose.md describes the method.",

@@ -20,7 +20,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const record: Verb = {
   name: "record",
-  summary: "Record the calls of a command in a trace",
   synopsis: [
     "record [OPTIONS] [--] COMMAND [ARGUMENT…]",
     "record [OPTIONS] --pid PID | --cgroup PATH | --container ID",

@@ -29,7 +29,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const report: Verb = {
   name: "report",
-  summary: "Show traces, events and policies in one HTML page",
   synopsis: ["report -o FILE [OPTIONS] TRACE|EVENTS|POLICY…"],
   about: [
     "Writes a page that a browser opens without a network: the file contains everything. It begins with the refused calls, each with its role and phase, its process, the rule and a remedy, and with what a process of each role can still do under the policy: execute a program, start processes, connect, write files, and make executable memory. The inputs are any number of traces and files of events, and at most one policy:",

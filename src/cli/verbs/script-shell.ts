@@ -29,7 +29,6 @@ const usualProcesses = 256;
 
 export const scriptShell: Verb = {
   name: "script-shell",
-  summary: "Run a script of a package under package-script",
   synopsis: ["script-shell -- SHELL -c SCRIPT"],
   about: [
     'The shell for scripts of packages. `portcullis-script-shell` starts it, which npm and pnpm call instead of sh: npm config set script-shell "$(command -v portcullis-script-shell)" (docs/package-scripts.md). That file runs scripts of the user\'s own project as under sh; this verb confines every script.',

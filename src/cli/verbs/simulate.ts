@@ -31,7 +31,6 @@ const forms = ["interpreter", "wasm"] as const;
 
 export const simulate: Verb = {
   name: "simulate",
-  summary: "Evaluate a policy on a recorded trace",
   synopsis: ["simulate [OPTIONS] -p POLICY TRACE", "simulate [OPTIONS] POLICY TRACE"],
   about: [
     "Evaluates the policy on every call of a recording, with its processes, threads and clock, and prints the verdicts. Nothing is executed. The recorded actions happen regardless of the verdicts, so one run shows every refusal.",

@@ -24,7 +24,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const test: Verb = {
   name: "test",
-  summary: "Run a policy's cases",
   synopsis: ["test [OPTIONS] POLICY|FOLDER|CASES…", "test [OPTIONS] -p POLICY CASES…"],
   about: [
     "A case gives the expected verdict on a call: the task, the call with its arguments as strace prints them, and the verdict. Case files are beside the policy: web.cases and web.reload.cases belong to web.ts. docs/cases.md describes all forms of lines.",

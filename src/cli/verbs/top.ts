@@ -20,7 +20,6 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const top: Verb = {
   name: "top",
-  summary: "Show a running tree, live",
   synopsis: ["top [OPTIONS] [PID|SOCKET|TREE]"],
   about: [
     "Shows a tree that `portcullis run --status auto` has started, and updates the display each second until the tree ends: the refused calls, in groups of equal call, verdict, program, role and phase; the calls that the supervisor judges, in total and per second for each rule; the tree of processes with their phases, counters and flags; and how full tables are. Calls that the kernel's filter decides by itself are not counted. If the kernel itself judges, only refused calls are counted, and top lists the data that it cannot show. Of a policy with roles, top shows the phase of a process's own role (`childPhase` of the role `child`).",

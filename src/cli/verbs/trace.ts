@@ -29,7 +29,6 @@ const meant: Readonly<Record<string, keyof typeof operations>> = { count: "stat"
 
 export const trace: Verb = {
   name: "trace",
-  summary: "Count, print, merge and cut traces",
   synopsis: [
     "trace stat [--json] TRACE…",
     "trace print TRACE",

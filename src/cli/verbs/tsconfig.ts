@@ -7,7 +7,6 @@ import { failed, type Verb } from "../verb.ts";
 
 export const tsconfig: Verb = {
   name: "tsconfig",
-  summary: "Print a tsconfig.json for a folder of policies",
   synopsis: ["tsconfig"],
   about: [
     'Prints the settings with which an editor and tsc check the policies in the working directory: only the names of the language, and the types of portcullis. They work with and without a package.json, for every value of its "type".',

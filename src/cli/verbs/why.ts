@@ -16,7 +16,6 @@ import { Failure, failed, type Verb } from "../verb.ts";
 
 export const why: Verb = {
   name: "why",
-  summary: "Say whether a call would pass, and by which line",
   synopsis: ["why [OPTIONS] POLICY CALL", "why [OPTIONS] -p POLICY CALL"],
   about: [
     'Prints the verdict of the policy on one call. Write the call as strace prints it, or paste its line, with the process and the result; absent arguments are 0. If the policy asks about the memory behind a pointer, write that memory: "/etc/hosts", ["git", "log"], 10.0.0.1:443, unix:/run/agent, {flags=O_RDONLY}; the output names the policy\'s patterns that match. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).',

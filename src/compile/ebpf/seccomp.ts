@@ -11,6 +11,7 @@
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { spanOf } from "../../ir/location.ts";
 import { isStructure } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks } from "../../ir/verdicts.ts";
@@ -82,10 +83,9 @@ function provable({ admission, architecture }: Program, { instructions }: EbpfPr
 
 /** A construct that a target cannot express, as a diagnostic. */
 function cannotExpress(program: Program, { target, what, reason, change, at }: TargetError): Diagnostic {
-  const span =
-    at === undefined
-      ? undefined
-      : { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
   const help = [change, "run the policy under --engine notify"].filter((way) => way !== undefined).join("; or ");
-  return diagnostic("P0606", `the target ${target} cannot express ${what}: ${reason}`, { span, help });
+  return diagnostic("P0606", `the target ${target} cannot express ${what}: ${reason}`, {
+    span: spanOf(program, at),
+    help,
+  });
 }

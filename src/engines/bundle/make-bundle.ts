@@ -1,6 +1,7 @@
 /** Makes a bundle from a compiled policy: adds the classic program, and puts all parts in the form of the file. */
 
 import { isStateful } from "../../analysis/decision.ts";
+import { leavesOf } from "../../analysis/explain/paths.ts";
 import type {
   Bundle,
   BundledAction,
@@ -22,7 +23,7 @@ import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import { leavesOf, staticFilter } from "../engine/static-filter.ts";
+import { staticFilter } from "../engine/static-filter.ts";
 import { seccompEbpfProfile } from "./filter.ts";
 
 export interface BundleOptions {
@@ -161,7 +162,7 @@ interface BundledClassic {
 function classicProgram(program: Program): BundledClassic | undefined {
   try {
     const { split, classic } = staticFilter(seccompEbpfProfile, program, { armed: true });
-    const isAll = ![...leavesOf(split)].some(isStateful);
+    const isAll = !leavesOf(...split.values()).some(isStateful);
     return { instructions: encodeClassic(classic), token: inOrder(classic.tokenPositions), isAll };
   } catch (error) {
     if (error instanceof Error && error.name === "FilterTooLargeError") return undefined;

@@ -3,7 +3,8 @@
  * it here, so that users see the filter that the kernel runs.
  */
 
-import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../analysis/decision.ts";
+import { type DecisionLeaf, isStateful, type SplitPolicy } from "../../analysis/decision.ts";
+import { leavesOf } from "../../analysis/explain/paths.ts";
 import { type SplitOptions, splitPolicy } from "../../analysis/split/split.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic } from "../../compile/classic/compile.ts";
 import { opcode } from "../../compile/classic/instruction.ts";
@@ -98,8 +99,8 @@ function expectedVerdict(program: Program, split: SplitPolicy): number | undefin
   if (decision?.kind !== "leaf" || isStateful(decision)) return undefined;
   const verdict = decision.weakest;
   if (!isExpectedRefusal("clone3", program.verdicts[verdict]!)) return undefined;
-  const others = new Map([...split].filter(([number]) => number !== clone3));
-  return [...leavesOf(others)].some(({ weakest }) => weakest === verdict) ? undefined : verdict;
+  const others = [...split].flatMap(([number, other]) => (number === clone3 ? [] : [other]));
+  return leavesOf(...others).some(({ weakest }) => weakest === verdict) ? undefined : verdict;
 }
 
 /** The same filter, but it notifies the engine instead of giving one of these actions. Cheaper than a second compilation. */
@@ -133,18 +134,6 @@ export function notifyingOf(
 /** Whether the filter notifies the engine in some case. Without a listener the kernel answers such a call with ENOSYS. */
 export function isAsking({ instructions }: ClassicProgram): boolean {
   return instructions.some(({ code, k }) => code === opcode.return && k === notify);
-}
-
-/** Each leaf once. */
-export function* leavesOf(split: SplitPolicy): Generator<DecisionLeaf> {
-  const visited = new Set<Decision>();
-  const waiting = [...split.values()];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (visited.has(next)) continue;
-    visited.add(next);
-    if (next.kind === "leaf") yield next;
-    else waiting.push(next.then, next.otherwise);
-  }
 }
 
 /** The options of `explainPolicy` and `why`. */

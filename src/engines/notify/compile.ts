@@ -1,6 +1,7 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
 import { type DecisionLeaf, isStateful, type SplitPolicy, type StatefulReason } from "../../analysis/decision.ts";
+import { leavesOf } from "../../analysis/explain/paths.ts";
 import { examinedPaths } from "../../analysis/file-paths/guarded-paths.ts";
 import { refusedObjects } from "../../analysis/file-paths/refused-objects.ts";
 import { refusingPatterns } from "../../analysis/refused-entries.ts";
@@ -12,7 +13,7 @@ import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { describePolicy } from "../../events/record.ts";
-import type { Location } from "../../ir/location.ts";
+import { spanOf } from "../../ir/location.ts";
 import { matchersOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks, mayPass } from "../../ir/verdicts.ts";
@@ -24,7 +25,7 @@ import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-ca
 import { splitReturnWord } from "../../linux/return-word.ts";
 import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
 import type { EngineCompiler, Mode } from "../engine/engine.ts";
-import { leavesOf, staticFilter } from "../engine/static-filter.ts";
+import { staticFilter } from "../engine/static-filter.ts";
 import { describeState } from "../engine/status.ts";
 import { notifyFilter, notifyProfile, withStaticReports } from "./filter.ts";
 import { followsRights, needsOf } from "./needs.ts";
@@ -63,7 +64,7 @@ export function compileForNotify(
   const diagnostics =
     mode === "audit" ? [] : [...refuseStatefulTraps(program, quiet.split), ...refuseHeldOpens(program)];
   if (diagnostics.length > 0) return { policy: undefined, diagnostics };
-  const stateful = [...leavesOf(quiet.split)].some(isStateful);
+  const stateful = leavesOf(...quiet.split.values()).some(isStateful);
   const isFree = followsRights(program) && leavesMemoryFree(program, quiet.split);
   const protections = isFree ? notifiedProtections(program, quiet.split) : undefined;
   const calls = traitsOf(program, needs);
@@ -159,8 +160,7 @@ function countingOf({ admission }: Program, needs: Needs, split: SplitPolicy): U
     }
   };
   for (const [number, decision] of split) {
-    if ([...leavesOf(new Map([[number, decision]]))].some(({ stateful }) => stateful.some(counts)))
-      counting[number] = 1;
+    if (leavesOf(decision).some(({ stateful }) => stateful.some(counts))) counting[number] = 1;
   }
   return counting;
 }
@@ -169,7 +169,7 @@ function askingOf({ admission, verdicts }: Program, split: SplitPolicy): Uint8Ar
   if (!verdicts.some(asks)) return new Uint8Array(0);
   const asking = new Uint8Array(admission.judged.reduce((most, { to }) => Math.max(most, Number(to)), 0) + 1);
   for (const [number, decision] of split) {
-    const leaves = [...leavesOf(new Map([[number, decision]]))];
+    const leaves = leavesOf(decision);
     if (leaves.some(({ possible }) => possible.some((verdict) => asks(verdicts[verdict]!)))) asking[number] = 1;
   }
   return asking;
@@ -195,7 +195,7 @@ function allows(
 ): boolean {
   const decision = split.get(number);
   if (decision === undefined) return false;
-  return [...leavesOf(new Map([[number, decision]]))].every(
+  return leavesOf(decision).every(
     (leaf) => also(leaf) && leaf.possible.every((verdict) => program.verdicts[verdict]!.action === "allow"),
   );
 }
@@ -205,9 +205,7 @@ function passingOf(numbers: readonly number[], program: Program, split: SplitPol
   return numbers.filter((number) => {
     const decision = split.get(number);
     if (decision === undefined) return false;
-    return [...leavesOf(new Map([[number, decision]]))].some(({ possible }) =>
-      possible.some((verdict) => mayPass(program.verdicts[verdict]!)),
-    );
+    return leavesOf(decision).some(({ possible }) => possible.some((verdict) => mayPass(program.verdicts[verdict]!)));
   });
 }
 
@@ -216,14 +214,14 @@ function passingOf(numbers: readonly number[], program: Program, split: SplitPol
 /** Refuses traps by state: a SIGSYS from the supervisor can be blocked, and its siginfo differs from the kernel's. */
 function refuseStatefulTraps(program: Program, split: SplitPolicy): readonly Diagnostic[] {
   const traps = new Set<number>();
-  for (const leaf of leavesOf(split)) {
+  for (const leaf of leavesOf(...split.values())) {
     if (!isStateful(leaf)) continue;
     for (const index of leaf.possible) if (program.verdicts[index]!.action === "trap") traps.add(index);
   }
   return [...traps].map((index) => {
     const { at } = program.verdicts[index]!;
     return diagnostic("P0604", "the engine notify cannot trap where the verdict depends on state", {
-      span: at === undefined ? undefined : spanOf(program, at),
+      span: spanOf(program, at),
       help: "deny with an errno, or kill the process; a trap that depends on arguments alone works",
     });
   });
@@ -239,7 +237,7 @@ function refuseHeldOpens(program: Program): readonly Diagnostic[] {
     .filter(({ sources }) => sources.some(({ number }) => opens.includes(number)))
     .map(({ at }) =>
       diagnostic("P0604", "`files` and `.resolved` of a path that is opened cannot be combined on the engine notify", {
-        span: at === undefined ? undefined : spanOf(program, at),
+        span: spanOf(program, at),
         help: "portcullis makes such an open itself, where `files` does not apply: list the objects in `files` instead",
       }),
     );
@@ -253,15 +251,11 @@ function refuseHeld(program: Program): readonly Diagnostic[] {
       "P0604",
       "`files.protect` and `files.private` cannot be combined with `.resolved` on the engine notify",
       {
-        span: at === undefined ? undefined : spanOf(program, at),
+        span: spanOf(program, at),
         help: "they put the tree into namespaces of its own, where portcullis opens no objects for it (before Linux 7.1 `unix.connect` needs that)",
       },
     );
   });
-}
-
-function spanOf(program: Pick<Program, "files">, at: Location) {
-  return { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
 }
 
 /** A filter with the properties that a start needs. */

@@ -9,6 +9,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import { describePolicy } from "../../events/record.ts";
+import { spanOf } from "../../ir/location.ts";
 import type { Observation } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { seccompEbpfProfile } from "../bundle/filter.ts";
@@ -63,9 +64,9 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
   return { policy, diagnostics };
 }
 
-function cannotRead({ files }: Program, { name, at }: Observation): Diagnostic {
+function cannotRead(program: Program, { name, at }: Observation): Diagnostic {
   return diagnostic("P0606", `the filters of this kernel cannot read the memory behind \`${name}\``, {
-    span: at && { file: files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) },
+    span: spanOf(program, at),
     help: "a kernel with all patches of kernel/patches; or run the policy under --engine notify",
   });
 }

@@ -2,11 +2,13 @@
  * Refuses rooms that cannot work: around calls that wait for a call of another side, around calls that make or replace a
  * process, and more of them than a call can take.
  */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
 import { type EnteringCall, enteringCalls, mayEnter } from "../../ir/dataflow/entered.ts";
 import { maximumEnteredRooms } from "../../ir/limits.ts";
 import type { Location } from "../../ir/location.ts";
+import { spanOf } from "../../ir/location.ts";
 import type { Program, Room, Statement } from "../../ir/program.ts";
 import { blockingCalls } from "../../linux/blocking-calls.ts";
 import { callByNumber } from "../../linux/calls.ts";
@@ -153,8 +155,4 @@ class Faults {
 function enumerate(names: readonly string[]): string {
   const shown = names.length > 6 ? [...names.slice(0, 5), `${names.length - 5} more calls`] : names;
   return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
-}
-
-function spanOf({ files }: Program, at: Location | undefined): Span | undefined {
-  return at === undefined ? undefined : { file: files[at.file]!, line: at.line, column: at.column, length: at.length };
 }

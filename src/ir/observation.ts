@@ -3,7 +3,7 @@
  * integers (`ObservedWord`) that the program computes from it. An engine guarantees that the kernel uses the bytes that
  * were read. `observe.ts` is the reference meaning of the words.
  */
-import { errno } from "../linux/errno-numbers.ts";
+import { copyError } from "../linux/copy-errors.ts";
 import type { StructureName } from "../linux/pointees.ts";
 import { maximumHalf, maximumWord } from "../linux/word.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -47,9 +47,9 @@ export type Shape =
    */
   | { readonly is: "structure"; readonly name: string; readonly minimum: number; readonly size: number };
 
-/** The errno of a text that is too long: strndup_user() (mm/util.c) gives another one than getname() (fs/namei.c). */
+/** The errno of a text that is too long. */
 export function errnoOfTooLong(shape: Extract<Shape, { is: "path" | "string" }>): number {
-  return shape.is === "string" && shape.by !== "getname" ? errno.EINVAL : errno.ENAMETOOLONG;
+  return shape.is === "string" && shape.by !== "getname" ? copyError.longString : copyError.longPath;
 }
 
 export function isStructure(shape: Shape, name: StructureName): boolean {

@@ -30,6 +30,7 @@ import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limi
 import { mostLayers } from "../../src/ir/objects.ts";
 import { auditArchitecture, hostArchitecture, x32Bit } from "../../src/linux/architecture.ts";
 import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
+import { copyError } from "../../src/linux/copy-errors.ts";
 import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
 import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
@@ -55,6 +56,7 @@ import {
 } from "../../src/record/notify/answering.ts";
 import { callLayout, readState, recordKind } from "../../src/record/notify/notifications.ts";
 import { controlWords, headSize, skip } from "../../src/record/notify/ring.ts";
+import { copyErrorsHeader, emitCopyErrors } from "../../tools/generate/copy-errors.ts";
 
 type Facts = readonly (readonly [expression: string, value: number | bigint])[];
 
@@ -265,6 +267,11 @@ describe("numbers that TypeScript and C share", () => {
       ["sizeof(struct judged)", judgedLayout.size],
     ];
     expect(faultsOf(['"pin/pin.h"'], facts)).toBe("");
+  });
+
+  it("in the errors of copying a caller's memory", () => {
+    expect(faultsOf(['"pin/copy_errors.h"'], named("COPY_", copyError))).toBe("");
+    expect(readFileSync(copyErrorsHeader, "utf8"), "run npm run generate").toBe(emitCopyErrors());
   });
 
   it("in the text filter", () => {

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildTables } from "./build.ts";
+import { copyErrorsHeader, emitCopyErrors } from "./copy-errors.ts";
 import { renewLists } from "./document.ts";
 import {
   emitCalls,
@@ -71,6 +72,7 @@ export function generate(archive: string, excerpts: string): { version: string; 
     ["src/language/types/calls.d.ts", emitCallTypes(source, tables)],
     ["src/language/types/names.d.ts", emitNameTypes(source, tables)],
     ["src/language/types/groups.d.ts", emitGroupTypes()],
+    [copyErrorsHeader, emitCopyErrors()],
   ]);
   return { version: source.version, files };
 }

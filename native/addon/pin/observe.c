@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "copy_errors.h"
 #include "pins.h"
 #include "reads.h"
 
@@ -34,10 +35,10 @@ static long copy(pid_t tid, uint64_t address, unsigned char *into, size_t size) 
 
 static long copy_all(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
   for (size_t done = 0; done < size;) {
-    if (address + done < address) return -EFAULT;
+    if (address + done < address) return -COPY_UNMAPPED;
     long count = copy(tid, address + done, into + done, size - done);
     if (count < 0) return count;
-    if (count == 0) return -EFAULT;
+    if (count == 0) return -COPY_UNMAPPED;
     done += (size_t)count;
   }
   return 0;
@@ -50,12 +51,12 @@ static long copy_text(pid_t tid, uint64_t address, unsigned char *into, size_t s
     if (done == 0 && wanted > first) wanted = first;
     long count = copy(tid, address + done, into + done, wanted);
     if (count < 0) return count;
-    if (count == 0) return -EFAULT;
+    if (count == 0) return -COPY_UNMAPPED;
     unsigned char *end = memchr(into + done, 0, (size_t)count);
     if (end != NULL) return end - into;
     done += (size_t)count;
   }
-  return -ENAMETOOLONG;
+  return -COPY_LONG_PATH;
 }
 
 static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t size, uint32_t *starts, size_t most) {
@@ -70,9 +71,9 @@ static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t
     if (result < 0) return result;
     for (size_t i = 0; i < wanted / 8; i++, count++) {
       if (pointers[i] == 0) return (long)count;
-      if (count == most) return -E2BIG;
+      if (count == most) return -COPY_LONG_LIST;
       long length = copy_text(tid, pointers[i], into + used, size - used);
-      if (length == -ENAMETOOLONG) return -E2BIG;
+      if (length == -COPY_LONG_PATH) return -COPY_LONG_LIST;
       if (length < 0) return length;
       starts[count] = (uint32_t)used;
       used += (size_t)length + 1;
@@ -80,11 +81,11 @@ static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t
   }
 }
 
-/* EPERM for an unreadable caller, ENOENT for a caller that no longer waits. */
+/* process_vm_readv(2) gives the errno of COPY_UNTRACEABLE. */
 static long checked(struct pins *own, const struct seccomp_notif *call, long result) {
   mark_observed(own, call->id);
-  if (!still_waits(own, call)) return -ENOENT;
-  return result == -ESRCH ? -ENOENT : result;
+  if (!still_waits(own, call)) return -COPY_GONE;
+  return result == -ESRCH ? -COPY_GONE : result;
 }
 
 /* ── In a thread of the pool, if the tree can have memory whose reads never end ───────────────────────────────────── */
@@ -107,7 +108,7 @@ static long apart(struct pins *own, const struct seccomp_notif *call, uint64_t a
   if (read != NULL && starts != NULL) read->starts = calloc(most, sizeof *starts);
   if (read == NULL || (starts != NULL && read->starts == NULL)) {
     if (read != NULL) free_read(read);
-    return checked(own, call, thread == NULL ? -error : -ENOMEM);
+    return checked(own, call, thread == NULL ? -error : -COPY_NO_MEMORY);
   }
   read->process = thread->process->id;
   read->run = run;

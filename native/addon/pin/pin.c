@@ -23,6 +23,7 @@
 
 #include "../ptrace/kept.h"
 #include "../base/listener.h"
+#include "copy_errors.h"
 #include "pins.h"
 #include "reads.h"
 
@@ -53,10 +54,10 @@ static long run_frame(struct read *read) {
   const pid_t tid = (pid_t)read->call.pid;
   if (process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)read->size) return 0;
   look_apart(tid, read->address);
-  return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)read->size ? 0 : -EFAULT;
+  return process_vm_writev(tid, &local, 1, &remote, 1, 0) == (ssize_t)read->size ? 0 : -COPY_UNMAPPED;
 }
 
-/* Returns 0 if the frame is written, and -EINPROGRESS if the caller must stay stopped. */
+/* Returns 0 if the frame is written, and -COPY_UNDER_WAY if the caller must stay stopped. */
 static long write_frame_apart(struct pins *own, const struct thread *thread, uint64_t stack,
                               const struct frame *frame) {
   const struct seccomp_notif call = {.pid = (uint32_t)thread->id};
@@ -173,8 +174,8 @@ static enum outcome enter(struct pins *own, const struct thread *thread, registe
     memcpy(frame.arguments, call->args, sizeof frame.arguments);
     if (own->reads_apart) {
       const long result = write_frame_apart(own, thread, found_at, &frame);
-      *stays_stopped = result == -EINPROGRESS;
-      if (result != 0) return result == -EINPROGRESS || result == -ETIMEDOUT ? STALLED : NO_STACK;
+      *stays_stopped = result == -COPY_UNDER_WAY;
+      if (result != 0) return result == -COPY_UNDER_WAY || result == -COPY_STALLED ? STALLED : NO_STACK;
     } else if (!write_frame(tid, found_at, &frame)) {
       return NO_STACK;
     }

@@ -319,11 +319,10 @@ bool pin_awaits_notification(struct pins *own, int milliseconds);
 /* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
 
 /*
- * Each function reads while the caller waits, and fails with the errno of the kernel's own copy: EFAULT, and those below.
- * Also EPERM: the caller's memory cannot be read; ENOENT: the caller no longer waits; EINPROGRESS: the call comes back
- * when more of its memory is read; ETIMEDOUT: the read did not end in time.
+ * Each function reads while the caller waits. It fails with the errno of a row of copy_errors.h, negative: of the kernel's own
+ * copy, or COPY_UNTRACEABLE and the rows after it.
  */
-/* The length of the string without its NUL; ENAMETOOLONG if `size` bytes have no NUL. */
+/* The length of the string without its NUL; COPY_LONG_PATH if `size` bytes have no NUL. */
 long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size);
 /*
@@ -336,7 +335,7 @@ long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t 
                    size_t size);
 /*
  * Reads a NULL-terminated array of pointers to strings, such as argv. Returns their number, and stores the strings with
- * their NULs in `into` and the start of each in `starts`. E2BIG if there is not enough room.
+ * their NULs in `into` and the start of each in `starts`. COPY_LONG_LIST if there is not enough room.
  */
 long observe_vector(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                     size_t size, uint32_t *starts, size_t most);

@@ -28,6 +28,7 @@
 
 #include "../base/detached.h"
 #include "../base/listener.h"
+#include "copy_errors.h"
 #include "pins.h"
 #include "reads.h"
 
@@ -253,7 +254,7 @@ long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uin
     if (!submit(own, read)) {
       pthread_mutex_unlock(&own->lock);
       free_read(read);
-      return -ETIMEDOUT;
+      return -COPY_STALLED;
     }
     if (!is_late) await(own, read, moment);
   }
@@ -264,14 +265,14 @@ long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uin
     read->is_parked = true;
     read->is_delivered = false;
     set_timer(own);
-    result = -EINPROGRESS;
+    result = -COPY_UNDER_WAY;
   }
   pthread_mutex_unlock(&own->lock);
   return result;
 }
 
 long write_apart(struct reads *own, struct read *frame) {
-  long result = -ETIMEDOUT;
+  long result = -COPY_STALLED;
   pthread_mutex_lock(&own->lock);
   /* If the process already has a late read, a wait would only cost more of the loop's time. */
   const bool is_late = running_of(own, frame->process) > 0;
@@ -286,7 +287,7 @@ long write_apart(struct reads *own, struct read *frame) {
       frame->stopped = (pid_t)frame->call.pid;
       frame->is_parked = true;
       set_timer(own);
-      result = -EINPROGRESS;
+      result = -COPY_UNDER_WAY;
     }
   }
   pthread_mutex_unlock(&own->lock);
@@ -317,7 +318,7 @@ enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *t
       }
       if (one->is_delivered || (one->stopped != 0 && one->state == RUNS) || time < one->deadline) continue;
       one->has_expired = true;
-      one->result = -ETIMEDOUT;
+      one->result = -COPY_STALLED;
     }
     one->is_delivered = true;
     if (one->stopped != 0 || awaits_answer(own->listener, one->id)) found = one;

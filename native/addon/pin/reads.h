@@ -19,7 +19,7 @@ struct read {
   enum read_state state;
   bool is_parked;    /* the loop does not wait for it; its call comes back */
   bool is_delivered; /* its call has come back since its observer last asked for it */
-  bool has_expired;  /* its result is -ETIMEDOUT, although it may still run */
+  bool has_expired;  /* its result is -COPY_STALLED, although it may still run */
   pid_t stopped;     /* of a write: the caller, which stays stopped until the write ends; 0: the loop waits for it */
   uint64_t deadline;
   long (*run)(struct read *read); /* in a thread of the pool */
@@ -46,13 +46,13 @@ int reads_timer(const struct reads *own);
 /* Makes a read with a buffer of `size` bytes; NULL without memory. */
 struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t size);
 /*
- * Makes the read, and takes it over. -EINPROGRESS: the call comes back, and its observer must then ask for the same read
- * again, and for all others of the call. -ETIMEDOUT: its time is over, or too many reads wait.
+ * Makes the read, and takes it over. -COPY_UNDER_WAY: the call comes back, and its observer must then ask for the same read
+ * again, and for all others of the call. -COPY_STALLED: its time is over, or too many reads wait.
  */
 long read_apart(struct reads *own, struct read *read, unsigned char *into, uint32_t *starts);
 /*
- * The same for a write to a stopped caller, for which the loop waits longer. -ETIMEDOUT: too many writes wait.
- * -EINPROGRESS: the write may still happen, so the caller must stay stopped until `next_read` returns CALLER_MAY_GO.
+ * The same for a write to a stopped caller, for which the loop waits longer. -COPY_STALLED: too many writes wait.
+ * -COPY_UNDER_WAY: the write may still happen, so the caller must stay stopped until `next_read` returns CALLER_MAY_GO.
  */
 long write_apart(struct reads *own, struct read *frame);
 

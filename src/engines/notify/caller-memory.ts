@@ -4,8 +4,8 @@ import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from ".
 import { errnoOfTooLong, type Shape } from "../../ir/observation.ts";
 import type { Memory, Observer as MemoryObserver, ObservationOfCall } from "../../ir/observe.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
+import { copyError } from "../../linux/copy-errors.ts";
 import { environmentArgument, looksSecret, type ShownEntry, withoutValue } from "../../linux/environment.ts";
-import { errno } from "../../linux/errno-numbers.ts";
 import { nullPointer } from "../../linux/null-pointers.ts";
 import { ObservationFailure, type Observer } from "./pin/observer.ts";
 
@@ -28,7 +28,7 @@ export function readMemory(observer: Observer, { observation, source }: Observat
       return bytesOf(observer.text(register));
     case "string": {
       const read = observer.text(register, shape.bytes);
-      const isTooLong = read instanceof ObservationFailure && read.errno === errno.ENAMETOOLONG;
+      const isTooLong = read instanceof ObservationFailure && read.errno === copyError.longPath;
       return isTooLong ? { is: "failed", errno: errnoOfTooLong(shape) } : bytesOf(read);
     }
     case "address":

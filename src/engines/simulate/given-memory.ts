@@ -12,7 +12,7 @@ import {
 } from "../../ir/observation.ts";
 import { type Memory, type ObservationOfCall, Observer, patternsOf, readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
-import { errno } from "../../linux/errno-numbers.ts";
+import { copyError } from "../../linux/copy-errors.ts";
 import { nullPointer } from "../../linux/null-pointers.ts";
 import { pathBytes } from "../../linux/pointees.ts";
 import type { Automaton } from "../../patterns/automaton.ts";
@@ -117,7 +117,7 @@ export class SimulatedMemory {
     const meaning = nullPointer(this.#program.architecture, source.number, source.register, register);
     // move_addr_to_kernel() (net/socket.c) reads nothing if the length is 0.
     const isEmpty = source.length !== undefined && isZero(register(source.length));
-    return meaning === "address" && !isEmpty ? { is: "failed", errno: errno.EFAULT } : copy;
+    return meaning === "address" && !isEmpty ? { is: "failed", errno: copyError.unmapped } : copy;
   }
 
   /** The observations of a call. */
@@ -289,8 +289,9 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
   if (given.is === "failed" || given.is === "unknown") return given;
   const isStructure = shape.is === "structure" || shape.is === "message";
   // sched_setattr() (kernel/sched/syscalls.c) looks at the pointer before it copies.
-  if (given.is === "absent" && shape.is === "structure" && shape.name === "sched_attr") return fails(errno.EINVAL);
-  if (given.is === "absent") return isStructure ? fails(errno.EFAULT) : given;
+  if (given.is === "absent" && shape.is === "structure" && shape.name === "sched_attr")
+    return fails(copyError.attributesPointer);
+  if (given.is === "absent") return isStructure ? fails(copyError.unmapped) : given;
   switch (shape.is) {
     case "path":
     case "string": {
@@ -305,7 +306,7 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
       if (given.is !== "address") throw new TypeError(`expected an address, not ${given.is}`);
       if (given.bytes.length <= addressBytes) return given;
       // The kernel truncates a message's address (__copy_msghdr(), net/socket.c).
-      if (shape.is === "address") return fails(errno.EINVAL);
+      if (shape.is === "address") return fails(copyError.addressLength);
       return { ...given, bytes: given.bytes.subarray(0, addressBytes) };
     }
     case "strings": {
@@ -313,12 +314,12 @@ function copied(shape: Shape, given: GivenMemory): GivenMemory {
       const entries = given.entries.map(untilNul);
       const size = entries.reduce((sum, { bytes }) => sum + bytes.length + 1, 0);
       const isTooLong = entries.length > shape.entries || size > shape.bytes;
-      return isTooLong ? fails(errno.E2BIG) : { ...given, entries };
+      return isTooLong ? fails(copyError.longList) : { ...given, entries };
     }
     case "structure": {
       if (given.is !== "structure") throw new TypeError(`expected a structure, not ${given.is}`);
-      if (given.bytes.length < shape.minimum) return fails(errno.EINVAL);
-      return given.bytes.length > pathBytes ? fails(errno.E2BIG) : given;
+      if (given.bytes.length < shape.minimum) return fails(copyError.shortStructure);
+      return given.bytes.length > pathBytes ? fails(copyError.longStructure) : given;
     }
   }
 }

@@ -15,6 +15,7 @@ import { type CircumstanceInput, type Input, isCircumstance } from "../../../ir/
 import type { Location } from "../../../ir/location.ts";
 import type { Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
+import { copyError } from "../../../linux/copy-errors.ts";
 import type { DeclaredArgument } from "../../../linux/declared-arguments.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { cloneFlag } from "../../../linux/process-calls.ts";
@@ -81,7 +82,7 @@ const kernelFunctions = {
 const firstArgument = 16;
 
 /** For a list beyond the policy's bounds: the call fails as beyond the kernel's bounds, so no record is made. */
-const tooLong = word(0, returnWord("ERRNO", errno.E2BIG));
+const tooLong = word(0, returnWord("ERRNO", copyError.longList));
 
 /** Throws a TargetError if the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {

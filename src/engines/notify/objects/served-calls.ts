@@ -10,7 +10,7 @@ import { type Memory, type ObservationOfCall, readSocketAddress } from "../../..
 import type { Program } from "../../../ir/program.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
+import { copyError } from "../../../linux/copy-errors.ts";
 import { native, required } from "../../../linux/native.ts";
 import { atWorkingDirectory, closeOnExec } from "../../../linux/open-numbers.ts";
 import { ObservationFailure, type Observer } from "../pin/observer.ts";
@@ -185,7 +185,7 @@ export class ServedCalls {
       case calls.connect: {
         const address = readSocketAddress(read.bytes);
         if (address.kind !== "unix") return undefined;
-        if (read.bytes.length > unixAddressBytes) return new ObservationFailure(errno.EINVAL);
+        if (read.bytes.length > unixAddressBytes) return new ObservationFailure(copyError.addressLength);
         return order(address.name, orderKinds.connect, workingDirectory, 0n, 0n, 0n, int(0));
       }
       default:
@@ -214,7 +214,9 @@ export class ServedCalls {
     const read = known?.is === "bytes" ? known.bytes : observer.structure(2, 3, openHow);
     if (read instanceof ObservationFailure) return read;
     // Bytes behind the known fields must be 0 (copy_struct_from_user()).
-    return read.subarray(openHow.least).some((byte) => byte !== 0) ? new ObservationFailure(errno.E2BIG) : read;
+    return read.subarray(openHow.least).some((byte) => byte !== 0)
+      ? new ObservationFailure(copyError.longStructure)
+      : read;
   }
 
   /** Asks the addon to hold the object. Returns 0, or the errno if the addon refuses. */

@@ -16,7 +16,7 @@
  */
 
 import { addressBytes } from "../../../ir/observation.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
+import { copyError } from "../../../linux/copy-errors.ts";
 import { native } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { pathBytes } from "../../../linux/pointees.ts";
@@ -25,8 +25,8 @@ import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
 import { Scratch } from "./scratch.ts";
 
 /**
- * The errno with which the kernel's own copy, and so the call, would fail. EPERM is ours: the caller's memory cannot be
- * read, for the reasons for which it cannot be traced.
+ * The errno of a row of linux/copy-errors.ts: the one with which the kernel's own copy, and so the call, would fail, or one of
+ * ours.
  */
 export class ObservationFailure {
   readonly errno: number;
@@ -79,9 +79,9 @@ const key = Symbol("verdict");
 const pageSize = 4096;
 
 export interface StructureBounds {
-  /** The size of its first version; a smaller one gives EINVAL. */
+  /** The size of its first version; a smaller one is a `shortStructure`. */
   readonly least: number;
-  /** A larger size gives E2BIG. Default: a page, as for the kernel's callers of copy_struct_from_user(). */
+  /** A larger one is a `longStructure`. Default: a page, as for the kernel's callers of copy_struct_from_user(). */
   readonly most?: number;
 }
 
@@ -122,7 +122,7 @@ export class Observer {
     return this.#view.getBigUint64(notificationLayout.data + dataLayout.arguments + 8 * index, true);
   }
 
-  /** A string without its NUL. ENAMETOOLONG if so many bytes have no NUL, as in the kernel's copy of a path. */
+  /** A string without its NUL. `longPath` if so many bytes have no NUL. */
   text(argument: number, size = pathBytes): Uint8Array | ObservationFailure {
     const into = this.#scratch.take(size);
     const length = native().observeText(this.#notification, this.argument(argument), into);
@@ -136,7 +136,7 @@ export class Observer {
     this.#builder.point(argument, this.#builder.segment(new Uint8Array(1)));
   }
 
-  /** A socket address, whose length is in another register, as a C int. EINVAL for a length that the kernel refuses. */
+  /** A socket address, whose length is in another register, as a C int. */
   address(argument: number, lengthArgument: number): Uint8Array | ObservationFailure {
     const length = Number(BigInt.asIntN(32, this.argument(lengthArgument)));
     const found = this.#address(this.argument(argument), length);
@@ -149,7 +149,7 @@ export class Observer {
     address: bigint,
     length: number,
   ): { readonly bytes: Uint8Array; readonly segment: SegmentId } | ObservationFailure {
-    if (length < 0 || length > addressBytes) return new ObservationFailure(errno.EINVAL);
+    if (length < 0 || length > addressBytes) return new ObservationFailure(copyError.addressLength);
     const bytes = this.#bytes(address, length);
     return bytes instanceof ObservationFailure ? bytes : { bytes, segment: this.#builder.segment(bytes, 8) };
   }
@@ -157,8 +157,8 @@ export class Observer {
   /** A structure whose size is in another register (openat2). */
   structure(argument: number, sizeArgument: number, bounds: StructureBounds): Uint8Array | ObservationFailure {
     const size = this.argument(sizeArgument);
-    if (size < BigInt(bounds.least)) return new ObservationFailure(errno.EINVAL);
-    if (size > BigInt(bounds.most ?? pageSize)) return new ObservationFailure(errno.E2BIG);
+    if (size < BigInt(bounds.least)) return new ObservationFailure(copyError.shortStructure);
+    if (size > BigInt(bounds.most ?? pageSize)) return new ObservationFailure(copyError.longStructure);
     return this.fixed(argument, Number(size));
   }
 
@@ -166,11 +166,11 @@ export class Observer {
   selfSized(argument: number, { least, most = pageSize }: StructureBounds): Uint8Array | ObservationFailure {
     const address = this.argument(argument);
     // sched_setattr() looks at the pointer before it copies.
-    if (address === 0n) return new ObservationFailure(errno.EINVAL);
+    if (address === 0n) return new ObservationFailure(copyError.attributesPointer);
     const head = this.#bytes(address, 4);
     if (head instanceof ObservationFailure) return head;
     const size = new DataView(head.buffer).getUint32(0, true) || least;
-    if (size < least || size > most) return new ObservationFailure(errno.E2BIG);
+    if (size < least || size > most) return new ObservationFailure(copyError.attributesSize);
     const bytes = this.fixed(argument, size);
     // The caller may have changed the size after it was read.
     if (!(bytes instanceof ObservationFailure)) new DataView(bytes.buffer).setUint32(0, size, true);
@@ -200,7 +200,7 @@ export class Observer {
     return { name: name?.bytes ?? null, controlLength: view.getBigUint64(messageHeader.controlLength, true) };
   }
 
-  /** An array of pointers to strings, ended by a null pointer. E2BIG beyond the bounds. */
+  /** An array of pointers to strings, ended by a null pointer. `longList` beyond the bounds. */
   vector(argument: number, bounds: VectorBounds): readonly Uint8Array[] | ObservationFailure {
     const into = new Uint8Array(bounds.bytes);
     const starts = new Uint32Array(bounds.count);

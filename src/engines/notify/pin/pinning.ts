@@ -10,6 +10,7 @@
  * unpinned after its memory was read; the addon enforces this, too.
  */
 import { pinObstacles } from "../../../events/record.ts";
+import { copyError } from "../../../linux/copy-errors.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native, required } from "../../../linux/native.ts";
 import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
@@ -298,12 +299,12 @@ export class PendingCall {
     }
     if (verdict instanceof HoldVerdict) return { kind: "held" };
     if (verdict instanceof ObservationFailure) {
-      if (verdict.errno === errno.EINPROGRESS) return { kind: "reading" };
-      if (verdict.errno === errno.ETIMEDOUT) {
+      if (verdict.errno === copyError.underWay) return { kind: "reading" };
+      if (verdict.errno === copyError.stalled) {
         native().pinGiveUp(this.#notification, refusal);
         return { kind: "unpinnable", why: "stalled", refusal, errno: 0 };
       }
-      const isUnreadable = verdict.errno === errno.EPERM;
+      const isUnreadable = verdict.errno === copyError.untraceable;
       const obstacle = isUnreadable ? whyPtraceRefused(this.tid, errno.EPERM) : undefined;
       if (!isUnreadable) {
         native().pinRefuse(this.#notification, verdict.errno);

@@ -20,7 +20,7 @@ export default policy((call) => {
 });
 `;
 
-export type Sent = "listener" | "null" | "two" | "nothing" | "silent" | "bytes" | "confined";
+export type Sent = "listener" | "null" | "two" | "nothing" | "silent" | "bytes" | "confined" | "signals";
 
 export interface ContainerOptions {
   readonly id?: string;

@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { until } from "../support/patience.ts";
+import { compiled } from "../support/run.ts";
 import { TestAgent } from "./agent.ts";
 
 let agent: TestAgent;
@@ -89,6 +90,22 @@ export default policy((call) => {
     await until("the agent says why", () => /it runs, and the agent has no tree of it/.test(agent.said));
   });
 
+  test("starts, and is followed, though signals interrupt the first call of its process", async () => {
+    agent.write(
+      "children.ts",
+      `import { allow, deny, policy, tree } from "portcullis";
+export default policy((call) => (call.name === "mkdir" && tree.alive() > 1n ? deny("EAGAIN") : allow));
+`,
+    );
+    await agent.start();
+    const options = { policy: "children", digest: agent.digest("children"), sends: "signals" } as const;
+    for (let round = 0; round < 10; round++) {
+      const { status, out } = await agent.run({ ...options, id: `${round}` }, "echo", "started");
+      expect({ status, out }).toEqual({ status: 0, out: "started\n" });
+    }
+    expect(agent.eventLines).toEqual([]);
+  });
+
   test("of another runtime with the same id is not joined", async () => {
     await agent.start();
     const first = ["/one", "/two"].map((bundle) => agent.spawn({ bundle }, "sleep", "1000"));
@@ -119,6 +136,16 @@ export default policy((call) => {
     await until("the command ends", () => out.includes("still here"));
     expect(out).toContain("Function not implemented");
   });
+});
+
+test("a runtime that ends while it is examined is one that has ended", async () => {
+  await agent.start();
+  const count = 300;
+  expect(spawnSync(compiled("test/agent/connector.c"), [agent.socket, `${count}`]).status).toBe(0);
+  await until("all are refused", () => agent.status().refused === count);
+  // For lack of a message alone.
+  for (const reason of agent.status().refusals) expect(reason).toContain("no state came");
+  expect(agent.said).not.toMatch(/has ended|filter|identified/);
 });
 
 describe("a tree", () => {

@@ -10,12 +10,14 @@
 //   silent     a connection without a message
 //   bytes      the message a byte at a time, the listener with the first
 //   confined   the process that connects is under the filter
+//   signals    as `listener`, and signals interrupt the first call of the command's process, as Go's scheduler does
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +83,25 @@ static void deliver(int connection, const char *text, size_t length, const int *
   if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0 && errno != EPIPE) fail("sendmsg");
 }
 
+static void nothing(int signal) {
+  (void)signal;
+}
+
+/// With a handler a signal interrupts a call that waits for the agent, and the kernel then makes the call again.
+static void interruptible(void) {
+  struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
+
+  if (sigaction(SIGURG, &action, NULL)) fail("sigaction");
+}
+
+/// The command ignores the signals: execve(2) resets the handler, and SIGURG is ignored without one.
+static void interrupt(pid_t child) {
+  for (int count = 0; count < 400; count++) {
+    kill(child, SIGURG);
+    usleep(100);
+  }
+}
+
 static char *named(const char *state) {
   char *text = NULL;
   size_t length = 0;
@@ -99,12 +120,14 @@ int main(int count, char **words) {
   const char *what = words[3];
   int confined = !strcmp(what, "confined");
   int connection = confined ? -1 : connected(words[1]);
+  if (!strcmp(what, "signals")) interruptible();
   pid_t child = fork();
 
   if (child < 0) fail("fork");
   if (child > 0) {
     int status;
     char end;
+    if (!strcmp(what, "signals")) interrupt(child);
     // The agent examines this process, until it closes the connection.
     if (connection >= 0) (void)!read(connection, &end, 1);
     close(connection);

@@ -89,7 +89,7 @@ export interface Native
   tracerSeize(tracer: TracerThread, tid: number, options: number): number;
   /**
    * Begins with many trees in this thread. `event`: an eventfd, which other threads may make readable to end a wait of
-   * `nextTree`.
+   * `awaitTrees`.
    */
   watchTrees(event: number): void;
   /**
@@ -101,19 +101,26 @@ export interface Native
   enterTree(tree: NativeTree | null): void;
   /** Ends the tree, which has no step under way. */
   endTree(tree: NativeTree): void;
-  /** As `next`, but returns at once. Until `nextTree` has returned the tree, no function may work on it. */
-  beginStep(tree: NativeTree, answer: boolean, waits: boolean, judges: boolean): void;
+  /**
+   * As `next`, but returns at once. Until `nextTree` has returned the tree, no function may work on it. `here`: this thread may
+   * make the step.
+   */
+  beginStep(tree: NativeTree, answer: boolean, waits: boolean, judges: boolean, here: boolean): void;
   /**
    * Likewise waits until one of at most 16 descriptors is readable; their poll(2) bits then replace them. Skips negative ones.
    * `spare`: an empty epoll descriptor.
    */
   beginPoll(tree: NativeTree, descriptors: Int32Array, milliseconds: number, spare: number): void;
+  /** Waits until `nextTree` has a tree, this time is over (−1: without a limit), or another thread ends the wait. */
+  awaitTrees(milliseconds: number): void;
+  /** The id of a tree whose step has ended, or can be made; −1: none. */
+  nextTree(): number;
+  /** While `wake` is readable: `nextTree` returns the tree although it waits for a notification. Only until it has returned it. */
+  wakeTree(tree: NativeTree): void;
   /**
-   * The id of the next tree whose step has ended; −1 if none has within this time (−1: without a limit) or another thread has
-   * ended the wait.
+   * The result of the step of a tree that `nextTree` has returned: that of `next`, or of poll(2). EINPROGRESS: the step goes on,
+   * and `nextTree` will return the tree again.
    */
-  nextTree(milliseconds: number): number;
-  /** The result of the step of a tree that `nextTree` has returned: that of `next`, or of poll(2). */
   endStep(tree: NativeTree): number;
 }
 

@@ -253,25 +253,50 @@ void send_answer(struct loop *own, const unsigned char *memory) {
   send_response(own->listener, &response);
 }
 
+/* The result of the step with the notification in the memory; -EAGAIN: it has been handled. */
+static int handle_received(struct loop *own, bool judges) {
+  if (own->filter != NULL && pass_allowed(own)) return -EAGAIN;
+  if (judges && pass_kept(own)) return -EAGAIN;
+  const int ended = deaths_of_step(own);
+  const enum handling handling = ended == 0 ? handle(own, judges) : JUDGE;
+  if (handling == HANDLED) return -EAGAIN;
+  stamp(own);
+  return handling == JUDGE ? ended : -ECANCELED;
+}
+
 int take_step(struct loop *own, struct step step) {
   if (step.answer) send_answer(own, own->memory);
   for (int handled = 0; handled < MOST_HANDLED; handled++) {
-    int result = receive(own, step.waits);
+    int result = step.is_received ? 0 : receive(own, step.waits);
+    step.is_received = false;
     if (result < 0) return result;
-    int ended = 0;
-    if (own->filter != NULL && pass_allowed(own)) {
-      if (!step.waits) break;
-      continue;
-    }
-    enum handling handling = step.judges && pass_kept(own) ? HANDLED : JUDGE;
-    if (handling == JUDGE && (ended = deaths_of_step(own)) == 0) handling = handle(own, step.judges);
-    if (handling != HANDLED) {
-      stamp(own);
-      return handling == JUDGE ? ended : -ECANCELED;
-    }
+    result = handle_received(own, step.judges);
+    if (result != -EAGAIN) return result;
     if (!step.waits || (own->texts.filter != NULL && is_wanted(own->texts.filter))) break;
   }
   return -EAGAIN;
+}
+
+/* ── A step in the thread of JavaScript ──────────────────────────────────────────────────────────────────────────── */
+
+bool needs_thread(const struct loop *own) {
+  return own->objects != NULL || (own->keeper != NULL && keeps_any(own->keeper)) ||
+         (own->pins != NULL && pin_needs_thread(own->pins));
+}
+
+int try_step(struct loop *own, struct step *step) {
+  const struct seccomp_notif *call = (const struct seccomp_notif *)(const void *)(own->memory + NOTIFICATION);
+  int result = receive(own, false);
+  /* What poll(2) has reported can be gone: the caller was killed. */
+  if (result < 0 && result != -EAGAIN) return result;
+  if (result == 0) {
+    const int number = call->data.nr;
+    if (step->judges && own->texts.filter != NULL && number >= 0 && number < CALLS)
+      step->is_received = judges_texts(own->texts.filter, number);
+    if (step->is_received) return -EINPROGRESS; /* it can be pinned, which traces */
+    result = handle_received(own, step->judges);
+  }
+  return result == -EAGAIN && !is_woken(own) ? -EINPROGRESS : result;
 }
 
 /* ── Beginning and end ───────────────────────────────────────────────────────────────────────────────────────────── */

@@ -72,12 +72,20 @@ int collect_deaths(struct loop *own);
 struct step {
   bool answer; /* sends the response in the memory first */
   bool waits;
-  bool judges; /* the text filter may allow calls, and `kept_passes` applies */
+  bool judges;      /* the text filter may allow calls, and `kept_passes` applies */
+  bool is_received; /* the notification is in the memory */
 };
 
 /* Sends the response in this memory, a policy's or its copy. */
 void send_answer(struct loop *own, const unsigned char *memory);
 /* Returns what `next` of loop_node.c returns. It reads RESPONSE, and writes NOTIFICATION, NOW and CALLER_TID. */
 int take_step(struct loop *own, struct step step);
+/* Whether a wait needs the tree's thread: it has tracees, or more than a notification ends it. */
+bool needs_thread(const struct loop *own);
+/*
+ * A step in the thread of JavaScript, with at most one notification and without a wait. -EINPROGRESS: it is not over. Then it
+ * waits for a notification again, or, if this has set `is_received`, the tree's thread takes it.
+ */
+int try_step(struct loop *own, struct step *step);
 
 #endif

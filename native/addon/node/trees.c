@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Many trees for one thread of JavaScript. Each tree has a loop and a thread of its own, which waits for notifications,
- * traces, and handles the calls that need no judgement. So a tree's tracees are apart from all others, and a tree that waits
- * delays no other one. When a step has ended, the tree gets into a queue; JavaScript takes trees from it, judges and answers.
+ * Many trees for one thread of JavaScript, which judges and answers. A step that only waits for a notification is made here:
+ * one epoll descriptor watches the listeners of all such trees, and the tree's turn receives the notification. Each other
+ * step is made by the tree's own thread, which traces and handles the calls that a text decides. So a tree's tracees are
+ * apart from all others, and a tree that waits delays no other one. When such a step has ended, the tree gets into a queue.
  *
  * While a step runs, JavaScript calls no function for that tree.
  */
@@ -29,6 +30,8 @@ struct tree {
   struct tree *next;
   int32_t id;
   bool is_under_way;
+  bool is_here;    /* the step under way is made in the thread of JavaScript */
+  bool is_watched; /* the queue's epoll descriptor knows the listener */
   struct step step;
   int result;
   /* Of beginPoll: */
@@ -37,6 +40,9 @@ struct tree {
   double milliseconds;
   int spare;
 };
+
+/* The data of the events of `epoll` is a tree's id, or this. */
+static const uint64_t of_queue = UINT64_MAX;
 
 static struct tree *tree_of(napi_env env, napi_value value) {
   void *own;
@@ -69,33 +75,46 @@ static struct tree *take(struct queue *own) {
   return first;
 }
 
-/* watchTrees(event): an eventfd, which other threads may make readable to end a wait of `nextTree`. */
+/* watchTrees(event): an eventfd, which other threads may make readable to end a wait of `awaitTrees`. */
 static napi_value watch_trees(napi_env env, napi_callback_info info) {
   struct environment *own = environment_of(env);
   napi_value argument;
   size_t count = 1;
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = of_queue};
   if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       napi_get_value_int32(env, argument, &own->queue.event) != napi_ok)
     return fail(env, "watchTrees takes (event)");
+  own->queue.epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (own->queue.epoll < 0 || epoll_ctl(own->queue.epoll, EPOLL_CTL_ADD, own->queue.event, &event) != 0)
+    return fail(env, "the trees cannot be watched");
   return NULL;
 }
 
-/* nextTree(milliseconds): the id of the next tree whose step has ended; −1 if the time or another thread has ended the wait. */
-static napi_value next_tree(napi_env env, napi_callback_info info) {
+/* awaitTrees(milliseconds): waits until `nextTree` has a tree, the time is over, or another thread ends the wait. */
+static napi_value await_trees(napi_env env, napi_callback_info info) {
   struct environment *own = environment_of(env);
   napi_value argument;
   size_t count = 1;
   int32_t milliseconds;
   if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       napi_get_value_int32(env, argument, &milliseconds) != napi_ok)
-    return fail(env, "nextTree takes (milliseconds)");
-  struct tree *tree = take(&own->queue);
-  if (tree == NULL && milliseconds != 0) {
-    struct pollfd event = {.fd = own->queue.event, .events = POLLIN};
+    return fail(env, "awaitTrees takes (milliseconds)");
+  own->queue.ready_count = epoll_wait(own->queue.epoll, own->queue.ready, MOST_READY, milliseconds);
+  return NULL;
+}
+
+/* nextTree(): the id of a tree whose step has ended or can be made; −1: none. */
+static napi_value next_tree(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct environment *own = environment_of(env);
+  if (own == NULL) return fail(env, "nextTree takes nothing");
+  while (own->queue.ready_count > 0) {
+    const uint64_t id = own->queue.ready[--own->queue.ready_count].data.u64;
     uint64_t number;
-    if (poll(&event, 1, milliseconds) > 0 && read(own->queue.event, &number, sizeof number) < 0) errno = 0;
-    tree = take(&own->queue);
+    if (id != of_queue) return number_of(env, (int64_t)id);
+    if (read(own->queue.event, &number, sizeof number) < 0) errno = 0;
   }
+  struct tree *tree = take(&own->queue);
   return number_of(env, tree == NULL ? -1 : tree->id);
 }
 
@@ -181,22 +200,60 @@ static void make_step(void *data) {
   note_stops(&own->loop);
 }
 
-/* beginStep(tree, answer, waits, judges): as `next`, without the wait. Then `nextTree` returns the tree, and `endStep` the result. */
+/*
+ * For the next notification, once: in its turn the tree is not watched. So it is not when its listener is closed, and no event
+ * follows if another process has the listener, too. False if the kernel refuses it.
+ */
+static bool watch_for_one(struct tree *own) {
+  struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = (uint64_t)own->id};
+  const int operation = own->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  if (epoll_ctl(own->queue->epoll, operation, own->loop.listener, &event) != 0) return false;
+  own->is_watched = true;
+  return true;
+}
+
+static void begin_step(struct tree *own, bool may_be_here) {
+  own->is_here = may_be_here && own->step.waits && !own->step.is_received && !needs_thread(&own->loop);
+  own->is_here = own->is_here && watch_for_one(own);
+  if (!own->is_here) begin_in(own->loop.thread, make_step, put, own);
+}
+
+/*
+ * beginStep(tree, answer, waits, judges, here): as `next`, without the wait. Then `nextTree` returns the tree, and `endStep` the
+ * result. `here`: it may be made in this thread.
+ */
 static napi_value begin(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
-  size_t count = 4;
+  napi_value arguments[5];
+  size_t count = 5;
   struct tree *own;
   struct step step;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
+  bool here;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
       (own = tree_of(env, arguments[0])) == NULL || own->is_under_way || own->loop.thread == NULL ||
-      own->loop.memory == NULL || !step_of(env, arguments + 1, &step))
-    return fail(env, "beginStep takes (tree, answer, waits, judges)");
+      own->loop.memory == NULL || !step_of(env, arguments + 1, &step) ||
+      napi_get_value_bool(env, arguments[4], &here) != napi_ok)
+    return fail(env, "beginStep takes (tree, answer, waits, judges, here)");
   /* From here, so that the caller goes on before the tree's thread has got its turn. */
   if (step.answer) send_answer(&own->loop, own->loop.shared);
   own->step = (struct step){.answer = false, .waits = step.waits, .judges = step.judges};
   own->polled = NULL;
   own->is_under_way = true;
-  begin_in(own->loop.thread, make_step, put, own);
+  begin_step(own, here);
+  return NULL;
+}
+
+/* wakeTree(tree): `nextTree` returns a tree that waits for a notification. Only if it has not returned it yet. */
+static napi_value wake_tree(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  struct tree *own;
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      (own = tree_of(env, argument)) == NULL || !own->is_under_way)
+    return fail(env, "wakeTree takes a tree with a step");
+  /* `wake` of the loop ends those of the tree's thread. */
+  if (!own->is_here || epoll_ctl(own->queue->epoll, EPOLL_CTL_DEL, own->loop.listener, NULL) != 0) return NULL;
+  own->is_watched = false;
+  put(own);
   return NULL;
 }
 
@@ -255,11 +312,15 @@ static napi_value begin_poll(napi_env env, napi_callback_info info) {
   own->polled = (int32_t *)(void *)descriptors;
   own->polled_count = (uint32_t)(size / sizeof(int32_t));
   own->is_under_way = true;
+  own->is_here = false;
   begin_in(own->loop.thread, make_poll, put, own);
   return NULL;
 }
 
-/* endStep(tree): the result; the notification is in the policy's memory. Call it once, when `nextTree` has returned the tree. */
+/*
+ * endStep(tree): the result; the notification is in the policy's memory. Call it once, when `nextTree` has returned the tree.
+ * -EINPROGRESS: the step goes on, and `nextTree` returns the tree again.
+ */
 static napi_value end_step(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
@@ -267,6 +328,13 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       (own = tree_of(env, argument)) == NULL || !own->is_under_way)
     return fail(env, "endStep takes a tree with a step");
+  if (own->is_here) {
+    own->result = try_step(&own->loop, &own->step);
+    if (own->result == -EINPROGRESS) {
+      begin_step(own, true);
+      return number_of(env, own->result);
+    }
+  }
   own->is_under_way = false;
   if (own->polled == NULL && (own->result >= 0 || own->result == -ECANCELED)) {
     const struct loop *loop = &own->loop;
@@ -299,9 +367,10 @@ bool start_environment(napi_env env) {
 
 void export_trees(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      METHOD("watchTrees", watch_trees), METHOD("nextTree", next_tree), METHOD("startTree", start),
-      METHOD("enterTree", enter),        METHOD("endTree", end),        METHOD("beginStep", begin),
-      METHOD("beginPoll", begin_poll),   METHOD("endStep", end_step),
+      METHOD("watchTrees", watch_trees), METHOD("awaitTrees", await_trees), METHOD("nextTree", next_tree),
+      METHOD("startTree", start),        METHOD("enterTree", enter),        METHOD("endTree", end),
+      METHOD("beginStep", begin),        METHOD("beginPoll", begin_poll),   METHOD("endStep", end_step),
+      METHOD("wakeTree", wake_tree),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

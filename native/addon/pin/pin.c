@@ -485,6 +485,8 @@ int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { 
 void pin_reads_apart(struct pins *own) { own->reads_apart = true; }
 int pin_reads_timer(const struct pins *own) { return reads_timer(own->reads); }
 
+bool pin_needs_thread(const struct pins *own) { return own->late != NULL || own->reads_apart || has_waiting(own); }
+
 bool pin_comes_back(struct pins *own, struct seccomp_notif *into) {
   if (!own->reads_apart) return false;
   for (;;) {

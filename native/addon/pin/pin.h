@@ -235,6 +235,8 @@ bool has_waiting(const struct pins *own);
 void await_late(struct pins *own);
 /* Detaches the late tracees that have stopped; true if others are left. */
 bool has_late(struct pins *own);
+/* Whether the loop must wait for more than a notification. */
+bool pin_needs_thread(const struct pins *own);
 /* Whether this is the notification whose caller's memory was read last. */
 bool is_observed(const struct pins *own, uint64_t id);
 

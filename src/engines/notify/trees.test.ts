@@ -1,6 +1,7 @@
 /** Tests the turns of many trees, with an addon whose steps end at once and a clock that only turns move. */
 import { MessageChannel } from "node:worker_threads";
 import { beforeEach, describe, expect, test, vi } from "vitest";
+import { errno } from "../../linux/errno-numbers.ts";
 import * as addon from "../../linux/native.ts";
 import type { SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -15,14 +16,17 @@ vi.mock("../../linux/processor.ts");
 let clock = 0;
 /** The trees with turns, in their order. */
 let turns: number[] = [];
-/** The trees whose step has ended. */
+/** The trees whose step has ended, or can be tried. */
 const ended: number[] = [];
+/** So many first tries do not end the step. */
+let vain = 0;
 const messages: WorkerMessage[] = [];
 
 beforeEach(() => {
   clock = 0;
   turns = [];
   ended.length = 0;
+  vain = 0;
   messages.length = 0;
   vi.spyOn(performance, "now").mockImplementation(() => clock);
   vi.mocked(addon.native).mockReturnValue({
@@ -32,12 +36,15 @@ beforeEach(() => {
     endTree: () => undefined,
     deaths: () => 0,
     beginStep: ({ id }: { id: number }) => ended.push(id),
-    endStep: () => 0,
-    nextTree: (milliseconds: number) => {
-      const next = ended.shift();
-      if (next === undefined && milliseconds > 0) clock += milliseconds;
-      return next ?? -1;
+    endStep: ({ id }: { id: number }) => {
+      if (vain-- <= 0) return 0;
+      ended.push(id);
+      return -errno.EINPROGRESS;
     },
+    awaitTrees: (milliseconds: number) => {
+      if (ended.length === 0 && milliseconds > 0) clock += milliseconds;
+    },
+    nextTree: () => ended.shift() ?? -1,
   } as unknown as addon.Native);
 });
 
@@ -113,6 +120,13 @@ describe("turns", () => {
     ]);
     const [first, second] = [turns.indexOf(0), turns.indexOf(0, turns.indexOf(0) + 1)];
     expect(second - first).toBeGreaterThan(18_000);
+  });
+
+  test("a step that goes on is no turn of the tree's loop", () => {
+    vain = 5;
+    run([{ turns: 3, time: 1 }]);
+    expect(turns).toEqual([0, 0, 0]);
+    expect(vain).toBeLessThan(0);
   });
 
   test("a tree that fails does not end another one", () => {

@@ -1,6 +1,6 @@
 /**
- * Many trees in one thread. Each has a thread of its own in the addon, which waits for its calls (native/addon/node/trees.c); this
- * one judges them, one at a time.
+ * Many trees in one thread, which receives their calls and judges them, one at a time. Each tree has a thread of its own in the
+ * addon, which traces, and waits for what is more than a call (native/addon/node/trees.c).
  *
  * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time
  * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs; one that waits for its caller
@@ -9,6 +9,7 @@
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { close, reservePolling } from "../../linux/descriptors.ts";
 import { errnoName } from "../../linux/errno.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { type NativeTree, native } from "../../linux/native.ts";
 import { stayOnProcessor } from "../../linux/processor.ts";
 import { endOrder } from "../engine/thread.ts";
@@ -89,7 +90,8 @@ export class Trees {
 
   /** Waits only if no tree is ready. */
   #collect(): void {
-    for (let id = this.#native.nextTree(this.#patience); id >= 0; id = this.#native.nextTree(0)) {
+    this.#native.awaitTrees(this.#patience);
+    for (let id = this.#native.nextTree(); id >= 0; id = this.#native.nextTree()) {
       const tree = this.#trees.get(id)!;
       tree.used = Math.max(tree.used, this.#floor);
       this.#ready.push(tree);
@@ -118,14 +120,15 @@ export class Trees {
     this.#native.enterTree(tree.handle);
     tree.supervisor.attend();
     const result = this.#native.endStep(tree.handle);
-    this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
+    if (result !== -errno.EINPROGRESS)
+      this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
     tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
     if (end - begin > long.turn && !this.#suspends) tree.notBefore = end + long.share * (end - begin);
   }
 
-  /** Only the step's thread knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
+  /** A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
   #ended(result: number): number {
     return result > 0 ? this.#native.deaths() : result;
   }
@@ -149,7 +152,7 @@ export class Trees {
     switch (wait.kind) {
       case "step":
         tree.polled = undefined;
-        return this.#native.beginStep(handle, wait.answer, wait.waits, wait.judges);
+        return this.#native.beginStep(handle, wait.answer, wait.waits, wait.judges, !this.#suspends);
       case "descriptors":
         tree.polled = Int32Array.from(wait.descriptors);
         return this.#native.beginPoll(handle, tree.polled, wait.milliseconds, order.descriptors.polling);
@@ -178,6 +181,7 @@ export class Trees {
     for (const tree of this.#trees.values()) {
       tree.notBefore = 0;
       tree.supervisor.suspend(suspension);
+      if (!this.#ready.includes(tree)) this.#native.wakeTree(tree.handle);
     }
   }
 

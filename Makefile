@@ -26,6 +26,8 @@ TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-sourc
 # containers have a range of users by uidmap.
 CONTAINER_PACKAGES := podman conmon containerd docker.io docker-cli uidmap
 CONTAINER_UNPACKED := golang-github-kubernetes-cri-api-dev
+# `make test` runs the part `containers`, too (tools/changed-parts.sh).
+RUNS_CONTAINERS := $(findstring containers,$(PORTCULLIS_PARTS))
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
 SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf
@@ -66,8 +68,8 @@ setup-check:
 setup-demo:
 	@tools/setup.sh $(DEMO_PACKAGES)
 setup-test:
-	@tools/setup.sh $(TEST_PACKAGES)
-	@tools/unpack.sh $(UNPACKED)
+	@tools/setup.sh $(TEST_PACKAGES) $(if $(RUNS_CONTAINERS),$(CONTAINER_PACKAGES))
+	@tools/unpack.sh $(UNPACKED) $(if $(RUNS_CONTAINERS),$(CONTAINER_UNPACKED))
 setup-containers:
 	@tools/setup.sh $(TEST_PACKAGES) $(CONTAINER_PACKAGES)
 	@tools/unpack.sh $(CONTAINER_UNPACKED)

@@ -83,9 +83,7 @@ static void deliver(int connection, const char *text, size_t length, const int *
   if (sendmsg(connection, &message, MSG_NOSIGNAL) < 0 && errno != EPIPE) fail("sendmsg");
 }
 
-static void nothing(int signal) {
-  (void)signal;
-}
+static void nothing(int signal) { (void)signal; }
 
 /// With a handler a signal interrupts a call that waits for the agent, and the kernel then makes the call again.
 static void interruptible(void) {

@@ -93,7 +93,10 @@ function answerOf(socketPath: string): Promise<number | undefined> {
   });
 }
 
-/** `make test-containers` prints a table of these lines (tools/container-table.mjs). */
+/**
+ * `make test-containers` prints these lines (tools/container-table.mjs): a runtime, a case and its outcome; or a runtime, the
+ * word "event" and an event that a case has expected.
+ */
 function note(...line: readonly string[]): void {
   const file = process.env["PORTCULLIS_CONTAINER_CASES"];
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);
@@ -132,9 +135,12 @@ export function containerCases(runtime: Runtime): void {
     });
     afterEach(async ({ task }) => {
       note(runtime.name, task.name, outcomes.get(task.result?.state) ?? "failed");
-      for (const container of places.keys()) await runtime.remove(container);
-      await agent.close();
-      manager.close();
+      try {
+        for (const container of places.keys()) await runtime.remove(container);
+      } finally {
+        await agent.close();
+        manager.close();
+      }
       for (const place of places.values()) place.remove();
     });
 
@@ -166,10 +172,19 @@ export function containerCases(runtime: Runtime): void {
     };
 
     /** One that names the container, as docs/containers.md shows it. */
-    const event = async (given: Container, expected: object): Promise<void> => {
+    const event = async (
+      given: Container,
+      expected: { readonly call: string; readonly errno: string; readonly [member: string]: unknown },
+    ): Promise<void> => {
       const whole = { kind: "decision", ...(await runtime.origin(given)), ...expected };
       await until("the event", () => agent.eventLines.some((line) => line["containerId"] === whole.containerId));
       expect(agent.eventLines).toContainEqual(expect.objectContaining(whole));
+      const found = agent.eventLines.find(
+        (line) => line["containerId"] === whole.containerId && line["errno"] === whole.errno,
+      )!;
+      const { namespace, pod, container, containerId, call, errno, rule, reason } = found;
+      const words = { namespace, pod, container, containerId, call, errno, rule: rule ?? reason };
+      note(runtime.name, "event", Object.values(words).filter(Boolean).join(" "));
     };
 
     test("exec-once: the command executes no further program", async () => {

@@ -11,7 +11,9 @@ import {
   inNamespace,
   ofProgram,
   Place,
+  type Program,
   type Runtime,
+  rootless,
   type Words,
   whyNone,
 } from "./runtime.ts";
@@ -23,22 +25,41 @@ export function profileOf({ root, profile }: Container): string {
 }
 
 export function podman(runtime: "crun" | "runc"): Runtime {
-  const words = ({ root }: Container, ...rest: Words) => [
-    ...["podman", "--root", join(root, "../podman"), "--runroot", join(root, "../podman-run")],
-    ...[
-      "--runtime",
-      runtime,
-      "--cgroup-manager",
-      "cgroupfs",
-      "--events-backend",
-      "none",
-      "--log-level",
-      "error",
-      ...rest,
-    ],
-  ];
+  return ofProgram({ ...ofPodman(runtime, (_, ...words) => words), name: `podman with ${runtime}` });
+}
+
+/** As an ordinary user, with folders of its own. */
+export function rootlessPodman(runtime: "crun" | "runc"): Runtime {
+  const asUser = (container: Container, ...words: Words): Words => {
+    const folder = join(container.root, "..");
+    return rootless(container, "env", `HOME=${folder}`, `XDG_RUNTIME_DIR=${folder}`, `TMPDIR=${folder}`, ...words);
+  };
+  const { remove, ...rest } = ofPodman(runtime, asUser);
   return ofProgram({
-    name: `podman with ${runtime}`,
+    ...rest,
+    name: `podman with ${runtime}, rootless`,
+    rootless: true,
+    missing: () => whyNone("podman", runtime, "newuidmap"),
+    // The process that keeps podman's user namespace outlives its containers.
+    remove: (container) => {
+      const pause = join(container.root, "../libpod/tmp/pause.pid");
+      return ["sh", "-c", '"$@"; kill -KILL "$(cat "$0")"', pause, ...remove(container)];
+    },
+  });
+}
+
+function ofPodman(
+  runtime: "crun" | "runc",
+  asUser: (container: Container, ...words: Words) => Words,
+): Omit<Program, "name"> {
+  const words = (container: Container, ...rest: Words) =>
+    asUser(
+      container,
+      ...["podman", "--root", join(container.root, "../podman"), "--runroot", join(container.root, "../podman-run")],
+      ...["--runtime", runtime, "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--log-level", "error"],
+      ...rest,
+    );
+  return {
     missing: () => whyNone("podman", runtime),
     run: (container) =>
       words(container, "run", ...optionsOf(container), ...["--rootfs", container.root, ...container.command]),
@@ -46,7 +67,7 @@ export function podman(runtime: "crun" | "runc"): Runtime {
     kill: (container) => words(container, "kill", container.id),
     remove: (container) => words(container, "rm", "--force", "--ignore", "--time", "0", container.id),
     id: (container) => words(container, "inspect", "--format", "{{.Id}}", container.id),
-  });
+  };
 }
 
 /** Docker has podman's options. */

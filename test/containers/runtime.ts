@@ -149,7 +149,7 @@ const firstSubordinate = 200_000;
 export function rootless({ root }: Container, ...words: Words): Words {
   const file = join(root, "../subordinate");
   writeFileSync(file, `${ordinaryUser}:${firstSubordinate}:65535\n`);
-  chownSync(join(root, ".."), ordinaryUser, ordinaryUser);
+  for (const folder of ["..", ".", "etc", "tmp"]) chownSync(join(root, folder), ordinaryUser, ordinaryUser);
   const script = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"';
   return ["sh", "-c", script, file, ...asUser(ordinaryUser, ...words)];
 }

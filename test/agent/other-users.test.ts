@@ -160,7 +160,7 @@ export default policy((call) => allow);`,
       ["a destination of events", ["--events", "/etc/passwd", "-p", "exec-once"]],
       ["another mode", ["--audit", "-p", "exec-once"]],
       ["a capability", ["--cap", "ALL", "-p", "exec-once"]],
-      ["options in one word", ["-qpexec-once"]],
+      ["options in one word", [["-qp", "exec-once"].join("")]],
       ["another verb", []],
     ])("falls back with %s", (_, words) => {
       const verb = words.length === 0 ? ["check", "-p", "exec-once"] : ["run", ...words, "--", "true"];

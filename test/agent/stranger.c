@@ -42,6 +42,7 @@ static void send_with(int to, const void *bytes, size_t size, const int *descrip
     message.msg_control = control;
     message.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header == NULL) return;
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));

@@ -1,6 +1,6 @@
 /** What a policy of the agent does in a container, for any runtime. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, copyFileSync, linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -221,16 +221,37 @@ export function containerCases(runtime: Runtime): void {
       await event(given, { call: "openat", errno: "EACCES", rule: expect.stringMatching(/paths\.ts:4:/) });
     });
 
-    // The agent would open it, and its users and capabilities are not the container's.
-    test("an object: nothing is opened, and the event says why", async () => {
-      const given = container(await profileOf("objects"), ["cat", "/shared/open"]);
-      writeFileSync(join(given.shared, "open"), "open\n");
-      expect((await run(given)).out).not.toContain("open\n");
-      await event(given, {
-        call: "openat",
-        errno: "EACCES",
-        reason: expect.stringMatching(/capabilities|user namespace/),
-      });
+    const namespaces = runtime.maps ? [false, true] : [false]; // of users
+    test.each(namespaces)("an object of a path, in the container's root (user namespace: %s)", async (maps) => {
+      const script = `exec 2>&1
+ln -s /shared/closed/secret /tmp/absolute; ln -s ../../../../shared/closed /tmp/above
+for path in /shared/open /shared/closed/secret /tmp/absolute /tmp/above/secret ../../shared/closed/secret /shared/bound; do
+  cat $path || echo refused $path
+done
+cd /shared/closed/within; cat ../secret || echo refused relative; cat ../../open
+echo made >/tmp/made; cat /tmp/made; stat -c %u:%g /tmp/made; cat /proc/self/status || echo proc
+${runtime.maps ? "cat /shared/private || echo private" : ""}`;
+      const given = container(await profileOf("objects"), ["sh", "-c", script], { maps });
+      for (const folder of ["closed", "closed/within"]) mkdirSync(join(given.shared, folder));
+      for (const [name, text] of Object.entries({ open: "open", "closed/secret": "secret" }))
+        writeFileSync(join(given.shared, name), `${text}\n`);
+      // Root may read it, and the root of a container without capabilities may not.
+      chmodSync(join(given.shared, "open"), 0o644);
+      writeFileSync(join(given.shared, "private"), "private file\n", { mode: 0o600 });
+      chownSync(join(given.shared, "private"), 1, 1);
+      // A hard link is the same object below another directory.
+      linkSync(join(given.shared, "closed/secret"), join(given.shared, "bound"));
+      const { out } = await run(given);
+      expect(out.split("\n").filter((line) => !line.startsWith("cat:"))).toEqual([
+        "open",
+        ...["/shared/closed/secret", "/tmp/absolute", "/tmp/above/secret", "../../shared/closed/secret"].map(
+          (path) => `refused ${path}`,
+        ),
+        "secret",
+        ...["refused relative", "open", "made", "0:0", "proc", ...(runtime.maps ? ["private"] : []), ""],
+      ]);
+      await until("the rule's event", () => agent.eventLines.some(({ rule }) => rule !== undefined));
+      await event(given, { call: "openat", errno: "EACCES", rule: expect.stringMatching(/objects\.ts:4:/) });
     });
 
     test("no-secrets: no connection after a secret", async () => {

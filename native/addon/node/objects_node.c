@@ -25,23 +25,24 @@ static bool begin(napi_env env, napi_callback_info info, size_t count, struct gi
 }
 
 /*
- * startObjects(listener, paths, kinds, killable, readsProc): returns the descriptor that is readable when an object is held, or a
+ * startObjects(listener, paths, kinds, killable, readsProc, takesRights): returns the descriptor that is readable when an object is held, or a
  * negative errno. `paths` has one string with its NUL for each byte of `kinds` (1: `under`). Can be called once for a
  * tree.
  */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct loop *loop = loop_of(env);
-  napi_value arguments[5];
-  size_t count = 5, size, kinds_size;
+  napi_value arguments[6];
+  size_t count = 6, size, kinds_size;
   int32_t listener;
   unsigned char *paths, *kinds;
-  bool killable, reads_proc;
+  bool killable, reads_proc, takes_rights;
   if (loop == NULL || loop->objects != NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok ||
-      count != 5 || napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
+      count != 6 || napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       !bytes_of(env, arguments[1], &paths, &size) || !bytes_of(env, arguments[2], &kinds, &kinds_size) ||
       napi_get_value_bool(env, arguments[3], &killable) != napi_ok ||
-      napi_get_value_bool(env, arguments[4], &reads_proc) != napi_ok)
-    return fail(env, "startObjects takes (listener, paths, kinds, killable, readsProc), once");
+      napi_get_value_bool(env, arguments[4], &reads_proc) != napi_ok ||
+      napi_get_value_bool(env, arguments[5], &takes_rights) != napi_ok)
+    return fail(env, "startObjects takes (listener, paths, kinds, killable, readsProc, takesRights), once");
   /* One block, which `start_objects` takes over. */
   struct constant *constants = malloc((kinds_size + 1) * sizeof *constants + size + 1);
   if (constants == NULL) return number_of(env, -ENOMEM);
@@ -56,7 +57,7 @@ static napi_value start(napi_env env, napi_callback_info info) {
     constants[i] = (struct constant){kinds[i] != 0, texts};
     texts += strlen(texts) + 1;
   }
-  loop->objects = start_objects(listener, constants, kinds_size, killable, reads_proc);
+  loop->objects = start_objects(listener, constants, kinds_size, killable, reads_proc, takes_rights);
   if (loop->objects == NULL) free(constants);
   return number_of(env, loop->objects == NULL ? -errno : event_of(loop->objects));
 }

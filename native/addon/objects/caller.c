@@ -265,6 +265,71 @@ bool know_caller(const struct self *self, pid_t tid, struct caller *caller, stru
   return compare(self, caller, status, failure);
 }
 
+static bool sees_all_users(const struct self *self) {
+  static const char *const maps[] = {"self/uid_map", "self/gid_map"};
+  for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+    char text[TEXT_BYTES];
+    unsigned inside, outside, count;
+    if (read_text(self->proc, maps[i], text, sizeof text) < 0 ||
+        sscanf(text, "%u %u %u", &inside, &outside, &count) != 3 || inside != 0 || outside != 0 || count != UINT32_MAX)
+      return false;
+  }
+  return true;
+}
+
+static bool groups_of(const char *status, struct rights *rights) {
+  size_t length;
+  const char *line = line_of(status, "Groups", &length);
+  if (line == NULL) return false;
+  const char *const end = line + length;
+  while (line < end) {
+    char *next;
+    const unsigned long group = strtoul(line, &next, 10);
+    if (next == line || next > end) break;
+    if (rights->count == MOST_GROUPS) return false;
+    rights->groups[rights->count++] = (unsigned)group;
+    line = next;
+  }
+  return true;
+}
+
+static bool other_rights(const char *status, struct rights *rights) {
+  size_t length;
+  const char *users = line_of(status, "Uid", &length), *groups = line_of(status, "Gid", &length),
+             *effective = line_of(status, "CapEff", &length);
+  if (users == NULL || groups == NULL || effective == NULL) return false;
+  rights->capabilities = strtoull(effective, NULL, 16);
+  return sscanf(users, "%*u %u %*u %u", &rights->user, &rights->file_user) == 2 &&
+         sscanf(groups, "%*u %u %*u %u", &rights->group, &rights->file_group) == 2 && groups_of(status, rights);
+}
+
+bool know_other(const struct self *self, pid_t tid, struct caller *caller, struct rights *rights,
+                struct failure *failure) {
+  char task[24], path[PATH_BYTES], status[STATUS_BYTES];
+  bool is_read;
+  *caller = (struct caller){.tid = tid};
+  *rights = (struct rights){.root = -1};
+  snprintf(task, sizeof task, "%d", tid);
+  snprintf(path, sizeof path, "%s/status", task);
+  if (read_text(self->proc, path, status, sizeof status) < 0) return refuse(failure, UNREADABLE_CALLER);
+  const long mask = number_in(status, "Umask", 8), process = number_in(status, "Tgid", 10);
+  if (mask < 0 || process <= 0) return refuse(failure, UNREADABLE_CALLER);
+  if (!other_rights(status, rights)) return refuse(failure, OTHER_CREDENTIALS);
+  /* In another than the first namespace, all users that it lacks have one number. */
+  if (!sees_all_users(self)) return refuse(failure, OTHER_USER_NAMESPACE);
+  /* Capabilities of another user namespace are none in ours. */
+  rights->is_of_other_namespace = !has_namespace(self, task, USER, &is_read);
+  if (!is_read) return refuse(failure, UNREADABLE_CALLER);
+  rights->effective = rights->is_of_other_namespace ? 0 : rights->capabilities;
+  if (!has_our_labels(self, tid)) return refuse(failure, OTHER_LABEL);
+  caller->user = rights->file_user;
+  caller->umask = (mode_t)mask;
+  caller->process = (pid_t)process;
+  snprintf(path, sizeof path, "%s/root", task);
+  rights->root = openat(self->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return rights->root >= 0 || refuse(failure, errno == EMFILE || errno == ENFILE ? NO_DESCRIPTORS : UNREADABLE_CALLER);
+}
+
 /* A decimal number of the thread's status, or −1. */
 static long number_of_status(const struct self *self, pid_t tid, const char *name) {
   char path[PATH_BYTES], status[STATUS_BYTES];

@@ -50,6 +50,7 @@ struct call {
   struct caller caller;
   struct target target;
   struct failure failure;
+  bool lacks_rights;
   bool at_once; /* its object is a file or a directory that can be opened without waiting */
   struct call *next;
   size_t count;
@@ -62,7 +63,9 @@ struct objects {
   struct self self;
   int listener, event;
   bool is_killable, reads_proc, ends;
-  bool opens_apart; /* the loop must not open: a fanotify listener of the tree can decide about it */
+  bool takes_rights; /* the callers are in a container */
+  int root;          /* our root directory, if `takes_rights`; else −1 */
+  bool opens_apart;  /* the loop must not open: a fanotify listener of the tree can decide about it */
   struct constant *constants;
   size_t constant_count;
   pthread_mutex_t lock;
@@ -178,6 +181,69 @@ static struct service service_of(const struct objects *own, const struct call *c
   };
 }
 
+/* The caller's rights let it find an object of its root. False if the thread must end. */
+static bool hold_as_caller(struct objects *own, struct call *call) {
+  release(&call->target);
+  call->failure = (struct failure){0, NO_OBSTACLE};
+  struct rights its;
+  if (!know_other(&own->self, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return true;
+  struct lookup lookup = lookup_of(own, call);
+  const struct base base = open_base(&lookup);
+  lookup.base = &base;
+  call->lacks_rights = lacks_capabilities(&its);
+  struct taken taken;
+  if (take_rights(&own->self, &its, &taken, &call->failure) && find_target(&lookup, &call->target, &call->failure))
+    place_target(&own->self, &call->target, own->constants, call->wanted, call->count, 0, call->matches,
+                 &call->failure);
+  const bool goes_on = return_rights(&own->self, own->root, &taken);
+  if (base.descriptor >= 0) close(base.descriptor);
+  close(its.root);
+  if (call->failure.error != 0) release(&call->target);
+  const bool is_refused = call->failure.error == EACCES || call->failure.error == EPERM;
+  if (is_refused && call->failure.why == NO_OBSTACLE && call->lacks_rights) call->failure.why = OTHER_CREDENTIALS;
+  return goes_on;
+}
+
+static enum served serve_as_caller(struct objects *own, struct call *call, struct service *service, bool *goes_on) {
+  struct rights its;
+  if (!know_other(&own->self, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return FAILED;
+  service->lacks_rights = call->lacks_rights;
+  struct taken taken;
+  const enum served served = take_rights(&own->self, &its, &taken, &call->failure)
+                                 ? serve_open(service, &call->target, &call->failure)
+                                 : FAILED;
+  *goes_on = return_rights(&own->self, own->root, &taken);
+  close(its.root);
+  return served;
+}
+
+/* As `make_step`, for a caller in a container. */
+static bool make_step_as_caller(struct objects *own, struct call *call, bool has_own_directory, bool *goes_on) {
+  struct service service = service_of(own, call);
+  service.has_own_directory = has_own_directory;
+  enum served served = RACED;
+  /* A connect would also need the caller's socket; its server sees our process. */
+  if (!has_own_directory || call->order.kind == CONNECTS) {
+    call->failure = (struct failure){EACCES, has_own_directory ? OTHER_CREDENTIALS : OTHER_ROOT};
+    served = FAILED;
+  } else if (call->is_service) {
+    served = serve_as_caller(own, call, &service, goes_on);
+  }
+  if (served == FAILED) release(&call->target);
+  if (served == RACED && *goes_on) {
+    allow_interruption(true);
+    *goes_on = hold_as_caller(own, call);
+    allow_interruption(false);
+  } else if (served == RACED) {
+    call->failure = (struct failure){EACCES, OTHER_CREDENTIALS};
+  }
+  if (served != ANSWERED && call->failure.error == EINTR) {
+    answer_error(&service, EINTR);
+    served = ANSWERED;
+  }
+  return served == ANSWERED;
+}
+
 /* Returns true if the call has got its answer. */
 static bool make_step(struct objects *own, struct call *call, bool has_own_directory) {
   struct service service = service_of(own, call);
@@ -207,6 +273,7 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
 static bool hold_at_once(struct objects *own, struct call *call, bool has_our_rights) {
   const pid_t tid = (pid_t)call->notification.pid;
   struct identity object;
+  if (own->takes_rights) return false;
   call->caller = (struct caller){.tid = tid};
   const struct lookup lookup = lookup_of(own, call);
   if (!find_at_once(&lookup, &call->target, &object)) return false;
@@ -253,14 +320,15 @@ static void *work(void *argument) {
     clock_gettime(CLOCK_MONOTONIC, &call->since);
     pthread_cond_signal(&own->change);
     pthread_mutex_unlock(&own->lock);
-    bool is_answered = make_step(own, call, has_own_directory);
+    bool goes_on = true;
+    const bool is_answered = own->takes_rights ? make_step_as_caller(own, call, has_own_directory, &goes_on)
+                                               : make_step(own, call, has_own_directory);
     pthread_mutex_lock(&own->lock);
     call->state = HELD;
-    if (is_answered) {
-      forget(own, call);
-      continue;
-    }
-    announce(own);
+    if (is_answered) forget(own, call);
+    else announce(own);
+    /* It has another's rights, which it cannot give back. */
+    if (!goes_on) break;
   }
   own->threads--;
   pthread_cond_signal(&own->change);
@@ -315,15 +383,21 @@ static int start_thread(struct objects *own, void *(*function)(void *)) {
 
 /* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable,
-                              bool reads_proc) {
+struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable, bool reads_proc,
+                              bool takes_rights) {
   struct objects *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   *own = (struct objects){.listener = listener, .constants = constants, .constant_count = count};
   own->is_killable = is_killable;
   own->reads_proc = reads_proc;
+  own->takes_rights = takes_rights;
+  own->root = -1;
   struct sigaction nothing = {.sa_handler = interrupt_nothing};
   int error = -know_self(&own->self);
+  if (error == 0 && takes_rights) {
+    own->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (own->root < 0) error = errno;
+  }
   if (error == 0) {
     own->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (own->event < 0 || sigaction(SIGRTMAX, &nothing, NULL) != 0) error = errno;
@@ -337,6 +411,7 @@ struct objects *start_objects(int listener, struct constant *constants, size_t c
     if (error != 0) forget_self(&own->self);
   }
   if (error == 0) return own;
+  if (own->root >= 0) close(own->root);
   free(own);
   errno = error;
   return NULL;
@@ -351,6 +426,7 @@ void end_objects(struct objects *own) {
   while (own->calls != NULL) forget(own, own->calls);
   pthread_mutex_unlock(&own->lock);
   close(own->event);
+  if (own->root >= 0) close(own->root);
   forget_self(&own->self);
   free(own->constants);
   free(own);

@@ -87,11 +87,27 @@ struct caller {
   uint32_t user; /* for access to files: fsuid */
 };
 
+enum { MOST_GROUPS = 256 };
+
+/* What decides about a thread's access to files. */
+struct rights {
+  unsigned user, group, file_user, file_group; /* effective, and those for access to files */
+  uint64_t effective;                          /* capabilities in our user namespace */
+  uint64_t capabilities;                       /* the effective ones in its own user namespace */
+  bool is_of_other_namespace;                  /* of users */
+  int root;                                    /* its root directory; −1 */
+  size_t count;
+  unsigned groups[MOST_GROUPS];
+};
+
 /* Returns 0 or a negative errno. */
 int know_self(struct self *self);
 void forget_self(struct self *self);
 /* False with a failure if its rights differ from ours. */
 bool know_caller(const struct self *self, pid_t tid, struct caller *caller, struct failure *failure);
+/* The same of a caller in a container, which has other rights. True with rights->root, which the caller closes. */
+bool know_other(const struct self *self, pid_t tid, struct caller *caller, struct rights *rights,
+                struct failure *failure);
 bool has_own_namespaces(const struct self *self, pid_t tid);
 bool has_own_cgroup(const struct self *self, pid_t tid);
 /* 1: /dev/tty is the same terminal for the caller and for us; 0: the caller has no terminal; −1: the terminals differ. */
@@ -113,6 +129,22 @@ bool is_same(const struct identity *a, const struct identity *b);
 /* Reads a file and appends a NUL. Returns the number of bytes or a negative errno: −E2BIG if they do not fit. */
 ssize_t read_text(int directory, const char *path, char *into, size_t size);
 
+/* ── Another's rights (rights.c) ─────────────────────────────────────────────────────────────────────────────────── */
+
+struct taken {
+  struct rights own;
+  bool has_root, has_users;
+};
+
+/*
+ * Takes these rights for the calling thread, which has its own working directory. With or without a failure,
+ * `return_rights` must follow, with our root directory; if that returns false, the thread must end.
+ */
+bool take_rights(const struct self *self, const struct rights *its, struct taken *taken, struct failure *failure);
+bool return_rights(const struct self *self, int root, struct taken *taken);
+/* Whether the caller may access files that we may not access for it. */
+bool lacks_capabilities(const struct rights *its);
+
 /* ── The path's object (walk.c) ──────────────────────────────────────────────────────────────────────────────────── */
 
 /* The result of a walk: an object, or a name that does not exist yet in `parent`. Unused descriptors are −1. */
@@ -121,13 +153,22 @@ struct target {
   char name[NAME_MAX + 1];
 };
 
+/* The directory from which a relative path leads, opened with our own rights: a descriptor, AT_FDCWD, or −1. */
+struct base {
+  int descriptor;
+  struct failure failure;
+};
+
 struct lookup {
   const struct self *self;
   const struct caller *caller;
   const char *path;
   int directory;                 /* the caller's dirfd */
   uint64_t flags, mode, resolve; /* of openat2(2) */
+  const struct base *base;       /* NULL: it is opened when it is needed */
 };
+
+struct base open_base(const struct lookup *lookup);
 
 bool find_target(const struct lookup *lookup, struct target *target, struct failure *failure);
 /*
@@ -176,6 +217,7 @@ struct service {
   bool has_own_directory; /* the thread has its own working directory and umask */
   bool is_killable;       /* only a fatal signal ends the caller's wait */
   bool reads_proc;        /* the caller's Landlock domain forbids the writing of files of proc file systems */
+  bool lacks_rights;      /* an error of permissions can be ours alone */
 };
 
 enum served {
@@ -210,9 +252,12 @@ struct order {
   int socket;                    /* the caller's, of a connect */
 };
 
-/* NULL with errno. Else takes over `constants`, one allocated block that also contains their paths. */
-struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable,
-                              bool reads_proc);
+/*
+ * `takes_rights`: the callers are those of a container. Their objects are opened with their rights, in their root directory.
+ *
+ * NULL with errno. Else takes over `constants`, one allocated block that also contains their paths. */
+struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable, bool reads_proc,
+                              bool takes_rights);
 void end_objects(struct objects *own);
 /* A descriptor that is readable when an object is held, or a service has failed. */
 int event_of(const struct objects *own);

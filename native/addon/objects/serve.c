@@ -63,6 +63,7 @@ static enum served fail(struct failure *failure, int error, enum obstacle why) {
 /* A failure with our errno. It is the call's own errno if `why` is NO_OBSTACLE. */
 static enum served of_errno(const struct service *service, int error, struct failure *failure) {
   *failure = failure_of(error);
+  if (service->lacks_rights && (error == EACCES || error == EPERM)) failure->why = OTHER_CREDENTIALS;
   return failure->why != NO_OBSTACLE ? FAILED : answered(service, 0, error);
 }
 

@@ -381,6 +381,13 @@ static bool find_name(const struct lookup *lookup, int base, const char *path, s
 /* The start of a relative path: a descriptor, −1 with a failure, AT_FDCWD if none is needed. */
 static int base_of(const struct lookup *lookup, struct failure *failure) {
   char path[64];
+  if (lookup->base != NULL) {
+    *failure = lookup->base->failure;
+    if (lookup->base->descriptor < 0) return lookup->base->descriptor;
+    const int copy = fcntl(lookup->base->descriptor, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) *failure = failure_of(errno);
+    return copy;
+  }
   if (lookup->path[0] == '/' && (lookup->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == 0) return AT_FDCWD;
   if (lookup->directory == AT_FDCWD) snprintf(path, sizeof path, "%d/cwd", lookup->caller->tid);
   else snprintf(path, sizeof path, "%d/fd/%d", lookup->caller->tid, lookup->directory);
@@ -390,6 +397,12 @@ static int base_of(const struct lookup *lookup, struct failure *failure) {
   *failure = failure_of(base == -ENOENT ? EBADF : -base);
   if (base == -EACCES || base == -EPERM) refuse(failure, UNREADABLE_CALLER);
   return -1;
+}
+
+struct base open_base(const struct lookup *lookup) {
+  struct base base = {.descriptor = -1};
+  base.descriptor = base_of(lookup, &base.failure);
+  return base;
 }
 
 /* An existing file is opened directly; creating or truncating one takes the disk's time. */

@@ -154,11 +154,10 @@ export class LocalRun {
     const { front } = this.#surroundings;
     const isOfFront = described === pid && parentOf(pid) === launcher && parentOf(launcher) === front.pid;
     // Its child can be a setuid program, which a user may neither trace nor stop.
-    const rights = front.otherUser === undefined ? undefined : parseRights(readProc(`${pid}/status`) ?? "");
-    const isOfOther =
-      front.otherUser !== undefined &&
-      !(rights !== undefined && rights.noNewPrivileges && isOfUser(rights, front.otherUser));
-    if (isOfOther && stillRuns(pidfd)) return `process ${pid} is not one of user ${front.otherUser} alone`;
+    const rights = parseRights(readProc(`${pid}/status`) ?? "");
+    const isOfUserAlone =
+      front.otherUser === undefined || (rights?.noNewPrivileges === true && isOfUser(rights, front.otherUser));
+    if (!isOfUserAlone && stillRuns(pidfd)) return `process ${pid} is not one of user ${front.otherUser} alone`;
     // A process that has ended since can do nothing, and nothing can be done to it.
     return isOfFront || !stillRuns(pidfd) ? undefined : `process ${pid} was not started for this front`;
   }

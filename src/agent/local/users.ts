@@ -43,8 +43,8 @@ export function isPermitted({ users, groups }: PermittedUsers, user: number, its
 }
 
 /** Connections of one user and of all, from the request to the end of the tree. */
-export const mostOfUser = 64;
-export const mostOfOthers = 1024;
+const mostOfUser = 64;
+const mostOfOthers = 1024;
 
 /** Counts what other users hold. */
 export class Shares {

@@ -1,8 +1,8 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
 import { Supervision } from "../../engines/notify/supervision.ts";
+import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -42,7 +42,7 @@ export interface AgentOptions {
   readonly others: PermittedUsers | undefined;
   readonly prepareNamed: (
     given: RequestStrings,
-    find: (name: string) => NotifyPolicy | undefined,
+    find: (name: string) => CompiledPolicy | undefined,
   ) => PreparedRun | undefined;
   /** Takes a line for people. Must not wait. */
   readonly log: (line: string) => void;
@@ -212,9 +212,14 @@ export class Agent {
     this.#sockets.push({ close: () => closeServer(server, place) });
     serveLocalRuns({
       ...{ server, prepare, others, log },
-      prepareForOther: (words) => prepareNamed(words, (name) => this.policies.forUsers(name)?.compiled),
+      prepareForOther: (words) => prepareNamed(words, (name) => this.#named(name)),
       supervise: (order, facts) => this.trees.addCommand(order, facts),
     });
+  }
+
+  #named(name: string): CompiledPolicy | undefined {
+    const policy = this.policies.forUsers(name)?.compiled;
+    return policy && { engine: "notify", policy };
   }
 
   /** A request is refused. */

@@ -7,7 +7,6 @@ import { dirname, resolve } from "node:path";
 import type { PreparedRun } from "../../agent/local/run.ts";
 import { type AgentSurroundings, examineSurroundings, servedPolicy } from "../../agent/local/served.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";
-import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import { sha256 } from "../../linux/sha256.ts";
@@ -69,7 +68,7 @@ export class AgentRuns {
   /** For another user: a policy that is only named, and that needs no more of this process than judgements. */
   prepareNamed(
     { words: [verb, ...words] }: Pick<GivenRun, "words">,
-    find: (name: string) => NotifyPolicy | undefined,
+    find: (name: string) => CompiledPolicy | undefined,
   ): PreparedRun | undefined {
     if (verb !== "run") return undefined;
     try {
@@ -80,11 +79,11 @@ export class AgentRuns {
       const { policy: name, engine, timeout, killTree, dieWithParent, cgroup, separate, quiet, command } = request;
       // The front has looked for files of these names (native/launcher/agent.c, may_name_file()).
       if (!words.some((word) => word === name || word === `-p${name}` || word === `--policy=${name}`)) return undefined;
-      if (candidates(engine, demandsOf(request))[0]?.engine !== "notify") return undefined;
       const found = find(name);
-      const compiled = found && servedPolicy({ engine: "notify", policy: found }, this.#surroundings);
-      if (compiled === undefined || usesFiles(compiled)) return undefined;
-      return { policy: compiled, tree: { timeout, killTree, dieWithParent, cgroup, separate }, command, quiet };
+      if (found === undefined || candidates(engine, demandsOf(request))[0]?.engine !== found.engine) return undefined;
+      const policy = servedPolicy(found, this.#surroundings);
+      if (policy === undefined || usesFiles(policy)) return undefined;
+      return { policy, tree: { timeout, killTree, dieWithParent, cgroup, separate }, command, quiet };
     } catch (error) {
       if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
         return undefined;
@@ -124,7 +123,7 @@ const servedToOthers: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether this process would open or examine files for the tree, with its own rights. */
-function usesFiles({ opensForCaller, objects, allowedPaths, refusedObjects }: NotifyPolicy): boolean {
+function usesFiles({ opensForCaller, objects, allowedPaths, refusedObjects }: PreparedRun["policy"]): boolean {
   return opensForCaller === true || objects.length + allowedPaths.length + refusedObjects.length > 0;
 }
 

@@ -127,6 +127,7 @@ export class Parts {
           architecture: description.architecture,
           isKillable,
           readOnlyProc: policy.readOnlyProc,
+          isContainer: command === undefined,
         })
       : undefined;
     this.preconditions = this.pinning && new Preconditions(this.pinning, description.architecture, this.objects);

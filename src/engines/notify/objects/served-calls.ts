@@ -91,6 +91,8 @@ export interface ServedOptions {
   readonly isKillable: boolean;
   /** Files of proc file systems are opened for reading only: the callers' own domain does not bind this process. */
   readonly readOnlyProc: boolean;
+  /** The callers have the rights and the root directory of a container. */
+  readonly isContainer: boolean;
 }
 
 export class ServedCalls {
@@ -106,7 +108,7 @@ export class ServedCalls {
   constructor(
     listener: number,
     { words }: Pick<Program, "words">,
-    { architecture, isKillable, readOnlyProc }: ServedOptions,
+    { architecture, isKillable, readOnlyProc, isContainer }: ServedOptions,
   ) {
     this.#calls = {
       open: callNumber("open", architecture),
@@ -133,7 +135,7 @@ export class ServedCalls {
     const under = Uint8Array.from(distinct, ({ is }) => (is === "under" ? 1 : 0));
     this.descriptor = required(
       "start of the pool",
-      native().startObjects(listener, paths, under, isKillable, readOnlyProc),
+      native().startObjects(listener, paths, under, isKillable, readOnlyProc, isContainer),
     );
   }
 

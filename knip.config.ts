@@ -31,7 +31,7 @@ export default {
     "bench/policies/**/*.ts",
     "deploy/kubernetes/policies/*.ts",
     "test/differential/findings/*.ts",
-    "test/kernel/guest/{arguments,checkpoint,pins,recent,rooms}/*.ts",
+    "test/kernel/guest/{arguments,checkpoint,crun,pins,recent,rooms}/*.ts",
     "test/goldens/ebpf/*.ts",
     "test/language/rejected/*.ts",
     "test/types/policies/*.ts",

@@ -15,64 +15,16 @@
 #include "orders.h"
 #include "output.h"
 #include "poll.h"
+#include "process_status.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
 enum { STREAM = 1, NO_BLOCKING = 00004000, CLOSE_ON_EXEC = 02000000, DONT_WAIT = 0x40 /* MSG_DONTWAIT */ };
-enum { PATIENCE = 1 /* second */, MAX_STATUS = 1 << 14 };
+enum { PATIENCE = 1 /* second */ };
 
 /* ── Whom to trust ───────────────────────────────────────────────────────────────────────────────────────────────── */
-
-/* The number behind a name with its colon and tabulator in a text of /proc/PID/status; -1 without it. */
-static int number_behind(const char *text, const char *name) {
-  const size_t length = string_length(name);
-  for (; *text != 0; text++) {
-    if (!starts_with(text, name, length)) continue;
-    int number = 0;
-    for (text += length; *text >= '0' && *text <= '9'; text++) number = 10 * number + (*text - '0');
-    return number;
-  }
-  return -1;
-}
-
-struct confinement_status {
-  int filters, no_new_privileges; /* -1: unknown */
-};
-
-static struct confinement_status confinement_of(const char *path) {
-  char text[MAX_STATUS];
-  struct confinement_status found = {-1, -1};
-  const long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-  if (file < 0) return found;
-  size_t length = 0;
-  for (long count; length < sizeof text - 1; length += (size_t)count) {
-    count = CALL(__NR_read, file, text + length, sizeof text - 1 - length);
-    if (count <= 0) break;
-  }
-  CALL(__NR_close, file);
-  text[length] = 0;
-  found.filters = number_behind(text, "\nSeccomp_filters:\t");
-  found.no_new_privileges = number_behind(text, "\nNoNewPrivs:\t");
-  return found;
-}
-
-/* Returns the end, where it writes a NUL. */
-static char *write_number(char *to, unsigned number) {
-  char digits[10];
-  unsigned count = 0;
-  do digits[count++] = (char)('0' + number % 10);
-  while ((number /= 10) > 0);
-  while (count > 0) *to++ = digits[--count];
-  *to = 0;
-  return to;
-}
-
-static void status_path(char *path, unsigned pid) {
-  memcpy(path, "/proc/", 6);
-  memcpy(write_number(path + 6, pid), "/status", 8);
-}
 
 /*
  * A confined process of this user can make a socket of the agent's name. What it orders would run outside of its
@@ -90,9 +42,7 @@ static int is_trusted(int socket, struct agent *agent) {
   int pidfd = -1;
   size = sizeof pidfd;
   if (CALL(__NR_getsockopt, socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) < 0) return 0;
-  char path[32];
-  status_path(path, (unsigned)peer.pid);
-  const struct confinement_status its = confinement_of(path), own = confinement_of("/proc/self/status");
+  const struct confinement_status its = confinement_of((unsigned)peer.pid), own = confinement_of(0);
   struct pollfd end = {pidfd, POLLIN, 0};
   struct __kernel_timespec none = {0, 0};
   const int runs = CALL(__NR_ppoll, &end, 1, &none, 0, 0) == 0;

@@ -295,24 +295,30 @@ static void resolve_parameters(struct plan *plan, const struct bundle *bundle) {
     die(FAILED, plan->about, "an open parameter cannot have this value", NULL);
 }
 
-static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t size) __attribute__((noreturn));
-static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t size) {
+/* Reads the bundle and loads its program, or exits. */
+static void prepare(struct plan *plan, unsigned char *bytes, size_t size, struct bundle *bundle,
+                    struct confinement *confinement) {
   static struct extended extended;
-  struct bundle bundle;
   struct fault fault = {0};
-  fault.what = read_bundle(&bundle, bytes, size);
+  fault.what = read_bundle(bundle, bytes, size);
   if (fault.what != NULL) {
     fault.stage = READ_BUNDLE;
     die_with_fault(plan->about, &fault);
   }
-  resolve_parameters(plan, &bundle);
-  struct confinement confinement = {section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
+  resolve_parameters(plan, bundle);
+  *confinement = (struct confinement){section_of(bundle, CLASSIC), count_of(bundle, CLASSIC), &extended, {0, 0}};
   /* No process reads events here, so an extended filter that only emits events is not installed. */
-  if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0) use_classic(plan, &bundle, &confinement);
-  else if (load_extended(&extended, &bundle, plan->settings.words, &fault) < 0)
-    fall_back(plan, &bundle, &confinement, &fault);
-  else memcpy(confinement.token, extended.token, sizeof extended.token);
+  if ((policy_of(bundle)->traits & ENTIRELY_CLASSIC) != 0) use_classic(plan, bundle, confinement);
+  else if (load_extended(&extended, bundle, plan->settings.words, &fault) < 0)
+    fall_back(plan, bundle, confinement, &fault);
+  else memcpy(confinement->token, extended.token, sizeof extended.token);
+}
 
+static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t size) __attribute__((noreturn));
+static void execute_in_place(struct plan *plan, unsigned char *bytes, size_t size) {
+  struct bundle bundle;
+  struct confinement confinement;
+  prepare(plan, bytes, size, &bundle, &confinement);
   struct restrictions restrictions;
   restrict_tree(plan, &bundle, &restrictions);
   restore_inheritance(plan->inheritance);
@@ -351,6 +357,26 @@ static char *setting_in(char ***words) {
   return *++*words;
 }
 
+/* Reads the file of a bundle, or exits. */
+static unsigned char *read_file(const char *path, size_t *size) {
+  struct statx status;
+  struct fault fault = {.stage = READ_BUNDLE};
+  long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+  if (file < 0) fault.error = file;
+  else fault.error = CALL(__NR_statx, file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
+  if (fault.error < 0) die_with_fault(path, &fault);
+  fault.what = (status.stx_mode & S_IFMT) != S_IFREG ? "not a regular file"
+               : status.stx_size > MAX_BUNDLE_SIZE   ? "larger than the format allows"
+                                                     : NULL;
+  if (fault.what != NULL) die_with_fault(path, &fault);
+  unsigned char *bytes = allocate(status.stx_size + 1);
+  fault.error = bytes == NULL ? -ENOMEM : read_all((int)file, bytes, status.stx_size);
+  if (fault.error < 0) die_with_fault(path, &fault);
+  CALL(__NR_close, file);
+  *size = status.stx_size;
+  return bytes;
+}
+
 void run_bundle(char **words, char **environment, const struct inheritance *inheritance) {
   static char *given[MAX_PARAMETERS];
   struct plan plan = {.environment = environment, .inheritance = inheritance, .settings = {.given = given}};
@@ -376,22 +402,10 @@ void run_bundle(char **words, char **environment, const struct inheritance *inhe
   if (*words == NULL) die(FAILED, NULL, "the command is missing", "launcher run --help");
   plan.argv = words;
 
-  struct statx status;
-  struct fault fault = {.stage = READ_BUNDLE};
-  long file = CALL(__NR_openat, AT_FDCWD, plan.about, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-  if (file < 0) fault.error = file;
-  else fault.error = CALL(__NR_statx, file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
-  if (fault.error < 0) die_with_fault(plan.about, &fault);
-  fault.what = (status.stx_mode & S_IFMT) != S_IFREG ? "not a regular file"
-               : status.stx_size > MAX_BUNDLE_SIZE   ? "larger than the format allows"
-                                                     : NULL;
-  if (fault.what != NULL) die_with_fault(plan.about, &fault);
-  unsigned char *bytes = allocate(status.stx_size + 1);
-  fault.error = bytes == NULL ? -ENOMEM : read_all((int)file, bytes, status.stx_size);
-  if (fault.error < 0) die_with_fault(plan.about, &fault);
-  CALL(__NR_close, file);
+  size_t size;
+  unsigned char *bytes = read_file(plan.about, &size);
   plan.file = require_command(words[0], environment);
-  execute_in_place(&plan, bytes, status.stx_size);
+  execute_in_place(&plan, bytes, size);
 }
 
 void become(char **argv, char **environment, const struct inheritance *inheritance, struct orders *orders) {
@@ -402,4 +416,16 @@ void become(char **argv, char **environment, const struct inheritance *inheritan
   memcpy(plan.settings.words, orders->parameters, sizeof orders->parameters);
   plan.file = require_command(argv[0], environment);
   execute_in_place(&plan, orders->bundle, orders->header.filter_length);
+}
+
+void load_bundle(const char *path, struct confinement *confinement) {
+  struct bundle bundle;
+  struct plan plan = {.about = path};
+  size_t size;
+  unsigned char *bytes = read_file(path, &size);
+  prepare(&plan, bytes, size, &bundle, confinement);
+  if (count_of(&bundle, OBJECTS) > 0 || (policy_of(&bundle)->traits & PROC_IS_READ_ONLY) != 0)
+    die(FAILED, path, "the policy restricts files, ports, scopes or proc file systems, which needs Landlock",
+        "no process can enter a domain of Landlock for another: leave out `files`, `tcp`, `udp`, `scope` and "
+        "`readOnlyProc`");
 }

@@ -5,6 +5,7 @@
 #ifndef PORTCULLIS_IN_PLACE_H
 #define PORTCULLIS_IN_PLACE_H
 
+#include "confine.h"
 #include "inheritance.h"
 #include "orders.h"
 
@@ -14,5 +15,11 @@ void run_bundle(char **words, char **environment, const struct inheritance *inhe
 /* With a bundle from the orders of Node, which has exited. */
 void become(char **argv, char **environment, const struct inheritance *inheritance, struct orders *orders)
     __attribute__((noreturn));
+
+/*
+ * Reads a bundle from a file and loads its program, for processes that another process confines. Exits if that fails, or
+ * if the policy needs more than filters.
+ */
+void load_bundle(const char *path, struct confinement *confinement);
 
 #endif

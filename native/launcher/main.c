@@ -5,10 +5,12 @@
  *     launcher supervise NODE SCRIPT [WORD...]       front.c: the last words are the command
  *     launcher serve COMMAND [ARGUMENT...]           launcher.c alone, with a socket to Node as descriptor 3
  *     launcher run [OPTIONS] BUNDLE [--] COMMAND [ARGUMENT...]   in_place.c
+ *     launcher container VERB [WORD...]              container.c
  *     portcullis [WORD...]                           if argv[0] is portcullis: bin/portcullis without a shell
  *
  * The program is freestanding, so that all its code is in this folder.
  */
+#include "container.h"
 #include "front.h"
 #include "in_place.h"
 #include "kernel.h"
@@ -61,9 +63,11 @@ static void start_portcullis(char **argv, uint32_t count, char **environment, st
 /* `serve` is for Node only. */
 static const char help[] =
     "usage: launcher run [--best-effort] [--set NAME=VALUE]... BUNDLE [--] COMMAND [ARGUMENT...]\n"
+    "       launcher container VERB [WORD...]\n"
     "       launcher supervise NODE SCRIPT [WORD...]\n"
     "\n"
     "run        installs the policy of a bundle and executes the command in this process (launcher run --help)\n"
+    "container  installs it in a container, for deploy/crun/portcullis-crun (launcher container --help)\n"
     "supervise  starts Node with bin/portcullis.cjs, as bin/portcullis does, and represents the command\n"
     "\n"
     "Under the name portcullis (a symbolic link) it does what bin/portcullis does.\n";
@@ -87,6 +91,7 @@ void start(long *stack) {
   if (count < 2) die(FAILED, NULL, "the verb is missing", "launcher --help");
   print_help(argv[1]);
   if (strings_equal(argv[1], "run")) run_bundle(argv + 2, environment, &inheritance);
+  if (strings_equal(argv[1], "container")) confine_container(argv + 2, environment, &inheritance);
   if (strings_equal(argv[1], "supervise")) supervise(argv + 2, count - 2, environment, &inheritance);
   if (!strings_equal(argv[1], "serve")) die(FAILED, argv[1], "unknown verb", "launcher --help");
   CALL(__NR_fcntl, SOCKET, F_SETFD, FD_CLOEXEC);

@@ -9,6 +9,7 @@ export const inSharedMachine = [
   "test/kernel/bundles.test.ts",
   "test/kernel/held.test.ts",
   "test/kernel/rooms.test.ts",
+  "test/kernel/portcullis-crun.test.ts",
   "test/engines/enforce.test.ts",
   "test/engines/replay.test.ts",
   "test/engines/declared-memory.test.ts",

@@ -104,7 +104,7 @@ function cellsOf(code: number): number {
     (code >= 0xfe30 && code <= 0xfe6f) ||
     (code >= 0xff00 && code <= 0xff60) ||
     (code >= 0xffe0 && code <= 0xffe6) ||
-    (code >= 0x16fe0 && code <= 0x18dff) || // Tangut, Khitan
+    (code >= 0x16fe0 && code <= 0x18dff) || // extinct scripts of China
     (code >= 0x1aff0 && code <= 0x1b2ff) || // more of Kana
     (code >= 0x20000 && code <= 0x3fffd) ||
     /^\p{Emoji_Presentation}$/u.test(character);

@@ -15,7 +15,7 @@ import { writeOutputs } from "../output.ts";
 import { Failure, type Invocation } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
 import { orTooLarge } from "./compile.ts";
-import { loadOpen, type OpenPolicy } from "./load.ts";
+import { loadOpen, type ValidOpenPolicy } from "./load.ts";
 
 /**
  * Writes the policy's source with the given values of its parameters. The status of the verb.
@@ -51,7 +51,7 @@ export async function writeSource(
 }
 
 /** The whole policy as a profile for container runtimes; undefined if it needs an agent or a launcher. @throws Failure */
-async function profileOf({ program: open }: OpenPolicy, name: PolicyName): Promise<Uint8Array | undefined> {
+async function profileOf({ program: open }: ValidOpenPolicy, name: PolicyName): Promise<Uint8Array | undefined> {
   if (open.readOnlyProc || open.objects.length > 0 || open.hosts.length > 0) return undefined;
   if (open.parameters.some(({ default: usual }) => usual === undefined)) return undefined;
   const [{ exportOci, ociText }, { bindParameters, defaultWords }] = await Promise.all([
@@ -73,7 +73,7 @@ async function filesOfReader(
   path: string,
   text: string,
   request: PolicyRequest,
-  whole: OpenPolicy,
+  whole: ValidOpenPolicy,
 ): Promise<readonly ReadFile[]> {
   const { loadPolicy } = await import("../../language/load.ts");
   const ofPackage = packageFile("policies/");

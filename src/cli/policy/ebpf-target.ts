@@ -10,7 +10,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Context } from "../context.ts";
 import { Failure, type Invocation } from "../verb.ts";
-import { type LoadedPolicy, printDiagnostics } from "./load.ts";
+import { printDiagnostics, type ValidPolicy } from "./load.ts";
 
 /** @throws Failure */
 export function namedTarget(invocation: Invocation): EbpfTargetName | undefined {
@@ -28,7 +28,7 @@ export function namedTarget(invocation: Invocation): EbpfTargetName | undefined 
 /** @throws Failure if the target cannot express the policy */
 export async function compileFor(
   target: EbpfTargetName,
-  { program, sources }: Pick<LoadedPolicy, "program" | "sources">,
+  { program, sources }: Pick<ValidPolicy, "program" | "sources">,
   options: ArtifactOptions,
   context: Context,
 ): Promise<EbpfArtifact> {

@@ -3,12 +3,10 @@ import { existsSync } from "node:fs";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
-import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import type { LoadOptions } from "../../language/load.ts";
-import type { ReadFile } from "../../language/source/store.ts";
-import type { Extension, TighteningPromise } from "../../language/walk/findings.ts";
-import type { DeclaredParameter } from "../../language/walk/parameters.ts";
+import type { LoadedPolicy, LoadOptions } from "../../language/load.ts";
+import type { OpenPolicy } from "../../language/open.ts";
+import type { TighteningPromise } from "../../language/walk/findings.ts";
 import { runningKernel } from "../../linux/kernel-version.ts";
 import { newestAbi } from "../../linux/landlock.ts";
 import { abiOfThisKernel } from "../../linux/landlock-abi.ts";
@@ -33,18 +31,9 @@ function hostOf(
   };
 }
 
-export interface LoadedPolicy {
-  readonly program: Program;
-  readonly sources: Sources;
-  readonly diagnostics: readonly Diagnostic[];
-  /** Checks `tightening: true`. */
-  readonly promises: readonly TighteningPromise[];
-  readonly declarations: readonly Location[];
-  readonly extension: Extension | undefined;
-  readonly parameters: readonly DeclaredParameter[];
-  /** Every file that was read, with its hash. */
-  readonly files: readonly ReadFile[];
-}
+/** Without errors. */
+export type ValidPolicy = LoadedPolicy & { readonly program: Program };
+export type ValidOpenPolicy = ValidPolicy & Pick<OpenPolicy, "fixed">;
 
 /** @throws Failure as `policyFile`, or if it is a bundle, which has no source */
 function sourceFile({ policy }: PolicyRequest, context: Context): PolicyFile {
@@ -66,7 +55,7 @@ export async function loadRequested(
   request: PolicyRequest,
   context: Context,
   options: { readonly set?: ReadonlyMap<string, string>; readonly quiet?: boolean } = {},
-): Promise<LoadedPolicy> {
+): Promise<ValidPolicy> {
   const { loadPolicy } = await import("../../language/load.ts");
   const { name, openedAs } = sourceFile(request, context);
   const { proxyPort } = request;
@@ -84,31 +73,7 @@ export async function loadRequested(
       return abiOfThisKernel();
     },
   });
-  const { program, diagnostics, sources, promises, declarations, extension, parameters } = loaded;
-  if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
-  await provePromises(program, promises, sources);
-  if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
-  return {
-    program,
-    sources,
-    diagnostics,
-    promises,
-    declarations,
-    extension,
-    parameters,
-    // Their hashes are computed on demand.
-    get files() {
-      return loaded.files;
-    },
-  };
-}
-
-export interface OpenPolicy extends LoadedPolicy {
-  /**
-   * The integers and flags without a given value that must be constants, with the diagnostic that an open parameter
-   * causes.
-   */
-  readonly fixed: ReadonlyMap<string, Diagnostic | undefined>;
+  return await validated(loaded, context, options.quiet);
 }
 
 /**
@@ -124,7 +89,7 @@ export async function loadOpen(
     /** The errors of a program in which these parameters are open. */
     readonly objections?: (program: Program) => readonly Diagnostic[];
   } = {},
-): Promise<OpenPolicy> {
+): Promise<ValidOpenPolicy> {
   const [{ loadOpenPolicy }, { proveTightening }] = await Promise.all([
     import("../../language/open.ts"),
     import("../../analysis/lint/tightening.ts"),
@@ -149,11 +114,16 @@ export async function loadOpen(
             ...(options.objections?.(program) ?? []),
           ],
   );
-  const { program, diagnostics, sources, promises, declarations, extension, parameters, files } = loaded;
+  return { ...(await validated(loaded, context, options.quiet)), fixed };
+}
+
+/** @throws Failure with every error, or the promise that the policy breaks */
+async function validated(loaded: LoadedPolicy, context: Context, quiet = false): Promise<ValidPolicy> {
+  const { program, diagnostics, sources, promises } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
-  if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises, declarations, extension, parameters, files, fixed };
+  if (!quiet) await printDiagnostics(diagnostics, sources, context);
+  return loaded as ValidPolicy;
 }
 
 /** @throws Failure if a later phase is more lenient than an earlier one although the policy promises the opposite */

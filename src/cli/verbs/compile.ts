@@ -17,7 +17,7 @@ import {
   policyOptions,
   policyRequest,
 } from "../policy/arguments.ts";
-import { loadOpen, type OpenPolicy } from "../policy/load.ts";
+import { loadOpen, type ValidOpenPolicy } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const formats = ["pcl", "object"] as const;
@@ -155,7 +155,7 @@ async function compileOpen(
   target: EbpfTargetName,
   options: ArtifactOptions,
   context: Context,
-): Promise<{ readonly loaded: OpenPolicy; readonly artifact: EbpfArtifact }> {
+): Promise<{ readonly loaded: ValidOpenPolicy; readonly artifact: EbpfArtifact }> {
   const [{ compileArtifact }, { compileFor }] = await Promise.all([
     import("../../compile/ebpf/artifact.ts"),
     import("../policy/ebpf-target.ts"),
@@ -259,7 +259,7 @@ interface Written {
 }
 
 /** Says which parameters that were not set cannot be set at the start. */
-function printFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
+function printFixed({ fixed, parameters }: ValidOpenPolicy, context: Context): void {
   for (const [name, why] of fixed) {
     const value = parameters.find((one) => one.name === name)?.value;
     const reason = why === undefined ? "" : `: ${safeText(why.message)}`;
@@ -270,7 +270,7 @@ function printFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
 
 /** A classic program has no open parameters. Says so if nothing else prevents it from being the whole policy. */
 async function printCost(
-  { program }: OpenPolicy,
+  { program }: ValidOpenPolicy,
   { parameters, classicIsAll }: Bundle,
   context: Context,
 ): Promise<void> {

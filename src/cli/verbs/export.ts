@@ -15,7 +15,7 @@ import {
   readyNameOf,
 } from "../policy/arguments.ts";
 import { orTooLarge } from "../policy/compile.ts";
-import { type LoadedPolicy, loadRequested } from "../policy/load.ts";
+import { loadRequested, type ValidPolicy } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const formats = ["oci", "crun", "systemd", "spo"] as const;
@@ -111,7 +111,7 @@ function refuseOptions(format: Format, invocation: Invocation): void {
 }
 
 /** Container runtimes and systemd install a filter and nothing else. The comments of systemd's drop-in say so. */
-function refuseUnenforced({ program, sources, parameters }: LoadedPolicy, bestEffort: boolean, context: Context): void {
+function refuseUnenforced({ program, sources, parameters }: ValidPolicy, bestEffort: boolean, context: Context): void {
   const { readOnlyProc, objects, hosts } = program;
   const parts = [
     readOnlyProc ? "readOnlyProc" : [],
@@ -137,7 +137,7 @@ function refuseUnenforced({ program, sources, parameters }: LoadedPolicy, bestEf
 }
 
 interface Request {
-  readonly loaded: LoadedPolicy;
+  readonly loaded: ValidPolicy;
   readonly name: PolicyName;
   readonly invocation: Invocation;
   readonly context: Context;

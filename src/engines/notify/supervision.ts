@@ -10,10 +10,10 @@ import type { RunOptions } from "../engine/run.ts";
 import { type EndOrder, SupervisingThread } from "../engine/thread.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import type { ManyTrees, WorkerData, WorkerMessage, WorkerOrder } from "./orders.ts";
-import type { ArmedFilter, NotifyPolicy } from "./policy/policy.ts";
+import { type ArmedFilter, judgedPart, type NotifyPolicy } from "./policy/policy.ts";
 import type { PostedQuestion } from "./questions.ts";
 import type { Supervisor } from "./supervisor.ts";
-import type { KernelFeatures, SupervisorOptions } from "./supervisor-options.ts";
+import type { KernelFeatures } from "./supervisor-options.ts";
 
 /** A tree whose filter is installed. */
 export interface TreeOrder extends Pick<RunOptions, "onEvent" | "status" | "approvals"> {
@@ -286,14 +286,4 @@ function ask({ order, descriptors }: Supervised, { place, id, record, isRepeatab
     Atomics.store(words, 2 * place, answerWords[answer]);
     signalEvent(descriptors.answers);
   });
-}
-
-/** Without the parts that the thread does not use. */
-function judgedPart(policy: NotifyPolicy): SupervisorOptions["policy"] {
-  const { mode, needs, calls, countingCalls, askingCalls, memoryIsFree, memory, rooms } = policy;
-  const { description, step, textFilter, catching, allowsHandlers, readOnlyProc, objects } = policy;
-  return {
-    ...{ mode, needs, calls, countingCalls, askingCalls, memoryIsFree, memory, rooms },
-    ...{ description, step, textFilter, catching, allowsHandlers, readOnlyProc, objects },
-  };
 }

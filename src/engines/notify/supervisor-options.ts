@@ -1,9 +1,8 @@
 /** What the supervisor is given: the policy, the listener, and where its records go. */
-import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { PolicyInstance } from "../../compile/wasm/instance.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
-import type { NotifyPolicy } from "./policy/policy.ts";
+import type { JudgedPolicy } from "./policy/policy.ts";
 import type { QuestionsOptions } from "./questions.ts";
 import type { RecordSink } from "./records/records.ts";
 import type { StatusSink } from "./status-counts.ts";
@@ -11,13 +10,7 @@ import type { SavedState, SavedTree } from "./tasks/saved.ts";
 import type { TaskRegistry } from "./tasks/tasks.ts";
 
 export interface SupervisorOptions {
-  readonly policy: Pick<
-    NotifyPolicy,
-    | ("mode" | "needs" | "calls" | "countingCalls" | "askingCalls" | "memoryIsFree")
-    | ("memory" | "textFilter" | "rooms" | "readOnlyProc" | "objects" | "catching" | "allowsHandlers" | "description")
-  > & {
-    readonly step: CompiledStep;
-  };
+  readonly policy: JudgedPolicy;
   readonly listener: number;
   /** `struct sock_filter[]`: the whole filter of the tree. */
   readonly filter: Uint8Array;

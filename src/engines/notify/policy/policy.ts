@@ -62,6 +62,18 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly textFilter: TextFilter | undefined;
 }
 
+const judgedMembers = [
+  ...(["mode", "needs", "calls", "countingCalls", "askingCalls", "memoryIsFree", "memory", "rooms"] as const),
+  ...(["description", "step", "textFilter", "catching", "allowsHandlers", "readOnlyProc", "objects"] as const),
+] as const;
+
+/** The parts of a policy that the supervisor's thread uses. */
+export type JudgedPolicy = Pick<NotifyPolicy, (typeof judgedMembers)[number]>;
+
+export function judgedPart(policy: NotifyPolicy): JudgedPolicy {
+  return Object.fromEntries(judgedMembers.map((member) => [member, policy[member]])) as unknown as JudgedPolicy;
+}
+
 export interface ArmedFilter {
   /** `struct sock_filter[]`. */
   readonly instructions: Uint8Array;

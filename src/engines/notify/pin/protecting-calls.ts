@@ -78,7 +78,7 @@ export function notifiedProtections(program: Program, split: SplitPolicy): reado
   return isWhole ? calls : undefined;
 }
 
-/** Those of the calls that the policy may allow. `isWhole`: the filter can ask about all of them, for the reason above. */
+/** The calls among these that the policy may allow. `isWhole`: the filter can notify the engine of all of them. */
 export function notifiedCalls(
   program: Program,
   split: SplitPolicy,

@@ -14,7 +14,7 @@ const checkout = resolve(".");
 const home = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
 const project = join(home, "project");
 process.env["HOME"] = home;
-// Those of `npm run bench` lead to the user's own cache.
+// The variables of `npm run bench` lead to the user's own cache.
 for (const name of Object.keys(process.env)) if (/^npm_/i.test(name)) delete process.env[name];
 process.env["XDG_CACHE_HOME"] = join(home, "cache");
 

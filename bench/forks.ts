@@ -10,12 +10,12 @@ import { compare } from "./support/pairs.ts";
 const forks = amount(2_000, 20);
 const followed = "bench/policies/counting-each.ts";
 
-for (const makers of [1, 4]) {
-  const command = ["build/bench/forks", `${forks}`, `${makers}`];
-  const each = (words: readonly string[]) => () => measured(words) / forks / makers;
+for (const parents of [1, 4]) {
+  const command = ["build/bench/forks", `${forks}`, `${parents}`];
+  const each = (words: readonly string[]) => () => measured(words) / forks / parents;
   const ours = each(confined(followed, command));
   const shape = { bench: "forks", unit: "ns/fork", ours };
-  const by = makers === 1 ? "one process" : `${makers} processes at once`;
+  const by = parents === 1 ? "one process" : `${parents} processes at once`;
   if (other === undefined) {
     await compare({
       ...shape,

@@ -20,7 +20,7 @@ const bench = "proposals";
 const checkout = resolve(".");
 const portcullis = join(checkout, "bin/portcullis");
 const recordings = amount(3, 1);
-/** Of the load, in a recording. */
+/** The number of loads in a recording. */
 const times = amount(5, 1);
 /** The recordings, policies and events remain in build/proposals. */
 const folder = isSmoke ? mkdtempSync(join(tmpdir(), "portcullis-bench-proposals-")) : resolve("build/proposals");

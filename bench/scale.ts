@@ -24,7 +24,7 @@ interface Cost {
   readonly seconds: number;
   /** Seconds of all its threads on a processor: on a quiet machine more than the time that passes. */
   readonly processor: number;
-  /** Of the process of Node, in MB. */
+  /** The largest memory of the process of Node, in MB. */
   readonly peak: number;
 }
 

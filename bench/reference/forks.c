@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * forks FORKS [MAKERS]: each of MAKERS processes makes FORKS children, one after another, each of which exits at once; prints
- * the nanoseconds from the common start until the last maker has finished.
+ * the nanoseconds from the common start until the last parent has finished.
  */
 #define _GNU_SOURCE
 #include <stdatomic.h>
@@ -28,9 +28,9 @@ static void make(long count) {
 
 int main(int argc, char **argv) {
   const long count = argc > 1 ? atol(argv[1]) : 1000;
-  const int makers = argc > 2 ? atoi(argv[2]) : 1;
+  const int parents = argc > 2 ? atoi(argv[2]) : 1;
   atomic_int *gate = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  for (int i = 0; i < makers; i++) {
+  for (int i = 0; i < parents; i++) {
     if (fork() != 0) continue;
     make(count / 10 + 1);
     atomic_fetch_add(&gate[0], 1);
@@ -38,7 +38,7 @@ int main(int argc, char **argv) {
     make(count);
     _exit(0);
   }
-  while (atomic_load(&gate[0]) < makers) usleep(1000);
+  while (atomic_load(&gate[0]) < parents) usleep(1000);
   const double start = now();
   atomic_store(&gate[1], 1);
   int status, failed = 0;

@@ -125,7 +125,7 @@ export async function record(
 export function runsIn(file: string, architecture: ArchitectureName): readonly Trace[] {
   const descriptor = openSync(file, "r");
   try {
-    // As one string, a long recording would be longer than Node permits.
+    // A long recording in one string would be longer than Node permits.
     const { runs, diagnostics } = readTrace(sourceOfFile(descriptor, fstatSync(descriptor).size), file, architecture);
     if (runs.length === 0) throw new Error(diagnostics.map(({ message }) => message).join("; "));
     return runs;

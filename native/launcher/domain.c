@@ -9,7 +9,7 @@
 
 enum { ASK_VERSION = 1 /* LANDLOCK_CREATE_RULESET_VERSION */, SCOPES_VERSION = 6, MOVES_VERSION = 2 };
 enum { SCOPE_SIGNAL = 1 << 1 };
-/* Of landlock_restrict_self(2): the kernel's audit does not record the attempt below. */
+/* A flag of landlock_restrict_self(2): the kernel's audit does not record the attempt below. */
 enum { LOG_SAME_EXEC_OFF = 1 << 0, LOGS_VERSION = 7 };
 
 int can_restrict(int restrictions) {

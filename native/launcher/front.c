@@ -2,7 +2,8 @@
 /*
  *     front ─── Node ─── launcher ─── command
  *
- * The front starts Node. Node's first child, the launcher, is a copy of the front: it has every descriptor, limit and
+ * The front is the process in the place of `portcullis`, which its caller has started: it starts Node, forwards signals and
+ * ends as the command ends. Node's first child, the launcher, is a copy of the front: it has every descriptor, limit and
  * attribute of the front, and the command inherits them from it. Node compiles the policy and orders the launcher to
  * start the command. The launcher reports the command's state to the front.
  *

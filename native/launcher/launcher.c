@@ -7,10 +7,10 @@
  * It is not dumpable, so that a command of the same user can neither trace it nor take its descriptors. It blocks every
  * signal.
  *
- * It leaves the caller's session, so that the command's process group is orphaned exactly if it is without portcullis. A
- * parent in the session and in another group would prevent that: SIGTSTP would stop a command that no shell continues. At
- * the command's exit the kernel would then find that the group becomes orphaned, and if one of its processes is stopped,
- * send SIGHUP to all, the caller included (kill_orphaned_pgrp(), kernel/exit.c).
+ * It leaves the caller's session, so that the command's process group is orphaned if and only if it would be without
+ * portcullis. A parent in the session and in another group would prevent that: SIGTSTP would stop a command that no shell
+ * continues. At the command's exit the kernel would then find that the group becomes orphaned, and if one of its processes is
+ * stopped, send SIGHUP to all, the caller included (kill_orphaned_pgrp(), kernel/exit.c).
  *
  * The starter, a process with the launcher's memory and descriptors, stays in the session to clone the command there. It
  * obeys Node until the command runs, and then ends.
@@ -122,7 +122,7 @@ static void send_descriptor(int descriptor) {
 
 static int reads_proc; /* the policy declares it */
 
-/* Of the order, or of the bundle. */
+/* The layers of the order, or of the bundle. */
 static struct {
   const unsigned char *bytes;
   size_t size;

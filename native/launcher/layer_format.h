@@ -40,7 +40,7 @@ enum {
   IS_READ_ONLY = 8,   /* it cannot be changed there */
 };
 enum { MAX_LAYERS = 8, MAX_LAYERS_SIZE = 1 << 20 };
-/* Of `files` (include/uapi/linux/landlock.h; distributions' headers lack the newer ones). */
+/* Rights of `files` (include/uapi/linux/landlock.h; distributions' headers lack the newer ones). */
 enum { EXECUTE = 1 << 0, REFER = 1 << 13, RESOLVE_UNIX = 1 << 16 };
 
 /* Checks every part of the bytes. Returns NULL, or a sentence without a full stop. */

@@ -38,7 +38,8 @@ static const struct {
 
 /* ── Exceptions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Of one layer. The memory is there from the first exception on: a caller can have a small limit of data. */
+/* The files of one layer's exceptions, and the directories above them. Without an exception there is no memory for them, because
+   a caller can have a small limit of data. */
 static struct identities {
   int count;
   struct identity *each;

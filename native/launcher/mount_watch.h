@@ -24,7 +24,7 @@ struct mount_watch {
   /* Descriptors that were opened when the command started, because any process of the user can set our limit of them to 0. */
   int changes; /* of the namespace's mounts: becomes readable by POLLPRI. -1: nothing is protected */
   int root, mounts, user;
-  /* Those that had their mounts at the start. A file that was missing is not protected later. */
+  /* The rules that had their mounts at the start. A file that was missing is not protected later. */
   const struct layer_rule **rules;
   size_t count;
 };

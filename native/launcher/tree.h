@@ -14,7 +14,7 @@
 void signal_tree(int signal, int except);
 
 /*
- * The present children of this thread are none of the tree: a shell, for example, had them before it executed this
+ * The present children of this thread do not belong to the tree: a shell, for example, had them before it executed this
  * program. At most 4,096 of them.
  */
 void exclude_children(void);

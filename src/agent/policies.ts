@@ -50,7 +50,7 @@ const mostVersions = 32;
 interface Source {
   readonly name: string;
   readonly path: string;
-  /** Of every file that was read, as they were examined. */
+  /** Names the content of every file that was read, as they were examined. */
   readonly signature: string;
   /** By their parameters, the last used last. */
   readonly versions: Map<string, AgentPolicy>;
@@ -231,7 +231,7 @@ export class Policies {
     return found;
   }
 
-  /** As the layout says; its former name, or that of its folder, if it cannot be read. */
+  /** The name that the layout has; its former name, or that of its folder, if it cannot be read. */
   #nameOfLayout(path: string): string {
     const known = [...this.#sources.values()].find((source) => source.path === path);
     if (known !== undefined && signatureOf(known.files) === known.signature) return known.name;

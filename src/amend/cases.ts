@@ -26,7 +26,7 @@ export interface Wanted {
   readonly group: Group;
   /** `refused`: the present verdict is to stay. */
   readonly is: "allowed" | "refused";
-  /** Of the person who decided. */
+  /** The words of the person who decided. */
   readonly comment?: string;
 }
 

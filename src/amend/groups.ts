@@ -24,7 +24,7 @@ export interface Group {
   readonly phases: PhaseNames;
   /** The present verdict; undefined if the policy does not judge the call, or state decides. */
   readonly verdict: Verdict | undefined;
-  /** As it was recorded. */
+  /** The recorded text. */
   readonly recorded: string;
   readonly obstacle: Obstacle | undefined;
   /** One for each combination of the arguments that a rule can ask about, at most `mostVariants`. */

@@ -2,7 +2,7 @@
 import { jsonText } from "../diagnostics/width.ts";
 import type { ObjectJson } from "../events/event.ts";
 
-/** As the list writes it; undefined if no entry names the object. */
+/** The entry in the form of the list; undefined if no entry names the object. */
 export function entryOf({ blockers, path, port }: ObjectJson): string | undefined {
   const isPort = blockers.some((right) => /^net\.(?:bind|connect)/.test(right));
   if (isPort) return typeof port === "number" && Number.isInteger(port) && port > 0 ? `${port}n` : undefined;

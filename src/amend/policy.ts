@@ -11,7 +11,7 @@ import type { ArchitectureName } from "../linux/architecture.ts";
 import { readInputFile } from "../linux/inputs.ts";
 
 export interface PolicySettings {
-  /** As in messages and rules. */
+  /** The file's name in messages and rules. */
   readonly file: string;
   readonly architecture: ArchitectureName;
   readonly parameters: ReadonlyMap<string, string>;

@@ -12,14 +12,14 @@ import type { Word } from "../traces/trace.ts";
 export type PhaseNames = Readonly<Record<string, string>>;
 
 export interface Refusal {
-  /** Of the table; undefined for a foreign ABI and for a number without a name. */
+  /** The call's name in the table; undefined for a foreign ABI and for a number without a name. */
   readonly call: string | undefined;
   readonly number: number;
   readonly registers: readonly Word[];
   readonly memory: GivenMemories;
   /** The phase in each set of phases; absent if the event lacks them. */
   readonly phases?: PhaseNames;
-  /** As case files write it. */
+  /** The call in the form of case files. */
   readonly text: string;
   /** "deny EPERM" */
   readonly verdict: string;

@@ -25,7 +25,7 @@ export interface Site {
    * | expression | the refusal becomes `(… ? allow : refusal)` |
    */
   readonly form: "statement" | "block" | "expression";
-  /** Of the statement, or of the expression. */
+  /** The start of the statement, or of the expression. */
   readonly start: number;
   readonly end: number;
   /** The blanks at the start of its line; of a block, of the line of its `if`. */
@@ -134,7 +134,7 @@ function member(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
-/** Of an identifier. */
+/** The name of an identifier; undefined for other nodes. */
 function nameOf(value: unknown): string | undefined {
   const name = member(value, "type") === "Identifier" ? member(value, "name") : undefined;
   return typeof name === "string" ? name : undefined;

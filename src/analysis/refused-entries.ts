@@ -78,7 +78,7 @@ class Search implements ForwardAnalysis<Matched> {
       case "any": {
         const parts = condition.of.map((part) => this.#matched(part, holds));
         const known = parts.filter((part) => part !== undefined);
-        // Of parts of which one holds, each must be a match.
+        // Each part must be a match if one of them is enough.
         const isEither = (condition.kind === "any") === holds;
         return known.length === 0 || (isEither && known.length < parts.length) ? undefined : known.flat();
       }

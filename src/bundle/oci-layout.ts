@@ -57,7 +57,7 @@ const tagAnnotation = "org.opencontainers.image.ref.name";
 const titleAnnotation = "org.opencontainers.image.title";
 const layoutText = '{"imageLayoutVersion":"1.0.0"}';
 const emptyBlob = Buffer.from("{}");
-/** Of index.json and of a manifest. */
+/** The most bytes of index.json, and of a manifest. */
 const largestDescription = 1 << 20;
 const mostManifests = 64;
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

@@ -28,7 +28,7 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
   for (const token of tokens) {
     if (token.kind === "positional") {
       words.push(token.value);
-      // As a path it would name the working directory.
+      // A path that is empty would name the working directory.
       if (token.value === "")
         wrong.push(diagnostic("P0907", "an empty word names nothing", { help: `portcullis ${verb.synopsis[0]}` }));
     }

@@ -18,7 +18,7 @@ export interface RecordedDifference {
   readonly after: string;
   /** file:line */
   readonly first: string;
-  /** As people read it. */
+  /** The example in the form for people. */
   readonly example: string;
   /** The phase of the process: "phase running". */
   readonly phases: { readonly before: readonly string[]; readonly after: readonly string[] };

@@ -88,7 +88,7 @@ export function buildSearch<Target, Value extends number | bigint>(
   return build(segments, price, undefined, new Map()) as Search<Target, Value>;
 }
 
-/** As `buildSearch`, on a machine with bit tests, and without limits. */
+/** `buildSearch` for a machine with bit tests, and without limits. */
 export function buildBitSearch<Target, Value extends number | bigint>(
   segments: readonly Segment<Target, Value>[],
   price: number,

@@ -15,7 +15,7 @@ export interface Origin {
   readonly containerId?: string;
   readonly pod?: string;
   readonly namespace?: string;
-  /** Of a command that `portcullis run` has handed over, as only the agent's status names it: its program, and its process. */
+  /** The program and the process of a command that `portcullis run` has handed over. Only the agent's status has it. */
   readonly command?: string;
   readonly pid?: number;
 }
@@ -70,9 +70,9 @@ export interface DecisionEvent extends Common {
 /** What Landlock has denied; `blockers` are the missing rights in the kernel's words: "fs.read_file". */
 export interface ObjectJson {
   readonly blockers: readonly string[];
-  /** As the kernel knows it, links followed. */
+  /** The path that the kernel knows, with links followed. */
   readonly path?: TextJson;
-  /** Of an abstract socket. */
+  /** The name of an abstract socket. */
   readonly name?: TextJson;
   readonly port?: number;
   readonly address?: string;

@@ -118,7 +118,7 @@ function bytesOf(path: TextJson): Uint8Array {
   return typeof path === "string" ? Buffer.from(path) : Buffer.from(path.hex, "hex");
 }
 
-/** Of a search, in a line for people. */
+/** The most paths of a search in a line for people. */
 const mostPaths = 16;
 
 /** The remedy that permits the call; undefined if there is no advice. */

@@ -16,7 +16,7 @@ const counting = programOf('return call.name === "mkdir" && made.add(1n) > 2n ? 
   head: "const made = perTree.counter();",
 });
 
-it("has the exact filter, which asks about each execution, whatever its arguments are", () => {
+it("has the exact filter, which notifies of each execution, whatever its arguments are", () => {
   const annotations = annotationsOf(counting, { most: "2" });
   expect(annotations).toMatchObject({
     "run.oci.seccomp.receiver": "/run/agent.sock",

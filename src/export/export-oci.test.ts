@@ -51,7 +51,7 @@ describe("a policy with state", () => {
   const head = "const made = perTree.counter();";
   const body = 'return call.name === "mkdir" && made.add(1n) > 2n ? deny("EDQUOT") : allow;';
 
-  it("asks about calls that change it, and about executions", () => {
+  it("notifies of calls that change it, and of executions", () => {
     const { profile, filter } = exported(body, {}, head);
     expect(filter!.needsAgent).toBe(true);
     expect(profile).toMatchObject({
@@ -70,9 +70,9 @@ describe("a policy with state", () => {
     ]);
   });
 
-  it("is one that runc refuses if it asks about write", () => {
+  it("is one that runc refuses if it notifies of write", () => {
     const { hindrances } = exported(body.replace("mkdir", "write"), {}, head);
-    expect(hindrances).toEqual(["runc refuses a profile that asks about write; crun accepts it"]);
+    expect(hindrances).toEqual(["runc refuses a profile that notifies of write; crun accepts it"]);
   });
 });
 
@@ -84,7 +84,7 @@ it("leaves to the agent what libseccomp cannot compare", () => {
   expect(profile!.syscalls.find(({ names }) => names.includes("lseek"))?.action).toBe("SCMP_ACT_NOTIFY");
 });
 
-it("asks about an execution that a policy without state refuses, because the runtime makes one", () => {
+it("notifies of an execution that a policy without state refuses, because the runtime makes one", () => {
   const { profile } = exported('return call.name === "execve" ? deny("EPERM") : allow;');
   expect(profile!.syscalls.find(({ names }) => names.includes("execve"))?.action).toBe("SCMP_ACT_NOTIFY");
 });

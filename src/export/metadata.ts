@@ -4,7 +4,7 @@
  */
 
 export interface PolicyName {
-  /** Of a ready policy, or of a file in the agent's folder, without its extension. */
+  /** The name of a ready policy, or of a file in the agent's folder, without its extension. */
   readonly policy: string;
   /** See digest.ts. */
   readonly digest: string;

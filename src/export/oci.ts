@@ -2,7 +2,7 @@
  * Exports a policy as the `linux.seccomp` object of the OCI runtime specification, which container runtimes translate by
  * libseccomp.
  *
- * A rule says exactly what the classic filter says, or asks the agent, which evaluates the filter. What libseccomp decides
+ * A rule says exactly what the classic filter says, or notifies the agent, which evaluates the filter. What libseccomp decides
  * otherwise is stricter:
  *
  * | call | filter | profile |
@@ -20,7 +20,7 @@ import { errno } from "../linux/errno-numbers.ts";
 import { returnWord, splitReturnWord } from "../linux/return-word.ts";
 import { type ContainerFilter, containerFilter } from "./container-filter.ts";
 import { type PolicyName, toMetadata } from "./metadata.ts";
-import { asked, type CallRules, type Condition, everyBit, rulesOf } from "./rules.ts";
+import { type CallRules, type Condition, everyBit, notify, rulesOf } from "./rules.ts";
 
 export interface OciArgument {
   readonly index: number;
@@ -48,7 +48,7 @@ export interface OciProfile {
 }
 
 export interface OciOptions {
-  /** reported: static refusals ask the agent, too, so that they become events. */
+  /** reported: static refusals notify the agent, too, so that they become events. */
   readonly mode: Exclude<Mode, "audit">;
   readonly listenerPath: string;
   readonly name: PolicyName;
@@ -89,9 +89,11 @@ function hindrancesOf(calls: readonly CallRules[]): readonly string[] {
       ? []
       : [`${runtime} cannot start with this profile, which refuses ${refused.join(", ")}`];
   });
-  const asksAboutWrite = calls.some(({ name, rules }) => name === "write" && rules.some(({ word }) => word === asked));
+  const notifiesOfWrite = calls.some(
+    ({ name, rules }) => name === "write" && rules.some(({ word }) => word === notify),
+  );
   // libcontainer/seccomp/seccomp_linux.go: runc itself sends the listener by a write.
-  return asksAboutWrite ? [...refusals, "runc refuses a profile that asks about write; crun accepts it"] : refusals;
+  return notifiesOfWrite ? [...refusals, "runc refuses a profile that notifies of write; crun accepts it"] : refusals;
 }
 
 function passes(word: number): boolean {

@@ -36,7 +36,7 @@ export interface CallRules {
 }
 
 export const everyBit = 0xffff_ffff_ffff_ffffn;
-export const asked = returnWord("USER_NOTIF");
+export const notify = returnWord("USER_NOTIF");
 
 /** For a call with more rules the agent decides. */
 const mostRulesOfCall = 256;
@@ -97,7 +97,7 @@ function reportedWhere({ tests }: NotifiedCall, rest: Node, words: Words): Node 
     const mask = 0xffff_ffffn << shift;
     const condition = { word: argumentInputs[argument]!, mask, intervals };
     return is === undefined ? test(condition, rest, then) : test(condition, then, rest);
-  }, words.word(asked));
+  }, words.word(notify));
 }
 
 // ── Rules ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +106,7 @@ class Inexpressible extends Error {}
 
 /**
  * The rules of each call that the architecture has, by number; `usual` is the profile's default, which needs no rule.
- * `isExact`: the rules ask the agent about no more than the filter does.
+ * `isExact`: the rules notify the agent of no more calls than the filter does.
  */
 export function rulesOf(
   program: Program,
@@ -144,11 +144,11 @@ export function rulesOf(
     dropped.add(call);
     isExact = false;
   }
-  const calls = found.map((call) => (dropped.has(call) ? { ...call, rules: [always(asked)] } : call));
+  const calls = found.map((call) => (dropped.has(call) ? { ...call, rules: [always(notify)] } : call));
   return { calls: calls.sort((a, b) => (a.name < b.name ? -1 : 1)), isExact };
 }
 
-/** Of the filter that libseccomp makes: a load, a mask and a test for each half of a condition, and a jump. */
+/** The length of the filter that libseccomp makes: a load, a mask and a test for each half of a condition, and a jump. */
 function instructionsOf(rules: readonly Rule[]): number {
   const halves = rules
     .flatMap(({ conditions }) => [...conditions.values()])
@@ -179,7 +179,7 @@ function rulesOfNode(
     if (argument < 0) {
       // libseccomp has no condition on the instruction pointer.
       isWhole = false;
-      rules.push({ word: asked, conditions });
+      rules.push({ word: notify, conditions });
       return;
     }
     const branches = [
@@ -198,7 +198,7 @@ function rulesOfNode(
     visit(node, new Map());
   } catch (error) {
     if (!(error instanceof Inexpressible)) throw error;
-    return { rules: [always(asked)], isWhole: false };
+    return { rules: [always(notify)], isWhole: false };
   }
   return { rules, isWhole };
 }

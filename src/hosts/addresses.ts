@@ -1,7 +1,7 @@
 /** The addresses that a public name may not lead to: a name's owner chooses them, and could name this machine or its network. */
 import { BlockList, isIP, isIPv6 } from "node:net";
 
-/** Of the special-purpose registries of IANA (RFC 6890), those that are not globally reachable. */
+/** The blocks of IANA's special-purpose registries (RFC 6890) that are not globally reachable. */
 const special = {
   ipv4: [
     "0.0.0.0/8", // this network

@@ -44,7 +44,7 @@ const flags = { recursionDesired: 0x100, recursionAvailable: 0x80, authoritative
 const codes = { notImplemented: 4, noSuchName: 3 } as const;
 
 /**
- * The answer to a query; undefined for bytes that are none, which get no answer.
+ * The answer to a query; undefined for bytes that are no query, which get no answer.
  *
  * @param lookUp the address of a permitted name in normal form
  */

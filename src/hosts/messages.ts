@@ -6,7 +6,7 @@ import type { HostList } from "./rules.ts";
 export interface ProxySocket {
   readonly descriptor: number;
   readonly use: "proxy" | "address" | "names";
-  /** Of datagrams. */
+  /** The family of datagrams; absent for streams. */
   readonly family?: "udp4" | "udp6";
 }
 

@@ -15,7 +15,7 @@ export function parseGreeting(bytes: Uint8Array): Parsed<{ readonly methods: Uin
 export interface SocksRequest {
   /** 1: connect. */
   readonly command: number;
-  /** As the client wrote it, or an address. */
+  /** The name that the client wrote, or an address. */
   readonly host: string;
   readonly port: number;
 }

@@ -18,7 +18,7 @@ export interface ObjectLayer {
   readonly scopes: readonly ScopeRight[];
   /** The first declaration's. */
   readonly at: Location;
-  /** Of each declaration, if it is known. */
+  /** The place of each declaration, if it is known. */
   readonly places?: { readonly [Name in Declaration]?: Location };
 }
 

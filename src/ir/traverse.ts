@@ -155,7 +155,7 @@ export function mapInteger(
   }
 }
 
-/** As `mapInteger`. */
+/** `mapInteger` for a condition. */
 export function mapBoolean(
   expression: BooleanExpression,
   map: Pick<ExpressionMap, "integer" | "boolean">,
@@ -178,7 +178,7 @@ export function mapBoolean(
   }
 }
 
-/** As `mapInteger`. */
+/** `mapInteger` for a verdict. */
 export function mapVerdict(expression: VerdictExpression, map: ExpressionMap): VerdictExpression {
   switch (expression.kind) {
     case "verdict":

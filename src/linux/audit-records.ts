@@ -18,7 +18,7 @@ export interface AuditStamp {
 /** A denied request. */
 export interface AccessRecord extends AuditStamp {
   readonly is: "access";
-  /** Of the innermost domain that denies. */
+  /** The id of the innermost domain that denies. */
   readonly domain: string;
   /** The rights that it lacks: `fs.read_file`, `net.connect_tcp`, `scope.signal`. */
   readonly blockers: readonly string[];

@@ -13,7 +13,7 @@ export function close(descriptor: number): void {
   native().syscall(callNumber("close"), descriptor);
 }
 
-/** The kernel's name of what is open, which is asked of no file system. Undefined if nothing is. */
+/** The kernel's name of the open object, for which it asks no file system. Undefined if the descriptor is closed. */
 export function nameOf(descriptor: number): string | undefined {
   try {
     return readlinkSync(`/proc/self/fd/${descriptor}`);

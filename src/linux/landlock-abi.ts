@@ -4,7 +4,7 @@ import { NativeUnavailableError, native } from "./native.ts";
 
 const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
 
-/** As `landlockAbi`, or undefined without the native parts. */
+/** `landlockAbi`, or undefined without the native parts. */
 export function abiOfThisKernel(): number | undefined {
   try {
     return landlockAbi();

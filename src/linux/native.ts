@@ -83,9 +83,9 @@ export interface Native
   watchInLoop(descriptor: number, callback: () => void): number;
   /** Starts a thread that makes calls for this one, and ends when the result is collected as garbage; or a negative errno. */
   startTracer(): TracerThread | number;
-  /** As `syscall`, in that thread. This thread waits for it. */
+  /** `syscall`, in that thread. This thread waits for it. */
   tracerCall(tracer: TracerThread, number: number, ...registers: readonly Register[]): number;
-  /** As `seize`, in that thread. */
+  /** `seize`, in that thread. */
   tracerSeize(tracer: TracerThread, tid: number, options: number): number;
   /**
    * Begins with many trees in this thread. `event`: an eventfd, which other threads may make readable to end a wait of
@@ -102,8 +102,8 @@ export interface Native
   /** Ends the tree, which has no step under way. */
   endTree(tree: NativeTree): void;
   /**
-   * As `next`, but returns at once. Until `nextTree` has returned the tree, no function may work on it. `here`: this thread may
-   * make the step.
+   * Begins what `next` does, and returns at once. Until `nextTree` has returned the tree, no function may work on it. `here`:
+   * this thread may make the step.
    */
   beginStep(tree: NativeTree, answer: boolean, waits: boolean, judges: boolean, here: boolean): void;
   /**

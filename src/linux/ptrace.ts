@@ -26,7 +26,7 @@ export const traceEvent = { fork: 1, vfork: 2, clone: 3, exec: 4, stop: 128 } as
 
 /** A thread that makes the calls of ptrace(2) and wait4(2). */
 export interface Tracer {
-  /** As `Native.syscall`, in the tracer's thread. */
+  /** `Native.syscall`, in the tracer's thread. */
   call(number: number, ...registers: readonly Register[]): number;
   /**
    * PTRACE_SEIZE: 0 or a negative errno. EPERM: another tracer has the task, or Yama or credentials forbid it; ESRCH: it is
@@ -76,7 +76,7 @@ const register = { rax: 80, orig_rax: 120, rip: 128 } as const;
 
 export interface InterruptedCall {
   readonly number: number;
-  /** As in `struct seccomp_data`: behind the instruction that made the call. */
+  /** The address behind the instruction that made the call, as `struct seccomp_data` has it. */
   readonly instructionPointer: bigint;
   /** Without the sign: one of the kernel's own errnos that a program never sees. */
   readonly error: number;
@@ -156,7 +156,7 @@ export function nextStop(tracer: Tracer): TraceStop | "none yet" | "no tracees" 
   return stopOfOne(tracer, -1);
 }
 
-/** As nextStop, for the tracee with this id only. */
+/** `nextStop`, for the tracee with this id only. */
 export function stopOfOne(tracer: Tracer, id: number): TraceStop | "none yet" | "no tracees" {
   const tid = tracer.call(callNumber("wait4"), id, status, waitAll | onlyOwn | withoutWaiting, null);
   if (tid > 0) return { tid, status: status[0]! };

@@ -30,7 +30,7 @@ export function registersOf(
   return registers;
 }
 
-/** As `registersOf`, for one argument. */
+/** `registersOf`, for one argument. */
 export function registerValue(parameter: CallParameter, architecture: ArchitectureName, value: NamedArgument): bigint {
   if (typeof value === "bigint") return inRegister(parameter, value);
   const { kind } = parameter;

@@ -28,7 +28,7 @@ export function decideByNames(objects: readonly ObjectLayer[], operation: Operat
 
 interface NamedPath {
   readonly path: string;
-  /** Of a path that nothing else tells about. */
+  /** The kind of a path about which nothing else is known. */
   readonly kind: FileKind;
   readonly isMade?: boolean;
 }

@@ -44,7 +44,7 @@ export type Operation =
       readonly does: "bind" | "connect";
       readonly protocol: "tcp" | "udp";
       readonly port: number | undefined;
-      /** Of UDP: the socket has a port. To one without, connect(2) and sendto(2) bind a port that the kernel chooses. */
+      /** A socket of UDP has a port. To one without, connect(2) and sendto(2) bind a port that the kernel chooses. */
       readonly bound?: boolean;
       /** sendto(2) instead of connect(2), which makes no difference. */
       readonly sends?: boolean;

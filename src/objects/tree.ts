@@ -17,9 +17,9 @@ export type FileKind =
 /** An inode. Rules of Landlock are on these, so equal references mean the same device and inode. */
 export class FileObject {
   readonly kind: FileKind;
-  /** Of a directory. */
+  /** The entries of a directory; empty for other objects. */
   readonly entries = new Map<string, FileObject>();
-  /** Of a link. */
+  /** The text of a link. */
   readonly target: string;
   /** The absolute path of the interpreter of a script, or of an ELF file. */
   readonly interpreter: string | undefined;

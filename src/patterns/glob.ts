@@ -26,7 +26,7 @@ export type GlobItem =
   | { readonly kind: "alternatives"; readonly alternatives: readonly (readonly GlobItem[])[] };
 
 export const slash = 0x2f;
-/** Of Unicode. */
+/** The last code point of Unicode. */
 export const lastCode = 0x10ffff;
 
 /** Everything but the given ones and `/`. */

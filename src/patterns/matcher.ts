@@ -24,7 +24,7 @@ export function matching(matcher: Matcher, text: Uint8Array): bigint {
 }
 
 export const mostPatterns = 1024;
-/** Of a matcher; TEXT_AUTOMATA of native/addon/pin/text_filter.h. */
+/** The most automata of a matcher; TEXT_AUTOMATA of native/addon/pin/text_filter.h. */
 export const mostAutomata = 16;
 /** States of an automaton. */
 export const mostStates = 8192;

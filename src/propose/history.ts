@@ -77,7 +77,7 @@ export interface Segment {
   readonly recording: number;
   /** Equal for all segments of a process, and for no others. */
   readonly process: number;
-  /** As recorded; unique among living processes. */
+  /** The recorded id; unique among living processes. */
   readonly pid: number;
   readonly origin: Origin;
   calls: number;

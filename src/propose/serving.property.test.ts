@@ -1,6 +1,6 @@
 /**
- * On random servers: the kernel decides every call that they make for each request, unless it is sensitive. The filter
- * that the engine installs is asked about each recorded call.
+ * On random servers: the kernel decides every call that they make for each request, unless it is sensitive. The test
+ * runs the engine's filter on each recorded call.
  */
 import { expect, it } from "vitest";
 import { runClassic } from "../compile/classic/interpreter.ts";
@@ -71,7 +71,7 @@ function randomServer(choices: Choices): Server {
 }
 
 it("the kernel decides what a random server makes for each request, and nothing of its recording is refused", () => {
-  const asks = returnWord("USER_NOTIF");
+  const notify = returnWord("USER_NOTIF");
   let withState = 0;
   for (const seed of seeds(runs)) {
     const choices = new SeededChoices(seed);
@@ -92,7 +92,7 @@ it("the kernel decides what a random server makes for each request, and nothing 
         instructionPointer: 0n,
       };
       const { name } = allCalls.find(({ number }) => number.x86_64 === event.number)!;
-      return runClassic(classic.instructions, input).word === asks ? [name] : [];
+      return runClassic(classic.instructions, input).word === notify ? [name] : [];
     });
     const wrong = judged.filter((name) => served.has(name) && !sensitive.has(name));
     expect([...new Set(wrong)], `seed ${seed}, ${phases}\n${policy}`).toEqual([]);

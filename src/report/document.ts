@@ -244,7 +244,7 @@ ${
 
 const absent = html`<span class="absent">${"–"}</span>`;
 
-/** As many names as fit in a line, and the others on demand. */
+/** Shows as many names as fit in a line, and the others on demand. */
 function names(list: readonly string[]): Markup {
   if (list.length === 0) return html`none`;
   const [only, ...others] = list;

@@ -168,7 +168,7 @@ export class StatusReporter {
   }
 }
 
-/** Of the words that count calls. */
+/** The sum of the words that count calls. */
 function sumOfCalls(words: readonly number[]): number {
   return words.slice(statusWords.refusals, -latencyWords).reduce((sum, count) => sum + count, 0);
 }

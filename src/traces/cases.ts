@@ -67,7 +67,7 @@ export type CaseStep =
       readonly verdictPlace: Place;
     }
   | { readonly kind: "fork" | "thread"; readonly who: string; readonly child: string; readonly place: Place }
-  /** As `fork` or `thread`, by this call. */
+  /** The same as `fork` or `thread`, by this call. */
   | {
       readonly kind: "birth";
       readonly who: string;
@@ -200,7 +200,7 @@ class Reader {
     return this.#faults.list();
   }
 
-  /** As a person or strace writes it: `[pid 7] listen(4, 511) = 0`. */
+  /** Reads a call as a person or strace writes it: `[pid 7] listen(4, 511) = 0`. */
   callAlone(line: string): WrittenCall | undefined {
     this.#number = 1;
     const found = callWithin(line);

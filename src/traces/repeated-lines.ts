@@ -72,7 +72,7 @@ function isScalar(line: string, from: number): boolean {
 /** The contents of the last calls, by their texts. */
 export class RepeatedCalls {
   #contents = new Map<string, CallContent>();
-  /** Those that a full map had: an old call that is made again moves back. */
+  /** The entries of the map when it was last full: an old call that is made again moves back. */
   #former = new Map<string, CallContent>();
 
   get({ text }: RepeatableLine): CallContent | undefined {

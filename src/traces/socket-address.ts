@@ -45,7 +45,7 @@ export function internetAddress(text: string, port: number, kind: "ip" | "unspec
   return Uint8Array.of(socketFamily.inet6, 0, ...portBytes, 0, 0, 0, 0, ...digits, 0, 0, 0, 0);
 }
 
-/** As events show addresses: `10.0.0.1:443`, `[::1]:443`, `unix:/run/agent`, `abstract:@name`, `netlink`, `family:17`. */
+/** Reads an address as events show it: `10.0.0.1:443`, `[::1]:443`, `unix:/run/agent`, `abstract:@name`, `netlink`, `family:17`. */
 export function readPlainAddress(text: string): Uint8Array | undefined {
   switch (text) {
     case "none":

@@ -23,7 +23,7 @@ export type StraceEntry =
   | {
       readonly kind: "call";
       readonly name: string;
-      /** As -n printed it; undefined without -n, "none" if strace did not know it ("[???]"). */
+      /** The number that -n printed; undefined without -n, "none" if strace did not know it ("[???]"). */
       readonly number: number | "none" | undefined;
       readonly arguments: readonly string[];
       /** The text after "= "; undefined if the call is unfinished. */

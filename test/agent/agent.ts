@@ -88,7 +88,7 @@ export class TestAgent {
     await this.#spawned(program!, [...first, ...this.#words(words)], environment, says, cwd);
   }
 
-  /** As systemd starts it, with the descriptors of its store. */
+  /** Starts it as systemd does, with the descriptors of its store. */
   async startUnder(manager: Manager, words: readonly string[] = [], room?: number): Promise<void> {
     const { given } = manager;
     const environment = {

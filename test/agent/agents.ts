@@ -29,7 +29,7 @@ export interface Agent {
   /** What it has printed. */
   readonly lines: () => readonly string[];
   readonly served: () => number;
-  /** As its user's environment names it. */
+  /** The environment of its user, which names it. */
   readonly environment: NodeJS.ProcessEnv;
   readonly end: () => Promise<void>;
 }

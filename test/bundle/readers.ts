@@ -160,7 +160,7 @@ export function originals(): Uint8Array[] {
   return [...found, ...found.slice(-4).map(enriched)];
 }
 
-/** Of the header and the section table. */
+/** The size of the header and the section table. */
 const headSize = headerSize + tableEntrySize * sections.length;
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -11,7 +11,7 @@ export type Operator = "ne" | "lt" | "le" | "eq" | "ge" | "gt" | "masked_eq";
 export interface Comparison {
   readonly index: number;
   readonly operator: Operator;
-  /** As libseccomp has them: with masked_eq, `a` is the mask and `b` the value. */
+  /** The operands of libseccomp: with masked_eq, `a` is the mask and `b` the value. */
   readonly a: bigint;
   readonly b: bigint;
 }

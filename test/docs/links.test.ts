@@ -13,7 +13,7 @@ const documents = [
     .map((file) => `docs/${file}`),
 ];
 
-/** As GitHub names a heading. */
+/** The anchor that GitHub gives a heading. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()

@@ -12,7 +12,7 @@ const reason = unable("recent");
 const folder = resolve("build/test/recent");
 const program = resolve("bin/portcullis");
 const guest = (name: string): string => resolve("test/kernel/guest/recent", name);
-/** Of the machine. */
+/** A folder of the machine. */
 const sockets = "/dev/shm/sockets";
 
 const policies = {
@@ -55,11 +55,11 @@ cat ${events}; rm ${events}`,
     more,
   );
 
-/** Of random trials, as each user and with each maker of rules; each has 40 operations. */
+/** The number of random trials for each user and for each maker of rules; each trial has 40 operations. */
 const [seeds, trials] = [full ? 20 : 1, full || runs("random") ? 25 : 15];
 const operations = 4 * seeds * trials * 40;
 
-/** Of the longest, in seconds. */
+/** The limit of the longest program, in seconds. */
 const timeout = patience.machine / 1000;
 
 const commands = {

@@ -35,7 +35,7 @@ const inFolder = (...command: readonly string[]) => ["sh", "-c", 'exec "$@" "$(m
 await casesInMachine({ kernel: "patched" }, [
   {
     title: "a system under a policy with rooms",
-    // As pid 1 of a namespace: the machine's own init serves its connection to the host.
+    // The command is pid 1 of a namespace, because the machine's own init serves its connection to the host.
     command: {
       words: inFolder(
         "unshare",

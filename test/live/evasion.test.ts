@@ -29,7 +29,7 @@ const survivors = 'while grep -qs "^evade" /proc/[0-9]*/comm; do sleep 0.05; don
 const namespace = (script: string) => [...pidNamespace, "sh", "-c", script, "sh"];
 const alone = namespace(`"$@"; echo "status $?"; ${survivors}; echo gone`);
 
-/** As `alone`, but with portcullis in the background; \`pid\` is the command's, and \`parent\` gives a process's. */
+/** `alone` with portcullis in the background; \`pid\` is the command's, and \`parent\` gives a process's. */
 const meanwhile = (script: string) =>
   namespace(
     [

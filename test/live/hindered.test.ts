@@ -62,7 +62,7 @@ describe("inside another supervisor", () => {
   });
 
   it("names the cause if the other one cannot follow its processes", () => {
-    // As an ordinary user; root can trace what is not dumpable.
+    // Root can trace a process that is not dumpable, so the program runs without that capability.
     const plain = process.getuid?.() === 0 ? ["setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace"] : [];
     const words = [...plain, program, "run", "-q", "-p", inner, "--", program, "run", "-p", inner, "--", "/bin/true"];
     const { status, stderr } = spawnSync(words[0]!, words.slice(1), { encoding: "utf8", timeout: patience.command });

@@ -9,7 +9,7 @@ beforeAll(prepare);
 
 for (const { name, uid } of users) {
   const says = (settings: { readonly program: string; readonly interruptsForks?: boolean }, ...words: string[]) => {
-    const { out, error, status, events } = run({ ...settings, uid }, victim("killed_makers"), ...words);
+    const { out, error, status, events } = run({ ...settings, uid }, victim("killed_parents"), ...words);
     // Reads of the tally are refusals, of which many are dropped.
     const lost = events.filter(
       ({ kind, verdict, dropped }) => verdict === "unseen-child" || (kind === "notice" && dropped === undefined),

@@ -122,7 +122,7 @@ X
 ask() { ssh -F none -o UserKnownHostsFile=$PWD/known -o StrictHostKeyChecking=no -o LogLevel=ERROR -o BatchMode=yes -p $P $H "$@"; }
 $PWD/server/usr/sbin/sshd -f $PWD/config -E $PWD/log || exit; await_server
 `;
-  /** As root it needs a user and a folder of its own, here in a mount namespace. */
+  /** For root, sshd needs a user and a folder of its own, here in a mount namespace. */
   const namespace = `
 if [ $(id -u) = 0 ]; then
   mount -t tmpfs none /run && mkdir -m 755 /run/sshd || exit

@@ -43,7 +43,7 @@ export async function prepare(): Promise<void> {
 }
 
 export interface Outcome {
-  /** As in a shell; null if the command hung. */
+  /** The status that a shell reports; null if the command hung. */
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly out: string;
@@ -98,7 +98,7 @@ export function run(settings: RunSettings, ...command: readonly string[]): Outco
   }
 }
 
-/** As `run`, but other tests of the file go on meanwhile. */
+/** `run` while other tests of the file go on. */
 export async function runBeside(settings: RunSettings, ...command: readonly string[]): Promise<Outcome> {
   const folder = temporaryFolder(settings.uid);
   try {

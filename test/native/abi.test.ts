@@ -250,7 +250,7 @@ describe("numbers that TypeScript and C share", () => {
 
   it("in the pinning of calls", () => {
     const obstacles = [
-      ...["NO_TRACE", "NO_SIGHT", "OCCUPIED", "NO_DESCRIPTOR", "NOT_MAPPED", "NOT_PROTECTED", "NO_STACK", "NO_ROOM"],
+      ...["NO_TRACE", "UNREADABLE", "OCCUPIED", "NO_DESCRIPTOR", "NOT_MAPPED", "NOT_PROTECTED", "NO_STACK", "NO_ROOM"],
       ...["NO_MEMORY", "DISPATCHED", "STARVED", "STALLED", "NO_WINDOW"],
     ];
     expect(obstacles).toHaveLength(pinObstacles.length);

@@ -19,7 +19,7 @@ const call = { number, architecture: 0xc000_003e, arguments: [11n, 12n, 13n, 14n
 const registers = Uint8Array.of(0, 0, 1, 0);
 const observations = Uint16Array.of(0, 0, 7, 0);
 
-/** Of one automaton, or of several. */
+/** A matcher of one automaton, or of several. */
 function matcherOf(seed: number, most = 20) {
   const choices = new PatternChoices(seed);
   for (;;) {

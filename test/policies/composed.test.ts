@@ -58,7 +58,7 @@ describe("each two ready policies compile together, on both engines:", () => {
   });
 });
 
-/** Those that compare texts, each of which another one multiplies; and one that limits the network. */
+/** Policies that compare texts, each of which another one multiplies; and one that limits the network. */
 const triples = [
   ["no-secrets", "read-only-home", "exec-only"],
   ["no-secrets", "exec-only", "connect-hosts"],

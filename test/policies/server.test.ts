@@ -207,7 +207,7 @@ server.close()
         ...{ listen: "YES", listen_address: host, listen_port: port, background: "NO", connect_from_port_20: "NO" },
         ...{ anonymous_enable: "YES", no_anon_password: "YES", anon_root: join(folder, "files") },
         ...{ secure_chroot_dir: join(folder, "empty"), ftp_username: "daemon", nopriv_user: "nobody" },
-        // Of its own: namespaces, and a filter that kills a process in which portcullis maps memory.
+        // The server confines itself by namespaces, and by a filter that kills a process in which portcullis maps memory.
         ...{ isolate: "NO", isolate_network: "NO", seccomp_sandbox: "NO" },
         ...{ pasv_min_port: ports[0], pasv_max_port: ports[1] },
       };

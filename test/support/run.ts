@@ -8,7 +8,7 @@ import { patience } from "./patience.ts";
 import { statusInShell } from "./processes.ts";
 
 export interface Ran {
-  /** As in a shell. */
+  /** The status that a shell reports. */
   readonly status: number;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;

@@ -178,7 +178,7 @@ static napi_value give_up(napi_env env, napi_callback_info info) {
   return number_of(env, pin_give_up(call.own, &notification, refusal));
 }
 
-/* Of functions that can trace. */
+/* The operands of a function that can trace, which the tree's thread runs. */
 struct thread_order {
   struct pins *own;
   int32_t tid;

@@ -352,6 +352,7 @@ static void release_environment(napi_env env, void *data, void *hint) {
   (void)hint;
   struct environment *own = data;
   release_loop(&own->own);
+  if (own->queue.epoll >= 0) close(own->queue.epoll);
   /* A step of a tree can be under way. */
   if (own->queue.event < 0) free(own);
 }
@@ -361,7 +362,7 @@ bool start_environment(napi_env env) {
   if (own == NULL || napi_set_instance_data(env, own, release_environment, NULL) != napi_ok) return false;
   initialise_loop(&own->own);
   own->loop = &own->own;
-  own->queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .last = &own->queue.first, .event = -1};
+  own->queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .last = &own->queue.first, .event = -1, .epoll = -1};
   return true;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Answers calls without a pin whose result is certain, and whose result or effect is the same if we make them: their path
- * leads to no object, mkdir(2) finds an object, stat(2), access(2), readlink(2), and an open for reading of a file or a
- * directory. Most calls with a path that compilers and interpreters make are such calls.
+ * Answers unpinned calls whose result does not depend on the caller: calls whose path leads to no object, mkdir(2) of an
+ * object that exists, stat(2), access(2), readlink(2), and an open for reading of a file or a directory. Most calls with a path
+ * that compilers and interpreters make are such calls.
  *
  * A process gets such results only once it has its window, unless it cannot be traced. Otherwise it could need the window
  * first when it has no descriptor left, or when a filter of its own refuses the calls that map it.
@@ -75,7 +75,7 @@ static bool stats_more(struct way *way, uint64_t flags, uint64_t mask, uint64_t 
   return is_known;
 }
 
-/* Of O_PATH and of the flags that change the file or its status flags, F_GETFL would show a difference. */
+/* F_GETFL would show that we have opened it if the flags had O_PATH, or one that changes the file or its status flags. */
 static bool opens(struct way *way, uint64_t flags) {
   way->opens = true;
   way->no_follow = (flags & O_NOFOLLOW) != 0;

@@ -89,9 +89,8 @@ static bool has_room(struct pins *own) {
 }
 
 /*
- * A call of ours that the policy's filter asks about: it passes without a judgement. Notifications of other callers, which
- * the kernel gives us first if they came first, wait for their turn. Signals can end calls and bring others without an end, so
- * one look receives a bounded number. Without a notification there is nothing to do.
+ * Lets our call pass without a judgement if the policy's filter has notified us of it, and queues earlier notifications of
+ * other callers. Signals can end calls and bring others without an end, so one look receives a bounded number.
  */
 bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   enum { AT_ONCE = 1024 };

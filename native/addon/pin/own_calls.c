@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Makes calls in a stopped caller, to set up its window. The policy's filter may ask about them: notifications.c. */
+/* Makes calls in a stopped caller, to set up its window. The policy's filter may notify us of them: notifications.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +25,8 @@
 #endif
 
 /*
- * How the loop waits for the caller: in nanoseconds, those of all calls for a window together, but also in looks, because all
- * clocks go on while a virtual machine is stopped by its host.
+ * Limits of the wait for a caller's calls for its window, in nanoseconds and in looks: clocks run while the host has stopped our
+ * virtual machine, so nanoseconds alone would end the wait too early. The nanoseconds are of all its calls together.
  */
 enum { EAGER_LOOKS = 20, SLEEP = 20000, LEAST_LOOKS = 250, STOP_PATIENCE = 500000000 };
 static const uint64_t calls_patience = 5000000000;
@@ -51,7 +51,7 @@ static bool is_trapped(pid_t tid) {
 
 /*
  * The stop at a call's begin or end, or for a trap. False if the thread ends, stops otherwise, or does not stop in time. The
- * first look waits for the stop, unless a call of this number has been asked about: then it waits for us.
+ * first look waits for the stop, unless the filter has notified us of a call of this number: then it waits for us.
  */
 static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   const struct timespec moment = {0, SLEEP};
@@ -159,7 +159,7 @@ static int64_t map_missing(struct pins *own, struct thread *thread, const regist
                            struct given *given) {
   enum { FLAGS = MAP_SHARED | MAP_FIXED_NOREPLACE };
   int64_t result = 0;
-  if (given->sight == ABSENT) {
+  if (given->state == ABSENT) {
     result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
     /*
      * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not

@@ -210,7 +210,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
   if (!is_in_call(&at, call)) return INTERRUPTED;
   const uint64_t instruction = call->instruction_pointer - CALL_INSTRUCTION;
   if (outcome == PREPARED && has_dispatch(own, tid)) outcome = DISPATCHED;
-  const bool is_mapped = given->sight == WHOLE;
+  const bool is_mapped = given->state == WHOLE;
   if ((outcome != PREPARED || is_mapped) && !take_back(own, thread, &at, instruction, given)) return GONE;
   /* The call no longer waited when the caller should get its second descriptor. */
   if (outcome == GONE) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
@@ -218,9 +218,9 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     outcome = map_window(own, thread, &at, instruction, given, error);
     if (outcome == GONE) return GONE;
     if (outcome == PREPARED) {
-      enum sight sight = look(own, thread);
-      if (sight == UNREADABLE) *error = errno;
-      if (sight != WHOLE) outcome = sight == UNREADABLE ? NO_SIGHT : sight == UNSEALED ? NOT_PROTECTED : OCCUPIED;
+      enum window_state state = look(own, thread);
+      if (state == UNKNOWN) *error = errno;
+      if (state != WHOLE) outcome = state == UNKNOWN ? UNREADABLE : state == UNSEALED ? NOT_PROTECTED : OCCUPIED;
     }
   }
   /* Another thread has closed the descriptor. */
@@ -280,13 +280,13 @@ static enum outcome give_window(struct pins *own, struct thread *thread, const s
       given->window = NULL;
       close(read_only);
       *error = -result;
-      return *error == ENOENT || *error == ESRCH ? GONE : of_errno(*error, NO_SIGHT);
+      return *error == ENOENT || *error == ESRCH ? GONE : of_errno(*error, UNREADABLE);
     }
     /* The data's descriptor stays open longer, so it gets the lower number. */
     result = given->data = give(own, call, read_only);
     close(read_only);
   }
-  if (result >= 0 && given->sight == ABSENT && given->code < 0)
+  if (result >= 0 && given->state == ABSENT && given->code < 0)
     result = given->code = give(own, call, own->windows.code);
   if (result >= 0) return PREPARED;
   *error = -result;
@@ -312,7 +312,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   if (is_late_tracee(own->late, tid)) return refuse(own, call, INTERRUPTED, ERESTARTNOINTR);
 
   struct thread *thread = enter_thread(own, tid, error);
-  if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error, NO_SIGHT) : GONE, refusal);
+  if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error, UNREADABLE) : GONE, refusal);
   has_executed(thread);
   enum outcome result = GONE;
   const bool has_window = is_trusted(own, thread);
@@ -328,15 +328,15 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
     if (refusal == 0) return refuse(own, call, why, 0);
   }
 
-  enum sight sight = has_window ? WHOLE : look(own, thread);
-  if (sight == UNREADABLE) *error = errno;
-  if (!has_window && sight == WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
-  if (sight == UNREADABLE) return refuse(own, call, of_errno(*error, NO_SIGHT), refusal);
-  if (sight == UNSEALED) return refuse(own, call, NOT_PROTECTED, refusal);
-  if (sight == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
+  enum window_state state = has_window ? WHOLE : look(own, thread);
+  if (state == UNKNOWN) *error = errno;
+  if (!has_window && state == WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
+  if (state == UNKNOWN) return refuse(own, call, of_errno(*error, UNREADABLE), refusal);
+  if (state == UNSEALED) return refuse(own, call, NOT_PROTECTED, refusal);
+  if (state == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
 
   *error = seize(tid);
-  if (*error != 0 && sight != WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
+  if (*error != 0 && state != WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
   /* A thread that is about to end cannot be traced either. */
   if (*error != 0) return *error == ESRCH || !still_waits(own, call) ? refuse(own, call, GONE, refusal) : NO_TRACE;
 
@@ -344,8 +344,8 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   /* A traced thread's id is not used again. If the caller had ended before, another thread has been seized. */
   enum outcome outcome = still_waits(own, call) ? PREPARED : GONE;
   const bool is_there = outcome == PREPARED;
-  given.sight = sight;
-  if (is_there && sight != WHOLE) outcome = give_window(own, thread, call, &given, error);
+  given.state = state;
+  if (is_there && state != WHOLE) outcome = give_window(own, thread, call, &given, error);
 
   interrupt(tid);
   /* The caller closes the descriptors that it has got in vain before its call is refused. */

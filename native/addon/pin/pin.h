@@ -151,18 +151,18 @@ struct windows {
   unsigned count, sweep_at;
 };
 
-enum sight {
-  ABSENT,     /* nothing is mapped there */
-  CODE_ONLY,  /* only the stub, which a child inherits from its parent */
-  WHOLE,      /* the stub and the data of one of our windows, correctly protected */
-  UNSEALED,   /* the same, and an earlier mseal(2) of it has failed */
-  FOREIGN,    /* other memory, or memory of ours with other permissions */
-  UNREADABLE, /* /proc/TID/maps cannot be opened: errno */
+enum window_state {
+  ABSENT,    /* nothing is mapped there */
+  CODE_ONLY, /* only the stub, which a child inherits from its parent */
+  WHOLE,     /* the stub and the data of one of our windows, correctly protected */
+  UNSEALED,  /* the same, and an earlier mseal(2) of it has failed */
+  FOREIGN,   /* other memory, or memory of ours with other permissions */
+  UNKNOWN,   /* /proc/TID/maps cannot be opened: errno */
 };
 
 int start_windows(struct windows *own, enum protection protection);
 void end_windows(struct windows *own);
-enum sight look_at(struct windows *own, pid_t tid, struct window **found);
+enum window_state look_at(struct windows *own, pid_t tid, struct window **found);
 /* Makes the memory of a window, and a read-only descriptor of it, which the caller closes. */
 struct window *make_window(int *read_only);
 /* The window of this thread's address space, with one user. Returns 0 or a negative errno; then the window is freed. */
@@ -200,7 +200,7 @@ enum outcome {
   INTERRUPTED = 1,   /* the caller's signal came first: its call comes again, or returns EINTR */
   GONE = 2,          /* the caller has ended */
   NO_TRACE = 3,      /* ptrace(2) is refused, with this errno */
-  NO_SIGHT = 4,      /* /proc/TID/maps, its memory or its threads cannot be read */
+  UNREADABLE = 4,    /* /proc/TID/maps, its memory or its threads cannot be read */
   OCCUPIED = 5,      /* the window's addresses have other memory */
   NO_DESCRIPTOR = 6, /* our table of descriptors is full, or the caller's */
   NOT_MAPPED = 7,    /* the caller's mmap(2) fails, or another filter refuses it */
@@ -281,8 +281,8 @@ bool pin_is_late(struct pins *own, pid_t tid);
 /* The thread has ended. The caller must say so before another thread can have its id. */
 void pin_ended(struct pins *own, pid_t tid);
 /*
- * Whether the task with this id is certainly the one that is known by it, if one is: before Linux 6.9 the supervisor finds
- * out that a thread has ended only when it judges a call with its id (src/engines/notify/tasks/tasks.ts).
+ * True if the id certainly names the recorded task, or none is recorded. Before Linux 6.9 the supervisor finds out that a
+ * thread has ended only when it judges a call with its id (src/engines/notify/tasks/tasks.ts).
  */
 bool pin_is_same_task(struct pins *own, pid_t tid);
 /* The thread's execve(2) is about to pass, pinned or not. */

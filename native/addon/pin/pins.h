@@ -39,9 +39,9 @@ enum placement {
 
 /* A window, and descriptors in the caller's table with which it maps it. */
 struct given {
-  int code, data;        /* their numbers; −1: no descriptor */
-  struct window *window; /* or NULL */
-  enum sight sight;      /* before this attempt: ABSENT, CODE_ONLY or WHOLE */
+  int code, data;          /* their numbers; −1: no descriptor */
+  struct window *window;   /* or NULL */
+  enum window_state state; /* before this attempt: ABSENT, CODE_ONLY or WHOLE */
   enum placement placement;
 };
 
@@ -123,7 +123,7 @@ void has_executed(struct thread *thread);
 /* Whether the thread certainly still has its last seen window. */
 bool is_trusted(const struct pins *own, const struct thread *thread);
 /* The memory at the window's addresses in the thread. Drops calls that were prepared in another window. */
-enum sight look(struct pins *own, struct thread *thread);
+enum window_state look(struct pins *own, struct thread *thread);
 /* Takes over what was given, after the attempt to map it. */
 void settle(struct pins *own, struct thread *thread, const struct given *given);
 /* Gives it back for the next attempt. */

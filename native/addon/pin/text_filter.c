@@ -41,7 +41,7 @@ struct text_filter {
 
 /* ── The filter ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* As bpf_check_classic() and seccomp_check_filter(), for the instructions that the compiler emits. */
+/* Checks what bpf_check_classic() and seccomp_check_filter() check, for the instructions that the compiler emits. */
 static bool is_correct(const struct sock_filter *filter, size_t length) {
   if (length == 0 || length > BPF_MAXINSNS || filter[length - 1].code != (BPF_RET | BPF_K)) return false;
   for (size_t at = 0; at < length; at++) {

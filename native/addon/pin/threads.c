@@ -165,14 +165,14 @@ bool is_trusted(const struct pins *own, const struct thread *thread) {
          thread->epoch == thread->process->epoch;
 }
 
-enum sight look(struct pins *own, struct thread *thread) {
+enum window_state look(struct pins *own, struct thread *thread) {
   struct window *window = NULL;
-  enum sight sight = look_at(&own->windows, thread->id, &window);
+  enum window_state state = look_at(&own->windows, thread->id, &window);
   thread->epoch = thread->process->epoch;
   set_window(thread, window);
   for (int i = 0; i < NESTING; i++)
     if (thread->pinned[i].window != window) release_pinned(&thread->pinned[i]);
-  return sight;
+  return state;
 }
 
 /* ── Windows that callers get ────────────────────────────────────────────────────────────────────────────────────── */

@@ -302,13 +302,13 @@ static void survey_mapping(struct windows *own, struct survey *seen, const struc
   if (window != NULL) seen->window = window;
 }
 
-enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
+enum window_state look_at(struct windows *own, pid_t tid, struct window **found) {
   char path[40];
   snprintf(path, sizeof path, own->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
   /* Room for two mappings and the next. */
   struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC),
                         .piece = own->protection == SEALED ? 2048 : 256};
-  if (lines.descriptor < 0) return UNREADABLE;
+  if (lines.descriptor < 0) return UNKNOWN;
   struct survey seen = {.reached = WINDOW_START};
   bool is_within = false;
   for (char *line = next_line(&lines); line != NULL; line = next_line(&lines)) {

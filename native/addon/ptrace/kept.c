@@ -359,7 +359,7 @@ int let_go(pid_t tid, int signal) {
   const bool is_stopped = signal == 0 && is_group_stop(tid);
   if (signal != 0 || is_stopped) restart_unreceived(one);
   if (is_stopped) {
-    /* As a tracee it would have the state t (tracing stop) instead of T, for which scripts wait. */
+    /* Scripts wait for the state T, and a tracee has t (tracing stop) in its place. */
     const int error = detach_tracee(tid, 0);
     one->is_suspended = error == 0;
     return error;

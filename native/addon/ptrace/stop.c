@@ -21,10 +21,10 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 
-/* Looks for a stop that takes long, and nanoseconds. */
+/* The number of looks for a stop before the thread sleeps between them; the sleep and the whole wait, in nanoseconds. */
 enum { EAGER_LOOKS = 100, SLEEP = 50000, PATIENCE = 1000000000 };
 
-/* Of the moments that a seizure lasts, while another thread of the process executes a program. */
+/* Attempts of PTRACE_SEIZE, each of a moment, while another thread of the process executes a program. */
 enum { MOST_MOMENTS = 50 };
 
 int seize(pid_t tid) {

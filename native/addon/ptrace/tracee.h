@@ -88,8 +88,8 @@ struct late_tracee {
    and that takes long. */
 int seize(pid_t tid);
 /*
- * `wait_promptly` if it `waits`; otherwise it returns at once, 0 if nothing has changed. One that has ended or executes a program is no longer
- * kept (kept.h).
+ * `wait_promptly` if it `waits`; otherwise it returns at once, 0 if nothing has changed. A tracee that has ended or executes a
+ * program is no longer kept (kept.h).
  */
 int change_of(pid_t tid, int *status, bool waits);
 enum stop await_stop(struct late_tracee **late, pid_t tid);

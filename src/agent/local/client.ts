@@ -11,7 +11,7 @@ import { openPeer, peerOf, stillRuns } from "../../status/peer.ts";
 import type { FileIdentity, RequestHeader } from "./protocol.ts";
 import { isPermitted, type PermittedUsers } from "./users.ts";
 
-/** Of this process: its rights, and the files by which it names others. They do not change while it runs. */
+/** The rights of this process, and the files by which it names others. They do not change while it runs. */
 export interface Own {
   readonly rights: Rights | undefined;
   readonly identities: Readonly<Record<keyof typeof identifying, FileIdentity | undefined>>;
@@ -74,7 +74,7 @@ export function examineClient(connection: number, own: Own, permitted: Permitted
   }
 }
 
-/** Of /proc/PID/status. */
+/** The lines of /proc/PID/status about rights. */
 export interface Rights {
   /** Real, effective, saved and of the file system; then the same of groups. */
   readonly ids: string;
@@ -137,7 +137,7 @@ export function hasRightsOf(its: Rights, own: Rights): boolean {
 export function identityOf(path: string): FileIdentity | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined) return undefined;
-  // As the C library packs dev_t: makedev(3).
+  // The C library packs dev_t in this way: makedev(3).
   const major = ((stat.dev >> 8n) & 0xfffn) | ((stat.dev >> 32n) & 0xffff_f000n);
   const minor = (stat.dev & 0xffn) | ((stat.dev >> 12n) & 0xffff_ff00n);
   return `${Number(major)}:${Number(minor)} ${stat.ino}`;

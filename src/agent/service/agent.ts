@@ -69,7 +69,7 @@ export class Agent {
   readonly #events: AgentEvents;
   readonly #manager: ServiceManager;
   readonly #sockets: Pick<AgentSocket, "close">[] = [];
-  /** That of the container runtimes. */
+  /** The socket of the container runtimes. */
   #runtimes: AgentSocket | undefined;
   readonly #started = Date.now() / 1000;
   readonly #refusalLimit = new EventLimit(refusalLimit);

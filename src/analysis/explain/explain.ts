@@ -28,7 +28,7 @@ export interface ExplainOptions
   > {
   /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
-  /** Whether the filter asks the engine about this verdict, by index, only so that it becomes an event. Default: never. */
+  /** Whether the filter notifies the engine of this verdict, by index, only so that it becomes an event. Default: never. */
   readonly isReported?: (verdict: number) => boolean;
   /** The ABI level of Landlock on the machine that will run the policy; undefined if it is unknown. */
   readonly landlockAbi?: number | undefined;

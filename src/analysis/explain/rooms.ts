@@ -36,7 +36,7 @@ export function describeRooms(program: Program, split: SplitPolicy): RoomDescrip
   });
 }
 
-/** As the language writes it, in the largest unit that divides it. */
+/** The time in the form of the language, in the largest unit that divides it. */
 function waitText(nanoseconds: bigint): string {
   const unit = (["s", "ms", "us"] as const).find((one) => nanoseconds % durationUnits[one] === 0n) ?? "ns";
   return `${nanoseconds / durationUnits[unit]}${unit}`;

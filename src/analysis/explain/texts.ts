@@ -26,7 +26,7 @@ export function placeText(program: Program, at: Location): string {
   return `${alone ? base : file}:${at.line}:${at.column}`;
 }
 
-/** As the language writes them. */
+/** The names in the language. */
 const circumstanceNames: { readonly [I in CircumstanceInput]: string } = {
   now: "now()",
   alive: "tree.alive()",

@@ -43,7 +43,7 @@ export interface AllowedPath {
   readonly path: string;
   /** Only this object; or names in it, which is a directory and ends with "/"; or either of the two. */
   readonly names: "one" | "below" | "either";
-  /** As the policy has it: `under "/srv"`. */
+  /** The pattern in the policy's form: `under "/srv"`. */
   readonly shown: string;
   /** How an object (`resolved`) is compared. */
   readonly object?: ResolvedObject["is"];

@@ -17,7 +17,7 @@ export function* agentFindings({ environment }: Context): Generator<Finding> {
     };
     return;
   }
-  // As native/launcher/agent.c looks for it.
+  // native/launcher/agent.c looks in these places.
   const runtime = environment["XDG_RUNTIME_DIR"] || systemdFolder();
   const places = [...(runtime?.startsWith("/") ? [`${runtime}/portcullis/run.sock`] : []), "/run/portcullis/run.sock"];
   const socket = places.find((place) => lstatSync(place, { throwIfNoEntry: false })?.isSocket() === true);

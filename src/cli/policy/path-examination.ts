@@ -264,7 +264,7 @@ class Walk {
   }
 }
 
-/** As the user of this process, which the command inherits; access(2) tests the real one, and they are the same. */
+/** The file system for the user of this process, whom the command inherits. access(2) tests the real user, who is the same. */
 function systemTree(): FileTree {
   let mounted: ReadonlySet<string> | undefined;
   return {

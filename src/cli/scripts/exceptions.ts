@@ -14,7 +14,7 @@ export interface Exceptions {
   readonly execute?: readonly string[];
   readonly read?: readonly string[];
   readonly write?: readonly string[];
-  /** As of `run --hosts`. With an empty list there is a network that reaches no host, and each attempt names one. */
+  /** The list of `run --hosts`. With an empty list there is a network that reaches no host, and each attempt names one. */
   readonly hosts?: readonly string[];
   /** Names of variables that the script keeps although they look like credentials. */
   readonly environment?: readonly string[];

@@ -39,7 +39,7 @@ function nameInside(path: string): string {
   return path.replace(/^\.pnpm\/[^/]+\/node_modules\//, "");
 }
 
-/** Of a linked folder, or one that is made ready from git. */
+/** The name of a linked folder, or of one that is made ready from git. */
 function nameOutside(folder: string, project: string | undefined): string {
   return project === undefined ? folder : relative(project, folder) || ".";
 }

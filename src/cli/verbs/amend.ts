@@ -348,7 +348,7 @@ function terminal(context: Context): { readonly dialogue: Dialogue; readonly clo
 /** @throws Failure */
 function openEditor(file: string, { environment }: Context): void {
   const editor = [environment["VISUAL"], environment["EDITOR"]].find((one = "") => one !== "") ?? "vi";
-  // As other programs do: the variable may have options.
+  // The variable may have options; other programs treat it in the same way.
   const { status, error } = spawnSync("/bin/sh", ["-c", `${editor} "$1"`, editor, file], { stdio: "inherit" });
   if (status === 0 && error === undefined) return;
   throw new Failure([diagnostic("P0911", `the editor ${editor} has failed`, { help: "EDITOR=nano" })]);

@@ -12,7 +12,7 @@ export type MountRule =
   /** Seen in a private directory, if it exists. */
   | { readonly is: "shown"; readonly path: string; readonly isReadOnly: boolean };
 
-/** Those of all layers, in the order in which they are made: upper directories before lower ones. */
+/** The rules of all layers, in the order in which they are made: upper directories before lower ones. */
 export function mountRulesOf(layers: readonly ObjectLayer[]): readonly MountRule[] {
   const files = layers.flatMap((layer) => layer.files ?? []);
   const privates = new Map<string, boolean>();

@@ -86,7 +86,7 @@ test("denials without an event are counted", async () => {
     expect.objectContaining({ kind: "object" }),
     expect.objectContaining({ kind: "notice", dropped }),
   ];
-  // As the domain's end tells, and if it does not come.
+  // The domain's end tells the number of denials; without an end, the events do.
   expect(await eventsOf([access(1, "a"), made("a"), call(1), access(2, "a"), ended("a", 5)])).toEqual(notice(4));
   expect(await eventsOf([access(1, "a"), made("a"), call(1), access(2, "a")])).toEqual(notice(1));
 });

@@ -22,9 +22,9 @@ import type { Finding } from "../engine/finding.ts";
 const pause = 50;
 const patience = { least: 20, most: 300 } as const;
 const mostAtOnce = 4096;
-/** Of requests whose call has no record yet. */
+/** The most calls whose requests have come before the record of the call. */
 const mostCalls = 1024;
-/** Of one call: kill(2) can be denied for each process. */
+/** The most requests of one call: kill(2) can be denied for each process. */
 const mostRequests = 64;
 
 export interface AuditMessages {
@@ -88,7 +88,7 @@ export class DenialWatch {
     this.#timer.unref();
   }
 
-  /** Of a flood only a part, so that other work goes on. */
+  /** Reads the new records; only a part of a flood, so that other work goes on. */
   read(): void {
     for (let count = 0; count < mostAtOnce; count++) {
       const message = this.#messages.receive();

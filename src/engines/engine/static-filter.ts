@@ -27,7 +27,7 @@ export interface FilterProfile {
   supervision(program: Program): Supervision;
   /**
    * Whether the classic filter notifies the engine (`SECCOMP_RET_USER_NOTIF`) if a verdict needs state. A filter that does not
-   * ask returns the weakest verdict that any state could give, because a second filter has the state.
+   * notify returns the weakest verdict that any state could give, because a second filter has the state.
    */
   readonly notifies: boolean;
   /**

@@ -12,7 +12,7 @@ export interface VerdictCalls {
 
 /** Names of a policy's state, small because they are stored with the compiled policy. Indexes are the program's. */
 export interface StateDescription {
-  /** Of each verdict; absent if the engine does not know them. */
+  /** The calls of each verdict; absent if the engine does not know them. */
   readonly calls?: readonly VerdictCalls[];
   readonly cells: readonly Pick<Program["cells"][number], "name" | "scope" | "kind">[];
   readonly tables: readonly Pick<Program["tables"][number], "name" | "scope" | "capacity">[];

@@ -31,7 +31,7 @@ const allow = 0x7fff_0000;
 const errno = (value: number) => (0x0005_0000 | value) >>> 0;
 
 describe("a policy without state", () => {
-  test("asks only about calls that it does not allow, and works without a supervisor", () => {
+  test("notifies only of calls that it does not allow, and works without a supervisor", () => {
     const { policy } = compileForNotify(programs["static-deny"]!());
     expect(policy).toMatchObject({ stateful: false });
     expect(words(policy!.filter)).toEqual(new Set([ask, allow]));
@@ -40,13 +40,13 @@ describe("a policy without state", () => {
     expect(policy!.fallback!.tokenPositions).toEqual(policy!.filter.tokenPositions);
   });
 
-  test("asks nothing in the quiet mode", () => {
+  test("notifies of nothing in the quiet mode", () => {
     const { policy } = compileForNotify(programs["static-log"]!(), "quiet");
     expect(policy!.filter.notifies).toBe(false);
     expect(words(policy!.filter)).toEqual(new Set([0x7ffc_0000, errno(38), allow]));
   });
 
-  test("asks about kills only if they must become events", () => {
+  test("notifies of kills only if they must become events", () => {
     const program = programs["static-kill"]!();
     expect(words(compileForNotify(program).policy!.filter)).toEqual(new Set([0x8000_0000, ask, allow]));
     expect(words(compileForNotify(program, "audit").policy!.filter)).toEqual(new Set([ask, allow]));

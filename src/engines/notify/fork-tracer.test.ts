@@ -29,7 +29,7 @@ interface Report {
 interface Tracee {
   readonly tracer: ptrace.Tracer;
   readonly reports: Report[];
-  /** Of PTRACE_SEIZE. */
+  /** The options of PTRACE_SEIZE. */
   readonly options: number;
 }
 

@@ -142,7 +142,7 @@ export class ForkTracer {
   readonly #registry: TaskRegistry;
   /** The first is this thread, which is also the tracer of pin/pinning.ts. */
   readonly #following: Following[] = [following(ptrace.ownThread)];
-  /** That of the last seizure. */
+  /** The one that has seized last. */
   #seized: Following = this.#following[0]!;
   readonly #patience = new ForkPatience();
   #forks = 0;

@@ -28,7 +28,7 @@ export interface LaunchOptions {
   /** The tree opens files of proc file systems for reading only; with `bestEffort`, only if Landlock is available. */
   readonly readOnlyProc?: boolean;
   readonly objects?: readonly Ruleset[];
-  /** Of the domains of `objects` in the kernel's audit. */
+  /** The label of the domains of `objects` in the kernel's audit. */
   readonly label?: number | undefined;
   readonly bestEffort?: boolean;
   /** Do not set no_new_privs. The kernel then accepts a filter only from a privileged process. */

@@ -52,9 +52,9 @@ export interface SuspendOrder {
 export interface SuperviseOrder
   extends Omit<SupervisorOptions, "sink" | "instance" | "status" | "questions" | "policy" | "joined" | "isOneOfMany"> {
   readonly kind: "supervise";
-  /** Of the messages about it. */
+  /** The tree's number in the messages about it. */
   readonly tree: number;
-  /** Of a PolicyOrder. */
+  /** The number of a PolicyOrder. */
   readonly policy: number;
   /** Trees with the same number share their state. */
   readonly state: number;

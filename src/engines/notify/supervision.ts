@@ -173,7 +173,7 @@ export class Supervision {
       };
       this.#suspends();
     });
-    // Of trees that share a state, the last one that was suspended has saved it last.
+    // If trees share a state, the last one that was suspended has saved it last.
     const states = new Map([...this.#suspended.values()].map(({ number, saved }) => [number, saved.state]));
     return new Map(
       [...this.#suspended].map(([tree, { number, saved }]) => [tree, { ...saved, state: states.get(number)! }]),
@@ -203,7 +203,7 @@ export class Supervision {
     signalEvent(this.#many.event);
   }
 
-  /** That of the tree that is joined, unless it has ended. */
+  /** The state of the joined tree; a new one without such a tree, or if it has ended. */
   #stateOf({ joins }: TreeOrder, own: SupervisorDescriptors): State {
     const joined = joins && this.#trees.get(this.#numbers.get(joins) ?? -1)?.state;
     const state = joined ?? { number: this.#states++, tasks: own.tasks, trees: 0 };

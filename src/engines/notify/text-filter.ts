@@ -29,9 +29,9 @@ const carried = 64;
 export const mostObservations = 256;
 
 /**
- * `calls` are the traits of a NotifyPolicy. Undefined if the filter would allow no call, or would be too large. Also for a
- * policy with rooms, because the supervisor follows which calls have ended, and for one that reads users or groups, because
- * it compares those of a prepared call with those at the judgement.
+ * `calls` are the traits of a NotifyPolicy. Undefined if the filter would allow no call, or would be too large; if the policy
+ * has rooms, because the supervisor follows which calls have ended; and if it reads users or groups, because credentials are
+ * compared at preparation and at judgement.
  */
 export function textFilterOf(program: Program, calls: Uint8Array): TextFilter | undefined {
   if (program.rooms.length > 0 || needsOf(program).credentials) return undefined;

@@ -2,7 +2,7 @@
 import { pollFor } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
 
-/** As `Native.next`. The loop uses one object again and again. */
+/** The operands of `Native.next`. The loop uses one object again and again. */
 export interface StepWait {
   readonly kind: "step";
   readonly answer: boolean;

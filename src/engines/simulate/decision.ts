@@ -33,7 +33,7 @@ export function lackingText(lacking: readonly LackingMemory[], shown = (name: st
   ].join(" and ");
 }
 
-/** As a policy names it: "path", "path.resolved". */
+/** The name in a policy: "path", "path.resolved". */
 export function lackingName({ argument, lacks }: LackingMemory): string {
   return lacks === "object" ? `${argument}.resolved` : argument;
 }
@@ -59,7 +59,7 @@ export function rulingOf(program: Program, possible: readonly number[], allowed 
   };
 }
 
-/** The ruling on a call whose memory cannot be copied: the kernel's own copy would fail, so the policy is not asked. */
+/** The ruling on a call whose memory cannot be copied: the kernel's own copy would fail, so the policy judges nothing. */
 export function rulingOfFailure(errno: number, argument: string): Ruling {
   const failure = { action: "fails", errno } as const;
   return {

@@ -406,7 +406,7 @@ export class SimulatedTree {
     }
   }
 
-  /** As fs/exec.c, de_thread(): the other threads end, and the caller becomes the leader with the leader's number. */
+  /** Does what de_thread() does (fs/exec.c): the other threads end, and the caller becomes the leader with the leader's number. */
   private execute(task: Task): void {
     const { process, tid } = task.record;
     this.end(process.tasks.filter((other) => other !== task));

@@ -102,7 +102,7 @@ function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: Sour
 /** How some of the calls pass an argument. */
 interface Passing {
   readonly argument: Argument;
-  /** As the first of the calls declares it. */
+  /** The type that the first of the calls declares. */
   readonly type: string;
   names: bigint;
 }

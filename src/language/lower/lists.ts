@@ -39,7 +39,7 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
   if (given === undefined) return unknown;
   if (rest.length > 0) return c.error("P0212", rest[0]!.node, "`.includes` takes one value");
   const { node } = given;
-  // As in tsc, the kind of an address is not narrowed by a list.
+  // A list does not narrow the kind of an address, because tsc does not narrow it.
   const value = given.value.is === "string" ? { ...given.value, narrows: [] } : given.value;
   const integers = list.elements.map(constantInteger);
   // Other settings of a parameter may decide otherwise.

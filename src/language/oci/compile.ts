@@ -38,7 +38,7 @@ export function compileOciProfile(text: string, path: string, host: OciHost): Co
   return compileOciFile(new SourceFile(path, path, text, 0), host);
 }
 
-/** As `compileOciProfile`, for a file that is already read. */
+/** `compileOciProfile` for a file that is already read. */
 export function compileOciFile(file: SourceFile, host: OciHost): CompiledOciProfile {
   const { part, diagnostics } = readOciProfile(file, host);
   if (part === undefined) return { program: undefined, diagnostics };

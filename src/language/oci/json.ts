@@ -13,7 +13,7 @@ export type JsonNode = Range &
     | { readonly kind: "object"; readonly members: readonly JsonMember[] }
     | { readonly kind: "array"; readonly elements: readonly JsonNode[] }
     | { readonly kind: "string"; readonly value: string }
-    /** As in the source: `4294967295`, `1e3`, `-0.5`. */
+    /** The text in the source: `4294967295`, `1e3`, `-0.5`. */
     | { readonly kind: "number"; readonly text: string }
     | { readonly kind: "boolean"; readonly value: boolean }
     | { readonly kind: "null" }

@@ -70,7 +70,7 @@ export interface StringValue {
   /** For the kind of an address: the references that a comparison narrows, to the options as bits. */
   readonly narrows?: readonly number[];
   readonly of?: "call" | "phase";
-  /** The strings of its type as tsc knows it; no other string can equal it. Undefined for a `string`. */
+  /** All strings of its type, which its literals have; no other string can equal it. Undefined for a `string`. */
   readonly typed?: readonly string[];
   readonly variable?: true;
 }

@@ -1,7 +1,7 @@
 /** Trees of files for tests. */
 import { FileObject, FileTree } from "../tree.ts";
 
-/** Of paths: `/a/` is a directory, `/a/b` a file, `/a/c -> b` a link, `/a/d = /a/b` a hard link. */
+/** Makes a tree of paths: `/a/` is a directory, `/a/b` a file, `/a/c -> b` a link, `/a/d = /a/b` a hard link. */
 export function treeOf(...paths: readonly string[]): FileTree {
   const tree = new FileTree();
   for (const text of paths) {

@@ -23,7 +23,7 @@ export interface StaticBound {
   readonly files: readonly string[];
   /** The number of reachable `syscall` or `svc` instructions. */
   readonly sites: number;
-  /** Those of these functions whose number is computed, or passed in a way that is not followed. */
+  /** The functions among these whose number is computed, or passed in a way that is not followed. */
   readonly unresolved: readonly string[];
   /** Needed libraries that were not found. */
   readonly missing: readonly string[];

@@ -21,7 +21,7 @@ export interface Machine {
   readonly home: string;
 }
 
-/** Of the beginning of a file: the kernel reads 256 bytes of a script (BINPRM_BUF_SIZE), a linker's name is in the first page. */
+/** The bytes of a file that are read, from its start: the kernel reads 256 bytes of a script (BINPRM_BUF_SIZE), a linker's name is in the first page. */
 const headBytes = 4096;
 
 export class ThisMachine implements Machine {

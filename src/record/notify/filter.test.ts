@@ -1,4 +1,4 @@
-/** Tests the filters of recordings: nothing is refused, and the launcher's execve alone is not asked about. */
+/** Tests the filters of recordings: nothing is refused, and the launcher's execve alone notifies of nothing. */
 import { describe, expect, it } from "vitest";
 import { decodeInstructions } from "../../compile/classic/instruction.ts";
 import { runClassic } from "../../compile/classic/interpreter.ts";
@@ -9,8 +9,8 @@ import { memoryReads } from "../memory-reads.ts";
 import { neverNotified, recordingFilter } from "./filter.ts";
 
 describe.each(["x86_64", "aarch64"] as const)("on %s", (architecture) => {
-  const answer = (asked: "all" | Iterable<number>, number: number, given = {}) => {
-    const { instructions, tokenPositions } = recordingFilter(architecture, asked);
+  const answer = (notified: "all" | Iterable<number>, number: number, given = {}) => {
+    const { instructions, tokenPositions } = recordingFilter(architecture, notified);
     const armed = instructions.slice();
     tokenPositions.forEach((position, index) => {
       new DataView(armed.buffer).setUint32(8 * position + 4, 0x1111 * (index + 1), true);
@@ -27,7 +27,7 @@ describe.each(["x86_64", "aarch64"] as const)("on %s", (architecture) => {
   const token = [0n, 0n, 0n, 0n, 0x2222_0000_1111n, 0x4444_0000_3333n];
   const [execve, openat, getpid] = ["execve", "openat", "getpid"].map((name) => numberOf(name, architecture)!);
 
-  it("every call that can be interrupted is asked about, or those that are wanted", () => {
+  it("notifies of every call that can be interrupted, or those that are wanted", () => {
     const wanted = [...memoryReads(architecture).keys()];
     expect([answer("all", getpid!), answer("all", 9_999), answer("all", execve!)]).toEqual(Array(3).fill("USER_NOTIF"));
     expect([answer(wanted, openat!), answer(wanted, execve!)]).toEqual(["USER_NOTIF", "USER_NOTIF"]);

@@ -68,7 +68,7 @@ function chooseRecorder(choice: RecorderChoice): Recorder {
   throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, help);
 }
 
-/** As `chooseRecorder`, of those that can record running processes. @throws StartError */
+/** `chooseRecorder` among the recorders that can record running processes. @throws StartError */
 function attachingRecorder(choice: RecorderChoice): Recorder {
   const recorder = choice === "auto" ? recorders.find((one) => one.attach !== undefined)! : recorderOf(choice);
   const availability: Availability =

@@ -142,7 +142,7 @@ abstract class TracefsRecording {
   readonly #nativeAbi: number;
   readonly #printer: MemoryPrinter;
   /** The notified calls of the native ABI; notified calls of another ABI may have any number. */
-  readonly #asked: ReadonlySet<number>;
+  readonly #withMemory: ReadonlySet<number>;
   #hasForeign = false;
   /** Notified calls whose tracepoint has not been read, by thread. */
   readonly #notified = new Map<number, NotifiedCalls>();
@@ -158,7 +158,7 @@ abstract class TracefsRecording {
     this.#stream = new EventStream(parts.instance, base);
     this.#nativeAbi = auditArchitecture[architecture];
     const reads = memoryReads(architecture);
-    this.#asked = new Set(reads.keys());
+    this.#withMemory = new Set(reads.keys());
     this.#printer = new MemoryPrinter(reads, (number) => callByNumber(architecture, number)?.name ?? "");
   }
 
@@ -254,7 +254,7 @@ abstract class TracefsRecording {
   }
 
   #entered(tid: number, time: number, number: number, registers: Uint32Array): void {
-    const mayBeNotified = this.#asked.has(number) || this.#hasForeign;
+    const mayBeNotified = this.#withMemory.has(number) || this.#hasForeign;
     const notification = mayBeNotified ? this.#notificationOf(tid, number, registers) : undefined;
     const isForeign = notification !== undefined && notification.architecture !== this.#nativeAbi;
     const hasMemory = notification !== undefined && !isForeign && notification.reads !== 0;

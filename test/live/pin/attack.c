@@ -512,7 +512,7 @@ static void hold(const char *which) {
   sigaction(SIGUSR1, &action, NULL);
   pthread_create(&thread, NULL, interrupt_caller, &self);
   long held = 0, passed = 0;
-  /* Of a call that succeeds: one that fails by its path is not always pinned. */
+  /* The call succeeds, because one that fails by its path is not always pinned. */
   while (held < 3) {
     syscall(SYS_getpgid, 0);
     holds_now = may_continue = 0;

@@ -320,7 +320,7 @@ static void look(const char *folder) {
 }
 
 static void *as_other(void *folder) {
-  /* Of this thread alone. */
+  /* The system call changes this thread alone. */
   printf("setresuid %ld\n", result_of(syscall(SYS_setresuid, 65534, 65534, 65534)));
   look(folder);
   return NULL;

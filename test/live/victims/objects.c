@@ -162,7 +162,7 @@ static int supervisor(const char *process) {
 
 /* ── Other processes ─────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* Of the process `argument`, which is outside the tree, or of a child: what the kernel protects as it protects tracing. */
+/* Opens files that the kernel protects as it protects tracing: of the process `argument`, which is outside the tree, or of a child. */
 static void protected_files(const char *of, const char *process) {
   static const char *const names[] = {"mem",       "environ",
                                       "auxv",      "maps",

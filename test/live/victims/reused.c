@@ -19,7 +19,7 @@
 
 enum { DATA = STUB + 4096, DATA_END = 0x200000, GRANULE = 256 };
 
-/* As the kernel sees it in the register. The supervisor gives no such call its result without a pin. */
+/* The kernel sees these values in the registers. The supervisor gives no such call its result without a pin. */
 static const long here = (unsigned)AT_FDCWD, flags = O_RDWR;
 
 static long open_path(const char *path) { return result_of(syscall(SYS_openat, here, path, flags, 0, 0, 0)); }

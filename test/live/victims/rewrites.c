@@ -272,7 +272,7 @@ static long listen_backlog(word backlog) {
 
   bind(fd, (struct sockaddr *)&address, sizeof(address));
   value = CALL(SYS_listen, fd, backlog);
-  /* Of a socket that listens, tcpi_sacked is the limit (net/ipv4/tcp.c, tcp_get_info). */
+  /* For a socket that listens, tcpi_sacked is the limit (net/ipv4/tcp.c, tcp_get_info). */
   if (value == 0)
     value = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &information, &size) ? -errno : (long)information.tcpi_sacked;
   close(fd);
@@ -480,7 +480,7 @@ static long core_scope(word scope) { return core(PR_SCHED_CORE_GET, 0, scope); }
 
 static long prctl_program(word fd) { return CALL(SYS_prctl, PR_SET_MM, PR_SET_MM_EXE_FILE, fd, 0L, 0L); }
 
-/* Of a child that stops for its parent. */
+/* Requests of registers to a child that stops for its parent. */
 static long ptrace_registers(word type) {
   char registers[1024];
   struct iovec part = {registers, sizeof(registers)};

@@ -7,7 +7,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 
-/* Of all processes. */
+/* Counts for all processes. */
 static _Atomic int *shared;
 
 static pid_t fork_in(long (*call)(void), long number) {

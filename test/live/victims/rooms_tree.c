@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum { MOST = 24, CHILDREN = 6 };
-/* Of all processes. */
+/* Counts for all processes. */
 static _Atomic int *shared;
 
 static long await(pid_t child) {
@@ -91,7 +91,7 @@ static void bomb(void) {
   }
   say("too many", shared[MOST_LIVING] >= MOST);
   say("all asked", shared[ASKED] == shared[MADE]);
-  /* Those that have ended make room. */
+  /* Children that have ended make room. */
   pid_t child;
   while ((child = fork()) < 0) pause_for(1);
   if (child == 0) _exit(ask() == 0 ? 0 : 9);

@@ -330,7 +330,7 @@ union internet {
   struct sockaddr_in6 six;
 };
 
-/* Of each operation that begins with a socket which has a port. */
+/* The socket of each operation that begins with one which has a port. */
 static int bound[MOST_LINES];
 
 static void bind_sockets(void) {

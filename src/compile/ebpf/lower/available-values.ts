@@ -47,7 +47,7 @@ export class AvailableValues {
     this.leave();
   }
 
-  /** As `scoped`, with no values from outside: for blocks that other paths enter, too. */
+  /** `scoped` without the values from outside: for blocks that other paths enter, too. */
   isolated(fill: () => void): void {
     const outside = this.#scopes;
     this.#scopes = [new Map()];

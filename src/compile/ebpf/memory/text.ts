@@ -52,7 +52,7 @@ export function planText(automaton: Automaton, zeros: boolean, longest: number, 
   return { automaton, longest, bytes, blocks };
 }
 
-/** The bytes that alone lead on from here, over states in which nothing matches, and the state behind them. */
+/** The forced bytes from this state, over states in which nothing matches, and the state after them. */
 function onlyText(
   { classes, classCount, transitions, accepts, settled }: Automaton,
   longest: number,

@@ -217,7 +217,7 @@ export class MemoryWords {
   /** The bytes that the program itself reads to compare a text. */
   #searched(part: TextPart | undefined, search: Search): number {
     if (search.by === "program") return textOffset(part) + Math.max(1, search.plan.bytes);
-    // Of an address: whether it has such a text.
+    // The word of an address says whether it has such a text.
     return textOffset(part) === 0 ? 0 : unixPathOffset + 1;
   }
 

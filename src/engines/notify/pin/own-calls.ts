@@ -61,7 +61,7 @@ export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly
 
 /** What the filter reports for the supervisor's own work. */
 export interface OwnCalls {
-  /** As in `hinderedOwnCalls`. */
+  /** The result of `hinderedOwnCalls`. */
   readonly hindered: readonly string[];
   /** Whether calls in rooms report their ends. */
   readonly reportsEnds: boolean;
@@ -88,8 +88,8 @@ function testedCalls(
   return [...calls, ...(reportsEnds ? [ends] : []), ...notified];
 }
 
-/** Instructions that ask about calls with one of these numbers if all tests hold. */
-function asked(numbers: readonly number[], tests: readonly ArgumentTest[]): readonly ClassicInstruction[] {
+/** Instructions that notify the engine of calls with one of these numbers if all tests hold. */
+function notifying(numbers: readonly number[], tests: readonly ArgumentTest[]): readonly ClassicInstruction[] {
   const words = [
     { at: offset.number, values: numbers, isNot: false },
     ...tests.map(({ argument, half: which, is, isNot = [] }) => ({
@@ -113,10 +113,10 @@ function asked(numbers: readonly number[], tests: readonly ArgumentTest[]): read
   return body;
 }
 
-/** Instructions that ask about these calls. All other calls continue behind their end. */
+/** Instructions that notify the engine of these calls. All other calls continue behind their end. */
 export function ownCallRules(architecture: ArchitectureName, own: OwnCalls): readonly ClassicInstruction[] {
-  const blocks = testedCalls(architecture, own).flatMap(({ number, tests }) => asked([number], tests));
-  if (own.stalling.length > 0) blocks.push(...asked(own.stalling, []));
+  const blocks = testedCalls(architecture, own).flatMap(({ number, tests }) => notifying([number], tests));
+  if (own.stalling.length > 0) blocks.push(...notifying(own.stalling, []));
   if (blocks.length === 0) return [];
   return [
     { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },

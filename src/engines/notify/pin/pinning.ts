@@ -49,8 +49,8 @@ export interface PinningOptions {
   /** Only a fatal signal ends a caller's wait (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV). Default false. */
   readonly isKillable?: boolean;
   /**
-   * The loop calls `ended` for a thread that is not a leader before `next` of the addon handles a call of another one with its
-   * id. Otherwise `next` handles only calls of leaders. Default false.
+   * The end of each thread, also of one that is not a leader, is reported by `ended` before its id can be another thread's.
+   * Otherwise `next` of the addon handles only calls of leaders. Default false.
    */
   readonly threadEndsAreReported?: boolean;
   /** Whether the id may become another program's at any moment (fork-tracer.ts). The loop judges no call of such a thread. */
@@ -152,8 +152,8 @@ export class Pinning {
 
   /**
    * Stops a thread at its return to its program, so that its call has ended. Returns 0 if it stopped; -EINPROGRESS if it is
-   * in a call, at whose end `isLate` becomes false; -EAGAIN if the id may become another program's; or another errno. A waiting call can return EINTR or a partial
-   * result because of this, as when a process is stopped and continued.
+   * in a call, at whose end `isLate` becomes false; -EAGAIN if the id may become another program's; or another errno. A waiting
+   * call can return EINTR or a partial result because of this, as when a process is stopped and continued.
    */
   interrupt(tid: number): number {
     return this.#changesTask(tid) ? -errno.EAGAIN : native().pinInterrupt(tid);
@@ -409,7 +409,7 @@ export class PreparedCall {
     return this.#judged.getBigUint64(judgedLayout.rooms, true);
   }
 
-  /** As `observe` or `pinEnd` was given them. */
+  /** The credentials that `observe` or `pinEnd` was given. */
   get credentials(): bigint {
     return this.#judged.getBigUint64(judgedLayout.credentials, true);
   }

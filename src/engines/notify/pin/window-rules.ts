@@ -40,7 +40,7 @@ type Target = "next" | "refuse" | "pass";
 interface Step {
   readonly code: number;
   readonly k: number;
-  /** Of a test: the target if it is true. */
+  /** The target of a test that is true. */
   readonly then?: Target;
   readonly otherwise?: Target;
 }

@@ -148,7 +148,7 @@ export class JudgementMemory {
     this.#words[at.gid] = gid;
   }
 
-  /** As `setCredentials` was given them; 0 if it was not called. */
+  /** The last credentials of `setCredentials`; 0 if it was not called. */
   get credentials(): bigint {
     return packCredentials({ uid: this.#words[at.uid]!, gid: this.#words[at.gid]! });
   }

@@ -35,10 +35,7 @@ export interface NotifiedCall {
   readonly tests: readonly ArgumentTest[];
 }
 
-/**
- * The calls that the policy may allow. Not `isWhole` if the filter cannot report all of them, because it gives a part of
- * them another verdict by itself: the supervisor can neither trap nor deny without an event.
- */
+/** The calls among these that the policy may allow. `isWhole`: the filter can notify the engine of all of them. */
 export function notifiedCalls(
   program: Program,
   split: SplitPolicy,

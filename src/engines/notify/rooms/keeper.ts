@@ -13,9 +13,9 @@
  * ends are reported after two calls have wanted a room at once, until that has not happened for a while; except for
  * threads whose next call is expected sooner than a report (expected.ts).
  *
- * A process can become one that we may neither look at nor stop, while its threads hold rooms. The calls with which it does
- * so are reported (hiding.ts), and the other threads are stopped before. One that gets past that is killed: otherwise it could
- * keep a room for ever, and an end of its hold could come before that of its call.
+ * A process whose threads hold rooms can become untraceable. The calls with which it does so are reported (hiding.ts), and we
+ * stop its other threads before. If such a process is missed, we kill it: it could keep a room for ever, and the end of its hold
+ * could come before the end of its call.
  */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";

@@ -15,7 +15,7 @@ export function wasConfined(tid: number): boolean | undefined {
   return count === undefined ? undefined : count > commonFilterCount() + 1;
 }
 
-/** As data, for another supervisor. */
+/** The start of a container as data, for another supervisor. */
 export interface SavedStart {
   /** The runtime's program (`hidden` if the kernel does not show it); undefined until its first call. */
   readonly runtime: string | undefined;

@@ -51,7 +51,7 @@ export interface Thread {
 export interface Reservation {
   readonly processSlot: number;
   readonly threadSlot: number;
-  /** As `Process.isRestricted`. */
+  /** The `Process.isRestricted` of the new process. */
   readonly isRestricted: boolean;
 }
 

@@ -148,7 +148,7 @@ export class Argument {
     return this.#ask(make, 0, unchanged);
   }
 
-  /** As `ask`, after the first `done` rewrites, which have changed the bits by `change`. */
+  /** `ask` after the first `done` rewrites, which have changed the bits by `change`. */
   #ask(make: (test: BitsTest) => BooleanExpression, done: number, change: Change): BooleanExpression {
     const rewrite = this.#rewrites[done];
     if (rewrite === undefined) return make((mask, values) => this.#test(change, mask, values));

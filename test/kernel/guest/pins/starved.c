@@ -45,7 +45,7 @@ static double seconds(void) {
   return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Of the caller. The policy does not judge open(2). */
+/* Reads a file of the caller. The policy does not judge open(2). */
 static int read_file(const char *name, char *text, size_t size) {
   char path[64];
   snprintf(path, sizeof path, "/proc/self/task/%d/%s", caller, name);

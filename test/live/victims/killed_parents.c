@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * killed_makers CASE ROUNDS: processes that make children in every way, without a pause, and are killed at any moment of it,
+ * killed_parents CASE ROUNDS: processes that make children in every way, without a pause, and are killed at any moment of it,
  * also between the birth of a child and the event that names it. `programs.ts` has the policies.
  *
- * states  maker I has the tally I, so its children have it, too. In each round two makers die at once. Prints the children
+ * states  parent I has the tally I, so its children have it, too. In each round two parents die at once. Prints the children
  *         with another tally.
- * signals the same, and each maker gets a signal every 0.2 ms.
- * places  a policy permits 20 processes. In each round all makers die. When a wait has returned them and their children, 19
+ * signals the same, and each parent gets a signal every 0.2 ms.
+ * places  a policy permits 20 processes. In each round all parents die. When a wait has returned them and their children, 19
  *         forks must pass. Prints the refused ones.
  */
 #include "victim.h"
 #include <linux/sched.h>
 #include <sys/prctl.h>
 
-enum { MAKERS = 6, LIMIT = 20 };
+enum { PARENTS = 6, LIMIT = 20 };
 
 static struct {
   _Atomic long right, wrong;
@@ -82,7 +82,7 @@ static void *make_in_thread(void *argument) {
   return NULL;
 }
 
-static void maker(int kind, int has_signals) {
+static void parent(int kind, int has_signals) {
   for (int i = 0; i < kind; i++) add_one();
   unsigned random = (unsigned)getpid();
   if (has_signals) begin_storm(200, 0);
@@ -104,7 +104,7 @@ static void maker(int kind, int has_signals) {
 static pid_t start(int kind, int has_signals) {
   for (;;) {
     const pid_t pid = fork();
-    if (pid == 0) maker(kind, has_signals);
+    if (pid == 0) parent(kind, has_signals);
     if (pid > 0) return pid;
     while (waitpid(-1, NULL, WNOHANG | __WALL) > 0) {
     }
@@ -117,23 +117,23 @@ static void end(pid_t pid) {
 }
 
 static void states(const char *name, int rounds, int has_signals) {
-  pid_t makers[MAKERS];
+  pid_t parents[PARENTS];
   unsigned random = 9;
-  for (int i = 0; i < MAKERS; i++) makers[i] = start(i, has_signals);
-  /* On a busy machine no child may have ended yet: then the makers live longer. */
+  for (int i = 0; i < PARENTS; i++) parents[i] = start(i, has_signals);
+  /* On a busy machine no child may have ended yet: then the parents live longer. */
   for (int round = 0; round < rounds || (counts->right == 0 && round < 10 * rounds); round++) {
     random = random * 1103515245 + 12345;
     usleep((random >> 16) % (round < rounds ? 3000 : 100000));
-    const int first = (int)((random >> 9) % MAKERS),
-              second = (int)(((unsigned)first + 1 + (random >> 4) % (MAKERS - 1)) % MAKERS);
-    end(makers[first]);
-    end(makers[second]);
+    const int first = (int)((random >> 9) % PARENTS),
+              second = (int)(((unsigned)first + 1 + (random >> 4) % (PARENTS - 1)) % PARENTS);
+    end(parents[first]);
+    end(parents[second]);
     while (waitpid(-1, NULL, WNOHANG | __WALL) > 0) {
     }
-    makers[first] = start(first, has_signals);
-    makers[second] = start(second, has_signals);
+    parents[first] = start(first, has_signals);
+    parents[second] = start(second, has_signals);
   }
-  for (int i = 0; i < MAKERS; i++) end(makers[i]);
+  for (int i = 0; i < PARENTS; i++) end(parents[i]);
   while (waitpid(-1, NULL, __WALL) > 0) {
   }
   printf("%s: %ld wrong, %s right\n", name, counts->wrong, counts->right > 0 ? "some" : "none");
@@ -143,11 +143,11 @@ static void places(int rounds) {
   unsigned random = 9;
   int refused = 0;
   for (int round = 0; round < rounds; round++) {
-    pid_t makers[MAKERS], filling[LIMIT];
-    for (int i = 0; i < MAKERS; i++) makers[i] = start(0, 0);
+    pid_t parents[PARENTS], filling[LIMIT];
+    for (int i = 0; i < PARENTS; i++) parents[i] = start(0, 0);
     random = random * 1103515245 + 12345;
     usleep((random >> 16) % 20000);
-    for (int i = 0; i < MAKERS; i++) end(makers[i]);
+    for (int i = 0; i < PARENTS; i++) end(parents[i]);
     /* Their children become ours. */
     while (waitpid(-1, NULL, __WALL) > 0) {
     }

@@ -13,7 +13,7 @@ if has '^kernel/|^test/kernel/(bpf-selftests|ebpf-filters|sample|selftests|tap|v
 if ! has '^kernel/(build|config|patches|vulnerable)'; then
   if has '^bench/'; then add bench; fi
   if has '^src/'; then add closed-sets,coverage; fi
-  if has '^src/(agent|export)/|^src/engines/notify/container-start|^test/containers/'; then add containers; fi
+  if has '^src/(agent|export)/|^src/engines/notify/tasks/container-start|^test/containers/'; then add containers; fi
   if has '^policies/against/|^test/kernel/vulnerabilities'; then add exploits; fi
   if has '^kernel/(vm$|machine/|Makefile)|^test/kernel/(machine\.test|vm)\.ts'; then add machine; fi
   if has '^(bin|tools)/|^package(-lock)?\.json|^src/cli/(entry/)?[a-z0-9-]+\.ts'; then add nodes; fi

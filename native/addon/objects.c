@@ -198,7 +198,7 @@ static bool hold_as_caller(struct objects *own, struct call *call) {
   const struct base base = open_base(&lookup);
   lookup.base = &base;
   call->lacks_rights = lacks_capabilities(&its);
-  struct taken taken;
+  struct taken_rights taken;
   if (take_rights(&own->self, &its, &taken, &call->failure) && find_target(&lookup, &call->target, &call->failure))
     place_target(&own->self, &call->target, own->constants, call->wanted, call->count, 0, call->matches,
                  &call->failure);
@@ -220,7 +220,7 @@ static enum served serve_as_caller(struct objects *own, struct call *call, struc
     return ANSWERED;
   }
   service->lacks_rights = call->lacks_rights;
-  struct taken taken;
+  struct taken_rights taken;
   const enum served served = take_rights(&own->self, &its, &taken, &call->failure)
                                  ? serve_open(service, &call->target, &call->failure)
                                  : FAILED;

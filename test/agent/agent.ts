@@ -72,6 +72,12 @@ export class TestAgent {
     await this.#spawned(join(process.cwd(), "bin/portcullis"), this.#words(words), environment, says, cwd);
   }
 
+  /** These words execute it. */
+  async startBy(program: string, ...words: readonly string[]): Promise<void> {
+    const all = [...words, join(process.cwd(), "bin/portcullis"), ...this.#words([])];
+    await this.#spawned(program, all, {}, `agent: serves ${this.socket}`);
+  }
+
   /** As systemd starts it, with the descriptors of its store. */
   async startUnder(manager: Manager, words: readonly string[] = [], room?: number): Promise<void> {
     const { given } = manager;

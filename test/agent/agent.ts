@@ -88,6 +88,12 @@ export class TestAgent {
     await this.#spawned(program!, [...first, ...this.#words(words)], environment, says, cwd);
   }
 
+  /** These words execute it. */
+  async startBy(program: string, ...words: readonly string[]): Promise<void> {
+    const all = [...words, ...this.#program, ...this.#words([])];
+    await this.#spawned(program, all, {}, `agent: serves ${this.socket}`, ".");
+  }
+
   /** Starts it as systemd does, with the descriptors of its store. */
   async startUnder(manager: Manager, words: readonly string[] = [], room?: number): Promise<void> {
     const { given } = manager;

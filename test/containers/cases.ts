@@ -254,6 +254,20 @@ ${runtime.maps ? "cat /shared/private || echo private" : ""}`;
       await event(given, { call: "openat", errno: "EACCES", rule: expect.stringMatching(/objects\.ts:4:/) });
     });
 
+    if (runtime.maps)
+      test.each([
+        ["the service's capabilities", "", false, "root directory"],
+        ["CAP_SYS_CHROOT, and a user namespace", ",+sys_chroot", true, "users, groups or capabilities"],
+      ])("an object, if the agent has %s: nothing is opened, and the event says why", async (_, more, maps, why) => {
+        await agent.end();
+        const service = `--bounding-set=-all,+sys_ptrace,+dac_read_search,+kill${more}`;
+        await agent.startBy("setpriv", service, "--inh-caps=-all");
+        const given = container(await profileOf("objects"), ["cat", "/shared/open"], { maps });
+        writeFileSync(join(given.shared, "open"), "open\n");
+        expect((await run(given)).out).not.toContain("open\n");
+        await event(given, { call: "openat", errno: "EACCES", reason: expect.stringContaining(why) });
+      });
+
     test("no-secrets: no connection after a secret", async () => {
       const given = container(await profileOf("no-secrets", "read-only-proc=false"), thief);
       const { out } = await run(given);

@@ -191,7 +191,7 @@ static bool hold_as_caller(struct objects *own, struct call *call) {
   const struct base base = open_base(&lookup);
   lookup.base = &base;
   call->lacks_rights = lacks_capabilities(&its);
-  struct taken taken;
+  struct taken_rights taken;
   if (take_rights(&own->self, &its, &taken, &call->failure) && find_target(&lookup, &call->target, &call->failure))
     place_target(&own->self, &call->target, own->constants, call->wanted, call->count, 0, call->matches,
                  &call->failure);
@@ -207,8 +207,13 @@ static bool hold_as_caller(struct objects *own, struct call *call) {
 static enum served serve_as_caller(struct objects *own, struct call *call, struct service *service, bool *goes_on) {
   struct rights its;
   if (!know_other(&own->self, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return FAILED;
+  /* The rights are the caller's, and not those of another thread with its id, if it still waits. */
+  if (!awaits_answer(own->listener, call->notification.id)) {
+    close(its.root);
+    return ANSWERED;
+  }
   service->lacks_rights = call->lacks_rights;
-  struct taken taken;
+  struct taken_rights taken;
   const enum served served = take_rights(&own->self, &its, &taken, &call->failure)
                                  ? serve_open(service, &call->target, &call->failure)
                                  : FAILED;
@@ -304,6 +309,13 @@ static void announce(const struct objects *own) {
 
 static void interrupt_nothing(int signal) { (void)signal; }
 
+/* Returns 0 or an errno. A step unblocks the interrupting signal where it allows it. */
+static int start_thread(struct objects *own, void *(*function)(void *)) {
+  const int result = start_detached(function, own, STACK);
+  if (result == 0) own->threads++;
+  return result;
+}
+
 static void *work(void *argument) {
   struct objects *own = argument;
   /* Gives the thread its own working directory and umask. */
@@ -328,7 +340,9 @@ static void *work(void *argument) {
     if (is_answered) forget(own, call);
     else announce(own);
     /* It has another's rights, which it cannot give back. */
-    if (!goes_on) break;
+    if (goes_on) continue;
+    if (oldest(own, WAITS) != NULL) start_thread(own, work);
+    break;
   }
   own->threads--;
   pthread_cond_signal(&own->change);
@@ -372,13 +386,6 @@ static void *watchdog(void *argument) {
   pthread_cond_signal(&own->change);
   pthread_mutex_unlock(&own->lock);
   return NULL;
-}
-
-/* Returns 0 or an errno. A step unblocks the interrupting signal where it allows it. */
-static int start_thread(struct objects *own, void *(*function)(void *)) {
-  const int result = start_detached(function, own, STACK);
-  if (result == 0) own->threads++;
-  return result;
 }
 
 /* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */

@@ -131,7 +131,7 @@ ssize_t read_text(int directory, const char *path, char *into, size_t size);
 
 /* ── Another's rights (rights.c) ─────────────────────────────────────────────────────────────────────────────────── */
 
-struct taken {
+struct taken_rights {
   struct rights own;
   bool has_root, has_users;
 };
@@ -140,8 +140,9 @@ struct taken {
  * Takes these rights for the calling thread, which has its own working directory. With or without a failure,
  * `return_rights` must follow, with our root directory; if that returns false, the thread must end.
  */
-bool take_rights(const struct self *self, const struct rights *its, struct taken *taken, struct failure *failure);
-bool return_rights(const struct self *self, int root, struct taken *taken);
+bool take_rights(const struct self *self, const struct rights *its, struct taken_rights *taken,
+                 struct failure *failure);
+bool return_rights(const struct self *self, int root, struct taken_rights *taken);
 /* Whether the caller may access files that we may not access for it. */
 bool lacks_capabilities(const struct rights *its);
 

@@ -88,9 +88,10 @@ static bool enter_root(const struct self *self, int root) {
   return fchdir(self->descriptors) == 0 && is_entered;
 }
 
-bool take_rights(const struct self *self, const struct rights *its, struct taken *taken, struct failure *failure) {
+bool take_rights(const struct self *self, const struct rights *its, struct taken_rights *taken,
+                 struct failure *failure) {
   struct capabilities all;
-  *taken = (struct taken){0};
+  *taken = (struct taken_rights){0};
   if (!get_rights(&taken->own) || !get_capabilities(&all)) return refuse(failure, OTHER_CREDENTIALS);
   if (!enter_root(self, its->root)) return refuse(failure, OTHER_ROOT);
   taken->has_root = true;
@@ -101,7 +102,7 @@ bool take_rights(const struct self *self, const struct rights *its, struct taken
   return is_taken || refuse(failure, OTHER_CREDENTIALS);
 }
 
-bool return_rights(const struct self *self, int root, struct taken *taken) {
+bool return_rights(const struct self *self, int root, struct taken_rights *taken) {
   struct rights now;
   struct capabilities all;
   bool is_returned = true;

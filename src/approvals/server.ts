@@ -1,10 +1,8 @@
 /** Serves the open questions of a running tree on a Unix socket, and takes the answers of processes outside of the tree. */
-import { unlinkSync } from "node:fs";
-import type { Server, Socket } from "node:net";
-import { join } from "node:path";
-import { makeStatusFolder } from "../status/location.ts";
-import { isConfinedMore, isOurs, peerOf, peerStillRuns } from "../status/peer.ts";
-import { descriptorOf, listenAt, mostReaders } from "../status/socket.ts";
+import type { Socket } from "node:net";
+import { isConfinedMore, type Peer, peerStillRuns } from "../status/peer.ts";
+import { descriptorOf, mostReaders } from "../status/socket.ts";
+import { type SocketPlace, TreeSocket } from "../status/tree-socket.ts";
 import type { Approvals } from "./approvals.ts";
 import { readAnswer, type ServerLine } from "./protocol.ts";
 
@@ -14,26 +12,21 @@ const mostLine = 4096;
 const mostUnread = 1 << 20;
 
 export class ApprovalServer {
-  readonly path: string;
   readonly #approvals: Approvals;
-  readonly #server: Server;
   readonly #clients = new Set<Socket>();
+  #socket!: TreeSocket;
 
-  private constructor(path: string, approvals: Approvals, server: Server) {
-    this.path = path;
+  private constructor(approvals: Approvals) {
     this.#approvals = approvals;
-    this.#server = server;
-    server.on("connection", (socket) => this.#welcome(socket));
-    server.unref();
   }
 
-  /**
-   * @param place "auto", or a path that does not exist yet
-   * @throws SocketError or StatusFolderError
-   */
-  static async open(place: "auto" | { readonly socket: string }, approvals: Approvals): Promise<ApprovalServer> {
-    const path = place === "auto" ? join(makeStatusFolder(), approvalName(process.pid)) : place.socket;
-    return new ApprovalServer(path, approvals, await listenAt(path, { replaces: place === "auto" }));
+  /** @throws SocketError or StatusFolderError */
+  static async open(place: SocketPlace, approvals: Approvals): Promise<ApprovalServer> {
+    const server = new ApprovalServer(approvals);
+    server.#socket = await TreeSocket.open(place, `${process.pid}.approvals`, (client, peer) =>
+      server.#welcome(client, peer),
+    );
+    return server;
   }
 
   tell(line: ServerLine): void {
@@ -42,20 +35,15 @@ export class ApprovalServer {
 
   close(): void {
     for (const client of this.#clients) client.end();
-    this.#server.close();
+    this.#socket.close();
     setTimeout(() => {
       for (const client of this.#clients) client.destroy();
     }, 100).unref();
-    try {
-      unlinkSync(this.path);
-    } catch {
-      // The server has removed it, or the command.
-    }
   }
 
-  #welcome(socket: Socket): void {
-    socket.on("error", () => socket.destroy());
-    if (!mayAnswer(descriptorOf(socket)) || this.#clients.size >= mostReaders) {
+  /** The process must be under no more filters, and still run: another process can have its id otherwise. */
+  #welcome(socket: Socket, { pid }: Peer): void {
+    if (isConfinedMore(pid) || !peerStillRuns(descriptorOf(socket)) || this.#clients.size >= mostReaders) {
       socket.destroy();
       return;
     }
@@ -82,20 +70,6 @@ export class ApprovalServer {
     const fault = typeof answer === "string" ? answer : this.#approvals.answer(answer);
     if (fault !== undefined) write(socket, { v: 1, kind: "error", text: fault });
   }
-}
-
-function approvalName(pid: number): string {
-  return `${pid}.approvals`;
-}
-
-/**
- * Whether the process on the other side may answer: of this user or root, and neither in the tree nor under more filters. It
- * must still run after it was examined, because another process can have its id otherwise.
- */
-function mayAnswer(descriptor: number): boolean {
-  const peer = peerOf(descriptor);
-  if (peer === undefined || (peer.uid !== process.geteuid?.() && peer.uid !== 0)) return false;
-  return !isOurs(peer.pid) && !isConfinedMore(peer.pid) && peerStillRuns(descriptor);
 }
 
 function write(socket: Socket, line: ServerLine): void {

@@ -1,4 +1,5 @@
 /** The runtimes of the engines, in the order of `auto`, which takes the first that works and can express the policy. */
+import { deserialize, serialize } from "node:v8";
 import type { EngineRunOptions } from "./engine/engine.ts";
 import type { RunResult } from "./engine/run.ts";
 import { notifyEngine } from "./notify/engine.ts";
@@ -32,4 +33,14 @@ export function runCompiled(
     ...rest: [readonly string[], EngineRunOptions]
   ) => Promise<RunResult>;
   return run(policy, command, options);
+}
+
+/** For the cache. Not compatible between versions of Node or of portcullis: the cache's key names both. */
+export function encodeCompiled(compiled: CompiledPolicy): Uint8Array {
+  return serialize(compiled);
+}
+
+/** Throws if the bytes are not a policy. */
+export function decodeCompiled(bytes: Uint8Array): CompiledPolicy {
+  return deserialize(bytes) as CompiledPolicy;
 }

@@ -2,13 +2,10 @@
  * Serves the status of a running tree on a Unix socket, from the thread that waits for the command. The supervisor's thread
  * only counts, and makes a snapshot each second while clients are connected. The server drops the data that clients send.
  */
-import { unlinkSync } from "node:fs";
-import type { Server, Socket } from "node:net";
-import { join } from "node:path";
-import { makeStatusFolder } from "./location.ts";
-import { isOurs, peerOf } from "./peer.ts";
+import type { Socket } from "node:net";
 import type { StatusReporter } from "./reporter.ts";
-import { descriptorOf, listenAt, mostReaders } from "./socket.ts";
+import { mostReaders } from "./socket.ts";
+import { type SocketPlace, TreeSocket } from "./tree-socket.ts";
 
 const interval = 1000;
 /** Milliseconds between the request for a snapshot and the line, so that a busy tree's line has a new snapshot. */
@@ -71,45 +68,27 @@ export class StatusReaders {
 }
 
 export class StatusServer {
-  readonly path: string;
   readonly #readers: StatusReaders;
-  readonly #server: Server;
+  readonly #socket: TreeSocket;
 
-  private constructor(path: string, reporter: StatusReporter, server: Server) {
-    this.path = path;
-    this.#readers = new StatusReaders(reporter);
-    this.#server = server;
-    server.on("connection", (socket) => this.#welcome(socket));
-    server.unref();
+  private constructor(readers: StatusReaders, socket: TreeSocket) {
+    this.#readers = readers;
+    this.#socket = socket;
   }
 
-  /**
-   * @param place "auto", or a path that does not exist yet
-   * @throws SocketError
-   */
-  static async open(place: "auto" | { readonly socket: string }, reporter: StatusReporter): Promise<StatusServer> {
-    const path = place === "auto" ? join(makeStatusFolder(), `${process.pid}.sock`) : place.socket;
-    const server = await listenAt(path, { replaces: place === "auto" });
-    return new StatusServer(path, reporter, server);
+  /** @throws SocketError or StatusFolderError */
+  static async open(place: SocketPlace, reporter: StatusReporter): Promise<StatusServer> {
+    const readers = new StatusReaders(reporter);
+    const socket = await TreeSocket.open(place, `${process.pid}.sock`, (reader) => {
+      if (readers.areTooMany) reader.destroy();
+      else readers.serve(reader);
+    });
+    return new StatusServer(readers, socket);
   }
 
   /** Sends a last line, disconnects the readers, and removes the socket. */
   close(): void {
     this.#readers.close();
-    this.#server.close();
-    try {
-      unlinkSync(this.path);
-    } catch {
-      // The server has removed it, or the command.
-    }
-  }
-
-  #welcome(socket: Socket): void {
-    socket.on("error", () => socket.destroy());
-    const peer = peerOf(descriptorOf(socket));
-    const uid = process.geteuid?.();
-    const isWelcome = peer !== undefined && (peer.uid === uid || peer.uid === 0) && !isOurs(peer.pid);
-    if (!isWelcome || this.#readers.areTooMany) socket.destroy();
-    else this.#readers.serve(socket);
+    this.#socket.close();
   }
 }

@@ -12,7 +12,7 @@ import { folderOf } from "./harness.ts";
 const contents = `
   import { readdirSync, readFileSync } from "node:fs";
   import { runContext } from "./src/cli/run-context.ts";
-  import { SupervisingThread } from "./src/engines/thread.ts";
+  import { SupervisingThread } from "./src/engines/engine/thread.ts";
   runContext();
   new SupervisingThread('require("node:fs").readSync(0, Buffer.alloc(1))', {});
   // read(0, …) on x86-64 or arm64.

@@ -1,8 +1,7 @@
 /** Looks up the compiled policy of a `run` in the cache. A start from the cache loads no other file of this folder. */
 import { release } from "node:os";
 import { resolve } from "node:path";
-import { decodeCompiled } from "../../engines/compiled.ts";
-import type { CompiledPolicy } from "../../engines/registry.ts";
+import { type CompiledPolicy, decodeCompiled } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { type Candidate, candidates } from "../engine.ts";
 import type { PolicyFile } from "./arguments.ts";

@@ -19,9 +19,10 @@ import { canSeparate } from "../../linux/landlock-abi.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import type { StatusReporter } from "../../status/reporter.ts";
 import type { StatusServer } from "../../status/server.ts";
+import type { SocketPlace } from "../../status/tree-socket.ts";
 import { refuseUsed } from "../output.ts";
 import { Failure, failed } from "../verb.ts";
-import type { RunRequest, StatusPlace } from "./run-request.ts";
+import type { RunRequest } from "./run-request.ts";
 
 /**
  * @returns the exit status: the command's, or 125 if a part of what this process had to say is written nowhere. Then the
@@ -130,7 +131,7 @@ async function openQuestions(
 }
 
 async function openStatus(
-  place: StatusPlace,
+  place: SocketPlace,
   { command, mode }: RunRequest,
   { engine, policy }: CompiledPolicy,
 ): Promise<{ readonly reporter: StatusReporter; readonly server: StatusServer }> {

@@ -2,8 +2,7 @@
  * Prepares the compiled policy of a `run`: from the cache, from a bundle, or by the compiler, which is loaded only
  * then.
  */
-import { encodeCompiled } from "../../engines/compiled.ts";
-import type { CompiledPolicy } from "../../engines/registry.ts";
+import { type CompiledPolicy, encodeCompiled } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { withCompilerFlags } from "../v8-flags.ts";
 import { isBundle, policyFile } from "./arguments.ts";

@@ -4,6 +4,7 @@ import type { Mode } from "../../engines/engine/engine.ts";
 import type { Destination } from "../../events/channel.ts";
 import { parsePattern } from "../../hosts/names.ts";
 import type { HostList } from "../../hosts/rules.ts";
+import type { SocketPlace } from "../../status/tree-socket.ts";
 import { chosenEngine, type EngineChoice, type EngineDemands } from "../engine.ts";
 import { duration } from "../numbers.ts";
 import { Failure, type Invocation } from "../verb.ts";
@@ -27,9 +28,9 @@ export interface RunRequest extends PolicyRequest {
   readonly strictPaths: boolean;
   readonly quiet: boolean;
   /** The path of the socket that serves the status of the tree; undefined without one. */
-  readonly status: StatusPlace | undefined;
+  readonly status: SocketPlace | undefined;
   /** If the policy asks: the socket on which it is answered, and the milliseconds until a question fails. */
-  readonly questions: { readonly place: StatusPlace; readonly patience: number };
+  readonly questions: { readonly place: SocketPlace; readonly patience: number };
   /** A person is asked about names that no list of hosts permits. */
   readonly asksHosts: boolean;
   /** The hosts of --hosts; undefined without the option. */
@@ -104,10 +105,7 @@ function shellWord(word: string): string {
   return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** "auto" is a socket of a generated name in the user's own folder. */
-export type StatusPlace = "auto" | { readonly socket: string };
-
-function statusOf(given: string | undefined): StatusPlace | undefined {
+function statusOf(given: string | undefined): SocketPlace | undefined {
   if (given === undefined || given === "auto") return given;
   return { socket: given };
 }

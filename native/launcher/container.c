@@ -284,11 +284,10 @@ struct action { /* the kernel's struct sigaction */
 };
 
 /* What the terminal sends reaches the runtime, too, whose status this process then takes. */
-static void leave_signals_to_runtime(const struct inheritance *inheritance) {
+static void leave_signals_to_runtime(void) {
   const struct action ignored = {.handler = SIG_IGN};
   CALL(__NR_rt_sigaction, SIGINT, &ignored, 0, sizeof ignored.mask);
   CALL(__NR_rt_sigaction, SIGQUIT, &ignored, 0, sizeof ignored.mask);
-  CALL(__NR_rt_sigprocmask, SIG_SETMASK, &inheritance->mask, 0, sizeof inheritance->mask);
 }
 
 static void execute_in_container(const char *record, int pid, char **words, char **environment,
@@ -296,6 +295,8 @@ static void execute_in_container(const char *record, int pid, char **words, char
 static void execute_in_container(const char *record, int pid, char **words, char **environment,
                                  const struct inheritance *inheritance) {
   const uint64_t number = read_record(record);
+  /* The container's process can delay its stop, by vfork(2). */
+  CALL(__NR_rt_sigprocmask, SIG_SETMASK, &inheritance->mask, 0, sizeof inheritance->mask);
   const int filters = take_filters(pid, number);
   int ends[2];
   long result = CALL(__NR_pipe2, ends, O_CLOEXEC);
@@ -306,7 +307,7 @@ static void execute_in_container(const char *record, int pid, char **words, char
                           PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE));
   if (result >= 0) result = write_all(ends[1], "", 1);
   if (result < 0) fail("the runtime cannot be traced", result);
-  leave_signals_to_runtime(inheritance);
+  leave_signals_to_runtime();
   int status, its_status = 0, is_released = 0;
   for (;;) {
     const long which = CALL(__NR_wait4, -1, &status, __WALL, 0);

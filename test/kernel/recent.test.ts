@@ -73,6 +73,15 @@ const commands = {
   "own port": underPolicy("own-port"),
   sockets: underPolicy("sockets"),
   "sockets of a user": underPolicy("sockets", asUser),
+  containers: sh(
+    ["counting", "sealed"]
+      .map(
+        (name) =>
+          `${program} compile -p test/kernel/guest/crun/${name}.ts -o /dev/shm/${name}.pcl >&2; dist/native/x64/launcher container check /dev/shm/${name}.pcl; echo $?`,
+      )
+      .join("\n"),
+    { timeout },
+  ),
   denials: denialsOf(),
   "denials of a user": denialsOf(asUser),
   decisions: {
@@ -187,6 +196,13 @@ describe("Linux 7.3", () => {
     expect(of("denials of a user")).toMatchObject({ status: 0, stderr: "" });
     expect(of("denials of a user").stdout).not.toContain("{");
     expect(of("doctor").stdout).toContain("denials of files, ports and scopes are events (the kernel's audit)\n");
+  });
+
+  it("gives no container the policy of a bundle, with state and without", () => {
+    const { stdout, stderr } = of("containers");
+    expect(stdout).toBe("125\n125\n");
+    expect(stderr).toContain("portcullis: the filters cannot be taken (errno 5)\n");
+    expect(stderr).toContain("  help: the kernel must have BPF_PROG_TYPE_SECCOMP (kernel/README.md)");
   });
 
   it("decides about objects as the model", () => {

@@ -1,10 +1,11 @@
 import { expect, it } from "vitest";
 import { SeededChoices } from "../ir/testing/choices.ts";
+import { casesOf } from "../ir/testing/seeds.ts";
 import { canHold } from "./chance.ts";
 
 it("a test of some bits can hold exactly if an argument has them", () => {
   const choices = new SeededChoices(5);
-  for (let round = 0; round < 2000; round++) {
+  for (let round = 0; round < casesOf(2000); round++) {
     const mask = BigInt(choices.below(63) + 1);
     const bits = { mask: BigInt(choices.below(64)), value: BigInt(choices.below(64)) };
     const value = bits.value & bits.mask;

@@ -16,6 +16,7 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { property } from "../ir/testing/property.ts";
+import { casesOf } from "../ir/testing/seeds.ts";
 import { sha256 } from "../linux/sha256.ts";
 import { artifactTypes, encodeLayout, LayoutError, type PolicyArtifact, readLayout } from "./oci-layout.ts";
 
@@ -364,7 +365,7 @@ describe("a layout in which bytes were changed", () => {
         fc.record({ kind: fc.constant("add" as const), bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }) }),
       ),
     ],
-    { numRuns: 200 },
+    { numRuns: casesOf(200) },
   )("is read as the policy that was written, or refused", (choice, place, change) => {
     const folder = join(top, "changed");
     rmSync(folder, { recursive: true, force: true });

@@ -20,6 +20,7 @@ import {
   union,
 } from "./intervals.ts";
 import { boundaryValues } from "./testing/arbitrary.ts";
+import { casesOf } from "./testing/seeds.ts";
 
 const value = fc.oneof(fc.constantFrom(...boundaryValues), fc.bigInt(0n, 40n), fc.bigInt(0n, 2n ** 64n - 1n));
 const interval = fc.tuple(value, value).map(([a, b]) => (a < b ? { from: a, to: b } : { from: b, to: a }));
@@ -123,9 +124,9 @@ describe("interval sets", () => {
           if (holds(preimage, probe) !== holds(a, probe & bits)) expect.fail(`${probe} under ${bits}`);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: casesOf(500) },
     );
-    expect(given).toBeGreaterThan(100);
+    expect(given).toBeGreaterThan(casesOf(100));
     expect(preimageOfMask([{ from: 1n, to: 1n }], 0xffff_ffffn, 100)).toBeUndefined();
     expect(preimageOfMask([{ from: 0x10n, to: 0x10n }], ~0xfn & (2n ** 64n - 1n), 1)).toEqual([
       { from: 0x10n, to: 0x1fn },

@@ -14,12 +14,13 @@ import {
 } from "./testing/arbitrary.ts";
 import { expectEqual } from "./testing/expect-equal.ts";
 import { freshState } from "./testing/parts.ts";
+import { casesOf } from "./testing/seeds.ts";
 
 const most: Parameter = { name: "most", kind: "integer", from: 1n, to: 100n, default: 16n, at: undefined };
 
 describe("a parameter", () => {
   it("becomes a constant when bound; before that, simplification knows only its range", () => {
-    for (let seed = 1; seed <= 100; seed += 1) {
+    for (let seed = 1; seed <= casesOf(100); seed += 1) {
       const choices = new SeededChoices(seed);
       const program = generateProgram(choices, { parameters: true, statements: 20 });
       expect(checkProgram(program)).toEqual([]);

@@ -9,7 +9,7 @@ import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
 import type { Program } from "../ir/program.ts";
 import { type Choices, chance, pick, SeededChoices } from "../ir/testing/choices.ts";
 import { expectEqual } from "../ir/testing/expect-equal.ts";
-import { seeds } from "../ir/testing/seeds.ts";
+import { casesOf, seeds } from "../ir/testing/seeds.ts";
 import { loadPolicy } from "../language/load.ts";
 import { Faults } from "../traces/faults.ts";
 import { readJsonTrace } from "../traces/json.ts";
@@ -120,8 +120,8 @@ it("gives the same events, histories, decisions and cases", () => {
       expectEqual(cases[0], cases[1], () => `seed ${seed}`);
     }
   }
-  expect(shared).toBeGreaterThan(1000);
-  expect(same).toBeGreaterThan(1000);
+  expect(shared).toBeGreaterThan(casesOf(1000));
+  expect(same).toBeGreaterThan(casesOf(1000));
 });
 
 it("gives the same errors for changed lines", () => {
@@ -158,5 +158,5 @@ it("gives the same errors for changed lines", () => {
         slow!.runs[index]!.events.map(plain).map((event) => ({ ...event, place: { ...event.place, column: 1 } })),
       );
   }
-  expect(errors).toBeGreaterThan(50);
+  expect(errors).toBeGreaterThan(casesOf(50));
 });

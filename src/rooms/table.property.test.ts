@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { property } from "../ir/testing/property.ts";
-import { firstSeed } from "../ir/testing/seeds.ts";
+import { casesOf, firstSeed } from "../ir/testing/seeds.ts";
 import { type Outcome, type RoomRequest, type RoomRule, RoomTable } from "./table.ts";
 
 interface Plan {
@@ -151,7 +151,7 @@ const plans = fc.array(
 const rules = fc.tuple(...[0, 1, 2].map(() => fc.record({ exclusive: fc.nat(7), timeout: fc.bigInt(1n, 9n) })));
 
 describe("random schedules", () => {
-  property([rules, plans, fc.array(fc.nat(), { maxLength: 60 })], { seed: firstSeed, numRuns: 300 })(
+  property([rules, plans, fc.array(fc.nat(), { maxLength: 60 })], { seed: firstSeed, numRuns: casesOf(300) })(
     "exclude, go on, and leave nothing behind",
     (given, calls, choices) => {
       const world = new World(given, calls);

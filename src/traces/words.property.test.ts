@@ -4,6 +4,7 @@ import { expect } from "vitest";
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import { property } from "../ir/testing/property.ts";
+import { casesOf } from "../ir/testing/seeds.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { allCalls, registerOf } from "../linux/calls.ts";
 import { environmentArgument } from "../linux/environment.ts";
@@ -141,7 +142,7 @@ const calls = fc
   .chain((is) => fc.constantFrom(...pointers.filter(({ pointee }) => pointee.is === is)))
   .chain((pointer) => memoryOf(pointer.pointee).map((memory) => ({ ...pointer, memory })));
 
-property([calls], { numRuns: 2000 })("is the same", ({ number, name, memory, register }) => {
+property([calls], { numRuns: casesOf(2000) })("is the same", ({ number, name, memory, register }) => {
   const event: CallEvent = {
     kind: "call",
     tid: 1,

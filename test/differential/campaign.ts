@@ -6,7 +6,6 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "vitest";
 import { campaignSeconds, firstSeed, seeds } from "../../src/ir/testing/seeds.ts";
 import type { Run } from "../../src/ir/testing/shrink.ts";
-import { runs as includes } from "../support/parts.ts";
 import { describeFinding, writeFinding } from "./finding.ts";
 
 export interface Campaign {
@@ -58,7 +57,7 @@ export function campaign(name: string, { runs, check, explain }: Campaign): void
 function many(name: string, runs: number, once: (seed: number) => void): void {
   test(name, () => {
     let count = 0;
-    for (const seed of seeds(includes("random") ? runs : Math.ceil(runs / 3))) {
+    for (const seed of seeds(runs, Math.ceil(runs / 3))) {
       once(seed);
       count++;
     }

@@ -12,10 +12,10 @@ import type { JobOutcome } from "./harness.ts";
 import { type Circumstances, differences, folder, prepare, prepareJobs, replayProgram } from "./replay.ts";
 
 const circumstances: readonly (Circumstances & { readonly name: string; readonly runs: number })[] = [
-  { name: "seccomp-ebpf, with CAP_BPF", engine: "seccomp-ebpf", unprivileged: false, uid: 0, runs: 30 },
-  { name: "seccomp-ebpf, without any privilege", engine: "seccomp-ebpf", unprivileged: true, uid: 65_534, runs: 20 },
-  { name: "notify", engine: "notify", unprivileged: false, uid: 0, runs: 10 },
-  { name: "notify, as an ordinary user", engine: "notify", unprivileged: false, uid: 65_534, runs: 10 },
+  { name: "seccomp-ebpf, with CAP_BPF", engine: "seccomp-ebpf", unprivileged: false, uid: 0, runs: 15 },
+  { name: "seccomp-ebpf, without any privilege", engine: "seccomp-ebpf", unprivileged: true, uid: 65_534, runs: 10 },
+  { name: "notify", engine: "notify", unprivileged: false, uid: 0, runs: 5 },
+  { name: "notify, as an ordinary user", engine: "notify", unprivileged: false, uid: 65_534, runs: 5 },
 ];
 
 /** On this kernel. A fork that the supervisor's own stop interrupts, as on a busy machine, is judged once all the same. */
@@ -44,7 +44,7 @@ function judge(
 
 const seedsOf = (runs: number): number[] => {
   return Array.from(
-    { length: full ? 40 * runs : includes("random") ? 2 * runs : runs },
+    { length: full ? 80 * runs : includes("random") ? 4 * runs : runs },
     (_, index) => firstSeed + index,
   );
 };
@@ -57,8 +57,8 @@ describe("the interpreter's verdicts, on this kernel, under", () => {
         if (process.arch !== "x64") context.skip("the replay is for x86-64");
         const uid = process.getuid!();
         const where = { engine: "notify", unprivileged: false, uid, interruptsForks } as const;
-        const jobs = prepareJobs(`here-${interruptsForks}`, seedsOf(40), where);
-        expect(jobs.scripts.size).toBeGreaterThan(10);
+        const jobs = prepareJobs(`here-${interruptsForks}`, seedsOf(20), where);
+        expect(jobs.scripts.size).toBeGreaterThan(5);
         const words = [`${folder}/harness.cjs`, jobs.file, replayProgram];
         const ran = spawnSync(process.execPath, words, { encoding: "utf8", maxBuffer: 1 << 28 });
         expect(judge(ran.stdout, jobs, "notify")).toEqual([]);

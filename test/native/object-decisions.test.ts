@@ -17,7 +17,6 @@ import type { Operation } from "../../src/objects/operation.ts";
 import { layerWith, pathRule } from "../../src/objects/testing/layers.ts";
 import type { FileTree } from "../../src/objects/tree.ts";
 import { users } from "../support/ordinary-user.ts";
-import { runs } from "../support/parts.ts";
 import { portcullis } from "../support/run.ts";
 import { agreement, asksForWhiteouts, compileDriver, trialsOfRun } from "./landlock/agreement.ts";
 import { randomTrial } from "./landlock/random.ts";
@@ -44,8 +43,6 @@ function obstacle(): string | undefined {
     return "root may not make namespaces here";
   return undefined;
 }
-
-const factor = runs("random") ? 8 : 1;
 
 /** Answers that each run has often. */
 const answers = [
@@ -140,7 +137,7 @@ describe.each(users)("as $name", ({ uid = process.getuid?.() ?? 0 }) => {
     const reason = obstacle();
     if (reason !== undefined) context.skip(reason);
     const kinds = { privileged, whiteouts: asksForWhiteouts(place), abi: landlockAbi() };
-    const run = seeds((trials * factor) / trialsOfRun);
+    const run = seeds((8 * trials) / trialsOfRun, trials / trialsOfRun);
     const { operations, counts } = agreement(place, uid, maker, kinds, run);
     console.log(`rules of the ${maker}, user ${uid}: ${operations} operations`);
     for (const answer of answers) expect(counts.get(answer) ?? 0, answer).toBeGreaterThan(operations / 2000);

@@ -13,7 +13,7 @@
  *   own selftests. Only a change of kernel/ changes their results
  * - `machine`: the virtual machine itself, kernel/vm, and the selftests of its kernels on the stock kernel
  * - `nodes`: the installed package with each release of Node; else with the present one
- * - `random`: longer random runs, and test/kernel/lives.test.ts, whose property test/engines/replay.test.ts also has
+ * - `random`: all cases of random tests, a quarter of which find what is often wrong, longer random runs, and test/kernel/lives.test.ts, whose property test/engines/replay.test.ts also has
  * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
  *   an ordinary user; else most as root, and as an ordinary user those about rights
  */

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { assemble } from "./assemble.ts";
 import { disassemble } from "./disassemble.ts";
 import { type ClassicInstruction, decodeInstructions, encodeInstructions } from "./instruction.ts";
@@ -34,6 +35,7 @@ describe("the text of a filter", () => {
         const text = disassemble(filter, { before: () => [comment], beside: () => comment });
         expect(assemble(text)).toEqual({ instructions: filter, faults: [] });
       }),
+      { numRuns: casesOf(100) },
     );
   });
 

@@ -7,6 +7,7 @@ import { pattern } from "../../ir/arithmetic.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import type { Parameter, Program } from "../../ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import { returnWord } from "../../linux/return-word.ts";
 import { assemble } from "./assemble.ts";
@@ -161,7 +162,7 @@ describe("compileClassic", () => {
         executed += seen.size;
         total += instructions.length;
       }),
-      { numRuns: 150 },
+      { numRuns: casesOf(150) },
     );
     // If most instructions were never executed, the comparison would prove little.
     expect(executed / total).toBeGreaterThan(0.6);
@@ -352,7 +353,7 @@ describe("the launcher's token", () => {
 describe("the filter of a policy with open parameters", () => {
   it("is never stricter than the policy, for any values, and equally strict where nothing else decides", () => {
     let [compared, exact] = [0, 0];
-    for (let seed = 1; seed <= 60; seed += 1) {
+    for (let seed = 1; seed <= casesOf(60); seed += 1) {
       const choices = new SeededChoices(seed);
       const random = generateProgram(choices, { parameters: true, stateless: true, statements: 20 });
       const program: Program = {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Decision, SplitPolicy } from "../../analysis/decision.ts";
 import type { CallWord } from "../../ir/inputs.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { maximumWord } from "../../linux/word.ts";
 import { compileClassic } from "./compile.ts";
 import { countDecisions, factorDecision } from "./factor.ts";
@@ -69,7 +70,7 @@ describe("factorDecision", () => {
         for (const input of boundaryInputs(decision, { number: 5, architecture: native }, 150, fractions(seed)))
           expect(decideInput(factored, input)).toEqual(decideInput(decision, input));
       }),
-      { numRuns: 200 },
+      { numRuns: casesOf(200) },
     );
   });
 

@@ -13,6 +13,7 @@ import {
   generateProgram,
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { highestNumber } from "../../linux/calls.ts";
@@ -68,7 +69,7 @@ describe("the calls that the kernel can prove to be always allowed", () => {
   }
 
   it("by random programs", () => {
-    for (let seed = 0; seed < 60; seed += 1) {
+    for (let seed = 0; seed < casesOf(60); seed += 1) {
       const program = generateProgram(new SeededChoices(seed));
       const { compiled } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });
       // The proof can find more than the split, where a state read has no effect.
@@ -80,7 +81,7 @@ describe("the calls that the kernel can prove to be always allowed", () => {
 
 it("holds for every value of open parameters", () => {
   let asked = 0;
-  for (let seed = 1; seed <= 60; seed += 1) {
+  for (let seed = 1; seed <= casesOf(60); seed += 1) {
     const choices = new SeededChoices(seed);
     const program = generateProgram(choices, { parameters: true, stateless: true });
     const { compiled } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });

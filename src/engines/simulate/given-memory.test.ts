@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Observation, ObservedWord } from "../../ir/observation.ts";
 import { type Choices, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { chance, listOf, pick } from "../../ir/testing/choices.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { multiplied, multiplying } from "../../patterns/testing/multiplying.ts";
 import { matches } from "../../patterns/testing/reference.ts";
@@ -63,7 +64,7 @@ function randomMemory(choices: Choices, { shape }: Observation): { real: GivenMe
 test("words of partly known memory cover those of the complete memory", () => {
   let known = 0;
   let open = 0;
-  for (let seed = 1; seed <= 400; seed++) {
+  for (let seed = 1; seed <= casesOf(400); seed++) {
     const choices = new SeededChoices(seed);
     const program = generateProgram(choices, { observations: true, statements: 1 });
     const memory = new SimulatedMemory(program);

@@ -17,6 +17,7 @@ import {
 } from "../testing/arbitrary.ts";
 import { expectEqual } from "../testing/expect-equal.ts";
 import { freshState, smallProgram } from "../testing/parts.ts";
+import { casesOf } from "../testing/seeds.ts";
 import { optimise, passes } from "./optimise.ts";
 import { specialise } from "./specialise.ts";
 
@@ -29,7 +30,7 @@ function sameRun(original: Program, optimised: Program, trace: Parameters<typeof
 describe("each pass preserves semantics", () => {
   it.each(passes.map((pass) => [pass.name, pass] as const))("%s", (_, pass) => {
     let changed = 0;
-    for (let seed = 0; seed < 800; seed++) {
+    for (let seed = 0; seed < casesOf(800); seed++) {
       const choices = new SeededChoices(seed);
       const program = generateProgram(choices, {
         asks: seed % 4 === 0,
@@ -47,7 +48,7 @@ describe("each pass preserves semantics", () => {
       }
     }
     // Some passes find work only after the others.
-    expect(changed).toBeGreaterThan(20);
+    expect(changed).toBeGreaterThan(casesOf(20));
   });
 });
 
@@ -55,14 +56,14 @@ describe("optimise", () => {
   it("preserves the semantics of random programs over random traces", () => {
     fc.assert(
       fc.property(arbitraryRun(), ({ program, trace }) => sameRun(program, optimise(program).program, trace)),
-      { numRuns: 300 },
+      { numRuns: casesOf(300) },
     );
   });
 
   it("preserves semantics, many programs", () => {
     let before = 0;
     let after = 0;
-    for (let seed = 10_000; seed < 12_000; seed++) {
+    for (let seed = 10_000; seed < 10_000 + casesOf(2_000); seed++) {
       const choices = new SeededChoices(seed);
       const program = generateProgram(choices, {
         asks: seed % 4 === 0,
@@ -82,7 +83,7 @@ describe("optimise", () => {
   });
 
   it("reaches a fixed point", () => {
-    for (let seed = 0; seed < 500; seed++) {
+    for (let seed = 0; seed < casesOf(500); seed++) {
       const { program } = optimise(generateProgram(new SeededChoices(seed)));
       const again = optimise(program);
       expect(again.changedBy, `seed ${seed}\n${printProgram(program)}`).toEqual([]);
@@ -116,7 +117,7 @@ describe("specialise", () => {
           expectEqual(states[1], states[0]);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: casesOf(300) },
     );
   });
 });

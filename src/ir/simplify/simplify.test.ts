@@ -22,6 +22,7 @@ import {
   generateProgram,
 } from "../testing/arbitrary.ts";
 import { freshState } from "../testing/parts.ts";
+import { casesOf } from "../testing/seeds.ts";
 import { mapStatement } from "../traverse.ts";
 import { Simplifier, simplifyExpression } from "./simplify.ts";
 
@@ -226,7 +227,7 @@ describe("simplifyExpression", () => {
           if (!isDeepStrictEqual(outcomes[1], outcomes[0])) expect(outcomes[1]).toEqual(outcomes[0]);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: casesOf(500) },
     );
   });
 

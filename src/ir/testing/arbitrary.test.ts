@@ -17,6 +17,7 @@ import {
   type TraceStep,
 } from "./arbitrary.ts";
 import { binaryOperators, compareOperators } from "./expressions.ts";
+import { casesOf } from "./seeds.ts";
 
 const everyConstruct = [
   ...["x86_64", "aarch64"].map((architecture) => `architecture ${architecture}`),
@@ -85,7 +86,7 @@ function constructs(program: Program): Set<string> {
 
 describe("random programs", () => {
   it("are well formed, from a seed", () => {
-    for (let seed = 0; seed < 2000; seed++) {
+    for (let seed = 0; seed < casesOf(2000); seed++) {
       const program = generateProgram(new SeededChoices(seed), { asks: seed % 2 === 0, rooms: seed % 4 === 0 });
       expect(checkProgram(program), `seed ${seed}\n${printProgram(program)}`).toEqual([]);
     }
@@ -101,7 +102,7 @@ describe("random programs", () => {
   });
 
   it("use every construct, each in at least one program of a hundred", () => {
-    const programs = 3000;
+    const programs = casesOf(3000, 1000);
     const counts = new Map(everyConstruct.map((construct) => [construct, 0]));
     for (let seed = 0; seed < programs; seed++) {
       for (const construct of constructs(

@@ -8,7 +8,7 @@ export function property<Values extends [unknown, ...unknown[]]>(
   parameters?: fc.Parameters<Values>,
 ) {
   return (name: string, holds: (...values: Values) => unknown): void => {
-    const run = async (...values: Values) => (await holds(...values)) as void | boolean;
+    const run = async (...values: Values) => (await holds(...values)) !== false;
     test(name, () => fc.assert(fc.asyncProperty(...arbitraries, run), parameters));
   };
 }

@@ -4,6 +4,7 @@ import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
 import type { Program } from "../../ir/program.ts";
 import { generateProgram, generateTrace, runTrace, SeededChoices, type TraceStep } from "../../ir/testing/arbitrary.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { mayPass, type Verdict } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
@@ -61,7 +62,7 @@ function outcomes(program: Program, trace: readonly TraceStep[], written: Writte
 
 it("random programs, written as policies, compile without an error and mean the same", { timeout: 300_000 }, () => {
   const tally = { without: 0, lossy: 0, calls: 0 };
-  const programs = Number(process.env["PORTCULLIS_WRITTEN_POLICIES"] ?? 400);
+  const programs = Number(process.env["PORTCULLIS_WRITTEN_POLICIES"] ?? casesOf(400));
   for (let seed = 0; seed < programs; seed += 1) {
     const choices = new SeededChoices(seed);
     const program = strictWhenFull(generateProgram(choices, { asks: seed % 3 === 0 }));

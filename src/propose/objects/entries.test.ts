@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { runtimeFiles } from "../../ir/runtime-files.ts";
 import { property } from "../../ir/testing/property.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
 import { type Entry, entriesOf, type FileEntries, proposedLists } from "./entries.ts";
 import { interpreterIn } from "./machine.ts";
 import { machineWith } from "./testing/machine.ts";
@@ -172,7 +173,7 @@ const recorded = fc.record({
 
 const isAtOrBelow = (one: string, entry: string) => one === entry || entry === "/" || one.startsWith(`${entry}/`);
 
-property([recorded], { numRuns: 1000 })(
+property([recorded], { numRuns: casesOf(1000) })(
   "every use is permitted or left out, no entry is superfluous or a home directory, and moves gain no right",
   ({ files, moves, directories, present: here }) => {
     const all = new Map(files.map(([one, list]) => [one, new Set(list)] as const));

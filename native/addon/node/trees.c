@@ -25,7 +25,7 @@
 enum { STACK = 128 << 10, MOST_POLLED = 16 };
 
 struct tree {
-  struct loop loop;
+  struct loop loop; /* the first member (`begin_in_loop`) */
   struct queue *queue;
   struct tree *next;
   int32_t id;
@@ -34,6 +34,8 @@ struct tree {
   bool is_watched; /* the queue's epoll descriptor knows the listener */
   struct step step;
   int result;
+  int (*function)(void *data); /* of `begin_in_loop`, or NULL */
+  void *data;
   /* Of beginPoll: */
   uint32_t polled_count;
   int32_t *polled; /* descriptors; their bits replace them */
@@ -200,6 +202,23 @@ static void make_step(void *data) {
   note_stops(&own->loop);
 }
 
+static void run_function(void *data) {
+  struct tree *own = data;
+  own->result = own->function(own->data);
+}
+
+bool begin_in_loop(napi_env env, int (*function)(void *), void *data) {
+  struct loop *loop = loop_of(env);
+  if (loop == NULL || loop->thread == NULL) return false;
+  struct tree *own = (struct tree *)(void *)loop;
+  own->function = function;
+  own->data = data;
+  own->is_under_way = true;
+  own->is_here = false;
+  begin_in(loop->thread, run_function, put, own);
+  return true;
+}
+
 /*
  * For the next notification, once: in its turn the tree is not watched. So it is not when its listener is closed, and no event
  * follows if another process has the listener, too. False if the kernel refuses it.
@@ -336,6 +355,11 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
     }
   }
   own->is_under_way = false;
+  if (own->function != NULL) {
+    own->function = NULL;
+    free(own->data);
+    return number_of(env, own->result);
+  }
   if (own->polled == NULL && (own->result >= 0 || own->result == -ECANCELED)) {
     const struct loop *loop = &own->loop;
     memcpy(loop->shared + NOTIFICATION, loop->copy + NOTIFICATION, RESPONSE - NOTIFICATION);

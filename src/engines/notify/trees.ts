@@ -3,8 +3,9 @@
  * addon, which traces, and waits for what is more than a call (native/addon/node/trees.c).
  *
  * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time
- * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs; one that waits for its caller
- * can take up to a second (pin/pinning.ts), so the tree of a long turn then waits for a multiple of its time.
+ * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs. One that waits for a task of
+ * its tree can take up to a second: when a call enters a room, or its thread is seized to follow a fork (fork-tracer.ts). So the
+ * tree of a long turn then waits for a multiple of its time. For other pins the tree's thread waits, and its turn is over.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { close, reservePolling } from "../../linux/descriptors.ts";
@@ -25,6 +26,8 @@ const long = { turn: 5, share: 19 } as const;
 /** Milliseconds for which a suspension waits for calls that are prepared, or whose objects are opened. */
 const suspension = 100;
 
+const none = new Int32Array(0);
+
 interface Tree {
   readonly order: SuperviseOrder;
   readonly handle: NativeTree;
@@ -35,8 +38,10 @@ interface Tree {
   used: number;
   /** The time of its next turn. */
   notBefore: number;
-  /** The descriptors of its present wait, or undefined if it waits for a notification. */
-  polled: Int32Array | undefined;
+  /** What it waits for. */
+  waits: Wait["kind"];
+  /** The descriptors of its wait for some. */
+  polled: Int32Array;
 }
 
 export interface TreesOptions {
@@ -120,17 +125,23 @@ export class Trees {
     this.#native.enterTree(tree.handle);
     tree.supervisor.attend();
     const result = this.#native.endStep(tree.handle);
-    if (result !== -errno.EINPROGRESS)
-      this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
+    if (result !== -errno.EINPROGRESS) this.#resume(tree, this.#resultOf(tree, result));
     tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
     if (end - begin > long.turn && !this.#suspends) tree.notBefore = end + long.share * (end - begin);
   }
 
-  /** A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
-  #ended(result: number): number {
-    return result > 0 ? this.#native.deaths() : result;
+  #resultOf({ waits, polled }: Tree, result: number): WaitResult {
+    switch (waits) {
+      case "step":
+        // A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them.
+        return result > 0 ? this.#native.deaths() : result;
+      case "descriptors":
+        return [...polled];
+      case "pin":
+        return result;
+    }
   }
 
   /** Runs the tree's loop up to its next wait. The tree must have been entered. */
@@ -149,13 +160,15 @@ export class Trees {
 
   #wait(tree: Tree, wait: Wait): void {
     const { handle, order } = tree;
+    tree.waits = wait.kind;
     switch (wait.kind) {
       case "step":
-        tree.polled = undefined;
         return this.#native.beginStep(handle, wait.answer, wait.waits, wait.judges, !this.#suspends);
       case "descriptors":
         tree.polled = Int32Array.from(wait.descriptors);
         return this.#native.beginPoll(handle, tree.polled, wait.milliseconds, order.descriptors.polling);
+      case "pin":
+        return; // it has begun
     }
   }
 
@@ -231,7 +244,17 @@ export class Trees {
       const { supervisor, sink } = this.#options.supervisorOf(order, policy, { joined });
       const loop = supervisor.run();
       this.#states.set(order.state, supervisor.shared);
-      const tree: Tree = { order, handle, supervisor, loop, sink, used: this.#floor, notBefore: 0, polled: undefined };
+      const tree: Tree = {
+        order,
+        handle,
+        supervisor,
+        loop,
+        sink,
+        used: this.#floor,
+        notBefore: 0,
+        waits: "step",
+        polled: none,
+      };
       this.#trees.set(order.tree, tree);
       this.#resume(tree, 0);
       supervisor.leave();

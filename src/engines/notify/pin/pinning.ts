@@ -320,7 +320,7 @@ export class PendingCall {
       return { kind: "unserved", errno: failure };
     }
     const { image, rooms } = verdict;
-    const result = native().pinCall(
+    const result = native().beginPin(
       this.#notification,
       image.bytes,
       image.bytes.length,
@@ -330,7 +330,8 @@ export class PendingCall {
       rooms,
       credentials,
     );
-    return this.outcomeOf(result, refusal);
+    if (result !== -errno.EINPROGRESS) return this.outcomeOf(result, refusal);
+    return { kind: "begun", outcomeOf: (late) => this.outcomeOf(late, refusal) };
   }
 
   /** The outcome for a result of `pinCall` with this refusal. */

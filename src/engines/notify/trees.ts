@@ -74,8 +74,8 @@ export class Trees {
     this.#port = port;
     this.#options = options;
     reservePolling();
-    // Each call passes from a tree's thread to this one and back. If they are on two processors, each of these wakes costs an
-    // inter-processor interrupt, which takes longer than the judgement.
+    // A call that a tree's thread follows passes from that to this one and back. If they are on two processors, each of these
+    // wakes costs an inter-processor interrupt, which takes longer than the judgement.
     stayOnProcessor();
     this.#native.watchTrees(many.event);
   }

@@ -24,60 +24,60 @@ struct executor {
   void *data;
 };
 
-static void await_turn(struct executor *own, enum turn turn) {
-  for (uint32_t now; (now = atomic_load_explicit(&own->turn, memory_order_acquire)) != turn;)
-    syscall(SYS_futex, &own->turn, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
+static void await_turn(struct executor *self, enum turn turn) {
+  for (uint32_t now; (now = atomic_load_explicit(&self->turn, memory_order_acquire)) != turn;)
+    syscall(SYS_futex, &self->turn, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
 }
 
-static void give_turn(struct executor *own, enum turn turn) {
-  atomic_store_explicit(&own->turn, turn, memory_order_release);
-  syscall(SYS_futex, &own->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+static void give_turn(struct executor *self, enum turn turn) {
+  atomic_store_explicit(&self->turn, turn, memory_order_release);
+  syscall(SYS_futex, &self->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void *work(void *argument) {
-  struct executor *own = argument;
+  struct executor *self = argument;
   for (;;) {
-    await_turn(own, EXECUTOR);
-    if (own->function == NULL) break;
-    void (*const over)(void *) = own->over;
-    void *const data = own->data;
-    own->function(data);
+    await_turn(self, EXECUTOR);
+    if (self->function == NULL) break;
+    void (*const over)(void *) = self->over;
+    void *const data = self->data;
+    self->function(data);
     if (over == NULL) {
-      give_turn(own, LOOP);
+      give_turn(self, LOOP);
     } else {
-      atomic_store_explicit(&own->turn, LOOP, memory_order_release);
+      atomic_store_explicit(&self->turn, LOOP, memory_order_release);
       over(data);
     }
   }
   end_moments();
-  free(own);
+  free(self);
   return NULL;
 }
 
 struct executor *start_executor(size_t stack) {
-  struct executor *own = calloc(1, sizeof *own);
-  if (own == NULL) return NULL;
-  const int error = start_detached(work, own, stack);
-  if (error == 0) return own;
-  free(own);
+  struct executor *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  const int error = start_detached(work, self, stack);
+  if (error == 0) return self;
+  free(self);
   errno = error;
   return NULL;
 }
 
-static void hand_over(struct executor *own, void (*function)(void *), void (*over)(void *), void *data) {
-  own->function = function;
-  own->over = over;
-  own->data = data;
-  give_turn(own, EXECUTOR);
+static void hand_over(struct executor *self, void (*function)(void *), void (*over)(void *), void *data) {
+  self->function = function;
+  self->over = over;
+  self->data = data;
+  give_turn(self, EXECUTOR);
 }
 
-void run_in(struct executor *own, void (*function)(void *), void *data) {
-  hand_over(own, function, NULL, data);
-  await_turn(own, LOOP);
+void run_in(struct executor *self, void (*function)(void *), void *data) {
+  hand_over(self, function, NULL, data);
+  await_turn(self, LOOP);
 }
 
-void begin_in(struct executor *own, void (*function)(void *), void (*over)(void *), void *data) {
-  hand_over(own, function, over, data);
+void begin_in(struct executor *self, void (*function)(void *), void (*over)(void *), void *data) {
+  hand_over(self, function, over, data);
 }
 
-void end_executor(struct executor *own) { hand_over(own, NULL, NULL, NULL); }
+void end_executor(struct executor *self) { hand_over(self, NULL, NULL, NULL); }

@@ -56,18 +56,18 @@ struct loop {
   napi_ref deaths_reference;
 };
 
-void initialise_loop(struct loop *own);
-void release_loop(struct loop *own);
+void initialise_loop(struct loop *self);
+void release_loop(struct loop *self);
 /* False with errno if the tree's descriptors cannot be watched. */
-bool watch_listener(struct loop *own);
+bool watch_listener(struct loop *self);
 /* Begins with kept tasks (kept.h). Returns 0 or a negative errno. */
-int watch_stops(struct loop *own, int event, int epoll, const unsigned char *filter, size_t size, int passes);
+int watch_stops(struct loop *self, int event, int epoll, const unsigned char *filter, size_t size, int passes);
 /* Whether a tracee may have stopped or ended since the last time. */
-bool take_stops_of(struct loop *own);
+bool take_stops_of(struct loop *self);
 /* The same, in the tree's thread, which no later step may lose. */
-void note_stops(struct loop *own);
+void note_stops(struct loop *self);
 /* The number of watched tasks that have ended, at most MAXIMUM_DEATHS, whose keys are in `deaths`. */
-int collect_deaths(struct loop *own);
+int collect_deaths(struct loop *self);
 
 struct step {
   bool answer; /* sends the response in the memory first */
@@ -77,15 +77,15 @@ struct step {
 };
 
 /* Sends the response in this memory, a policy's or its copy. */
-void send_answer(struct loop *own, const unsigned char *memory);
+void send_answer(struct loop *self, const unsigned char *memory);
 /* Returns what `next` of loop_node.c returns. It reads RESPONSE, and writes NOTIFICATION, NOW and CALLER_TID. */
-int take_step(struct loop *own, struct step step);
+int take_step(struct loop *self, struct step step);
 /* Whether a wait needs the tree's thread: it has tracees, or more than a notification ends it. */
-bool needs_thread(const struct loop *own);
+bool needs_thread(const struct loop *self);
 /*
  * A step in the thread of JavaScript, with at most one notification and without a wait. -EINPROGRESS: it is not over. Then it
  * waits for a notification again, or, if this has set `is_received`, the tree's thread takes it.
  */
-int try_step(struct loop *own, struct step *step);
+int try_step(struct loop *self, struct step *step);
 
 #endif

@@ -10,12 +10,12 @@ struct environment *environment_of(napi_env env) {
 }
 
 struct loop *loop_of(napi_env env) {
-  struct environment *own = environment_of(env);
-  return own == NULL ? NULL : own->loop;
+  struct environment *self = environment_of(env);
+  return self == NULL ? NULL : self->loop;
 }
 
 void run_in_loop(napi_env env, void (*function)(void *), void *data) {
-  const struct loop *own = loop_of(env);
-  if (own == NULL || own->thread == NULL) function(data);
-  else run_in(own->thread, function, data);
+  const struct loop *self = loop_of(env);
+  if (self == NULL || self->thread == NULL) function(data);
+  else run_in(self->thread, function, data);
 }

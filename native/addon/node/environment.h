@@ -22,7 +22,7 @@ struct queue {
 };
 
 struct environment {
-  struct loop own;
+  struct loop self;
   struct loop *loop; /* that of the functions that JavaScript calls */
   struct queue queue;
 };

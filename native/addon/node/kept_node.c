@@ -11,18 +11,18 @@ struct task {
 };
 
 static void make_kept(void *data) {
-  struct task *own = data;
-  own->result = -keep_task(own->tid);
+  struct task *self = data;
+  self->result = -keep_task(self->tid);
 }
 static void make_known(void *data) { add_kept(((struct task *)data)->tid); }
 static void make_forgotten(void *data) { forget_kept(((struct task *)data)->tid); }
 static void look_for_kept(void *data) {
-  struct task *own = data;
-  own->result = is_kept(own->tid);
+  struct task *self = data;
+  self->result = is_kept(self->tid);
 }
 static void make_go(void *data) {
-  struct task *own = data;
-  own->result = -let_go(own->tid, own->signal);
+  struct task *self = data;
+  self->result = -let_go(self->tid, self->signal);
 }
 static bool task_of(napi_env env, napi_callback_info info, int32_t *tid) {
   napi_value argument;

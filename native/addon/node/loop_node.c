@@ -14,11 +14,11 @@ static bool replace_reference(napi_env env, napi_value value, napi_ref *referenc
   return napi_create_reference(env, value, 1, reference) == napi_ok;
 }
 
-void end_loop(napi_env env, struct loop *own) {
-  if (own->memory_reference != NULL) napi_delete_reference(env, own->memory_reference);
-  if (own->deaths_reference != NULL) napi_delete_reference(env, own->deaths_reference);
-  end_texts(env, &own->texts);
-  own->memory_reference = own->deaths_reference = NULL;
+void end_loop(napi_env env, struct loop *self) {
+  if (self->memory_reference != NULL) napi_delete_reference(env, self->memory_reference);
+  if (self->deaths_reference != NULL) napi_delete_reference(env, self->deaths_reference);
+  end_texts(env, &self->texts);
+  self->memory_reference = self->deaths_reference = NULL;
 }
 
 bool step_of(napi_env env, const napi_value *arguments, struct step *step) {
@@ -35,23 +35,23 @@ bool step_of(napi_env env, const napi_value *arguments, struct step *step) {
  * (fs/select.c), and any process of the same user can set it to 0.
  */
 static napi_value supervise(napi_env env, napi_callback_info info) {
-  struct loop *own = loop_of(env);
+  struct loop *self = loop_of(env);
   napi_value arguments[5];
   size_t count = 5, memory_length, deaths_length;
   unsigned char *memory, *deaths;
-  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
+  if (self == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
       !bytes_of(env, arguments[0], &memory, &memory_length) || memory_length < JUDGEMENT_END ||
       !bytes_of(env, arguments[1], &deaths, &deaths_length) || deaths_length < MAXIMUM_DEATHS * sizeof(uint32_t) ||
-      napi_get_value_int32(env, arguments[2], &own->listener) != napi_ok ||
-      napi_get_value_int32(env, arguments[3], &own->epoll) != napi_ok ||
-      napi_get_value_int32(env, arguments[4], &own->listening) != napi_ok ||
-      !replace_reference(env, arguments[0], &own->memory_reference) ||
-      !replace_reference(env, arguments[1], &own->deaths_reference))
+      napi_get_value_int32(env, arguments[2], &self->listener) != napi_ok ||
+      napi_get_value_int32(env, arguments[3], &self->epoll) != napi_ok ||
+      napi_get_value_int32(env, arguments[4], &self->listening) != napi_ok ||
+      !replace_reference(env, arguments[0], &self->memory_reference) ||
+      !replace_reference(env, arguments[1], &self->deaths_reference))
     return fail(env, "supervise takes (memory, deaths, listener, epoll, listening)");
-  own->shared = memory;
-  own->memory = own->thread == NULL ? memory : own->copy;
-  own->deaths = (uint32_t *)(void *)deaths;
-  return watch_listener(own) ? NULL : fail(env, "the listener cannot be watched");
+  self->shared = memory;
+  self->memory = self->thread == NULL ? memory : self->copy;
+  self->deaths = (uint32_t *)(void *)deaths;
+  return watch_listener(self) ? NULL : fail(env, "the listener cannot be watched");
 }
 
 struct keeping {
@@ -62,8 +62,8 @@ struct keeping {
 };
 
 static void start_keeping_tasks(void *data) {
-  struct keeping *own = data;
-  own->result = watch_stops(own->loop, own->event, own->epoll, own->filter, own->size, own->passes);
+  struct keeping *self = data;
+  self->result = watch_stops(self->loop, self->event, self->epoll, self->filter, self->size, self->passes);
 }
 
 /*
@@ -71,26 +71,26 @@ static void start_keeping_tasks(void *data) {
  * `filter`: struct sock_filter[]; `passes`: a number, see `kept_passes`. Call it after `supervise`, startPins and startObjects.
  */
 static napi_value keeps(napi_env env, napi_callback_info info) {
-  struct keeping own = {.loop = loop_of(env)};
+  struct keeping self = {.loop = loop_of(env)};
   napi_value arguments[4];
   size_t count = 4;
-  if (own.loop == NULL || own.loop->memory == NULL ||
+  if (self.loop == NULL || self.loop->memory == NULL ||
       napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
-      napi_get_value_int32(env, arguments[0], &own.event) != napi_ok ||
-      napi_get_value_int32(env, arguments[1], &own.epoll) != napi_ok ||
-      !bytes_of(env, arguments[2], &own.filter, &own.size) ||
-      napi_get_value_int32(env, arguments[3], &own.passes) != napi_ok)
+      napi_get_value_int32(env, arguments[0], &self.event) != napi_ok ||
+      napi_get_value_int32(env, arguments[1], &self.epoll) != napi_ok ||
+      !bytes_of(env, arguments[2], &self.filter, &self.size) ||
+      napi_get_value_int32(env, arguments[3], &self.passes) != napi_ok)
     return fail(env, "startKeeping takes (event, epoll, filter, passes)");
-  run_in_loop(env, start_keeping_tasks, &own);
-  return number_of(env, own.result);
+  run_in_loop(env, start_keeping_tasks, &self);
+  return number_of(env, self.result);
 }
 
 /* deaths(): the number of watched tasks that have ended, at most 64. The array of `supervise` gets their keys. */
 static napi_value deaths_now(napi_env env, napi_callback_info info) {
   (void)info;
-  struct loop *own = loop_of(env);
-  if (own == NULL || own->memory == NULL) return fail(env, "supervise must be called first");
-  return number_of(env, collect_deaths(own));
+  struct loop *self = loop_of(env);
+  if (self == NULL || self->memory == NULL) return fail(env, "supervise must be called first");
+  return number_of(env, collect_deaths(self));
 }
 
 /*
@@ -98,15 +98,15 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
  * more work with it. `next` returns every other prepared call to its caller.
  */
 static napi_value pass_prepared(napi_env env, napi_callback_info info) {
-  struct loop *own = loop_of(env);
+  struct loop *self = loop_of(env);
   napi_value argument;
   size_t count = 1, length;
   unsigned char *calls;
-  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+  if (self == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       !bytes_of(env, argument, &calls, &length))
     return fail(env, "passPrepared takes an array");
-  memset(own->passes, 0, sizeof own->passes);
-  memcpy(own->passes, calls, length < sizeof own->passes ? length : sizeof own->passes);
+  memset(self->passes, 0, sizeof self->passes);
+  memcpy(self->passes, calls, length < sizeof self->passes ? length : sizeof self->passes);
   return NULL;
 }
 
@@ -115,17 +115,17 @@ static napi_value pass_prepared(napi_env env, napi_callback_info info) {
  * although the policy's own filter does not. Returns 0 or a negative errno.
  */
 static napi_value pass_all_allowed(napi_env env, napi_callback_info info) {
-  struct loop *own = loop_of(env);
+  struct loop *self = loop_of(env);
   napi_value argument;
   size_t count = 1, length;
   unsigned char *instructions;
-  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+  if (self == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       !bytes_of(env, argument, &instructions, &length) || length == 0 || length % sizeof(struct sock_filter) != 0)
     return fail(env, "passAllowed takes a filter");
-  free(own->filter);
-  own->filter = malloc(length);
-  if (own->filter == NULL) return number_of(env, -ENOMEM);
-  memcpy(own->filter, instructions, length);
+  free(self->filter);
+  self->filter = malloc(length);
+  if (self->filter == NULL) return number_of(env, -ENOMEM);
+  memcpy(self->filter, instructions, length);
   return number_of(env, 0);
 }
 
@@ -147,15 +147,15 @@ static napi_value pass_all_allowed(napi_env env, napi_callback_info info) {
  * read is never continued: a response that would continue it becomes EPERM.
  */
 static napi_value next(napi_env env, napi_callback_info info) {
-  struct loop *own = loop_of(env);
+  struct loop *self = loop_of(env);
   napi_value arguments[3];
   size_t count = 3;
   struct step step;
-  if (own == NULL || own->memory == NULL || own->thread != NULL) return fail(env, "supervise must be called first");
+  if (self == NULL || self->memory == NULL || self->thread != NULL) return fail(env, "supervise must be called first");
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
       !step_of(env, arguments, &step))
     return fail(env, "next takes three booleans");
-  return number_of(env, take_step(own, step));
+  return number_of(env, take_step(self, step));
 }
 
 void export_loop(napi_env env, napi_value exports) {

@@ -42,8 +42,8 @@ void run_in_loop(napi_env env, void (*function)(void *data), void *data);
  */
 bool begin_in_loop(napi_env env, int (*function)(void *data), void *data);
 /* Drop a tree's references. */
-void end_loop(napi_env env, struct loop *own);
-void end_texts(napi_env env, struct texts *own);
+void end_loop(napi_env env, struct loop *self);
+void end_texts(napi_env env, struct texts *self);
 
 /* ── Exports ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 

@@ -11,7 +11,7 @@
 enum { MOST_ARGUMENTS = 8 };
 
 struct call {
-  struct pins *own;
+  struct pins *self;
   size_t count;
   napi_value arguments[MOST_ARGUMENTS];
 };
@@ -19,8 +19,8 @@ struct call {
 static bool begin(napi_env env, napi_callback_info info, size_t count, struct call *call) {
   const struct loop *loop = loop_of(env);
   call->count = MOST_ARGUMENTS;
-  call->own = loop == NULL ? NULL : loop->pins;
-  return call->own != NULL && napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok &&
+  call->self = loop == NULL ? NULL : loop->pins;
+  return call->self != NULL && napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok &&
          call->count == count;
 }
 
@@ -60,12 +60,12 @@ static napi_value start(napi_env env, napi_callback_info info) {
 }
 
 /* A refusal: an errno, positive, or 0, where this is an audit. */
-static bool is_refusal(const struct pins *own, int32_t refusal) {
-  return refusal > 0 || (refusal == 0 && pin_audits(own));
+static bool is_refusal(const struct pins *self, int32_t refusal) {
+  return refusal > 0 || (refusal == 0 && pin_audits(self));
 }
 
 struct pin_order {
-  struct pins *own;
+  struct pins *self;
   const struct seccomp_notif *call;
   const struct image *image;
   int refusal, error;
@@ -73,11 +73,11 @@ struct pin_order {
 };
 
 static void make_pin(void *data) {
-  struct pin_order *own = data;
-  own->outcome = pin_call(own->own, own->call, own->image, own->refusal, &own->error);
+  struct pin_order *self = data;
+  self->outcome = pin_call(self->self, self->call, self->image, self->refusal, &self->error);
 }
 
-static int packed(const struct pin_order *own) { return (int)own->outcome | own->error << 8; }
+static int packed(const struct pin_order *self) { return (int)self->outcome | self->error << 8; }
 
 /* An order with copies of what it points to. */
 struct copied_order {
@@ -91,26 +91,26 @@ struct copied_order {
 static struct copied_order *copy_order(const struct pin_order *from) {
   const struct image *image = from->image;
   const size_t relocations = image->relocation_count * 2 * sizeof(uint32_t);
-  struct copied_order *own = malloc(sizeof *own + relocations + image->length);
-  if (own == NULL) return NULL;
-  own->order = *from;
-  own->call = *from->call;
-  own->image = *image;
-  memcpy(own->registers, image->registers, sizeof own->registers);
-  memcpy(own->bytes, image->relocations, relocations);
-  memcpy(own->bytes + relocations, image->bytes, image->length);
-  own->image.relocations = (const uint32_t *)(void *)own->bytes;
-  own->image.bytes = own->bytes + relocations;
-  own->image.registers = own->registers;
-  own->order.call = &own->call;
-  own->order.image = &own->image;
-  return own;
+  struct copied_order *self = malloc(sizeof *self + relocations + image->length);
+  if (self == NULL) return NULL;
+  self->order = *from;
+  self->call = *from->call;
+  self->image = *image;
+  memcpy(self->registers, image->registers, sizeof self->registers);
+  memcpy(self->bytes, image->relocations, relocations);
+  memcpy(self->bytes + relocations, image->bytes, image->length);
+  self->image.relocations = (const uint32_t *)(void *)self->bytes;
+  self->image.bytes = self->bytes + relocations;
+  self->image.registers = self->registers;
+  self->order.call = &self->call;
+  self->order.image = &self->image;
+  return self;
 }
 
 static int make_copied_pin(void *data) {
-  struct copied_order *own = data;
-  make_pin(&own->order);
-  return packed(&own->order);
+  struct copied_order *self = data;
+  make_pin(&self->order);
+  return packed(&self->order);
 }
 
 static napi_value call_pinned(napi_env env, napi_callback_info info, bool begins) {
@@ -126,7 +126,7 @@ static napi_value call_pinned(napi_env env, napi_callback_info info, bool begins
       napi_get_value_uint32(env, call.arguments[2], &length) != napi_ok || length > size ||
       !bytes_of(env, call.arguments[3], &relocations, &relocations_size) ||
       !bytes_of(env, call.arguments[4], &registers, &registers_size) || registers_size != 6 * sizeof(int32_t) ||
-      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.own, refusal) ||
+      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.self, refusal) ||
       !unsigned_of(env, call.arguments[6], &rooms) || !unsigned_of(env, call.arguments[7], &credentials))
     return fail(env,
                 "pinCall takes (notification, bytes, length, relocations, registers, refusal, rooms, credentials)");
@@ -144,7 +144,7 @@ static napi_value call_pinned(napi_env env, napi_callback_info info, bool begins
     if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
   if (!fits_call(&image, &notification.data))
     return fail(env, "clone3 is pinned with its structure, and a call that makes a child without rooms");
-  struct pin_order order = {.own = call.own, .call = &notification, .image = &image, .refusal = refusal};
+  struct pin_order order = {.self = call.self, .call = &notification, .image = &image, .refusal = refusal};
   struct copied_order *copy = begins ? copy_order(&order) : NULL;
   if (copy != NULL && begin_in_loop(env, make_copied_pin, copy)) return number_of(env, -EINPROGRESS);
   free(copy);
@@ -172,7 +172,7 @@ static napi_value arrival(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
       !bytes_of(env, call.arguments[1], &into, &size) || size < sizeof judged)
     return fail(env, "pinArrival takes (notification, judged)");
-  enum arrival result = pin_arrival(call.own, &notification, &judged);
+  enum arrival result = pin_arrival(call.self, &notification, &judged);
   if (result == ARRIVED) memcpy(into, &judged, sizeof judged);
   return number_of(env, result);
 }
@@ -183,7 +183,7 @@ static napi_value pass(napi_env env, napi_callback_info info) {
   struct seccomp_notif notification;
   if (!begin(env, info, 1, &call) || !notification_of(env, call.arguments[0], &notification))
     return fail(env, "pinPass takes (notification)");
-  return number_of(env, pin_pass(call.own, &notification));
+  return number_of(env, pin_pass(call.self, &notification));
 }
 
 /* pinRestarts(tid, data) */
@@ -197,7 +197,7 @@ static napi_value restarts(napi_env env, napi_callback_info info) {
       !bytes_of(env, call.arguments[1], &bytes, &size) || size != sizeof data)
     return fail(env, "pinRestarts takes (tid, data)");
   memcpy(&data, bytes, sizeof data);
-  pin_restarts(call.own, tid, &data);
+  pin_restarts(call.self, tid, &data);
   return NULL;
 }
 
@@ -209,7 +209,7 @@ static napi_value refuse(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
       napi_get_value_int32(env, call.arguments[1], &error) != napi_ok || error <= 0)
     return fail(env, "pinRefuse takes (notification, errno)");
-  return number_of(env, pin_refuse(call.own, &notification, error));
+  return number_of(env, pin_refuse(call.self, &notification, error));
 }
 
 /* pinGiveUp(notification, refusal): 0 or a negative errno. */
@@ -218,26 +218,26 @@ static napi_value give_up(napi_env env, napi_callback_info info) {
   struct seccomp_notif notification;
   int32_t refusal;
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
-      napi_get_value_int32(env, call.arguments[1], &refusal) != napi_ok || !is_refusal(call.own, refusal))
+      napi_get_value_int32(env, call.arguments[1], &refusal) != napi_ok || !is_refusal(call.self, refusal))
     return fail(env, "pinGiveUp takes (notification, refusal)");
-  return number_of(env, pin_give_up(call.own, &notification, refusal));
+  return number_of(env, pin_give_up(call.self, &notification, refusal));
 }
 
 /* The operands of a function that can trace, which the tree's thread runs. */
 struct thread_order {
-  struct pins *own;
+  struct pins *self;
   int32_t tid;
   int result;
 };
 
 static void make_interrupt(void *data) {
-  struct thread_order *own = data;
-  own->result = pin_interrupt(own->own, own->tid);
+  struct thread_order *self = data;
+  self->result = pin_interrupt(self->self, self->tid);
 }
 
 static void look_for_late(void *data) {
-  struct thread_order *own = data;
-  own->result = pin_is_late(own->own, own->tid);
+  struct thread_order *self = data;
+  self->result = pin_is_late(self->self, self->tid);
 }
 
 /* pinInterrupt(tid): 0 or a negative errno. */
@@ -246,7 +246,7 @@ static napi_value interrupt_thread(napi_env env, napi_callback_info info) {
   struct thread_order order;
   if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &order.tid) != napi_ok)
     return fail(env, "pinInterrupt takes (tid)");
-  order.own = call.own;
+  order.self = call.self;
   run_in_loop(env, make_interrupt, &order);
   return number_of(env, order.result);
 }
@@ -256,7 +256,7 @@ static napi_value of_thread(napi_env env, napi_callback_info info, void (*functi
   int32_t tid;
   if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
     return fail(env, "one argument, a thread's id");
-  function(call.own, tid);
+  function(call.self, tid);
   return NULL;
 }
 static napi_value ended(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_ended); }
@@ -270,14 +270,14 @@ static napi_value changes_rights(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok ||
       napi_get_value_bool(env, call.arguments[1], &of_others) != napi_ok)
     return fail(env, "pinChangesRights takes (tid, ofOthers)");
-  pin_changes_rights(call.own, tid, of_others);
+  pin_changes_rights(call.self, tid, of_others);
   return NULL;
 }
 
 static napi_value notice(napi_env env, napi_callback_info info, void (*function)(struct pins *), const char *usage) {
   struct call call;
   if (!begin(env, info, 0, &call)) return fail(env, usage);
-  function(call.own);
+  function(call.self);
   return NULL;
 }
 
@@ -306,7 +306,7 @@ static napi_value waits(napi_env env, napi_callback_info info) {
   struct call call;
   napi_value result;
   if (!begin(env, info, 0, &call)) return fail(env, "pinHasWaiting takes nothing");
-  return napi_get_boolean(env, has_waiting(call.own), &result) == napi_ok ? result : NULL;
+  return napi_get_boolean(env, has_waiting(call.self), &result) == napi_ok ? result : NULL;
 }
 
 /* pinIsLate(tid): boolean. */
@@ -316,7 +316,7 @@ static napi_value is_late(napi_env env, napi_callback_info info) {
   napi_value result;
   if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &order.tid) != napi_ok)
     return fail(env, "pinIsLate takes (tid)");
-  order.own = call.own;
+  order.self = call.self;
   run_in_loop(env, look_for_late, &order);
   return napi_get_boolean(env, order.result != 0, &result) == napi_ok ? result : NULL;
 }
@@ -325,8 +325,8 @@ static napi_value is_late(napi_env env, napi_callback_info info) {
 static napi_value reads_apart(napi_env env, napi_callback_info info) {
   struct call call;
   if (!begin(env, info, 0, &call)) return fail(env, "pinReadsApart takes nothing");
-  pin_reads_apart(call.own);
-  return number_of(env, pin_reads_timer(call.own));
+  pin_reads_apart(call.self);
+  return number_of(env, pin_reads_timer(call.self));
 }
 
 static napi_value observe(napi_env env, napi_callback_info info,
@@ -340,7 +340,7 @@ static napi_value observe(napi_env env, napi_callback_info info,
   if (!begin(env, info, 3, &call) || !notification_of(env, call.arguments[0], &notification) ||
       !unsigned_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size))
     return fail(env, "observing takes (notification, address, into)");
-  return number_of(env, function(call.own, &notification, address, into, size));
+  return number_of(env, function(call.self, &notification, address, into, size));
 }
 static napi_value text(napi_env env, napi_callback_info info) { return observe(env, info, observe_text); }
 static napi_value bytes(napi_env env, napi_callback_info info) { return observe(env, info, observe_bytes); }
@@ -356,7 +356,7 @@ static napi_value vector(napi_env env, napi_callback_info info) {
       !unsigned_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size) ||
       !bytes_of(env, call.arguments[3], &starts, &starts_size))
     return fail(env, "observeVector takes (notification, address, into, starts)");
-  return number_of(env, observe_vector(call.own, &notification, address, into, size, (uint32_t *)(void *)starts,
+  return number_of(env, observe_vector(call.self, &notification, address, into, size, (uint32_t *)(void *)starts,
                                        starts_size / sizeof(uint32_t)));
 }
 

@@ -26,14 +26,14 @@ struct watcher {
 static void tell(void *handle, int status, int events) {
   (void)status;
   (void)events;
-  const struct watcher *own = uv_handle_get_data(handle);
+  const struct watcher *self = uv_handle_get_data(handle);
   napi_handle_scope scope;
   napi_value callback, receiver;
-  if (napi_open_handle_scope(own->env, &scope) != napi_ok) return;
-  if (napi_get_reference_value(own->env, own->callback, &callback) == napi_ok &&
-      napi_get_global(own->env, &receiver) == napi_ok)
-    napi_make_callback(own->env, own->context, receiver, callback, 0, NULL, NULL);
-  napi_close_handle_scope(own->env, scope);
+  if (napi_open_handle_scope(self->env, &scope) != napi_ok) return;
+  if (napi_get_reference_value(self->env, self->callback, &callback) == napi_ok &&
+      napi_get_global(self->env, &receiver) == napi_ok)
+    napi_make_callback(self->env, self->context, receiver, callback, 0, NULL, NULL);
+  napi_close_handle_scope(self->env, scope);
 }
 
 /*
@@ -50,25 +50,25 @@ static napi_value watch(napi_env env, napi_callback_info info) {
       napi_get_value_int32(env, arguments[0], &descriptor) != napi_ok ||
       napi_typeof(env, arguments[1], &type) != napi_ok || type != napi_function)
     return fail(env, "watchInLoop takes (descriptor, callback)");
-  struct watcher *own = calloc(1, sizeof *own);
+  struct watcher *self = calloc(1, sizeof *self);
   void *handle = calloc(1, uv_handle_size(UV_POLL));
-  if (own == NULL || handle == NULL || napi_get_uv_event_loop(env, &loop) != napi_ok ||
-      napi_create_reference(env, arguments[1], 1, &own->callback) != napi_ok ||
+  if (self == NULL || handle == NULL || napi_get_uv_event_loop(env, &loop) != napi_ok ||
+      napi_create_reference(env, arguments[1], 1, &self->callback) != napi_ok ||
       napi_create_string_utf8(env, "portcullis", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, NULL, name, &own->context) != napi_ok) {
-    free(own);
+      napi_async_init(env, NULL, name, &self->context) != napi_ok) {
+    free(self);
     free(handle);
     return fail(env, "out of memory");
   }
-  own->env = env;
+  self->env = env;
   const int result = uv_poll_init(loop, handle, descriptor);
   if (result < 0) {
-    napi_delete_reference(env, own->callback);
-    free(own);
+    napi_delete_reference(env, self->callback);
+    free(self);
     free(handle);
     return number_of(env, result);
   }
-  uv_handle_set_data(handle, own);
+  uv_handle_set_data(handle, self);
   uv_unref(handle);
   return number_of(env, uv_poll_start(handle, UV_READABLE, tell));
 }

@@ -46,14 +46,14 @@ struct seizure {
 };
 
 static void make_seizure(void *data) {
-  struct seizure *own = data;
-  own->result = -seize_promptly(own->tid, own->options);
+  struct seizure *self = data;
+  self->result = -seize_promptly(self->tid, self->options);
 }
 
 /* A task that the loop keeps is its tracee already. */
 static void make_own_seizure(void *data) {
-  struct seizure *own = data;
-  if (is_kept(own->tid)) own->result = 0;
+  struct seizure *self = data;
+  if (is_kept(self->tid)) self->result = 0;
   else make_seizure(data);
 }
 
@@ -98,17 +98,17 @@ static void end(napi_env env, void *data, void *hint) {
 /* startTracer(): a tracer, which ends when it is collected as garbage; or a negative errno. */
 static napi_value start(napi_env env, napi_callback_info info) {
   (void)info;
-  struct executor *own = start_executor(STACK);
-  if (own == NULL) return number_of(env, -errno);
+  struct executor *self = start_executor(STACK);
+  if (self == NULL) return number_of(env, -errno);
   napi_value result;
-  if (napi_create_external(env, own, end, NULL, &result) == napi_ok) return result;
-  end_executor(own);
+  if (napi_create_external(env, self, end, NULL, &result) == napi_ok) return result;
+  end_executor(self);
   return number_of(env, -ENOMEM);
 }
 
 static struct executor *tracer_of(napi_env env, napi_value value) {
-  void *own;
-  return napi_get_value_external(env, value, &own) == napi_ok ? own : NULL;
+  void *self;
+  return napi_get_value_external(env, value, &self) == napi_ok ? self : NULL;
 }
 
 /* tracerCall(tracer, number, ...at most six): `tracingCall` in that thread. */
@@ -116,11 +116,11 @@ static napi_value call_in(napi_env env, napi_callback_info info) {
   napi_value arguments[MOST_ARGUMENTS];
   size_t count = MOST_ARGUMENTS;
   struct call call;
-  struct executor *own;
+  struct executor *self;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 2 ||
-      (own = tracer_of(env, arguments[0])) == NULL || !call_of(env, arguments + 1, count - 1, &call))
+      (self = tracer_of(env, arguments[0])) == NULL || !call_of(env, arguments + 1, count - 1, &call))
     return fail(env, "tracerCall takes a tracer, a number and at most six integers, bigints, nulls or buffers");
-  run_in(own, make, &call);
+  run_in(self, make, &call);
   return number_of(env, call.result);
 }
 
@@ -128,12 +128,12 @@ static napi_value call_in(napi_env env, napi_callback_info info) {
 static napi_value seize_in(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   size_t count = 3;
-  struct executor *own;
+  struct executor *self;
   struct seizure seizure;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
-      (own = tracer_of(env, arguments[0])) == NULL || !seizure_of(env, arguments + 1, &seizure))
+      (self = tracer_of(env, arguments[0])) == NULL || !seizure_of(env, arguments + 1, &seizure))
     return fail(env, "tracerSeize takes (tracer, tid, options)");
-  run_in(own, make_seizure, &seizure);
+  run_in(self, make_seizure, &seizure);
   return number_of(env, seizure.result);
 }
 

@@ -47,76 +47,76 @@ struct tree {
 static const uint64_t of_queue = UINT64_MAX;
 
 static struct tree *tree_of(napi_env env, napi_value value) {
-  void *own;
-  return napi_get_value_external(env, value, &own) == napi_ok ? own : NULL;
+  void *self;
+  return napi_get_value_external(env, value, &self) == napi_ok ? self : NULL;
 }
 
 /* ── The queue ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void put(void *data) {
-  struct tree *own = data;
-  struct queue *queue = own->queue;
+  struct tree *self = data;
+  struct queue *queue = self->queue;
   const uint64_t one = 1;
-  own->next = NULL;
+  self->next = NULL;
   pthread_mutex_lock(&queue->lock);
   const bool was_empty = queue->first == NULL;
-  *queue->last = own;
-  queue->last = &own->next;
+  *queue->last = self;
+  queue->last = &self->next;
   pthread_mutex_unlock(&queue->lock);
   if (was_empty && write(queue->event, &one, sizeof one) < 0) errno = 0; /* it is readable already */
 }
 
-static struct tree *take(struct queue *own) {
-  pthread_mutex_lock(&own->lock);
-  struct tree *first = own->first;
+static struct tree *take(struct queue *self) {
+  pthread_mutex_lock(&self->lock);
+  struct tree *first = self->first;
   if (first != NULL) {
-    own->first = first->next;
-    if (own->first == NULL) own->last = &own->first;
+    self->first = first->next;
+    if (self->first == NULL) self->last = &self->first;
   }
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_unlock(&self->lock);
   return first;
 }
 
 /* watchTrees(event): an eventfd, which other threads may make readable to end a wait of `awaitTrees`. */
 static napi_value watch_trees(napi_env env, napi_callback_info info) {
-  struct environment *own = environment_of(env);
+  struct environment *self = environment_of(env);
   napi_value argument;
   size_t count = 1;
   struct epoll_event event = {.events = EPOLLIN, .data.u64 = of_queue};
-  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      napi_get_value_int32(env, argument, &own->queue.event) != napi_ok)
+  if (self == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_int32(env, argument, &self->queue.event) != napi_ok)
     return fail(env, "watchTrees takes (event)");
-  own->queue.epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (own->queue.epoll < 0 || epoll_ctl(own->queue.epoll, EPOLL_CTL_ADD, own->queue.event, &event) != 0)
+  self->queue.epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (self->queue.epoll < 0 || epoll_ctl(self->queue.epoll, EPOLL_CTL_ADD, self->queue.event, &event) != 0)
     return fail(env, "the trees cannot be watched");
   return NULL;
 }
 
 /* awaitTrees(milliseconds): waits until `nextTree` has a tree, the time is over, or another thread ends the wait. */
 static napi_value await_trees(napi_env env, napi_callback_info info) {
-  struct environment *own = environment_of(env);
+  struct environment *self = environment_of(env);
   napi_value argument;
   size_t count = 1;
   int32_t milliseconds;
-  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+  if (self == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       napi_get_value_int32(env, argument, &milliseconds) != napi_ok)
     return fail(env, "awaitTrees takes (milliseconds)");
-  own->queue.ready_count = epoll_wait(own->queue.epoll, own->queue.ready, MOST_READY, milliseconds);
+  self->queue.ready_count = epoll_wait(self->queue.epoll, self->queue.ready, MOST_READY, milliseconds);
   return NULL;
 }
 
 /* nextTree(): the id of a tree whose step has ended or can be made; −1: none. */
 static napi_value next_tree(napi_env env, napi_callback_info info) {
   (void)info;
-  struct environment *own = environment_of(env);
-  if (own == NULL) return fail(env, "nextTree takes nothing");
-  while (own->queue.ready_count > 0) {
-    const uint64_t id = own->queue.ready[--own->queue.ready_count].data.u64;
+  struct environment *self = environment_of(env);
+  if (self == NULL) return fail(env, "nextTree takes nothing");
+  while (self->queue.ready_count > 0) {
+    const uint64_t id = self->queue.ready[--self->queue.ready_count].data.u64;
     uint64_t number;
     if (id != of_queue) return number_of(env, (int64_t)id);
-    if (read(own->queue.event, &number, sizeof number) < 0) errno = 0;
+    if (read(self->queue.event, &number, sizeof number) < 0) errno = 0;
   }
-  struct tree *tree = take(&own->queue);
+  struct tree *tree = take(&self->queue);
   return number_of(env, tree == NULL ? -1 : tree->id);
 }
 
@@ -128,10 +128,10 @@ static void release(void *data) { release_loop(data); }
 static void collect(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  struct tree *own = data;
-  if (own->is_under_way) return;
-  if (own->loop.thread != NULL) end_executor(own->loop.thread);
-  free(own);
+  struct tree *self = data;
+  if (self->is_under_way) return;
+  if (self->loop.thread != NULL) end_executor(self->loop.thread);
+  free(self);
 }
 
 /* startTree(id, wake): a tree, or a negative errno. `wake`: an eventfd; while it is readable, steps do not wait. */
@@ -144,20 +144,20 @@ static napi_value start(napi_env env, napi_callback_info info) {
       napi_get_value_int32(env, arguments[0], &id) != napi_ok || id < 0 ||
       napi_get_value_int32(env, arguments[1], &wake) != napi_ok)
     return fail(env, "startTree takes (id, wake)");
-  struct tree *own = calloc(1, sizeof *own);
-  if (own == NULL) return number_of(env, -ENOMEM);
-  initialise_loop(&own->loop);
-  own->loop.wake = wake;
-  own->queue = &environment->queue;
-  own->id = id;
-  own->loop.thread = start_executor(STACK);
-  if (own->loop.thread == NULL) {
+  struct tree *self = calloc(1, sizeof *self);
+  if (self == NULL) return number_of(env, -ENOMEM);
+  initialise_loop(&self->loop);
+  self->loop.wake = wake;
+  self->queue = &environment->queue;
+  self->id = id;
+  self->loop.thread = start_executor(STACK);
+  if (self->loop.thread == NULL) {
     const int error = errno;
-    free(own);
+    free(self);
     return number_of(env, -error);
   }
-  if (napi_create_external(env, own, collect, NULL, &result) == napi_ok) return result;
-  collect(env, own, NULL);
+  if (napi_create_external(env, self, collect, NULL, &result) == napi_ok) return result;
+  collect(env, self, NULL);
   return number_of(env, -ENOMEM);
 }
 
@@ -170,9 +170,9 @@ static napi_value enter(napi_env env, napi_callback_info info) {
   if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       napi_typeof(env, argument, &type) != napi_ok)
     return fail(env, "enterTree takes a tree");
-  struct tree *own = type == napi_null ? NULL : tree_of(env, argument);
-  if (type != napi_null && (own == NULL || own->loop.thread == NULL)) return fail(env, "enterTree takes a tree");
-  environment->loop = own == NULL ? &environment->own : &own->loop;
+  struct tree *self = type == napi_null ? NULL : tree_of(env, argument);
+  if (type != napi_null && (self == NULL || self->loop.thread == NULL)) return fail(env, "enterTree takes a tree");
+  environment->loop = self == NULL ? &environment->self : &self->loop;
   return NULL;
 }
 
@@ -181,41 +181,41 @@ static napi_value end(napi_env env, napi_callback_info info) {
   struct environment *environment = environment_of(env);
   napi_value argument;
   size_t count = 1;
-  struct tree *own;
+  struct tree *self;
   if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      (own = tree_of(env, argument)) == NULL || own->is_under_way || own->loop.thread == NULL)
+      (self = tree_of(env, argument)) == NULL || self->is_under_way || self->loop.thread == NULL)
     return fail(env, "endTree takes a tree without a step");
-  struct executor *thread = own->loop.thread;
-  end_loop(env, &own->loop);
-  run_in(thread, release, &own->loop); /* keeps and traces nothing any more */
+  struct executor *thread = self->loop.thread;
+  end_loop(env, &self->loop);
+  run_in(thread, release, &self->loop); /* keeps and traces nothing any more */
   end_executor(thread);
-  own->loop.thread = NULL;
-  if (environment->loop == &own->loop) environment->loop = &environment->own;
+  self->loop.thread = NULL;
+  if (environment->loop == &self->loop) environment->loop = &environment->self;
   return NULL;
 }
 
 /* ── Steps ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void make_step(void *data) {
-  struct tree *own = data;
-  own->result = take_step(&own->loop, own->step);
-  note_stops(&own->loop);
+  struct tree *self = data;
+  self->result = take_step(&self->loop, self->step);
+  note_stops(&self->loop);
 }
 
 static void run_function(void *data) {
-  struct tree *own = data;
-  own->result = own->function(own->data);
+  struct tree *self = data;
+  self->result = self->function(self->data);
 }
 
 bool begin_in_loop(napi_env env, int (*function)(void *), void *data) {
   struct loop *loop = loop_of(env);
   if (loop == NULL || loop->thread == NULL) return false;
-  struct tree *own = (struct tree *)(void *)loop;
-  own->function = function;
-  own->data = data;
-  own->is_under_way = true;
-  own->is_here = false;
-  begin_in(loop->thread, run_function, put, own);
+  struct tree *self = (struct tree *)(void *)loop;
+  self->function = function;
+  self->data = data;
+  self->is_under_way = true;
+  self->is_here = false;
+  begin_in(loop->thread, run_function, put, self);
   return true;
 }
 
@@ -223,18 +223,18 @@ bool begin_in_loop(napi_env env, int (*function)(void *), void *data) {
  * For the next notification, once: in its turn the tree is not watched. So it is not when its listener is closed, and no event
  * follows if another process has the listener, too. False if the kernel refuses it.
  */
-static bool watch_for_one(struct tree *own) {
-  struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = (uint64_t)own->id};
-  const int operation = own->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (epoll_ctl(own->queue->epoll, operation, own->loop.listener, &event) != 0) return false;
-  own->is_watched = true;
+static bool watch_for_one(struct tree *self) {
+  struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.u64 = (uint64_t)self->id};
+  const int operation = self->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  if (epoll_ctl(self->queue->epoll, operation, self->loop.listener, &event) != 0) return false;
+  self->is_watched = true;
   return true;
 }
 
-static void begin_step(struct tree *own, bool may_be_here) {
-  own->is_here = may_be_here && own->step.waits && !own->step.is_received && !needs_thread(&own->loop);
-  own->is_here = own->is_here && watch_for_one(own);
-  if (!own->is_here) begin_in(own->loop.thread, make_step, put, own);
+static void begin_step(struct tree *self, bool may_be_here) {
+  self->is_here = may_be_here && self->step.waits && !self->step.is_received && !needs_thread(&self->loop);
+  self->is_here = self->is_here && watch_for_one(self);
+  if (!self->is_here) begin_in(self->loop.thread, make_step, put, self);
 }
 
 /*
@@ -244,20 +244,20 @@ static void begin_step(struct tree *own, bool may_be_here) {
 static napi_value begin(napi_env env, napi_callback_info info) {
   napi_value arguments[5];
   size_t count = 5;
-  struct tree *own;
+  struct tree *self;
   struct step step;
   bool here;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
-      (own = tree_of(env, arguments[0])) == NULL || own->is_under_way || own->loop.thread == NULL ||
-      own->loop.memory == NULL || !step_of(env, arguments + 1, &step) ||
+      (self = tree_of(env, arguments[0])) == NULL || self->is_under_way || self->loop.thread == NULL ||
+      self->loop.memory == NULL || !step_of(env, arguments + 1, &step) ||
       napi_get_value_bool(env, arguments[4], &here) != napi_ok)
     return fail(env, "beginStep takes (tree, answer, waits, judges, here)");
   /* From here, so that the caller goes on before the tree's thread has got its turn. */
-  if (step.answer) send_answer(&own->loop, own->loop.shared);
-  own->step = (struct step){.answer = false, .waits = step.waits, .judges = step.judges};
-  own->polled = NULL;
-  own->is_under_way = true;
-  begin_step(own, here);
+  if (step.answer) send_answer(&self->loop, self->loop.shared);
+  self->step = (struct step){.answer = false, .waits = step.waits, .judges = step.judges};
+  self->polled = NULL;
+  self->is_under_way = true;
+  begin_step(self, here);
   return NULL;
 }
 
@@ -265,52 +265,52 @@ static napi_value begin(napi_env env, napi_callback_info info) {
 static napi_value wake_tree(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
-  struct tree *own;
+  struct tree *self;
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      (own = tree_of(env, argument)) == NULL || !own->is_under_way)
+      (self = tree_of(env, argument)) == NULL || !self->is_under_way)
     return fail(env, "wakeTree takes a tree with a step");
   /* `wake` of the loop ends those of the tree's thread. */
-  if (!own->is_here || epoll_ctl(own->queue->epoll, EPOLL_CTL_DEL, own->loop.listener, NULL) != 0) return NULL;
-  own->is_watched = false;
-  put(own);
+  if (!self->is_here || epoll_ctl(self->queue->epoll, EPOLL_CTL_DEL, self->loop.listener, NULL) != 0) return NULL;
+  self->is_watched = false;
+  put(self);
   return NULL;
 }
 
 /* poll(2) fails if RLIMIT_NOFILE is below the number of descriptors, and any process of the user can set it to 0. */
-static int wait_by_epoll(struct tree *own, int milliseconds) {
+static int wait_by_epoll(struct tree *self, int milliseconds) {
   struct epoll_event ready[MOST_POLLED];
-  for (uint32_t i = 0; i < own->polled_count; i++) {
+  for (uint32_t i = 0; i < self->polled_count; i++) {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
-    if (own->polled[i] >= 0) epoll_ctl(own->spare, EPOLL_CTL_ADD, own->polled[i], &event);
+    if (self->polled[i] >= 0) epoll_ctl(self->spare, EPOLL_CTL_ADD, self->polled[i], &event);
   }
-  const int count = epoll_wait(own->spare, ready, MOST_POLLED, milliseconds);
-  for (uint32_t i = 0; i < own->polled_count; i++) {
+  const int count = epoll_wait(self->spare, ready, MOST_POLLED, milliseconds);
+  for (uint32_t i = 0; i < self->polled_count; i++) {
     struct epoll_event event = {0};
-    if (own->polled[i] >= 0) epoll_ctl(own->spare, EPOLL_CTL_DEL, own->polled[i], &event);
-    own->polled[i] = 0;
+    if (self->polled[i] >= 0) epoll_ctl(self->spare, EPOLL_CTL_DEL, self->polled[i], &event);
+    self->polled[i] = 0;
   }
-  for (int i = 0; i < count; i++) own->polled[ready[i].data.u32] = (int32_t)ready[i].events;
+  for (int i = 0; i < count; i++) self->polled[ready[i].data.u32] = (int32_t)ready[i].events;
   return count < 0 ? 0 : count;
 }
 
-static void wait_for(struct tree *own) {
+static void wait_for(struct tree *self) {
   struct pollfd descriptors[MOST_POLLED];
-  const long nanoseconds = (long)(own->milliseconds * 1e6);
+  const long nanoseconds = (long)(self->milliseconds * 1e6);
   const struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
-  for (uint32_t i = 0; i < own->polled_count; i++)
-    descriptors[i] = (struct pollfd){.fd = own->polled[i], .events = POLLIN};
-  own->result = ppoll(descriptors, own->polled_count, &time, NULL);
-  if (own->result < 0 && errno == EINVAL) {
-    own->result = wait_by_epoll(own, (int)(own->milliseconds + 0.999));
+  for (uint32_t i = 0; i < self->polled_count; i++)
+    descriptors[i] = (struct pollfd){.fd = self->polled[i], .events = POLLIN};
+  self->result = ppoll(descriptors, self->polled_count, &time, NULL);
+  if (self->result < 0 && errno == EINVAL) {
+    self->result = wait_by_epoll(self, (int)(self->milliseconds + 0.999));
     return;
   }
-  for (uint32_t i = 0; i < own->polled_count; i++) own->polled[i] = own->result > 0 ? descriptors[i].revents : 0;
+  for (uint32_t i = 0; i < self->polled_count; i++) self->polled[i] = self->result > 0 ? descriptors[i].revents : 0;
 }
 
 static void make_poll(void *data) {
-  struct tree *own = data;
-  wait_for(own);
-  note_stops(&own->loop);
+  struct tree *self = data;
+  wait_for(self);
+  note_stops(&self->loop);
 }
 
 /*
@@ -320,19 +320,19 @@ static void make_poll(void *data) {
 static napi_value begin_poll(napi_env env, napi_callback_info info) {
   napi_value arguments[4];
   size_t count = 4, size;
-  struct tree *own;
+  struct tree *self;
   unsigned char *descriptors;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
-      (own = tree_of(env, arguments[0])) == NULL || own->is_under_way || own->loop.thread == NULL ||
+      (self = tree_of(env, arguments[0])) == NULL || self->is_under_way || self->loop.thread == NULL ||
       !bytes_of(env, arguments[1], &descriptors, &size) || size > MOST_POLLED * sizeof(int32_t) ||
-      napi_get_value_double(env, arguments[2], &own->milliseconds) != napi_ok || !(own->milliseconds >= 0) ||
-      !(own->milliseconds < 1e6) || napi_get_value_int32(env, arguments[3], &own->spare) != napi_ok)
+      napi_get_value_double(env, arguments[2], &self->milliseconds) != napi_ok || !(self->milliseconds >= 0) ||
+      !(self->milliseconds < 1e6) || napi_get_value_int32(env, arguments[3], &self->spare) != napi_ok)
     return fail(env, "beginPoll takes (tree, at most 16 descriptors, milliseconds, spare)");
-  own->polled = (int32_t *)(void *)descriptors;
-  own->polled_count = (uint32_t)(size / sizeof(int32_t));
-  own->is_under_way = true;
-  own->is_here = false;
-  begin_in(own->loop.thread, make_poll, put, own);
+  self->polled = (int32_t *)(void *)descriptors;
+  self->polled_count = (uint32_t)(size / sizeof(int32_t));
+  self->is_under_way = true;
+  self->is_here = false;
+  begin_in(self->loop.thread, make_poll, put, self);
   return NULL;
 }
 
@@ -343,30 +343,30 @@ static napi_value begin_poll(napi_env env, napi_callback_info info) {
 static napi_value end_step(napi_env env, napi_callback_info info) {
   napi_value argument;
   size_t count = 1;
-  struct tree *own;
+  struct tree *self;
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      (own = tree_of(env, argument)) == NULL || !own->is_under_way)
+      (self = tree_of(env, argument)) == NULL || !self->is_under_way)
     return fail(env, "endStep takes a tree with a step");
-  if (own->is_here) {
-    own->result = try_step(&own->loop, &own->step);
-    if (own->result == -EINPROGRESS) {
-      begin_step(own, true);
-      return number_of(env, own->result);
+  if (self->is_here) {
+    self->result = try_step(&self->loop, &self->step);
+    if (self->result == -EINPROGRESS) {
+      begin_step(self, true);
+      return number_of(env, self->result);
     }
   }
-  own->is_under_way = false;
-  if (own->function != NULL) {
-    own->function = NULL;
-    free(own->data);
-    return number_of(env, own->result);
+  self->is_under_way = false;
+  if (self->function != NULL) {
+    self->function = NULL;
+    free(self->data);
+    return number_of(env, self->result);
   }
-  if (own->polled == NULL && (own->result >= 0 || own->result == -ECANCELED)) {
-    const struct loop *loop = &own->loop;
+  if (self->polled == NULL && (self->result >= 0 || self->result == -ECANCELED)) {
+    const struct loop *loop = &self->loop;
     memcpy(loop->shared + NOTIFICATION, loop->copy + NOTIFICATION, RESPONSE - NOTIFICATION);
     memcpy(loop->shared + NOW, loop->copy + NOW, sizeof(uint64_t));
     memcpy(loop->shared + CALLER_TID, loop->copy + CALLER_TID, sizeof(uint32_t));
   }
-  return number_of(env, own->result);
+  return number_of(env, self->result);
 }
 
 /* ── The thread that loads the addon ─────────────────────────────────────────────────────────────────────────────── */
@@ -374,19 +374,19 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
 static void release_environment(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  struct environment *own = data;
-  release_loop(&own->own);
-  if (own->queue.epoll >= 0) close(own->queue.epoll);
+  struct environment *self = data;
+  release_loop(&self->self);
+  if (self->queue.epoll >= 0) close(self->queue.epoll);
   /* A step of a tree can be under way. */
-  if (own->queue.event < 0) free(own);
+  if (self->queue.event < 0) free(self);
 }
 
 bool start_environment(napi_env env) {
-  struct environment *own = calloc(1, sizeof *own);
-  if (own == NULL || napi_set_instance_data(env, own, release_environment, NULL) != napi_ok) return false;
-  initialise_loop(&own->own);
-  own->loop = &own->own;
-  own->queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .last = &own->queue.first, .event = -1, .epoll = -1};
+  struct environment *self = calloc(1, sizeof *self);
+  if (self == NULL || napi_set_instance_data(env, self, release_environment, NULL) != napi_ok) return false;
+  initialise_loop(&self->self);
+  self->loop = &self->self;
+  self->queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .last = &self->queue.first, .event = -1, .epoll = -1};
   return true;
 }
 

@@ -151,56 +151,56 @@ bool never_waits(const struct statfs *system) {
   return false;
 }
 
-static int open_self(struct self *self) {
+static int open_self(struct self *ours) {
   struct statfs system;
   char *status = malloc(STATUS_BYTES);
   if (status == NULL) return -ENOMEM;
   ssize_t length = -EIO;
-  self->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (self->proc >= 0 && fstatfs(self->proc, &system) == 0 && system.f_type == PROC_SUPER_MAGIC &&
-      identify(self->proc, &self->proc_root)) {
-    self->descriptors = openat(self->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    self->tasks = openat(self->proc, "self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    length = read_text(self->proc, "thread-self/status", status, STATUS_BYTES);
+  ours->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (ours->proc >= 0 && fstatfs(ours->proc, &system) == 0 && system.f_type == PROC_SUPER_MAGIC &&
+      identify(ours->proc, &ours->proc_root)) {
+    ours->descriptors = openat(ours->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ours->tasks = openat(ours->proc, "self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    length = read_text(ours->proc, "thread-self/status", status, STATUS_BYTES);
   }
   int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int result = length < 0                                             ? (int)length
-               : self->descriptors < 0 || self->tasks < 0 || root < 0 ? -EMFILE
-               : !identify(root, &self->root)                         ? -errno
-               : !credentials_of(status, self->credentials)           ? -E2BIG
+               : ours->descriptors < 0 || ours->tasks < 0 || root < 0 ? -EMFILE
+               : !identify(root, &ours->root)                         ? -errno
+               : !credentials_of(status, ours->credentials)           ? -E2BIG
                                                                       : 0;
-  if (result == 0) self->umask = (mode_t)number_in(status, "Umask", 8);
-  if (result == 0) self->is_real = is_real(status);
-  self->has_local_root = result == 0 && fstatfs(root, &system) == 0 && never_waits(&system);
+  if (result == 0) ours->umask = (mode_t)number_in(status, "Umask", 8);
+  if (result == 0) ours->is_real = is_real(status);
+  ours->has_local_root = result == 0 && fstatfs(root, &system) == 0 && never_waits(&system);
   if (root >= 0) close(root);
   free(status);
   return result;
 }
 
-int know_self(struct self *self) {
-  *self = (struct self){.proc = -1, .descriptors = -1, .tasks = -1};
-  int result = open_self(self);
+int know_self(struct self *ours) {
+  *ours = (struct self){.proc = -1, .descriptors = -1, .tasks = -1};
+  int result = open_self(ours);
   if (result < 0) {
-    forget_self(self);
+    forget_self(ours);
     return result;
   }
-  for (int i = 0; i < NAMESPACES; i++) link_of(self->proc, "thread-self", namespace_names[i], self->namespaces[i]);
+  for (int i = 0; i < NAMESPACES; i++) link_of(ours->proc, "thread-self", namespace_names[i], ours->namespaces[i]);
   for (int i = 0; i < LABELS; i++) {
-    ssize_t length = text_of(self->proc, "thread-self", label_names[i], self->labels[i]);
+    ssize_t length = text_of(ours->proc, "thread-self", label_names[i], ours->labels[i]);
     /* No security module of this kernel has labels in this file, and none can be loaded later. */
-    self->has_label[i] = length != -ENOENT && length != -EINVAL;
+    ours->has_label[i] = length != -ENOENT && length != -EINVAL;
   }
-  text_of(self->proc, "thread-self", "cgroup", self->cgroup);
-  self->protects_links = setting(self->proc, "sys/fs/protected_symlinks");
-  self->protects_files = setting(self->proc, "sys/fs/protected_regular");
-  self->protects_fifos = setting(self->proc, "sys/fs/protected_fifos");
+  text_of(ours->proc, "thread-self", "cgroup", ours->cgroup);
+  ours->protects_links = setting(ours->proc, "sys/fs/protected_symlinks");
+  ours->protects_files = setting(ours->proc, "sys/fs/protected_regular");
+  ours->protects_fifos = setting(ours->proc, "sys/fs/protected_fifos");
   return 0;
 }
 
-void forget_self(struct self *self) {
-  if (self->proc >= 0) close(self->proc);
-  if (self->descriptors >= 0) close(self->descriptors);
-  if (self->tasks >= 0) close(self->tasks);
+void forget_self(struct self *ours) {
+  if (ours->proc >= 0) close(ours->proc);
+  if (ours->descriptors >= 0) close(ours->descriptors);
+  if (ours->tasks >= 0) close(ours->tasks);
 }
 
 static bool refuse(struct failure *failure, enum obstacle why) {
@@ -208,45 +208,45 @@ static bool refuse(struct failure *failure, enum obstacle why) {
   return false;
 }
 
-static bool has_namespace(const struct self *self, const char *task, int index, bool *is_read) {
+static bool has_namespace(const struct self *ours, const char *task, int index, bool *is_read) {
   char text[LINK_BYTES];
-  *is_read = link_of(self->proc, task, namespace_names[index], text);
-  return strcmp(text, self->namespaces[index]) == 0;
+  *is_read = link_of(ours->proc, task, namespace_names[index], text);
+  return strcmp(text, ours->namespaces[index]) == 0;
 }
 
-bool has_label(const struct self *self) {
+bool has_label(const struct self *ours) {
   for (int i = 0; i < LABELS; i++)
-    if (self->has_label[i]) return true;
+    if (ours->has_label[i]) return true;
   return false;
 }
 
-bool has_our_labels(const struct self *self, pid_t tid) {
+bool has_our_labels(const struct self *ours, pid_t tid) {
   char task[24], label[TEXT_BYTES];
   snprintf(task, sizeof task, "%d", tid);
   for (int i = 0; i < LABELS; i++) {
-    if (!self->has_label[i]) continue;
-    text_of(self->proc, task, label_names[i], label);
-    if (label[0] == 0 || strcmp(label, self->labels[i]) != 0 || strcmp(label, "too long") == 0) return false;
+    if (!ours->has_label[i]) continue;
+    text_of(ours->proc, task, label_names[i], label);
+    if (label[0] == 0 || strcmp(label, ours->labels[i]) != 0 || strcmp(label, "too long") == 0) return false;
   }
   return true;
 }
 
-static bool compare(const struct self *self, struct caller *caller, char *status, struct failure *failure) {
+static bool compare(const struct self *ours, struct caller *caller, char *status, struct failure *failure) {
   char task[24], path[PATH_BYTES], credentials[CREDENTIAL_BYTES];
   snprintf(task, sizeof task, "%d", caller->tid);
   snprintf(path, sizeof path, "%s/status", task);
-  if (read_text(self->proc, path, status, STATUS_BYTES) < 0) return refuse(failure, UNREADABLE_CALLER);
-  if (!credentials_of(status, credentials) || strcmp(credentials, self->credentials) != 0)
+  if (read_text(ours->proc, path, status, STATUS_BYTES) < 0) return refuse(failure, UNREADABLE_CALLER);
+  if (!credentials_of(status, credentials) || strcmp(credentials, ours->credentials) != 0)
     return refuse(failure, OTHER_CREDENTIALS);
   bool is_read;
-  if (!has_namespace(self, task, USER, &is_read))
+  if (!has_namespace(ours, task, USER, &is_read))
     return refuse(failure, is_read ? OTHER_USER_NAMESPACE : UNREADABLE_CALLER);
-  if (!has_namespace(self, task, MOUNT, &is_read)) return refuse(failure, is_read ? OTHER_MOUNTS : UNREADABLE_CALLER);
+  if (!has_namespace(ours, task, MOUNT, &is_read)) return refuse(failure, is_read ? OTHER_MOUNTS : UNREADABLE_CALLER);
   struct identity root;
   snprintf(path, sizeof path, "%s/root", task);
-  if (!identify_at(self->proc, path, &root)) return refuse(failure, UNREADABLE_CALLER);
-  if (!is_same(&root, &self->root) || root.mount != self->root.mount) return refuse(failure, OTHER_ROOT);
-  if (!has_our_labels(self, caller->tid)) return refuse(failure, OTHER_LABEL);
+  if (!identify_at(ours->proc, path, &root)) return refuse(failure, UNREADABLE_CALLER);
+  if (!is_same(&root, &ours->root) || root.mount != ours->root.mount) return refuse(failure, OTHER_ROOT);
+  if (!has_our_labels(ours, caller->tid)) return refuse(failure, OTHER_LABEL);
   size_t length;
   const char *users = line_of(status, "Uid", &length);
   unsigned user = 0;
@@ -259,18 +259,18 @@ static bool compare(const struct self *self, struct caller *caller, char *status
   return true;
 }
 
-bool know_caller(const struct self *self, pid_t tid, struct caller *caller, struct failure *failure) {
+bool know_caller(const struct self *ours, pid_t tid, struct caller *caller, struct failure *failure) {
   char status[STATUS_BYTES];
   *caller = (struct caller){.tid = tid};
-  return compare(self, caller, status, failure);
+  return compare(ours, caller, status, failure);
 }
 
-static bool sees_all_users(const struct self *self) {
+static bool sees_all_users(const struct self *ours) {
   static const char *const maps[] = {"self/uid_map", "self/gid_map"};
   for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
     char text[TEXT_BYTES];
     unsigned inside, outside, count;
-    if (read_text(self->proc, maps[i], text, sizeof text) < 0 ||
+    if (read_text(ours->proc, maps[i], text, sizeof text) < 0 ||
         sscanf(text, "%u %u %u", &inside, &outside, &count) != 3 || inside != 0 || outside != 0 || count != UINT32_MAX)
       return false;
   }
@@ -303,7 +303,7 @@ static bool other_rights(const char *status, struct rights *rights) {
          sscanf(groups, "%*u %u %*u %u", &rights->group, &rights->file_group) == 2 && groups_of(status, rights);
 }
 
-bool know_other(const struct self *self, pid_t tid, struct caller *caller, struct rights *rights,
+bool know_other(const struct self *ours, pid_t tid, struct caller *caller, struct rights *rights,
                 struct failure *failure) {
   char task[24], path[PATH_BYTES], status[STATUS_BYTES];
   bool is_read;
@@ -311,60 +311,60 @@ bool know_other(const struct self *self, pid_t tid, struct caller *caller, struc
   *rights = (struct rights){.root = -1};
   snprintf(task, sizeof task, "%d", tid);
   snprintf(path, sizeof path, "%s/status", task);
-  if (read_text(self->proc, path, status, sizeof status) < 0) return refuse(failure, UNREADABLE_CALLER);
+  if (read_text(ours->proc, path, status, sizeof status) < 0) return refuse(failure, UNREADABLE_CALLER);
   const long mask = number_in(status, "Umask", 8), process = number_in(status, "Tgid", 10);
   if (mask < 0 || process <= 0) return refuse(failure, UNREADABLE_CALLER);
   if (!other_rights(status, rights)) return refuse(failure, OTHER_CREDENTIALS);
   /* In another than the first namespace, all users that it lacks have one number. */
-  if (!sees_all_users(self)) return refuse(failure, OTHER_USER_NAMESPACE);
+  if (!sees_all_users(ours)) return refuse(failure, OTHER_USER_NAMESPACE);
   /* Capabilities of another user namespace are none in ours. */
-  rights->is_of_other_namespace = !has_namespace(self, task, USER, &is_read);
+  rights->is_of_other_namespace = !has_namespace(ours, task, USER, &is_read);
   if (!is_read) return refuse(failure, UNREADABLE_CALLER);
   rights->effective = rights->is_of_other_namespace ? 0 : rights->capabilities;
-  if (!has_our_labels(self, tid)) return refuse(failure, OTHER_LABEL);
+  if (!has_our_labels(ours, tid)) return refuse(failure, OTHER_LABEL);
   caller->user = rights->file_user;
   caller->umask = (mode_t)mask;
   caller->process = (pid_t)process;
   snprintf(path, sizeof path, "%s/root", task);
-  rights->root = openat(self->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  rights->root = openat(ours->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   return rights->root >= 0 || refuse(failure, errno == EMFILE || errno == ENFILE ? NO_DESCRIPTORS : UNREADABLE_CALLER);
 }
 
 /* A decimal number of the thread's status, or −1. */
-static long number_of_status(const struct self *self, pid_t tid, const char *name) {
+static long number_of_status(const struct self *ours, pid_t tid, const char *name) {
   char path[PATH_BYTES], status[STATUS_BYTES];
   snprintf(path, sizeof path, "%d/status", tid);
-  return read_text(self->proc, path, status, sizeof status) < 0 ? -1 : number_in(status, name, 10);
+  return read_text(ours->proc, path, status, sizeof status) < 0 ? -1 : number_in(status, name, 10);
 }
 
-pid_t parent_process(const struct self *self, pid_t tid) { return (pid_t)number_of_status(self, tid, "PPid"); }
+pid_t parent_process(const struct self *ours, pid_t tid) { return (pid_t)number_of_status(ours, tid, "PPid"); }
 
-bool has_free_descriptor(const struct self *self, pid_t tid) {
+bool has_free_descriptor(const struct self *ours, pid_t tid) {
   char path[PATH_BYTES];
   struct statx found;
   struct rlimit limit;
   snprintf(path, sizeof path, "%d/fd", tid);
   if (syscall(SYS_prlimit64, tid, RLIMIT_NOFILE, NULL, &limit) != 0) return false;
-  if (statx(self->proc, path, AT_NO_AUTOMOUNT, STATX_SIZE, &found) != 0) return false;
+  if (statx(ours->proc, path, AT_NO_AUTOMOUNT, STATX_SIZE, &found) != 0) return false;
   /* Since Linux 6.2 the size is the number of descriptors. The size of the table is never less than that. */
-  const long count = found.stx_size > 0 ? (long)found.stx_size : number_of_status(self, tid, "FDSize");
+  const long count = found.stx_size > 0 ? (long)found.stx_size : number_of_status(ours, tid, "FDSize");
   return count >= 0 && (rlim_t)count < limit.rlim_cur;
 }
 
-bool has_own_namespaces(const struct self *self, pid_t tid) {
+bool has_own_namespaces(const struct self *ours, pid_t tid) {
   char task[24];
   bool is_read;
   snprintf(task, sizeof task, "%d", tid);
   for (int i = 0; i < NAMESPACES; i++)
-    if (!has_namespace(self, task, i, &is_read)) return false;
+    if (!has_namespace(ours, task, i, &is_read)) return false;
   return true;
 }
 
-bool has_own_cgroup(const struct self *self, pid_t tid) {
+bool has_own_cgroup(const struct self *ours, pid_t tid) {
   char task[24], cgroup[TEXT_BYTES];
   snprintf(task, sizeof task, "%d", tid);
-  text_of(self->proc, task, "cgroup", cgroup);
-  return strcmp(cgroup, self->cgroup) == 0 && strcmp(cgroup, "too long") != 0;
+  text_of(ours->proc, task, "cgroup", cgroup);
+  return strcmp(cgroup, ours->cgroup) == 0 && strcmp(cgroup, "too long") != 0;
 }
 
 /* Session and terminal are fields 6 and 7 of /proc/TID/stat. Field 2, the program's name, can contain any character. */
@@ -376,14 +376,14 @@ static bool terminal_of(int proc, const char *task, int *session, int *terminal)
   return rest != NULL && sscanf(rest + 1, " %*c %*d %*d %d %d", session, terminal) == 2;
 }
 
-int shares_terminal(const struct self *self, pid_t tid) {
+int shares_terminal(const struct self *ours, pid_t tid) {
   char task[24];
-  int own_session, own, session, terminal;
+  int own_session, self, session, terminal;
   snprintf(task, sizeof task, "%d", tid);
-  if (!terminal_of(self->proc, task, &session, &terminal)) return -1;
+  if (!terminal_of(ours->proc, task, &session, &terminal)) return -1;
   if (terminal == 0) return 0;
-  if (!terminal_of(self->proc, "thread-self", &own_session, &own)) return -1;
-  return own == terminal && own_session == session ? 1 : -1;
+  if (!terminal_of(ours->proc, "thread-self", &own_session, &self)) return -1;
+  return self == terminal && own_session == session ? 1 : -1;
 }
 
 static unsigned long long mask_in(const char *status, const char *name) {
@@ -392,12 +392,12 @@ static unsigned long long mask_in(const char *status, const char *name) {
   return line == NULL ? 0 : strtoull(line, NULL, 16);
 }
 
-bool has_signal(const struct self *self, pid_t tid) {
+bool has_signal(const struct self *ours, pid_t tid) {
   char path[PATH_BYTES], *status = malloc(STATUS_BYTES);
   if (status == NULL) return false;
   snprintf(path, sizeof path, "%d/status", tid);
   bool has = false;
-  if (read_text(self->proc, path, status, STATUS_BYTES) > 0) {
+  if (read_text(ours->proc, path, status, STATUS_BYTES) > 0) {
     unsigned long long waiting = mask_in(status, "SigPnd");
     /* Another thread may take a signal that is pending for the process. */
     if (number_in(status, "Threads", 10) == 1) waiting |= mask_in(status, "ShdPnd");

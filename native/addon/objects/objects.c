@@ -60,7 +60,7 @@ struct call {
 };
 
 struct objects {
-  struct self self;
+  struct self ours;
   int listener, event;
   bool is_killable, reads_proc, ends;
   bool takes_rights; /* the callers are in a container */
@@ -78,16 +78,16 @@ struct objects {
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static struct call *find(struct objects *own, uint64_t id) {
-  struct call *one = own->calls;
+static struct call *find(struct objects *self, uint64_t id) {
+  struct call *one = self->calls;
   while (one != NULL && one->notification.id != id) one = one->next;
   return one;
 }
 
 /* The oldest call in this state: the last of the list. */
-static struct call *oldest(struct objects *own, enum state state) {
+static struct call *oldest(struct objects *self, enum state state) {
   struct call *found = NULL;
-  for (struct call *one = own->calls; one != NULL; one = one->next)
+  for (struct call *one = self->calls; one != NULL; one = one->next)
     if (one->state == state) found = one;
   return found;
 }
@@ -98,11 +98,11 @@ static void release(struct target *target) {
   target->object = target->parent = -1;
 }
 
-static void forget(struct objects *own, struct call *call) {
-  struct call **at = &own->calls;
+static void forget(struct objects *self, struct call *call) {
+  struct call **at = &self->calls;
   while (*at != call) at = &(*at)->next;
   *at = call->next;
-  own->count--;
+  self->count--;
   release(&call->target);
   free(call->wanted);
   free(call->matches);
@@ -116,37 +116,37 @@ static void forget(struct objects *own, struct call *call) {
  * such as a tmpfs, is that of a later one, such as a FUSE server's, once it has ended. Before Linux 6.8 such a file system
  * has a lasting number only if it is the root directory's. A later one of the same device (fuseblk) is mounted by root.
  */
-static uint64_t lasting_number(const struct objects *own, const struct identity *object) {
+static uint64_t lasting_number(const struct objects *self, const struct identity *object) {
   if (object->has_lasting_mount) return object->mount;
-  return major(object->device) != 0 || object->device == own->self.root.device ? object->device : 0;
+  return major(object->device) != 0 || object->device == self->ours.root.device ? object->device : 0;
 }
 
-static bool is_local(const struct objects *own, uint64_t number) {
+static bool is_local(const struct objects *self, uint64_t number) {
   for (unsigned i = 0; i < FILE_SYSTEMS; i++)
-    if (own->local[i] == number && number != 0) return true;
+    if (self->local[i] == number && number != 0) return true;
   return false;
 }
 
 /* A thread of the pool calls fstatfs(2), which may wait for the file system. Remembers the last FILE_SYSTEMS numbers. */
-static void learn(struct objects *own, int object) {
+static void learn(struct objects *self, int object) {
   struct identity identity;
   struct statfs system;
-  const uint64_t number = identify(object, &identity) ? lasting_number(own, &identity) : 0;
+  const uint64_t number = identify(object, &identity) ? lasting_number(self, &identity) : 0;
   if (number == 0) return;
-  pthread_mutex_lock(&own->lock);
-  bool is_known = is_local(own, number);
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_lock(&self->lock);
+  bool is_known = is_local(self, number);
+  pthread_mutex_unlock(&self->lock);
   if (is_known || fstatfs(object, &system) != 0 || !never_waits(&system)) return;
-  pthread_mutex_lock(&own->lock);
-  own->local[own->next_local++ % FILE_SYSTEMS] = number;
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_lock(&self->lock);
+  self->local[self->next_local++ % FILE_SYSTEMS] = number;
+  pthread_mutex_unlock(&self->lock);
 }
 
 /* ── A step ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static struct lookup lookup_of(const struct objects *own, const struct call *call) {
+static struct lookup lookup_of(const struct objects *self, const struct call *call) {
   return (struct lookup){
-      .self = &own->self,
+      .ours = &self->ours,
       .caller = &call->caller,
       .path = call->path,
       .directory = call->order.directory,
@@ -156,46 +156,46 @@ static struct lookup lookup_of(const struct objects *own, const struct call *cal
   };
 }
 
-static void hold(struct objects *own, struct call *call) {
+static void hold(struct objects *self, struct call *call) {
   release(&call->target);
   call->failure = (struct failure){0, NO_OBSTACLE};
-  if (!know_caller(&own->self, (pid_t)call->notification.pid, &call->caller, &call->failure)) return;
-  const struct lookup lookup = lookup_of(own, call);
+  if (!know_caller(&self->ours, (pid_t)call->notification.pid, &call->caller, &call->failure)) return;
+  const struct lookup lookup = lookup_of(self, call);
   if (find_target(&lookup, &call->target, &call->failure))
-    place_target(&own->self, &call->target, own->constants, call->wanted, call->count, 0, call->matches,
+    place_target(&self->ours, &call->target, self->constants, call->wanted, call->count, 0, call->matches,
                  &call->failure);
   if (call->failure.error != 0) release(&call->target);
-  else if (call->target.object >= 0) learn(own, call->target.object);
+  else if (call->target.object >= 0) learn(self, call->target.object);
 }
 
-static struct service service_of(const struct objects *own, const struct call *call) {
+static struct service service_of(const struct objects *self, const struct call *call) {
   return (struct service){
-      .self = &own->self,
+      .ours = &self->ours,
       .caller = &call->caller,
-      .listener = own->listener,
+      .listener = self->listener,
       .id = call->notification.id,
       .flags = call->order.flags,
       .mode = call->order.mode,
-      .is_killable = own->is_killable,
-      .reads_proc = own->reads_proc,
+      .is_killable = self->is_killable,
+      .reads_proc = self->reads_proc,
   };
 }
 
 /* The caller's rights let it find an object of its root. False if the thread must end. */
-static bool hold_as_caller(struct objects *own, struct call *call) {
+static bool hold_as_caller(struct objects *self, struct call *call) {
   release(&call->target);
   call->failure = (struct failure){0, NO_OBSTACLE};
   struct rights its;
-  if (!know_other(&own->self, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return true;
-  struct lookup lookup = lookup_of(own, call);
+  if (!know_other(&self->ours, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return true;
+  struct lookup lookup = lookup_of(self, call);
   const struct base base = open_base(&lookup);
   lookup.base = &base;
   call->lacks_rights = lacks_capabilities(&its);
   struct taken_rights taken;
-  if (take_rights(&own->self, &its, &taken, &call->failure) && find_target(&lookup, &call->target, &call->failure))
-    place_target(&own->self, &call->target, own->constants, call->wanted, call->count, 0, call->matches,
+  if (take_rights(&self->ours, &its, &taken, &call->failure) && find_target(&lookup, &call->target, &call->failure))
+    place_target(&self->ours, &call->target, self->constants, call->wanted, call->count, 0, call->matches,
                  &call->failure);
-  const bool goes_on = return_rights(&own->self, own->root, &taken);
+  const bool goes_on = return_rights(&self->ours, self->root, &taken);
   if (base.descriptor >= 0) close(base.descriptor);
   close(its.root);
   if (call->failure.error != 0) release(&call->target);
@@ -204,27 +204,27 @@ static bool hold_as_caller(struct objects *own, struct call *call) {
   return goes_on;
 }
 
-static enum served serve_as_caller(struct objects *own, struct call *call, struct service *service, bool *goes_on) {
+static enum served serve_as_caller(struct objects *self, struct call *call, struct service *service, bool *goes_on) {
   struct rights its;
-  if (!know_other(&own->self, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return FAILED;
+  if (!know_other(&self->ours, (pid_t)call->notification.pid, &call->caller, &its, &call->failure)) return FAILED;
   /* The rights are the caller's, and not those of another thread with its id, if it still waits. */
-  if (!awaits_answer(own->listener, call->notification.id)) {
+  if (!awaits_answer(self->listener, call->notification.id)) {
     close(its.root);
     return ANSWERED;
   }
   service->lacks_rights = call->lacks_rights;
   struct taken_rights taken;
-  const enum served served = take_rights(&own->self, &its, &taken, &call->failure)
+  const enum served served = take_rights(&self->ours, &its, &taken, &call->failure)
                                  ? serve_open(service, &call->target, &call->failure)
                                  : FAILED;
-  *goes_on = return_rights(&own->self, own->root, &taken);
+  *goes_on = return_rights(&self->ours, self->root, &taken);
   close(its.root);
   return served;
 }
 
 /* As `make_step`, for a caller in a container. */
-static bool make_step_as_caller(struct objects *own, struct call *call, bool has_own_directory, bool *goes_on) {
-  struct service service = service_of(own, call);
+static bool make_step_as_caller(struct objects *self, struct call *call, bool has_own_directory, bool *goes_on) {
+  struct service service = service_of(self, call);
   service.has_own_directory = has_own_directory;
   enum served served = RACED;
   /* A connect would also need the caller's socket; its server sees our process. */
@@ -232,12 +232,12 @@ static bool make_step_as_caller(struct objects *own, struct call *call, bool has
     call->failure = (struct failure){EACCES, has_own_directory ? OTHER_CREDENTIALS : OTHER_ROOT};
     served = FAILED;
   } else if (call->is_service) {
-    served = serve_as_caller(own, call, &service, goes_on);
+    served = serve_as_caller(self, call, &service, goes_on);
   }
   if (served == FAILED) release(&call->target);
   if (served == RACED && *goes_on) {
     allow_interruption(true);
-    *goes_on = hold_as_caller(own, call);
+    *goes_on = hold_as_caller(self, call);
     allow_interruption(false);
   } else if (served == RACED) {
     call->failure = (struct failure){EACCES, OTHER_CREDENTIALS};
@@ -250,8 +250,8 @@ static bool make_step_as_caller(struct objects *own, struct call *call, bool has
 }
 
 /* Returns true if the call has got its answer. */
-static bool make_step(struct objects *own, struct call *call, bool has_own_directory) {
-  struct service service = service_of(own, call);
+static bool make_step(struct objects *self, struct call *call, bool has_own_directory) {
+  struct service service = service_of(self, call);
   service.has_own_directory = has_own_directory;
   enum served served = RACED;
   if (call->is_service)
@@ -260,7 +260,7 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
   if (served == FAILED) release(&call->target);
   if (served == RACED) {
     allow_interruption(true);
-    hold(own, call);
+    hold(self, call);
     allow_interruption(false);
   }
   /* A signal has interrupted the step. */
@@ -275,25 +275,25 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
  * Makes the step in the loop's own thread, which saves two switches between threads. True if the object is held, or if
  * the caller is refused; the pool makes all other steps.
  */
-static bool hold_at_once(struct objects *own, struct call *call, bool has_our_rights) {
+static bool hold_at_once(struct objects *self, struct call *call, bool has_our_rights) {
   const pid_t tid = (pid_t)call->notification.pid;
   struct identity object;
-  if (own->takes_rights) return false;
+  if (self->takes_rights) return false;
   call->caller = (struct caller){.tid = tid};
-  const struct lookup lookup = lookup_of(own, call);
+  const struct lookup lookup = lookup_of(self, call);
   if (!find_at_once(&lookup, &call->target, &object)) return false;
-  pthread_mutex_lock(&own->lock);
-  bool goes_on = is_local(own, lasting_number(own, &object));
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_lock(&self->lock);
+  bool goes_on = is_local(self, lasting_number(self, &object));
+  pthread_mutex_unlock(&self->lock);
   const bool is_file = S_ISREG(object.mode) || S_ISDIR(object.mode);
   goes_on = goes_on && (call->order.kind == CONNECTS ? S_ISSOCK(object.mode) : is_file);
   /* A connect also needs the caller's process. */
   const bool compares = !has_our_rights || call->order.kind == CONNECTS;
-  if (goes_on && compares && !know_caller(&own->self, tid, &call->caller, &call->failure)) {
+  if (goes_on && compares && !know_caller(&self->ours, tid, &call->caller, &call->failure)) {
     release(&call->target);
     return true;
   }
-  goes_on = goes_on && place_target(&own->self, &call->target, own->constants, call->wanted, call->count,
+  goes_on = goes_on && place_target(&self->ours, &call->target, self->constants, call->wanted, call->count,
                                     RESOLVE_CACHED, call->matches, &call->failure);
   call->failure = (struct failure){0, NO_OBSTACLE};
   call->at_once = goes_on && call->order.kind != CONNECTS;
@@ -302,51 +302,51 @@ static bool hold_at_once(struct objects *own, struct call *call, bool has_our_ri
 }
 
 /* The loop polls the event while a fork is traced or a call waits for a room. */
-static void announce(const struct objects *own) {
+static void announce(const struct objects *self) {
   const uint64_t one = 1;
-  if (write(own->event, &one, sizeof one) < 0) return; /* the counter is full, so it is readable already */
+  if (write(self->event, &one, sizeof one) < 0) return; /* the counter is full, so it is readable already */
 }
 
 static void interrupt_nothing(int signal) { (void)signal; }
 
 /* Returns 0 or an errno. A step unblocks the interrupting signal where it allows it. */
-static int start_thread(struct objects *own, void *(*function)(void *)) {
-  const int result = start_detached(function, own, STACK);
-  if (result == 0) own->threads++;
+static int start_thread(struct objects *self, void *(*function)(void *)) {
+  const int result = start_detached(function, self, STACK);
+  if (result == 0) self->threads++;
   return result;
 }
 
 static void *work(void *argument) {
-  struct objects *own = argument;
+  struct objects *self = argument;
   /* Gives the thread its own working directory and umask. */
-  bool has_own_directory = unshare(CLONE_FS) == 0 && fchdir(own->self.descriptors) == 0;
-  pthread_mutex_lock(&own->lock);
+  bool has_own_directory = unshare(CLONE_FS) == 0 && fchdir(self->ours.descriptors) == 0;
+  pthread_mutex_lock(&self->lock);
   for (;;) {
     struct call *call;
-    own->idle++;
-    while ((call = oldest(own, WAITS)) == NULL && !own->ends) pthread_cond_wait(&own->work, &own->lock);
-    own->idle--;
+    self->idle++;
+    while ((call = oldest(self, WAITS)) == NULL && !self->ends) pthread_cond_wait(&self->work, &self->lock);
+    self->idle--;
     if (call == NULL) break;
     call->state = RUNS;
     call->thread = pthread_self();
     clock_gettime(CLOCK_MONOTONIC, &call->since);
-    pthread_cond_signal(&own->change);
-    pthread_mutex_unlock(&own->lock);
+    pthread_cond_signal(&self->change);
+    pthread_mutex_unlock(&self->lock);
     bool goes_on = true;
-    const bool is_answered = own->takes_rights ? make_step_as_caller(own, call, has_own_directory, &goes_on)
-                                               : make_step(own, call, has_own_directory);
-    pthread_mutex_lock(&own->lock);
+    const bool is_answered = self->takes_rights ? make_step_as_caller(self, call, has_own_directory, &goes_on)
+                                                : make_step(self, call, has_own_directory);
+    pthread_mutex_lock(&self->lock);
     call->state = HELD;
-    if (is_answered) forget(own, call);
-    else announce(own);
+    if (is_answered) forget(self, call);
+    else announce(self);
     /* It has another's rights, which it cannot give back. */
     if (goes_on) continue;
-    if (oldest(own, WAITS) != NULL) start_thread(own, work);
+    if (oldest(self, WAITS) != NULL) start_thread(self, work);
     break;
   }
-  own->threads--;
-  pthread_cond_signal(&own->change);
-  pthread_mutex_unlock(&own->lock);
+  self->threads--;
+  pthread_cond_signal(&self->change);
+  pthread_mutex_unlock(&self->lock);
   return NULL;
 }
 
@@ -359,32 +359,32 @@ static bool is_long_since(const struct timespec *since) {
 }
 
 /* The watchdog repeats this until the step is over, because a signal that arrives before the thread waits has no effect. */
-static void look_after(struct objects *own, struct call *call) {
+static void look_after(struct objects *self, struct call *call) {
   const pid_t caller = (pid_t)call->notification.pid;
-  if (own->ends || !awaits_answer(own->listener, call->notification.id) || has_signal(&own->self, caller))
+  if (self->ends || !awaits_answer(self->listener, call->notification.id) || has_signal(&self->ours, caller))
     pthread_kill(call->thread, SIGRTMAX);
 }
 
 static void *watchdog(void *argument) {
-  struct objects *own = argument;
-  pthread_mutex_lock(&own->lock);
-  while (!own->ends || own->threads > 1) {
-    if (own->ends) pthread_cond_broadcast(&own->work);
-    struct call *running = oldest(own, RUNS);
-    if (running == NULL && !own->ends) {
-      pthread_cond_wait(&own->change, &own->lock);
+  struct objects *self = argument;
+  pthread_mutex_lock(&self->lock);
+  while (!self->ends || self->threads > 1) {
+    if (self->ends) pthread_cond_broadcast(&self->work);
+    struct call *running = oldest(self, RUNS);
+    if (running == NULL && !self->ends) {
+      pthread_cond_wait(&self->change, &self->lock);
       continue;
     }
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_unlock(&self->lock);
     const struct timespec moment = {0, WATCH_INTERVAL};
     nanosleep(&moment, NULL);
-    pthread_mutex_lock(&own->lock);
-    for (struct call *one = own->calls; one != NULL; one = one->next)
-      if (one->state == RUNS && (own->ends || is_long_since(&one->since))) look_after(own, one);
+    pthread_mutex_lock(&self->lock);
+    for (struct call *one = self->calls; one != NULL; one = one->next)
+      if (one->state == RUNS && (self->ends || is_long_since(&one->since))) look_after(self, one);
   }
-  own->threads--;
-  pthread_cond_signal(&own->change);
-  pthread_mutex_unlock(&own->lock);
+  self->threads--;
+  pthread_cond_signal(&self->change);
+  pthread_mutex_unlock(&self->lock);
   return NULL;
 }
 
@@ -392,64 +392,64 @@ static void *watchdog(void *argument) {
 
 struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable, bool reads_proc,
                               bool takes_rights) {
-  struct objects *own = calloc(1, sizeof *own);
-  if (own == NULL) return NULL;
-  *own = (struct objects){.listener = listener, .constants = constants, .constant_count = count};
-  own->is_killable = is_killable;
-  own->reads_proc = reads_proc;
-  own->takes_rights = takes_rights;
-  own->root = -1;
+  struct objects *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  *self = (struct objects){.listener = listener, .constants = constants, .constant_count = count};
+  self->is_killable = is_killable;
+  self->reads_proc = reads_proc;
+  self->takes_rights = takes_rights;
+  self->root = -1;
   struct sigaction nothing = {.sa_handler = interrupt_nothing};
-  int error = -know_self(&own->self);
+  int error = -know_self(&self->ours);
   if (error == 0 && takes_rights) {
-    own->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (own->root < 0) error = errno;
+    self->root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (self->root < 0) error = errno;
   }
   if (error == 0) {
-    own->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (own->event < 0 || sigaction(SIGRTMAX, &nothing, NULL) != 0) error = errno;
-    pthread_mutex_init(&own->lock, NULL);
-    pthread_cond_init(&own->work, NULL);
-    pthread_cond_init(&own->change, NULL);
-    pthread_mutex_lock(&own->lock);
-    if (error == 0) error = start_thread(own, watchdog);
-    pthread_mutex_unlock(&own->lock);
-    if (error != 0 && own->event >= 0) close(own->event);
-    if (error != 0) forget_self(&own->self);
+    self->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (self->event < 0 || sigaction(SIGRTMAX, &nothing, NULL) != 0) error = errno;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->work, NULL);
+    pthread_cond_init(&self->change, NULL);
+    pthread_mutex_lock(&self->lock);
+    if (error == 0) error = start_thread(self, watchdog);
+    pthread_mutex_unlock(&self->lock);
+    if (error != 0 && self->event >= 0) close(self->event);
+    if (error != 0) forget_self(&self->ours);
   }
-  if (error == 0) return own;
-  if (own->root >= 0) close(own->root);
-  free(own);
+  if (error == 0) return self;
+  if (self->root >= 0) close(self->root);
+  free(self);
   errno = error;
   return NULL;
 }
 
-void end_objects(struct objects *own) {
-  pthread_mutex_lock(&own->lock);
-  own->ends = true;
-  pthread_cond_broadcast(&own->work);
-  pthread_cond_broadcast(&own->change);
-  while (own->threads > 0) pthread_cond_wait(&own->change, &own->lock);
-  while (own->calls != NULL) forget(own, own->calls);
-  pthread_mutex_unlock(&own->lock);
-  close(own->event);
-  if (own->root >= 0) close(own->root);
-  forget_self(&own->self);
-  free(own->constants);
-  free(own);
+void end_objects(struct objects *self) {
+  pthread_mutex_lock(&self->lock);
+  self->ends = true;
+  pthread_cond_broadcast(&self->work);
+  pthread_cond_broadcast(&self->change);
+  while (self->threads > 0) pthread_cond_wait(&self->change, &self->lock);
+  while (self->calls != NULL) forget(self, self->calls);
+  pthread_mutex_unlock(&self->lock);
+  close(self->event);
+  if (self->root >= 0) close(self->root);
+  forget_self(&self->ours);
+  free(self->constants);
+  free(self);
 }
 
-int event_of(const struct objects *own) { return own->event; }
+int event_of(const struct objects *self) { return self->event; }
 
-static bool begin(struct objects *own, struct call *call, bool is_service) {
+static bool begin(struct objects *self, struct call *call, bool is_service) {
   call->is_service = is_service;
   call->state = WAITS;
   unsigned waiting = 0;
-  for (struct call *one = own->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
+  for (struct call *one = self->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
   /* One of the threads is the watchdog. */
-  const unsigned workers = own->threads - 1;
-  if (own->idle < waiting && workers < MOST_THREADS && start_thread(own, work) != 0 && workers == 0) return false;
-  pthread_cond_signal(&own->work);
+  const unsigned workers = self->threads - 1;
+  if (self->idle < waiting && workers < MOST_THREADS && start_thread(self, work) != 0 && workers == 0) return false;
+  pthread_cond_signal(&self->work);
   return true;
 }
 
@@ -464,11 +464,11 @@ static struct order strict(struct order order) {
   return order;
 }
 
-int hold_object(struct objects *own, const struct seccomp_notif *notification, bool has_our_rights,
+int hold_object(struct objects *self, const struct seccomp_notif *notification, bool has_our_rights,
                 const struct order *order, const char *path, size_t length, const uint32_t *wanted, size_t count) {
   if (length >= PATH_MAX) return -ENAMETOOLONG;
   for (size_t i = 0; i < count; i++)
-    if (wanted[i] >= own->constant_count) return -EINVAL;
+    if (wanted[i] >= self->constant_count) return -EINVAL;
   struct call *call = calloc(1, sizeof *call);
   if (call == NULL) return -ENOMEM;
   *call = (struct call){.notification = *notification, .order = strict(*order), .count = count};
@@ -479,27 +479,27 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, b
   int result = call->wanted == NULL || call->matches == NULL ? -ENOMEM : 0;
   if (result == 0) {
     memcpy(call->wanted, wanted, count * sizeof *wanted);
-    const bool is_held = hold_at_once(own, call, has_our_rights);
-    pthread_mutex_lock(&own->lock);
-    if (own->count >= MOST_CALLS) {
+    const bool is_held = hold_at_once(self, call, has_our_rights);
+    pthread_mutex_lock(&self->lock);
+    if (self->count >= MOST_CALLS) {
       result = -EAGAIN;
     } else {
-      call->next = own->calls;
-      own->calls = call;
-      own->count++;
+      call->next = self->calls;
+      self->calls = call;
+      self->count++;
       if (is_held) {
         call->state = HELD;
-        announce(own);
+        announce(self);
         call = NULL;
-      } else if (begin(own, call, false)) {
+      } else if (begin(self, call, false)) {
         call = NULL;
       } else {
-        own->calls = call->next;
-        own->count--;
+        self->calls = call->next;
+        self->count--;
         result = -EAGAIN;
       }
     }
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_unlock(&self->lock);
   }
   if (call != NULL) {
     release(&call->target);
@@ -510,64 +510,65 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, b
   return result;
 }
 
-bool next_held(struct objects *own, struct seccomp_notif *into) {
-  pthread_mutex_lock(&own->lock);
+bool next_held(struct objects *self, struct seccomp_notif *into) {
+  pthread_mutex_lock(&self->lock);
   struct call *call;
-  while ((call = oldest(own, HELD)) != NULL && !awaits_answer(own->listener, call->notification.id)) forget(own, call);
+  while ((call = oldest(self, HELD)) != NULL && !awaits_answer(self->listener, call->notification.id))
+    forget(self, call);
   if (call == NULL) {
     uint64_t count;
-    if (read(own->event, &count, sizeof count) < 0 && errno != EAGAIN) abort(); /* else it stays readable forever */
+    if (read(self->event, &count, sizeof count) < 0 && errno != EAGAIN) abort(); /* else it stays readable forever */
   } else {
     call->state = JUDGED;
     *into = call->notification;
   }
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_unlock(&self->lock);
   return call != NULL;
 }
 
-int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t size, struct failure *failure) {
-  pthread_mutex_lock(&own->lock);
-  struct call *call = find(own, id);
+int held_object(struct objects *self, uint64_t id, unsigned char *matches, size_t size, struct failure *failure) {
+  pthread_mutex_lock(&self->lock);
+  struct call *call = find(self, id);
   if (call != NULL && call->state != JUDGED) call = NULL;
   if (call != NULL) {
     *failure = call->failure;
     memcpy(matches, call->matches, size < call->count ? size : call->count);
   }
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_unlock(&self->lock);
   return call == NULL ? -1 : 0;
 }
 
-void open_apart(struct objects *own) { own->opens_apart = true; }
+void open_apart(struct objects *self) { self->opens_apart = true; }
 
-bool serve_object(struct objects *own, uint64_t id) {
-  pthread_mutex_lock(&own->lock);
-  struct call *call = find(own, id);
-  pthread_mutex_unlock(&own->lock);
+bool serve_object(struct objects *self, uint64_t id) {
+  pthread_mutex_lock(&self->lock);
+  struct call *call = find(self, id);
+  pthread_mutex_unlock(&self->lock);
   /* Only the loop uses a call in state JUDGED, so it needs no lock. */
   if (call == NULL || call->state != JUDGED || call->failure.error != 0) return false;
-  const struct service service = service_of(own, call);
-  bool is_over = call->at_once && !own->opens_apart && serve_open_at_once(&service, call->target.object);
+  const struct service service = service_of(self, call);
+  bool is_over = call->at_once && !self->opens_apart && serve_open_at_once(&service, call->target.object);
   call->at_once = false;
-  pthread_mutex_lock(&own->lock);
-  if (!is_over && !begin(own, call, true)) {
+  pthread_mutex_lock(&self->lock);
+  if (!is_over && !begin(self, call, true)) {
     answer_error(&service, EAGAIN);
     is_over = true;
   }
-  if (is_over) forget(own, call);
-  pthread_mutex_unlock(&own->lock);
+  if (is_over) forget(self, call);
+  pthread_mutex_unlock(&self->lock);
   return is_over;
 }
 
-void drop_object(struct objects *own, uint64_t id) {
-  pthread_mutex_lock(&own->lock);
-  struct call *call = find(own, id);
-  if (call != NULL && call->state == JUDGED) forget(own, call);
-  pthread_mutex_unlock(&own->lock);
+void drop_object(struct objects *self, uint64_t id) {
+  pthread_mutex_lock(&self->lock);
+  struct call *call = find(self, id);
+  if (call != NULL && call->state == JUDGED) forget(self, call);
+  pthread_mutex_unlock(&self->lock);
 }
 
-bool is_under_way(struct objects *own, uint64_t id) {
-  pthread_mutex_lock(&own->lock);
-  bool result = find(own, id) != NULL;
-  pthread_mutex_unlock(&own->lock);
+bool is_under_way(struct objects *self, uint64_t id) {
+  pthread_mutex_lock(&self->lock);
+  bool result = find(self, id) != NULL;
+  pthread_mutex_unlock(&self->lock);
   return result;
 }

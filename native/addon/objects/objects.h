@@ -101,27 +101,27 @@ struct rights {
 };
 
 /* Returns 0 or a negative errno. */
-int know_self(struct self *self);
-void forget_self(struct self *self);
+int know_self(struct self *ours);
+void forget_self(struct self *ours);
 /* False with a failure if its rights differ from ours. */
-bool know_caller(const struct self *self, pid_t tid, struct caller *caller, struct failure *failure);
+bool know_caller(const struct self *ours, pid_t tid, struct caller *caller, struct failure *failure);
 /* The same of a caller in a container, which has other rights. True with rights->root, which the caller closes. */
-bool know_other(const struct self *self, pid_t tid, struct caller *caller, struct rights *rights,
+bool know_other(const struct self *ours, pid_t tid, struct caller *caller, struct rights *rights,
                 struct failure *failure);
-bool has_own_namespaces(const struct self *self, pid_t tid);
-bool has_own_cgroup(const struct self *self, pid_t tid);
+bool has_own_namespaces(const struct self *ours, pid_t tid);
+bool has_own_cgroup(const struct self *ours, pid_t tid);
 /* 1: /dev/tty is the same terminal for the caller and for us; 0: the caller has no terminal; −1: the terminals differ. */
-int shares_terminal(const struct self *self, pid_t tid);
+int shares_terminal(const struct self *ours, pid_t tid);
 /* Whether a security module of this kernel has labels, which a process can change unseen. */
-bool has_label(const struct self *self);
+bool has_label(const struct self *ours);
 /* Whether the security modules have the same labels for the thread as for us. Only the thread itself changes its label. */
-bool has_our_labels(const struct self *self, pid_t tid);
+bool has_our_labels(const struct self *ours, pid_t tid);
 /* The parent of the thread's process; 0 if it is not visible, negative if it is unknown. */
-pid_t parent_process(const struct self *self, pid_t tid);
+pid_t parent_process(const struct self *ours, pid_t tid);
 /* Whether a descriptor can be added to the thread's table. False if that is unknown. */
-bool has_free_descriptor(const struct self *self, pid_t tid);
+bool has_free_descriptor(const struct self *ours, pid_t tid);
 /* True if a signal is pending that interrupts the thread's call. */
-bool has_signal(const struct self *self, pid_t tid);
+bool has_signal(const struct self *ours, pid_t tid);
 /* Whether lookups in a file system of this type never wait for a file server. */
 bool never_waits(const struct statfs *system);
 bool identify(int descriptor, struct identity *identity);
@@ -132,7 +132,7 @@ ssize_t read_text(int directory, const char *path, char *into, size_t size);
 /* ── Another's rights (rights.c) ─────────────────────────────────────────────────────────────────────────────────── */
 
 struct taken_rights {
-  struct rights own;
+  struct rights self;
   bool has_root, has_users;
 };
 
@@ -140,9 +140,9 @@ struct taken_rights {
  * Takes these rights for the calling thread, which has its own working directory. With or without a failure,
  * `return_rights` must follow, with our root directory; if that returns false, the thread must end.
  */
-bool take_rights(const struct self *self, const struct rights *its, struct taken_rights *taken,
+bool take_rights(const struct self *ours, const struct rights *its, struct taken_rights *taken,
                  struct failure *failure);
-bool return_rights(const struct self *self, int root, struct taken_rights *taken);
+bool return_rights(const struct self *ours, int root, struct taken_rights *taken);
 /* Whether the caller may access files that we may not access for it. */
 bool lacks_capabilities(const struct rights *its);
 
@@ -161,7 +161,7 @@ struct base {
 };
 
 struct lookup {
-  const struct self *self;
+  const struct self *ours;
   const struct caller *caller;
   const char *path;
   int directory;                 /* the caller's dirfd */
@@ -187,11 +187,11 @@ struct failure failure_of(int error);
 /* Whether the object is a part of a proc file system. May wait for a file server. */
 bool is_proc(int object);
 /* The same without a wait, because no file system is asked; true if that is unknown. */
-bool can_be_proc(const struct self *self, const struct identity *object);
+bool can_be_proc(const struct self *ours, const struct identity *object);
 /* Whether the kernel lets every process open the file of this name in another's directory of /proc, or look below it. */
 bool is_public(const char *name);
 /* Whether /proc protects all files of a process (its mount option `hidepid`), or that is unknown. */
-bool hides_processes(const struct self *self);
+bool hides_processes(const struct self *ours);
 
 /* ── The object's directories (place.c) ──────────────────────────────────────────────────────────────────────────── */
 
@@ -201,16 +201,16 @@ struct constant {
 };
 
 /* matches[i]: whether the target is, or lies under, constants[wanted[i]]. `resolve`: 0, or RESOLVE_CACHED as above. */
-bool place_target(const struct self *self, const struct target *target, const struct constant *constants,
+bool place_target(const struct self *ours, const struct target *target, const struct constant *constants,
                   const uint32_t *wanted, size_t count, uint64_t resolve, unsigned char *matches,
                   struct failure *failure);
 /* The directory with the object's name; −1 if it has no name, or, with failure->why, if that is unknown. */
-int parent_of(const struct self *self, int object, uint64_t resolve, struct failure *failure);
+int parent_of(const struct self *ours, int object, uint64_t resolve, struct failure *failure);
 
 /* ── The service (serve.c) ───────────────────────────────────────────────────────────────────────────────────────── */
 
 struct service {
-  const struct self *self;
+  const struct self *ours;
   const struct caller *caller;
   int listener;
   uint64_t id;
@@ -259,27 +259,27 @@ struct order {
  * NULL with errno. Else takes over `constants`, one allocated block that also contains their paths. */
 struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable, bool reads_proc,
                               bool takes_rights);
-void end_objects(struct objects *own);
+void end_objects(struct objects *self);
 /* A descriptor that is readable when an object is held, or a service has failed. */
-int event_of(const struct objects *own);
+int event_of(const struct objects *self);
 /*
  * Returns 0, or a negative errno without an effect. `path` has `length` bytes without a NUL. If the object can be held
  * without a wait, this function holds it, and `next_held` returns the call. `has_our_rights`: the caller's rights are known
  * to be ours, otherwise they are compared.
  */
-int hold_object(struct objects *own, const struct seccomp_notif *call, bool has_our_rights, const struct order *order,
+int hold_object(struct objects *self, const struct seccomp_notif *call, bool has_our_rights, const struct order *order,
                 const char *path, size_t length, const uint32_t *wanted, size_t count);
 /* The notification of a call whose object is held, or which has failed. */
-bool next_held(struct objects *own, struct seccomp_notif *into);
+bool next_held(struct objects *self, struct seccomp_notif *into);
 /* The result of the first step: 0 with *failure and a byte in `matches` for each wanted constant, at most `size`; or −1
    for an unknown call. */
-int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t size, struct failure *failure);
+int held_object(struct objects *self, uint64_t id, unsigned char *matches, size_t size, struct failure *failure);
 /* From now on an open can wait for a process of the tree, so only the pool's threads open. */
-void open_apart(struct objects *own);
+void open_apart(struct objects *self);
 /* True if the call has got its answer. */
-bool serve_object(struct objects *own, uint64_t id);
-void drop_object(struct objects *own, uint64_t id);
+bool serve_object(struct objects *self, uint64_t id);
+void drop_object(struct objects *self, uint64_t id);
 /* Whether this call is neither answered nor dropped. */
-bool is_under_way(struct objects *own, uint64_t id);
+bool is_under_way(struct objects *self, uint64_t id);
 
 #endif

@@ -26,10 +26,10 @@ static bool unknown(struct failure *failure) {
 }
 
 /* Its present path; empty without one. False if the path cannot be read. */
-static bool path_of(const struct self *self, int object, char text[PATH_MAX]) {
+static bool path_of(const struct self *ours, int object, char text[PATH_MAX]) {
   char number[16];
   snprintf(number, sizeof number, "%d", object);
-  ssize_t length = readlinkat(self->descriptors, number, text, PATH_MAX);
+  ssize_t length = readlinkat(ours->descriptors, number, text, PATH_MAX);
   if (length < 0 || length == PATH_MAX) return false;
   text[text[0] == '/' ? length : 0] = 0; /* "pipe:[1]", "(unreachable)/…" */
   return true;
@@ -40,16 +40,16 @@ static bool ends_in(const char *text, const char *end) {
   return length >= size && strcmp(text + length - size, end) == 0;
 }
 
-int parent_of(const struct self *self, int object, uint64_t resolve, struct failure *failure) {
+int parent_of(const struct self *ours, int object, uint64_t resolve, struct failure *failure) {
   char text[PATH_MAX];
-  struct identity own, found;
+  struct identity self, found;
   *failure = (struct failure){0, NO_OBSTACLE};
-  if (!identify(object, &own)) {
+  if (!identify(object, &self)) {
     unknown(failure);
     return -1;
   }
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (!path_of(self, object, text)) break;
+    if (!path_of(ours, object, text)) break;
     if (text[0] == 0) return -1;
     char *slash = strrchr(text, '/');
     char name[NAME_MAX + 1];
@@ -60,7 +60,7 @@ int parent_of(const struct self *self, int object, uint64_t resolve, struct fail
     const uint64_t plain = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     int parent = open_at(AT_FDCWD, text, O_PATH | O_DIRECTORY, 0, plain | resolve);
     int child = parent < 0 ? parent : open_at(parent, name, O_PATH | O_NOFOLLOW, 0, resolve);
-    bool is_there = child >= 0 && identify(child, &found) && is_same(&own, &found) && own.mount == found.mount;
+    bool is_there = child >= 0 && identify(child, &found) && is_same(&self, &found) && self.mount == found.mount;
     if (child >= 0) close(child);
     if (is_there) return parent;
     if (parent >= 0) close(parent);
@@ -108,11 +108,11 @@ static bool climb(int directory, struct levels *levels, uint64_t resolve, struct
   return unknown(failure);
 }
 
-static bool find_levels(const struct self *self, const struct target *target, const struct identity *object,
+static bool find_levels(const struct self *ours, const struct target *target, const struct identity *object,
                         struct levels *levels, uint64_t resolve, struct failure *failure) {
   levels->count = 0;
   if (target->object >= 0 && !S_ISDIR(object->mode)) {
-    const int parent = parent_of(self, target->object, resolve, failure);
+    const int parent = parent_of(ours, target->object, resolve, failure);
     return parent >= 0 ? climb(parent, levels, resolve, failure) : failure->why == NO_OBSTACLE;
   }
   const int directory = fcntl(target->object >= 0 ? target->object : target->parent, F_DUPFD_CLOEXEC, 0);
@@ -120,7 +120,7 @@ static bool find_levels(const struct self *self, const struct target *target, co
   if (climb(directory, levels, resolve, failure)) return true;
   /* In a directory that may be read and not searched even ".." cannot be looked up. */
   if (target->object < 0 || levels->count != 1) return false;
-  const int parent = parent_of(self, target->object, resolve, failure);
+  const int parent = parent_of(ours, target->object, resolve, failure);
   if (parent >= 0) return climb(parent, levels, resolve, failure);
   return failure->why == NO_OBSTACLE ? unknown(failure) : false;
 }
@@ -174,7 +174,7 @@ static int matches_one(const struct constant *constant, const struct target *tar
   return 0;
 }
 
-bool place_target(const struct self *self, const struct target *target, const struct constant *constants,
+bool place_target(const struct self *ours, const struct target *target, const struct constant *constants,
                   const uint32_t *wanted, size_t count, uint64_t resolve, unsigned char *matches,
                   struct failure *failure) {
   struct identity object = {0};
@@ -183,7 +183,7 @@ bool place_target(const struct self *self, const struct target *target, const st
   levels.count = 0;
   bool asks = false;
   for (size_t i = 0; i < count; i++) asks = asks || constants[wanted[i]].is_directory;
-  bool result = !asks || find_levels(self, target, &object, &levels, resolve, failure);
+  bool result = !asks || find_levels(ours, target, &object, &levels, resolve, failure);
   for (size_t i = 0; result && i < count; i++) {
     int match = matches_one(&constants[wanted[i]], target, &object, &levels, resolve, failure);
     result = match >= 0;

@@ -49,8 +49,8 @@ static bool type_of_mount(uint64_t mount, uint64_t *type) {
   return true;
 }
 
-bool can_be_proc(const struct self *self, const struct identity *object) {
-  if (object->mount == self->root.mount || major(object->device) != 0) return false;
+bool can_be_proc(const struct self *ours, const struct identity *object) {
+  if (object->mount == ours->root.mount || major(object->device) != 0) return false;
   uint64_t type;
   return !object->has_lasting_mount || !type_of_mount(object->mount, &type) || type == PROC_SUPER_MAGIC;
 }
@@ -75,8 +75,8 @@ bool is_public(const char *name) {
 }
 
 /* Each mount of a super block shows its options. */
-bool hides_processes(const struct self *self) {
-  const int file = openat(self->proc, "thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
+bool hides_processes(const struct self *ours) {
+  const int file = openat(ours->proc, "thread-self/mountinfo", O_RDONLY | O_CLOEXEC);
   FILE *mounts = file < 0 ? NULL : fdopen(file, "r");
   if (mounts == NULL) {
     if (file >= 0) close(file);
@@ -88,7 +88,7 @@ bool hides_processes(const struct self *self) {
   while (getline(&line, &size, mounts) >= 0) {
     unsigned major, minor;
     if (sscanf(line, "%*u %*u %u:%u", &major, &minor) != 2) continue;
-    if (makedev(major, minor) != self->proc_root.device) continue;
+    if (makedev(major, minor) != ours->proc_root.device) continue;
     const char *options = strstr(line, " - ");
     hides = options == NULL || strstr(options, "hidepid=") != NULL;
     break;

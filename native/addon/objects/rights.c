@@ -53,17 +53,17 @@ static uint64_t permitted_of(const struct capabilities *all) {
   return all->words[0].permitted | (uint64_t)all->words[1].permitted << 32;
 }
 
-static bool get_rights(struct rights *own) {
+static bool get_rights(struct rights *self) {
   struct capabilities all;
   unsigned ignored;
-  if (syscall(SYS_getresuid, &ignored, &own->user, &ignored) != 0 ||
-      syscall(SYS_getresgid, &ignored, &own->group, &ignored) != 0 || !get_capabilities(&all))
+  if (syscall(SYS_getresuid, &ignored, &self->user, &ignored) != 0 ||
+      syscall(SYS_getresgid, &ignored, &self->group, &ignored) != 0 || !get_capabilities(&all))
     return false;
-  own->file_user = (unsigned)syscall(SYS_setfsuid, SAME);
-  own->file_group = (unsigned)syscall(SYS_setfsgid, SAME);
-  own->effective = effective_of(&all);
-  const long count = syscall(SYS_getgroups, MOST_GROUPS, own->groups);
-  own->count = count < 0 ? 0 : (size_t)count;
+  self->file_user = (unsigned)syscall(SYS_setfsuid, SAME);
+  self->file_group = (unsigned)syscall(SYS_setfsgid, SAME);
+  self->effective = effective_of(&all);
+  const long count = syscall(SYS_getgroups, MOST_GROUPS, self->groups);
+  self->count = count < 0 ? 0 : (size_t)count;
   return count >= 0;
 }
 
@@ -83,26 +83,26 @@ static bool become(const struct rights *now, const struct rights *next) {
 }
 
 /* The thread's working directory stays that of our descriptors (serve.c). */
-static bool enter_root(const struct self *self, int root) {
+static bool enter_root(const struct self *ours, int root) {
   const bool is_entered = fchdir(root) == 0 && chroot(".") == 0;
-  return fchdir(self->descriptors) == 0 && is_entered;
+  return fchdir(ours->descriptors) == 0 && is_entered;
 }
 
-bool take_rights(const struct self *self, const struct rights *its, struct taken_rights *taken,
+bool take_rights(const struct self *ours, const struct rights *its, struct taken_rights *taken,
                  struct failure *failure) {
   struct capabilities all;
   *taken = (struct taken_rights){0};
-  if (!get_rights(&taken->own) || !get_capabilities(&all)) return refuse(failure, OTHER_CREDENTIALS);
-  if (!enter_root(self, its->root)) return refuse(failure, OTHER_ROOT);
+  if (!get_rights(&taken->self) || !get_capabilities(&all)) return refuse(failure, OTHER_CREDENTIALS);
+  if (!enter_root(ours, its->root)) return refuse(failure, OTHER_ROOT);
   taken->has_root = true;
   taken->has_users = true;
-  const bool is_taken = become(&taken->own, its) && set_effective(all, its->effective & permitted_of(&all));
+  const bool is_taken = become(&taken->self, its) && set_effective(all, its->effective & permitted_of(&all));
   /* A change of users can make a process dumpable again (fs.suid_dumpable). */
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   return is_taken || refuse(failure, OTHER_CREDENTIALS);
 }
 
-bool return_rights(const struct self *self, int root, struct taken_rights *taken) {
+bool return_rights(const struct self *ours, int root, struct taken_rights *taken) {
   struct rights now;
   struct capabilities all;
   bool is_returned = true;
@@ -110,10 +110,10 @@ bool return_rights(const struct self *self, int root, struct taken_rights *taken
     /* The capabilities first, which the rest may need; and last, because a change of users changes them. */
     is_returned = get_capabilities(&all) && set_effective(all, permitted_of(&all)) && get_rights(&now);
     /* The users first: without that of root the thread has CAP_SETGID all the same, by its capabilities. */
-    is_returned = is_returned && become(&now, &taken->own) && set_effective(all, permitted_of(&all));
+    is_returned = is_returned && become(&now, &taken->self) && set_effective(all, permitted_of(&all));
   }
-  if (taken->has_root) is_returned = is_returned && enter_root(self, root);
-  if (taken->has_users) is_returned = is_returned && set_effective(all, taken->own.effective);
+  if (taken->has_root) is_returned = is_returned && enter_root(ours, root);
+  if (taken->has_users) is_returned = is_returned && set_effective(all, taken->self.effective);
   return is_returned;
 }
 

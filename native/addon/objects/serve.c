@@ -47,7 +47,7 @@ enum { ERESTARTSYS = 512 };
  * ERESTARTSYS: the caller gets EINTR, or makes the call again if the handler has SA_RESTART.
  */
 static enum served answered(const struct service *service, int64_t value, int error) {
-  if (error == EINTR && has_signal(service->self, service->caller->tid)) error = ERESTARTSYS;
+  if (error == EINTR && has_signal(service->ours, service->caller->tid)) error = ERESTARTSYS;
   struct seccomp_notif_resp response = {.id = service->id, .val = value, .error = -error};
   send_response(service->listener, &response);
   return ANSWERED;
@@ -108,7 +108,7 @@ static bool may_open_device(const struct service *service, const struct identity
   if (S_ISCHR(object->mode) && major == MEMORY_DEVICES && (minor == 3 || minor == 5 || (minor >= 7 && minor <= 9)))
     return true;
   if (S_ISCHR(object->mode) && major == TERMINALS && minor == 0) {
-    switch (shares_terminal(service->self, tid)) {
+    switch (shares_terminal(service->ours, tid)) {
       case 1:
         return true;
       case 0:
@@ -119,8 +119,8 @@ static bool may_open_device(const struct service *service, const struct identity
         return false;
     }
   }
-  const enum obstacle why = !has_own_namespaces(service->self, tid) ? OTHER_NAMESPACES
-                            : !has_own_cgroup(service->self, tid)   ? OTHER_CGROUP
+  const enum obstacle why = !has_own_namespaces(service->ours, tid) ? OTHER_NAMESPACES
+                            : !has_own_cgroup(service->ours, tid)   ? OTHER_CGROUP
                                                                     : NO_OBSTACLE;
   if (why != NO_OBSTACLE) *failure = (struct failure){EACCES, why};
   return why == NO_OBSTACLE;
@@ -128,18 +128,18 @@ static bool may_open_device(const struct service *service, const struct identity
 
 /* fs/namei.c, may_create_in_sticky(): an O_CREAT that finds a file of another user. */
 static bool may_find(const struct service *service, int object, struct failure *failure) {
-  struct stat own, directory;
-  const struct self *self = service->self;
-  if (stat_of_descriptor(object, &own) != 0) return false;
-  const unsigned protects = S_ISFIFO(own.st_mode)  ? self->protects_fifos
-                            : S_ISREG(own.st_mode) ? self->protects_files
-                                                   : 0;
-  if (protects == 0 || own.st_uid == service->caller->user) return true;
-  int parent = parent_of(self, object, 0, failure);
+  struct stat self, directory;
+  const struct self *ours = service->ours;
+  if (stat_of_descriptor(object, &self) != 0) return false;
+  const unsigned protects = S_ISFIFO(self.st_mode)  ? ours->protects_fifos
+                            : S_ISREG(self.st_mode) ? ours->protects_files
+                                                    : 0;
+  if (protects == 0 || self.st_uid == service->caller->user) return true;
+  int parent = parent_of(ours, object, 0, failure);
   if (parent < 0) return failure->why == NO_OBSTACLE;
   bool is_known = stat_of_descriptor(parent, &directory) == 0;
   close(parent);
-  if (is_known && ((directory.st_mode & S_ISVTX) == 0 || own.st_uid == directory.st_uid)) return true;
+  if (is_known && ((directory.st_mode & S_ISVTX) == 0 || self.st_uid == directory.st_uid)) return true;
   if (is_known && (directory.st_mode & S_IWOTH) == 0 && !((directory.st_mode & S_IWGRP) != 0 && protects >= 2))
     return true;
   *failure = (struct failure){EACCES, NO_OBSTACLE};
@@ -161,7 +161,7 @@ static int open_target(const struct service *service, const struct target *targe
   if (target->object < 0 || is_new) {
     if (service->has_own_directory) {
       umask(service->caller->umask);
-    } else if (service->caller->umask != service->self->umask) {
+    } else if (service->caller->umask != service->ours->umask) {
       *failure = (struct failure){EACCES, OTHER_UMASK};
       return -EACCES;
     }
@@ -182,7 +182,7 @@ static int open_target(const struct service *service, const struct target *targe
   /* With O_CREAT, O_EXCL has been answered (find_target()). Without, it means something to block devices (block/fops.c). */
   flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW);
   snprintf(number, sizeof number, "%d", target->object);
-  return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
+  return open_at(service->ours->descriptors, number, flags, is_new ? service->mode : 0, 0);
 }
 
 /* Opens a file or a directory. With O_NONBLOCK this fails if another process holds a lease on the file. */
@@ -190,7 +190,7 @@ static int open_at_once(const struct service *service, int object) {
   char number[16];
   const uint64_t flags = (service->flags & ~(uint64_t)O_NOFOLLOW) | O_NOCTTY;
   snprintf(number, sizeof number, "%d", object);
-  int opened = open_at(service->self->descriptors, number, flags | O_NONBLOCK, 0, 0);
+  int opened = open_at(service->ours->descriptors, number, flags | O_NONBLOCK, 0, 0);
   if (opened >= 0 && (flags & O_NONBLOCK) == 0) fcntl(opened, F_SETFL, (int)flags);
   return opened;
 }

@@ -111,7 +111,7 @@ static bool is_of_caller(const struct walk *walk) {
   const pid_t process = walk->lookup->caller->process;
   if (walk->process == process) return true;
   snprintf(path, sizeof path, "%d/task/%d", process, walk->process);
-  return walk->process > 0 && faccessat(walk->lookup->self->proc, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+  return walk->process > 0 && faccessat(walk->lookup->ours->proc, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /*
@@ -127,7 +127,7 @@ static bool is_proc_root(const struct walk *walk, const struct identity *here) {
  * `follows` or not. False if the walk may not enter it.
  */
 static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool follows, bool *again) {
-  const struct self *self = walk->lookup->self;
+  const struct self *ours = walk->lookup->ours;
   const struct caller *caller = walk->lookup->caller;
   char text[48] = "";
   if (follows && strcmp(name, "self") == 0) snprintf(text, sizeof text, "%d", caller->process);
@@ -136,7 +136,7 @@ static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool follows,
   *again = text[0] != 0;
   if (*again) {
     /* The number is from our pid namespace, which is also that of this /proc. */
-    if (!has_own_namespaces(self, caller->tid)) return refuse(walk->failure, OTHER_NAMESPACES);
+    if (!has_own_namespaces(ours, caller->tid)) return refuse(walk->failure, OTHER_NAMESPACES);
     if (++walk->links > MOST_LINKS) return fail(walk->failure, ELOOP);
     return prepend(walk, text);
   }
@@ -146,26 +146,26 @@ static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool follows,
   }
   char number[NAME_MAX + 1];
   snprintf(number, sizeof number, "%s", name);
-  if (faccessat(self->tasks, number, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return refuse(walk->failure, OWN_PROCESS);
+  if (faccessat(ours->tasks, number, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return refuse(walk->failure, OWN_PROCESS);
   walk->process = (pid_t)strtol(name, NULL, 10);
-  if (!is_of_caller(walk) && hides_processes(self)) return refuse(walk->failure, OTHER_PROCESS);
+  if (!is_of_caller(walk) && hides_processes(ours)) return refuse(walk->failure, OTHER_PROCESS);
   return true;
 }
 
 /* fs/namei.c, may_follow_link() */
 static bool may_follow(const struct walk *walk, int link) {
-  struct stat own, directory;
-  if (walk->lookup->self->protects_links == 0) return true;
-  if (stat_of_descriptor(link, &own) != 0 || stat_of_descriptor(walk->at, &directory) != 0) return false;
-  return own.st_uid == walk->lookup->caller->user || (directory.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
-         own.st_uid == directory.st_uid;
+  struct stat self, directory;
+  if (walk->lookup->ours->protects_links == 0) return true;
+  if (stat_of_descriptor(link, &self) != 0 || stat_of_descriptor(walk->at, &directory) != 0) return false;
+  return self.st_uid == walk->lookup->caller->user ||
+         (directory.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) || self.st_uid == directory.st_uid;
 }
 
 /* The walk is in procfs, and has not passed its root: it continues from there. */
 static bool start_in_proc(struct walk *walk) {
   char number[16], text[PATH_MAX];
   snprintf(number, sizeof number, "%d", walk->at);
-  ssize_t length = readlinkat(walk->lookup->self->descriptors, number, text, sizeof text - 1);
+  ssize_t length = readlinkat(walk->lookup->ours->descriptors, number, text, sizeof text - 1);
   text[length < 0 ? 0 : length] = 0;
   if (strncmp(text, "/proc", 5) != 0 || (text[5] != 0 && text[5] != '/')) return refuse(walk->failure, OTHER_PROC);
   return prepend(walk, text) && start_at_root(walk);
@@ -204,11 +204,11 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
   if (!identify(walk->at, &here)) return fail(walk->failure, errno);
   if (*is_over) return true;
   if (!S_ISDIR(here.mode)) return fail(walk->failure, ENOTDIR);
-  const struct self *self = walk->lookup->self;
+  const struct self *ours = walk->lookup->ours;
   bool in_proc = is_proc(walk->at), follows = !is_last || slash || !no_follow;
   if (in_proc) {
     walk->met_proc = true;
-    if (here.device != self->proc_root.device || here.mount != self->proc_root.mount)
+    if (here.device != ours->proc_root.device || here.mount != ours->proc_root.mount)
       return refuse(walk->failure, OTHER_PROC);
     if (is_proc_root(walk, &here)) {
       bool again = false;
@@ -270,9 +270,9 @@ static int walk_slowly(const struct lookup *lookup, int base, const char *path, 
     goes_on = fail(failure, ENOTDIR);
   if (goes_on && is_proc(walk->at)) {
     walk->met_proc = true;
-    if (found.device != lookup->self->proc_root.device || found.mount != lookup->self->proc_root.mount)
+    if (found.device != lookup->ours->proc_root.device || found.mount != lookup->ours->proc_root.mount)
       goes_on = refuse(failure, OTHER_PROC);
-    else if (!has_own_namespaces(lookup->self, lookup->caller->tid)) goes_on = refuse(failure, OTHER_NAMESPACES);
+    else if (!has_own_namespaces(lookup->ours, lookup->caller->tid)) goes_on = refuse(failure, OTHER_NAMESPACES);
   }
   *met_proc = walk->met_proc;
   int result = goes_on ? walk->at : -1;
@@ -298,9 +298,9 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
   if (found < 0) fail(failure, -found);
   if (found < 0 && failure->why != NO_OBSTACLE) return -1;
   if (found >= 0) close(found);
-  struct failure own = {0, NO_OBSTACLE};
+  struct failure self = {0, NO_OBSTACLE};
   bool met_proc = false;
-  int object = walk_slowly(lookup, base, path, flags, &met_proc, &own);
+  int object = walk_slowly(lookup, base, path, flags, &met_proc, &self);
   if (lookup->resolve != 0) {
     if (object >= 0) close(object);
     /* In /proc, even the errno of the kernel's walk can be about our files. */
@@ -310,7 +310,7 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
   if (object >= 0 && (found >= 0 || met_proc)) return object;
   if (object >= 0) close(object); /* the name exists now, and did not before */
   /* Without /proc, the kernel's result is complete. */
-  if (found >= 0 || met_proc || own.why != NO_OBSTACLE) *failure = own;
+  if (found >= 0 || met_proc || self.why != NO_OBSTACLE) *failure = self;
   return -1;
 }
 
@@ -392,7 +392,7 @@ static int base_of(const struct lookup *lookup, struct failure *failure) {
   if (lookup->directory == AT_FDCWD) snprintf(path, sizeof path, "%d/cwd", lookup->caller->tid);
   else snprintf(path, sizeof path, "%d/fd/%d", lookup->caller->tid, lookup->directory);
   int base = lookup->directory < 0 && lookup->directory != AT_FDCWD ? -ENOENT
-                                                                    : open_at(lookup->self->proc, path, O_PATH, 0, 0);
+                                                                    : open_at(lookup->ours->proc, path, O_PATH, 0, 0);
   if (base >= 0) return base;
   *failure = failure_of(base == -ENOENT ? EBADF : -base);
   if (base == -EACCES || base == -EPERM) refuse(failure, UNREADABLE_CALLER);

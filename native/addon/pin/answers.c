@@ -150,14 +150,14 @@ static bool way_of(const struct seccomp_data *call, struct way *way) {
   }
 }
 
-static bool has_our_rights(const struct pins *own, struct thread *thread) {
+static bool has_our_rights(const struct pins *self, struct thread *thread) {
   if (thread->has_changed || thread->process->executing > 0) return false;
   if (!thread->is_compared || thread->compared_epoch != thread->process->epoch) {
     struct caller caller;
     struct failure failure;
     thread->is_compared = true;
     thread->compared_epoch = thread->process->epoch;
-    thread->is_as_we_are = know_caller(own->self, thread->id, &caller, &failure);
+    thread->is_as_we_are = know_caller(self->ours, thread->id, &caller, &failure);
   }
   return thread->is_as_we_are;
 }
@@ -169,17 +169,17 @@ static bool has_our_rights(const struct pins *own, struct thread *thread) {
 enum { LONG_WALK = 200000 /* ns */, REST = 64 /* walks */ };
 
 /* The object, or a negative errno: that of the call if it is ENOENT or ENOTDIR. */
-static int walk(const struct self *self, pid_t tid, const struct way *way, const char *path, uint64_t cached) {
+static int walk(const struct self *ours, pid_t tid, const struct way *way, const char *path, uint64_t cached) {
   int base = AT_FDCWD;
   if (!way->is_absolute) {
     char name[32];
     snprintf(name, sizeof name, "%d/cwd", tid);
-    base = open_at(self->proc, name, O_PATH | O_DIRECTORY, 0, 0);
+    base = open_at(ours->proc, name, O_PATH | O_DIRECTORY, 0, 0);
     if (base < 0) return -EAGAIN;
     /* In /proc, `self` would lead to us. */
     struct identity identity;
-    if (!identify(base, &identity) || can_be_proc(self, &identity) ||
-        (cached == 0 && identity.mount != self->root.mount)) {
+    if (!identify(base, &identity) || can_be_proc(ours, &identity) ||
+        (cached == 0 && identity.mount != ours->root.mount)) {
       close(base);
       return -EAGAIN;
     }
@@ -190,39 +190,39 @@ static int walk(const struct self *self, pid_t tid, const struct way *way, const
   return found;
 }
 
-static int walk_on_disk(struct pins *own, pid_t tid, const struct way *way, const char *path) {
-  if (!own->self->has_local_root || own->reads_apart) return -EAGAIN;
-  if (own->rest > 0) {
-    own->rest--;
+static int walk_on_disk(struct pins *self, pid_t tid, const struct way *way, const char *path) {
+  if (!self->ours->has_local_root || self->reads_apart) return -EAGAIN;
+  if (self->rest > 0) {
+    self->rest--;
     return -EAGAIN;
   }
   const uint64_t start = now();
-  const int object = walk(own->self, tid, way, path, 0);
-  if (now() - start > LONG_WALK) own->rest = REST;
+  const int object = walk(self->ours, tid, way, path, 0);
+  if (now() - start > LONG_WALK) self->rest = REST;
   return object;
 }
 
 /* Whether an open or a check of the object cannot wait for a file server. An absolute path stays on the root's mount. */
-static bool is_at_hand(const struct self *self, const struct way *way, int object) {
+static bool is_at_hand(const struct self *ours, const struct way *way, int object) {
   struct identity identity;
-  return self->has_local_root &&
-         (way->is_absolute || (identify(object, &identity) && identity.mount == self->root.mount));
+  return ours->has_local_root &&
+         (way->is_absolute || (identify(object, &identity) && identity.mount == ours->root.mount));
 }
 
-static enum answer answer_of(struct pins *own, const struct seccomp_notif *call, int error) {
-  return answer(own, call, -error, 0) == 0 ? HAS_ANSWER : CALLER_IS_GONE;
+static enum answer answer_of(struct pins *self, const struct seccomp_notif *call, int error) {
+  return answer(self, call, -error, 0) == 0 ? HAS_ANSWER : CALLER_IS_GONE;
 }
 
-static enum answer read_object(struct pins *own, const struct seccomp_notif *call, const struct way *way, int object) {
+static enum answer read_object(struct pins *self, const struct seccomp_notif *call, const struct way *way, int object) {
   struct identity identity;
-  if (!own->is_killable || own->is_restricted || !is_at_hand(own->self, way, object)) return NO_ANSWER;
+  if (!self->is_killable || self->is_restricted || !is_at_hand(self->ours, way, object)) return NO_ANSWER;
   if (!identify(object, &identity)) return NO_ANSWER;
   if (!S_ISDIR(identity.mode) && (!S_ISREG(identity.mode) || (way->flags & O_DIRECTORY) != 0)) return NO_ANSWER;
   const struct caller caller = {.tid = (pid_t)call->pid};
   const struct service service = {
-      .self = own->self,
+      .ours = self->ours,
       .caller = &caller,
-      .listener = own->listener,
+      .listener = self->listener,
       .id = call->id,
       .flags = way->flags,
       .is_killable = true,
@@ -230,93 +230,93 @@ static enum answer read_object(struct pins *own, const struct seccomp_notif *cal
   return serve_open_at_once(&service, object) ? HAS_ANSWER : NO_ANSWER;
 }
 
-static enum answer check_access(struct pins *own, const struct seccomp_notif *call, const struct way *way, int object,
+static enum answer check_access(struct pins *self, const struct seccomp_notif *call, const struct way *way, int object,
                                 int *error) {
-  if (!is_at_hand(own->self, way, object)) return NO_ANSWER;
+  if (!is_at_hand(self->ours, way, object)) return NO_ANSWER;
   const int flags = (int)way->flags | AT_EMPTY_PATH;
-  if (syscall(SYS_faccessat2, object, "", way->mode, flags) == 0) return answer_of(own, call, 0);
+  if (syscall(SYS_faccessat2, object, "", way->mode, flags) == 0) return answer_of(self, call, 0);
   if (errno != EACCES) return NO_ANSWER;
   *error = EACCES;
-  return answer_of(own, call, EACCES);
+  return answer_of(self, call, EACCES);
 }
 
 /* The structures are the kernel's own: it fills them for us as for the caller. */
-static enum answer give_status(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+static enum answer give_status(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                                const struct way *way, int object) {
   struct stat status;
   struct statx more;
   const bool is_more = way->purpose == STATS_MORE;
-  if (!is_at_hand(own->self, way, object)) return NO_ANSWER;
+  if (!is_at_hand(self->ours, way, object)) return NO_ANSWER;
   const long failed = is_more ? syscall(SYS_statx, object, "", (int)way->flags | AT_EMPTY_PATH, way->mode, &more)
                               : stat_of_descriptor(object, &status);
   const void *bytes = is_more ? (const void *)&more : &status;
-  if (failed != 0 || !write_result(own, thread, call, way->result, bytes, is_more ? sizeof more : sizeof status))
+  if (failed != 0 || !write_result(self, thread, call, way->result, bytes, is_more ? sizeof more : sizeof status))
     return NO_ANSWER;
-  return answer_of(own, call, 0);
+  return answer_of(self, call, 0);
 }
 
-static enum answer give_link(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+static enum answer give_link(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                              const struct way *way, int object, int *error) {
   struct identity identity;
   char text[PATH_MAX];
   if (!identify(object, &identity)) return NO_ANSWER;
   if (S_ISDIR(identity.mode) || S_ISREG(identity.mode)) {
     *error = EINVAL;
-    return answer_of(own, call, EINVAL);
+    return answer_of(self, call, EINVAL);
   }
-  if (!S_ISLNK(identity.mode) || !is_at_hand(own->self, way, object)) return NO_ANSWER;
+  if (!S_ISLNK(identity.mode) || !is_at_hand(self->ours, way, object)) return NO_ANSWER;
   ssize_t length = readlinkat(object, "", text, way->size < sizeof text ? way->size : sizeof text);
-  if (length <= 0 || !write_result(own, thread, call, way->result, text, (size_t)length)) return NO_ANSWER;
-  return answer_value(own, call, length) == 0 ? HAS_ANSWER : CALLER_IS_GONE;
+  if (length <= 0 || !write_result(self, thread, call, way->result, text, (size_t)length)) return NO_ANSWER;
+  return answer_value(self, call, length) == 0 ? HAS_ANSWER : CALLER_IS_GONE;
 }
 
-static enum answer use(struct pins *own, struct thread *thread, const struct seccomp_notif *call, const struct way *way,
-                       int object, int *error) {
-  if (!has_our_labels(own->self, (pid_t)call->pid)) return NO_ANSWER;
+static enum answer use(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
+                       const struct way *way, int object, int *error) {
+  if (!has_our_labels(self->ours, (pid_t)call->pid)) return NO_ANSWER;
   switch (way->purpose) {
     case USES_OBJECT:
       return NO_ANSWER;
     case READS:
-      return read_object(own, call, way, object);
+      return read_object(self, call, way, object);
     case STATS:
     case STATS_MORE:
-      return give_status(own, thread, call, way, object);
+      return give_status(self, thread, call, way, object);
     case ACCESSES:
-      return check_access(own, call, way, object, error);
+      return check_access(self, call, way, object, error);
     case READS_LINK:
-      return give_link(own, thread, call, way, object, error);
+      return give_link(self, thread, call, way, object, error);
     case MAKES_DIRECTORY:
       *error = EEXIST;
-      return answer_of(own, call, EEXIST);
+      return answer_of(self, call, EEXIST);
   }
   return NO_ANSWER;
 }
 
-static enum answer look_up(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+static enum answer look_up(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                            const struct way *way, const char *path, bool has_window, int *error) {
-  int object = walk(own->self, (pid_t)call->pid, way, path, RESOLVE_CACHED);
-  if (object == -EAGAIN) object = walk_on_disk(own, (pid_t)call->pid, way, path);
+  int object = walk(self->ours, (pid_t)call->pid, way, path, RESOLVE_CACHED);
+  if (object == -EAGAIN) object = walk_on_disk(self, (pid_t)call->pid, way, path);
   if (object >= 0 && !has_window) {
     close(object);
     return NO_ANSWER;
   }
   if (object >= 0) {
-    enum answer answer = use(own, thread, call, way, object, error);
+    enum answer answer = use(self, thread, call, way, object, error);
     close(object);
     thread->vain = answer == NO_ANSWER ? thread->vain + 1 : 0;
     return answer;
   }
   /* mkdir(2) needs all but the last name. */
   if ((object != -ENOENT && object != -ENOTDIR) || way->purpose == MAKES_DIRECTORY) return NO_ANSWER;
-  if (way->opens && !has_free_descriptor(own->self, (pid_t)call->pid)) return NO_ANSWER;
+  if (way->opens && !has_free_descriptor(self->ours, (pid_t)call->pid)) return NO_ANSWER;
   *error = -object;
-  return answer_of(own, call, *error);
+  return answer_of(self, call, *error);
 }
 
-enum answer answer_by_path(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+enum answer answer_by_path(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                            const struct image *image, bool has_window, int *error) {
   struct way way;
-  if (own->self == NULL || image->rooms != 0 || !way_of(&call->data, &way)) return NO_ANSWER;
+  if (self->ours == NULL || image->rooms != 0 || !way_of(&call->data, &way)) return NO_ANSWER;
   const int32_t at = image->registers[way.path];
   if (at < 0 || (uint32_t)at >= image->length) return NO_ANSWER;
   const char *path = (const char *)image->bytes + at;
@@ -324,43 +324,43 @@ enum answer answer_by_path(struct pins *own, struct thread *thread, const struct
   way.is_absolute = path[0] == '/';
   if (!way.is_absolute && way.directory != NO_DIRECTORY && (int)call->data.args[way.directory] != AT_FDCWD)
     return NO_ANSWER;
-  if (way.is_real && !own->self->is_real) return NO_ANSWER;
+  if (way.is_real && !self->ours->is_real) return NO_ANSWER;
   if (thread->vain >= VAIN && ++thread->vain % INTERVAL != 0) return NO_ANSWER;
-  if (!has_our_rights(own, thread)) return NO_ANSWER;
-  return look_up(own, thread, call, &way, path, has_window, error);
+  if (!has_our_rights(self, thread)) return NO_ANSWER;
+  return look_up(self, thread, call, &way, path, has_window, error);
 }
 
-bool pin_knows_rights(struct pins *own, pid_t tid) {
+bool pin_knows_rights(struct pins *self, pid_t tid) {
   int error;
-  if (own->self == NULL) return false;
-  if (has_label(own->self)) return false;
-  struct thread *thread = enter_thread(own, tid, &error);
+  if (self->ours == NULL) return false;
+  if (has_label(self->ours)) return false;
+  struct thread *thread = enter_thread(self, tid, &error);
   if (thread == NULL) return false;
   has_executed(thread);
-  return has_our_rights(own, thread);
+  return has_our_rights(self, thread);
 }
 
-void pin_changes_rights(struct pins *own, pid_t tid, bool of_others) {
+void pin_changes_rights(struct pins *self, pid_t tid, bool of_others) {
   int error;
-  struct thread *thread = of_others ? NULL : enter_thread(own, tid, &error);
+  struct thread *thread = of_others ? NULL : enter_thread(self, tid, &error);
   if (thread != NULL) thread->has_changed = true;
-  else stop_walking(own);
+  else stop_walking(self);
 }
 
-void pin_restricts(struct pins *own) { own->is_restricted = true; }
-void pin_protects_memory(struct pins *own) { own->writes_results = false; }
+void pin_restricts(struct pins *self) { self->is_restricted = true; }
+void pin_protects_memory(struct pins *self) { self->writes_results = false; }
 
-void start_walking(struct pins *own) {
-  own->self = malloc(sizeof *own->self);
-  if (own->self != NULL && know_self(own->self) < 0) {
-    free(own->self);
-    own->self = NULL;
+void start_walking(struct pins *self) {
+  self->ours = malloc(sizeof *self->ours);
+  if (self->ours != NULL && know_self(self->ours) < 0) {
+    free(self->ours);
+    self->ours = NULL;
   }
 }
 
-void stop_walking(struct pins *own) {
-  if (own->self == NULL) return;
-  forget_self(own->self);
-  free(own->self);
-  own->self = NULL;
+void stop_walking(struct pins *self) {
+  if (self->ours == NULL) return;
+  forget_self(self->ours);
+  free(self->ours);
+  self->ours = NULL;
 }

@@ -82,9 +82,9 @@ static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t
 }
 
 /* process_vm_readv(2) gives the errno of COPY_UNTRACEABLE. */
-static long checked(struct pins *own, const struct seccomp_notif *call, long result) {
-  mark_observed(own, call->id);
-  if (!still_waits(own, call)) return -COPY_GONE;
+static long checked(struct pins *self, const struct seccomp_notif *call, long result) {
+  mark_observed(self, call->id);
+  if (!still_waits(self, call)) return -COPY_GONE;
   return result == -ESRCH ? -COPY_GONE : result;
 }
 
@@ -100,44 +100,44 @@ static long run_vector(struct read *read) {
   return copy_vector((pid_t)read->call.pid, read->address, read->bytes, read->size, read->starts, read->most);
 }
 
-static long apart(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+static long apart(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size, long (*run)(struct read *), uint32_t *starts, size_t most) {
   int error;
-  struct thread *thread = enter_thread(own, (pid_t)call->pid, &error);
+  struct thread *thread = enter_thread(self, (pid_t)call->pid, &error);
   struct read *read = thread == NULL ? NULL : new_read(call, address, size);
   if (read != NULL && starts != NULL) read->starts = calloc(most, sizeof *starts);
   if (read == NULL || (starts != NULL && read->starts == NULL)) {
     if (read != NULL) free_read(read);
-    return checked(own, call, thread == NULL ? -error : -COPY_NO_MEMORY);
+    return checked(self, call, thread == NULL ? -error : -COPY_NO_MEMORY);
   }
   read->process = thread->process->id;
   read->run = run;
   read->most = most;
-  return checked(own, call, read_apart(own->reads, read, into, starts));
+  return checked(self, call, read_apart(self->reads, read, into, starts));
 }
 
 /* ── Functions of the loop ───────────────────────────────────────────────────────────────────────────────────────── */
 
-long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long observe_text(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size) {
-  if (own->reads_apart) return apart(own, call, address, into, size, run_text, NULL, 0);
-  return checked(own, call, copy_text((pid_t)call->pid, address, into, size));
+  if (self->reads_apart) return apart(self, call, address, into, size, run_text, NULL, 0);
+  return checked(self, call, copy_text((pid_t)call->pid, address, into, size));
 }
 
-long read_unchecked_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long read_unchecked_text(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                          size_t size) {
-  mark_observed(own, call->id);
+  mark_observed(self, call->id);
   return copy_text((pid_t)call->pid, address, into, size);
 }
 
-long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long observe_bytes(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                    size_t size) {
-  if (own->reads_apart) return apart(own, call, address, into, size, run_bytes, NULL, 0);
-  return checked(own, call, copy_all((pid_t)call->pid, address, into, size));
+  if (self->reads_apart) return apart(self, call, address, into, size, run_bytes, NULL, 0);
+  return checked(self, call, copy_all((pid_t)call->pid, address, into, size));
 }
 
-long observe_vector(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long observe_vector(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                     size_t size, uint32_t *starts, size_t most) {
-  if (own->reads_apart) return apart(own, call, address, into, size, run_vector, starts, most);
-  return checked(own, call, copy_vector((pid_t)call->pid, address, into, size, starts, most));
+  if (self->reads_apart) return apart(self, call, address, into, size, run_vector, starts, most);
+  return checked(self, call, copy_vector((pid_t)call->pid, address, into, size, starts, most));
 }

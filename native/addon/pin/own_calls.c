@@ -53,13 +53,13 @@ static bool is_trapped(pid_t tid) {
  * The stop at a call's begin or end, or for a trap. False if the thread ends, stops otherwise, or does not stop in time. The
  * first look waits for the stop, unless the filter has notified us of a call of this number: then it waits for us.
  */
-static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
+static bool await_call(struct pins *self, pid_t tid, long number, const uint64_t arguments[6]) {
   const struct timespec moment = {0, SLEEP};
   /* The calls that are made here differ in these bits of their numbers. */
   const uint64_t call = UINT64_C(1) << (number % 64);
-  for (int look = 0; look < LEAST_LOOKS || now() < own->calls_end; look++) {
+  for (int look = 0; look < LEAST_LOOKS || now() < self->calls_end; look++) {
     int status;
-    const bool waits = look == 0 && (own->notified & call) == 0;
+    const bool waits = look == 0 && (self->notified & call) == 0;
     const int found = change_of(tid, &status, waits);
     if (found == -EAGAIN) continue;
     if (found == tid) {
@@ -71,12 +71,12 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
        * All other signals that can be blocked are blocked, so this is a stop of the whole process, which must not see it
        * yet. Continuing it here also discards a delivery of the signal that is about to happen.
        */
-      if (status >> 16 == 0) own->stopping = WSTOPSIG(status);
+      if (status >> 16 == 0) self->stopping = WSTOPSIG(status);
       if (!change_tracee(PTRACE_SYSCALL, tid, NULL, NULL)) return false;
     } else if (found < 0 && found != -EINTR) {
       return false;
     }
-    if (pass_own_call(own, tid, number, arguments)) own->notified |= call;
+    if (pass_own_call(self, tid, number, arguments)) self->notified |= call;
     else if (look < EAGER_LOOKS) sched_yield();
     else nanosleep(&moment, NULL);
   }
@@ -106,30 +106,30 @@ static bool recover(const struct thread *thread) {
 }
 
 /* From its begin on the thread makes the call, and next stops at its end, however late. */
-static bool reach_end(struct pins *own, const struct thread *thread, long number, const uint64_t arguments[6],
+static bool reach_end(struct pins *self, const struct thread *thread, long number, const uint64_t arguments[6],
                       registers *at) {
   return change_tracee(PTRACE_SYSCALL, thread->id, NULL, NULL) &&
-         (await_call(own, thread->id, number, arguments) || recover(thread)) && get_registers(thread->id, at);
+         (await_call(self, thread->id, number, arguments) || recover(thread)) && get_registers(thread->id, at);
 }
 
 /* Other negative results are the kernel's errno. NOT_MADE: the thread is stopped elsewhere. LOST: it ends. */
 enum { NOT_MADE = -100000, LOST = -100001 };
 static bool is_made(int64_t result) { return result != NOT_MADE && result != LOST; }
 
-static int64_t make_call(struct pins *own, const struct thread *thread, const registers *base, uint64_t instruction,
+static int64_t make_call(struct pins *self, const struct thread *thread, const registers *base, uint64_t instruction,
                          long number, const uint64_t arguments[6]) {
   const pid_t tid = thread->id;
   registers at = *base;
   enter_call(&at, instruction, number, arguments);
   /* The program's own memory holds the instruction, and another thread may have changed it. */
   const bool is_begun = set_registers(tid, &at) && change_tracee(PTRACE_SYSCALL, tid, NULL, NULL) &&
-                        await_call(own, tid, number, arguments) && get_registers(tid, &at) &&
+                        await_call(self, tid, number, arguments) && get_registers(tid, &at) &&
                         is_entering(&at, number, arguments);
   if (!is_begun) return recover(thread) ? NOT_MADE : LOST;
-  if (!reach_end(own, thread, number, arguments, &at)) return LOST;
+  if (!reach_end(self, thread, number, arguments, &at)) return LOST;
   if (!is_trapped(tid)) return result_of(&at);
   /* The next continuation from this stop discards the signal. */
-  return reach_end(own, thread, number, arguments, &at) ? -EPERM : LOST;
+  return reach_end(self, thread, number, arguments, &at) ? -EPERM : LOST;
 }
 
 /* Another thread can put any file at the number. An inode's number never changes, so no file server is asked for it. */
@@ -140,10 +140,10 @@ bool still_has(pid_t tid, int number, ino_t inode) {
   return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &found) == 0 && found.stx_ino == inode;
 }
 
-#define CALL(number, ...) make_call(own, thread, base, instruction, number, (const uint64_t[6]){__VA_ARGS__})
+#define CALL(number, ...) make_call(self, thread, base, instruction, number, (const uint64_t[6]){__VA_ARGS__})
 
 /* Returns 0, NOT_MADE or LOST. A descriptor that cannot be closed keeps its number. */
-static int64_t close_given(struct pins *own, const struct thread *thread, const registers *base, uint64_t instruction,
+static int64_t close_given(struct pins *self, const struct thread *thread, const registers *base, uint64_t instruction,
                            int *number, ino_t inode) {
   if (*number < 0) return 0;
   const int64_t result = still_has(thread->id, *number, inode) ? CALL(SYS_close, CLOSE_MARK | (uint64_t)*number) : 0;
@@ -155,7 +155,7 @@ static int64_t close_given(struct pins *own, const struct thread *thread, const 
  * Maps the missing parts, and closes the descriptors. All signals but SIGSYS are blocked; other threads may make any call
  * meanwhile.
  */
-static int64_t map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+static int64_t map_missing(struct pins *self, struct thread *thread, const registers *base, uint64_t instruction,
                            struct given *given) {
   enum { FLAGS = MAP_SHARED | MAP_FIXED_NOREPLACE };
   int64_t result = 0;
@@ -165,26 +165,26 @@ static int64_t map_missing(struct pins *own, struct thread *thread, const regist
      * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not
      * judge, has made that file executable, and the process must not continue with it.
      */
-    if (result >= 0 && look(own, thread) != CODE_ONLY) {
+    if (result >= 0 && look(self, thread) != CODE_ONLY) {
       kill_tracee(thread->id, thread->process->id);
       return LOST;
     }
     if (!is_made(result)) return result;
   }
-  int64_t closed = close_given(own, thread, base, instruction, &given->code, own->windows.code_inode);
+  int64_t closed = close_given(self, thread, base, instruction, &given->code, self->windows.code_inode);
   if (closed != 0) return closed;
   if (result >= 0) {
     result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);
     if (result >= 0) given->placement = UNSURE;
     if (!is_made(result)) return result;
   }
-  closed = close_given(own, thread, base, instruction, &given->data, given->window->inode);
+  closed = close_given(self, thread, base, instruction, &given->data, given->window->inode);
   return closed != 0 ? closed : result;
 }
 
-static int64_t protect(struct pins *own, const struct thread *thread, const registers *base, uint64_t instruction) {
+static int64_t protect(struct pins *self, const struct thread *thread, const registers *base, uint64_t instruction) {
   const int64_t result = CALL(SYS_madvise, WINDOW_DATA, DATA_SIZE, MADV_DONTFORK);
-  if (result != 0 || own->windows.protection != SEALED) return result;
+  if (result != 0 || self->windows.protection != SEALED) return result;
   return CALL(SYS_mseal, WINDOW_START, WINDOW_END - WINDOW_START);
 }
 
@@ -206,32 +206,32 @@ static bool is_to_continue(pid_t tid) {
 /* ── Before and after ────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* Returns the caller's signal mask. The kernel resets the handler of SIGSYS if a call is trapped while the signal is blocked. */
-static uint64_t begin_calls(struct pins *own, pid_t tid) {
-  own->calls_end = now() + calls_patience;
+static uint64_t begin_calls(struct pins *self, pid_t tid) {
+  self->calls_end = now() + calls_patience;
   uint64_t all = ~((uint64_t)1 << (SIGSYS - 1)), before = 0;
-  own->stopping = 0;
+  self->stopping = 0;
   ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
   change_tracee(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
   return before;
 }
 
-static void end_calls(struct pins *own, const struct thread *thread, uint64_t before) {
+static void end_calls(struct pins *self, const struct thread *thread, uint64_t before) {
   const bool is_there = change_tracee(PTRACE_SETSIGMASK, thread->id, (void *)sizeof before, &before);
-  if (is_there && own->stopping != 0 && !is_to_continue(thread->id)) kill(thread->process->id, own->stopping);
+  if (is_there && self->stopping != 0 && !is_to_continue(thread->id)) kill(thread->process->id, self->stopping);
 }
 
-enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+enum outcome map_window(struct pins *self, struct thread *thread, const registers *base, uint64_t instruction,
                         struct given *given, int *error) {
-  const uint64_t before = begin_calls(own, thread->id);
+  const uint64_t before = begin_calls(self, thread->id);
   enum outcome outcome = NOT_MAPPED;
-  int64_t result = map_missing(own, thread, base, instruction, given);
+  int64_t result = map_missing(self, thread, base, instruction, given);
   if (result >= 0) {
-    result = protect(own, thread, base, instruction);
+    result = protect(self, thread, base, instruction);
     if (result == 0) given->placement = PLACED;
     outcome = result == 0 ? PREPARED : NOT_PROTECTED;
   }
   if (result == LOST) return GONE;
-  end_calls(own, thread, before);
+  end_calls(self, thread, before);
   *error = result < 0 && is_made(result) ? (int)-result : 0;
   return outcome;
 }
@@ -248,13 +248,13 @@ struct dispatch {
   uint64_t mode, selector, offset, length;
 };
 
-static bool get_dispatch(struct pins *own, pid_t tid, struct dispatch *into) {
+static bool get_dispatch(struct pins *self, pid_t tid, struct dispatch *into) {
   *into = (struct dispatch){0};
-  if (!own->asks_for_dispatch || ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof *into, into) == 0)
+  if (!self->asks_for_dispatch || ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, (void *)sizeof *into, into) == 0)
     return true;
   /* EIO: the request exists since 6.4; EINVAL: no dispatch on this machine. Else the tracee was killed. */
   if (errno != EIO && errno != EINVAL) return false;
-  own->asks_for_dispatch = false;
+  self->asks_for_dispatch = false;
   return true;
 }
 
@@ -268,24 +268,24 @@ static void restore_dispatch(pid_t tid, const struct dispatch *to) {
   if (!set_dispatch(tid, to)) set_dispatch(tid, &inclusive);
 }
 
-bool has_dispatch(struct pins *own, pid_t tid) {
+bool has_dispatch(struct pins *self, pid_t tid) {
   struct dispatch dispatch;
-  return get_dispatch(own, tid, &dispatch) && dispatch.mode != 0;
+  return get_dispatch(self, tid, &dispatch) && dispatch.mode != 0;
 }
 
-bool take_back(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+bool take_back(struct pins *self, struct thread *thread, const registers *base, uint64_t instruction,
                struct given *given) {
   const struct dispatch off = {0};
   struct dispatch dispatch;
   if (given->data < 0 && given->code < 0) return true;
-  if (!get_dispatch(own, thread->id, &dispatch)) return false;
-  const uint64_t before = begin_calls(own, thread->id);
+  if (!get_dispatch(self, thread->id, &dispatch)) return false;
+  const uint64_t before = begin_calls(self, thread->id);
   if (dispatch.mode != 0) set_dispatch(thread->id, &off);
-  int64_t closed = close_given(own, thread, base, instruction, &given->code, own->windows.code_inode);
+  int64_t closed = close_given(self, thread, base, instruction, &given->code, self->windows.code_inode);
   if (closed == 0 && given->data >= 0)
-    closed = close_given(own, thread, base, instruction, &given->data, given->window->inode);
+    closed = close_given(self, thread, base, instruction, &given->data, given->window->inode);
   if (closed == LOST) return false;
   if (dispatch.mode != 0) restore_dispatch(thread->id, &dispatch);
-  end_calls(own, thread, before);
+  end_calls(self, thread, before);
   return true;
 }

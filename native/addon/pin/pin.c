@@ -58,7 +58,7 @@ static long run_frame(struct read *read) {
 }
 
 /* Returns 0 if the frame is written, and -COPY_UNDER_WAY if the caller must stay stopped. */
-static long write_frame_apart(struct pins *own, const struct thread *thread, uint64_t stack,
+static long write_frame_apart(struct pins *self, const struct thread *thread, uint64_t stack,
                               const struct frame *frame) {
   const struct seccomp_notif call = {.pid = (uint32_t)thread->id};
   struct read *read = new_read(&call, stack, sizeof *frame);
@@ -66,7 +66,7 @@ static long write_frame_apart(struct pins *own, const struct thread *thread, uin
   memcpy(read->bytes, frame, sizeof *frame);
   read->process = thread->process->id;
   read->run = run_frame;
-  return write_apart(own->reads, read);
+  return write_apart(self->reads, read);
 }
 
 static bool write_frame(pid_t tid, uint64_t stack, const struct frame *frame) {
@@ -113,7 +113,7 @@ static enum stub stub_for(const struct image *image, const struct seccomp_data *
   return (clone_flags(image, call) & CLONE_VM) != 0 ? SLOT : FRAME_IN_REGISTER;
 }
 
-static struct pinned *take_pinned(struct pins *own, struct thread *thread, const struct seccomp_data *call,
+static struct pinned *take_pinned(struct pins *self, struct thread *thread, const struct seccomp_data *call,
                                   enum stub stub, uint32_t length) {
   struct pinned *oldest = NULL;
   /* The thread makes a call, so the kernel has copied the memory of its earlier calls. */
@@ -139,8 +139,8 @@ static struct pinned *take_pinned(struct pins *own, struct thread *thread, const
                             .length = length,
                             .slot = slot,
                             .stub = stub,
-                            .order = ++own->order,
-                            .state = own->state,
+                            .order = ++self->order,
+                            .state = self->state,
                             .calls = thread->calls,
                             .time = now()};
   return oldest;
@@ -164,7 +164,7 @@ static void place(struct pinned *pinned, const struct image *image, const struct
 }
 
 /* Sends the stopped caller to the stub. */
-static enum outcome enter(struct pins *own, const struct thread *thread, registers *at, struct pinned *pinned,
+static enum outcome enter(struct pins *self, const struct thread *thread, registers *at, struct pinned *pinned,
                           const struct seccomp_data *call, bool *stays_stopped) {
   const pid_t tid = thread->id;
   uint64_t found_at = address_of(pinned);
@@ -172,8 +172,8 @@ static enum outcome enter(struct pins *own, const struct thread *thread, registe
     found_at = stack_of(at) - FRAME_SIZE;
     struct frame frame = {.instruction_pointer = call->instruction_pointer, .number = (uint64_t)(int64_t)call->nr};
     memcpy(frame.arguments, call->args, sizeof frame.arguments);
-    if (own->reads_apart) {
-      const long result = write_frame_apart(own, thread, found_at, &frame);
+    if (self->reads_apart) {
+      const long result = write_frame_apart(self, thread, found_at, &frame);
       *stays_stopped = result == -COPY_UNDER_WAY;
       if (result != 0) return result == -COPY_UNDER_WAY || result == -COPY_STALLED ? STALLED : NO_STACK;
     } else if (!write_frame(tid, found_at, &frame)) {
@@ -201,7 +201,7 @@ static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call
  * can be the earlier `outcome`. With *stays_stopped the caller must stay stopped until a late write has ended, and then makes
  * its call anew.
  */
-static enum outcome prepare(struct pins *own, struct thread *thread, const struct seccomp_data *call,
+static enum outcome prepare(struct pins *self, struct thread *thread, const struct seccomp_data *call,
                             const struct image *image, enum outcome outcome, struct given *given, int refusal,
                             int *error, bool *stays_stopped) {
   pid_t tid = thread->id;
@@ -209,16 +209,16 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
   if (!get_registers(tid, &at)) return GONE;
   if (!is_in_call(&at, call)) return INTERRUPTED;
   const uint64_t instruction = call->instruction_pointer - CALL_INSTRUCTION;
-  if (outcome == PREPARED && has_dispatch(own, tid)) outcome = DISPATCHED;
+  if (outcome == PREPARED && has_dispatch(self, tid)) outcome = DISPATCHED;
   const bool is_mapped = given->state == WHOLE;
-  if ((outcome != PREPARED || is_mapped) && !take_back(own, thread, &at, instruction, given)) return GONE;
+  if ((outcome != PREPARED || is_mapped) && !take_back(self, thread, &at, instruction, given)) return GONE;
   /* The call no longer waited when the caller should get its second descriptor. */
   if (outcome == GONE) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
   if (outcome == PREPARED && !is_mapped) {
-    outcome = map_window(own, thread, &at, instruction, given, error);
+    outcome = map_window(self, thread, &at, instruction, given, error);
     if (outcome == GONE) return GONE;
     if (outcome == PREPARED) {
-      enum window_state state = look(own, thread);
+      enum window_state state = look(self, thread);
       if (state == UNKNOWN) *error = errno;
       if (state != WHOLE) outcome = state == UNKNOWN ? UNREADABLE : state == UNSEALED ? NOT_PROTECTED : OCCUPIED;
     }
@@ -226,7 +226,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
   /* Another thread has closed the descriptor. */
   if (outcome == NOT_MAPPED && *error == EBADF) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
   struct pinned *pinned =
-      outcome == PREPARED ? take_pinned(own, thread, call, stub_for(image, call), image->length) : NULL;
+      outcome == PREPARED ? take_pinned(self, thread, call, stub_for(image, call), image->length) : NULL;
   if (outcome == PREPARED && pinned == NULL) outcome = NO_ROOM;
   if (pinned != NULL) {
     place(pinned, image, call);
@@ -234,7 +234,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     pinned->judged.rooms = image->rooms;
     pinned->judged.credentials = image->credentials;
     registers stopped = at;
-    outcome = enter(own, thread, &at, pinned, call, stays_stopped);
+    outcome = enter(self, thread, &at, pinned, call, stays_stopped);
     if (outcome == PREPARED) return PREPARED;
     at = stopped;
     release_pinned(pinned);
@@ -251,31 +251,31 @@ static enum outcome of_errno(int error, enum outcome otherwise) {
 }
 
 /* Puts a descriptor into the caller's table; negative: errno. */
-static int give(struct pins *own, const struct seccomp_notif *call, int descriptor) {
+static int give(struct pins *self, const struct seccomp_notif *call, int descriptor) {
   struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)descriptor, .newfd_flags = O_CLOEXEC};
-  return add_descriptor(own->listener, &order);
+  return add_descriptor(self->listener, &order);
 }
 
 /*
  * Gives the caller the descriptors with which it maps a window. Those of an attempt that ended before that are used again.
  * With an outcome other than PREPARED it has none, or only some.
  */
-static enum outcome give_window(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+static enum outcome give_window(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                                 struct given *given, int *error) {
   int result = 0, read_only = -1;
-  if (given->code >= 0 && !still_has(thread->id, given->code, own->windows.code_inode)) given->code = -1;
+  if (given->code >= 0 && !still_has(thread->id, given->code, self->windows.code_inode)) given->code = -1;
   if (given->data >= 0 && !still_has(thread->id, given->data, given->window->inode)) given->data = -1;
   if (given->data < 0) {
     if (given->window != NULL) {
       given->window->users--;
-      drop_window(&own->windows, given->window);
+      drop_window(&self->windows, given->window);
     }
     given->window = make_window(&read_only);
     if (given->window == NULL) {
       *error = errno;
       return of_errno(*error, NO_WINDOW);
     }
-    result = add_window(&own->windows, given->window, thread->id);
+    result = add_window(&self->windows, given->window, thread->id);
     if (result < 0) {
       given->window = NULL;
       close(read_only);
@@ -283,19 +283,19 @@ static enum outcome give_window(struct pins *own, struct thread *thread, const s
       return *error == ENOENT || *error == ESRCH ? GONE : of_errno(*error, UNREADABLE);
     }
     /* The data's descriptor stays open longer, so it gets the lower number. */
-    result = given->data = give(own, call, read_only);
+    result = given->data = give(self, call, read_only);
     close(read_only);
   }
   if (result >= 0 && given->state == ABSENT && given->code < 0)
-    result = given->code = give(own, call, own->windows.code);
+    result = given->code = give(self, call, self->windows.code);
   if (result >= 0) return PREPARED;
   *error = -result;
   return of_errno(*error, GONE);
 }
 
-static bool gives_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+static bool gives_result(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                          const struct image *image, bool has_window, enum outcome *outcome, int *error) {
-  const enum answer answered = answer_by_path(own, thread, call, image, has_window, error);
+  const enum answer answered = answer_by_path(self, thread, call, image, has_window, error);
   if (answered == NO_ANSWER) return false;
   thread->interrupted = thread->closed = 0;
   thread->given_up = PREPARED;
@@ -303,57 +303,57 @@ static bool gives_result(struct pins *own, struct thread *thread, const struct s
   return true;
 }
 
-enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,
+enum outcome pin_call(struct pins *self, const struct seccomp_notif *call, const struct image *image, int refusal,
                       int *error) {
   pid_t tid = (pid_t)call->pid;
   *error = 0;
-  release_late(&own->late);
+  release_late(&self->late);
   /* The thread is about to stop for us; then it makes its call again. */
-  if (is_late_tracee(own->late, tid)) return refuse(own, call, INTERRUPTED, ERESTARTNOINTR);
+  if (is_late_tracee(self->late, tid)) return refuse(self, call, INTERRUPTED, ERESTARTNOINTR);
 
-  struct thread *thread = enter_thread(own, tid, error);
-  if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error, UNREADABLE) : GONE, refusal);
+  struct thread *thread = enter_thread(self, tid, error);
+  if (thread == NULL) return refuse(self, call, still_waits(self, call) ? of_errno(*error, UNREADABLE) : GONE, refusal);
   has_executed(thread);
   enum outcome result = GONE;
-  const bool has_window = is_trusted(own, thread);
-  if (gives_result(own, thread, call, image, has_window, &result, error)) return result;
+  const bool has_window = is_trusted(self, thread);
+  if (gives_result(self, thread, call, image, has_window, &result, error)) return result;
   if (thread->interrupted > PATIENCE || thread->closed > CLOSED_PATIENCE) {
     thread->interrupted = thread->closed = 0;
-    return refuse(own, call, STARVED, refusal == 0 ? 0 : EINTR);
+    return refuse(self, call, STARVED, refusal == 0 ? 0 : EINTR);
   }
   if (thread->given_up != PREPARED) {
     enum outcome why = thread->given_up;
     *error = thread->given_up_error;
     thread->given_up = PREPARED;
-    if (refusal == 0) return refuse(own, call, why, 0);
+    if (refusal == 0) return refuse(self, call, why, 0);
   }
 
-  enum window_state state = has_window ? WHOLE : look(own, thread);
+  enum window_state state = has_window ? WHOLE : look(self, thread);
   if (state == UNKNOWN) *error = errno;
-  if (!has_window && state == WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
-  if (state == UNKNOWN) return refuse(own, call, of_errno(*error, UNREADABLE), refusal);
-  if (state == UNSEALED) return refuse(own, call, NOT_PROTECTED, refusal);
-  if (state == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
+  if (!has_window && state == WHOLE && gives_result(self, thread, call, image, true, &result, error)) return result;
+  if (state == UNKNOWN) return refuse(self, call, of_errno(*error, UNREADABLE), refusal);
+  if (state == UNSEALED) return refuse(self, call, NOT_PROTECTED, refusal);
+  if (state == FOREIGN) return refuse(self, call, OCCUPIED, refusal);
 
   *error = seize(tid);
-  if (*error != 0 && state != WHOLE && gives_result(own, thread, call, image, true, &result, error)) return result;
+  if (*error != 0 && state != WHOLE && gives_result(self, thread, call, image, true, &result, error)) return result;
   /* A thread that is about to end cannot be traced either. */
-  if (*error != 0) return *error == ESRCH || !still_waits(own, call) ? refuse(own, call, GONE, refusal) : NO_TRACE;
+  if (*error != 0) return *error == ESRCH || !still_waits(self, call) ? refuse(self, call, GONE, refusal) : NO_TRACE;
 
   struct given given = take_given(thread);
   /* A traced thread's id is not used again. If the caller had ended before, another thread has been seized. */
-  enum outcome outcome = still_waits(own, call) ? PREPARED : GONE;
+  enum outcome outcome = still_waits(self, call) ? PREPARED : GONE;
   const bool is_there = outcome == PREPARED;
   given.state = state;
-  if (is_there && state != WHOLE) outcome = give_window(own, thread, call, &given, error);
+  if (is_there && state != WHOLE) outcome = give_window(self, thread, call, &given, error);
 
   interrupt(tid);
   /* The caller closes the descriptors that it has got in vain before its call is refused. */
   const bool stops_in_call = outcome == PREPARED || (is_there && (given.data >= 0 || given.code >= 0));
   /* Before 5.19 the interrupt may have ended the wait already. */
-  answer(own, call, stops_in_call || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
+  answer(self, call, stops_in_call || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
   bool stays_stopped = false;
-  switch (await_stop(&own->late, tid)) {
+  switch (await_stop(&self->late, tid)) {
     case ENDED:
       outcome = GONE;
       break;
@@ -363,11 +363,11 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
       break;
     case STOPPED:
       if (stops_in_call)
-        outcome = prepare(own, thread, &call->data, image, outcome, &given, refusal, error, &stays_stopped);
-      if (!stays_stopped) detach(&own->late, tid, 0);
+        outcome = prepare(self, thread, &call->data, image, outcome, &given, refusal, error, &stays_stopped);
+      if (!stays_stopped) detach(&self->late, tid, 0);
       break;
   }
-  settle(own, thread, &given);
+  settle(self, thread, &given);
   if (outcome == GONE) return GONE;
   if (outcome != INTERRUPTED) thread->interrupted = thread->closed = 0;
   else if (*error == EBADF) thread->closed++;
@@ -403,18 +403,18 @@ static bool is_from_stub(const struct seccomp_data *call) {
  * Its verdict depended on a state that has changed, and its thread has run a signal handler since. Without a handler the
  * change is as one at the same time: the kernel may also delay a call that has passed.
  */
-static bool is_outdated(const struct pins *own, const struct thread *thread, const struct pinned *pinned) {
-  const bool has_changed = own->always_changes || pinned->state != own->state;
+static bool is_outdated(const struct pins *self, const struct thread *thread, const struct pinned *pinned) {
+  const bool has_changed = self->always_changes || pinned->state != self->state;
   return has_changed && (pinned->calls != thread->calls || now() - pinned->time > longest_way);
 }
 
-void pin_changes_state(struct pins *own) { own->state++; }
-void pin_state_always_changes(struct pins *own) { own->always_changes = true; }
+void pin_changes_state(struct pins *self) { self->state++; }
+void pin_state_always_changes(struct pins *self) { self->always_changes = true; }
 
-enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
+enum arrival pin_arrival(struct pins *self, const struct seccomp_notif *call, struct judged *judged) {
   /* A thread at this instruction is in no other call, however it got there. */
   if (call->data.instruction_pointer == reports_end_at()) return HAS_ENDED;
-  struct thread *thread = find_thread(own, (pid_t)call->pid);
+  struct thread *thread = find_thread(self, (pid_t)call->pid);
   if (!is_from_stub(&call->data)) {
     if (thread != NULL) thread->calls++;
     return NOT_FROM_STUB;
@@ -422,10 +422,10 @@ enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, str
   if (thread == NULL) return UNPREPARED;
   has_executed(thread);
   /* `look` may release the prepared calls. */
-  if (!is_trusted(own, thread) && look(own, thread) != WHOLE) return UNPREPARED;
+  if (!is_trusted(self, thread) && look(self, thread) != WHOLE) return UNPREPARED;
   struct pinned *pinned = expected_by(thread, &call->data);
   if (pinned == NULL) return UNPREPARED;
-  if (is_outdated(own, thread, pinned)) {
+  if (is_outdated(self, thread, pinned)) {
     release_pinned(pinned);
     return UNPREPARED;
   }
@@ -433,40 +433,40 @@ enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, str
   return ARRIVED;
 }
 
-int pin_pass(struct pins *own, const struct seccomp_notif *call) {
-  struct thread *thread = find_thread(own, (pid_t)call->pid);
+int pin_pass(struct pins *self, const struct seccomp_notif *call) {
+  struct thread *thread = find_thread(self, (pid_t)call->pid);
   struct pinned *pinned = thread == NULL ? NULL : expected_by(thread, &call->data);
   if (pinned == NULL) return -EINVAL;
   if (call->data.nr == SYS_execve || call->data.nr == SYS_execveat) {
-    pin_executes(own, thread->id);
+    pin_executes(self, thread->id);
     for (int i = 0; i < NESTING; i++)
       if (&thread->pinned[i] != pinned) release_pinned(&thread->pinned[i]);
   }
-  int result = answer(own, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+  int result = answer(self, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
   if (result == 0) pinned->use = MADE;
   return result;
 }
 
 /* Its memory is still in the window: only a further pinned call of its thread frees that. */
-void pin_restarts(struct pins *own, pid_t tid, const struct seccomp_data *call) {
-  struct thread *thread = find_thread(own, tid);
+void pin_restarts(struct pins *self, pid_t tid, const struct seccomp_data *call) {
+  struct thread *thread = find_thread(self, tid);
   struct pinned *pinned = thread == NULL ? NULL : find_pinned(thread, MADE, call);
   if (pinned == NULL) return;
   pinned->use = READY;
   pinned->time = now();
 }
 
-bool pin_audits(const struct pins *own) { return own->audits; }
+bool pin_audits(const struct pins *self) { return self->audits; }
 
-int pin_interrupt(struct pins *own, pid_t tid) {
-  release_late(&own->late);
-  if (is_late_tracee(own->late, tid)) return -EINPROGRESS;
+int pin_interrupt(struct pins *self, pid_t tid) {
+  release_late(&self->late);
+  if (is_late_tracee(self->late, tid)) return -EINPROGRESS;
   int error = seize(tid);
   if (error != 0) return -error;
   interrupt(tid);
-  switch (await_prompt_stop(&own->late, tid)) {
+  switch (await_prompt_stop(&self->late, tid)) {
     case STOPPED:
-      detach(&own->late, tid, 0);
+      detach(&self->late, tid, 0);
       return 0;
     case ELSEWHERE:
       return 0;
@@ -478,80 +478,80 @@ int pin_interrupt(struct pins *own, pid_t tid) {
   return -EINVAL;
 }
 
-int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { return answer(own, call, -error, 0); }
+int pin_refuse(struct pins *self, const struct seccomp_notif *call, int error) { return answer(self, call, -error, 0); }
 
 /* ── Memory whose reads may never end ────────────────────────────────────────────────────────────────────────────── */
 
-void pin_reads_apart(struct pins *own) { own->reads_apart = true; }
-int pin_reads_timer(const struct pins *own) { return reads_timer(own->reads); }
+void pin_reads_apart(struct pins *self) { self->reads_apart = true; }
+int pin_reads_timer(const struct pins *self) { return reads_timer(self->reads); }
 
-bool pin_needs_thread(const struct pins *own) { return own->late != NULL || own->reads_apart || has_waiting(own); }
+bool pin_needs_thread(const struct pins *self) { return self->late != NULL || self->reads_apart || has_waiting(self); }
 
-bool pin_comes_back(struct pins *own, struct seccomp_notif *into) {
-  if (!own->reads_apart) return false;
+bool pin_comes_back(struct pins *self, struct seccomp_notif *into) {
+  if (!self->reads_apart) return false;
   for (;;) {
     pid_t tid;
-    switch (next_read(own->reads, into, &tid)) {
+    switch (next_read(self->reads, into, &tid)) {
       case NO_READ:
         return false;
       case CALL_COMES_BACK:
         return true;
       case CALLER_MAY_GO:
-        detach(&own->late, tid, 0);
+        detach(&self->late, tid, 0);
         break;
     }
   }
 }
 
-bool pin_awaits_notification(struct pins *own, int milliseconds) {
-  return !own->reads_apart || is_question_first(own->reads, milliseconds);
+bool pin_awaits_notification(struct pins *self, int milliseconds) {
+  return !self->reads_apart || is_question_first(self->reads, milliseconds);
 }
 
 /* ── Start and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
                         bool writes_results, bool is_killable, bool sees_threads_end) {
-  struct pins *own = calloc(1, sizeof *own);
-  if (own == NULL) return NULL;
-  own->listener = listener;
-  own->trust_executions = trust_executions;
-  own->audits = audits;
-  own->writes_results = writes_results;
-  own->is_killable = is_killable;
-  own->sees_threads_end = sees_threads_end;
-  own->asks_for_dispatch = true;
-  own->epoll = epoll_create1(EPOLL_CLOEXEC);
+  struct pins *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  self->listener = listener;
+  self->trust_executions = trust_executions;
+  self->audits = audits;
+  self->writes_results = writes_results;
+  self->is_killable = is_killable;
+  self->sees_threads_end = sees_threads_end;
+  self->asks_for_dispatch = true;
+  self->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN};
-  int result = own->epoll < 0 || epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &event) != 0 ? -errno : 0;
+  int result = self->epoll < 0 || epoll_ctl(self->epoll, EPOLL_CTL_ADD, listener, &event) != 0 ? -errno : 0;
   /* The pool opens its descriptors now, because the command can later set our RLIMIT_NOFILE to 0. */
-  own->reads = result == 0 ? start_reads(listener) : NULL;
-  if (result == 0 && own->reads == NULL) result = -errno;
-  if (result == 0) result = start_windows(&own->windows, protection);
+  self->reads = result == 0 ? start_reads(listener) : NULL;
+  if (result == 0 && self->reads == NULL) result = -errno;
+  if (result == 0) result = start_windows(&self->windows, protection);
   if (result == 0) {
-    if (answers && trust_executions) start_walking(own);
-    start_knowing_memories(own);
+    if (answers && trust_executions) start_walking(self);
+    start_knowing_memories(self);
     ignore_stops();
-    return own;
+    return self;
   }
-  if (own->reads != NULL) end_reads(own->reads);
-  if (own->epoll >= 0) close(own->epoll);
-  free(own);
+  if (self->reads != NULL) end_reads(self->reads);
+  if (self->epoll >= 0) close(self->epoll);
+  free(self);
   errno = -result;
   return NULL;
 }
 
-void end_pins(struct pins *own) {
+void end_pins(struct pins *self) {
   for (unsigned i = 0; i < BUCKETS; i++)
-    while (own->threads[i] != NULL) pin_ended(own, own->threads[i]->id);
-  end_windows(&own->windows);
-  stop_walking(own);
-  end_reads(own->reads);
-  close(own->epoll);
-  while (own->late != NULL) {
-    struct late_tracee *one = own->late;
-    own->late = one->next;
+    while (self->threads[i] != NULL) pin_ended(self, self->threads[i]->id);
+  end_windows(&self->windows);
+  stop_walking(self);
+  end_reads(self->reads);
+  close(self->epoll);
+  while (self->late != NULL) {
+    struct late_tracee *one = self->late;
+    self->late = one->next;
     free(one);
   }
-  free(own->waiting);
-  free(own);
+  free(self->waiting);
+  free(self);
 }

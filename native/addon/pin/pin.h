@@ -160,15 +160,15 @@ enum window_state {
   UNKNOWN,   /* /proc/TID/maps cannot be opened: errno */
 };
 
-int start_windows(struct windows *own, enum protection protection);
-void end_windows(struct windows *own);
-enum window_state look_at(struct windows *own, pid_t tid, struct window **found);
+int start_windows(struct windows *self, enum protection protection);
+void end_windows(struct windows *self);
+enum window_state look_at(struct windows *self, pid_t tid, struct window **found);
 /* Makes the memory of a window, and a read-only descriptor of it, which the caller closes. */
 struct window *make_window(int *read_only);
 /* The window of this thread's address space, with one user. Returns 0 or a negative errno; then the window is freed. */
-int add_window(struct windows *own, struct window *window, pid_t tid);
+int add_window(struct windows *self, struct window *window, pid_t tid);
 /* Frees the window, unless something refers to it. */
-void drop_window(struct windows *own, struct window *window);
+void drop_window(struct windows *self, struct window *window);
 /* Takes so many bytes of the data; returns their offset, or a negative number if there is no room. */
 int take_room(struct window *window, size_t length);
 void give_room(struct window *window, int at, size_t length);
@@ -227,29 +227,29 @@ struct pins;
  */
 struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits, bool answers,
                         bool writes_results, bool is_killable, bool sees_threads_end);
-void end_pins(struct pins *own);
+void end_pins(struct pins *self);
 /* The next notification that arrived during the preparation of a caller. */
-bool next_waiting(struct pins *own, struct seccomp_notif *into);
-bool has_waiting(const struct pins *own);
+bool next_waiting(struct pins *self, struct seccomp_notif *into);
+bool has_waiting(const struct pins *self);
 /* Waits for late tracees and detaches them, until a notification arrives or no late tracee is left. */
-void await_late(struct pins *own);
+void await_late(struct pins *self);
 /* Detaches the late tracees that have stopped; true if others are left. */
-bool has_late(struct pins *own);
+bool has_late(struct pins *self);
 /* Whether the loop must wait for more than a notification. */
-bool pin_needs_thread(const struct pins *own);
+bool pin_needs_thread(const struct pins *self);
 /* Whether this is the notification whose caller's memory was read last. */
-bool is_observed(const struct pins *own, uint64_t id);
+bool is_observed(const struct pins *self, uint64_t id);
 
 /*
  * Returns an outcome, with *error an errno if one is known. The notification has been answered, except with NO_TRACE: its
  * cause can be looked up while the caller waits, and `pin_give_up` answers. A call that cannot be pinned gets the
  * positive errno `refusal`; with 0, which only an audit may use, it passes unpinned.
  */
-enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,
+enum outcome pin_call(struct pins *self, const struct seccomp_notif *call, const struct image *image, int refusal,
                       int *error);
 /* Answers a call whose pin ended with NO_TRACE, with the same refusal. */
-int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal);
-bool pin_audits(const struct pins *own);
+int pin_give_up(struct pins *self, const struct seccomp_notif *call, int refusal);
+bool pin_audits(const struct pins *self);
 
 enum arrival {
   NOT_FROM_STUB, /* an ordinary call */
@@ -264,59 +264,59 @@ struct judged {
   uint64_t rooms;       /* the image's */
   uint64_t credentials; /* likewise */
 };
-enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged);
+enum arrival pin_arrival(struct pins *self, const struct seccomp_notif *call, struct judged *judged);
 /* Returns 0, or −ENOENT if the caller was interrupted; it may make the call again. */
-int pin_pass(struct pins *own, const struct seccomp_notif *call);
+int pin_pass(struct pins *self, const struct seccomp_notif *call);
 /* This call of the thread has passed, and an interrupt has made the kernel restart it. If it was prepared, it is so again. */
-void pin_restarts(struct pins *own, pid_t tid, const struct seccomp_data *call);
+void pin_restarts(struct pins *self, pid_t tid, const struct seccomp_data *call);
 /* Answers with this positive errno, or with AGAIN. */
-int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
+int pin_refuse(struct pins *self, const struct seccomp_notif *call, int error);
 /*
  * Stops the thread for a moment at its return to its program. Returns 0 if it stopped; -EINPROGRESS if it is in a call, at
  * whose end it is detached and `pin_is_late` becomes false; another errno if it cannot be traced or has ended.
  */
-int pin_interrupt(struct pins *own, pid_t tid);
+int pin_interrupt(struct pins *self, pid_t tid);
 /* True if the thread is traced and has not stopped yet. */
-bool pin_is_late(struct pins *own, pid_t tid);
+bool pin_is_late(struct pins *self, pid_t tid);
 /* The thread has ended. The caller must say so before another thread can have its id. */
-void pin_ended(struct pins *own, pid_t tid);
+void pin_ended(struct pins *self, pid_t tid);
 /*
  * True if the id certainly names the recorded task, or none is recorded. Before Linux 6.9 the supervisor finds out that a
  * thread has ended only when it judges a call with its id (src/engines/notify/tasks/tasks.ts).
  */
-bool pin_is_same_task(struct pins *own, pid_t tid);
+bool pin_is_same_task(struct pins *self, pid_t tid);
 /* The thread's execve(2) is about to pass, pinned or not. */
-void pin_executes(struct pins *own, pid_t tid);
+void pin_executes(struct pins *self, pid_t tid);
 /* The thread is about to change its users, groups or capabilities; `of_others`: its root or a namespace, which other
    threads can share. */
-void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
+void pin_changes_rights(struct pins *self, pid_t tid, bool of_others);
 /* A process of the tree is about to enter a Landlock domain, which its children will have, too, or to decide about opens
    (fanotify). */
-void pin_restricts(struct pins *own);
+void pin_restricts(struct pins *self);
 /* One is about to give up changes of its memory's protection (PR_SET_MDWE), which its children will have given up, too. */
-void pin_protects_memory(struct pins *own);
+void pin_protects_memory(struct pins *self);
 /* True if the waiting caller certainly has our users, groups, capabilities, root and namespaces, and labels do not exist. */
-bool pin_knows_rights(struct pins *own, pid_t tid);
+bool pin_knows_rights(struct pins *self, pid_t tid);
 
 /*
  * The policy's state has changed. A call that was prepared before, and whose thread has made another call since or has taken
  * long, is judged again: a signal handler can run between the two notifications of a call.
  */
-void pin_changes_state(struct pins *own);
+void pin_changes_state(struct pins *self);
 /* The policy reads what changes without a judgement, such as the time: to prepared calls, its state has always changed. */
-void pin_state_always_changes(struct pins *own);
+void pin_state_always_changes(struct pins *self);
 
 /*
  * From now on the tree can have memory whose reads never end. Threads of a pool read it (reads.c), and `pin_comes_back`
  * returns calls that must be observed again.
  */
-void pin_reads_apart(struct pins *own);
+void pin_reads_apart(struct pins *self);
 /* A descriptor that is readable when a call comes back. */
-int pin_reads_timer(const struct pins *own);
-bool pin_comes_back(struct pins *own, struct seccomp_notif *into);
+int pin_reads_timer(const struct pins *self);
+bool pin_comes_back(struct pins *self, struct seccomp_notif *into);
 /* Waits for a notification, for so many milliseconds or, with -1, without limit. False if a call comes back first, or if
    the time is over. */
-bool pin_awaits_notification(struct pins *own, int milliseconds);
+bool pin_awaits_notification(struct pins *self, int milliseconds);
 
 /* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
 
@@ -325,21 +325,21 @@ bool pin_awaits_notification(struct pins *own, int milliseconds);
  * copy, or COPY_UNTRACEABLE and the rows after it.
  */
 /* The length of the string without its NUL; COPY_LONG_PATH if `size` bytes have no NUL. */
-long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long observe_text(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                   size_t size);
 /*
  * The same, in the loop. The caller may have ended before, and the memory may be that of a later thread with its id:
  * only `pin_call` may use the text, and no state may depend on it.
  */
-long read_unchecked_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long read_unchecked_text(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                          size_t size);
-long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long observe_bytes(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                    size_t size);
 /*
  * Reads a NULL-terminated array of pointers to strings, such as argv. Returns their number, and stores the strings with
  * their NULs in `into` and the start of each in `starts`. COPY_LONG_LIST if there is not enough room.
  */
-long observe_vector(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+long observe_vector(struct pins *self, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
                     size_t size, uint32_t *starts, size_t most);
 
 #endif

@@ -93,7 +93,7 @@ struct pins {
   unsigned rest;      /* walks that do not look up names on the disk (answers.c) */
   bool is_killable;   /* only a fatal signal ends a caller's wait */
   bool is_restricted; /* a process of the tree has entered a Landlock domain, or decides about opens */
-  struct self *self;  /* NULL: no call is answered without a pin */
+  struct self *ours;  /* NULL: no call is answered without a pin */
   int stopping;       /* a stop signal of the process that arrived while a window was mapped; 0: no signal */
   uint64_t calls_end; /* the time until which the loop waits for the calls that a caller makes for us */
   uint64_t notified;  /* bits of the calls that callers make for us and the policy's filter has reported */
@@ -111,37 +111,37 @@ struct pins {
 
 /* ── Threads (threads.c) ─────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct thread *find_thread(struct pins *own, pid_t tid);
+struct thread *find_thread(struct pins *self, pid_t tid);
 /* The same; adds an unknown thread. NULL with a positive errno. */
-struct thread *enter_thread(struct pins *own, pid_t tid, int *error);
+struct thread *enter_thread(struct pins *self, pid_t tid, int *error);
 /* Closes the descriptors of its memory. */
-void forget_memory(struct pins *own, struct process *process);
+void forget_memory(struct pins *self, struct process *process);
 /* Drops a prepared call and frees its room. */
 void release_pinned(struct pinned *one);
 /* The thread makes a call, so an execution of it has succeeded or failed. */
 void has_executed(struct thread *thread);
 /* Whether the thread certainly still has its last seen window. */
-bool is_trusted(const struct pins *own, const struct thread *thread);
+bool is_trusted(const struct pins *self, const struct thread *thread);
 /* The memory at the window's addresses in the thread. Drops calls that were prepared in another window. */
-enum window_state look(struct pins *own, struct thread *thread);
+enum window_state look(struct pins *self, struct thread *thread);
 /* Takes over what was given, after the attempt to map it. */
-void settle(struct pins *own, struct thread *thread, const struct given *given);
+void settle(struct pins *self, struct thread *thread, const struct given *given);
 /* Gives it back for the next attempt. */
 struct given take_given(struct thread *thread);
 
 /* ── Notifications (notifications.c) ─────────────────────────────────────────────────────────────────────────────── */
 
-int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags);
+int answer(struct pins *self, const struct seccomp_notif *call, int error, unsigned flags);
 /* The call returns this value. */
-int answer_value(struct pins *own, const struct seccomp_notif *call, int64_t value);
-bool still_waits(struct pins *own, const struct seccomp_notif *call);
+int answer_value(struct pins *self, const struct seccomp_notif *call, int64_t value);
+bool still_waits(struct pins *self, const struct seccomp_notif *call);
 /* Answers with this positive errno, or lets the call pass with 0. Returns `why`, or GONE. */
-enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal);
+enum outcome refuse(struct pins *self, const struct seccomp_notif *call, enum outcome why, int refusal);
 /* From now on this notification's call can be refused or pinned, but not continued. */
-void mark_observed(struct pins *own, uint64_t id);
+void mark_observed(struct pins *self, uint64_t id);
 /* Lets a call pass that the thread makes for us and the policy's filter reports; true if it did. Other notifications wait.
    False, too, if memory for them lacks. */
-bool pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
+bool pass_own_call(struct pins *self, pid_t tid, long number, const uint64_t arguments[6]);
 
 /* ── Calls that are answered without a pin (answers.c) ───────────────────────────────────────────────────────────── */
 
@@ -150,32 +150,32 @@ enum answer { NO_ANSWER, HAS_ANSWER, CALLER_IS_GONE };
  * With HAS_ANSWER, `error` is the positive errno that the call has returned, or unchanged. Without `has_window`, only a
  * path that leads to no object gives an answer.
  */
-enum answer answer_by_path(struct pins *own, struct thread *thread, const struct seccomp_notif *call,
+enum answer answer_by_path(struct pins *self, struct thread *thread, const struct seccomp_notif *call,
                            const struct image *image, bool has_window, int *error);
-void start_walking(struct pins *own);
-void stop_walking(struct pins *own);
+void start_walking(struct pins *self);
+void stop_walking(struct pins *self);
 
 /* ── Results in the caller's memory (results.c) ──────────────────────────────────────────────────────────────────── */
 
 /* False if some bytes were not written: the call must then be pinned, and gives its own result or errno. */
-bool write_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
+bool write_result(struct pins *self, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
                   const void *bytes, size_t size);
-void start_knowing_memories(struct pins *own);
+void start_knowing_memories(struct pins *self);
 
 /* ── Calls that the stopped caller makes for us (own_calls.c) ────────────────────────────────────────────────────── */
 
 /* Whether the thread's table has a descriptor of this memory at this number. */
 bool still_has(pid_t tid, int number, ino_t inode);
 /* Whether the stopped thread uses syscall user dispatch (5.11), which intercepts each call outside its allowed range. */
-bool has_dispatch(struct pins *own, pid_t tid);
+bool has_dispatch(struct pins *self, pid_t tid);
 /*
  * Maps the missing parts of the window, and closes the descriptors. The caller has stopped in a call whose instruction is at
  * this address.
  */
-enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+enum outcome map_window(struct pins *self, struct thread *thread, const registers *base, uint64_t instruction,
                         struct given *given, int *error);
 /* Only closes the descriptors. False if the caller has ended, or does not stop again. */
-bool take_back(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+bool take_back(struct pins *self, struct thread *thread, const registers *base, uint64_t instruction,
                struct given *given);
 
 #endif

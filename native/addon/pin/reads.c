@@ -59,45 +59,45 @@ static struct timespec time_of(uint64_t nanoseconds) {
 
 /* ── Functions that require the lock ─────────────────────────────────────────────────────────────────────────────── */
 
-static unsigned running_of(const struct reads *own, pid_t process) {
+static unsigned running_of(const struct reads *self, pid_t process) {
   unsigned count = 0;
-  for (const struct read *one = own->first; one != NULL; one = one->next)
+  for (const struct read *one = self->first; one != NULL; one = one->next)
     count += one->state == RUNS && one->process == process;
   return count;
 }
 
-static struct read *next_to_run(const struct reads *own) {
-  for (struct read *one = own->first; one != NULL; one = one->next)
-    if (one->state == WAITS && !one->has_expired && running_of(own, one->process) < MOST_OF_PROCESS) return one;
+static struct read *next_to_run(const struct reads *self) {
+  for (struct read *one = self->first; one != NULL; one = one->next)
+    if (one->state == WAITS && !one->has_expired && running_of(self, one->process) < MOST_OF_PROCESS) return one;
   return NULL;
 }
 
 /* Lets the timer expire when a call must come back, now or at the next deadline, or when stopped callers are tested. */
-static void set_timer(struct reads *own) {
+static void set_timer(struct reads *self) {
   uint64_t at = 0;
-  for (const struct read *one = own->first; one != NULL; one = one->next) {
+  for (const struct read *one = self->first; one != NULL; one = one->next) {
     if (!one->is_parked || one->is_delivered) continue;
     const uint64_t when = one->state == OVER ? 1 : one->stopped != 0 ? now() + look_interval : one->deadline;
     if (at == 0 || when < at) at = when;
   }
   const struct itimerspec setting = {.it_value = time_of(at)};
-  timerfd_settime(own->timer, TFD_TIMER_ABSTIME, &setting, NULL);
+  timerfd_settime(self->timer, TFD_TIMER_ABSTIME, &setting, NULL);
 }
 
-static void drop(struct reads *own, struct read *read) {
-  struct read **at = &own->first;
+static void drop(struct reads *self, struct read *read) {
+  struct read **at = &self->first;
   while (*at != read) at = &(*at)->next;
   *at = read->next;
-  if (own->last == &read->next) own->last = at;
-  own->count--;
+  if (self->last == &read->next) self->last = at;
+  self->count--;
   free_read(read);
 }
 
 /* Drops the reads whose caller no longer waits. A running read stays until it ends. */
-static void drop_stale(struct reads *own) {
-  for (struct read *one = own->first, *next; one != NULL; one = next) {
+static void drop_stale(struct reads *self) {
+  for (struct read *one = self->first, *next; one != NULL; one = next) {
     next = one->next;
-    if (one->state != RUNS && one->stopped == 0 && !awaits_answer(own->listener, one->id)) drop(own, one);
+    if (one->state != RUNS && one->stopped == 0 && !awaits_answer(self->listener, one->id)) drop(self, one);
   }
 }
 
@@ -114,84 +114,84 @@ static bool was_killed(pid_t tid) {
 /* ── The threads ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void *reader(void *argument) {
-  struct reads *own = argument;
-  pthread_mutex_lock(&own->lock);
-  while (!own->ends) {
-    struct read *read = next_to_run(own);
+  struct reads *self = argument;
+  pthread_mutex_lock(&self->lock);
+  while (!self->ends) {
+    struct read *read = next_to_run(self);
     if (read == NULL) {
-      own->idle++;
-      pthread_cond_wait(&own->work, &own->lock);
-      own->idle--;
+      self->idle++;
+      pthread_cond_wait(&self->work, &self->lock);
+      self->idle--;
       continue;
     }
     read->state = RUNS;
-    pthread_mutex_unlock(&own->lock);
+    pthread_mutex_unlock(&self->lock);
     const long result = read->run(read);
-    pthread_mutex_lock(&own->lock);
+    pthread_mutex_lock(&self->lock);
     read->state = OVER;
     if (!read->has_expired) read->result = result;
-    if (read->is_parked) set_timer(own);
-    pthread_cond_broadcast(&own->change);
+    if (read->is_parked) set_timer(self);
+    pthread_cond_broadcast(&self->change);
   }
-  own->readers--;
-  pthread_cond_broadcast(&own->change);
-  pthread_mutex_unlock(&own->lock);
+  self->readers--;
+  pthread_cond_broadcast(&self->change);
+  pthread_mutex_unlock(&self->lock);
   return NULL;
 }
 
-static bool start_reader(struct reads *own) {
-  const bool is_started = start_detached(reader, own, STACK) == 0;
-  own->readers += is_started;
+static bool start_reader(struct reads *self) {
+  const bool is_started = start_detached(reader, self, STACK) == 0;
+  self->readers += is_started;
   return is_started;
 }
 
 /* ── Functions of the loop ───────────────────────────────────────────────────────────────────────────────────────── */
 
 struct reads *start_reads(int listener) {
-  struct reads *own = calloc(1, sizeof *own);
-  if (own == NULL) return NULL;
-  own->listener = listener;
-  own->last = &own->first;
-  own->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  own->epoll = epoll_create1(EPOLL_CLOEXEC);
+  struct reads *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  self->listener = listener;
+  self->last = &self->first;
+  self->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  self->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event asked = {.events = EPOLLIN}, over = {.events = EPOLLIN, .data.u32 = 1};
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_mutex_init(&own->lock, NULL);
-  pthread_cond_init(&own->work, NULL);
-  pthread_cond_init(&own->change, &attributes);
+  pthread_mutex_init(&self->lock, NULL);
+  pthread_cond_init(&self->work, NULL);
+  pthread_cond_init(&self->change, &attributes);
   pthread_condattr_destroy(&attributes);
-  if (own->timer >= 0 && own->epoll >= 0 && epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &asked) == 0 &&
-      epoll_ctl(own->epoll, EPOLL_CTL_ADD, own->timer, &over) == 0)
-    return own;
+  if (self->timer >= 0 && self->epoll >= 0 && epoll_ctl(self->epoll, EPOLL_CTL_ADD, listener, &asked) == 0 &&
+      epoll_ctl(self->epoll, EPOLL_CTL_ADD, self->timer, &over) == 0)
+    return self;
   const int error = errno;
-  if (own->timer >= 0) close(own->timer);
-  if (own->epoll >= 0) close(own->epoll);
-  free(own);
+  if (self->timer >= 0) close(self->timer);
+  if (self->epoll >= 0) close(self->epoll);
+  free(self);
   errno = error;
   return NULL;
 }
 
 /* A thread whose read never ends still uses the structure, which is then not freed. */
-void end_reads(struct reads *own) {
-  pthread_mutex_lock(&own->lock);
-  own->ends = true;
-  pthread_cond_broadcast(&own->work);
-  while (own->idle > 0) pthread_cond_wait(&own->change, &own->lock);
-  const bool is_used = own->readers > 0;
-  pthread_mutex_unlock(&own->lock);
-  close(own->timer);
-  close(own->epoll);
+void end_reads(struct reads *self) {
+  pthread_mutex_lock(&self->lock);
+  self->ends = true;
+  pthread_cond_broadcast(&self->work);
+  while (self->idle > 0) pthread_cond_wait(&self->change, &self->lock);
+  const bool is_used = self->readers > 0;
+  pthread_mutex_unlock(&self->lock);
+  close(self->timer);
+  close(self->epoll);
   if (is_used) return;
-  while (own->first != NULL) drop(own, own->first);
-  free(own);
+  while (self->first != NULL) drop(self, self->first);
+  free(self);
 }
 
-int reads_timer(const struct reads *own) { return own->timer; }
+int reads_timer(const struct reads *self) { return self->timer; }
 
-static struct read *find(struct reads *own, const struct read *like) {
-  for (struct read *one = own->first; one != NULL; one = one->next)
+static struct read *find(struct reads *self, const struct read *like) {
+  for (struct read *one = self->first; one != NULL; one = one->next)
     if (one->id == like->id && one->run == like->run && one->address == like->address && one->size == like->size)
       return one;
   return NULL;
@@ -208,28 +208,28 @@ struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t
 }
 
 /* A thread counts as idle until it runs, so several reads can wait for the same idle thread. */
-static bool needs_reader(const struct reads *own) {
+static bool needs_reader(const struct reads *self) {
   unsigned waiting = 1; /* the read that is about to be added */
-  for (const struct read *one = own->first; one != NULL; one = one->next)
+  for (const struct read *one = self->first; one != NULL; one = one->next)
     waiting += one->state == WAITS && !one->has_expired;
-  return own->idle < waiting && own->readers < MOST_READERS;
+  return self->idle < waiting && self->readers < MOST_READERS;
 }
 
-static bool submit(struct reads *own, struct read *read) {
-  drop_stale(own);
-  if (own->count >= MOST_READS) return false;
-  if (needs_reader(own) && !start_reader(own) && own->readers == 0) return false;
+static bool submit(struct reads *self, struct read *read) {
+  drop_stale(self);
+  if (self->count >= MOST_READS) return false;
+  if (needs_reader(self) && !start_reader(self) && self->readers == 0) return false;
   read->deadline = now() + deadline;
-  *own->last = read;
-  own->last = &read->next;
-  own->count++;
-  pthread_cond_signal(&own->work);
+  *self->last = read;
+  self->last = &read->next;
+  self->count++;
+  pthread_cond_signal(&self->work);
   return true;
 }
 
-static void await(struct reads *own, struct read *read, uint64_t patience) {
+static void await(struct reads *self, struct read *read, uint64_t patience) {
   const struct timespec until = time_of(now() + patience);
-  while (read->state != OVER && pthread_cond_timedwait(&own->change, &own->lock, &until) == 0) {
+  while (read->state != OVER && pthread_cond_timedwait(&self->change, &self->lock, &until) == 0) {
   }
 }
 
@@ -241,56 +241,56 @@ static long taken(const struct read *read, unsigned char *into, uint32_t *starts
   return read->result;
 }
 
-long read_apart(struct reads *own, struct read *wanted, unsigned char *into, uint32_t *starts) {
+long read_apart(struct reads *self, struct read *wanted, unsigned char *into, uint32_t *starts) {
   long result;
-  pthread_mutex_lock(&own->lock);
-  struct read *read = find(own, wanted);
+  pthread_mutex_lock(&self->lock);
+  struct read *read = find(self, wanted);
   if (read != NULL) {
     free_read(wanted);
   } else {
     read = wanted;
     /* The loop does not wait for a process that already has a late read. */
-    const bool is_late = running_of(own, read->process) > 0;
-    if (!submit(own, read)) {
-      pthread_mutex_unlock(&own->lock);
+    const bool is_late = running_of(self, read->process) > 0;
+    if (!submit(self, read)) {
+      pthread_mutex_unlock(&self->lock);
       free_read(read);
       return -COPY_STALLED;
     }
-    if (!is_late) await(own, read, moment);
+    if (!is_late) await(self, read, moment);
   }
   if (read->state == OVER || read->has_expired) {
     result = taken(read, into, starts);
-    if (!read->is_parked) drop(own, read); /* a call that comes back may need a parked read again */
+    if (!read->is_parked) drop(self, read); /* a call that comes back may need a parked read again */
   } else {
     read->is_parked = true;
     read->is_delivered = false;
-    set_timer(own);
+    set_timer(self);
     result = -COPY_UNDER_WAY;
   }
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_unlock(&self->lock);
   return result;
 }
 
-long write_apart(struct reads *own, struct read *frame) {
+long write_apart(struct reads *self, struct read *frame) {
   long result = -COPY_STALLED;
-  pthread_mutex_lock(&own->lock);
+  pthread_mutex_lock(&self->lock);
   /* If the process already has a late read, a wait would only cost more of the loop's time. */
-  const bool is_late = running_of(own, frame->process) > 0;
-  if (!submit(own, frame)) {
+  const bool is_late = running_of(self, frame->process) > 0;
+  if (!submit(self, frame)) {
     free_read(frame);
   } else {
-    if (!is_late) await(own, frame, frame_patience);
+    if (!is_late) await(self, frame, frame_patience);
     if (frame->state == OVER) {
       result = frame->result;
-      drop(own, frame);
+      drop(self, frame);
     } else {
       frame->stopped = (pid_t)frame->call.pid;
       frame->is_parked = true;
-      set_timer(own);
+      set_timer(self);
       result = -COPY_UNDER_WAY;
     }
   }
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_unlock(&self->lock);
   return result;
 }
 
@@ -298,18 +298,18 @@ long write_apart(struct reads *own, struct read *frame) {
  * The call comes back once for all of its reads: its observer asks for each of them again. Otherwise the next read that ends
  * would return a call that is already judged and whose object is being served, so that its caller still waits.
  */
-static void deliver(struct reads *own, uint64_t id) {
-  for (struct read *one = own->first; one != NULL; one = one->next)
+static void deliver(struct reads *self, uint64_t id) {
+  for (struct read *one = self->first; one != NULL; one = one->next)
     if (one->id == id) one->is_delivered = true;
 }
 
-enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *tid) {
+enum next_read next_read(struct reads *self, struct seccomp_notif *into, pid_t *tid) {
   struct read *found = NULL;
   enum next_read result = NO_READ;
-  pthread_mutex_lock(&own->lock);
-  drop_stale(own);
+  pthread_mutex_lock(&self->lock);
+  drop_stale(self);
   const uint64_t time = now();
-  for (struct read *one = own->first; one != NULL && found == NULL; one = one->next) {
+  for (struct read *one = self->first; one != NULL && found == NULL; one = one->next) {
     if (!one->is_parked || one->is_delivered) continue;
     if (one->state != OVER) {
       if (one->stopped != 0 && was_killed(one->stopped)) {
@@ -321,33 +321,33 @@ enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *t
       one->result = -COPY_STALLED;
     }
     one->is_delivered = true;
-    if (one->stopped != 0 || awaits_answer(own->listener, one->id)) found = one;
+    if (one->stopped != 0 || awaits_answer(self->listener, one->id)) found = one;
   }
   if (found != NULL && found->stopped == 0) {
     *into = found->call;
-    deliver(own, found->id);
+    deliver(self, found->id);
     result = CALL_COMES_BACK;
   } else if (found != NULL) {
     *tid = found->stopped;
-    drop(own, found);
+    drop(self, found);
     result = CALLER_MAY_GO;
   }
-  set_timer(own);
-  pthread_mutex_unlock(&own->lock);
+  set_timer(self);
+  pthread_mutex_unlock(&self->lock);
   return result;
 }
 
-static bool has_parked(struct reads *own) {
+static bool has_parked(struct reads *self) {
   bool has = false;
-  pthread_mutex_lock(&own->lock);
-  for (struct read *one = own->first; one != NULL && !has; one = one->next) has = one->is_parked && !one->is_delivered;
-  pthread_mutex_unlock(&own->lock);
+  pthread_mutex_lock(&self->lock);
+  for (struct read *one = self->first; one != NULL && !has; one = one->next) has = one->is_parked && !one->is_delivered;
+  pthread_mutex_unlock(&self->lock);
   return has;
 }
 
-bool is_question_first(struct reads *own, int milliseconds) {
-  if (!has_parked(own)) return true;
+bool is_question_first(struct reads *self, int milliseconds) {
+  if (!has_parked(self)) return true;
   struct epoll_event event = {0};
-  const int found = epoll_wait(own->epoll, &event, 1, milliseconds);
+  const int found = epoll_wait(self->epoll, &event, 1, milliseconds);
   return found > 0 && event.data.u32 == 0;
 }

@@ -39,9 +39,9 @@ struct reads;
 
 /* Returns NULL with errno if it fails. */
 struct reads *start_reads(int listener);
-void end_reads(struct reads *own);
+void end_reads(struct reads *self);
 /* A descriptor that is readable when a call comes back. */
-int reads_timer(const struct reads *own);
+int reads_timer(const struct reads *self);
 
 /* Makes a read with a buffer of `size` bytes; NULL without memory. */
 struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t size);
@@ -49,17 +49,17 @@ struct read *new_read(const struct seccomp_notif *call, uint64_t address, size_t
  * Makes the read, and takes it over. -COPY_UNDER_WAY: the call comes back, and its observer must then ask for the same read
  * again, and for all others of the call. -COPY_STALLED: its time is over, or too many reads wait.
  */
-long read_apart(struct reads *own, struct read *read, unsigned char *into, uint32_t *starts);
+long read_apart(struct reads *self, struct read *read, unsigned char *into, uint32_t *starts);
 /*
  * The same for a write to a stopped caller, for which the loop waits longer. -COPY_STALLED: too many writes wait.
  * -COPY_UNDER_WAY: the write may still happen, so the caller must stay stopped until `next_read` returns CALLER_MAY_GO.
  */
-long write_apart(struct reads *own, struct read *frame);
+long write_apart(struct reads *self, struct read *frame);
 
 enum next_read { NO_READ, CALL_COMES_BACK, CALLER_MAY_GO };
 /* CALL_COMES_BACK sets *into, CALLER_MAY_GO sets *tid. */
-enum next_read next_read(struct reads *own, struct seccomp_notif *into, pid_t *tid);
+enum next_read next_read(struct reads *self, struct seccomp_notif *into, pid_t *tid);
 /* Waits for a notification, as `pin_awaits_notification`. Returns true at once if no call is parked. */
-bool is_question_first(struct reads *own, int milliseconds);
+bool is_question_first(struct reads *self, int milliseconds);
 
 #endif

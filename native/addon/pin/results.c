@@ -41,10 +41,10 @@ enum { IS_WRITABLE = 2 /* PROCMAP_QUERY_VMA_WRITABLE */ };
 enum { MOST_KNOWN = 256, SHARE = 16 };
 #define QUERY_MAP _IOWR('f', 17, struct map_query)
 
-void start_knowing_memories(struct pins *own) {
+void start_knowing_memories(struct pins *self) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  own->most_memories = limit.rlim_cur / SHARE < MOST_KNOWN ? (unsigned)(limit.rlim_cur / SHARE) : MOST_KNOWN;
+  self->most_memories = limit.rlim_cur / SHARE < MOST_KNOWN ? (unsigned)(limit.rlim_cur / SHARE) : MOST_KNOWN;
 }
 
 static int open_of(pid_t tid, const char *name, int flags) {
@@ -54,21 +54,21 @@ static int open_of(pid_t tid, const char *name, int flags) {
 }
 
 /* True, too, if the kernel cannot say it. A parent that is not ours to look at has other rights. */
-static bool shares_memory(const struct self *self, pid_t tid) {
+static bool shares_memory(const struct self *ours, pid_t tid) {
   enum { KCMP_VM = 1 };
-  const pid_t parent = parent_process(self, tid);
+  const pid_t parent = parent_process(ours, tid);
   if (parent <= 0) return parent < 0;
   const long order = syscall(SYS_kcmp, tid, parent, KCMP_VM, 0, 0);
   return order < 0 ? errno == ENOSYS : order == 0;
 }
 
-static bool know_memory(struct pins *own, struct process *process, const struct seccomp_notif *call) {
+static bool know_memory(struct pins *self, struct process *process, const struct seccomp_notif *call) {
   if (process->is_open && process->memory_epoch == process->epoch) return true;
   if (process->shares_memory && process->memory_epoch == process->epoch) return false;
-  forget_memory(own, process);
-  if (own->known_memories >= own->most_memories) return false;
+  forget_memory(self, process);
+  if (self->known_memories >= self->most_memories) return false;
   process->memory_epoch = process->epoch;
-  process->shares_memory = shares_memory(own->self, (pid_t)call->pid);
+  process->shares_memory = shares_memory(self->ours, (pid_t)call->pid);
   if (process->shares_memory) return false;
   process->memory = open_of((pid_t)call->pid, "mem", O_WRONLY);
   if (process->memory < 0) return false;
@@ -78,9 +78,9 @@ static bool know_memory(struct pins *own, struct process *process, const struct 
     return false;
   }
   process->is_open = true;
-  own->known_memories++;
-  if (still_waits(own, call)) return true;
-  forget_memory(own, process);
+  self->known_memories++;
+  if (still_waits(self, call)) return true;
+  forget_memory(self, process);
   return false;
 }
 
@@ -93,16 +93,16 @@ static bool is_writable(int maps, uint64_t from, uint64_t to) {
   return true;
 }
 
-static bool protects_memory(const struct self *self) {
-  return has_label(self) && (!self->has_label[APPARMOR] || self->has_label[SMACK]);
+static bool protects_memory(const struct self *ours) {
+  return has_label(ours) && (!ours->has_label[APPARMOR] || ours->has_label[SMACK]);
 }
 
-bool write_result(struct pins *own, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
+bool write_result(struct pins *self, struct thread *thread, const struct seccomp_notif *call, uint64_t address,
                   const void *bytes, size_t size) {
   struct process *process = thread->process;
-  if (!own->writes_results || own->reads_apart || protects_memory(own->self)) return false;
+  if (!self->writes_results || self->reads_apart || protects_memory(self->ours)) return false;
   if (address > INT64_MAX - size) return false;
-  if (!know_memory(own, process, call) || !is_writable(process->maps, address, address + size)) return false;
-  if (!still_waits(own, call)) return false;
+  if (!know_memory(self, process, call) || !is_writable(process->maps, address, address + size)) return false;
+  if (!still_waits(self, call)) return false;
   return pwrite(process->memory, bytes, size, (off_t)address) == (ssize_t)size;
 }

@@ -94,16 +94,16 @@ static bool has_correct_tables(const struct text_automaton *one) {
          all_below(one->accepts, one->state_count, one->set_count);
 }
 
-int start_text_matcher(struct text_filter *own, uint32_t observation, uint32_t automata) {
-  if (observation >= TEXT_OBSERVATIONS || automata > TEXT_AUTOMATA || own->matchers[observation].is_started)
+int start_text_matcher(struct text_filter *self, uint32_t observation, uint32_t automata) {
+  if (observation >= TEXT_OBSERVATIONS || automata > TEXT_AUTOMATA || self->matchers[observation].is_started)
     return -EINVAL;
-  own->matchers[observation].is_started = true;
-  own->matchers[observation].missing = automata;
+  self->matchers[observation].is_started = true;
+  self->matchers[observation].missing = automata;
   return 0;
 }
 
-int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton) {
-  if (observation >= TEXT_OBSERVATIONS || own->matchers[observation].missing == 0) return -EINVAL;
+int add_text_automaton(struct text_filter *self, uint32_t observation, const struct text_automaton *automaton) {
+  if (observation >= TEXT_OBSERVATIONS || self->matchers[observation].missing == 0) return -EINVAL;
   const size_t entries = automaton->transition_count + automaton->state_count;
   struct automaton *one =
       malloc(sizeof *one + automaton->set_count * sizeof *one->sets + entries * sizeof *one->transitions);
@@ -123,23 +123,23 @@ int add_text_automaton(struct text_filter *own, uint32_t observation, const stru
     free(one);
     return -EINVAL;
   }
-  struct matcher *matcher = &own->matchers[observation];
+  struct matcher *matcher = &self->matchers[observation];
   one->next = matcher->first;
   matcher->first = one;
   matcher->missing--;
   return 0;
 }
 
-static uint64_t accept_set(const struct automaton *own, const unsigned char *text, size_t length) {
-  uint32_t state = own->start;
-  for (size_t i = 0; i < length && state >= own->settled; i++)
-    state = own->transitions[state * own->class_count + own->classes[text[i]]];
-  return own->sets[own->accepts[state]];
+static uint64_t accept_set(const struct automaton *self, const unsigned char *text, size_t length) {
+  uint32_t state = self->start;
+  for (size_t i = 0; i < length && state >= self->settled; i++)
+    state = self->transitions[state * self->class_count + self->classes[text[i]]];
+  return self->sets[self->accepts[state]];
 }
 
-static uint64_t all_accept_sets(const struct matcher *own, const unsigned char *text, size_t length) {
+static uint64_t all_accept_sets(const struct matcher *self, const unsigned char *text, size_t length) {
   uint64_t set = 0;
-  for (const struct automaton *one = own->first; one != NULL; one = one->next) set |= accept_set(one, text, length);
+  for (const struct automaton *one = self->first; one != NULL; one = one->next) set |= accept_set(one, text, length);
   return set;
 }
 
@@ -150,64 +150,64 @@ static void *copy_of(const void *from, size_t size) {
   return copy == NULL ? NULL : copy_to(copy, from, size);
 }
 
-static struct text_filter *fail_to_start(struct text_filter *own, int error) {
-  free_text_filter(own);
+static struct text_filter *fail_to_start(struct text_filter *self, int error) {
+  free_text_filter(self);
   errno = error;
   return NULL;
 }
 
 struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
                                     const void *instructions, size_t length) {
-  struct text_filter *own = calloc(1, sizeof *own);
-  if (own == NULL) return NULL;
-  own->count = count;
-  own->registers = copy_of(registers, count);
-  own->observations = copy_of(observations, count * sizeof *observations);
-  own->instructions = copy_of(instructions, length * sizeof *own->instructions);
-  if (own->registers == NULL || own->observations == NULL || own->instructions == NULL)
-    return fail_to_start(own, ENOMEM);
+  struct text_filter *self = calloc(1, sizeof *self);
+  if (self == NULL) return NULL;
+  self->count = count;
+  self->registers = copy_of(registers, count);
+  self->observations = copy_of(observations, count * sizeof *observations);
+  self->instructions = copy_of(instructions, length * sizeof *self->instructions);
+  if (self->registers == NULL || self->observations == NULL || self->instructions == NULL)
+    return fail_to_start(self, ENOMEM);
   for (size_t i = 0; i < count; i++)
-    if (own->registers[i] > 6) return fail_to_start(own, EINVAL);
-  return is_correct(own->instructions, length) ? own : fail_to_start(own, EINVAL);
+    if (self->registers[i] > 6) return fail_to_start(self, EINVAL);
+  return is_correct(self->instructions, length) ? self : fail_to_start(self, EINVAL);
 }
 
-void free_text_filter(struct text_filter *own) {
+void free_text_filter(struct text_filter *self) {
   for (size_t i = 0; i < TEXT_OBSERVATIONS; i++) {
-    for (struct automaton *one = own->matchers[i].first, *next; one != NULL; one = next) {
+    for (struct automaton *one = self->matchers[i].first, *next; one != NULL; one = next) {
       next = one->next;
       free(one);
     }
   }
-  free(own->registers);
-  free(own->observations);
-  free(own->instructions);
-  free(own);
+  free(self->registers);
+  free(self->observations);
+  free(self->instructions);
+  free(self);
 }
 
-void count_texts(struct text_filter *own, uint32_t *counts, size_t length, const volatile uint32_t *wanted) {
-  own->counts = counts;
-  own->count_length = length;
-  own->wanted = wanted;
+void count_texts(struct text_filter *self, uint32_t *counts, size_t length, const volatile uint32_t *wanted) {
+  self->counts = counts;
+  self->count_length = length;
+  self->wanted = wanted;
 }
 
-bool is_wanted(const struct text_filter *own) { return own->wanted != NULL && *own->wanted != 0; }
+bool is_wanted(const struct text_filter *self) { return self->wanted != NULL && *self->wanted != 0; }
 
 /* ── A call ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-bool judges_texts(const struct text_filter *own, int number) {
-  return number >= 0 && (size_t)number < own->count && own->registers[number] != 0;
+bool judges_texts(const struct text_filter *self, int number) {
+  return number >= 0 && (size_t)number < self->count && self->registers[number] != 0;
 }
 
-uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *call, const unsigned char *text,
+uint32_t judge_text(const struct text_filter *self, const struct seccomp_data *call, const unsigned char *text,
                     size_t length) {
-  if (!judges_texts(own, call->nr)) return 0;
-  const uint16_t observation = own->observations[call->nr];
+  if (!judges_texts(self, call->nr)) return 0;
+  const uint16_t observation = self->observations[call->nr];
   if (observation >= TEXT_OBSERVATIONS) return 0;
-  const struct matcher *matcher = &own->matchers[observation];
+  const struct matcher *matcher = &self->matchers[observation];
   if (!matcher->is_started || matcher->missing > 0) return 0;
   struct seccomp_data data = *call;
   data.instruction_pointer = all_accept_sets(matcher, text, length);
-  return run_classic(own->instructions, &data);
+  return run_classic(self->instructions, &data);
 }
 
 /*
@@ -215,21 +215,21 @@ uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *ca
  * id can mean another thread. The loop's other ways are for callers whose memory reads may never end, and for reads that
  * fail.
  */
-enum text_outcome allow_by_text(struct text_filter *own, struct pins *pins, const struct seccomp_notif *call,
+enum text_outcome allow_by_text(struct text_filter *self, struct pins *pins, const struct seccomp_notif *call,
                                 uint32_t *result) {
   const pid_t tid = (pid_t)call->pid;
-  if (tid == 0 || !judges_texts(own, call->data.nr)) return NOT_JUDGED;
+  if (tid == 0 || !judges_texts(self, call->data.nr)) return NOT_JUDGED;
   if (pins->audits || pins->reads_apart || find_thread(pins, tid) == NULL) return NOT_JUDGED;
-  const int at = own->registers[call->data.nr] - 1;
+  const int at = self->registers[call->data.nr] - 1;
   if (call->data.args[at] == 0) return NOT_JUDGED;
-  const long length = read_unchecked_text(pins, call, call->data.args[at], own->text, sizeof own->text);
+  const long length = read_unchecked_text(pins, call, call->data.args[at], self->text, sizeof self->text);
   if (length < 0) return NOT_JUDGED;
-  const uint32_t word = judge_text(own, &call->data, own->text, (size_t)length);
+  const uint32_t word = judge_text(self, &call->data, self->text, (size_t)length);
   if (word == 0) return NOT_JUDGED;
-  if (word - 1 < own->count_length) own->counts[word - 1]++;
+  if (word - 1 < self->count_length) self->counts[word - 1]++;
   int32_t registers[6] = {-1, -1, -1, -1, -1, -1};
   registers[at] = 0;
-  const struct image image = {.bytes = own->text, .length = (uint32_t)length + 1, .registers = registers};
+  const struct image image = {.bytes = self->text, .length = (uint32_t)length + 1, .registers = registers};
   int error;
   const enum outcome outcome = pin_call(pins, call, &image, EPERM, &error);
   if (outcome == PREPARED || outcome == INTERRUPTED || outcome == GONE || outcome == HAS_RESULT) return ALLOWED;

@@ -38,19 +38,19 @@ struct text_automaton {
  */
 struct text_filter *new_text_filter(const unsigned char *registers, const uint16_t *observations, size_t count,
                                     const void *instructions, size_t length);
-void free_text_filter(struct text_filter *own);
+void free_text_filter(struct text_filter *self);
 /* Says how many automata an observation has, 0 without patterns: it judges when all are there. 0 or a negative errno. */
-int start_text_matcher(struct text_filter *own, uint32_t observation, uint32_t automata);
+int start_text_matcher(struct text_filter *self, uint32_t observation, uint32_t automata);
 /* Adds an automaton of an observation. 0 or a negative errno: EINVAL for wrong tables, and for one too many. */
-int add_text_automaton(struct text_filter *own, uint32_t observation, const struct text_automaton *automaton);
+int add_text_automaton(struct text_filter *self, uint32_t observation, const struct text_automaton *automaton);
 /* The number of calls of each verdict that were allowed; they wrap. `wanted` is not 0 if another thread asks for the loop. */
-void count_texts(struct text_filter *own, uint32_t *counts, size_t length, const volatile uint32_t *wanted);
-bool is_wanted(const struct text_filter *own);
+void count_texts(struct text_filter *self, uint32_t *counts, size_t length, const volatile uint32_t *wanted);
+bool is_wanted(const struct text_filter *self);
 
 /* Whether it judges calls of this number. */
-bool judges_texts(const struct text_filter *own, int number);
+bool judges_texts(const struct text_filter *self, int number);
 /* The index of an allowing verdict plus one, or 0. The text has this length without its NUL. */
-uint32_t judge_text(const struct text_filter *own, const struct seccomp_data *call, const unsigned char *text,
+uint32_t judge_text(const struct text_filter *self, const struct seccomp_data *call, const unsigned char *text,
                     size_t length);
 
 enum text_outcome {
@@ -59,7 +59,7 @@ enum text_outcome {
   NOT_PINNED, /* it was allowed and cannot be pinned: *result is that of `pin_call`, an errno above the low 8 bits */
 };
 /* For an ordinary call, which is not from the stub. */
-enum text_outcome allow_by_text(struct text_filter *own, struct pins *pins, const struct seccomp_notif *call,
+enum text_outcome allow_by_text(struct text_filter *self, struct pins *pins, const struct seccomp_notif *call,
                                 uint32_t *result);
 
 #endif

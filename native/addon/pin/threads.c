@@ -10,10 +10,10 @@
 
 #include "pins.h"
 
-static struct thread **bucket(struct pins *own, pid_t tid) { return &own->threads[(unsigned)tid % BUCKETS]; }
+static struct thread **bucket(struct pins *self, pid_t tid) { return &self->threads[(unsigned)tid % BUCKETS]; }
 
-struct thread *find_thread(struct pins *own, pid_t tid) {
-  struct thread *one = *bucket(own, tid);
+struct thread *find_thread(struct pins *self, pid_t tid) {
+  struct thread *one = *bucket(self, tid);
   while (one != NULL && one->id != tid) one = one->next;
   return one;
 }
@@ -31,8 +31,8 @@ static pid_t process_of(pid_t tid) {
   return line == NULL ? -ESRCH : (pid_t)atoi(line + 7);
 }
 
-static struct process *enter_process(struct pins *own, pid_t id) {
-  struct process **first = &own->processes[(unsigned)id % BUCKETS];
+static struct process *enter_process(struct pins *self, pid_t id) {
+  struct process **first = &self->processes[(unsigned)id % BUCKETS];
   for (struct process *one = *first; one != NULL; one = one->next)
     if (one->id == id) return one;
   struct process *one = calloc(1, sizeof *one);
@@ -43,48 +43,48 @@ static struct process *enter_process(struct pins *own, pid_t id) {
   return one;
 }
 
-static void release_window(struct pins *own, struct window *window) {
+static void release_window(struct pins *self, struct window *window) {
   window->users--;
-  drop_window(&own->windows, window);
+  drop_window(&self->windows, window);
 }
 
 /*
  * A caller whose window cannot be protected can unmap it and get another. So a process has one such window at most. If an
  * earlier one is still mapped, it is foreign memory from now on.
  */
-static void hold_unsure(struct pins *own, struct process *process, struct window *window) {
-  if (process->unsure != NULL) release_window(own, process->unsure);
+static void hold_unsure(struct pins *self, struct process *process, struct window *window) {
+  if (process->unsure != NULL) release_window(self, process->unsure);
   process->unsure = window;
 }
 
-void forget_memory(struct pins *own, struct process *process) {
+void forget_memory(struct pins *self, struct process *process) {
   if (!process->is_open) return;
   close(process->memory);
   close(process->maps);
   process->is_open = false;
-  own->known_memories--;
+  self->known_memories--;
 }
 
-static void leave_process(struct pins *own, struct process *process) {
+static void leave_process(struct pins *self, struct process *process) {
   if (--process->threads > 0) return;
-  struct process **at = &own->processes[(unsigned)process->id % BUCKETS];
+  struct process **at = &self->processes[(unsigned)process->id % BUCKETS];
   while (*at != process) at = &(*at)->next;
   *at = process->next;
-  forget_memory(own, process);
-  hold_unsure(own, process, NULL);
+  forget_memory(self, process);
+  hold_unsure(self, process, NULL);
   free(process);
 }
 
 static const struct given nothing = {.code = -1, .data = -1};
 
-struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
-  struct thread *one = find_thread(own, tid);
+struct thread *enter_thread(struct pins *self, pid_t tid, int *error) {
+  struct thread *one = find_thread(self, tid);
   if (one != NULL) return one;
   pid_t id = process_of(tid);
   one = id < 0 ? NULL : calloc(1, sizeof *one);
   *error = id < 0 ? -id : ENOMEM;
   if (one == NULL) return NULL;
-  one->process = enter_process(own, id);
+  one->process = enter_process(self, id);
   if (one->process == NULL) {
     free(one);
     return NULL;
@@ -92,7 +92,7 @@ struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
   one->process->threads++;
   one->given = nothing;
   one->id = tid;
-  struct thread **first = bucket(own, tid);
+  struct thread **first = bucket(self, tid);
   one->next = *first;
   *first = one;
   return one;
@@ -115,28 +115,28 @@ static void set_window(struct thread *thread, struct window *window) {
   if (window != NULL) window->users++;
 }
 
-void pin_ended(struct pins *own, pid_t tid) {
-  for (struct thread **at = bucket(own, tid); *at != NULL; at = &(*at)->next) {
+void pin_ended(struct pins *self, pid_t tid) {
+  for (struct thread **at = bucket(self, tid); *at != NULL; at = &(*at)->next) {
     struct thread *one = *at;
     if (one->id != tid) continue;
     release_all(one);
     set_window(one, NULL);
     const struct given given = take_given(one);
-    if (given.window != NULL) release_window(own, given.window);
+    if (given.window != NULL) release_window(self, given.window);
     if (one->is_executing) {
       one->process->executing--;
       one->process->epoch++;
     }
-    leave_process(own, one->process);
+    leave_process(self, one->process);
     *at = one->next;
     free(one);
     return;
   }
 }
 
-bool pin_is_same_task(struct pins *own, pid_t tid) {
-  const struct thread *thread = find_thread(own, tid);
-  return own->sees_threads_end || thread == NULL || thread->id == thread->process->id;
+bool pin_is_same_task(struct pins *self, pid_t tid) {
+  const struct thread *thread = find_thread(self, tid);
+  return self->sees_threads_end || thread == NULL || thread->id == thread->process->id;
 }
 
 /* ── Executions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -145,9 +145,9 @@ bool pin_is_same_task(struct pins *own, pid_t tid) {
  * Only execve(2) changes a thread's address space. The executing thread may take over its leader's id. A call that was
  * prepared for the old program must not be made by the new one.
  */
-void pin_executes(struct pins *own, pid_t tid) {
+void pin_executes(struct pins *self, pid_t tid) {
   int error;
-  struct thread *thread = enter_thread(own, tid, &error);
+  struct thread *thread = enter_thread(self, tid, &error);
   if (thread == NULL || thread->is_executing) return;
   thread->is_executing = true;
   thread->process->executing++;
@@ -160,14 +160,14 @@ void has_executed(struct thread *thread) {
   thread->process->epoch++;
 }
 
-bool is_trusted(const struct pins *own, const struct thread *thread) {
-  return own->trust_executions && thread->window != NULL && thread->process->executing == 0 &&
+bool is_trusted(const struct pins *self, const struct thread *thread) {
+  return self->trust_executions && thread->window != NULL && thread->process->executing == 0 &&
          thread->epoch == thread->process->epoch;
 }
 
-enum window_state look(struct pins *own, struct thread *thread) {
+enum window_state look(struct pins *self, struct thread *thread) {
   struct window *window = NULL;
-  enum window_state state = look_at(&own->windows, thread->id, &window);
+  enum window_state state = look_at(&self->windows, thread->id, &window);
   thread->epoch = thread->process->epoch;
   set_window(thread, window);
   for (int i = 0; i < NESTING; i++)
@@ -183,15 +183,15 @@ struct given take_given(struct thread *thread) {
   return given;
 }
 
-void settle(struct pins *own, struct thread *thread, const struct given *given) {
+void settle(struct pins *self, struct thread *thread, const struct given *given) {
   if (given->placement == UNSURE) {
-    hold_unsure(own, thread->process, given->window);
+    hold_unsure(self, thread->process, given->window);
   } else if (given->placement == NOT_PLACED && (given->data >= 0 || given->code >= 0)) {
     thread->given = *given;
   } else if (given->window != NULL) {
     given->window->users--;
     /* If another window is there, the caller has replaced the descriptor by that of another one. */
     if (given->placement == NOT_PLACED || (thread->window != NULL && thread->window != given->window))
-      drop_window(&own->windows, given->window);
+      drop_window(&self->windows, given->window);
   }
 }

@@ -70,7 +70,7 @@ static int make_memory(size_t size, unsigned char **bytes, int *read_only, struc
   return result;
 }
 
-int start_windows(struct windows *own, enum protection protection) {
+int start_windows(struct windows *self, enum protection protection) {
   struct stat identity;
   unsigned char *code;
   int read_only;
@@ -78,12 +78,12 @@ int start_windows(struct windows *own, enum protection protection) {
   if (result < 0) return result;
   write_stubs(code);
   munmap(code, CODE_SIZE);
-  *own = (struct windows){.protection = protection,
-                          .code = read_only,
-                          .code_device = identity.st_dev,
-                          .code_inode = identity.st_ino,
-                          .memory = access("/proc/self/pagemap", F_OK) == 0 ? "pagemap" : "mem",
-                          .sweep_at = FIRST_SWEEP};
+  *self = (struct windows){.protection = protection,
+                           .code = read_only,
+                           .code_device = identity.st_dev,
+                           .code_inode = identity.st_ino,
+                           .memory = access("/proc/self/pagemap", F_OK) == 0 ? "pagemap" : "mem",
+                           .sweep_at = FIRST_SWEEP};
   return 0;
 }
 
@@ -127,27 +127,27 @@ static bool has_ended(const struct window *window) {
   return pread(window->memory, &byte, 1, WINDOW_DATA) == 0;
 }
 
-static void remove_window(struct windows *own, struct window **at) {
+static void remove_window(struct windows *self, struct window **at) {
   struct window *window = *at;
   *at = window->next;
-  own->count--;
+  self->count--;
   free_window(window);
 }
 
 static bool is_used(const struct window *window) { return window->users > 0 || window->taken_pins > 0; }
 
 /* Frees the windows whose address space has ended. */
-static void sweep_windows(struct windows *own) {
-  for (struct window **at = &own->first; *at != NULL;) {
+static void sweep_windows(struct windows *self) {
+  for (struct window **at = &self->first; *at != NULL;) {
     if (is_used(*at) || !has_ended(*at)) at = &(*at)->next;
-    else remove_window(own, at);
+    else remove_window(self, at);
   }
-  own->sweep_at = 2 * own->count + FIRST_SWEEP;
+  self->sweep_at = 2 * self->count + FIRST_SWEEP;
 }
 
-int add_window(struct windows *own, struct window *window, pid_t tid) {
+int add_window(struct windows *self, struct window *window, pid_t tid) {
   char path[40];
-  snprintf(path, sizeof path, "/proc/%d/%s", tid, own->memory);
+  snprintf(path, sizeof path, "/proc/%d/%s", tid, self->memory);
   window->memory = open(path, O_RDONLY | O_CLOEXEC);
   if (window->memory < 0) {
     const int error = errno;
@@ -155,26 +155,26 @@ int add_window(struct windows *own, struct window *window, pid_t tid) {
     return -error;
   }
   window->users = 1;
-  window->next = own->first;
-  own->first = window;
-  if (++own->count >= own->sweep_at) sweep_windows(own);
+  window->next = self->first;
+  self->first = window;
+  if (++self->count >= self->sweep_at) sweep_windows(self);
   return 0;
 }
 
-void drop_window(struct windows *own, struct window *window) {
+void drop_window(struct windows *self, struct window *window) {
   if (is_used(window)) return;
-  struct window **at = &own->first;
+  struct window **at = &self->first;
   while (*at != window) at = &(*at)->next;
-  remove_window(own, at);
+  remove_window(self, at);
 }
 
-void end_windows(struct windows *own) {
-  while (own->first != NULL) {
-    struct window *one = own->first;
-    own->first = one->next;
+void end_windows(struct windows *self) {
+  while (self->first != NULL) {
+    struct window *one = self->first;
+    self->first = one->next;
     free_window(one);
   }
-  close(own->code);
+  close(self->code);
 }
 
 /* ── Room in the data ────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -273,8 +273,8 @@ static bool is_of(const struct mapping *one, dev_t device, ino_t inode, const ch
          strcmp(one->permissions, permissions) == 0 && one->offset == offset;
 }
 
-static struct window *window_of(struct windows *own, const struct mapping *one) {
-  for (struct window *window = own->first; window != NULL; window = window->next)
+static struct window *window_of(struct windows *self, const struct mapping *one) {
+  for (struct window *window = self->first; window != NULL; window = window->next)
     if (is_of(one, window->device, window->inode, "r--s", one->start - WINDOW_DATA)) return window;
   return NULL;
 }
@@ -287,14 +287,15 @@ struct survey {
   struct window *window;
 };
 
-static void survey_mapping(struct windows *own, struct survey *seen, const struct mapping *one) {
+static void survey_mapping(struct windows *self, struct survey *seen, const struct mapping *one) {
   if (one->end <= WINDOW_START || one->start >= WINDOW_END) return;
   struct window *window = NULL;
   bool fits = one->start == seen->reached && one->end <= WINDOW_END;
   if (fits && one->start < WINDOW_DATA) {
-    fits = one->end <= WINDOW_DATA && is_of(one, own->code_device, own->code_inode, "r-xs", one->start - WINDOW_START);
+    fits =
+        one->end <= WINDOW_DATA && is_of(one, self->code_device, self->code_inode, "r-xs", one->start - WINDOW_START);
   } else if (fits) {
-    window = window_of(own, one);
+    window = window_of(self, one);
     fits = window != NULL && (seen->window == NULL || seen->window == window);
   }
   if (!fits) seen->is_foreign = true;
@@ -302,12 +303,12 @@ static void survey_mapping(struct windows *own, struct survey *seen, const struc
   if (window != NULL) seen->window = window;
 }
 
-enum window_state look_at(struct windows *own, pid_t tid, struct window **found) {
+enum window_state look_at(struct windows *self, pid_t tid, struct window **found) {
   char path[40];
-  snprintf(path, sizeof path, own->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
+  snprintf(path, sizeof path, self->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
   /* Room for two mappings and the next. */
   struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC),
-                        .piece = own->protection == SEALED ? 2048 : 256};
+                        .piece = self->protection == SEALED ? 2048 : 256};
   if (lines.descriptor < 0) return UNKNOWN;
   struct survey seen = {.reached = WINDOW_START};
   bool is_within = false;
@@ -316,7 +317,7 @@ enum window_state look_at(struct windows *own, pid_t tid, struct window **found)
     if (is_mapping(line, &one)) {
       if (one.start >= WINDOW_END) break;
       is_within = one.end > WINDOW_START;
-      survey_mapping(own, &seen, &one);
+      survey_mapping(self, &seen, &one);
     } else if (is_within && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " sl") == NULL) {
       seen.is_open = true;
     }

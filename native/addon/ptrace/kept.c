@@ -52,9 +52,9 @@ struct keeper {
   uint64_t looked_at;
   struct notice *notice; /* NULL: it keeps no task */
 };
-static __thread struct keeper own;
+static __thread struct keeper self;
 
-struct keeper *this_keeper(void) { return &own; }
+struct keeper *this_keeper(void) { return &self; }
 
 static struct kept **place_in(struct keeper *keeper, pid_t tid) {
   struct kept **at = &keeper->kept[(unsigned)tid % BUCKETS];
@@ -62,7 +62,7 @@ static struct kept **place_in(struct keeper *keeper, pid_t tid) {
   return at;
 }
 
-static struct kept **place_of(pid_t tid) { return place_in(&own, tid); }
+static struct kept **place_of(pid_t tid) { return place_in(&self, tid); }
 
 bool keeps_any(const struct keeper *keeper) { return keeper->count > 0; }
 bool has_kept(struct keeper *keeper, pid_t tid) { return keeper->count > 0 && *place_in(keeper, tid) != NULL; }
@@ -130,52 +130,52 @@ void ignore_stops(void) {
 
 int start_keeping(int event, const struct sock_filter *instructions, size_t length) {
   end_keeping();
-  own.filter = malloc(length * sizeof *own.filter);
-  if (own.filter == NULL) return -ENOMEM;
-  memcpy(own.filter, instructions, length * sizeof *own.filter);
+  self.filter = malloc(length * sizeof *self.filter);
+  if (self.filter == NULL) return -ENOMEM;
+  memcpy(self.filter, instructions, length * sizeof *self.filter);
   pthread_mutex_lock(&notices_lock);
-  for (int i = 0; i < MOST_THREADS && own.notice == NULL; i++) {
+  for (int i = 0; i < MOST_THREADS && self.notice == NULL; i++) {
     if (atomic_load(&notices[i].is_used)) continue;
-    own.notice = &notices[i];
-    own.notice->event = event;
-    atomic_store(&own.notice->is_used, true);
+    self.notice = &notices[i];
+    self.notice->event = event;
+    atomic_store(&self.notice->is_used, true);
     if (i >= atomic_load(&notices_end)) atomic_store(&notices_end, i + 1);
   }
   pthread_mutex_unlock(&notices_lock);
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, SIGCHLD);
-  const int error = pthread_sigmask(SIG_BLOCK, &one, &own.waiting_mask);
-  sigdelset(&own.waiting_mask, SIGCHLD);
-  if (error == 0 && own.notice != NULL) return 0;
+  const int error = pthread_sigmask(SIG_BLOCK, &one, &self.waiting_mask);
+  sigdelset(&self.waiting_mask, SIGCHLD);
+  if (error == 0 && self.notice != NULL) return 0;
   end_keeping();
   return error == 0 ? -EMFILE : -error;
 }
 
 void end_keeping(void) {
   for (unsigned i = 0; i < BUCKETS; i++)
-    while (own.kept[i] != NULL) forget_kept(own.kept[i]->tid);
-  if (own.notice != NULL) atomic_store(&own.notice->is_used, false);
-  own.notice = NULL;
-  free(own.filter);
-  own.filter = NULL;
+    while (self.kept[i] != NULL) forget_kept(self.kept[i]->tid);
+  if (self.notice != NULL) atomic_store(&self.notice->is_used, false);
+  self.notice = NULL;
+  free(self.filter);
+  self.filter = NULL;
 }
 
-bool has_stops(void) { return own.notice != NULL && atomic_load(&own.notice->is_wanted); }
+bool has_stops(void) { return self.notice != NULL && atomic_load(&self.notice->is_wanted); }
 
 bool take_stops(void) {
-  if (own.notice == NULL) return false;
+  if (self.notice == NULL) return false;
   const uint64_t time = now();
-  const bool is_wanted = atomic_exchange(&own.notice->is_wanted, false);
-  if (!is_wanted && time - own.looked_at < longest_blindness) return false;
+  const bool is_wanted = atomic_exchange(&self.notice->is_wanted, false);
+  if (!is_wanted && time - self.looked_at < longest_blindness) return false;
   uint64_t count;
-  if (is_wanted && read(own.notice->event, &count, sizeof count) < 0) errno = 0;
-  if (!is_wanted && own.count > 0) {
+  if (is_wanted && read(self.notice->event, &count, sizeof count) < 0) errno = 0;
+  if (!is_wanted && self.count > 0) {
     pthread_mutex_lock(&notices_lock);
     set_handler(true);
     pthread_mutex_unlock(&notices_lock);
   }
-  own.looked_at = time;
+  self.looked_at = time;
   return true;
 }
 
@@ -185,20 +185,20 @@ bool has_changed_tracee(void) {
          change.si_pid != 0;
 }
 
-const sigset_t *stops_mask(void) { return &own.waiting_mask; }
+const sigset_t *stops_mask(void) { return &self.waiting_mask; }
 
 /* ── The table ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 void add_kept(pid_t tid) {
   struct kept *former = *place_of(tid);
   if (former != NULL) former->is_suspended = false;
-  if (own.notice == NULL || former != NULL) return;
+  if (self.notice == NULL || former != NULL) return;
   struct kept *one = calloc(1, sizeof *one);
   if (one == NULL) return; /* then it is detached at its next stop */
-  struct kept **first = &own.kept[(unsigned)tid % BUCKETS];
+  struct kept **first = &self.kept[(unsigned)tid % BUCKETS];
   *one = (struct kept){.tid = tid, .next = *first};
   *first = one;
-  if (own.count++ == 0) want_stops(true);
+  if (self.count++ == 0) want_stops(true);
 }
 
 void forget_kept(pid_t tid) {
@@ -206,7 +206,7 @@ void forget_kept(pid_t tid) {
   if (one == NULL) return;
   *at = one->next;
   free(one);
-  if (--own.count == 0) want_stops(false);
+  if (--self.count == 0) want_stops(false);
 }
 
 /* A tracee that has ended is one until a wait reports its end. */
@@ -216,7 +216,7 @@ static bool is_tracee(pid_t tid) {
 }
 
 bool is_kept(pid_t tid) {
-  const struct kept *one = own.count == 0 ? NULL : *place_of(tid);
+  const struct kept *one = self.count == 0 ? NULL : *place_of(tid);
   if (one == NULL || one->is_suspended) return false;
   if (is_tracee(tid)) return true;
   /* A leader disappears without a wait status when another thread of its process executes a program. */
@@ -230,14 +230,14 @@ bool is_suspended(struct keeper *keeper, pid_t tid) {
 }
 
 int keep_task(pid_t tid) {
-  if (own.notice == NULL) return EPERM;
+  if (self.notice == NULL) return EPERM;
   const int error = seize_promptly(tid, KEEPING_OPTIONS);
   if (error == 0) add_kept(tid);
   return error;
 }
 
 void note_call(const struct seccomp_notif *call) {
-  struct kept *one = own.count == 0 ? NULL : *place_of((pid_t)call->pid);
+  struct kept *one = self.count == 0 ? NULL : *place_of((pid_t)call->pid);
   if (one == NULL) return;
   one->has_called = true;
   one->called_at = now();
@@ -247,7 +247,7 @@ void note_call(const struct seccomp_notif *call) {
 /* ── Signals ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static bool is_supervised(const struct seccomp_data *call) {
-  return (run_classic(own.filter, call) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
+  return (run_classic(self.filter, call) & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_USER_NOTIF;
 }
 
 /*
@@ -354,7 +354,7 @@ static bool is_group_stop(pid_t tid) {
 }
 
 int let_go(pid_t tid, int signal) {
-  struct kept *one = own.count == 0 ? NULL : *place_of(tid);
+  struct kept *one = self.count == 0 ? NULL : *place_of(tid);
   if (one == NULL || one->is_suspended) return detach_tracee(tid, signal);
   const bool is_stopped = signal == 0 && is_group_stop(tid);
   if (signal != 0 || is_stopped) restart_unreceived(one);

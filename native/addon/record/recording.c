@@ -68,45 +68,45 @@ struct answering {
   uint32_t end; /* of the record */
 };
 
-static const struct seccomp_notif *notification(const struct answering *own) {
-  return (const struct seccomp_notif *)(const void *)own->content;
+static const struct seccomp_notif *notification(const struct answering *self) {
+  return (const struct seccomp_notif *)(const void *)self->content;
 }
 
-static void word(struct answering *own, uint32_t value) {
-  memcpy(own->content + own->end, &value, sizeof value);
-  own->end += sizeof value;
+static void word(struct answering *self, uint32_t value) {
+  memcpy(self->content + self->end, &value, sizeof value);
+  self->end += sizeof value;
 }
 
-static void failed(struct answering *own, int number) {
-  word(own, FAILED);
-  word(own, (uint32_t)number);
+static void failed(struct answering *self, int number) {
+  word(self, FAILED);
+  word(self, (uint32_t)number);
 }
 
 /* Appends the head of a read that has so many entries. */
-static void begin(struct answering *own, bool is_cut, uint32_t count) {
-  word(own, TEXTS);
-  word(own, is_cut);
-  word(own, count);
+static void begin(struct answering *self, bool is_cut, uint32_t count) {
+  word(self, TEXTS);
+  word(self, is_cut);
+  word(self, count);
 }
 
 /* Appends the head of an entry, whose bytes are already behind it. */
-static void entry(struct answering *own, uint32_t length, bool is_cut) {
-  word(own, is_cut);
-  word(own, length);
-  memset(own->content + own->end + length, 0, -length & 3); /* so that records of equal memory are equal */
-  own->end += (length + 3) & ~3u;
+static void entry(struct answering *self, uint32_t length, bool is_cut) {
+  word(self, is_cut);
+  word(self, length);
+  memset(self->content + self->end + length, 0, -length & 3); /* so that records of equal memory are equal */
+  self->end += (length + 3) & ~3u;
 }
 
 /* Returns the number of bytes, or a negative errno. */
-static int copy(struct answering *own, uint64_t address, size_t length, void *into) {
+static int copy(struct answering *self, uint64_t address, size_t length, void *into) {
   struct iovec local = {into, length}, remote = {(void *)(uintptr_t)address, length};
-  ssize_t copied = process_vm_readv((pid_t)notification(own)->pid, &local, 1, &remote, 1, 0);
+  ssize_t copied = process_vm_readv((pid_t)notification(self)->pid, &local, 1, &remote, 1, 0);
   return copied < 0 ? -errno : (int)copied;
 }
 
 /* Returns 0 or the positive errno. */
-static int copy_whole(struct answering *own, uint64_t address, size_t length, void *into) {
-  int copied = length == 0 ? 0 : copy(own, address, length, into);
+static int copy_whole(struct answering *self, uint64_t address, size_t length, void *into) {
+  int copied = length == 0 ? 0 : copy(self, address, length, into);
   return copied == (int)length ? 0 : copied < 0 ? -copied : EFAULT;
 }
 
@@ -114,12 +114,12 @@ static int copy_whole(struct answering *own, uint64_t address, size_t length, vo
  * Copies a string and returns its length without the NUL; -ENAMETOOLONG if the first `most` bytes, which are then copied,
  * have no NUL. Reads page by page, so that a string that ends where the memory ends is complete.
  */
-static int copy_text(struct answering *own, uint64_t address, uint32_t most, unsigned char *into) {
+static int copy_text(struct answering *self, uint64_t address, uint32_t most, unsigned char *into) {
   for (uint32_t done = 0; done < most;) {
     uint32_t wanted = PAGE - (uint32_t)((address + done) & (PAGE - 1));
     if (wanted > most - done) wanted = most - done;
     if (done == 0 && wanted > FIRST_READ) wanted = FIRST_READ;
-    int copied = copy(own, address + done, wanted, into + done);
+    int copied = copy(self, address + done, wanted, into + done);
     if (copied <= 0) return copied < 0 ? copied : -EFAULT;
     const unsigned char *end = memchr(into + done, 0, (size_t)copied);
     if (end != NULL) return (int)(end - into);
@@ -130,195 +130,195 @@ static int copy_text(struct answering *own, uint64_t address, uint32_t most, uns
 
 enum { BEGIN = 12, ENTRY = 8 };
 
-static void read_text(struct answering *own, uint64_t address, uint32_t most) {
-  int length = copy_text(own, address, most, own->content + own->end + BEGIN + ENTRY);
+static void read_text(struct answering *self, uint64_t address, uint32_t most) {
+  int length = copy_text(self, address, most, self->content + self->end + BEGIN + ENTRY);
   if (length < 0 && length != -ENAMETOOLONG) {
-    failed(own, -length);
+    failed(self, -length);
     return;
   }
-  begin(own, false, 1);
-  entry(own, length < 0 ? most : (uint32_t)length, length < 0);
+  begin(self, false, 1);
+  entry(self, length < 0 ? most : (uint32_t)length, length < 0);
 }
 
-static void read_bytes(struct answering *own, uint64_t address, uint32_t length) {
-  int error = copy_whole(own, address, length, own->content + own->end + BEGIN + ENTRY);
+static void read_bytes(struct answering *self, uint64_t address, uint32_t length) {
+  int error = copy_whole(self, address, length, self->content + self->end + BEGIN + ENTRY);
   if (error != 0) {
-    failed(own, error);
+    failed(self, error);
     return;
   }
-  begin(own, false, 1);
-  entry(own, length, false);
+  begin(self, false, 1);
+  entry(self, length, false);
 }
 
-static void read_address(struct answering *own, uint64_t address, int32_t length) {
-  if (length < 0 || length > (int32_t)sizeof(struct sockaddr_storage)) failed(own, EINVAL);
-  else read_bytes(own, address, (uint32_t)length);
+static void read_address(struct answering *self, uint64_t address, int32_t length) {
+  if (length < 0 || length > (int32_t)sizeof(struct sockaddr_storage)) failed(self, EINVAL);
+  else read_bytes(self, address, (uint32_t)length);
 }
 
-static void read_message(struct answering *own, uint64_t address) {
+static void read_message(struct answering *self, uint64_t address) {
   struct msghdr header;
-  int error = copy_whole(own, address, sizeof header, &header);
+  int error = copy_whole(self, address, sizeof header, &header);
   const int32_t most = sizeof(struct sockaddr_storage), length = (int32_t)header.msg_namelen;
-  if (error != 0) failed(own, error);
-  else if (header.msg_name == NULL || length == 0) word(own, ABSENT);
-  else read_address(own, (uintptr_t)header.msg_name, length < most ? length : most);
+  if (error != 0) failed(self, error);
+  else if (header.msg_name == NULL || length == 0) word(self, ABSENT);
+  else read_address(self, (uintptr_t)header.msg_name, length < most ? length : most);
 }
 
-static void read_list(struct answering *own, uint64_t address) {
-  const uint32_t start = own->end;
+static void read_list(struct answering *self, uint64_t address) {
+  const uint32_t start = self->end;
   bool is_cut = false;
   uint32_t count = 0, total = 0;
   int error = 0;
-  for (own->end += BEGIN; error == 0; count++) {
+  for (self->end += BEGIN; error == 0; count++) {
     is_cut = count == ENTRIES || total > LIST_BYTES;
     if (is_cut) break;
     uint64_t pointer;
-    error = copy_whole(own, address + 8 * count, sizeof pointer, &pointer);
+    error = copy_whole(self, address + 8 * count, sizeof pointer, &pointer);
     if (error != 0 || pointer == 0) break;
-    int length = copy_text(own, pointer, TEXT_BYTES, own->content + own->end + ENTRY);
+    int length = copy_text(self, pointer, TEXT_BYTES, self->content + self->end + ENTRY);
     if (length < 0 && length != -ENAMETOOLONG) error = -length;
     if (error != 0) break;
     const uint32_t bytes = length < 0 ? TEXT_BYTES : (uint32_t)length;
-    entry(own, bytes, length < 0);
+    entry(self, bytes, length < 0);
     total += bytes;
   }
-  const uint32_t end = own->end;
-  own->end = start;
+  const uint32_t end = self->end;
+  self->end = start;
   if (error != 0) {
-    failed(own, error);
+    failed(self, error);
     return;
   }
-  begin(own, is_cut, count);
-  own->end = end;
+  begin(self, is_cut, count);
+  self->end = end;
 }
 
-static void read_structure(struct answering *own, const uint32_t *read) {
-  const uint64_t *registers = (const uint64_t *)notification(own)->data.args;
+static void read_structure(struct answering *self, const uint32_t *read) {
+  const uint64_t *registers = (const uint64_t *)notification(self)->data.args;
   uint64_t length = read[LENGTH_REGISTER] == NO_REGISTER ? read[MINIMUM] : registers[read[LENGTH_REGISTER]];
-  read_bytes(own, registers[read[REGISTER]], length > read[MOST] ? read[MOST] : (uint32_t)length);
+  read_bytes(self, registers[read[REGISTER]], length > read[MOST] ? read[MOST] : (uint32_t)length);
 }
 
-static void read_one(struct answering *own, const uint32_t *read) {
-  const uint64_t *registers = (const uint64_t *)notification(own)->data.args;
+static void read_one(struct answering *self, const uint32_t *read) {
+  const uint64_t *registers = (const uint64_t *)notification(self)->data.args;
   const uint64_t address = registers[read[REGISTER]];
   if (address == 0) {
-    word(own, ABSENT);
+    word(self, ABSENT);
     return;
   }
   switch (read[KIND]) {
     case TEXT:
-      read_text(own, address, read[MOST]);
+      read_text(self, address, read[MOST]);
       return;
     case LIST:
-      read_list(own, address);
+      read_list(self, address);
       return;
     case ADDRESS:
-      read_address(own, address, (int32_t)registers[read[LENGTH_REGISTER]]);
+      read_address(self, address, (int32_t)registers[read[LENGTH_REGISTER]]);
       return;
     case MESSAGE:
-      read_message(own, address);
+      read_message(self, address);
       return;
     case STRUCTURE:
-      read_structure(own, read);
+      read_structure(self, read);
       return;
     default:
-      failed(own, EINVAL);
+      failed(self, EINVAL);
   }
 }
 
-static bool is_native(const struct answering *own) { return notification(own)->data.arch == own->architecture; }
+static bool is_native(const struct answering *self) { return notification(self)->data.arch == self->architecture; }
 
 /* The thread that made the plan has checked its bounds. */
-static void read_memory(struct answering *own) {
-  const int number = notification(own)->data.nr;
-  const uint32_t at = is_native(own) && number >= 0 && number < CALLS ? own->plan[number] : 0;
-  const uint32_t count = at == 0 ? 0 : own->plan[at];
-  own->end = MEMORY;
-  for (uint32_t i = 0; i < count; i++) read_one(own, own->plan + at + 1 + READ_WORDS * i);
-  memcpy(own->content + READS, &count, sizeof count);
+static void read_memory(struct answering *self) {
+  const int number = notification(self)->data.nr;
+  const uint32_t at = is_native(self) && number >= 0 && number < CALLS ? self->plan[number] : 0;
+  const uint32_t count = at == 0 ? 0 : self->plan[at];
+  self->end = MEMORY;
+  for (uint32_t i = 0; i < count; i++) read_one(self, self->plan + at + 1 + READ_WORDS * i);
+  memcpy(self->content + READS, &count, sizeof count);
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   const uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-  memcpy(own->content + TIME, &nanoseconds, sizeof nanoseconds);
+  memcpy(self->content + TIME, &nanoseconds, sizeof nanoseconds);
 }
 
 /* False if the ring has no room; the state then says how many bytes the record needs. */
-static bool put(struct answering *own) {
-  const uint32_t size = (HEAD + own->end + 7) & ~7u;
-  uint32_t written = atomic_load_explicit(&own->control[WRITTEN], memory_order_relaxed);
-  uint32_t place = written & (own->ring_size - 1);
-  const uint32_t rest = own->ring_size - place, skipped = rest < size ? rest : 0;
-  own->state[ROOM] = skipped + size;
-  if (written - atomic_load(&own->control[READ]) + skipped + size > own->ring_size) return false;
+static bool put(struct answering *self) {
+  const uint32_t size = (HEAD + self->end + 7) & ~7u;
+  uint32_t written = atomic_load_explicit(&self->control[WRITTEN], memory_order_relaxed);
+  uint32_t place = written & (self->ring_size - 1);
+  const uint32_t rest = self->ring_size - place, skipped = rest < size ? rest : 0;
+  self->state[ROOM] = skipped + size;
+  if (written - atomic_load(&self->control[READ]) + skipped + size > self->ring_size) return false;
   if (skipped != 0) {
-    memcpy(own->ring + place, &rest, sizeof rest);
-    memset(own->ring + place + 4, SKIP, 4);
+    memcpy(self->ring + place, &rest, sizeof rest);
+    memset(self->ring + place + 4, SKIP, 4);
     place = 0;
   }
   const uint32_t kind = CALL;
-  memcpy(own->ring + place, &size, sizeof size);
-  memcpy(own->ring + place + 4, &kind, sizeof kind);
-  memset(own->ring + place + size - 8, 0, 8);
-  memcpy(own->ring + place + HEAD, own->content, own->end);
-  atomic_store(&own->control[WRITTEN], written + skipped + size);
+  memcpy(self->ring + place, &size, sizeof size);
+  memcpy(self->ring + place + 4, &kind, sizeof kind);
+  memset(self->ring + place + size - 8, 0, 8);
+  memcpy(self->ring + place + HEAD, self->content, self->end);
+  atomic_store(&self->control[WRITTEN], written + skipped + size);
   return true;
 }
 
-static bool is_over(const struct answering *own) {
-  struct pollfd state = {.fd = own->listener, .events = POLLIN};
+static bool is_over(const struct answering *self) {
+  struct pollfd state = {.fd = self->listener, .events = POLLIN};
   return poll(&state, 1, 0) > 0 && (state.revents & POLLHUP) != 0;
 }
 
 /* Returns 0 or a negative errno: ENOENT if no task is left under the filter. */
-static int receive(struct answering *own) {
+static int receive(struct answering *self) {
   for (;;) {
-    if (own->outlives) {
-      struct pollfd state = {.fd = own->listener, .events = POLLIN};
+    if (self->outlives) {
+      struct pollfd state = {.fd = self->listener, .events = POLLIN};
       const int found = poll(&state, 1, -1);
       if (found > 0 && (state.revents & POLLIN) == 0) return (state.revents & POLLHUP) != 0 ? -ENOENT : -EBADF;
       if (found <= 0) continue;
     }
-    memset(own->content, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
-    if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->content) == 0) break;
+    memset(self->content, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
+    if (ioctl(self->listener, SECCOMP_IOCTL_NOTIF_RECV, self->content) == 0) break;
     /* ENOENT can also mean that the caller was interrupted before. */
-    if (errno != EINTR && (errno != ENOENT || is_over(own))) return -errno;
+    if (errno != EINTR && (errno != ENOENT || is_over(self))) return -errno;
   }
-  memcpy(own->state + ID_LOW, &notification(own)->id, sizeof(uint64_t));
+  memcpy(self->state + ID_LOW, &notification(self)->id, sizeof(uint64_t));
   return 0;
 }
 
-static bool is_known(const struct answering *own) {
-  const uint32_t tid = notification(own)->pid;
-  if (own->known == NULL) return true;
-  if (atomic_load(own->gone) != own->state[GONE]) return false;
-  return tid / 8 < own->known_bytes && (own->known[tid / 8] >> (tid % 8) & 1) != 0;
+static bool is_known(const struct answering *self) {
+  const uint32_t tid = notification(self)->pid;
+  if (self->known == NULL) return true;
+  if (atomic_load(self->gone) != self->state[GONE]) return false;
+  return tid / 8 < self->known_bytes && (self->known[tid / 8] >> (tid % 8) & 1) != 0;
 }
 
-static bool makes(const struct answering *own) {
-  const int number = notification(own)->data.nr;
-  return own->known != NULL && is_native(own) && number >= 0 && number < CALLS && own->makes[number] != 0;
+static bool makes(const struct answering *self) {
+  const int number = notification(self)->data.nr;
+  return self->known != NULL && is_native(self) && number >= 0 && number < CALLS && self->makes[number] != 0;
 }
 
 /* A caller that has died meanwhile needs no answer. */
-static void let_continue(struct answering *own) {
+static void let_continue(struct answering *self) {
   struct seccomp_notif_resp response = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-  memcpy(&response.id, own->state + ID_LOW, sizeof response.id);
-  send_response(own->listener, &response);
+  memcpy(&response.id, self->state + ID_LOW, sizeof response.id);
+  send_response(self->listener, &response);
 }
 
-static int run(struct answering *own, enum stage stage) {
+static int run(struct answering *self, enum stage stage) {
   for (;; stage = RECEIVE) {
     if (stage == RECEIVE) {
-      const int error = receive(own);
+      const int error = receive(self);
       if (error != 0) return error;
-      if (!is_known(own)) return TASK;
+      if (!is_known(self)) return TASK;
     }
     if (stage != SEND) {
-      read_memory(own);
-      if (!put(own)) return FULL;
-      if (makes(own)) return MADE;
+      read_memory(self);
+      if (!put(self)) return FULL;
+      if (makes(self)) return MADE;
     }
-    let_continue(own);
+    let_continue(self);
   }
 }
 
@@ -340,32 +340,32 @@ static napi_value answer_calls(napi_env env, napi_callback_info info) {
   size_t count = ARGUMENTS, lengths[BUFFERS] = {0};
   unsigned char *buffers[BUFFERS] = {NULL};
   uint32_t stage;
-  struct answering own = {0};
+  struct answering self = {0};
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != ARGUMENTS ||
       napi_get_value_uint32(env, arguments[0], &stage) != napi_ok ||
-      napi_get_value_int32(env, arguments[1], &own.listener) != napi_ok ||
-      napi_get_value_uint32(env, arguments[2], &own.architecture) != napi_ok ||
-      napi_get_value_bool(env, arguments[3], &own.outlives) != napi_ok)
+      napi_get_value_int32(env, arguments[1], &self.listener) != napi_ok ||
+      napi_get_value_uint32(env, arguments[2], &self.architecture) != napi_ok ||
+      napi_get_value_bool(env, arguments[3], &self.outlives) != napi_ok)
     return fail(env, "answerCalls takes (stage, listener, architecture, outlives, and eight buffers)");
   for (int i = 0; i < BUFFERS; i++)
     if (!bytes_of(env, arguments[FIRST_BUFFER + i], &buffers[i], &lengths[i]))
       return fail(env, "answerCalls takes eight buffers");
   enum { CONTROL, RING, PLAN, KNOWN, MAKES, GONE_COUNT, STATE, RECORD_CONTENT };
-  own.control = (_Atomic uint32_t *)(void *)buffers[CONTROL];
-  own.ring = buffers[RING];
-  own.ring_size = (uint32_t)lengths[RING];
-  own.plan = (const uint32_t *)(const void *)buffers[PLAN];
-  own.known = lengths[KNOWN] == 0 ? NULL : buffers[KNOWN];
-  own.known_bytes = lengths[KNOWN];
-  own.makes = buffers[MAKES];
-  own.gone = (const _Atomic uint32_t *)(const void *)buffers[GONE_COUNT];
-  own.state = (uint32_t *)(void *)buffers[STATE];
-  own.content = buffers[RECORD_CONTENT];
+  self.control = (_Atomic uint32_t *)(void *)buffers[CONTROL];
+  self.ring = buffers[RING];
+  self.ring_size = (uint32_t)lengths[RING];
+  self.plan = (const uint32_t *)(const void *)buffers[PLAN];
+  self.known = lengths[KNOWN] == 0 ? NULL : buffers[KNOWN];
+  self.known_bytes = lengths[KNOWN];
+  self.makes = buffers[MAKES];
+  self.gone = (const _Atomic uint32_t *)(const void *)buffers[GONE_COUNT];
+  self.state = (uint32_t *)(void *)buffers[STATE];
+  self.content = buffers[RECORD_CONTENT];
   if (lengths[CONTROL] < 8 || lengths[RING] < 2 * CONTENT || (lengths[RING] & (lengths[RING] - 1)) != 0 ||
       lengths[PLAN] < 4 * CALLS || lengths[MAKES] < CALLS || lengths[GONE_COUNT] < 4 ||
       lengths[STATE] < 4 * STATE_WORDS || lengths[RECORD_CONTENT] < CONTENT)
     return fail(env, "a buffer of answerCalls is too small");
-  return number_of(env, run(&own, (enum stage)stage));
+  return number_of(env, run(&self, (enum stage)stage));
 }
 
 void export_recording(napi_env env, napi_value exports) {

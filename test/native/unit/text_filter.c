@@ -30,54 +30,54 @@ static struct text_filter *filter_of(const struct sock_filter *instructions, siz
   return new_text_filter(registers, observations, 3, instructions, length);
 }
 
-static uint32_t judge(const struct text_filter *own, int number, const char *text) {
+static uint32_t judge(const struct text_filter *self, int number, const char *text) {
   const struct seccomp_data call = {.nr = number};
   const size_t length = strlen(text);
   unsigned char *exact = malloc(length + 1);
   if (exact == NULL) abort();
   memcpy(exact, text, length);
-  const uint32_t word = judge_text(own, &call, exact, length);
+  const uint32_t word = judge_text(self, &call, exact, length);
   free(exact);
   return word;
 }
 
 static void waits_for_automata(void) {
   static const struct sock_filter allows[] = {BPF_STMT(BPF_RET | BPF_K, 9)};
-  struct text_filter *own = filter_of(allows, 1);
-  if (own == NULL) abort();
+  struct text_filter *self = filter_of(allows, 1);
+  if (self == NULL) abort();
   const struct text_automaton one = automaton();
-  CHECK(judge(own, CALL, "/a") == 0);
-  start_text_matcher(own, OBSERVATION, 2);
-  add_text_automaton(own, OBSERVATION, &one);
-  CHECK(judge(own, CALL, "/a") == 0);
-  add_text_automaton(own, OBSERVATION, &one);
-  CHECK(judge(own, CALL, "/a") == 9);
-  free_text_filter(own);
+  CHECK(judge(self, CALL, "/a") == 0);
+  start_text_matcher(self, OBSERVATION, 2);
+  add_text_automaton(self, OBSERVATION, &one);
+  CHECK(judge(self, CALL, "/a") == 0);
+  add_text_automaton(self, OBSERVATION, &one);
+  CHECK(judge(self, CALL, "/a") == 9);
+  free_text_filter(self);
 }
 
 static void judges(void) {
-  struct text_filter *own = filter_of(returns_set, 4);
-  if (own == NULL) abort();
+  struct text_filter *self = filter_of(returns_set, 4);
+  if (self == NULL) abort();
   const struct text_automaton one = automaton();
-  CHECK(judge(own, CALL, "/a") == 0); /* it has no automaton yet */
-  CHECK(add_text_automaton(own, OBSERVATION, &one) == -EINVAL);
-  CHECK(start_text_matcher(own, OBSERVATION, 1) == 0);
-  CHECK(start_text_matcher(own, OBSERVATION, 1) == -EINVAL);
-  CHECK(judge(own, CALL, "/a") == 0);
-  CHECK(add_text_automaton(own, OBSERVATION, &one) == 0);
-  CHECK(add_text_automaton(own, OBSERVATION, &one) == -EINVAL);
-  CHECK(judge(own, CALL, "/a") == 9 && judge(own, CALL, "/ab") == 9);
-  CHECK(judge(own, CALL, "/b") == 0 && judge(own, CALL, "a/a") == 0 && judge(own, CALL, "") == 0);
-  CHECK(judge(own, 1, "/a") == 0 && judge(own, 3, "/a") == 0 && judge(own, -1, "/a") == 0);
-  free_text_filter(own);
+  CHECK(judge(self, CALL, "/a") == 0); /* it has no automaton yet */
+  CHECK(add_text_automaton(self, OBSERVATION, &one) == -EINVAL);
+  CHECK(start_text_matcher(self, OBSERVATION, 1) == 0);
+  CHECK(start_text_matcher(self, OBSERVATION, 1) == -EINVAL);
+  CHECK(judge(self, CALL, "/a") == 0);
+  CHECK(add_text_automaton(self, OBSERVATION, &one) == 0);
+  CHECK(add_text_automaton(self, OBSERVATION, &one) == -EINVAL);
+  CHECK(judge(self, CALL, "/a") == 9 && judge(self, CALL, "/ab") == 9);
+  CHECK(judge(self, CALL, "/b") == 0 && judge(self, CALL, "a/a") == 0 && judge(self, CALL, "") == 0);
+  CHECK(judge(self, 1, "/a") == 0 && judge(self, 3, "/a") == 0 && judge(self, -1, "/a") == 0);
+  free_text_filter(self);
 }
 
 static int added(const struct text_automaton *one) {
-  struct text_filter *own = filter_of(returns_set, 4);
-  if (own == NULL) abort();
-  start_text_matcher(own, OBSERVATION, 1);
-  const int result = add_text_automaton(own, OBSERVATION, one);
-  free_text_filter(own);
+  struct text_filter *self = filter_of(returns_set, 4);
+  if (self == NULL) abort();
+  start_text_matcher(self, OBSERVATION, 1);
+  const int result = add_text_automaton(self, OBSERVATION, one);
+  free_text_filter(self);
   return result;
 }
 
@@ -111,9 +111,9 @@ static void refuses_tables(void) {
 /* One instruction before a return. */
 static bool accepts_instruction(struct sock_filter one) {
   const struct sock_filter instructions[] = {one, BPF_STMT(BPF_RET | BPF_K, 1)};
-  struct text_filter *own = filter_of(instructions, 2);
-  if (own != NULL) free_text_filter(own);
-  return own != NULL;
+  struct text_filter *self = filter_of(instructions, 2);
+  if (self != NULL) free_text_filter(self);
+  return self != NULL;
 }
 
 static void refuses_filters(void) {

@@ -69,9 +69,9 @@ static void reads_mappings(void) {
 /* A window whose data begin at `at`, in the range that starts at WINDOW_START. */
 static struct survey surveyed(const struct mapping *all, size_t count) {
   static struct window window = {.device = 5, .inode = 6};
-  static struct windows own = {.code_device = 5, .code_inode = 3, .first = &window};
+  static struct windows self = {.code_device = 5, .code_inode = 3, .first = &window};
   struct survey seen = {.reached = WINDOW_START};
-  for (size_t i = 0; i < count; i++) survey_mapping(&own, &seen, &all[i]);
+  for (size_t i = 0; i < count; i++) survey_mapping(&self, &seen, &all[i]);
   return seen;
 }
 

@@ -14,7 +14,7 @@ const linesOf = (file) =>
     .split("\n")
     .filter(Boolean);
 const namesIn = (file) => linesOf(file).flatMap((line) => line.match(/[A-Za-z][A-Za-z]{2,}/g) ?? []);
-const names = ["calls.ts", "flags.ts", "errno.ts"].flatMap((file) => namesIn(`src/linux/generated/${file}`));
+const names = ["calls.ts", "flags.ts", "errno.ts"].flatMap((file) => namesIn(`src/abi/generated/${file}`));
 const lists = ["tools/generate/newer.txt", "tools/generate/systemd-257.txt"].flatMap(namesIn);
 
 export default {
@@ -31,8 +31,8 @@ export default {
     "test/{docs,types}/.*-*",
     "package-lock.json",
     // Names of the kernel, not text of ours.
-    "src/linux/generated",
-    "src/language/types/{calls,groups,names}.d.ts",
+    "src/abi/generated",
+    "src/frontend/types/{calls,groups,names}.d.ts",
     "tools/generate/*.txt",
     "kernel/config*",
     // Written by others.

@@ -7,7 +7,7 @@ export default {
     // tools/build.mjs
     "src/{testing,inert}.ts",
     "src/cli/{entry/{main,fast,man-pages},run-context}.ts",
-    "src/report/page/main.ts",
+    "src/observe/report/page/main.ts",
     "src/engines/{hosts/process,notify/worker}.ts",
     "demo/demo.ts",
     "bin/portcullis.cjs",

@@ -29,9 +29,9 @@ const withProcesses = [
   "src/engines/notify/tasks/tasks.test.ts",
   "src/engines/engine/thread.test.ts",
   "src/events/sink.test.ts",
-  "src/linux/bpf/bpf.test.ts",
+  "src/machine/bpf/bpf.test.ts",
   "src/propose/elf/static-bound.test.ts",
-  "src/record/notify/ring.test.ts",
+  "src/observe/record/notify/ring.test.ts",
 ];
 
 /** Files of parts also run if the command line names them, or their folder. */
@@ -77,7 +77,7 @@ export default defineConfig({
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts"],
-      exclude: ["src/**/*.test.ts", "src/**/testing/**", "src/linux/generated/**", "src/language/types/**"],
+      exclude: ["src/**/*.test.ts", "src/**/testing/**", "src/abi/generated/**", "src/frontend/types/**"],
       reporter: [],
       reportsDirectory: "build/coverage",
       reportOnFailure: true,

@@ -7,7 +7,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hostArchitecture } from "../src/linux/architecture.ts";
+import { hostArchitecture } from "../src/abi/architecture.ts";
 import { type Checked, withChecked } from "./arguments/document.ts";
 import { compareVerdicts, formsOf, writeForms } from "./arguments/forms.ts";
 import { mixOf } from "./arguments/mix.ts";

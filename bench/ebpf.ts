@@ -10,10 +10,10 @@
  * Needs root, clang-19, libseccomp-dev and golang-github-containers-common (`make bench` installs them).
  */
 
-import type { EbpfInstruction } from "../src/compile/ebpf/instructions/instruction.ts";
-import { slotPositions } from "../src/compile/ebpf/instructions/instruction.ts";
-import { InterpretedTrial, KernelTrial, makeMap, writeContext } from "../src/compile/ebpf/testing/trial.ts";
-import { trialContextSize, trialStorage } from "../src/compile/ebpf/testing/trial-target.ts";
+import type { EbpfInstruction } from "../src/backend/ebpf/instructions/instruction.ts";
+import { slotPositions } from "../src/backend/ebpf/instructions/instruction.ts";
+import { InterpretedTrial, KernelTrial, makeMap, writeContext } from "../src/backend/ebpf/testing/trial.ts";
+import { trialContextSize, trialStorage } from "../src/backend/ebpf/testing/trial-target.ts";
 import type { Program } from "../src/ir/program.ts";
 import { compile, everyCall, everydayCalls, load, ownCalls, type Step } from "./ebpf/policies.ts";
 import { profileRows } from "./ebpf/profiles.ts";

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { recorders } from "../src/record/session/registry.ts";
+import { recorders } from "../src/observe/record/session/registry.ts";
 import { amount, chosen } from "./support/amount.ts";
 import { removeWithUs } from "./support/end-with-us.ts";
 import { print } from "./support/pairs.ts";

@@ -3,10 +3,10 @@
  * are counts, so one run suffices; test/classic/libseccomp.test.ts has the limits.
  */
 
-import { compileClassic } from "../src/compile/classic/compile.ts";
-import { probedNumbers } from "../src/compile/classic/testing/program.ts";
-import { allCalls } from "../src/linux/calls.ts";
-import { returnWord } from "../src/linux/return-word.ts";
+import { allCalls } from "../src/abi/calls.ts";
+import { returnWord } from "../src/abi/return-word.ts";
+import { compileClassic } from "../src/backend/classic/compile.ts";
+import { probedNumbers } from "../src/backend/classic/testing/program.ts";
 import { compareFilters } from "../test/classic/comparison.ts";
 import { decide } from "../test/classic/decide.ts";
 import { libseccompFilter } from "../test/classic/libseccomp.ts";

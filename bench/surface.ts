@@ -6,7 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hostArchitecture } from "../src/linux/architecture.ts";
+import { hostArchitecture } from "../src/abi/architecture.ts";
 import type { Trace } from "../src/traces/trace.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { print } from "./support/pairs.ts";

@@ -3,9 +3,9 @@
  * module without effect; its default export identifies itself, and access to its state or to a call throws an error
  * that names the tools that evaluate policies.
  *
- * The types are those of language/types/index.d.ts; test/types checks that the names agree.
+ * The types are those of frontend/types/index.d.ts; test/types checks that the names agree.
  */
-import { durationForm, parseDuration } from "./linux/durations.ts";
+import { durationForm, parseDuration } from "./abi/durations.ts";
 
 /** The default export of a policy module. */
 export interface InertPolicy {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type * as published from "./language/types/testing.d.ts";
+import type * as published from "./frontend/types/testing.d.ts";
 import * as testing from "./testing.ts";
 
 /** The published types fit the implementation. */

@@ -1,10 +1,15 @@
 /**
  * `portcullis/testing`: evaluates policies in their authors' tests. The published types, with their documentation, are
- * in src/language/types/testing.d.ts.
+ * in src/frontend/types/testing.d.ts.
  */
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type ArchitectureName, architectureNames, hostArchitecture } from "./abi/architecture.ts";
+import { callByName, callByNumber } from "./abi/calls.ts";
+import { runningKernel } from "./abi/kernel-version.ts";
+import { registersOf } from "./abi/registers.ts";
+import { callsMeantBy, explainUnknownCall } from "./abi/unknown-call.ts";
 import { hasErrors } from "./diagnostics/catalogue.ts";
 import type { Diagnostic } from "./diagnostics/diagnostic.ts";
 import { renderDiagnostics, type Sources } from "./diagnostics/render.ts";
@@ -15,19 +20,14 @@ import { InterpreterEvaluator } from "./engines/simulate/interpreter-evaluator.t
 import type { SimulatedDecision, SimulatedReport, SimulatedTask } from "./engines/simulate/model.ts";
 import { SimulatedTree } from "./engines/simulate/tree.ts";
 import { WasmEvaluator } from "./engines/simulate/wasm-evaluator.ts";
+import { loadPolicy } from "./frontend/load.ts";
 import { duration } from "./inert.ts";
 import type { Program } from "./ir/program.ts";
-import { loadPolicy } from "./language/load.ts";
-import { type ArchitectureName, architectureNames, hostArchitecture } from "./linux/architecture.ts";
-import { callByName, callByNumber } from "./linux/calls.ts";
-import { runningKernel } from "./linux/kernel-version.ts";
-import { registersOf } from "./linux/registers.ts";
-import { callsMeantBy, explainUnknownCall } from "./linux/unknown-call.ts";
 import { sourceOfFile } from "./traces/blocks.ts";
+import { readTrace } from "./traces/formats/read.ts";
 import { gzipFault, sourceLines } from "./traces/lines.ts";
-import { readTrace } from "./traces/read.ts";
+import { testedArguments } from "./traces/notation/tested-memory.ts";
 import { missingForReplay, replay } from "./traces/replay.ts";
-import { testedArguments } from "./traces/tested-memory.ts";
 import type { TraceReading } from "./traces/trace.ts";
 
 export { RefusedError } from "./engines/simulate/task.ts";

@@ -11,74 +11,51 @@ import { engineNames } from "../src/engines/registry.ts";
  * may import from any folder.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
+  // Libraries: the kernel's tables, and answers of this machine.
   diagnostics: [],
-  linux: ["diagnostics"],
   patterns: [],
-  ir: ["hosts", "patterns", "linux"],
+  abi: ["diagnostics"],
+  machine: ["abi"],
+  // From text to programs.
   hosts: [],
+  ir: ["hosts", "patterns", "abi"],
+  frontend: ["ir", "hosts", "machine", "abi", "patterns", "diagnostics"],
+  analysis: ["ir", "hosts", "abi", "patterns", "diagnostics"],
+  backend: ["analysis", "ir", "machine", "abi", "patterns", "diagnostics"],
+  // From programs to verdicts and events.
   rooms: ["ir"],
-  objects: ["ir", "patterns", "linux"],
-  language: ["hosts", "ir", "patterns", "linux", "diagnostics"],
-  analysis: ["hosts", "ir", "patterns", "linux", "diagnostics"],
-  compile: ["analysis", "ir", "patterns", "linux", "diagnostics"],
-  bundle: ["compile", "analysis", "ir", "linux", "diagnostics"],
-  events: ["hosts", "ir", "patterns", "linux", "diagnostics"],
+  objects: ["ir", "abi"],
+  events: ["ir", "hosts", "machine", "abi", "patterns", "diagnostics"],
   engines: [
-    "hosts",
-    "bundle",
-    "compile",
-    "analysis",
-    "rooms",
-    "objects",
-    "ir",
-    "patterns",
-    "linux",
-    "events",
-    "diagnostics",
+    ...["events", "objects", "rooms", "backend", "analysis"],
+    ...["ir", "hosts", "machine", "abi", "patterns", "diagnostics"],
   ],
-  export: ["engines", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
-  traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
-  status: ["engines", "ir", "linux", "events"],
+  export: ["engines", "events", "backend", "analysis", "ir", "machine", "abi", "diagnostics"],
+  // From recordings to policies.
+  traces: ["engines", "events", "ir", "machine", "abi", "patterns", "diagnostics"],
+  cases: ["traces", "engines", "backend", "ir", "abi", "diagnostics"],
+  propose: ["traces", "engines", "analysis", "ir", "machine", "abi", "patterns", "diagnostics"],
+  amend: [
+    ...["propose", "cases", "traces", "engines", "events"],
+    ...["frontend", "analysis", "ir", "machine", "abi", "diagnostics"],
+  ],
+  // For people.
+  observe: [
+    ...["propose", "cases", "traces", "engines", "events"],
+    ...["backend", "analysis", "ir", "hosts", "machine", "abi", "diagnostics"],
+  ],
   agent: [
-    "status",
-    "export",
-    "bundle",
-    "engines",
-    "language",
-    "compile",
-    "analysis",
-    "ir",
-    "linux",
-    "events",
-    "diagnostics",
+    ...["observe", "export", "engines", "events"],
+    ...["backend", "frontend", "analysis", "ir", "machine", "abi", "diagnostics"],
   ],
-  approvals: ["status", "engines", "hosts", "linux", "events", "diagnostics"],
-  report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
-  record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
-  propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],
-  amend: ["propose", "traces", "engines", "language", "analysis", "ir", "linux", "events", "diagnostics"],
   cli: [
-    ...[
-      "agent",
-      "amend",
-      "approvals",
-      "hosts",
-      "bundle",
-      "export",
-      "record",
-      "report",
-      "propose",
-      "status",
-      "traces",
-      "engines",
-      "language",
-    ],
-    ...["compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
+    ...["agent", "observe", "amend", "propose", "cases", "traces", "export", "engines", "events"],
+    ...["backend", "frontend", "analysis", "ir", "hosts", "machine", "abi", "diagnostics"],
   ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`
   // simulates.
-  "inert.ts": ["language", "linux"],
-  "testing.ts": ["traces", "engines", "language", "ir", "linux", "diagnostics", "inert.ts"],
+  "inert.ts": ["abi"],
+  "testing.ts": ["traces", "engines", "frontend", "ir", "abi", "diagnostics", "inert.ts"],
 };
 
 function filesOf(folder: string, ending: string): string[] {
@@ -199,6 +176,14 @@ describe("the layout", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("has stages that import only earlier ones of the list", () => {
+    const stages = Object.keys(mayImport);
+    const wrong = stages.flatMap((stage, index) =>
+      mayImport[stage]!.filter((other) => stages.indexOf(other) >= index).map((other) => `${stage}: ${other}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   it("has no production file that imports from a testing folder", () => {
     const wrong = production.flatMap((file) =>
       importsOf(file)
@@ -225,7 +210,7 @@ describe("the layout", () => {
     expect(named).toEqual([]);
   });
 
-  // What these open, they tell src/linux/inputs.ts: no output replaces an input. The others call them.
+  // What these open, they tell src/machine/inputs.ts: no output replaces an input. The others call them.
   it("has few files of the command line that open files by themselves", () => {
     const opening = filesOf("src/cli", ".ts").filter(
       (file) =>

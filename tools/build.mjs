@@ -51,7 +51,7 @@ const commonJs = {
 };
 await build({
   ...commonJs,
-  entryPoints: { supervisor: "src/engines/notify/worker.ts", recorder: "src/record/notify/worker.ts" },
+  entryPoints: { supervisor: "src/engines/notify/worker.ts", recorder: "src/observe/record/notify/worker.ts" },
   define: { "import.meta.url": '"file:///"' },
   logLevel: "warning",
 });
@@ -70,7 +70,7 @@ writeFileSync("dist/hosts-licences.txt", licencesOf(hosts.metafile));
 
 // The assets of `report`: a script with the charting library, a style, and the library's licences.
 const page = await build({
-  entryPoints: { report: "src/report/page/main.ts", "report-style": "src/report/page/style.css" },
+  entryPoints: { report: "src/observe/report/page/main.ts", "report-style": "src/observe/report/page/style.css" },
   outdir: "dist",
   bundle: true,
   minify: true,

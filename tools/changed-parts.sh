@@ -21,7 +21,7 @@ containers 12 ^src/(agent|export)/|^src/engines/notify/tasks/container-start|^te
 exploits 15 ^policies/against/|^test/kernel/vulnerabilities
 machine 10 ^kernel/(vm$|machine/|Makefile)|^test/kernel/(machine[.]test|vm)[.]ts
 nodes 3 ^(bin|tools)/|^package(-lock)?[.]json|^src/cli/(entry/)?[a-z0-9-]+[.]ts
-random 15 ^src/(amend|analysis|bundle|compile|ir|language|patterns|propose|rooms|traces)/|^test/kernel/(guest/)?lives
+random 15 ^src/(amend|analysis|backend|cases|frontend|ir|patterns|propose|rooms|traces)/|^test/kernel/(guest/)?lives
 users 8 ^(policies|src/engines/seccomp-ebpf)/|^native/launcher/extended'
 turn=$(($(git rev-list --count HEAD) % $(printf '%s\n' "$parts" | wc -l)))
 chosen=

@@ -28,7 +28,7 @@ const checks = {
   ],
   types: [bin("tsc"), "--noEmit"],
   // The script of a report's page runs in a browser.
-  "page-types": [bin("tsc"), "--noEmit", "-p", "src/report/page"],
+  "page-types": [bin("tsc"), "--noEmit", "-p", "src/observe/report/page"],
   "c-analysis": ["make", "-s", "--no-print-directory", `-j${availableParallelism()}`, "-k", "-f", "tools/analyse.mk"],
   style: [bin("biome"), "check", "--error-on-warnings", "."],
   exports: [bin("knip"), "--no-progress"],

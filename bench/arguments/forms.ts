@@ -3,22 +3,22 @@
  * and a policy that remembers found values. Compares their verdicts, and counts their instructions.
  */
 import { writeFileSync } from "node:fs";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { returnWord } from "../../src/abi/return-word.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { type ClassicInstruction, encodeInstructions } from "../../src/compile/classic/instruction.ts";
-import { runClassic } from "../../src/compile/classic/interpreter.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { InterpretedTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { type ClassicInstruction, encodeInstructions } from "../../src/backend/classic/instruction.ts";
+import { runClassic } from "../../src/backend/classic/interpreter.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { InterpretedTrial } from "../../src/backend/ebpf/testing/trial.ts";
+import { trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { seccompEbpfProfile } from "../../src/engines/bundle/filter.ts";
 import { staticFilter } from "../../src/engines/engine/static-filter.ts";
 import { notifyFilter } from "../../src/engines/notify/filter.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { returnWord } from "../../src/linux/return-word.ts";
 import type { CallEvent } from "../../src/traces/trace.ts";
 import { libseccompFilter } from "../../test/classic/libseccomp.ts";
 import type { FlatProfile } from "../../test/classic/profile.ts";

@@ -2,7 +2,7 @@
  * Writes an allow-list of arguments as a policy: one that searches it at each call, and one that remembers found values in
  * a set, whose keys are the call and its values (the caching of the paper, and of Draco).
  */
-import { callByName } from "../../src/linux/calls.ts";
+import { callByName } from "../../src/abi/calls.ts";
 import type { FlatProfile, Rule } from "../../test/classic/profile.ts";
 import { demanded } from "./profile.ts";
 

@@ -1,6 +1,6 @@
 /** The frequent calls of a server that serves, so that they can be made without the server: on descriptors that are not open. */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { callByNumber } from "../../src/linux/calls.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { callByNumber } from "../../src/abi/calls.ts";
 import type { CallEvent } from "../../src/traces/trace.ts";
 import { ruleFor } from "./profile.ts";
 

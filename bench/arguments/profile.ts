@@ -1,9 +1,10 @@
 /** Makes an allow-list of recorded arguments as a profile for libseccomp, which allows and logs all other calls. */
-import { alwaysAllowed, uringCalls } from "../../src/language/program/call-names.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { callByNumber, registerOf } from "../../src/linux/calls.ts";
-import { returnWord } from "../../src/linux/return-word.ts";
-import { rewritesOf } from "../../src/linux/rewrites.ts";
+
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { callByNumber, registerOf } from "../../src/abi/calls.ts";
+import { returnWord } from "../../src/abi/return-word.ts";
+import { rewritesOf } from "../../src/abi/rewrites.ts";
+import { alwaysAllowed, uringCalls } from "../../src/frontend/program/call-names.ts";
 import { type CallEvent, isKnown, type Trace } from "../../src/traces/trace.ts";
 import type { Comparison, FlatProfile, Rule } from "../../test/classic/profile.ts";
 

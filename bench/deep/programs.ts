@@ -4,8 +4,8 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { allCalls } from "../../src/linux/calls.ts";
-import { pointeeOf } from "../../src/linux/pointees.ts";
+import { allCalls } from "../../src/abi/calls.ts";
+import { pointeeOf } from "../../src/abi/pointees.ts";
 import { pinEverything } from "../../test/live/pinned-policy.ts";
 import { isSmoke } from "../support/amount.ts";
 import { confined } from "../support/confined.ts";

@@ -2,8 +2,8 @@
  * Translates a classic filter to eBPF like the kernel: a model of `bpf_convert_filter()` (net/core/filter.c, Linux
  * 6.12), for instructions that `seccomp_check_filter()` accepts and libseccomp emits.
  */
-import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
-import type { EbpfInstruction, JumpCondition, Operand } from "../../src/compile/ebpf/instructions/instruction.ts";
+import type { ClassicInstruction } from "../../src/backend/classic/instruction.ts";
+import type { EbpfInstruction, JumpCondition, Operand } from "../../src/backend/ebpf/instructions/instruction.ts";
 
 /** The registers of the conversion: A is R0, X R7, the context R6, and R2 is for constants (include/linux/filter.h). */
 const [a, x, context, temporary] = [0, 7, 6, 2] as const;

@@ -1,19 +1,19 @@
 /** The policies that are compared with hand-written C, and the calls of the comparison. */
 
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { allCalls, callByName } from "../../src/abi/calls.ts";
+import { durationUnits } from "../../src/abi/durations.ts";
+import { errno } from "../../src/abi/errno-numbers.ts";
+import { returnAction, returnWord } from "../../src/abi/return-word.ts";
 import { hotCalls } from "../../src/analysis/explain/hot-calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { compileEbpf, type EbpfProgram } from "../../src/compile/ebpf/compile.ts";
-import type { EbpfTarget } from "../../src/compile/ebpf/lower/target.ts";
-import { trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { compileEbpf, type EbpfProgram } from "../../src/backend/ebpf/compile.ts";
+import type { EbpfTarget } from "../../src/backend/ebpf/lower/target.ts";
+import { trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { Program } from "../../src/ir/program.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { allCalls, callByName } from "../../src/linux/calls.ts";
-import { durationUnits } from "../../src/linux/durations.ts";
-import { errno } from "../../src/linux/errno-numbers.ts";
-import { returnAction, returnWord } from "../../src/linux/return-word.ts";
 
 const architecture = "x86_64";
 const allowed = returnAction.ALLOW;

@@ -1,9 +1,9 @@
 /** Measures stateless profiles against libseccomp's binary tree, and the time and memory to compile the largest one. */
 
+import { allCalls } from "../../src/abi/calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { type EbpfInstruction, slotPositions } from "../../src/compile/ebpf/instructions/instruction.ts";
-import { allCalls } from "../../src/linux/calls.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { type EbpfInstruction, slotPositions } from "../../src/backend/ebpf/instructions/instruction.ts";
 import { decide } from "../../test/classic/decide.ts";
 import { libseccompFilter } from "../../test/classic/libseccomp.ts";
 import { debianProfilePath, realProfiles } from "../../test/classic/profiles.ts";

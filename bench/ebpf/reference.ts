@@ -5,10 +5,10 @@
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
-import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
-import type { EbpfInstruction } from "../../src/compile/ebpf/instructions/instruction.ts";
-import { trialMaps } from "../../src/compile/ebpf/testing/trial-target.ts";
-import { pseudo } from "../../src/linux/bpf/numbers.ts";
+import { pseudo } from "../../src/abi/bpf-numbers.ts";
+import { decode } from "../../src/backend/ebpf/instructions/decode.ts";
+import type { EbpfInstruction } from "../../src/backend/ebpf/instructions/instruction.ts";
+import { trialMaps } from "../../src/backend/ebpf/testing/trial-target.ts";
 
 /** Debian's clang-19: `make bench` installs it. */
 const compiler = "clang-19";

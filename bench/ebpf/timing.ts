@@ -6,11 +6,12 @@
  * The outer program calls the measured one, unchanged, once for each context of an array in a map: R1 points to the
  * same bytes as for a real context.
  */
-import { type EbpfInstruction, encode } from "../../src/compile/ebpf/instructions/instruction.ts";
-import { Attributes, bpf, succeed } from "../../src/linux/bpf/command.ts";
-import { BpfMap } from "../../src/linux/bpf/maps.ts";
-import { mapTypes, programTypes } from "../../src/linux/bpf/numbers.ts";
-import { loadProgram } from "../../src/linux/bpf/programs.ts";
+
+import { mapTypes, programTypes } from "../../src/abi/bpf-numbers.ts";
+import { type EbpfInstruction, encode } from "../../src/backend/ebpf/instructions/instruction.ts";
+import { Attributes, bpf, succeed } from "../../src/machine/bpf/command.ts";
+import { BpfMap } from "../../src/machine/bpf/maps.ts";
+import { loadProgram } from "../../src/machine/bpf/programs.ts";
 
 export interface TimedProgram {
   /** Nanoseconds for one evaluation, the mean of `repeat` iterations over all contexts. */

@@ -1,12 +1,12 @@
 /**
  * Generates a long policy without comments or blank lines: for each call a rule on its arguments and a rule on state.
- * Members of families (linux/families.ts) come first and completely, so that no denied call has an allowed sibling call
+ * Members of families (abi/families.ts) come first and completely, so that no denied call has an allowed sibling call
  * and `check` reports nothing.
  */
-import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
-import { allCalls, callByName } from "../../src/linux/calls.ts";
-import { callFamilies } from "../../src/linux/families.ts";
-import { nameSet } from "../../src/linux/flags.ts";
+import type { CallDescription, CallParameter } from "../../src/abi/call.ts";
+import { allCalls, callByName } from "../../src/abi/calls.ts";
+import { callFamilies } from "../../src/abi/families.ts";
+import { nameSet } from "../../src/abi/flags.ts";
 
 /**
  * Calls that are always allowed, calls that change the phase, and calls that are denied because of pointer arguments.

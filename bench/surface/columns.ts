@@ -2,8 +2,8 @@
  * Divides the calls of a server's recordings into phases. An event ends a phase, not a time: servers continue their
  * set-up after the first response.
  */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { callByNumber } from "../../src/linux/calls.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { callByNumber } from "../../src/abi/calls.ts";
 import { type CallEvent, isKnown, type Trace } from "../../src/traces/trace.ts";
 
 /** The event by which a process begins to serve; the call itself belongs to serving. Its children inherit the phase. */

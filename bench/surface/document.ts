@@ -1,6 +1,6 @@
 /** Prints docs/surface.md from the measurements. */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { allCalls } from "../../src/linux/calls.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { allCalls } from "../../src/abi/calls.ts";
 import type { StaticBound } from "../../src/propose/elf/static-bound.ts";
 import type { Columns, Counts, PhaseCalls } from "./columns.ts";
 import type { Enforcement } from "./enforcement.ts";

@@ -2,9 +2,9 @@
 import type { ChildProcess } from "node:child_process";
 import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
 import { sourceOfFile } from "../../src/traces/blocks.ts";
-import { readTrace } from "../../src/traces/read.ts";
+import { readTrace } from "../../src/traces/formats/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
 import { startWithUs } from "../support/end-with-us.ts";
 import type { Instance, Server } from "./server.ts";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Validates a bundle before the launcher loads it. src/bundle/read.ts validates bundles for all of TypeScript; the launcher
+ * Validates a bundle before the launcher loads it. src/backend/bundle/read.ts validates bundles for all of TypeScript; the launcher
  * does not rely on it, because it can run without Node and because it loads the bundle with its own privileges. test/bundle
  * compares them.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The layers of a policy as bytes: in a bundle's section `objects` (docs/bundle.md), or after the filters of an order
- * (orders.h). src/compile/landlock/encode.ts writes them.
+ * (orders.h). src/backend/landlock/encode.ts writes them.
  */
 #ifndef PORTCULLIS_LAYER_FORMAT_H
 #define PORTCULLIS_LAYER_FORMAT_H

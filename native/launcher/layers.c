@@ -19,7 +19,7 @@ enum { WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, TRUNCATE = 1 << 14, IOCTL_DEV = 
 enum { OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX };
 enum { MAX_IDENTITIES = 4096, MAX_DEPTH = 48 };
 
-/* The rights that the first Landlock (Linux 5.13) lacks, in the order of src/linux/landlock.ts. */
+/* The rights that the first Landlock (Linux 5.13) lacks, in the order of src/abi/landlock.ts. */
 static const struct {
   enum { FILES, PORTS, SCOPE } of;
   uint32_t rights;

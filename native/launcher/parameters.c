@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Parses --set. src/ir/parameters.ts and src/bundle/settings.ts parse the same; test/bundle compares them. */
+/* Parses --set. src/ir/parameters.ts and src/backend/bundle/settings.ts parse the same; test/bundle compares them. */
 #include "parameters.h"
 
 #include "kernel.h"

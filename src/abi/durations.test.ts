@@ -5,7 +5,7 @@ import { durationUnitNames, isDuration, parseDuration } from "./durations.ts";
 describe("durations", () => {
   it("have the units of the published type", () => {
     const declared = /export type Duration = `\$\{bigint\}\$\{(.*)\}`;/.exec(
-      readFileSync("src/language/types/state.d.ts", "utf8"),
+      readFileSync("src/frontend/types/state.d.ts", "utf8"),
     )![1]!;
     expect(durationUnitNames.map((unit) => JSON.stringify(unit)).join(" | ")).toBe(declared);
   });

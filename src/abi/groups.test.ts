@@ -104,7 +104,7 @@ describe("families", () => {
 });
 
 describe("the published types", () => {
-  const text = readFileSync("src/language/types/groups.d.ts", "utf8");
+  const text = readFileSync("src/frontend/types/groups.d.ts", "utf8");
   const table = (name: string) => {
     const body = text.match(new RegExp(`interface ${name} \\{\\n([\\s\\S]*?)\\n\\}`))?.[1] ?? "";
     return new Map(

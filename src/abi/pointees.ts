@@ -100,7 +100,7 @@ export const structures = {
 } as const satisfies Readonly<Record<string, Structure>>;
 export type StructureName = keyof typeof structures;
 
-/** The names of the language's types (src/language/types/values.d.ts). */
+/** The names of the language's types (src/frontend/types/values.d.ts). */
 export const structureTypes: { readonly [S in StructureName]: string } = {
   open_how: "OpenHow",
   clone_args: "CloneArguments",

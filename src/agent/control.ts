@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import { connectTrusted, SocketError } from "../status/socket.ts";
+import { connectTrusted, SocketError } from "../observe/status/socket.ts";
 import type { Policies } from "./policies.ts";
 import type { TreeStatus, Trees } from "./trees.ts";
 

@@ -1,7 +1,7 @@
 /** The folders of the agents' sockets. */
 import { dirname, join } from "node:path";
 import { agentSocket } from "../export/metadata.ts";
-import { statusFolder } from "../status/location.ts";
+import { statusFolder } from "../observe/status/location.ts";
 
 /** Root's agent has the socket that profiles name by default, a user's is in the user's own folder. */
 export function defaultSocket(): string {

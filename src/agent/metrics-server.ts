@@ -2,7 +2,7 @@
 import { createServer, type Server } from "node:http";
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { SocketError } from "../status/socket.ts";
+import { SocketError } from "../observe/status/socket.ts";
 import type { Metrics } from "./metrics.ts";
 import { AgentSocket } from "./sockets.ts";
 

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { encodeLayout, type PolicyArtifact } from "../bundle/oci-layout.ts";
+import { encodeLayout, type PolicyArtifact } from "../backend/bundle/oci-layout.ts";
 import { policyDigest } from "../export/digest.ts";
-import { packageVersion } from "../linux/package.ts";
-import { sha256 } from "../linux/sha256.ts";
+import { packageVersion } from "../machine/package.ts";
+import { sha256 } from "../machine/sha256.ts";
 import { Policies } from "./policies.ts";
 
 const denying = (call: string) =>

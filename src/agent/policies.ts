@@ -4,21 +4,21 @@
  */
 import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { runningKernel } from "../abi/kernel-version.ts";
 import { proveTightening } from "../analysis/lint/tightening.ts";
-import { LayoutError, type PolicyArtifact, readLayout } from "../bundle/oci-layout.ts";
+import { LayoutError, type PolicyArtifact, readLayout } from "../backend/bundle/oci-layout.ts";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
 import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
 import { policyDigest } from "../export/digest.ts";
 import type { PolicyName } from "../export/metadata.ts";
-import { loadPolicy } from "../language/load.ts";
-import type { ReadFile } from "../language/source/store.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { readInputFile } from "../linux/inputs.ts";
-import { runningKernel } from "../linux/kernel-version.ts";
-import { abiOfThisKernel } from "../linux/landlock-abi.ts";
-import { packageFile } from "../linux/package.ts";
+import { loadPolicy } from "../frontend/load.ts";
+import type { ReadFile } from "../frontend/source/store.ts";
+import { readInputFile } from "../machine/inputs.ts";
+import { abiOfThisKernel } from "../machine/landlock-abi.ts";
+import { packageFile } from "../machine/package.ts";
 
 export interface AgentPolicy {
   readonly name: string;

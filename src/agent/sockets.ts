@@ -2,10 +2,10 @@
 import { chmodSync, lstatSync, mkdirSync, statSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
-import { callNumber } from "../linux/call-numbers.ts";
-import { native } from "../linux/native.ts";
-import { isConfined, isOurs, type Peer, peerHasEnded, peerOf, peerStillRuns } from "../status/peer.ts";
-import { descriptorOf, SocketError } from "../status/socket.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { native } from "../machine/native.ts";
+import { isConfined, isOurs, type Peer, peerHasEnded, peerOf, peerStillRuns } from "../observe/status/peer.ts";
+import { descriptorOf, SocketError } from "../observe/status/socket.ts";
 
 /** The size of sun_path without its NUL (include/uapi/linux/un.h). */
 const mostPath = 107;

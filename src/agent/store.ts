@@ -8,12 +8,12 @@
 import { randomBytes } from "node:crypto";
 import { deserialize, serialize } from "node:v8";
 import { savedFormat } from "../engines/notify/tasks/saved.ts";
-import { close } from "../linux/descriptors.ts";
-import { sealedMemory, takeSealedMemory } from "../linux/memfd.ts";
-import { packageVersion } from "../linux/package.ts";
-import { readProc } from "../linux/proc.ts";
-import { isListener } from "../linux/seccomp.ts";
-import { sha256 } from "../linux/sha256.ts";
+import { close } from "../machine/descriptors.ts";
+import { sealedMemory, takeSealedMemory } from "../machine/memfd.ts";
+import { packageVersion } from "../machine/package.ts";
+import { readProc } from "../machine/proc.ts";
+import { isListener } from "../machine/seccomp.ts";
+import { sha256 } from "../machine/sha256.ts";
 import type { GivenDescriptors, ServiceManager } from "./systemd.ts";
 import type { SuspendedAgent, SuspendedTree } from "./trees.ts";
 

@@ -2,7 +2,7 @@
  * The protocol between a service and systemd: readiness and the store of descriptors (sd_notify(3)), and descriptors that
  * systemd hands over (sd_listen_fds(3)).
  */
-import { callNumber } from "../linux/call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import {
   close,
   closeOnExecFlag,
@@ -11,8 +11,8 @@ import {
   sendWithDescriptors,
   setDescriptorFlags,
   socketPair,
-} from "../linux/descriptors.ts";
-import { native } from "../linux/native.ts";
+} from "../machine/descriptors.ts";
+import { native } from "../machine/native.ts";
 
 type Environment = Record<string, string | undefined>;
 

@@ -7,8 +7,8 @@ import { describe } from "../events/describe.ts";
 import type { Origin } from "../events/event.ts";
 import type { EventRecord } from "../events/record.ts";
 import { verdictText } from "../ir/verdicts.ts";
-import { StatusReporter } from "../status/reporter.ts";
-import { StatusReaders } from "../status/server.ts";
+import { StatusReporter } from "../observe/status/reporter.ts";
+import { StatusReaders } from "../observe/status/server.ts";
 import type { AgentEvents } from "./events.ts";
 import type { AgentPolicy } from "./policies.ts";
 

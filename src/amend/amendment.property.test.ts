@@ -3,11 +3,11 @@
  * others their former verdict.
  */
 import { describe, expect, it } from "vitest";
+import { runCases } from "../cases/case-run.ts";
+import { readCases } from "../cases/cases.ts";
 import { type Choices, chance, pick, SeededChoices } from "../ir/testing/choices.ts";
 import { seeds } from "../ir/testing/seeds.ts";
 import { verdictText } from "../ir/verdicts.ts";
-import { runCases } from "../traces/case-run.ts";
-import { readCases } from "../traces/cases.ts";
 import type { Amended } from "./amendment.ts";
 import type { PhaseNames, Refusal } from "./refusal.ts";
 import { rulingOn } from "./refusal.ts";

@@ -3,6 +3,7 @@
  * calls are judged under it.
  */
 
+import { isExecutingCall } from "../abi/process-calls.ts";
 import { comparePolicies } from "../analysis/compare/compare.ts";
 import { hotCalls } from "../analysis/explain/hot-calls.ts";
 import { leavesOf } from "../analysis/explain/paths.ts";
@@ -10,7 +11,6 @@ import { splitPolicy } from "../analysis/split/split.ts";
 import { jsonText } from "../diagnostics/width.ts";
 import { printLocation } from "../events/describe.ts";
 import { type Verdict, verdictText } from "../ir/verdicts.ts";
-import { isExecutingCall } from "../linux/process-calls.ts";
 import { type Change, changed } from "./edits.ts";
 import type { Group, Obstacle } from "./groups.ts";
 import { entryOf } from "./objects.ts";

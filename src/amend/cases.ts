@@ -2,11 +2,12 @@
  * Adds cases of decisions to the case files of a policy: at the end of a file in which a process is in the phase of the
  * call, or in a new file.
  */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { callByNumber } from "../abi/calls.ts";
+import { runCases, tasksAfter } from "../cases/case-run.ts";
+import { type CaseFile, type CaseStep, readCases } from "../cases/cases.ts";
 import { verdictText } from "../ir/verdicts.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callByNumber } from "../linux/calls.ts";
-import { runCases, tasksAfter } from "../traces/case-run.ts";
-import { type CaseFile, type CaseStep, readCases } from "../traces/cases.ts";
 import { knownWord } from "../traces/trace.ts";
 import { type Group, signatureKey, signatureOf } from "./groups.ts";
 import type { Compiled } from "./policy.ts";

@@ -1,11 +1,12 @@
 /** Reads refused calls from the lines of `run --events` (docs/events.md). */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { callByName } from "../abi/calls.ts";
+import { printCall } from "../abi/decode.ts";
+import { readCall } from "../cases/cases.ts";
 import type { ObjectJson } from "../events/event.ts";
 import { actions } from "../ir/verdicts.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callByName } from "../linux/calls.ts";
-import { printCall } from "../linux/decode.ts";
-import { readCall } from "../traces/cases.ts";
-import { readJsonMemory } from "../traces/json-memory.ts";
+import { readJsonMemory } from "../traces/notation/json-memory.ts";
 import { knownWord } from "../traces/trace.ts";
 import type { PhaseNames, Refusal } from "./refusal.ts";
 

@@ -1,11 +1,12 @@
 /** Groups refused calls: by call, phases, verdict, and the flags and commands that choose what the call does. */
+
+import { auditArchitecture } from "../abi/architecture.ts";
+import { callByName } from "../abi/calls.ts";
 import { observationsOf } from "../analysis/explain/memory.ts";
 import { printLocation } from "../events/describe.ts";
 import type { Program } from "../ir/program.ts";
 import { mayPass, type Verdict, verdictText } from "../ir/verdicts.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { callByName } from "../linux/calls.ts";
-import { sha256 } from "../linux/sha256.ts";
+import { sha256 } from "../machine/sha256.ts";
 import { aspectsOf, valueIn } from "../propose/aspects.ts";
 import type { Signature } from "../propose/history.ts";
 import { knownWord, unknownWord } from "../traces/trace.ts";

@@ -1,14 +1,14 @@
 /** A policy as a text that changes, and its case files. */
 import { resolve } from "node:path";
+import type { ArchitectureName } from "../abi/architecture.ts";
 import { lintPolicy } from "../analysis/lint/lint.ts";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
+import { loadPolicy } from "../frontend/load.ts";
+import type { TighteningPromise } from "../frontend/typescript/walk/findings.ts";
 import type { Program } from "../ir/program.ts";
-import { loadPolicy } from "../language/load.ts";
-import type { TighteningPromise } from "../language/walk/findings.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { readInputFile } from "../linux/inputs.ts";
+import { readInputFile } from "../machine/inputs.ts";
 
 export interface PolicySettings {
   /** The file's name in messages and rules. */

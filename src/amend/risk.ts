@@ -1,5 +1,5 @@
 /** What a program can do with a call, in one sentence. */
-import { callByName } from "../linux/calls.ts";
+import { callByName } from "../abi/calls.ts";
 import { sensitiveCalls } from "../propose/sensitive.ts";
 import type { Group } from "./groups.ts";
 

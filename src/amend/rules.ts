@@ -1,10 +1,10 @@
 /** Conditions on the arguments of a group's calls, as a policy writes them. */
 
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { flagNames } from "../abi/decode.ts";
+import { namesFor } from "../abi/flags.ts";
 import { jsonText } from "../diagnostics/width.ts";
 import { readSocketAddress } from "../ir/observe.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { flagNames } from "../linux/decode.ts";
-import { namesFor } from "../linux/flags.ts";
 import { destinationsOf } from "../propose/addresses.ts";
 import { type Aspect, bytesOf, type Value } from "../propose/aspects.ts";
 import type { Signature } from "../propose/history.ts";

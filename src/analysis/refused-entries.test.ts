@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { refusingPatterns } from "./refused-entries.ts";
 
 /** By the reason of a verdict: the patterns of variables that lead to it. */

@@ -1,6 +1,6 @@
 /** Case files with calls that go on: what is fulfilled, and what is a failure rather than a crash. */
 import { expect, test } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { runCases } from "./case-run.ts";
 import { readCases } from "./cases.ts";
 

@@ -3,7 +3,9 @@
  * runs), and the classic filter, for calls that it decides by itself.
  */
 
-import { runClassic } from "../compile/classic/interpreter.ts";
+import { auditArchitecture } from "../abi/architecture.ts";
+import { returnWord, splitReturnWord } from "../abi/return-word.ts";
+import { runClassic } from "../backend/classic/interpreter.ts";
 import { staticFilter } from "../engines/engine/static-filter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
 import { failureText, lackingText } from "../engines/simulate/decision.ts";
@@ -17,11 +19,9 @@ import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
 import type { Program } from "../ir/program.ts";
 import { verdictText } from "../ir/verdicts.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { returnWord, splitReturnWord } from "../linux/return-word.ts";
+import type { Place } from "../traces/trace.ts";
 import type { CaseFile, CaseStep, ExpectedVerdict } from "./cases.ts";
 import type { Coverage } from "./coverage.ts";
-import type { Place } from "./trace.ts";
 
 export type CaseForm = "interpreter" | "wasm" | "classic";
 

@@ -14,26 +14,26 @@
  *     worker.exit()
  */
 
+import type { ArchitectureName } from "../abi/architecture.ts";
+import type { CallDescription } from "../abi/call.ts";
+import { callByName, callByNumber, registerOf } from "../abi/calls.ts";
+import { durationUnitNames, parseDuration } from "../abi/durations.ts";
+import { errnoByName, errnoName, errnoNames } from "../abi/errno.ts";
+import { pointeeOf } from "../abi/pointees.ts";
+import { creatingCalls, isCreatingCall } from "../abi/process-calls.ts";
+import { explainUnknownCall, writeCallMeantBy } from "../abi/unknown-call.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
 import { type Action, actionNames, actions, asks, maximumErrno, mayPass } from "../ir/verdicts.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallDescription } from "../linux/call.ts";
-import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
-import { durationUnitNames, parseDuration } from "../linux/durations.ts";
-import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
-import { pointeeOf } from "../linux/pointees.ts";
-import { creatingCalls, isCreatingCall } from "../linux/process-calls.ts";
-import { explainUnknownCall, writeCallMeantBy } from "../linux/unknown-call.ts";
-import { type ArgumentFault, readArgument } from "./argument.ts";
-import { Faults, numberedLines, quote } from "./faults.ts";
-import { readNumber } from "./numbers.ts";
-import { type PassedArgument, rawRegister } from "./passed-argument.ts";
-import { callWithin, isPartOfCall, splitArguments } from "./strace-line.ts";
-import { parameterOfStrace } from "./strace-names.ts";
-import type { Place } from "./trace.ts";
-import { readMemory } from "./written-memory.ts";
+import { Faults, numberedLines, quote } from "../traces/faults.ts";
+import { type ArgumentFault, readArgument } from "../traces/notation/argument.ts";
+import { readNumber } from "../traces/notation/numbers.ts";
+import { type PassedArgument, rawRegister } from "../traces/notation/passed-argument.ts";
+import { callWithin, isPartOfCall, splitArguments } from "../traces/notation/strace-line.ts";
+import { parameterOfStrace } from "../traces/notation/strace-names.ts";
+import { readMemory } from "../traces/notation/written-memory.ts";
+import type { Place } from "../traces/trace.ts";
 
 export interface ExpectedVerdict {
   /**

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { runCases } from "./case-run.ts";
 import { readCases } from "./cases.ts";
 import { Coverage } from "./coverage.ts";

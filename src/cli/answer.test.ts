@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
+import { readCall } from "../cases/cases.ts";
 import { compilerOf } from "../engines/compilers.ts";
 import { engineNames } from "../engines/registry.ts";
-import { compiledModule, programOf } from "../language/testing/compiled.ts";
-import { readCall } from "../traces/cases.ts";
+import { compiledModule, programOf } from "../frontend/testing/compiled.ts";
 import { answer, printAnswer } from "./answer.ts";
 
 const profile = await compilerOf(engineNames[0]!);

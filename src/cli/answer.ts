@@ -6,6 +6,7 @@ import type { Case, Outcome } from "../analysis/explain/explanation.ts";
 import { AskedMemory, argumentName, observationsOf, withWords } from "../analysis/explain/memory.ts";
 import { placeText } from "../analysis/explain/texts.ts";
 import { why } from "../analysis/explain/why.ts";
+import type { WrittenCall } from "../cases/cases.ts";
 import { explainOptions, type FilterProfile } from "../engines/engine/static-filter.ts";
 import { failureText, lackingText } from "../engines/simulate/decision.ts";
 import { type LackingMemory, SimulatedMemory } from "../engines/simulate/given-memory.ts";
@@ -14,7 +15,6 @@ import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import type { Program } from "../ir/program.ts";
 import { actionNames, actions, feignsSuccess, mayPass, returnsZero } from "../ir/verdicts.ts";
-import type { WrittenCall } from "../traces/cases.ts";
 
 export interface PlacedAnswer {
   readonly verdict: string;

@@ -2,7 +2,7 @@
 import { writeSync } from "node:fs";
 import { release } from "node:os";
 import { safeLines, safeText } from "../diagnostics/width.ts";
-import { packageVersion } from "../linux/package.ts";
+import { packageVersion } from "../machine/package.ts";
 import { reasonOf } from "./file-fault.ts";
 
 export interface Context {

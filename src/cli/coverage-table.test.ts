@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Coverage, FileCoverage } from "../traces/coverage.ts";
+import type { Coverage, FileCoverage } from "../cases/coverage.ts";
 import { coverageLines, printCoverage } from "./coverage-table.ts";
 
 const source = `if (call.name === "read")

@@ -1,7 +1,8 @@
 /** The output of `test --coverage`: tables of files, verdicts and phases, and the places that no case reaches. */
+
+import type { CountedArm, CountedPhase, CountedPlace, Coverage, FileCoverage } from "../cases/coverage.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { safeText } from "../diagnostics/width.ts";
-import type { CountedArm, CountedPhase, CountedPlace, Coverage, FileCoverage } from "../traces/coverage.ts";
 
 export function printCoverage(coverage: Coverage, sources: Sources): string {
   const { files, phases } = coverage;

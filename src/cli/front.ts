@@ -1,6 +1,6 @@
 /** `node bin/portcullis.cjs run …` instead of bin/portcullis: the front has to be the first process. */
-import { becomeFront, frontSocket } from "../linux/front.ts";
-import { NativeUnavailableError } from "../linux/native.ts";
+import { becomeFront, frontSocket } from "../machine/front.ts";
+import { NativeUnavailableError } from "../machine/native.ts";
 import { internalError, writeNow } from "./context.ts";
 import { failed } from "./verb.ts";
 

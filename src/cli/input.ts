@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { noteFile } from "../linux/inputs.ts";
+import { noteFile } from "../machine/inputs.ts";
 import { type ByteSource, sourceOfFile } from "../traces/blocks.ts";
 import { gzipFault } from "../traces/lines.ts";
 import { reasonOf } from "./file-fault.ts";

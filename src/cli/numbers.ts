@@ -1,6 +1,7 @@
 /** Options whose value is an integer or a length of time. */
+
+import { type DurationUnit, durationUnits } from "../abi/durations.ts";
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { type DurationUnit, durationUnits } from "../linux/durations.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /**

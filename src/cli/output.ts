@@ -1,4 +1,4 @@
-/** The files that verbs write. No output replaces an input, whatever their names are (src/linux/inputs.ts). */
+/** The files that verbs write. No output replaces an input, whatever their names are (src/machine/inputs.ts). */
 import { isUtf8 } from "node:buffer";
 import {
   accessSync,
@@ -19,9 +19,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { fileSystemMagic } from "../abi/file-systems.ts";
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { fileSystemMagic } from "../linux/file-systems.ts";
-import { noteFile, useOf } from "../linux/inputs.ts";
+import { noteFile, useOf } from "../machine/inputs.ts";
 import { codeOf } from "./file-fault.ts";
 import { Failure } from "./verb.ts";
 

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { notUtf8 } from "../linux/command-line.ts";
+import { notUtf8 } from "../machine/command-line.ts";
 import { commonOptions, Failure, type Invocation, type OptionTable, type Verb } from "./verb.ts";
 
 /** @throws Failure naming every unknown option and every missing value */

@@ -1,13 +1,14 @@
 /** Finds the recorded calls that two policies judge differently, by a replay of both over a trace. */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { nameCall } from "../abi/decode.ts";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { Program } from "../ir/program.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { nameCall } from "../linux/decode.ts";
+import { printTraceCall } from "../traces/formats/words.ts";
 import { type Replay, replay } from "../traces/replay.ts";
-import { printTraceCall } from "../traces/words.ts";
 import { readEvents, shownName, sourcesOf, type TraceFileName } from "./trace-events.ts";
 import { Failure } from "./verb.ts";
 

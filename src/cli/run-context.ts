@@ -2,7 +2,7 @@
 import { isatty } from "node:tty";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { callersDescriptor } from "../engines/launcher/launcher.ts";
-import { exitAtOnce } from "../linux/process.ts";
+import { exitAtOnce } from "../machine/process.ts";
 import { type Context, contextOf, reportInternalErrors, unwrittenOutput, writeNow } from "./context.ts";
 import { Failure } from "./verb.ts";
 

@@ -6,7 +6,7 @@ import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, readSync, rm
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { noteFile } from "../linux/inputs.ts";
+import { noteFile } from "../machine/inputs.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "../traces/blocks.ts";
 import { codeOf, reasonOf } from "./file-fault.ts";
 import { Failure } from "./verb.ts";

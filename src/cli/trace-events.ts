@@ -1,13 +1,14 @@
 /** The events of a trace of any size, one by one. */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
 import { diagnostic, hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
 import type { ByteSource } from "../traces/blocks.ts";
+import { isJson, streamTrace } from "../traces/formats/read.ts";
+import { streamStrace } from "../traces/formats/strace.ts";
+import type { StreamedEvent } from "../traces/formats/stream.ts";
 import { sourceLines, traceLines } from "../traces/lines.ts";
-import { isJson, streamTrace } from "../traces/read.ts";
-import { streamStrace } from "../traces/strace.ts";
-import type { StreamedEvent } from "../traces/stream.ts";
 import type { TraceEvent, TraceHead } from "../traces/trace.ts";
 import { withTraceSource } from "./input.ts";
 import type { ReadingProgress } from "./progress.ts";

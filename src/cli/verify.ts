@@ -1,13 +1,13 @@
 /** Asks this kernel's verifier about a bundle's program, for `compile --verify`. */
-import type { Bundle } from "../bundle/bundle.ts";
-import { loadBundle } from "../bundle/load.ts";
-import { explainRefusal } from "../bundle/refusal.ts";
+import type { Bundle } from "../backend/bundle/bundle.ts";
+import { loadBundle } from "../backend/bundle/load.ts";
+import { explainRefusal } from "../backend/bundle/refusal.ts";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { pattern } from "../ir/arithmetic.ts";
 import { defaultWords } from "../ir/parameters.ts";
-import { logLevels, VerifierError } from "../linux/bpf/verifier-log.ts";
-import { NativeUnavailableError } from "../linux/native.ts";
+import { logLevels, VerifierError } from "../machine/bpf/verifier-log.ts";
+import { NativeUnavailableError } from "../machine/native.ts";
 import { type OutputRules, writeOutput } from "./output.ts";
 import { Failure } from "./verb.ts";
 

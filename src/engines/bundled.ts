@@ -1,8 +1,8 @@
 /** Reads a policy from a bundle's file, so that a start compiles nothing. */
 
-import type { Place } from "../bundle/bundle.ts";
-import { decodeBundle } from "../bundle/read.ts";
-import { parameterWordsFor } from "../bundle/settings.ts";
+import type { Place } from "../backend/bundle/bundle.ts";
+import { decodeBundle } from "../backend/bundle/read.ts";
+import { parameterWordsFor } from "../backend/bundle/settings.ts";
 import type { Location } from "../ir/location.ts";
 import type { SeccompEbpfPolicy } from "./seccomp-ebpf/policy.ts";
 

@@ -1,9 +1,9 @@
 /** Opens the destination of events so that no write blocks: a file, a fifo or a borrowed descriptor. */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
-import { callNumber } from "../linux/call-numbers.ts";
-import { hasRoom } from "../linux/descriptors.ts";
-import { errnoByName, errnoName } from "../linux/errno.ts";
-import { native } from "../linux/native.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { errnoByName, errnoName } from "../abi/errno.ts";
+import { hasRoom } from "../machine/descriptors.ts";
+import { native } from "../machine/native.ts";
 import type { Channel, WriteOutcome } from "./sink.ts";
 
 export type Destination =

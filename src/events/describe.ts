@@ -1,12 +1,12 @@
 /** Converts an engine's records to events for people and programs. */
 
+import { quoteBytes } from "../abi/byte-text.ts";
+import { decodeArguments, nameCall } from "../abi/decode.ts";
+import { errnoName } from "../abi/errno.ts";
 import { refusalReason } from "../ir/admission.ts";
 import type { Location } from "../ir/location.ts";
 import type { Report } from "../ir/program.ts";
 import { feignsSuccess, type Verdict } from "../ir/verdicts.ts";
-import { quoteBytes } from "../linux/byte-text.ts";
-import { decodeArguments, nameCall } from "../linux/decode.ts";
-import { errnoName } from "../linux/errno.ts";
 import type {
   DecisionEvent,
   EndEvent,

@@ -1,7 +1,7 @@
 /** Refusals that are not events, because they are routine and need no remedy. */
 
+import { errno as numbers } from "../abi/errno-numbers.ts";
 import type { Verdict } from "../ir/verdicts.ts";
-import { errno as numbers } from "../linux/errno-numbers.ts";
 
 /**
  * clone3 denied with ENOSYS: the language requires it of every policy that depends on process creation, and C libraries

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { numberOf } from "../abi/calls.ts";
+import { errno } from "../abi/errno-numbers.ts";
 import { property } from "../ir/testing/property.ts";
-import { numberOf } from "../linux/calls.ts";
-import { errno } from "../linux/errno-numbers.ts";
 import { Gathering } from "./gathering.ts";
 import type { JudgementRecord, PolicyDescription, RecordedMemory } from "./record.ts";
 import { judgement } from "./testing/judgement.ts";

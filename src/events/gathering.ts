@@ -6,10 +6,10 @@
  * likes, and takes place in other mounts than the caller's.
  */
 
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { registerOf } from "../linux/calls.ts";
-import { nameCall } from "../linux/decode.ts";
-import { errno as numbers } from "../linux/errno-numbers.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { registerOf } from "../abi/calls.ts";
+import { nameCall } from "../abi/decode.ts";
+import { errno as numbers } from "../abi/errno-numbers.ts";
 import type { JudgementRecord, PolicyDescription, RecordedMemory } from "./record.ts";
 
 /** Equal calls within this time after an event are counted, in milliseconds. */

@@ -1,8 +1,9 @@
 /** An event as one line for people, with a remedy. */
+
+import { quoteBytes } from "../abi/byte-text.ts";
+import { printCall } from "../abi/decode.ts";
 import { safeText } from "../diagnostics/width.ts";
 import type { HostRoute } from "../hosts/refusal.ts";
-import { quoteBytes } from "../linux/byte-text.ts";
-import { printCall } from "../linux/decode.ts";
 import type { DecisionEvent, HostEvent, Origin, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
 import type { Answered } from "./record.ts";
 

@@ -1,5 +1,5 @@
 /** The cause and the remedy for people if a process could not be followed. */
-import { errnoName } from "../linux/errno.ts";
+import { errnoName } from "../abi/errno.ts";
 import type { EnterObstacle, FollowObstacle, HoldObstacle, JudgementRecord, PinObstacle } from "./record.ts";
 
 const capability = "run portcullis with CAP_SYS_PTRACE";

@@ -2,8 +2,8 @@
  * Writes a run's events: puts repetitions together, turns records into lines, limits and writes them without blocking, and counts dropped ones.
  */
 
+import { nameCall } from "../abi/decode.ts";
 import { jsonText } from "../diagnostics/width.ts";
-import { nameCall } from "../linux/decode.ts";
 import { type Destination, openChannel } from "./channel.ts";
 import { describe } from "./describe.ts";
 import type { Origin, PolicyEvent } from "./event.ts";

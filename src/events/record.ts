@@ -2,11 +2,12 @@
  * The records that the supervisor's thread creates for evaluations that become events: numbers and indexes only, so
  * that a record costs the evaluation little. `describe.ts` turns them into events in another thread.
  */
+
+import type { ShownEntry } from "../abi/environment.ts";
 import type { HostRefusal } from "../hosts/refusal.ts";
 import type { Location } from "../ir/location.ts";
 import { type ObjectLayer, placeOfSetting, restrictedRights } from "../ir/objects.ts";
 import type { Program } from "../ir/program.ts";
-import type { ShownEntry } from "../linux/environment.ts";
 
 /** The part of a program that events need. Small: it is stored with the compiled policy. */
 export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {

@@ -1,8 +1,8 @@
 /** The memory behind pointers in events: in place of the pointer for people, as data for programs. */
 import fc from "fast-check";
 import { expect, describe as group, test } from "vitest";
+import { numberOf } from "../abi/calls.ts";
 import { isUnsafe } from "../diagnostics/width.ts";
-import { numberOf } from "../linux/calls.ts";
 import { describe } from "./describe.ts";
 import type { DecisionEvent } from "./event.ts";
 import { printLine } from "./line.ts";

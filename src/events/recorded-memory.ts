@@ -1,10 +1,11 @@
 /** The memory behind a call's pointers as events have it: in place of the pointer for people, as JSON for programs. */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { escapeBytes, quoteBytes, utf8 } from "../abi/byte-text.ts";
+import type { DecodedArgument } from "../abi/decode.ts";
+import { pointeeOf, type StructureName } from "../abi/pointees.ts";
+import { decodeStructure } from "../abi/structure-text.ts";
 import { readSocketAddress, type SocketAddress } from "../ir/observe.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { escapeBytes, quoteBytes, utf8 } from "../linux/byte-text.ts";
-import type { DecodedArgument } from "../linux/decode.ts";
-import { pointeeOf, type StructureName } from "../linux/pointees.ts";
-import { decodeStructure } from "../linux/structure-text.ts";
 import { printAddress } from "../patterns/cidr.ts";
 import type { AddressJson, MemoryJson, TextJson } from "./event.ts";
 import type { RecordedMemory } from "./record.ts";

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { socketPair } from "../linux/descriptors.ts";
+import { socketPair } from "../machine/descriptors.ts";
 import { type Destination, DestinationError, openChannel } from "./channel.ts";
 import { type Channel, LineSink, type SinkOptions, type WriteOutcome } from "./sink.ts";
 

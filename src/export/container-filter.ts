@@ -8,8 +8,11 @@
  * The rules that protect the window of pinned calls where the kernel has no mseal(2) (window-rules.ts) are not part of it:
  * the agent refuses a container whose policy reads memory on such a kernel.
  */
+
+import { executingCalls, numbersOf } from "../abi/process-calls.ts";
+import { splitReturnWord } from "../abi/return-word.ts";
 import { leavesOf } from "../analysis/explain/paths.ts";
-import { type ClassicInstruction, encodeInstructions } from "../compile/classic/instruction.ts";
+import { type ClassicInstruction, encodeInstructions } from "../backend/classic/instruction.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Mode } from "../engines/engine/engine.ts";
 import { isAsking, type StaticFilter } from "../engines/engine/static-filter.ts";
@@ -20,8 +23,6 @@ import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
 import type { NotifiedCall } from "../engines/notify/policy/tested-calls.ts";
 import { ownCallsOf } from "../engines/notify/tree-filter.ts";
 import type { Program } from "../ir/program.ts";
-import { executingCalls, numbersOf } from "../linux/process-calls.ts";
-import { splitReturnWord } from "../linux/return-word.ts";
 
 export interface ContainerFilter {
   readonly program: Program;

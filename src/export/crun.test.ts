@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { decodeInstructions } from "../compile/classic/instruction.ts";
-import { runClassic } from "../compile/classic/interpreter.ts";
+import { auditArchitecture } from "../abi/architecture.ts";
+import { returnWord } from "../abi/return-word.ts";
+import { decodeInstructions } from "../backend/classic/instruction.ts";
+import { runClassic } from "../backend/classic/interpreter.ts";
+import { programOf } from "../frontend/testing/compiled.ts";
 import type { Program } from "../ir/program.ts";
-import { programOf } from "../language/testing/compiled.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { returnWord } from "../linux/return-word.ts";
 import { containerFilter } from "./container-filter.ts";
 import { annotationsText, crunAnnotations, podmanText } from "./crun.ts";
 

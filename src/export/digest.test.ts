@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { policyDigest } from "./digest.ts";
 
 const main = `import { policy } from "portcullis";\nimport { verdict } from "./verdict.ts";\nexport default policy(() => verdict);\n`;

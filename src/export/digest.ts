@@ -1,6 +1,6 @@
 /** The digest of a compiled policy, by which an agent recognises that it has the same one. */
-import { packageVersion } from "../linux/package.ts";
-import { sha256 } from "../linux/sha256.ts";
+import { packageVersion } from "../machine/package.ts";
+import { sha256 } from "../machine/sha256.ts";
 
 /** What `loadPolicy` tells about the text that it compiled. */
 export interface PolicyText {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { programOf } from "../language/testing/compiled.ts";
+import { programOf } from "../frontend/testing/compiled.ts";
 import { exportOci, type OciOptions, ociText } from "./oci.ts";
 
 const name = { policy: "p", digest: `sha256:${"0".repeat(64)}`, parameters: {} };

@@ -11,13 +11,13 @@
  * | that the runtime's libseccomp does not know | the policy's verdict | ENOSYS |
  */
 
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { errno } from "../abi/errno-numbers.ts";
+import { returnWord, splitReturnWord } from "../abi/return-word.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Mode } from "../engines/engine/engine.ts";
 import type { Program } from "../ir/program.ts";
 import { actions } from "../ir/verdicts.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { errno } from "../linux/errno-numbers.ts";
-import { returnWord, splitReturnWord } from "../linux/return-word.ts";
 import { type ContainerFilter, containerFilter } from "./container-filter.ts";
 import { type PolicyName, toMetadata } from "./metadata.ts";
 import { type CallRules, type Condition, everyBit, notify, rulesOf } from "./rules.ts";

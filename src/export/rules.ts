@@ -5,14 +5,15 @@
  * comparison. libseccomp defines no order of rules, so the rules of a call are disjoint. A condition here is a mask and a
  * value (SCMP_CMP_MASKED_EQ): intervals are split into aligned blocks, and the conjunction of two conditions is one.
  */
+
+import { callByNumber } from "../abi/calls.ts";
+import { returnWord } from "../abi/return-word.ts";
 import type { ArgumentTest, Decision } from "../analysis/decision.ts";
 import { complement } from "../analysis/split/intervals.ts";
 import type { StaticFilter } from "../engines/engine/static-filter.ts";
 import type { NotifiedCall } from "../engines/notify/policy/tested-calls.ts";
 import { argumentInputs } from "../ir/inputs.ts";
 import type { Interval, Program } from "../ir/program.ts";
-import { callByNumber } from "../linux/calls.ts";
-import { returnWord } from "../linux/return-word.ts";
 import type { ContainerFilter } from "./container-filter.ts";
 
 /** `register & mask` equals `value`. */

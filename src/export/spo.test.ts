@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { programOf } from "../language/testing/compiled.ts";
+import { programOf } from "../frontend/testing/compiled.ts";
 import { exportSpo, isSpoSocket, objectName, spoSocket, spoText, yamlText } from "./spo.ts";
 
 const name = { policy: "agents/no-git", digest: `sha256:${"0".repeat(64)}`, parameters: {} };

@@ -5,9 +5,10 @@
  * The rules are those of an OCI profile, with these differences: there is no `defaultErrnoRet`, so calls without a rule get
  * EPERM; integers have 63 bits, so the agent decides about calls that need larger ones; an `errnoRet` of 0 means EPERM.
  */
+
+import { errno } from "../abi/errno-numbers.ts";
+import { returnWord } from "../abi/return-word.ts";
 import type { Program } from "../ir/program.ts";
-import { errno } from "../linux/errno-numbers.ts";
-import { returnWord } from "../linux/return-word.ts";
 import { exportOci, type OciExport, type OciOptions, type OciProfile } from "./oci.ts";
 
 /** The operator permits sockets in this folder only. */

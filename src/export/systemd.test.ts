@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { programOf } from "../language/testing/compiled.ts";
+import { programOf } from "../frontend/testing/compiled.ts";
 import { systemdText } from "./systemd.ts";
 
 const name = { policy: "p", digest: "sha256:0", parameters: { most: "2" } };

@@ -3,6 +3,8 @@
  * policy may allow in some state and with some arguments. systemd has one action for all others.
  */
 
+import { callByNumber } from "../abi/calls.ts";
+import { errnoName } from "../abi/errno.ts";
 import type { DecisionLeaf } from "../analysis/decision.ts";
 import { isStateful } from "../analysis/decision.ts";
 import { leavesOf } from "../analysis/explain/paths.ts";
@@ -11,8 +13,6 @@ import { notifyProfile } from "../engines/notify/filter.ts";
 import { isExpectedRefusal } from "../events/expected.ts";
 import type { Program } from "../ir/program.ts";
 import { asks, kills, strictness, type Verdict } from "../ir/verdicts.ts";
-import { callByNumber } from "../linux/calls.ts";
-import { errnoName } from "../linux/errno.ts";
 import type { PolicyName } from "./metadata.ts";
 
 interface Call {

@@ -5,6 +5,7 @@
 
 import { basename, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import type { ArchitectureName } from "../abi/architecture.ts";
 import { diagnostic, hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
@@ -12,15 +13,8 @@ import { unassignedLocals } from "../ir/dataflow/assigned.ts";
 import { type Location, spanOf } from "../ir/location.ts";
 import { patternsOf } from "../ir/observe.ts";
 import type { Program } from "../ir/program.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
 import { compileMatcher } from "../patterns/matcher.ts";
 import { describePattern, type Pattern } from "../patterns/pattern.ts";
-import { makeGlobals, makeLibrary } from "./library/library.ts";
-import { checkUncalled, lowerPolicy } from "./lower/combine.ts";
-import { typicalValue } from "./lower/conform.ts";
-import { resolveType } from "./lower/declared-types.ts";
-import { evaluate, wrappingInteger } from "./lower/expressions.ts";
-import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { exportOf, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
 import type { OciHost } from "./oci/profile.ts";
@@ -32,12 +26,18 @@ import { roomFaults } from "./program/room-faults.ts";
 import { SourceFile } from "./source/file.ts";
 import { GiveUp, Reporter } from "./source/reporter.ts";
 import { FileStore, type ReadFile } from "./source/store.ts";
-import { LexicalScope } from "./values/scope.ts";
-import { type FunctionValue, type PolicyValue, unknown, type Value } from "./values/values.ts";
-import { Compilation } from "./walk/compilation.ts";
-import type { Extension, TighteningPromise } from "./walk/findings.ts";
-import { type DeclaredParameter, type OpenParameters, Parameters } from "./walk/parameters.ts";
-import type { Walker } from "./walk/walker.ts";
+import { makeGlobals, makeLibrary } from "./typescript/library/library.ts";
+import { checkUncalled, lowerPolicy } from "./typescript/lower/combine.ts";
+import { typicalValue } from "./typescript/lower/conform.ts";
+import { resolveType } from "./typescript/lower/declared-types.ts";
+import { evaluate, wrappingInteger } from "./typescript/lower/expressions.ts";
+import { apply, callExpression, functionValue } from "./typescript/lower/functions.ts";
+import { LexicalScope } from "./typescript/values/scope.ts";
+import { type FunctionValue, type PolicyValue, unknown, type Value } from "./typescript/values/values.ts";
+import { Compilation } from "./typescript/walk/compilation.ts";
+import type { Extension, TighteningPromise } from "./typescript/walk/findings.ts";
+import { type DeclaredParameter, type OpenParameters, Parameters } from "./typescript/walk/parameters.ts";
+import type { Walker } from "./typescript/walk/walker.ts";
 
 export interface LoadOptions {
   readonly architecture: ArchitectureName;

@@ -10,18 +10,18 @@ import type {
   Program as SyntaxTree,
 } from "oxc-parser";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { packageFile } from "../linux/package.ts";
-import { announce } from "./lower/announcements.ts";
-import { reportModuleVariable } from "./lower/assignments.ts";
-import { libraryTypeNames } from "./lower/declared-types.ts";
-import { statement } from "./lower/statements.ts";
+import { packageFile } from "../machine/package.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 import { parsePolicyText } from "./source/parse.ts";
 import type { Place } from "./source/reporter.ts";
 import type { FileStore } from "./source/store.ts";
-import { LexicalScope, type Variable } from "./values/scope.ts";
-import { unknown, type Value } from "./values/values.ts";
-import type { Compilation } from "./walk/compilation.ts";
+import { announce } from "./typescript/lower/announcements.ts";
+import { reportModuleVariable } from "./typescript/lower/assignments.ts";
+import { libraryTypeNames } from "./typescript/lower/declared-types.ts";
+import { statement } from "./typescript/lower/statements.ts";
+import { LexicalScope, type Variable } from "./typescript/values/scope.ts";
+import { unknown, type Value } from "./typescript/values/values.ts";
+import type { Compilation } from "./typescript/walk/compilation.ts";
 
 export interface Module {
   readonly file: SourceFile;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../abi/architecture.ts";
+import { callByName } from "../abi/calls.ts";
 import { evaluate } from "../ir/interpreter.ts";
 import { printProgram } from "../ir/print.ts";
 import type { Program } from "../ir/program.ts";
 import { freshState } from "../ir/testing/parts.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { callByName } from "../linux/calls.ts";
 import { loadPolicy } from "./load.ts";
 import { loadOpenPolicy } from "./open.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Admission: decides, before the policy runs, whether a call is refused, allowed or judged. Every engine does the same.
  */
-import { auditArchitecture, x32Bit } from "../linux/architecture.ts";
+import { auditArchitecture, x32Bit } from "../abi/architecture.ts";
 import type { SystemCallEvent } from "./evaluation.ts";
 import { holds } from "./intervals.ts";
 import type { Program } from "./program.ts";

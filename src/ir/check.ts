@@ -3,7 +3,7 @@
  * mistake. The interpreter, the printer, the split and the back ends rely on the check and do not repeat it.
  */
 
-import { maximumWord } from "../linux/word.ts";
+import { maximumWord } from "../abi/word.ts";
 import { inputs } from "./inputs.ts";
 import { isNormal } from "./intervals.ts";
 import {

@@ -1,5 +1,5 @@
 /** The closed set of an evaluation's inputs, with the kind and the possible words of each. */
-import { maximumHalf, maximumSigned, maximumWord } from "../linux/word.ts";
+import { maximumHalf, maximumSigned, maximumWord } from "../abi/word.ts";
 
 /**
  * | kind | inputs |

@@ -2,7 +2,7 @@
  * Sets of 64-bit patterns as sorted, disjoint, non-adjacent closed intervals. This form is unique: equal sets are equal
  * lists.
  */
-import { maximumWord, signBit } from "../linux/word.ts";
+import { maximumWord, signBit } from "../abi/word.ts";
 import { larger, smaller } from "./arithmetic.ts";
 import type { Interval } from "./program.ts";
 

@@ -4,8 +4,8 @@
  * Byte counts are for the simplest layout: a word for each cell; for each table a word with the number of entries, then
  * keys, and values if the table holds values.
  */
-import { durationUnits } from "../linux/durations.ts";
-import { maximumSigned, maximumWord } from "../linux/word.ts";
+import { durationUnits } from "../abi/durations.ts";
+import { maximumSigned, maximumWord } from "../abi/word.ts";
 import type { Cell, Program, Scope, Table } from "./program.ts";
 
 /** State of a thread or a process: the kernel engine allocates this much with each task. */

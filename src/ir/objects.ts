@@ -2,7 +2,7 @@
  * The files, ports and scopes to which a policy restricts its tree. They do not depend on state, so the kernel decides
  * about them alone: the launcher enters a Landlock domain for each policy that declares some (native/launcher/layers.h).
  */
-import type { FileRight, ScopeRight } from "../linux/landlock.ts";
+import type { FileRight, ScopeRight } from "../abi/landlock.ts";
 import type { Location } from "./location.ts";
 
 /**

@@ -3,9 +3,9 @@
  * integers (`ObservedWord`) that the program computes from it. An engine guarantees that the kernel uses the bytes that
  * were read. `observe.ts` is the reference meaning of the words.
  */
-import { copyError } from "../linux/copy-errors.ts";
-import type { StructureName } from "../linux/pointees.ts";
-import { maximumHalf, maximumWord } from "../linux/word.ts";
+import { copyError } from "../abi/copy-errors.ts";
+import type { StructureName } from "../abi/pointees.ts";
+import { maximumHalf, maximumWord } from "../abi/word.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
 
@@ -118,7 +118,7 @@ export type AddressKind = (typeof addressKinds)[number];
 
 /** sizeof(struct sockaddr_storage). */
 export const addressBytes = 128;
-/** Patterns of one word. The kernel's matcher returns their bits, or a negative error (compile/ebpf/memory/). */
+/** Patterns of one word. The kernel's matcher returns their bits, or a negative error (backend/ebpf/memory/). */
 export const maximumPatterns = 63;
 /** Bounds of a list. */
 export interface ListBounds {

@@ -3,7 +3,7 @@
  * each of `Program.words`. Engines that read memory themselves use it; compiled forms must agree with it.
  */
 
-import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../linux/socket-address.ts";
+import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../abi/socket-address.ts";
 import { addressOf, wordsOf } from "../patterns/cidr.ts";
 import { compileMatcher, type Matcher, matching } from "../patterns/matcher.ts";
 import type { Pattern } from "../patterns/pattern.ts";

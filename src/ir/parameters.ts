@@ -3,7 +3,7 @@
  * end and the interpreter take a program with parameters. All other code works on the result of `bindParameters`, which
  * replaces them by constants.
  */
-import { maximumSigned, maximumWord, minimumSigned } from "../linux/word.ts";
+import { maximumSigned, maximumWord, minimumSigned } from "../abi/word.ts";
 import { pattern } from "./arithmetic.ts";
 import type { IntegerExpression, Interval, Parameter, Program } from "./program.ts";
 import { replaceLeaves } from "./replace.ts";

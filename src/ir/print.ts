@@ -5,8 +5,8 @@
  * by type, `u32(x)` and `s32(x)` extensions. An operator that depends on the sign ends in it: `<u`, `<s`.
  */
 
+import { callByNumber } from "../abi/calls.ts";
 import { printPattern } from "../hosts/names.ts";
-import { callByNumber } from "../linux/calls.ts";
 import { describePattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
 import { fileLists, type ObjectLayer, type PathRule, type PortRules } from "./objects.ts";

@@ -6,7 +6,7 @@
  * whether it reads them as signed, and wraps modulo 2^64. The front end has proved by ranges that the policy's own
  * arithmetic never wraps. `interpreter.ts` is the reference semantics.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
 import type { HostRules } from "./hosts.ts";
 import type { Input } from "./inputs.ts";
 import type { Location } from "./location.ts";

@@ -4,7 +4,7 @@
  * exhaustive switch.
  */
 
-import { errnoName } from "../linux/errno.ts";
+import { errnoName } from "../abi/errno.ts";
 import type { Location } from "./location.ts";
 
 /**

@@ -4,11 +4,11 @@
  */
 
 import { statSync } from "node:fs";
-import { auditTypes } from "./audit-records.ts";
-import { callNumber } from "./call-numbers.ts";
+import { auditTypes } from "../abi/audit-records.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { closeOnExec } from "../abi/open-numbers.ts";
 import { close, pollFor } from "./descriptors.ts";
 import { native } from "./native.ts";
-import { closeOnExec } from "./open-numbers.ts";
 
 const netlink = { family: 16, audit: 9 } as const; // AF_NETLINK, NETLINK_AUDIT
 const rawSocket = 3 | closeOnExec | 0o4000; // SOCK_RAW, and SOCK_CLOEXEC and SOCK_NONBLOCK (include/linux/net.h)

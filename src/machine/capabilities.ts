@@ -1,5 +1,5 @@
 /** Drops and restores effective capabilities of the calling thread (capabilities(7)). */
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import { native, required } from "./native.ts";
 
 /** `CAP_…` (include/uapi/linux/capability.h). */

@@ -1,10 +1,10 @@
 /** Descriptors: poll, epoll, and passing descriptors over a socket. */
 
 import { readlinkSync } from "node:fs";
-import { callNumber } from "./call-numbers.ts";
-import { errno } from "./errno-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { errno } from "../abi/errno-numbers.ts";
+import { atWorkingDirectory, closeOnExec } from "../abi/open-numbers.ts";
 import { native, required } from "./native.ts";
-import { atWorkingDirectory, closeOnExec } from "./open-numbers.ts";
 
 /** include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h; the bits are the same in both. */
 export const pollBits = { in: 0x1, out: 0x4, error: 0x8, hangUp: 0x10 } as const;

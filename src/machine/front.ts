@@ -3,7 +3,7 @@
  * socket to the launcher, which has the state that the command inherits.
  */
 import { readFileSync } from "node:fs";
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import { givenWords, terminated } from "./command-line.ts";
 import { closeOnExecFlag, setDescriptorFlags } from "./descriptors.ts";
 import { native, nativeFile, SystemCallError } from "./native.ts";

@@ -1,5 +1,5 @@
 /** The Landlock of this machine. */
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import { NativeUnavailableError, native } from "./native.ts";
 
 const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION

@@ -1,8 +1,8 @@
 /** Sealed memory of a descriptor (memfd_create(2)). */
 import { fchmodSync, fstatSync, readSync, writeSync } from "node:fs";
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { errno } from "../abi/errno-numbers.ts";
 import { close } from "./descriptors.ts";
-import { errno } from "./errno-numbers.ts";
 import { native, required } from "./native.ts";
 
 const flag = { closeOnExec: 1, allowSealing: 2, notExecutable: 8 } as const;

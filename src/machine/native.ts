@@ -4,7 +4,7 @@
  * A kernel error is a result, not an exception: a call returns the kernel's result, which can be a negative errno.
  */
 import { existsSync } from "node:fs";
-import { hostArchitecture } from "./architecture.ts";
+import { hostArchitecture } from "../abi/architecture.ts";
 import type { HeldObjectFunctions } from "./held-objects.ts";
 import type { KeptTaskFunctions } from "./kept-tasks.ts";
 import { packageFile } from "./package.ts";
@@ -49,7 +49,7 @@ export interface Native
   /** Closes a descriptor in a thread of its own. 0, or a negative errno; then it stays open. */
   closeApart(descriptor: number): number;
   /**
-   * Sets the objects of this thread's `next` and `deaths`: the policy's memory (src/compile/wasm/layout.ts), room for
+   * Sets the objects of this thread's `next` and `deaths`: the policy's memory (src/backend/wasm/layout.ts), room for
    * `mostDeaths` words of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll
    * descriptor to wait for the listener: -1 if RECV returns when no task is left under the filter (Linux 6.11). Must be
    * called again when the memory has grown.

@@ -1,8 +1,8 @@
 /** Descriptors of processes and threads (pidfd_open(2)): unlike ids, they are never reused for another task. */
-import { callNumber } from "./call-numbers.ts";
-import { errno } from "./errno-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { errno } from "../abi/errno-numbers.ts";
+import { signals } from "../abi/signals.ts";
 import { native } from "./native.ts";
-import { signals } from "./signals.ts";
 
 /** `PIDFD_THREAD` is O_EXCL (include/uapi/linux/pidfd.h), from Linux 6.9. */
 const threadFlag = 0o200;

@@ -1,5 +1,5 @@
 /** Operations on the current process. */
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import { native } from "./native.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** The processor on which a thread runs. */
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import { native } from "./native.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { callByName } from "./calls.ts";
+import { callByName } from "../abi/calls.ts";
 import { endedByStops } from "./ptrace.ts";
 
 it("knows the calls that a stop ends by the numbers of x86-64", () => {

@@ -4,8 +4,8 @@
  */
 
 import { readdirSync } from "node:fs";
-import { callNumber } from "./call-numbers.ts";
-import { errno, kernelErrno } from "./errno-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { errno, kernelErrno } from "../abi/errno-numbers.ts";
 import { native, type Register } from "./native.ts";
 import { readProc } from "./proc.ts";
 

@@ -2,7 +2,7 @@
  * Waits in Node's event loop for descriptors that Node does not read itself, such as sockets over which other descriptors
  * come.
  */
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
 import { createEpoll, eventLayout, pollBits } from "./descriptors.ts";
 import { native, required } from "./native.ts";
 

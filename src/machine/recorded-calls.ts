@@ -2,7 +2,7 @@
 export interface RecordedCallFunctions {
   /**
    * Answers the notifications of `listener`, in this thread, until JavaScript has something to do. Returns `enum reason`, or
-   * a negative errno. `control` and `bytes` are the ring; src/record/notify/answering.ts describes the other buffers.
+   * a negative errno. `control` and `bytes` are the ring; src/observe/record/notify/answering.ts describes the other buffers.
    */
   answerCalls(
     stage: number,
@@ -19,7 +19,7 @@ export interface RecordedCallFunctions {
     content: Uint8Array,
   ): number;
   /**
-   * Prints the lines from `first` to before `end` (src/record/held-lines.ts), as many as fit. Returns the number of bytes;
+   * Prints the lines from `first` to before `end` (src/observe/record/held-lines.ts), as many as fit. Returns the number of bytes;
    * progress[0] is the first line that is not printed.
    */
   printLines(

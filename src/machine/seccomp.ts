@@ -1,7 +1,7 @@
 /** seccomp(2): user notification (seccomp_unotify(2)), and extended filters. Numbers of include/uapi/linux/seccomp.h. */
-import { callNumber } from "./call-numbers.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { errno } from "../abi/errno-numbers.ts";
 import { nameOf } from "./descriptors.ts";
-import { errno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
 
 /** `_IOWR('!', 0, struct seccomp_notif)` and its siblings. */

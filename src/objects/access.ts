@@ -2,7 +2,7 @@
  * Landlock's decisions about files: which rights a place has in each layer, and moves between directories. As
  * security/landlock/fs.c of Linux 6.12 to 6.18 (is_access_to_paths_allowed, current_check_refer_path).
  */
-import type { FileRight } from "../linux/landlock.ts";
+import type { FileRight } from "../abi/landlock.ts";
 import { type Answer, type Denied, type Exception, permitted } from "./answer.ts";
 import { bitOf, bitsOf, bitsOfFiles, type Domain, type Layer, type Rights, rightsIn } from "./domain.ts";
 import type { FileKind, FileObject, Place } from "./tree.ts";

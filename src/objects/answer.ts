@@ -1,6 +1,7 @@
 /** Answers about operations on objects: permitted, or which declaration denies them. */
+
+import type { FileRight, PortRight, ScopeRight } from "../abi/landlock.ts";
 import type { FileList, ObjectLayer, PathRule } from "../ir/objects.ts";
-import type { FileRight, PortRight, ScopeRight } from "../linux/landlock.ts";
 
 export type PortSetting = `${"tcp" | "udp"}.${"bind" | "connect"}`;
 export type ObjectSetting = `files.${FileList}` | "files.protect" | PortSetting | "unix.connect" | "scope";

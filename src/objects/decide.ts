@@ -2,8 +2,9 @@
  * The answer of a policy's declarations about an operation, as the kernel gives it: which rights an operation needs on
  * which objects (landlock(7), the hooks of security/landlock of Linux 6.12 to 7.3), and which errors come before.
  */
+
+import type { FileRight, PortRight, ScopeRight } from "../abi/landlock.ts";
 import type { PortRules } from "../ir/objects.ts";
-import type { FileRight, PortRight, ScopeRight } from "../linux/landlock.ts";
 import { check, checkMove, makeRight } from "./access.ts";
 import { type Answer, type PortSetting, permitted } from "./answer.ts";
 import type { Domain } from "./domain.ts";

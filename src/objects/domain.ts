@@ -2,8 +2,9 @@
  * The rules of Landlock that the launcher makes of a policy's declarations, on the files that exist when the command
  * starts (native/launcher/layers.c). A directory with an exception below it has no rule: its other entries have.
  */
+
+import { type FileRight, fileRights, rightsOfFiles } from "../abi/landlock.ts";
 import { type ObjectLayer, type PathRule, restrictedRights } from "../ir/objects.ts";
-import { type FileRight, fileRights, rightsOfFiles } from "../linux/landlock.ts";
 import type { ObjectSetting } from "./answer.ts";
 import { componentsOf, type FileObject, type FileTree, type Place } from "./tree.ts";
 

@@ -1,6 +1,6 @@
 /**
  * Patterns as a minimal deterministic automaton, which reads each byte once: the form that is interpreted here, and
- * compiled for each engine (compile/ebpf/memory/, native/addon/pin/text_filter.c). `matcher.ts` makes it.
+ * compiled for each engine (backend/ebpf/memory/, native/addon/pin/text_filter.c). `matcher.ts` makes it.
  */
 
 /**

@@ -1,6 +1,6 @@
 /** What a proposal says that a process can still do, against what the policy allows. */
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { abilitiesOf, describeAbilities } from "./abilities.ts";
 import { propose } from "./proposal.ts";
 import { historyOf, type Line, many } from "./testing/lines.ts";

@@ -2,14 +2,15 @@
  * What a process can still do after its start, by the compiled policy: the answer to the first questions of a person who signs
  * it. Where a condition on memory or state decides, the process can.
  */
+
+import { callByName, registerOf } from "../abi/calls.ts";
+import { executableMemoryCalls } from "../abi/executable-memory.ts";
+import { nameSet } from "../abi/flags.ts";
+import { cloneFlag } from "../abi/process-calls.ts";
 import { chanceOf, type KnownBits } from "../analysis/chance.ts";
 import type { Decision } from "../analysis/decision.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import type { Program } from "../ir/program.ts";
-import { callByName, registerOf } from "../linux/calls.ts";
-import { executableMemoryCalls } from "../linux/executable-memory.ts";
-import { nameSet } from "../linux/flags.ts";
-import { cloneFlag } from "../linux/process-calls.ts";
 import type { Permissions, State } from "./permissions.ts";
 import type { Proposal } from "./proposal.ts";
 import { isSensitive, sensitiveCalls } from "./sensitive.ts";

@@ -2,9 +2,9 @@
  * Calls, commands and flags that a program takes in place of one another, depending on the C library, the load or an error.
  * If one was recorded, the others are allowed in the same roles and phases, with the same arguments.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callByName } from "../linux/calls.ts";
-import { groups } from "../linux/groups.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { callByName } from "../abi/calls.ts";
+import { groups } from "../abi/groups.ts";
 import { aspectsOf, type Detail, type Value } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import type { CallUse, Grant, Permissions } from "./permissions.ts";
@@ -35,7 +35,7 @@ export function areAlternatives(one: string, other: string): boolean {
 }
 
 /**
- * Groups (src/linux/groups.ts) that are allowed as a whole where each of these calls is allowed: their other calls do the
+ * Groups (src/abi/groups.ts) that are allowed as a whole where each of these calls is allowed: their other calls do the
  * same with descriptors that the process has.
  */
 export const wholeGroups: readonly { readonly group: string; readonly where: readonly string[] }[] = [

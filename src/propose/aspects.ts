@@ -2,14 +2,15 @@
  * Aspects: the parts of a call's arguments that can become a rule. A value that does not show the purpose of a call (a
  * pid, a descriptor, an address in memory, a size, an offset) is not an aspect.
  */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import type { CallDescription, CallParameter, Rewrite } from "../abi/call.ts";
+import { registerOf } from "../abi/calls.ts";
+import { pathBytes, pointeeOf, structures } from "../abi/pointees.ts";
+import { isExecutingCall } from "../abi/process-calls.ts";
+import { rewritesOf } from "../abi/rewrites.ts";
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { structureField } from "../engines/simulate/given-memory.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallDescription, CallParameter, Rewrite } from "../linux/call.ts";
-import { registerOf } from "../linux/calls.ts";
-import { pathBytes, pointeeOf, structures } from "../linux/pointees.ts";
-import { isExecutingCall } from "../linux/process-calls.ts";
-import { rewritesOf } from "../linux/rewrites.ts";
 import type { CallEvent, Word } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
 

@@ -1,10 +1,10 @@
 /** The groups of calls in a proposal: a list with groups allows what the list of their calls allows, and nothing else. */
 import { describe, expect, it } from "vitest";
+import { architectureNames } from "../abi/architecture.ts";
+import { allCalls } from "../abi/calls.ts";
 import { comparePolicies } from "../analysis/compare/compare.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { SeededChoices } from "../ir/testing/choices.ts";
-import { loadPolicy } from "../language/load.ts";
-import { architectureNames } from "../linux/architecture.ts";
-import { allCalls } from "../linux/calls.ts";
 import { membersOf, wholeGroups } from "./alternatives.ts";
 import { linesOfCalls } from "./blocks.ts";
 import { type Line, many } from "./testing/lines.ts";

@@ -1,6 +1,6 @@
 /** Groups the rules of a proposal by role and phase, as a person reads them, and lists of calls by purpose. */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callGroups, groups } from "../linux/groups.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { callGroups, groups } from "../abi/groups.ts";
 import { membersOf, wholeGroups } from "./alternatives.ts";
 import { packed } from "./layout.ts";
 import type { State } from "./permissions.ts";

@@ -2,7 +2,7 @@
  * Branches: processes that are created in the same way and then do different work, such as the workers and the helpers
  * of one master. The call with which some of them begin divides their lives: after it they have a role of their own.
  */
-import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
+import { creatingCalls, executingCalls } from "../abi/process-calls.ts";
 import { frequentCalls } from "./frequent.ts";
 import {
   callsWithoutMemory,

@@ -3,16 +3,16 @@
  * that lead to the phase. Calls of threads appear at their process, because a proposal has no state of threads.
  */
 import { basename } from "node:path";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import type { CallDescription } from "../abi/call.ts";
+import { callByNumber, registerOf } from "../abi/calls.ts";
+import { environmentArgument } from "../abi/environment.ts";
+import { isCreatingCall } from "../abi/process-calls.ts";
 import { safeText } from "../diagnostics/width.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallDescription } from "../linux/call.ts";
-import { callByNumber, registerOf } from "../linux/calls.ts";
-import { environmentArgument } from "../linux/environment.ts";
-import { isCreatingCall } from "../linux/process-calls.ts";
+import { printTraceCall } from "../traces/formats/words.ts";
 import type { CallEvent, TraceEvent } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
-import { printTraceCall } from "../traces/words.ts";
 import type { History } from "./history.ts";
 
 const mostFiles = 9;

@@ -2,9 +2,9 @@
  * Expresses fork, vfork and clone3 as the equivalent clone, which a C library uses if the other call is missing or
  * refused.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callByName } from "../linux/calls.ts";
-import { nameSet } from "../linux/flags.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { callByName } from "../abi/calls.ts";
+import { nameSet } from "../abi/flags.ts";
 import { aspectsOf } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import type { Grant, Permissions } from "./permissions.ts";

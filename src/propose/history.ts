@@ -2,14 +2,14 @@
  * A history summarises recordings, process by process, in little memory. A segment lies between a birth, an execution
  * and an end of a process; it has the different calls, their counts, and the positions of the first and last of each.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import type { CallDescription } from "../linux/call.ts";
-import { callByNumber } from "../linux/calls.ts";
-import { nameCall } from "../linux/decode.ts";
-import { exemptCalls } from "../linux/exempt-calls.ts";
-import { families } from "../linux/families.ts";
-import { isExecutingCall } from "../linux/process-calls.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { auditArchitecture } from "../abi/architecture.ts";
+import type { CallDescription } from "../abi/call.ts";
+import { callByNumber } from "../abi/calls.ts";
+import { nameCall } from "../abi/decode.ts";
+import { exemptCalls } from "../abi/exempt-calls.ts";
+import { families } from "../abi/families.ts";
+import { isExecutingCall } from "../abi/process-calls.ts";
 import { Faults } from "../traces/faults.ts";
 import {
   type CallContent,

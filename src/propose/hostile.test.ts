@@ -2,9 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { lintPolicy } from "../analysis/lint/lint.ts";
 import { safeText } from "../diagnostics/width.ts";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { Faults } from "../traces/faults.ts";
-import { readJsonTrace } from "../traces/json.ts";
+import { readJsonTrace } from "../traces/formats/json.ts";
 import { details } from "./aspects.ts";
 import { HistoryBuilder } from "./history.ts";
 import { propose } from "./proposal.ts";

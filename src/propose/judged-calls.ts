@@ -1,10 +1,11 @@
 /** Counts the recorded calls that the supervisor of `notify` would judge while their program serves. */
+
+import { callByName } from "../abi/calls.ts";
 import { type Decision, isStateful } from "../analysis/decision.ts";
 import { splitPolicy } from "../analysis/split/split.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
 import { argumentInputs, type CallWord } from "../ir/inputs.ts";
 import type { Program } from "../ir/program.ts";
-import { callByName } from "../linux/calls.ts";
 import type { Word } from "../traces/trace.ts";
 import type { History } from "./history.ts";
 import type { Permissions } from "./permissions.ts";

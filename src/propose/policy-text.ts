@@ -3,10 +3,10 @@
  * figures of the report.
  */
 
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { fallbacks } from "../abi/fallbacks.ts";
+import { isExecutingCall } from "../abi/process-calls.ts";
 import { jsonText, safeText } from "../diagnostics/width.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { fallbacks } from "../linux/fallbacks.ts";
-import { isExecutingCall } from "../linux/process-calls.ts";
 import type { AddressCase } from "./addresses.ts";
 import { areAlternatives } from "./alternatives.ts";
 import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";

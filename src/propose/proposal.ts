@@ -1,5 +1,5 @@
 /** Makes a policy and a statement for the user from a history. */
-import { familiesOf } from "../linux/families.ts";
+import { familiesOf } from "../abi/families.ts";
 import { withAlternatives, withWholeGroups } from "./alternatives.ts";
 import { divideRoles } from "./branches.ts";
 import { withEquivalents } from "./equivalents.ts";

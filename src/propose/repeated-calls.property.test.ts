@@ -1,18 +1,18 @@
 /**
  * On random recordings: what is remembered of repeated calls changes nothing. The same lines in a form that no reader
- * remembers (traces/repeated-lines.ts) give the same events, history, decisions and cases.
+ * remembers (traces/formats/repeated-lines.ts) give the same events, history, decisions and cases.
  */
 import { expect, it } from "vitest";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import type { Program } from "../ir/program.ts";
 import { type Choices, chance, pick, SeededChoices } from "../ir/testing/choices.ts";
 import { expectEqual } from "../ir/testing/expect-equal.ts";
 import { casesOf, seeds } from "../ir/testing/seeds.ts";
-import { loadPolicy } from "../language/load.ts";
 import { Faults } from "../traces/faults.ts";
-import { readJsonTrace } from "../traces/json.ts";
+import { readJsonTrace } from "../traces/formats/json.ts";
 import { replay } from "../traces/replay.ts";
 import type { Trace, TraceEvent } from "../traces/trace.ts";
 import { CaseFiles } from "./cases-text.ts";

@@ -1,9 +1,10 @@
 /** Rules on the arguments of one call: conditions that hold for every recorded value, if the values are few. */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { flagNames } from "../abi/decode.ts";
+import { nameSet, namesFor } from "../abi/flags.ts";
+import { cloneFlag } from "../abi/process-calls.ts";
 import { jsonText } from "../diagnostics/width.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { flagNames } from "../linux/decode.ts";
-import { nameSet, namesFor } from "../linux/flags.ts";
-import { cloneFlag } from "../linux/process-calls.ts";
 import { type AddressCase, addressCases, destinationsOf } from "./addresses.ts";
 import { withAlternativeChoices, withSafeFlags } from "./alternatives.ts";
 import type { Aspect, Value } from "./aspects.ts";

@@ -1,6 +1,6 @@
 /** What a proposal refuses to an attacker in a process that serves, although other processes of the recording did it. */
 import { describe, expect, it } from "vitest";
-import { allCalls } from "../linux/calls.ts";
+import { allCalls } from "../abi/calls.ts";
 import { describeExecutables } from "./executable.ts";
 import { propose } from "./proposal.ts";
 import { executableMemory, sensitiveCalls } from "./sensitive.ts";

@@ -3,8 +3,8 @@
  * made it, however often these made it.
  */
 
-import { groups } from "../linux/groups.ts";
-import { cloneFlag } from "../linux/process-calls.ts";
+import { groups } from "../abi/groups.ts";
+import { cloneFlag } from "../abi/process-calls.ts";
 import type { Aspect, Value } from "./aspects.ts";
 
 /** The arguments of a call, as far as a proposal looks at them. */

@@ -3,14 +3,14 @@
  * runs the engine's filter on each recorded call.
  */
 import { expect, it } from "vitest";
-import { runClassic } from "../compile/classic/interpreter.ts";
+import { allCalls, callByName } from "../abi/calls.ts";
+import { creatingCalls, executingCalls } from "../abi/process-calls.ts";
+import { returnWord } from "../abi/return-word.ts";
+import { runClassic } from "../backend/classic/interpreter.ts";
 import { notifyFilter } from "../engines/notify/filter.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { type Choices, chance, pick, SeededChoices } from "../ir/testing/choices.ts";
 import { casesOf, seeds } from "../ir/testing/seeds.ts";
-import { loadPolicy } from "../language/load.ts";
-import { allCalls, callByName } from "../linux/calls.ts";
-import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
-import { returnWord } from "../linux/return-word.ts";
 import { unseenCalls } from "./history.ts";
 import { phaseModes } from "./permissions.ts";
 import { propose } from "./proposal.ts";

@@ -1,6 +1,6 @@
 /** What a program repeats while it serves is left to the kernel, and sensitive calls stay where they were made. */
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { judgedCalls } from "./judged-calls.ts";
 import { propose } from "./proposal.ts";
 import { historyOf, type Line, many } from "./testing/lines.ts";

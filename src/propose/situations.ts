@@ -2,7 +2,7 @@
  * Situations that recordings seldom contain: a log is rotated, memory is short. Each has the usual calls of the C
  * library and of servers in it, for `--with`, and the events of a recording that show it.
  */
-import { cloneFlag } from "../linux/process-calls.ts";
+import { cloneFlag } from "../abi/process-calls.ts";
 
 export interface Situation {
   /** The name for `--with`. */

@@ -1,6 +1,6 @@
 /** Roles and triggers on small recordings: how processes are grouped, which event begins a phase, and which is refused. */
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { divideRoles } from "./branches.ts";
 import { findPermissions, statesOf } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";

@@ -3,7 +3,7 @@
  * one argument or to a socket address, or the second to fourth of such calls. It must be rare, because a supervisor
  * sees each matching call, and every recording must contain it.
  */
-import { isCreatingCall } from "../linux/process-calls.ts";
+import { isCreatingCall } from "../abi/process-calls.ts";
 import { destinationsOf } from "./addresses.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";

@@ -2,7 +2,7 @@
  * Variants: the rules on one call's arguments, by the states in which they hold. One variant holds in every state; further
  * ones have what only some roles and phases did.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
 import type { Signature } from "./history.ts";
 import type { CallUse, Grant, State } from "./permissions.ts";
 import { type ArgumentRules, findRules, type Rule } from "./rules.ts";

@@ -1,6 +1,6 @@
 /** Adds calls to permissions that no recording has: those of a situation, in the roles that can get into it. */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callByName } from "../linux/calls.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { callByName } from "../abi/calls.ts";
 import { aspectsOf, type Detail } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import type { Grant, Permissions, State } from "./permissions.ts";

@@ -1,9 +1,9 @@
 /** Tests parts of traces: by time, by call, by run, and what is readable of damaged ones. */
 import { describe, expect, it } from "vitest";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { type CutBounds, TraceCut } from "./cut.ts";
-import { readJsonTrace } from "./json.ts";
+import { readJsonTrace } from "./formats/json.ts";
 import type { LineReading } from "./lines.ts";
 import { replay } from "./replay.ts";
 

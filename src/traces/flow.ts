@@ -4,9 +4,9 @@
  * anew.
  */
 
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { callByNumber } from "../linux/calls.ts";
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { auditArchitecture } from "../abi/architecture.ts";
+import { callByNumber } from "../abi/calls.ts";
 import type { Faults } from "./faults.ts";
 import type { CallEvent, TraceEvent } from "./trace.ts";
 

@@ -1,9 +1,9 @@
 /** Calls of a recording that go on while others are made. */
 import { expect, test } from "vitest";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../frontend/load.ts";
 import { sourceOf } from "./blocks.ts";
-import { readTrace } from "./read.ts";
+import { readTrace } from "./formats/read.ts";
 import { CallsThatGoOn, type ReplayedCall, replay } from "./replay.ts";
 
 const policy = `

@@ -13,8 +13,8 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { callNumber } from "../linux/call-numbers.ts";
-import { native } from "../linux/native.ts";
+import { callNumber } from "../abi/call-numbers.ts";
+import { native } from "../machine/native.ts";
 import {
   type Compression,
   isInBlocks,

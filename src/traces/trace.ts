@@ -1,8 +1,9 @@
 /** The type of a trace: the actions of the tasks of a command, in the order in which the kernel saw them. */
+
+import type { ArchitectureName } from "../abi/architecture.ts";
+import { maximumWord } from "../abi/word.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { GivenMemories } from "../engines/simulate/given-memory.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { maximumWord } from "../linux/word.ts";
 
 /**
  * A register that a recording may know in part: the bits of `value` under `known` are known, the others are unknown and

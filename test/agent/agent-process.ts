@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
 import { AgentRuns } from "../../src/cli/agent/local-runs.ts";
 import { Supervision } from "../../src/engines/notify/supervision.ts";
-import { packageFile } from "../../src/linux/package.ts";
+import { packageFile } from "../../src/machine/package.ts";
 
 const [, , path = ""] = process.argv;
 const runs = new AgentRuns();

@@ -4,10 +4,10 @@ import { mkdirSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join, resolve } from "node:path";
 import { build } from "esbuild";
+import { callNumber } from "../../src/abi/call-numbers.ts";
 import { message, messageKind, request } from "../../src/agent/local/protocol.ts";
-import { callNumber } from "../../src/linux/call-numbers.ts";
-import { close } from "../../src/linux/descriptors.ts";
-import { native, required } from "../../src/linux/native.ts";
+import { close } from "../../src/machine/descriptors.ts";
+import { native, required } from "../../src/machine/native.ts";
 import { bundleOptions } from "../support/bundle.ts";
 import { until } from "../support/patience.ts";
 

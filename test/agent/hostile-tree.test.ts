@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { message } from "../../src/agent/local/protocol.ts";
-import { abiOfThisKernel } from "../../src/linux/landlock-abi.ts";
+import { abiOfThisKernel } from "../../src/machine/landlock-abi.ts";
 import { patience, until } from "../support/patience.ts";
 import { isAlive } from "../support/processes.ts";
 import { compiled } from "../support/run.ts";

@@ -1,8 +1,8 @@
 /** Plays systemd for an agent: the socket of sd_notify(3), and a store of descriptors. */
 import { chmodSync } from "node:fs";
-import { callNumber } from "../../src/linux/call-numbers.ts";
-import { close, receiveWithDescriptors } from "../../src/linux/descriptors.ts";
-import { native, required } from "../../src/linux/native.ts";
+import { callNumber } from "../../src/abi/call-numbers.ts";
+import { close, receiveWithDescriptors } from "../../src/machine/descriptors.ts";
+import { native, required } from "../../src/machine/native.ts";
 
 export class Manager {
   /** All messages that are not about descriptors. */

@@ -4,8 +4,8 @@ import { type Checked, withChecked } from "../../bench/arguments/document.ts";
 import { compareVerdicts, formsOf } from "../../bench/arguments/forms.ts";
 import { mixOf } from "../../bench/arguments/mix.ts";
 import { argumentProfile } from "../../bench/arguments/profile.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
 import { type CallEvent, knownWord, type Trace, unknownWord } from "../../src/traces/trace.ts";
 
 const architecture = "x86_64";

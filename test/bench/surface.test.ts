@@ -8,7 +8,7 @@ import { Random } from "../../bench/surface/random.ts";
 import { withRates } from "../../bench/surface/rates-table.ts";
 import { servers } from "../../bench/surface/servers.ts";
 import { sourceOf } from "../../src/traces/blocks.ts";
-import { readTrace } from "../../src/traces/read.ts";
+import { readTrace } from "../../src/traces/formats/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
 
 /** A recording in short: "1 openat", "1 fork 2", "2 thread 3", "2 exec", "2 exit", "1 mprotect 0 0 4". */

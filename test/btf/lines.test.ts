@@ -3,13 +3,13 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, it, type TestContext } from "vitest";
-import { loadBundle } from "../../src/bundle/load.ts";
-import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
+import { loadBundle } from "../../src/backend/bundle/load.ts";
+import { compileTrial } from "../../src/backend/ebpf/testing/trial-artifact.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { mapInfo } from "../../src/linux/bpf/maps.ts";
-import { programInfo } from "../../src/linux/bpf/programs.ts";
-import { logLevels } from "../../src/linux/bpf/verifier-log.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
+import { mapInfo } from "../../src/machine/bpf/maps.ts";
+import { programInfo } from "../../src/machine/bpf/programs.ts";
+import { logLevels } from "../../src/machine/bpf/verifier-log.ts";
 
 const policies = ["policies/exec-once.ts", "policies/children.ts", "policies/build-step.ts", "policies/nginx.ts"];
 

@@ -1,13 +1,13 @@
 /** A program that the running kernel's verifier rejects leads to a message with the reason, at the policy's line. */
 import { describe, expect, it, type TestContext } from "vitest";
-import type { Bundle } from "../../src/bundle/bundle.ts";
-import { loadBundle } from "../../src/bundle/load.ts";
-import { explainRefusal } from "../../src/bundle/refusal.ts";
-import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
+import type { Bundle } from "../../src/backend/bundle/bundle.ts";
+import { loadBundle } from "../../src/backend/bundle/load.ts";
+import { explainRefusal } from "../../src/backend/bundle/refusal.ts";
+import { compileTrial } from "../../src/backend/ebpf/testing/trial-artifact.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { VerifierError } from "../../src/linux/bpf/verifier-log.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
+import { VerifierError } from "../../src/machine/bpf/verifier-log.ts";
 
 const path = "policies/fork-rate.ts";
 const { program, sources } = loadPolicy(path, { architecture: "x86_64" });

@@ -1,21 +1,21 @@
 /**
- * The two readers of bundles, src/bundle/read.ts and native/launcher/bundle.c, on the same bytes, and changed bundles for
+ * The two readers of bundles, src/backend/bundle/read.ts and native/launcher/bundle.c, on the same bytes, and changed bundles for
  * them. The C side runs under the compiler's sanitizers, and loads each bundle that it accepts (reader.c).
  */
 import { execFileSync } from "node:child_process";
-import { BundleError } from "../../src/bundle/bundle.ts";
-import { aligned, digestOffset, headerSize, sections, tableEntrySize } from "../../src/bundle/format.ts";
-import { listBundle } from "../../src/bundle/listing.ts";
-import { decodeBundle } from "../../src/bundle/read.ts";
-import { parameterWordsFor, SettingError } from "../../src/bundle/settings.ts";
-import { digestOf, encodeBundle } from "../../src/bundle/write.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { hostArchitecture } from "../../src/abi/architecture.ts";
+import { BundleError } from "../../src/backend/bundle/bundle.ts";
+import { aligned, digestOffset, headerSize, sections, tableEntrySize } from "../../src/backend/bundle/format.ts";
+import { listBundle } from "../../src/backend/bundle/listing.ts";
+import { decodeBundle } from "../../src/backend/bundle/read.ts";
+import { parameterWordsFor, SettingError } from "../../src/backend/bundle/settings.ts";
+import { digestOf, encodeBundle } from "../../src/backend/bundle/write.ts";
+import { compileArtifact } from "../../src/backend/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { Parameter } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { pick, weighted } from "../../src/ir/testing/choices.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { hostArchitecture } from "../../src/linux/architecture.ts";
 
 /** Compiles the C side. */
 export function buildReader(file: string): void {

@@ -1,5 +1,5 @@
 /**
- * Compares the two parsers of `--set` for open parameters, src/bundle/settings.ts and native/launcher/parameters.c, on
+ * Compares the two parsers of `--set` for open parameters, src/backend/bundle/settings.ts and native/launcher/parameters.c, on
  * the same strings: they give the same words or the same errors. The C side runs under the compiler's sanitizers.
  */
 import { execFileSync } from "node:child_process";
@@ -7,16 +7,16 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodeBundle } from "../../src/bundle/read.ts";
-import { parameterWordsFor, SettingError } from "../../src/bundle/settings.ts";
-import { encodeBundle } from "../../src/bundle/write.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { hostArchitecture } from "../../src/abi/architecture.ts";
+import { decodeBundle } from "../../src/backend/bundle/read.ts";
+import { parameterWordsFor, SettingError } from "../../src/backend/bundle/settings.ts";
+import { encodeBundle } from "../../src/backend/bundle/write.ts";
+import { compileArtifact } from "../../src/backend/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import { launch } from "../../src/engines/seccomp-ebpf/launch.ts";
 import type { Parameter } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { pick } from "../../src/ir/testing/choices.ts";
-import { hostArchitecture } from "../../src/linux/architecture.ts";
 
 let folder = "";
 beforeAll(() => {

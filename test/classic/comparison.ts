@@ -1,7 +1,8 @@
 /** Compares our filter and libseccomp's for one profile. */
-import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
-import { type ClassicInput, longestPath, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
+
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import type { ClassicInstruction } from "../../src/backend/classic/instruction.ts";
+import { type ClassicInput, longestPath, runClassic } from "../../src/backend/classic/interpreter.ts";
 import type { FlatProfile, Rule } from "./profile.ts";
 
 export interface Difference {

@@ -1,12 +1,12 @@
 /** Converts a flat profile to the result of a split, for profiles that are not files. */
 
+import { splitReturnWord } from "../../src/abi/return-word.ts";
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../src/analysis/decision.ts";
-import type { ClassicTarget } from "../../src/compile/classic/compile.ts";
+import type { ClassicTarget } from "../../src/backend/classic/compile.ts";
 import type { CallWord } from "../../src/ir/inputs.ts";
 import type { Interval, Program } from "../../src/ir/program.ts";
 import { emptyLists } from "../../src/ir/testing/parts.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
-import { splitReturnWord } from "../../src/linux/return-word.ts";
 import type { Comparison, FlatProfile } from "./profile.ts";
 
 const everything = 0xffff_ffff_ffff_ffffn;

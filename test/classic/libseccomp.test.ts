@@ -3,12 +3,12 @@
  * so they are tests, not benchmarks.
  */
 import { describe, expect, it } from "vitest";
-import { compileClassic } from "../../src/compile/classic/compile.ts";
-import { checkClassic, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { libseccompDepth, libseccompSize } from "../../src/compile/classic/libseccomp-depth.ts";
-import { probedNumbers } from "../../src/compile/classic/testing/program.ts";
-import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
-import { allCalls } from "../../src/linux/calls.ts";
+import { type ArchitectureName, auditArchitecture } from "../../src/abi/architecture.ts";
+import { allCalls } from "../../src/abi/calls.ts";
+import { compileClassic } from "../../src/backend/classic/compile.ts";
+import { checkClassic, runClassic } from "../../src/backend/classic/interpreter.ts";
+import { libseccompDepth, libseccompSize } from "../../src/backend/classic/libseccomp-depth.ts";
+import { probedNumbers } from "../../src/backend/classic/testing/program.ts";
 import { type Comparison, compareFilters } from "./comparison.ts";
 import { decide } from "./decide.ts";
 import { libseccompFilter } from "./libseccomp.ts";

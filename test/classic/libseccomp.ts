@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { type ClassicInstruction, decodeInstructions } from "../../src/compile/classic/instruction.ts";
+import { type ClassicInstruction, decodeInstructions } from "../../src/backend/classic/instruction.ts";
 import { type ExportOptions, exportLines, type FlatProfile } from "./profile.ts";
 
 const buildDirectory = resolve("build");

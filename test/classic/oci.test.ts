@@ -2,16 +2,16 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { allCalls } from "../../src/abi/calls.ts";
+import { returnWord } from "../../src/abi/return-word.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
-import { checkClassic } from "../../src/compile/classic/interpreter.ts";
-import { probedNumbers } from "../../src/compile/classic/testing/program.ts";
-import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
+import { type ClassicTarget, compileClassic } from "../../src/backend/classic/compile.ts";
+import { checkClassic } from "../../src/backend/classic/interpreter.ts";
+import { probedNumbers } from "../../src/backend/classic/testing/program.ts";
+import { verdictWord } from "../../src/backend/classic/verdict-word.ts";
+import { compileOciProfile } from "../../src/frontend/oci/compile.ts";
 import { admit } from "../../src/ir/admission.ts";
-import { compileOciProfile } from "../../src/language/oci/compile.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { allCalls } from "../../src/linux/calls.ts";
-import { returnWord } from "../../src/linux/return-word.ts";
 import { compareFilters } from "./comparison.ts";
 import { libseccompFilter } from "./libseccomp.ts";
 import { newestNamed, ociText } from "./profile.ts";

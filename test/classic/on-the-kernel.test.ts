@@ -5,16 +5,20 @@
 
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { auditArchitecture, hostArchitecture } from "../../src/abi/architecture.ts";
+import { allCalls, numberOf } from "../../src/abi/calls.ts";
+import { exemptCalls } from "../../src/abi/exempt-calls.ts";
+import { returnWord, splitReturnWord } from "../../src/abi/return-word.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
-import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
-import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
+import { type ClassicTarget, compileClassic } from "../../src/backend/classic/compile.ts";
+import type { ClassicInstruction } from "../../src/backend/classic/instruction.ts";
+import { type ClassicInput, runClassic } from "../../src/backend/classic/interpreter.ts";
 import {
   arbitraryDecisions,
   boundaryInputs,
   decideInput,
   leafOf,
-} from "../../src/compile/classic/testing/decisions.ts";
+} from "../../src/backend/classic/testing/decisions.ts";
 import {
   architectureWords,
   distinctTarget,
@@ -23,12 +27,8 @@ import {
   probedNumbers,
   programOf,
   unknownErrno,
-} from "../../src/compile/classic/testing/program.ts";
+} from "../../src/backend/classic/testing/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
-import { auditArchitecture, hostArchitecture } from "../../src/linux/architecture.ts";
-import { allCalls, numberOf } from "../../src/linux/calls.ts";
-import { exemptCalls } from "../../src/linux/exempt-calls.ts";
-import { returnWord, splitReturnWord } from "../../src/linux/return-word.ts";
 import { profileInputs } from "./comparison.ts";
 import { decide } from "./decide.ts";
 import { realProfiles } from "./profiles.ts";

@@ -3,8 +3,8 @@
  * the front end's reader, so that tests can compare the two.
  */
 import { readFileSync } from "node:fs";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
 
 export type Operator = "ne" | "lt" | "le" | "eq" | "ge" | "gt" | "masked_eq";
 

@@ -1,7 +1,7 @@
 /** Typical real profiles, for comparisons with libseccomp. */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { allCalls, callByName } from "../../src/linux/calls.ts";
-import { groups } from "../../src/linux/groups.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { allCalls, callByName } from "../../src/abi/calls.ts";
+import { groups } from "../../src/abi/groups.ts";
 import { type Comparison, type FlatProfile, type Operator, type Rule, readProfileFile } from "./profile.ts";
 import { randomNumbers } from "./random.ts";
 

@@ -4,16 +4,18 @@
  */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { returnWord } from "../../src/abi/return-word.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
-import { checkClassic, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { boundaryInputs, decideInput } from "../../src/compile/classic/testing/decisions.ts";
+import { type ClassicTarget, compileClassic } from "../../src/backend/classic/compile.ts";
+import { checkClassic, runClassic } from "../../src/backend/classic/interpreter.ts";
+import { boundaryInputs, decideInput } from "../../src/backend/classic/testing/decisions.ts";
 import {
   architectureWords,
   distinctTarget,
   firstVerdictErrno,
   probedNumbers,
-} from "../../src/compile/classic/testing/program.ts";
+} from "../../src/backend/classic/testing/program.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
@@ -26,8 +28,6 @@ import {
 } from "../../src/ir/testing/arbitrary.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
 import { strictness } from "../../src/ir/verdicts.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { returnWord } from "../../src/linux/return-word.ts";
 import { randomNumbers } from "./random.ts";
 
 const askSupervisor = returnWord("USER_NOTIF");

@@ -1,7 +1,7 @@
 /** Makes calls on the running kernel under a filter, by victim.c. */
 import { spawnSync } from "node:child_process";
 import { endianness } from "node:os";
-import { type ClassicInstruction, encodeInstructions } from "../../src/compile/classic/instruction.ts";
+import { type ClassicInstruction, encodeInstructions } from "../../src/backend/classic/instruction.ts";
 import { patience } from "../support/patience.ts";
 import { buildHelper } from "./libseccomp.ts";
 

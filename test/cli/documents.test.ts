@@ -1,10 +1,10 @@
 /** Parses the traces and case files in the documents. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { readCases } from "../../src/cases/cases.ts";
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
 import { sourceOf } from "../../src/traces/blocks.ts";
-import { readCases } from "../../src/traces/cases.ts";
-import { readTrace } from "../../src/traces/read.ts";
+import { readTrace } from "../../src/traces/formats/read.ts";
 
 /** The first block of this kind. */
 function block(file: string, language: string): string {

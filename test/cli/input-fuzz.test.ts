@@ -6,12 +6,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { allCalls } from "../../src/abi/calls.ts";
+import { readCall, readCases } from "../../src/cases/cases.ts";
 import { type VerbName, verbs } from "../../src/cli/entry/verbs.ts";
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
-import { allCalls } from "../../src/linux/calls.ts";
 import { sourceOf } from "../../src/traces/blocks.ts";
-import { readCall, readCases } from "../../src/traces/cases.ts";
-import { readTrace } from "../../src/traces/read.ts";
+import { readTrace } from "../../src/traces/formats/read.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 const limits =
@@ -240,7 +240,7 @@ test("whole verbs", async () => {
 
 test("mutated traces through a policy with state", async () => {
   const folder = folderOf({ "p.ts": seeds.policy });
-  const { loadPolicy } = await import("../../src/language/load.ts");
+  const { loadPolicy } = await import("../../src/frontend/load.ts");
   const { program } = loadPolicy(join(folder, "p.ts"), { architecture: "x86_64" });
   const { replay } = await import("../../src/traces/replay.ts");
   const { InterpreterEvaluator } = await import("../../src/engines/simulate/interpreter-evaluator.ts");

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { hostArchitecture } from "../../src/abi/architecture.ts";
 import { isShortEnough } from "../../src/cli/policy/proposal-check.ts";
-import { hostArchitecture } from "../../src/linux/architecture.ts";
 import { type Situation, situations } from "../../src/propose/situations.ts";
 import { packBlock } from "../../src/traces/blocks.ts";
 import { folderOf, portcullis } from "./harness.ts";

@@ -19,7 +19,7 @@ import { expect, test } from "vitest";
 import { readyPolicies } from "../../src/cli/policy/arguments.ts";
 import { aspects } from "../../src/engines/engine/description.ts";
 import { openChannel } from "../../src/events/channel.ts";
-import { socketPair } from "../../src/linux/descriptors.ts";
+import { socketPair } from "../../src/machine/descriptors.ts";
 import { programFor, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import { statusInShell } from "../support/processes.ts";

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { callByName } from "../../src/linux/calls.ts";
-import { readStrace } from "../../src/traces/strace.ts";
+import { callByName } from "../../src/abi/calls.ts";
+import { readStrace } from "../../src/traces/formats/strace.ts";
 import { type CallEvent, isKnown, type TraceEvent } from "../../src/traces/trace.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";

@@ -1,6 +1,15 @@
 /** What a policy of the agent does in a container, for any runtime. */
 import { spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, chownSync, copyFileSync, linkSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";

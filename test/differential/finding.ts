@@ -4,17 +4,17 @@
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
+import { admissionOf } from "../../src/frontend/program/admission.ts";
+import { CallNames } from "../../src/frontend/program/call-names.ts";
+import { type WrittenPolicy, writePolicy } from "../../src/frontend/testing/write-policy.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { printProgram } from "../../src/ir/print.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { type Run, shrinkRun } from "../../src/ir/testing/shrink.ts";
 import type { TraceStep } from "../../src/ir/testing/traces.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { admissionOf } from "../../src/language/program/admission.ts";
-import { CallNames } from "../../src/language/program/call-names.ts";
-import { type WrittenPolicy, writePolicy } from "../../src/language/testing/write-policy.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
 
 export interface Finding {
   readonly message: string;

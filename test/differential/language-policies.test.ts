@@ -2,11 +2,11 @@
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { type LoadOptions, loadPolicy } from "../../src/frontend/load.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateTrace, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
-import { type LoadOptions, loadPolicy } from "../../src/language/load.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { corpus } from "../language/corpus.ts";
 import { expectAgreement, explainRun } from "./agreement.ts";
 import { campaign } from "./campaign.ts";

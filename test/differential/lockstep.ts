@@ -1,14 +1,14 @@
 /** Runs one program on the interpreter and as WebAssembly, and compares them after each step. */
 import { expect } from "vitest";
-import { compileWasm } from "../../src/compile/wasm/compile.ts";
+import { compileWasm } from "../../src/backend/wasm/compile.ts";
 import {
   enteredRooms,
   instantiate,
   type PolicyInstance,
   takeReports,
   writeInputs,
-} from "../../src/compile/wasm/instance.ts";
-import { inherit, initialise, readState, SlotAllocator } from "../../src/compile/wasm/state.ts";
+} from "../../src/backend/wasm/instance.ts";
+import { inherit, initialise, readState, SlotAllocator } from "../../src/backend/wasm/state.ts";
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
 import type { Program, Scope } from "../../src/ir/program.ts";

@@ -6,28 +6,28 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { returnWord } from "../../src/abi/return-word.ts";
 import { explainPolicy } from "../../src/analysis/explain/explain.ts";
 import type { Case } from "../../src/analysis/explain/explanation.ts";
 import { callName } from "../../src/analysis/explain/names.ts";
 import { why } from "../../src/analysis/explain/why.ts";
-import { assemble } from "../../src/compile/classic/assemble.ts";
-import { type ClassicInstruction, decodeInstructions, opcode } from "../../src/compile/classic/instruction.ts";
-import { runClassic } from "../../src/compile/classic/interpreter.ts";
-import { entryOf } from "../../src/compile/classic/provenance.ts";
-import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { assemble } from "../../src/backend/classic/assemble.ts";
+import { type ClassicInstruction, decodeInstructions, opcode } from "../../src/backend/classic/instruction.ts";
+import { runClassic } from "../../src/backend/classic/interpreter.ts";
+import { entryOf } from "../../src/backend/classic/provenance.ts";
+import { verdictWord } from "../../src/backend/classic/verdict-word.ts";
+import { compileArtifact } from "../../src/backend/ebpf/artifact.ts";
 import { seccompEbpfProfile } from "../../src/engines/bundle/filter.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
 import type { Mode } from "../../src/engines/engine/engine.ts";
 import { explainOptions, type FilterProfile } from "../../src/engines/engine/static-filter.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { notifyFilter, notifyProfile } from "../../src/engines/notify/filter.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { returnWord } from "../../src/linux/return-word.ts";
 import { folderOf, portcullis } from "../cli/harness.ts";
 
 const ready = readdirSync("policies")

@@ -1,9 +1,9 @@
 /** Tests the model of the kernel's conversion in bench/ebpf.ts: the result is equivalent to the classic filter. */
 import { describe, expect, it } from "vitest";
 import { convertClassic, longestPath } from "../../bench/ebpf/conversion.ts";
-import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
-import { encodeInput, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { runEbpf } from "../../src/compile/ebpf/testing/interpreter.ts";
+import type { ClassicInstruction } from "../../src/backend/classic/instruction.ts";
+import { encodeInput, runClassic } from "../../src/backend/classic/interpreter.ts";
+import { runEbpf } from "../../src/backend/ebpf/testing/interpreter.ts";
 import { profileInputs } from "../classic/comparison.ts";
 import { libseccompFilter } from "../classic/libseccomp.ts";
 import { realProfiles } from "../classic/profiles.ts";

@@ -3,25 +3,25 @@
  */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { highestNumber } from "../../src/abi/calls.ts";
+import { returnWord } from "../../src/abi/return-word.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
-import { stateOffsets } from "../../src/compile/ebpf/tables/state.ts";
-import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
-import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { refusals, trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { verdictWord } from "../../src/backend/classic/verdict-word.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { compileForSeccomp } from "../../src/backend/ebpf/seccomp.ts";
+import { stateOffsets } from "../../src/backend/ebpf/tables/state.ts";
+import { ModelledTree } from "../../src/backend/ebpf/testing/seccomp.ts";
+import { KernelTrial } from "../../src/backend/ebpf/testing/trial.ts";
+import { refusals, trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateCircumstances, generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { highestNumber } from "../../src/linux/calls.ts";
-import { returnWord } from "../../src/linux/return-word.ts";
 import { ociProfiles, readyPolicies } from "../support/policy-files.ts";
 
 const policies = [...readyPolicies, ...ociProfiles];
@@ -81,7 +81,7 @@ describe("policies as eBPF", () => {
   }
 });
 
-/** The words of observations are compared in src/compile/ebpf/memory/words.test.ts. */
+/** The words of observations are compared in src/backend/ebpf/memory/words.test.ts. */
 const readsMemory = (path: string): boolean =>
   (loadPolicy(path, { architecture: "x86_64" }).program?.observations.length ?? 0) > 0;
 

@@ -1,23 +1,23 @@
 /** Very large policies: the verifier accepts them with correct results, or a TargetError gives the reason. */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { TargetError } from "../../src/compile/ebpf/lower/target.ts";
-import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
-import { stateOffsets } from "../../src/compile/ebpf/tables/state.ts";
-import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
-import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { verdictWord } from "../../src/backend/classic/verdict-word.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { TargetError } from "../../src/backend/ebpf/lower/target.ts";
+import { compileForSeccomp } from "../../src/backend/ebpf/seccomp.ts";
+import { stateOffsets } from "../../src/backend/ebpf/tables/state.ts";
+import { ModelledTree } from "../../src/backend/ebpf/testing/seccomp.ts";
+import { KernelTrial } from "../../src/backend/ebpf/testing/trial.ts";
+import { trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
 
 const many = (count: number, text: (index: number) => string, between = "\n") =>
   Array.from({ length: count }, (_, index) => text(index)).join(between);

@@ -9,19 +9,19 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import type { EbpfTarget } from "../../src/compile/ebpf/lower/target.ts";
-import { KernelTrial, type Outcome, readReports, writeContext } from "../../src/compile/ebpf/testing/trial.ts";
-import { trialContextSize, trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import type { EbpfTarget } from "../../src/backend/ebpf/lower/target.ts";
+import { KernelTrial, type Outcome, readReports, writeContext } from "../../src/backend/ebpf/testing/trial.ts";
+import { trialContextSize, trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { Circumstances, EvaluationState, ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
 import { patience } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 

@@ -2,6 +2,8 @@
  * Generates random policies and the actions of a task tree under them together: the interpreter computes each call's
  * verdict while the script grows, so the script knows which tasks are killed. `replay.c` executes it.
  */
+
+import { auditArchitecture } from "../../src/abi/architecture.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
@@ -10,7 +12,6 @@ import { generateProgram, programValues } from "../../src/ir/testing/arbitrary.t
 import { type Choices, chance, pick, weighted } from "../../src/ir/testing/choices.ts";
 import { arbitraryValue } from "../../src/ir/testing/values.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../src/ir/traverse.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
 
 /** The mark of replay.c's internal calls. */
 const mark = 0x5eed_5eed_000n;

@@ -4,19 +4,19 @@
  */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
 import type { Decision, DecisionLeaf } from "../../src/analysis/decision.ts";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { TargetError } from "../../src/compile/ebpf/lower/target.ts";
-import { trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { TargetError } from "../../src/backend/ebpf/lower/target.ts";
+import { trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { runs } from "../support/parts.ts";
 
 /** The analyses reach their limits with 500; for some forms the instructions do with 2,000, which take twice as long. */

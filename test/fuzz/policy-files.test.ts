@@ -5,13 +5,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
-import { FilterTooLargeError } from "../../src/compile/classic/layout.ts";
-import { WasmLimitError } from "../../src/compile/wasm/compile.ts";
+import { FilterTooLargeError } from "../../src/backend/classic/layout.ts";
+import { WasmLimitError } from "../../src/backend/wasm/compile.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { type Choices, pick, SeededChoices, weighted } from "../../src/ir/testing/choices.ts";
-import { loadPolicy } from "../../src/language/load.ts";
 import { campaign } from "../differential/campaign.ts";
 
 const folders = ["policies", "test/language/rejected", "test/fixtures/oci"];

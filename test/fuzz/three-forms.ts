@@ -6,18 +6,18 @@
  */
 
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { KernelTrial, type Slots } from "../../src/compile/ebpf/testing/trial.ts";
-import { refusals, trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
-import { compileWasm } from "../../src/compile/wasm/compile.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { KernelTrial, type Slots } from "../../src/backend/ebpf/testing/trial.ts";
+import { refusals, trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
+import { compileWasm } from "../../src/backend/wasm/compile.ts";
 import {
   enteredRooms,
   instantiate,
   type PolicyInstance,
   takeReports,
   writeInputs,
-} from "../../src/compile/wasm/instance.ts";
-import { inherit, initialise, readState, SlotAllocator } from "../../src/compile/wasm/state.ts";
+} from "../../src/backend/wasm/instance.ts";
+import { inherit, initialise, readState, SlotAllocator } from "../../src/backend/wasm/state.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { Evaluation, EvaluationState, ScopeState } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";

@@ -106,8 +106,8 @@ describe("another point release", () => {
         : text;
     });
     const { status, output } = run("--verify", "--source", file);
-    expect(output).toContain("src/linux/generated/calls.ts differs from the table of Linux 6.12");
-    expect(output).toContain("src/linux/generated/flags.ts differs from the table of Linux 6.12");
+    expect(output).toContain("src/abi/generated/calls.ts differs from the table of Linux 6.12");
+    expect(output).toContain("src/abi/generated/flags.ts differs from the table of Linux 6.12");
     expect(status).toBe(1);
   });
 
@@ -131,7 +131,7 @@ describe("another point release", () => {
       "type == SOCK_PACKET || 0) {",
       "is socket's family still changed? (rewrites.ts)",
     ],
-    ["kernel/seccomp.c", /sd->nr == __NR_uprobe\b/, "sd->nr == __NR_getpid", "src/linux/exempt-calls.ts names others"],
+    ["kernel/seccomp.c", /sd->nr == __NR_uprobe\b/, "sd->nr == __NR_getpid", "src/abi/exempt-calls.ts names others"],
     ["include/uapi/linux/openat2.h", /RESOLVE_/g, "RESOLVES_", "ResolveFlag: no header has /^RESOLVE_/"],
   ])("stops where %s has another shape", (path, pattern, replacement, message) => {
     const file = archive(`shape-${message.length}`, (each, text) =>

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { nameSet, nameSetNames } from "../../src/linux/flags.ts";
+import { nameSet, nameSetNames } from "../../src/abi/flags.ts";
 
 /**
  * Compares the tables with the results of a C compiler and this machine's kernel headers: an independent preprocessor

@@ -1,7 +1,7 @@
 /** Every prototype has been read for later changes of its arguments, as it is declared now. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { allCalls } from "../../src/linux/calls.ts";
+import { allCalls } from "../../src/abi/calls.ts";
 import { narrowings } from "../../tools/generate/arguments.ts";
 import { rewriteRules } from "../../tools/generate/rewrites.ts";
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { groups } from "../../src/linux/groups.ts";
+import { groups } from "../../src/abi/groups.ts";
 import { groupDifferences, readSystemdGroups, systemdList } from "../../tools/generate/systemd.ts";
 
 const text = readFileSync(systemdList, "utf8");

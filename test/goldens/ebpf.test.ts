@@ -5,15 +5,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { listing } from "../../src/compile/ebpf/listing.ts";
-import { InterpretedTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { refusals, trialTarget } from "../../src/compile/ebpf/testing/trial-target.ts";
+import { compileEbpf } from "../../src/backend/ebpf/compile.ts";
+import { listing } from "../../src/backend/ebpf/listing.ts";
+import { InterpretedTrial } from "../../src/backend/ebpf/testing/trial.ts";
+import { refusals, trialTarget } from "../../src/backend/ebpf/testing/trial-target.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import type { SystemCallEvent } from "../../src/ir/evaluation.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
 import { expectGolden } from "../support/golden.ts";
 
 const folder = join(import.meta.dirname, "ebpf");

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "vitest";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { printProgram } from "../../src/ir/print.ts";
-import { loadPolicy } from "../../src/language/load.ts";
 import { corpus } from "../language/corpus.ts";
 import { expectGolden } from "../support/golden.ts";
 

@@ -6,11 +6,11 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { decodeBundle } from "../../src/bundle/read.ts";
-import { encodeBundle } from "../../src/bundle/write.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { decodeBundle } from "../../src/backend/bundle/read.ts";
+import { encodeBundle } from "../../src/backend/bundle/write.ts";
+import { compileArtifact } from "../../src/backend/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
-import { loadPolicy } from "../../src/language/load.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { portcullis } from "../cli/harness.ts";
 import { expectGolden } from "../support/golden.ts";
 import { runBundle } from "../support/run-bundle.ts";

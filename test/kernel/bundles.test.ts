@@ -4,12 +4,12 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { encodeBundle } from "../../src/bundle/write.ts";
-import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { encodeBundle } from "../../src/backend/bundle/write.ts";
+import { compileArtifact } from "../../src/backend/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
+import { loadOpenPolicy } from "../../src/frontend/open.ts";
 import type { Program } from "../../src/ir/program.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { loadOpenPolicy } from "../../src/language/open.ts";
 import { bundleGuest } from "../support/bundle.ts";
 import { ociProfiles, readyPolicies } from "../support/policy-files.ts";
 import { casesInMachine, unable } from "./vm.ts";

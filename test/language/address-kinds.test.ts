@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../../src/language/load.ts";
-import { type ArchitectureName, architectureNames } from "../../src/linux/architecture.ts";
+import { type ArchitectureName, architectureNames } from "../../src/abi/architecture.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { policyProject } from "./policy-project.ts";
 
 interface Form {

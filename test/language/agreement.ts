@@ -1,10 +1,11 @@
 /** Runs one policy twice over the same random traces: compiled, by the interpreter; and as JavaScript, by the host. */
+
+import { errnoName } from "../../src/abi/errno.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/choices.ts";
 import { generateTrace, runTrace, type TraceStep } from "../../src/ir/testing/traces.ts";
 import { strictness } from "../../src/ir/verdicts.ts";
-import { errnoName } from "../../src/linux/errno.ts";
 import type { Host, HostEvaluation } from "./host.ts";
 import { askedNumbers } from "./numbers.ts";
 

@@ -1,11 +1,11 @@
 /** The verdicts of a small policy for single calls, each with fresh state, by the interpreter. */
 
+import { type ArchitectureName, auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
+import { errnoName } from "../../src/abi/errno.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
-import { errnoName } from "../../src/linux/errno.ts";
 import { policyModule } from "./corpus.ts";
 
 export type Ask = (name: string, ...registers: bigint[]) => string;

@@ -1,13 +1,13 @@
 /** Tests the checks before the policy, and the rule for clone3 after it. */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
+import { errnoName } from "../../src/abi/errno.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
-import { errnoName } from "../../src/linux/errno.ts";
 import { policyModule } from "./corpus.ts";
 
 function compile(head: string, body: string) {

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the policies stand here as texts
 /** Each code of the front end, with a minimal module: the code, the text under the caret, and no other diagnostic. */
 import { describe, expect, it } from "vitest";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { policyModule } from "./corpus.ts";
 
 type Case = readonly [code: string, under: string, head: string, body: string];

@@ -7,15 +7,15 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import type { CallDescription, CallParameter } from "../../src/abi/call.ts";
+import { callByNumber, registerOf } from "../../src/abi/calls.ts";
+import { callFamilies } from "../../src/abi/families.ts";
+import { nameSet } from "../../src/abi/flags.ts";
+import { groups } from "../../src/abi/groups.ts";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { TraceStep } from "../../src/ir/testing/traces.ts";
 import { identifier } from "../../src/ir/testing/traces.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
-import { callByNumber, registerOf } from "../../src/linux/calls.ts";
-import { callFamilies } from "../../src/linux/families.ts";
-import { nameSet } from "../../src/linux/flags.ts";
-import { groups } from "../../src/linux/groups.ts";
 import { kernelBits } from "./kernel-bits.ts";
 
 export interface HostVerdict {

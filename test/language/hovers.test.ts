@@ -81,7 +81,7 @@ function membersOf(node: unknown): readonly Member[] {
 }
 
 it.each(["index", "state", "values", "calls", "groups", "names"])("every name of %s.d.ts has a text", (name) => {
-  const file = `src/language/types/${name}.d.ts`;
+  const file = `src/frontend/types/${name}.d.ts`;
   const source = readFileSync(file, "utf8");
   const { program, comments, errors } = parseSync(file, source);
   expect(errors).toEqual([]);

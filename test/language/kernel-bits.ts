@@ -1,8 +1,8 @@
 /** Computes the bits of an argument that the kernel uses, on numbers; the compiler computes them on expressions. */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
-import { registerOf } from "../../src/linux/calls.ts";
-import { rewritesOf } from "../../src/linux/rewrites.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import type { CallDescription, CallParameter } from "../../src/abi/call.ts";
+import { registerOf } from "../../src/abi/calls.ts";
+import { rewritesOf } from "../../src/abi/rewrites.ts";
 
 /** The low bits of the argument after the kernel's changes. */
 export function kernelBits(

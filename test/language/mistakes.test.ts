@@ -1,9 +1,9 @@
 /** Typical mistakes of users of C, libseccomp, systemd or firejail: the place, the message, and the correction. */
 import { describe, expect, it } from "vitest";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { policyModule } from "./corpus.ts";
 
 function load(text: string, architecture: ArchitectureName = "x86_64") {

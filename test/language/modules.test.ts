@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { checkProgram } from "../../src/ir/check.ts";
-import { loadPolicy } from "../../src/language/load.ts";
 
 let folder = "";
 beforeAll(() => {

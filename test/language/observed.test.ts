@@ -1,18 +1,18 @@
 /** Policies that ask about the memory behind pointers, judged by the interpreter over memory as the kernel copies it. */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { numberOf } from "../../src/abi/calls.ts";
+import { errnoName } from "../../src/abi/errno.ts";
 import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
 import { SimulatedTree } from "../../src/engines/simulate/tree.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Memory } from "../../src/ir/observe.ts";
 import { Observer } from "../../src/ir/observe.ts";
 import { programSize } from "../../src/ir/size.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { numberOf } from "../../src/linux/calls.ts";
-import { errnoName } from "../../src/linux/errno.ts";
 import { CidrSet, readBlock } from "../../src/patterns/cidr.ts";
 import { policyModule } from "./corpus.ts";
 

@@ -15,7 +15,7 @@ export function policyProject(
     join(folder, "tsconfig.json"),
     JSON.stringify({
       extends: resolve("policy.json"),
-      compilerOptions: { ...compilerOptions, paths: { portcullis: [resolve("src/language/types/index.d.ts")] } },
+      compilerOptions: { ...compilerOptions, paths: { portcullis: [resolve("src/frontend/types/index.d.ts")] } },
       include: ["*.ts"],
     }),
   );

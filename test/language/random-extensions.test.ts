@@ -1,11 +1,14 @@
 /** Random policies that extend random policies: the strictest verdict wins, and every analysis accepts them. */
 import { resolve } from "node:path";
 import { expect, it } from "vitest";
+import { callByName } from "../../src/abi/calls.ts";
 import { comparePolicies } from "../../src/analysis/compare/compare.ts";
 import { explainPolicy } from "../../src/analysis/explain/explain.ts";
 import { allowedPaths } from "../../src/analysis/file-paths/allowed-paths.ts";
 import { refusedObjects } from "../../src/analysis/file-paths/refused-objects.ts";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
+import { type LoadedPolicy, loadPolicy } from "../../src/frontend/load.ts";
+import { writePolicy } from "../../src/frontend/testing/write-policy.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import type { Program } from "../../src/ir/program.ts";
@@ -19,9 +22,6 @@ import {
 import { type Choices, chance, pick } from "../../src/ir/testing/choices.ts";
 import { seeds } from "../../src/ir/testing/seeds.ts";
 import { strictness } from "../../src/ir/verdicts.ts";
-import { type LoadedPolicy, loadPolicy } from "../../src/language/load.ts";
-import { writePolicy } from "../../src/language/testing/write-policy.ts";
-import { callByName } from "../../src/linux/calls.ts";
 import { randomSource } from "./random-source.ts";
 
 const architecture = "x86_64";

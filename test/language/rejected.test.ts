@@ -4,7 +4,7 @@ import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
-import { loadPolicy } from "../../src/language/load.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { expectGolden } from "../support/golden.ts";
 
 const folder = join(import.meta.dirname, "rejected");

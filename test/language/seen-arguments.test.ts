@@ -4,12 +4,12 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import { callByName, registerOf } from "../../src/abi/calls.ts";
+import { nameSet } from "../../src/abi/flags.ts";
+import { rewrittenArguments } from "../../src/abi/rewrites.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { property } from "../../src/ir/testing/property.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import { callByName, registerOf } from "../../src/linux/calls.ts";
-import { nameSet } from "../../src/linux/flags.ts";
-import { rewrittenArguments } from "../../src/linux/rewrites.ts";
 import { type Ask, ask } from "./ask.ts";
 import { policyModule } from "./corpus.ts";
 import { kernelBits } from "./kernel-bits.ts";

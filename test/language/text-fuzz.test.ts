@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hasErrors } from "../../src/diagnostics/catalogue.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { SeededChoices } from "../../src/ir/testing/choices.ts";
 import { seeds } from "../../src/ir/testing/seeds.ts";
-import { loadPolicy } from "../../src/language/load.ts";
 import { corpus } from "./corpus.ts";
 
 const policies = join(import.meta.dirname, "../../policies");

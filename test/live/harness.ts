@@ -17,7 +17,7 @@ import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/
 import { Supervision } from "../../src/engines/notify/supervision.ts";
 import type { KernelFeatures } from "../../src/engines/notify/supervisor-options.ts";
 import type { EventRecord } from "../../src/events/record.ts";
-import { exitAtOnce } from "../../src/linux/process.ts";
+import { exitAtOnce } from "../../src/machine/process.ts";
 import { programs } from "./programs.ts";
 
 export interface HarnessOptions {

@@ -7,8 +7,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, type TestContext } from "vitest";
-import { hostArchitecture } from "../../src/linux/architecture.ts";
-import { numberOf } from "../../src/linux/calls.ts";
+import { hostArchitecture } from "../../src/abi/architecture.ts";
+import { numberOf } from "../../src/abi/calls.ts";
 import { compiled, engine, type Guarded, guarded, portcullis } from "../support/run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-filters-"));

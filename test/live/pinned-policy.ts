@@ -2,9 +2,9 @@
  * The policy of test/live/pinned-programs.test.ts: it compares all memory behind pointers that a policy can read with
  * constants that no program's memory matches. So it pins and allows every such call.
  */
-import type { CallDescription } from "../../src/linux/call.ts";
-import { allCalls } from "../../src/linux/calls.ts";
-import { type Pointee, pointeeOf } from "../../src/linux/pointees.ts";
+import type { CallDescription } from "../../src/abi/call.ts";
+import { allCalls } from "../../src/abi/calls.ts";
+import { type Pointee, pointeeOf } from "../../src/abi/pointees.ts";
 
 /** Occurs in no path, address or list of a test. */
 const never = "/never/named/by/a/test";

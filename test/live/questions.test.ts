@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { ApprovalClient } from "../../src/approvals/client.ts";
-import type { AnswerLine, QuestionLine, ServerLine } from "../../src/approvals/protocol.ts";
-import { canSeparate } from "../../src/linux/landlock-abi.ts";
+import { canSeparate } from "../../src/machine/landlock-abi.ts";
+import { ApprovalClient } from "../../src/observe/approvals/client.ts";
+import type { AnswerLine, QuestionLine, ServerLine } from "../../src/observe/approvals/protocol.ts";
 import { patience, until } from "../support/patience.ts";
 import { prepare, victim } from "./run.ts";
 

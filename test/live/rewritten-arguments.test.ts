@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { hostArchitecture } from "../../src/linux/architecture.ts";
-import { callByName } from "../../src/linux/calls.ts";
-import { rewrittenArguments } from "../../src/linux/rewrites.ts";
+import { hostArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
+import { rewrittenArguments } from "../../src/abi/rewrites.ts";
 import { ask } from "../language/ask.ts";
 import { kernelBits } from "../language/kernel-bits.ts";
 import { prepare, victim } from "./run.ts";
@@ -74,7 +74,7 @@ describe("this kernel", () => {
 
 describe("a policy", () => {
   it("sees the same value in equivalent arguments", () => {
-    // For mmap.flags and futex.op the names are equivalent, not the bits (src/linux/flags.test.ts). setns joins by 0 what
+    // For mmap.flags and futex.op the names are equivalent, not the bits (src/abi/flags.test.ts). setns joins by 0 what
     // each of several flags joins, and listen takes every large backlog for the system's limit. how.flags is in memory:
     // test/language/observed.test.ts has these values.
     const excluded = ["mmap.flags", "futex.op", "setns.flags", "listen.backlog", "openat2.how.flags"];

@@ -18,8 +18,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { readStatus } from "../../src/status/client.ts";
-import type { Status } from "../../src/status/status.ts";
+import { readStatus } from "../../src/observe/status/client.ts";
+import type { Status } from "../../src/observe/status/status.ts";
 import { patience, until } from "../support/patience.ts";
 
 const policy = `import { allow, deny, perProcess, perTree, policy } from "portcullis";

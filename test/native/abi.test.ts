@@ -7,10 +7,21 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { auditArchitecture, hostArchitecture, x32Bit } from "../../src/abi/architecture.ts";
+import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/abi/bpf-numbers.ts";
+import { copyError } from "../../src/abi/copy-errors.ts";
+import { declarationKinds, mostDeclaredBytes } from "../../src/abi/declared-arguments.ts";
+import { errno } from "../../src/abi/errno-numbers.ts";
+import { fileRights, kernelOfAbi, maskOf, portRights, scopeRights } from "../../src/abi/landlock.ts";
+import { atWorkingDirectory, closeOnExec } from "../../src/abi/open-numbers.ts";
+import { cloneFlag } from "../../src/abi/process-calls.ts";
+import { returnAction } from "../../src/abi/return-word.ts";
+import { seccompData, seccompDataSize } from "../../src/abi/seccomp-data.ts";
+import { signals } from "../../src/abi/signals.ts";
 import * as agent from "../../src/agent/local/protocol.ts";
-import * as format from "../../src/bundle/format.ts";
-import { largestLayers, ruleFlags, ruleKinds } from "../../src/compile/landlock/encode.ts";
-import { addresses } from "../../src/compile/wasm/layout.ts";
+import * as format from "../../src/backend/bundle/format.ts";
+import { largestLayers, ruleFlags, ruleKinds } from "../../src/backend/landlock/encode.ts";
+import { addresses } from "../../src/backend/wasm/layout.ts";
 import {
   launcherFlag,
   launcherStage,
@@ -28,23 +39,12 @@ import { mostObservations } from "../../src/engines/notify/text-filter.ts";
 import { holdObstacles, pinObstacles } from "../../src/events/record.ts";
 import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limits.ts";
 import { mostLayers } from "../../src/ir/objects.ts";
-import { auditArchitecture, hostArchitecture, x32Bit } from "../../src/linux/architecture.ts";
-import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
-import { copyError } from "../../src/linux/copy-errors.ts";
-import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
-import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
-import { errno } from "../../src/linux/errno-numbers.ts";
-import { fileRights, kernelOfAbi, maskOf, portRights, scopeRights } from "../../src/linux/landlock.ts";
-import { mostDeaths } from "../../src/linux/native.ts";
-import { atWorkingDirectory, closeOnExec } from "../../src/linux/open-numbers.ts";
-import { judgedLayout } from "../../src/linux/pinned-calls.ts";
-import { cloneFlag } from "../../src/linux/process-calls.ts";
-import { traceEvent, traceOptions } from "../../src/linux/ptrace.ts";
-import { returnAction } from "../../src/linux/return-word.ts";
-import { continueFlag, notifyRequest } from "../../src/linux/seccomp.ts";
-import { seccompData, seccompDataSize } from "../../src/linux/seccomp-data.ts";
-import { signals } from "../../src/linux/signals.ts";
-import { lineFlags, lineLayout, lineWords } from "../../src/record/held-lines.ts";
+import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/machine/descriptors.ts";
+import { mostDeaths } from "../../src/machine/native.ts";
+import { judgedLayout } from "../../src/machine/pinned-calls.ts";
+import { traceEvent, traceOptions } from "../../src/machine/ptrace.ts";
+import { continueFlag, notifyRequest } from "../../src/machine/seccomp.ts";
+import { lineFlags, lineLayout, lineWords } from "../../src/observe/record/held-lines.ts";
 import {
   mostCalls,
   mostContent,
@@ -53,9 +53,9 @@ import {
   stage,
   stateAt,
   stateWords,
-} from "../../src/record/notify/answering.ts";
-import { callLayout, readState, recordKind } from "../../src/record/notify/notifications.ts";
-import { controlWords, headSize, skip } from "../../src/record/notify/ring.ts";
+} from "../../src/observe/record/notify/answering.ts";
+import { callLayout, readState, recordKind } from "../../src/observe/record/notify/notifications.ts";
+import { controlWords, headSize, skip } from "../../src/observe/record/notify/ring.ts";
 import { copyErrorsHeader, emitCopyErrors } from "../../tools/generate/copy-errors.ts";
 
 type Facts = readonly (readonly [expression: string, value: number | bigint])[];

@@ -1,13 +1,13 @@
 /** The addon's text filter against the interpreters of automata and classic filters, and with malformed tables. */
 import { describe, expect, it } from "vitest";
-import { decodeInstructions, encodeInstructions, opcode } from "../../src/compile/classic/instruction.ts";
-import { encodeInput, runClassic } from "../../src/compile/classic/interpreter.ts";
+import { errno } from "../../src/abi/errno-numbers.ts";
+import { decodeInstructions, encodeInstructions, opcode } from "../../src/backend/classic/instruction.ts";
+import { encodeInput, runClassic } from "../../src/backend/classic/interpreter.ts";
 import type { TextFilter } from "../../src/engines/notify/policy/policy.ts";
 import { startTextFilter } from "../../src/engines/notify/text-filter-start.ts";
 import { SeededChoices } from "../../src/ir/testing/choices.ts";
 import { casesOf, seeds } from "../../src/ir/testing/seeds.ts";
-import { errno } from "../../src/linux/errno-numbers.ts";
-import { native } from "../../src/linux/native.ts";
+import { native } from "../../src/machine/native.ts";
 import type { Automaton } from "../../src/patterns/automaton.ts";
 import { type Matcher, makeMatcher, matching, mostAutomata } from "../../src/patterns/matcher.ts";
 import { PatternChoices } from "../../src/patterns/testing/arbitrary.ts";

@@ -7,10 +7,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { errnoByName } from "../../src/abi/errno.ts";
 import type { FileRules, ObjectLayer, PathRule } from "../../src/ir/objects.ts";
 import { seeds } from "../../src/ir/testing/seeds.ts";
-import { errnoByName } from "../../src/linux/errno.ts";
-import { landlockAbi } from "../../src/linux/landlock-abi.ts";
+import { landlockAbi } from "../../src/machine/landlock-abi.ts";
 import { decide } from "../../src/objects/decide.ts";
 import { domainOf } from "../../src/objects/domain.ts";
 import type { Operation } from "../../src/objects/operation.ts";

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { errno } from "../../src/linux/errno-numbers.ts";
-import { native } from "../../src/linux/native.ts";
-import * as ptrace from "../../src/linux/ptrace.ts";
+import { errno } from "../../src/abi/errno-numbers.ts";
+import { native } from "../../src/machine/native.ts";
+import * as ptrace from "../../src/machine/ptrace.ts";
 import { until } from "../support/patience.ts";
 
 beforeAll(() => void native());

@@ -27,7 +27,7 @@ int main(int count, char **numbers) {
   if (JOIN(NAME, __load)(skeleton) != 0) return 2;
   int program = bpf_program__fd(skeleton->progs.STEP);
   for (int i = 1; i < count; i++) {
-    /* struct trial_context: the call, then the inputs of an evaluation (src/compile/ebpf/testing/trial-target.ts). */
+    /* struct trial_context: the call, then the inputs of an evaluation (src/backend/ebpf/testing/trial-target.ts). */
     _Alignas(8) unsigned char context[CONTEXT_SIZE] = {0};
     struct seccomp_data *call = (void *)context;
     call->nr = atoi(numbers[i]);

@@ -5,23 +5,23 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
-import { loadBundle } from "../../src/bundle/load.ts";
-import { functionName } from "../../src/compile/btf/describe.ts";
-import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { compileTrial } from "../../src/compile/ebpf/testing/trial-artifact.ts";
-import { refusals } from "../../src/compile/ebpf/testing/trial-target.ts";
-import { encodeObject, ObjectError } from "../../src/compile/object/object.ts";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { callByName } from "../../src/abi/calls.ts";
+import { functionName } from "../../src/backend/btf/describe.ts";
+import { loadBundle } from "../../src/backend/bundle/load.ts";
+import { compileArtifact, type EbpfArtifact } from "../../src/backend/ebpf/artifact.ts";
+import { compileTrial } from "../../src/backend/ebpf/testing/trial-artifact.ts";
+import { refusals } from "../../src/backend/ebpf/testing/trial-target.ts";
+import { encodeObject, ObjectError } from "../../src/backend/object/object.ts";
 import type { Sources } from "../../src/diagnostics/render.ts";
 import { makeBundle } from "../../src/engines/bundle/make-bundle.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
+import { loadOpenPolicy } from "../../src/frontend/open.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { loadOpenPolicy } from "../../src/language/open.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { programInfo } from "../../src/linux/bpf/programs.ts";
-import { callByName } from "../../src/linux/calls.ts";
+import { programInfo } from "../../src/machine/bpf/programs.ts";
 
 let folder = "";
 beforeAll(() => {

@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { callByName } from "../../src/abi/calls.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { firstVerdict } from "../../src/ir/testing/parts.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { callByName } from "../../src/linux/calls.ts";
 
 const dockerLike = readFileSync(fileURLToPath(new URL("../fixtures/oci/docker-like.json", import.meta.url)), "utf8");
 

@@ -3,11 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { compileOciProfile } from "../../src/frontend/oci/compile.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { type Choices, pick, weighted } from "../../src/ir/testing/choices.ts";
 import { casesOf, seeds } from "../../src/ir/testing/seeds.ts";
-import { compileOciProfile } from "../../src/language/oci/compile.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/oci", import.meta.url));
 const corpus = [

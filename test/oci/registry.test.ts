@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, it, onTestFinished, type TestContext } from "vitest";
-import { readLayout } from "../../src/bundle/oci-layout.ts";
+import { readLayout } from "../../src/backend/bundle/oci-layout.ts";
 import { patience } from "../support/patience.ts";
 
 const registryProgram = resolve("build/packages/docker-registry/usr/bin/docker-registry");

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { loadPolicy } from "../../src/language/load.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 

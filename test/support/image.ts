@@ -5,7 +5,7 @@ import { execFileSync, type SpawnSyncReturns, spawnSync } from "node:child_proce
 import { copyFileSync, cpSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { TestContext } from "vitest";
-import { nativeFile } from "../../src/linux/native.ts";
+import { nativeFile } from "../../src/machine/native.ts";
 import { registrySettings, unable } from "../package/installed.ts";
 import { patience } from "./patience.ts";
 

@@ -1,12 +1,15 @@
 /** Runs the two programs of a bundle on random calls, and compares them with the interpreter. */
 import { expect } from "vitest";
-import type { Bundle } from "../../src/bundle/bundle.ts";
-import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
-import { runClassic } from "../../src/compile/classic/interpreter.ts";
-import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
-import type { EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
-import { ModelledTree, modelledCopy } from "../../src/compile/ebpf/testing/seccomp.ts";
+import { auditArchitecture } from "../../src/abi/architecture.ts";
+import { highestNumber } from "../../src/abi/calls.ts";
+import { returnAction, returnWord, splitReturnWord } from "../../src/abi/return-word.ts";
+import type { Bundle } from "../../src/backend/bundle/bundle.ts";
+import { decodeInstructions } from "../../src/backend/classic/instruction.ts";
+import { runClassic } from "../../src/backend/classic/interpreter.ts";
+import { verdictWord } from "../../src/backend/classic/verdict-word.ts";
+import type { EbpfArtifact } from "../../src/backend/ebpf/artifact.ts";
+import { decode } from "../../src/backend/ebpf/instructions/decode.ts";
+import { ModelledTree, modelledCopy } from "../../src/backend/ebpf/testing/seccomp.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate } from "../../src/ir/interpreter.ts";
@@ -14,9 +17,6 @@ import { type Memory, Observer, patternsOf } from "../../src/ir/observe.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { freshState } from "../../src/ir/testing/parts.ts";
-import { auditArchitecture } from "../../src/linux/architecture.ts";
-import { highestNumber } from "../../src/linux/calls.ts";
-import { returnAction, returnWord, splitReturnWord } from "../../src/linux/return-word.ts";
 import { PatternChoices } from "../../src/patterns/testing/arbitrary.ts";
 
 /** The program and the classic program give the interpreter's verdicts; the classic one may be less strict. */

@@ -30,8 +30,8 @@ const sets: Readonly<Record<string, ClosedSet>> = {
     after: "export const actions = {",
     member: ' added: { effect: "fails", text: "added", seccomp: "ADDED", oci: "SCMP_ACT_ADDED" },',
   },
-  "argument-kind": union("src/linux/call.ts", "ArgumentKind"),
-  pointee: union("src/linux/pointees.ts", "Pointee"),
+  "argument-kind": union("src/abi/call.ts", "ArgumentKind"),
+  pointee: union("src/abi/pointees.ts", "Pointee"),
   "call-word": { file: "src/ir/inputs.ts", after: "export const inputFacts = {", member: " added: callWord," },
   circumstance: { file: "src/ir/inputs.ts", after: "export const inputFacts = {", member: " added: id," },
   "observation-shape": union("src/ir/observation.ts", "Shape"),
@@ -43,7 +43,7 @@ const sets: Readonly<Record<string, ClosedSet>> = {
     after: "export const engines = [",
     member: '{ ...notifyEngine, name: "added" as const }, ',
   },
-  recorder: { file: "src/record/recorder.ts", after: "export type RecorderName =", member: ' "added" |' },
+  recorder: { file: "src/observe/record/recorder.ts", after: "export type RecorderName =", member: ' "added" |' },
   "state-kind": union("src/ir/program.ts", "CellKind"),
   "state-scope": { file: "src/ir/program.ts", after: "export type Scope =", member: ' "added" |' },
   "room-scope": { file: "src/ir/program.ts", after: "export type RoomScope =", member: ' "added" |' },
@@ -72,7 +72,7 @@ beforeAll(() => {
   for (const path of ["src", ...outside]) cpSync(path, join(folder, path), { recursive: true });
   cpSync("package.json", join(folder, "package.json"));
   symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
-  const exclude = ["src/language/types", "src/report/page", "src/**/*.test.ts", "src/**/testing/**"];
+  const exclude = ["src/frontend/types", "src/observe/report/page", "src/**/*.test.ts", "src/**/testing/**"];
   writeFileSync(
     join(folder, "tsconfig.json"),
     JSON.stringify({ extends: resolve("tsconfig.json"), include: ["src/**/*.ts", ...members], exclude }),

@@ -2,13 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { allCallNames, callByName } from "../../src/abi/calls.ts";
+import { errnoNames } from "../../src/abi/errno.ts";
+import { nameSet } from "../../src/abi/flags.ts";
+import { type Pointee, pointeeOf, type StructureField, structures, structureTypes } from "../../src/abi/pointees.ts";
+import { rewritesOf } from "../../src/abi/rewrites.ts";
+import { loadPolicy } from "../../src/frontend/load.ts";
 import * as inert from "../../src/inert.ts";
-import { loadPolicy } from "../../src/language/load.ts";
-import { allCallNames, callByName } from "../../src/linux/calls.ts";
-import { errnoNames } from "../../src/linux/errno.ts";
-import { nameSet } from "../../src/linux/flags.ts";
-import { type Pointee, pointeeOf, type StructureField, structures, structureTypes } from "../../src/linux/pointees.ts";
-import { rewritesOf } from "../../src/linux/rewrites.ts";
 
 /** The compiler accepts every name of the published types, which the editor completes. */
 const folder = mkdtempSync(join(tmpdir(), "portcullis-types-"));
@@ -24,12 +24,12 @@ function messages(text: string, severity = "error"): string[] {
 }
 
 const types = ["index", "state", "values", "names", "calls"].flatMap((file) =>
-  [...readFileSync(`src/language/types/${file}.d.ts`, "utf8").matchAll(/^export (?:interface|type) (\w+)/gm)].map(
+  [...readFileSync(`src/frontend/types/${file}.d.ts`, "utf8").matchAll(/^export (?:interface|type) (\w+)/gm)].map(
     ([, name = ""]) => name,
   ),
 );
 
-/** The members of a pointer argument's type (src/language/types/values.d.ts). */
+/** The members of a pointer argument's type (src/frontend/types/values.d.ts). */
 function pointerTests(it: string, pointee: Pointee | undefined): string[] {
   const plain = [`${it}.isNull && ${it}.address > 1n`];
   const text = (of: string) =>
@@ -148,7 +148,7 @@ export default policy((call) => {
   });
 
   it("every group and family", () => {
-    const table = readFileSync("src/language/types/groups.d.ts", "utf8");
+    const table = readFileSync("src/frontend/types/groups.d.ts", "utf8");
     const groups = [...table.matchAll(/readonly ("@[\w-]+"):/g)].map(
       ([, name]) => `  if (calls(${name}).has(call)) return log;\n`,
     );

@@ -34,7 +34,7 @@ describe("the published types", () => {
 
 describe("portcullis in plain Node", () => {
   const names = [
-    ...readFileSync("src/language/types/index.d.ts", "utf8").matchAll(/^export (?:const|function) (\w+)/gm),
+    ...readFileSync("src/frontend/types/index.d.ts", "utf8").matchAll(/^export (?:const|function) (\w+)/gm),
   ].map(([, name = ""]) => name);
 
   it("exports the declared names", () => {

@@ -1,8 +1,8 @@
 /** Combines the kernel source and our own lists into tables: calls, errnos, sets of names. */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import type { CallDescription, CallParameter, NameSet, Rewrite } from "../../src/linux/call.ts";
-import { exemptCalls } from "../../src/linux/exempt-calls.ts";
-import { pointeeOf, structures } from "../../src/linux/pointees.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
+import type { CallDescription, CallParameter, NameSet, Rewrite } from "../../src/abi/call.ts";
+import { exemptCalls } from "../../src/abi/exempt-calls.ts";
+import { pointeeOf, structures } from "../../src/abi/pointees.ts";
 import { argumentSets, narrowings, pointerTypes, readings, renamings, unlikePrototypes } from "./arguments.ts";
 import { Constants } from "./constants.ts";
 import {
@@ -246,7 +246,7 @@ function checkExemptions(source: KernelSource, newer: KernelSource): void {
   const newerNames = named(newer.read("kernel/seccomp.c"));
   const unlisted = named(source.read("kernel/seccomp.c")).filter((name) => !newerNames.includes(name));
   if (unlisted.length > 0 || newerNames.join() !== exemptCalls.join()) {
-    throw new SourceError(`kernel/seccomp.c exempts ${newerNames.join(", ")}: src/linux/exempt-calls.ts names others`);
+    throw new SourceError(`kernel/seccomp.c exempts ${newerNames.join(", ")}: src/abi/exempt-calls.ts names others`);
   }
 }
 

@@ -2,9 +2,10 @@
  * Writes the lists at the end of docs/language-reference.md from the data that the compiler uses: groups, families, the kernel's
  * changes of arguments, and diagnostics.
  */
+
+import { callFamilies } from "../../src/abi/families.ts";
+import { callGroups } from "../../src/abi/groups.ts";
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
-import { callFamilies } from "../../src/linux/families.ts";
-import { callGroups } from "../../src/linux/groups.ts";
 import { narrowings } from "./arguments.ts";
 import { type Citation, rewriteRules } from "./rewrites.ts";
 import { SourceError } from "./source.ts";

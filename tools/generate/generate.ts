@@ -25,7 +25,7 @@ import { archivePath, openSource, SourceError, seriesOf } from "./source.ts";
 import { systemdList } from "./systemd.ts";
 
 const usage = `usage: npm run generate -- [--verify] [--source FILE] [--newer FILE]
-Writes src/linux/generated/ and the generated part of src/language/types/ from ${archivePath}.
+Writes src/abi/generated/ and the generated part of src/frontend/types/ from ${archivePath}.
   --verify        compare with the present files; on a difference print the first one and exit with 1
   --source FILE   another archive of the same layout
   --newer FILE    a newer kernel's archive (linux-source-7.3.tar.xz): first extract tools/generate/newer.txt from it
@@ -64,14 +64,14 @@ export function generate(archive: string, excerpts: string): { version: string; 
   const source = openSource(allInputs, archive);
   const tables = buildTables(source, openNewer(excerpts));
   const files = new Map([
-    ["src/linux/generated/calls.ts", emitCalls(source, tables)],
-    ["src/linux/generated/constants.ts", emitConstants(source, tables)],
-    ["src/linux/generated/errno.ts", emitErrnos(source, tables)],
-    ["src/linux/generated/flags.ts", emitFlags(source, tables)],
-    ["src/linux/generated/rewrites.ts", emitRewrites(source, tables)],
-    ["src/language/types/calls.d.ts", emitCallTypes(source, tables)],
-    ["src/language/types/names.d.ts", emitNameTypes(source, tables)],
-    ["src/language/types/groups.d.ts", emitGroupTypes()],
+    ["src/abi/generated/calls.ts", emitCalls(source, tables)],
+    ["src/abi/generated/constants.ts", emitConstants(source, tables)],
+    ["src/abi/generated/errno.ts", emitErrnos(source, tables)],
+    ["src/abi/generated/flags.ts", emitFlags(source, tables)],
+    ["src/abi/generated/rewrites.ts", emitRewrites(source, tables)],
+    ["src/frontend/types/calls.d.ts", emitCallTypes(source, tables)],
+    ["src/frontend/types/names.d.ts", emitNameTypes(source, tables)],
+    ["src/frontend/types/groups.d.ts", emitGroupTypes()],
     [copyErrorsHeader, emitCopyErrors()],
   ]);
   return { version: source.version, files };

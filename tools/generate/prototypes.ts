@@ -2,7 +2,7 @@
  * Reads call numbers from the kernel's tables, and prototypes from its SYSCALL_DEFINEn. It ignores
  * COMPAT_SYSCALL_DEFINEn, the 32-bit entries, because a foreign ABI is refused before a policy is evaluated.
  */
-import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import type { ArchitectureName } from "../../src/abi/architecture.ts";
 import { type KernelSource, SourceError } from "./source.ts";
 
 export const architectures = ["x86_64", "aarch64"] as const satisfies readonly ArchitectureName[];

@@ -1,8 +1,8 @@
 /**
- * The differences of the groups (src/linux/groups.ts) from systemd's, with reasons. The generator fails if a difference
+ * The differences of the groups (src/abi/groups.ts) from systemd's, with reasons. The generator fails if a difference
  * has no reason, or a reason no difference.
  */
-import { groups, ungroupedCalls } from "../../src/linux/groups.ts";
+import { groups, ungroupedCalls } from "../../src/abi/groups.ts";
 import { SourceError } from "./source.ts";
 
 /** The groups that systemd of the same version prints, as a path from the root of the checkout. */

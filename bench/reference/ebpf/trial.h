@@ -1,6 +1,6 @@
 /*
  * Shared definitions of the hand-written references: the context of the trial target
- * (src/compile/ebpf/testing/trial-target.ts), the maps of its state, and seccomp's return words.
+ * (src/backend/ebpf/testing/trial-target.ts), the maps of its state, and seccomp's return words.
  */
 #ifndef TRIAL_H
 #define TRIAL_H

@@ -13,7 +13,7 @@ enum {
   CALLS = 1024, /* call numbers are below */
 };
 
-/* Offsets in the policy's memory, whose layout src/compile/wasm defines (struct seccomp_notif comes first). */
+/* Offsets in the policy's memory, whose layout src/backend/wasm defines (struct seccomp_notif comes first). */
 enum {
   NOTIFICATION = 0,
   RESPONSE = 80,

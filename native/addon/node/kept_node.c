@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* kept.h for JavaScript: src/linux/kept-tasks.ts has the types. */
+/* kept.h for JavaScript: src/machine/kept-tasks.ts has the types. */
 #include "node.h"
 #include "../ptrace/kept.h"
 #include "../loop/loop.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* loop.h for JavaScript: src/linux/native.ts has the types. */
+/* loop.h for JavaScript: src/machine/native.ts has the types. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <stdlib.h>

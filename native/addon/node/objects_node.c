@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* objects.h for JavaScript: src/linux/held-objects.ts has the types. */
+/* objects.h for JavaScript: src/machine/held-objects.ts has the types. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

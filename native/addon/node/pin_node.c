@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* pin.h for JavaScript: src/linux/pinned-calls.ts has the types. */
+/* pin.h for JavaScript: src/machine/pinned-calls.ts has the types. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

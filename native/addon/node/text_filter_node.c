@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* text_filter.h for JavaScript: src/linux/text-filter.ts has the types. */
+/* text_filter.h for JavaScript: src/machine/text-filter.ts has the types. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Prints the lines of a trace from the words that src/record/held-lines.ts has collected. */
+/* Prints the lines of a trace from the words that src/observe/record/held-lines.ts has collected. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>

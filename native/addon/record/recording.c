@@ -2,7 +2,7 @@
 /*
  * Answers the notifications of a recording: receives one, copies the memory behind the call's pointers, writes a record to
  * the ring that another thread reads, and lets the call continue. The caller waits for all of that, so C does it without
- * a crossing between the languages. src/record/notify/answering.ts does the rest, which is rare.
+ * a crossing between the languages. src/observe/record/notify/answering.ts does the rest, which is rare.
  *
  * Another thread of the caller can change the memory between this copy and the kernel's. A recording is not a judgement;
  * its header states this.
@@ -25,15 +25,15 @@
 #include "../base/listener.h"
 #include "recording.h"
 
-/* The step with which `answerCalls` begins, and the reason why it returns (src/record/notify/answering.ts). */
+/* The step with which `answerCalls` begins, and the reason why it returns (src/observe/record/notify/answering.ts). */
 enum stage { RECEIVE, RECORD, SEND };
 enum reason { TASK = 1, FULL = 2, MADE = 3 };
 
-/* A record (src/record/notify/notifications.ts): the notification, with its time in place of its id, then the copies. */
+/* A record (src/observe/record/notify/notifications.ts): the notification, with its time in place of its id, then the copies. */
 enum { TIME = 0, READS = 12, MEMORY = sizeof(struct seccomp_notif), CONTENT = 1 << 18 };
 enum { ABSENT, FAILED, TEXTS };
 
-/* The ring's words and the head of its records (src/record/notify/ring.ts). */
+/* The ring's words and the head of its records (src/observe/record/notify/ring.ts). */
 enum { WRITTEN, READ };
 enum { HEAD = 8, SKIP = 0, CALL = 1 };
 

@@ -5,9 +5,9 @@
  * the tree, and none of the names that the client gives (server.ts).
  */
 import { readlinkSync, statSync } from "node:fs";
-import { close } from "../../linux/descriptors.ts";
-import { readProc } from "../../linux/proc.ts";
-import { openPeer, peerOf, stillRuns } from "../../status/peer.ts";
+import { close } from "../../machine/descriptors.ts";
+import { readProc } from "../../machine/proc.ts";
+import { openPeer, peerOf, stillRuns } from "../../observe/status/peer.ts";
 import type { FileIdentity, RequestHeader } from "./protocol.ts";
 import { isPermitted, type PermittedUsers } from "./users.ts";
 

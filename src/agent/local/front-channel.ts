@@ -1,8 +1,9 @@
 /** The agent's side of the connection to a front: text for its standard error, and the end. No write waits. */
+
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errnoName } from "../../abi/errno.ts";
 import type { Channel, WriteOutcome } from "../../events/sink.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { native } from "../../linux/native.ts";
+import { native } from "../../machine/native.ts";
 import { encodeMessage, encodeText, message, messageKind } from "./protocol.ts";
 
 const withoutWaiting = 0x40 | 0x4000; // MSG_DONTWAIT | MSG_NOSIGNAL

@@ -1,4 +1,7 @@
 /** The conversation with a launcher in Node's event loop. A client has given the socket, so no call waits for it. */
+
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
 import {
   type LauncherMessage,
   orders,
@@ -6,11 +9,9 @@ import {
   parseStarted,
   type Started,
 } from "../../engines/launcher/launcher.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { native } from "../../linux/native.ts";
-import type { Readiness } from "../../linux/readiness.ts";
+import { close, receiveWithDescriptors } from "../../machine/descriptors.ts";
+import { native } from "../../machine/native.ts";
+import type { Readiness } from "../../machine/readiness.ts";
 import { closeStrange } from "./strange.ts";
 
 const withoutWaiting = 0x40 | 0x4000; // MSG_DONTWAIT | MSG_NOSIGNAL

@@ -3,8 +3,8 @@ import type { NotifyPolicy } from "../../engines/notify/policy/policy.ts";
 import { mayTraceAll } from "../../engines/notify/tasks/ptrace-refusal.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { asks } from "../../ir/verdicts.ts";
-import { AuditLog } from "../../linux/audit.ts";
-import { sysctl } from "../../linux/proc.ts";
+import { AuditLog } from "../../machine/audit.ts";
+import { sysctl } from "../../machine/proc.ts";
 
 export interface AgentSurroundings {
   /** This process may trace all processes of its user, although it is not their ancestor. */

@@ -5,15 +5,15 @@
  */
 import type { Server, Socket } from "node:net";
 import { resolve } from "node:path";
+import { errno } from "../../abi/errno-numbers.ts";
 import { preventTracing } from "../../engines/engine/run.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";
-import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { SystemCallError } from "../../linux/native.ts";
-import { packageFile } from "../../linux/package.ts";
-import { Readiness } from "../../linux/readiness.ts";
-import { isUnixSocket } from "../../status/peer.ts";
-import { descriptorOf } from "../../status/socket.ts";
+import { close, receiveWithDescriptors } from "../../machine/descriptors.ts";
+import { SystemCallError } from "../../machine/native.ts";
+import { packageFile } from "../../machine/package.ts";
+import { Readiness } from "../../machine/readiness.ts";
+import { isUnixSocket } from "../../observe/status/peer.ts";
+import { descriptorOf } from "../../observe/status/socket.ts";
 import { type Client, examineClient, examineSelf, identityOf, type Own, seesTheSame } from "./client.ts";
 import { FrontChannel } from "./front-channel.ts";
 import { parseHeader, parseStrings, type RequestHeader, type RequestStrings, request } from "./protocol.ts";

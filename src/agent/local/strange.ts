@@ -1,6 +1,6 @@
 /** Descriptors that a client has sent and that are not what they should be. */
-import { close, nameOf } from "../../linux/descriptors.ts";
-import { native } from "../../linux/native.ts";
+import { close, nameOf } from "../../machine/descriptors.ts";
+import { native } from "../../machine/native.ts";
 
 /** Kinds of files that have no file server. */
 const closesAtOnce = /^(?:socket|pipe|pidfd|anon_inode):/;

@@ -1,11 +1,11 @@
 /** Takes the listeners that container runtimes hand over, one message on each connection, without waiting for a slow one. */
 import type { Socket } from "node:net";
+import { errno } from "../../abi/errno-numbers.ts";
 import type { Origin } from "../../events/event.ts";
-import { close, receiveWithDescriptors } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { SystemCallError } from "../../linux/native.ts";
-import { Readiness } from "../../linux/readiness.ts";
-import { isListener } from "../../linux/seccomp.ts";
+import { close, receiveWithDescriptors } from "../../machine/descriptors.ts";
+import { SystemCallError } from "../../machine/native.ts";
+import { Readiness } from "../../machine/readiness.ts";
+import { isListener } from "../../machine/seccomp.ts";
 import type { AgentPolicy, Policies } from "../policies.ts";
 import { PolicyFault } from "../policies.ts";
 import { detach } from "../sockets.ts";

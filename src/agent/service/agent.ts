@@ -1,13 +1,13 @@
 /** The agent: one process that supervises many trees, each under its own policy. */
 import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
+import type { ArchitectureName } from "../../abi/architecture.ts";
 import { Supervision } from "../../engines/notify/supervision.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { packageFile, packageVersion } from "../../linux/package.ts";
-import { makeStatusFolder } from "../../status/location.ts";
+import { packageFile, packageVersion } from "../../machine/package.ts";
+import { makeStatusFolder } from "../../observe/status/location.ts";
 import { type AgentStatus, answerControl } from "../control.ts";
 import { AgentEvents } from "../events.ts";
 import { controlSocket, defaultSocket, runSocket } from "../folders.ts";

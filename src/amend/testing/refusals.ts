@@ -1,8 +1,9 @@
 /** Refused calls and decisions about them, for tests. */
+
+import { callByNumber } from "../../abi/calls.ts";
+import { readCall } from "../../cases/cases.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
 import { verdictText } from "../../ir/verdicts.ts";
-import { callByNumber } from "../../linux/calls.ts";
-import { readCall } from "../../traces/cases.ts";
 import { knownWord } from "../../traces/trace.ts";
 import { Amendment } from "../amendment.ts";
 import { Groups } from "../groups.ts";

@@ -1,12 +1,12 @@
 /** A call on which two random policies give different verdicts is in their difference. */
 import { expect, it } from "vitest";
+import { allCalls } from "../../abi/calls.ts";
 import { InterpreterEvaluator } from "../../engines/simulate/interpreter-evaluator.ts";
 import { SimulatedTree } from "../../engines/simulate/tree.ts";
 import type { Program } from "../../ir/program.ts";
 import { generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { pick } from "../../ir/testing/choices.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
-import { allCalls } from "../../linux/calls.ts";
 import { comparePolicies } from "./compare.ts";
 
 const pairs = 80;

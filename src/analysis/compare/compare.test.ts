@@ -1,7 +1,7 @@
 /** Differences of small policies: calls, arguments, phases, state, memory; and none where verdicts are the same. */
 import { describe, expect, it } from "vitest";
+import { loadPolicy } from "../../frontend/load.ts";
 import type { Program } from "../../ir/program.ts";
-import { loadPolicy } from "../../language/load.ts";
 import { comparePolicies } from "./compare.ts";
 
 function compile(body: string, before = ""): Program {

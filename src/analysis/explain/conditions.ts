@@ -1,12 +1,12 @@
 /** Prints tests of registers in the notation of policies: `flags has CLONE_THREAD`, `cmd = TIOCSTI`, `fd < 5`. */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { CallDescription, CallParameter, NameSet } from "../../abi/call.ts";
+import { callByNumber, registerOf } from "../../abi/calls.ts";
+import { decodeArgument, hexadecimal } from "../../abi/decode.ts";
+import { namesFor } from "../../abi/flags.ts";
+import { maximumWord } from "../../abi/word.ts";
 import type { Interval } from "../../ir/program.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import type { CallDescription, CallParameter, NameSet } from "../../linux/call.ts";
-import { callByNumber, registerOf } from "../../linux/calls.ts";
-import { decodeArgument, hexadecimal } from "../../linux/decode.ts";
-import { namesFor } from "../../linux/flags.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { ArgumentTest } from "../decision.ts";
 import { complement } from "../split/intervals.ts";
 

@@ -1,14 +1,14 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { expectGolden } from "../../../test/support/golden.ts";
+import { callByName } from "../../abi/calls.ts";
 import { type EngineDescription, warningsOf } from "../../engines/engine/description.ts";
 import { explainOptions } from "../../engines/engine/static-filter.ts";
 import { notifyDescription } from "../../engines/notify/description.ts";
 import { notifyProfile } from "../../engines/notify/filter.ts";
 import { seccompEbpfDescription } from "../../engines/seccomp-ebpf/description.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import type { Program } from "../../ir/program.ts";
-import { loadPolicy } from "../../language/load.ts";
-import { callByName } from "../../linux/calls.ts";
 import { explainPolicy } from "./explain.ts";
 import { renderExplanation } from "./render.ts";
 import { type Question, why } from "./why.ts";

@@ -1,5 +1,8 @@
 /** A policy's comparisons of the memory behind a call's pointers, as the policy writes them, and those that hold. */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { fieldParameter, fieldsOf, isStructureName, noCall } from "../../abi/structure-text.ts";
+import { maximumWord } from "../../abi/word.ts";
 import {
   addressKinds,
   type Observation,
@@ -12,9 +15,6 @@ import { specialise } from "../../ir/optimise/specialise.ts";
 import type { BooleanExpression, IntegerExpression, Interval, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { fieldParameter, fieldsOf, isStructureName, noCall } from "../../linux/structure-text.ts";
-import { maximumWord } from "../../linux/word.ts";
 import { type CidrBlock, printBlock } from "../../patterns/cidr.ts";
 import { describePattern, type Pattern } from "../../patterns/pattern.ts";
 import type { Decision, SplitPolicy } from "../decision.ts";

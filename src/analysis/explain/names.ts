@@ -1,7 +1,7 @@
 /** Prints lists of calls, by name or by group. */
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByName, callByNumber } from "../../linux/calls.ts";
-import { groups } from "../../linux/groups.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByName, callByNumber } from "../../abi/calls.ts";
+import { groups } from "../../abi/groups.ts";
 
 export function callName(architecture: ArchitectureName, number: number): string {
   return callByNumber(architecture, number)?.name ?? `call ${number}`;

@@ -1,8 +1,8 @@
 /** Describes the declarations of a policy about objects, and the kernel that they need. */
 
+import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../abi/landlock.ts";
 import { fileLists, type ObjectLayer, type PathRule, type PortRules, restrictedRights } from "../../ir/objects.ts";
 import type { Program } from "../../ir/program.ts";
-import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../linux/landlock.ts";
 import type { ObjectsDescription } from "./explanation.ts";
 import { placeText } from "./texts.ts";
 

@@ -1,7 +1,8 @@
 /** Describes the rooms of a policy: the calls of each side, and the calls that each side waits for. */
+
+import { durationUnits } from "../../abi/durations.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
-import { durationUnits } from "../../linux/durations.ts";
 import type { SplitPolicy } from "../decision.ts";
 import type { RoomDescription } from "./explanation.ts";
 import { callName } from "./names.ts";

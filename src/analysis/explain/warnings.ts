@@ -1,9 +1,10 @@
 /** Properties of a policy that its author should know, although they are not errors. */
+
+import { numberOf } from "../../abi/calls.ts";
+import { servedByObject } from "../../abi/pointees.ts";
 import type { Reading } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { kills, mayPass } from "../../ir/verdicts.ts";
-import { numberOf } from "../../linux/calls.ts";
-import { servedByObject } from "../../linux/pointees.ts";
 import type { DecisionLeaf, SplitPolicy, StatefulReason } from "../decision.ts";
 import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";

@@ -1,14 +1,14 @@
 /** The paths that permit or refuse something in random policies, against all assignments of matches, flags and state. */
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { evaluate } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";
 import { type Choices, listOf, pick, SeededChoices, weighted } from "../../ir/testing/choices.ts";
 import { freshState } from "../../ir/testing/parts.ts";
 import { casesOf, seeds } from "../../ir/testing/seeds.ts";
 import { mayPass, strictness } from "../../ir/verdicts.ts";
-import { loadPolicy } from "../../language/load.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
 import { describePattern } from "../../patterns/pattern.ts";
 import { comparedPaths, type Effect } from "./allowed-paths.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { loadPolicy } from "../../frontend/load.ts";
 import type { Statement } from "../../ir/program.ts";
 import { smallProgram } from "../../ir/testing/parts.ts";
-import { loadPolicy } from "../../language/load.ts";
 import { allowedPaths } from "./allowed-paths.ts";
 
 function allowed(text: string): string[] {

@@ -20,6 +20,8 @@
  * What a match changes in the state is examined for the same call, not for later ones: a policy that enters a phase at the
  * exec of a path, and permits more there, permits it by the state.
  */
+
+import { maximumWord } from "../../abi/word.ts";
 import type { ObservedWord, ResolvedObject } from "../../ir/observation.ts";
 import type { BooleanExpression, Cell, Expression, IntegerExpression, Program, Statement } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
@@ -32,7 +34,6 @@ import {
   sameExpressions,
 } from "../../ir/traverse.ts";
 import { mayPass } from "../../ir/verdicts.ts";
-import { maximumWord } from "../../linux/word.ts";
 import { describePattern, type Pattern } from "../../patterns/pattern.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { productProgram } from "../lint/product.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../../language/load.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { examinedPaths } from "./guarded-paths.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;

@@ -7,11 +7,12 @@
  * Only the path's own text is tried. Whether another text bypasses such a rule ("..", a link) is the question of P0502,
  * and the calls of processes outside of the tree are not judged at all.
  */
+
+import { callByName } from "../../abi/calls.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
 import type { IntegerExpression, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
 import { mayPass } from "../../ir/verdicts.ts";
-import { callByName } from "../../linux/calls.ts";
 import { compileMatcher, matching } from "../../patterns/matcher.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
 import { leavesOf } from "../explain/paths.ts";

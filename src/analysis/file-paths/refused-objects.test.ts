@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../../language/load.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { refusedObjects } from "./refused-objects.ts";
 
 function refused(body: string, architecture: ArchitectureName = "x86_64"): string[] {

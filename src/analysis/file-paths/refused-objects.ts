@@ -7,9 +7,10 @@
  * The policy can judge these calls by the strings of their paths only, which have other forms for the same object. So a
  * call counts as refused if the policy refuses it whatever its paths are.
  */
+
+import { callByName } from "../../abi/calls.ts";
 import { holds } from "../../ir/intervals.ts";
 import type { Program } from "../../ir/program.ts";
-import { callByName } from "../../linux/calls.ts";
 import { View } from "../lint/view.ts";
 import { type AllowedPath, comparedPaths } from "./allowed-paths.ts";
 

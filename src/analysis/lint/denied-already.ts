@@ -3,13 +3,13 @@
  * has an effect, which its author may not expect.
  */
 
+import { callByName } from "../../abi/calls.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Location } from "../../ir/location.ts";
 import { spanOf } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import { callByName } from "../../linux/calls.ts";
 import type { DecisionLeaf, StatefulReason } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { splitPolicy } from "../split/split.ts";

@@ -1,7 +1,8 @@
-/** P0509: a rule against a call that bypasses seccomp filters (linux/exempt-calls.ts). */
+/** P0509: a rule against a call that bypasses seccomp filters (abi/exempt-calls.ts). */
+
+import { exemptCalls } from "../../abi/exempt-calls.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { exemptCalls } from "../../linux/exempt-calls.ts";
 import type { View } from "./view.ts";
 
 export function findExempt(view: View): Diagnostic[] {

@@ -3,12 +3,12 @@
  * allowed call.
  */
 
+import { errnoName } from "../../abi/errno.ts";
+import { errno as numbers } from "../../abi/errno-numbers.ts";
+import { fallbacks } from "../../abi/fallbacks.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { feignsSuccess, returnsZero } from "../../ir/verdicts.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { errno as numbers } from "../../linux/errno-numbers.ts";
-import { fallbacks } from "../../linux/fallbacks.ts";
 import type { View } from "./view.ts";
 
 interface Fallback {

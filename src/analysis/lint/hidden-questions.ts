@@ -1,10 +1,11 @@
 /** P0511: a question about a call with a path or another text that the policy does not read, so that it shows an address. */
+
+import { callByNumber } from "../../abi/calls.ts";
+import { environmentArgument } from "../../abi/environment.ts";
+import { pointeeOf } from "../../abi/pointees.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { asks } from "../../ir/verdicts.ts";
-import { callByNumber } from "../../linux/calls.ts";
-import { environmentArgument } from "../../linux/environment.ts";
-import { pointeeOf } from "../../linux/pointees.ts";
 import { enumerate, type View } from "./view.ts";
 
 export function findHiddenQuestions(view: View): Diagnostic[] {

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../../language/load.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { sortAccepted } from "./accepted.ts";
 import { lintPolicy } from "./lint.ts";

@@ -4,12 +4,13 @@
  * Neither is a denial of a last name in any directory ("mem" and "**\/mem"), if symbolic links to it are denied as well:
  * every text that leads to a file of this name without a link ends in it.
  */
+
+import { callByName } from "../../abi/calls.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
 import type { IntegerExpression, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
-import { callByName } from "../../linux/calls.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
 import { View } from "./view.ts";
 

@@ -1,9 +1,9 @@
 /** P0418 to P0420: sides that no call enters, rooms for calls that are denied, and siblings that stay outside. */
 
+import { callFamilies } from "../../abi/families.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { spanOf } from "../../ir/location.ts";
-import { callFamilies } from "../../linux/families.ts";
 import type { DecisionLeaf } from "../decision.ts";
 import { enumerate, type View } from "./view.ts";
 

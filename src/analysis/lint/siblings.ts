@@ -1,10 +1,10 @@
 /** P0501: a call is refused, but sibling calls with the same effect are allowed with any arguments. */
 
+import { errno } from "../../abi/errno-numbers.ts";
+import { callFamilies } from "../../abi/families.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { callFamilies } from "../../linux/families.ts";
 import type { Decision } from "../decision.ts";
 import { enumerate, type View } from "./view.ts";
 

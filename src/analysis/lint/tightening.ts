@@ -8,13 +8,13 @@
  * so a promise that holds is proved.
  */
 
+import { callByNumber } from "../../abi/calls.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Location } from "../../ir/location.ts";
 import { spanOf } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { strictness, verdictText } from "../../ir/verdicts.ts";
-import { callByNumber } from "../../linux/calls.ts";
 import type { DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { splitPolicy } from "../split/split.ts";

@@ -1,11 +1,11 @@
 /** The split as lints use it: by call name, and for a call that no rule names. */
 
+import { callByName, callByNumber } from "../../abi/calls.ts";
 import type { Span } from "../../diagnostics/diagnostic.ts";
 import { holds } from "../../ir/intervals.ts";
 import { spanOf } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks, mayPass } from "../../ir/verdicts.ts";
-import { callByName, callByNumber } from "../../linux/calls.ts";
 import type { Decision, DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { unnamedNumber } from "../explain/unnamed.ts";

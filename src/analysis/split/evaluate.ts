@@ -1,8 +1,8 @@
 /** Evaluates IR expressions in an environment, to a term, a formula or a verdict term. */
 
+import { maximumWord } from "../../abi/word.ts";
 import type { BooleanExpression, Expression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import { operands } from "../../ir/traverse.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { Environment, Environments } from "./environment.ts";
 
 import { combine, comparison, pullback } from "./pullback.ts";

@@ -6,9 +6,9 @@
  * `w & 0xf0 in [0, 0x1f]` and `w & 0xf0 in [0, 0x10]` are one test.
  */
 
+import { maximumWord } from "../../abi/word.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
-import { maximumWord } from "../../linux/word.ts";
 import { firstEndingAt } from "./binary-search.ts";
 
 export type Intervals = readonly Interval[];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../abi/architecture.ts";
 import { evaluate } from "../../ir/interpreter.ts";
 import type { BooleanExpression, IntegerExpression, Program } from "../../ir/program.ts";
 import { satisfying } from "../../ir/simplify/booleans.ts";
@@ -6,7 +7,6 @@ import { boundaryValues, type Choices, SeededChoices } from "../../ir/testing/ar
 import { binaryOperators, compareOperators } from "../../ir/testing/expressions.ts";
 import { freshState, smallProgram } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
 

@@ -11,10 +11,10 @@
  * the stateful part can do.
  */
 
+import { maximumWord } from "../../abi/word.ts";
 import { binaryOperations, compareOperations, smaller } from "../../ir/arithmetic.ts";
 import type { BinaryOperator, CompareOperator } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
-import { maximumWord } from "../../linux/word.ts";
 import {
   bitLength,
   ceilingUnder,

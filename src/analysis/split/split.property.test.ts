@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../abi/architecture.ts";
 import type { EvaluationState, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { CallWord } from "../../ir/inputs.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
@@ -16,7 +17,6 @@ import {
 } from "../../ir/testing/arbitrary.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision, DecisionLeaf, StatefulReason } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
 

@@ -5,12 +5,12 @@
  * whether the stateful part must see the call (decision.ts). The algorithm is in `explore.ts`.
  */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../abi/process-calls.ts";
+import { credentialNumbers, rootNumbers } from "../../abi/rights-calls.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks, mayPass } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
-import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
 import type { SplitPolicy } from "../decision.ts";
 import { type DecisionNode, Decisions } from "./decisions.ts";
 import { type Environment, Environments } from "./environment.ts";

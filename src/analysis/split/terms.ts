@@ -6,13 +6,14 @@
  * reduced to that form (pullback.ts), a cell or another input, or else an opaque term, of which only one thing is known: it
  * has one value throughout an evaluation. So a condition that is tested twice has one outcome.
  */
+
+import { maximumWord } from "../../abi/word.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import { type Input, inputFacts, isCallWord, isCircumstance } from "../../ir/inputs.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { wordMaximum } from "../../ir/observation.ts";
 import { parameterWords } from "../../ir/parameters.ts";
 import type { BinaryOperator, CompareOperator, Program } from "../../ir/program.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { StatefulReason } from "../decision.ts";
 import {
   bitLength,

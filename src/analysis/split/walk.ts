@@ -2,7 +2,7 @@
  * The deterministic part of symbolic execution: follows a path, records its assignments and effects, and stops at its
  * end or at a condition that neither the path nor the numbers decide.
  */
-import { maximumWord } from "../../linux/word.ts";
+import { maximumWord } from "../../abi/word.ts";
 import type { StatefulReason } from "../decision.ts";
 import { type Continuation, choice } from "./continuations.ts";
 import type { Environment, Environments } from "./environment.ts";

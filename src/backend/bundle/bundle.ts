@@ -1,10 +1,11 @@
 /** The contents of a bundle as values. `write.ts` encodes it, `read.ts` decodes it. */
-import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
-import type { Ruleset } from "../compile/landlock/rulesets.ts";
-import type { Report, RoomScope } from "../ir/program.ts";
-import type { Action } from "../ir/verdicts.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { DeclaredArgument } from "../linux/declared-arguments.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { DeclaredArgument } from "../../abi/declared-arguments.ts";
+import type { Report, RoomScope } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
+import type { MapDescription } from "../ebpf/targets/storage.ts";
+import type { Ruleset } from "../landlock/rulesets.ts";
 
 export interface Bundle {
   readonly architecture: ArchitectureName;

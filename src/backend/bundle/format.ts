@@ -1,13 +1,14 @@
 /**
  * The constants of the bundle format, version 7 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
-import { opcode } from "../compile/classic/instruction.ts";
-import { largestLayers } from "../compile/landlock/encode.ts";
-import { maximumParameters, maximumRooms } from "../ir/limits.ts";
-import type { RoomScope } from "../ir/program.ts";
-import { type ArchitectureName, architectureNames, auditArchitecture } from "../linux/architecture.ts";
-import { mapFlags, mapTypes } from "../linux/bpf/numbers.ts";
-import { mostDeclarations } from "../linux/declared-arguments.ts";
+
+import { type ArchitectureName, architectureNames, auditArchitecture } from "../../abi/architecture.ts";
+import { mapFlags, mapTypes } from "../../abi/bpf-numbers.ts";
+import { mostDeclarations } from "../../abi/declared-arguments.ts";
+import { maximumParameters, maximumRooms } from "../../ir/limits.ts";
+import type { RoomScope } from "../../ir/program.ts";
+import { opcode } from "../classic/instruction.ts";
+import { largestLayers } from "../landlock/encode.ts";
 import type { BundledAction } from "./bundle.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */

@@ -2,15 +2,15 @@
  * The text of a bundle for `disasm`: its properties, its requirements, and its program with the policy's places.
  */
 
-import { decode } from "../compile/ebpf/instructions/decode.ts";
-import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
-import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
-import type { Rule, Ruleset } from "../compile/landlock/rulesets.ts";
-import { safeText } from "../diagnostics/width.ts";
-import { printParameter, printValue } from "../ir/parameters.ts";
-import { describeDeclared } from "../linux/declared-arguments.ts";
-import { errnoName } from "../linux/errno.ts";
-import { splitReturnWord } from "../linux/return-word.ts";
+import { describeDeclared } from "../../abi/declared-arguments.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { splitReturnWord } from "../../abi/return-word.ts";
+import { safeText } from "../../diagnostics/width.ts";
+import { printParameter, printValue } from "../../ir/parameters.ts";
+import { decode } from "../ebpf/instructions/decode.ts";
+import { disassemble } from "../ebpf/instructions/disassemble.ts";
+import { slotPositions } from "../ebpf/instructions/instruction.ts";
+import type { Rule, Ruleset } from "../landlock/rulesets.ts";
 import type { Bundle, BundleMap, BundleParameter, BundleRoom, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";
 import { decodeBundle } from "./read.ts";

@@ -3,13 +3,13 @@
  * freezes the launch values, relocates and loads the program. Does not attach it.
  */
 import { randomBytes } from "node:crypto";
-import { defaultWords } from "../ir/parameters.ts";
-import { BpfMap } from "../linux/bpf/maps.ts";
-import { mapFlags, mapTypes, type ProgramType, programTypes } from "../linux/bpf/numbers.ts";
-import { loadProgram, loadWithLog, type ProgramDescription } from "../linux/bpf/programs.ts";
-import { kernelFunctions, loadBtf } from "../linux/bpf/type-information.ts";
-import { capabilities, withoutCapabilities } from "../linux/capabilities.ts";
-import { close } from "../linux/descriptors.ts";
+import { mapFlags, mapTypes, type ProgramType, programTypes } from "../../abi/bpf-numbers.ts";
+import { defaultWords } from "../../ir/parameters.ts";
+import { BpfMap } from "../../machine/bpf/maps.ts";
+import { loadProgram, loadWithLog, type ProgramDescription } from "../../machine/bpf/programs.ts";
+import { kernelFunctions, loadBtf } from "../../machine/bpf/type-information.ts";
+import { capabilities, withoutCapabilities } from "../../machine/capabilities.ts";
+import { close } from "../../machine/descriptors.ts";
 import type { Bundle, BundleMap } from "./bundle.ts";
 
 export interface LoadedBundle {

@@ -15,9 +15,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { property } from "../ir/testing/property.ts";
-import { casesOf } from "../ir/testing/seeds.ts";
-import { sha256 } from "../linux/sha256.ts";
+import { property } from "../../ir/testing/property.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
+import { sha256 } from "../../machine/sha256.ts";
 import { artifactTypes, encodeLayout, LayoutError, type PolicyArtifact, readLayout } from "./oci-layout.ts";
 
 const top = mkdtempSync(join(tmpdir(), "portcullis-layout-"));

@@ -3,7 +3,7 @@
  * and cosign copy and sign. Equal policies give equal bytes. The reader trusts no file of the folder.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { sha256 } from "../linux/sha256.ts";
+import { sha256 } from "../../machine/sha256.ts";
 import { largestBundle } from "./format.ts";
 
 export const artifactTypes = {

@@ -4,20 +4,20 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
-import { decodeRulesets, RulesetError } from "../compile/landlock/encode.ts";
-import type { Ruleset } from "../compile/landlock/rulesets.ts";
-import { maximumSides, roomTimeout } from "../ir/limits.ts";
-import { parameterFault } from "../ir/parameters.ts";
-import type { RoomScope } from "../ir/program.ts";
-import { maximumErrno } from "../ir/verdicts.ts";
-import { programTypes, pseudo } from "../linux/bpf/numbers.ts";
+import { programTypes, pseudo } from "../../abi/bpf-numbers.ts";
 import {
   type DeclarationKind,
   type DeclaredArgument,
   declarationKinds,
   mostDeclaredBytes,
-} from "../linux/declared-arguments.ts";
-import { splitReturnWord } from "../linux/return-word.ts";
+} from "../../abi/declared-arguments.ts";
+import { splitReturnWord } from "../../abi/return-word.ts";
+import { maximumSides, roomTimeout } from "../../ir/limits.ts";
+import { parameterFault } from "../../ir/parameters.ts";
+import type { RoomScope } from "../../ir/program.ts";
+import { maximumErrno } from "../../ir/verdicts.ts";
+import { decodeRulesets, RulesetError } from "../landlock/encode.ts";
+import type { Ruleset } from "../landlock/rulesets.ts";
 import {
   type Bundle,
   BundleError,

@@ -1,12 +1,12 @@
 /** Why the kernel refused a bundle's program, as a diagnostic at the policy's line. */
 
-import { diagnostic } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { BpfError } from "../linux/bpf/command.ts";
-import { InterruptedError } from "../linux/bpf/programs.ts";
-import { VerifierError } from "../linux/bpf/verifier-log.ts";
-import { errnoName } from "../linux/errno.ts";
-import { errno } from "../linux/errno-numbers.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { BpfError } from "../../machine/bpf/command.ts";
+import { InterruptedError } from "../../machine/bpf/programs.ts";
+import { VerifierError } from "../../machine/bpf/verifier-log.ts";
 import type { Bundle, Place } from "./bundle.ts";
 import { MissingFunctionError } from "./load.ts";
 

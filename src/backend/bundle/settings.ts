@@ -2,7 +2,7 @@
  * Turns `--set NAME=VALUE` for the open parameters of a bundle into words of the launch map.
  * `native/launcher/parameters.c` does the same.
  */
-import { parseParameter, printParameter } from "../ir/parameters.ts";
+import { parseParameter, printParameter } from "../../ir/parameters.ts";
 import type { Bundle } from "./bundle.ts";
 
 /** Settings that cannot be used. */

@@ -1,9 +1,9 @@
 /** Encodes a bundle as a file (docs/bundle.md). Equal bundles give equal bytes. */
 
 import { createHash } from "node:crypto";
-import { encodeRulesets } from "../compile/landlock/encode.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { declarationKinds } from "../linux/declared-arguments.ts";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { declarationKinds } from "../../abi/declared-arguments.ts";
+import { encodeRulesets } from "../landlock/encode.ts";
 import { type Bundle, BundleError, type BundleMap, type BundleParameter, type Place } from "./bundle.ts";
 import {
   actionNumbers,

@@ -12,8 +12,8 @@
  * Numbers are decimal or 0x. Faults are collected.
  */
 
-import { type ReturnAction, returnAction, returnWord } from "../../linux/return-word.ts";
-import { seccompDataSize } from "../../linux/seccomp-data.ts";
+import { type ReturnAction, returnAction, returnWord } from "../../abi/return-word.ts";
+import { seccompDataSize } from "../../abi/seccomp-data.ts";
 import { wordName } from "./disassemble.ts";
 import { type ClassicInstruction, maximumInstructions, maximumJump, opcode } from "./instruction.ts";
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { returnWord } from "../../abi/return-word.ts";
 import type { ArgumentTest, Decision, SplitPolicy } from "../../analysis/decision.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { admit } from "../../ir/admission.ts";
@@ -9,7 +10,6 @@ import type { Parameter, Program } from "../../ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { casesOf } from "../../ir/testing/seeds.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import { returnWord } from "../../linux/return-word.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic, encodeClassic, rearmClassic } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";

@@ -6,13 +6,13 @@
  * intervals of their own.
  */
 
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { returnWord } from "../../abi/return-word.ts";
 import type { DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
 import { holds } from "../../ir/intervals.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { returnWord } from "../../linux/return-word.ts";
 import { ConditionLowering, searchNode } from "./conditions.ts";
 import { Graph, type GraphNode } from "./graph.ts";
 import { argumentOffset, type ClassicInstruction, encodeInstructions, offset } from "./instruction.ts";

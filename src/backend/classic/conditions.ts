@@ -11,9 +11,9 @@
  * While a word is in A, further tests of it need no load.
  */
 
+import { maximumHalf } from "../../abi/word.ts";
 import type { Decision, DecisionLeaf } from "../../analysis/decision.ts";
 import type { CallWord } from "../../ir/inputs.ts";
-import { maximumHalf } from "../../linux/word.ts";
 import { normalisePieces, type Piece } from "../pieces.ts";
 import { type Choice as AnyChoice, type Question as AnyQuestion, Questions, questionsBehind } from "../questions.ts";
 import { buildSearch, type Search, type Segment } from "../search.ts";

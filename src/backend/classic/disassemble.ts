@@ -8,8 +8,8 @@
  * A jump names its target lines, first the one for a true test. A semicolon begins a comment.
  */
 
-import { splitReturnWord } from "../../linux/return-word.ts";
-import { seccompDataSize } from "../../linux/seccomp-data.ts";
+import { splitReturnWord } from "../../abi/return-word.ts";
+import { seccompDataSize } from "../../abi/seccomp-data.ts";
 import { type ClassicInstruction, offset, opcode } from "./instruction.ts";
 
 /** Comments on the instructions, by index. */

@@ -1,10 +1,10 @@
 /** Factored decisions decide as their originals, and flat lists of tuples become as small as nested ones. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { maximumWord } from "../../abi/word.ts";
 import type { Decision, SplitPolicy } from "../../analysis/decision.ts";
 import type { CallWord } from "../../ir/inputs.ts";
 import { casesOf } from "../../ir/testing/seeds.ts";
-import { maximumWord } from "../../linux/word.ts";
 import { compileClassic } from "./compile.ts";
 import { countDecisions, factorDecision } from "./factor.ts";
 import { runClassic } from "./interpreter.ts";

@@ -3,7 +3,7 @@
  * (include/uapi/linux/seccomp.h). Only operations that the compiler emits have names; the assembler passes others
  * through as numbers.
  */
-import { seccompData } from "../../linux/seccomp-data.ts";
+import { seccompData } from "../../abi/seccomp-data.ts";
 export interface ClassicInstruction {
   /** 16 bits. */
   readonly code: number;

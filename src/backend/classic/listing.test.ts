@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { returnWord } from "../../abi/return-word.ts";
 import type { Decision, DecisionLeaf } from "../../analysis/decision.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
-import { returnWord } from "../../linux/return-word.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicTarget, compileClassic } from "./compile.ts";
 import { listClassic } from "./listing.ts";

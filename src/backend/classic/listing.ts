@@ -1,12 +1,12 @@
 /** Prints a filter for people: disassembled, with the policy's lines and the calls' names. */
 
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { callByNumber } from "../../abi/calls.ts";
+import { errnoName } from "../../abi/errno.ts";
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { explainedVerdict, returnsZero } from "../../ir/verdicts.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callByNumber } from "../../linux/calls.ts";
-import { errnoName } from "../../linux/errno.ts";
 import type { ClassicProgram, ClassicTarget } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";
 import { offset, opcode } from "./instruction.ts";

@@ -5,8 +5,8 @@
  * which needs no rule, is unknown here, so the two likely ones are both used: a plain allow, and the most frequent other.
  */
 
-import { type ArchitectureName, x32Bit } from "../../linux/architecture.ts";
-import { returnWord } from "../../linux/return-word.ts";
+import { type ArchitectureName, x32Bit } from "../../abi/architecture.ts";
+import { returnWord } from "../../abi/return-word.ts";
 import { buildSearch, countTests, type Search, type Segment } from "../search.ts";
 import type { GraphNode } from "./graph.ts";
 import { libseccompDepth, libseccompSize } from "./libseccomp-depth.ts";

@@ -1,9 +1,9 @@
 /** Provenance of returns: the calls and verdicts of the policy that end at each return of a filter. */
 
+import { auditArchitecture } from "../../abi/architecture.ts";
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
 import { type ClassicInstruction, offset, opcode } from "./instruction.ts";
 
 /** The part of a ClassicTarget that maps a leaf to a word. */

@@ -1,6 +1,7 @@
 /** Verdicts as return words of a seccomp filter. */
+
+import { returnWord } from "../../abi/return-word.ts";
 import { actions, type Verdict } from "../../ir/verdicts.ts";
-import { returnWord } from "../../linux/return-word.ts";
 
 /** The word for a verdict that the filter enforces itself. */
 export function verdictWord(verdict: Verdict): number {

@@ -1,9 +1,9 @@
 /** Compiles a policy for a target by its name, with all data that a loader or an object file needs. */
 
+import { programTypes } from "../../abi/bpf-numbers.ts";
+import { seccompData, seccompDataSize } from "../../abi/seccomp-data.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
-import { programTypes } from "../../linux/bpf/numbers.ts";
-import { seccompData, seccompDataSize } from "../../linux/seccomp-data.ts";
 import { compileForSeccomp, type SeccompProgram } from "./seccomp.ts";
 import type { MapField } from "./targets/storage.ts";
 

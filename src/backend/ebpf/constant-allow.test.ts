@@ -1,8 +1,11 @@
 /** Tests that the kernel's proof of constant calls agrees with the split. */
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { highestNumber } from "../../abi/calls.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { renderDiagnostics } from "../../diagnostics/render.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { admit } from "../../ir/admission.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";
@@ -14,9 +17,6 @@ import {
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
 import { casesOf } from "../../ir/testing/seeds.ts";
-import { loadPolicy } from "../../language/load.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { highestNumber } from "../../linux/calls.ts";
 import { isConstantAllow } from "./constant-allow.ts";
 import type { EbpfInstruction } from "./instructions/instruction.ts";
 import { compileForSeccomp } from "./seccomp.ts";

@@ -5,7 +5,7 @@
  * The walk knows only the call's number and the architecture. An exit with SECCOMP_RET_ALLOW is a proof. The walk gives up
  * at a branch on an unknown value, a call, an atomic operation, a store outside of the stack, and after 4,096 steps.
  */
-import { returnAction } from "../../linux/return-word.ts";
+import { returnAction } from "../../abi/return-word.ts";
 import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instructions/instruction.ts";
 import { conditionHolds, foldArithmetic } from "./instructions/semantics.ts";
 import { architectureOffset, callContext } from "./lower/seccomp-data.ts";

@@ -4,8 +4,8 @@
  *     ; execve
  *      12: r2 = *(u64 *)(r1 + 16)               ; policies/exec-once.ts:5:3
  */
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByNumber } from "../../linux/calls.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByNumber } from "../../abi/calls.ts";
 import type { EbpfProgram, Part } from "./compile.ts";
 import { disassemble } from "./instructions/disassemble.ts";
 

@@ -1,6 +1,10 @@
 /** Tests programs of the kernel's own type against the interpreter, on a model of the kernel with forks. */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { callByName } from "../../abi/calls.ts";
+import { returnWord } from "../../abi/return-word.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
@@ -9,10 +13,6 @@ import type { Program } from "../../ir/program.ts";
 import { generateProgram, generateTrace, identifier, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { expectEqual } from "../../ir/testing/expect-equal.ts";
 import { casesOf } from "../../ir/testing/seeds.ts";
-import { loadPolicy } from "../../language/load.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callByName } from "../../linux/calls.ts";
-import { returnWord } from "../../linux/return-word.ts";
 import { verdictWord } from "../classic/verdict-word.ts";
 import { compileForSeccomp, type SeccompProgram } from "./seccomp.ts";
 import { refusals } from "./targets/records.ts";

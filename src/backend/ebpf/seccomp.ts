@@ -8,6 +8,8 @@
  * targets/records.ts describes the records of the ring buffer.
  */
 
+import { auditArchitecture } from "../../abi/architecture.ts";
+import type { DeclaredArgument } from "../../abi/declared-arguments.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -15,8 +17,6 @@ import { spanOf } from "../../ir/location.ts";
 import { isStructure } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks } from "../../ir/verdicts.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { isConstantAllow } from "./constant-allow.ts";
 import { type EbpfTarget, TargetError } from "./lower/target.ts";

@@ -1,9 +1,9 @@
 /** Rulesets of declarations, as values and as the bytes that the launcher reads. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { scopeRights } from "../../abi/landlock.ts";
 import { fileLists, type ObjectLayer, type PathRule } from "../../ir/objects.ts";
 import { property } from "../../ir/testing/property.ts";
-import { scopeRights } from "../../linux/landlock.ts";
 import { decodeRulesets, encodeRulesets, RulesetError } from "./encode.ts";
 import { rulesetsOf } from "./rulesets.ts";
 

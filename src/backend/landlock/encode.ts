@@ -1,7 +1,7 @@
 /** Rulesets as bytes: `struct layer_header` and `struct layer_rule` of native/launcher/layer_format.h. */
 
+import { fileRights, maskOf, portRights, scopeRights } from "../../abi/landlock.ts";
 import { mostLayers } from "../../ir/objects.ts";
-import { fileRights, maskOf, portRights, scopeRights } from "../../linux/landlock.ts";
 import type { Rule, Ruleset } from "./rulesets.ts";
 
 /** `MAX_LAYERS_SIZE`, in bytes. */

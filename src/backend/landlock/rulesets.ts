@@ -1,6 +1,5 @@
 /** Makes Landlock rulesets of a policy's declarations about objects: one for each layer. */
 
-import { type ObjectLayer, type PathRule, type PortRules, restrictedRights } from "../../ir/objects.ts";
 import {
   type FileRight,
   fileRights,
@@ -9,7 +8,8 @@ import {
   portRights,
   type ScopeRight,
   scopeRights,
-} from "../../linux/landlock.ts";
+} from "../../abi/landlock.ts";
+import { type ObjectLayer, type PathRule, type PortRules, restrictedRights } from "../../ir/objects.ts";
 import { type MountRule, mountRulesOf } from "./mounts.ts";
 
 /** What the launcher reads (native/launcher/layer_format.h). */

@@ -2,6 +2,8 @@
  * Compiles expressions to instructions that leave one operand: integers as i64, booleans as i32 0 or 1, verdicts as
  * `ranked`.
  */
+
+import { maximumWord } from "../../abi/word.ts";
 import type { Input } from "../../ir/inputs.ts";
 import type {
   BooleanExpression,
@@ -12,7 +14,6 @@ import type {
   VerdictExpression,
 } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { FunctionBuilder, Instruction, MemoryInstruction } from "./function-builder.ts";
 import { addresses, type MemoryLayout, type TableLayout } from "./layout.ts";
 import type { TableFunctions, TableOperation } from "./tables.ts";

@@ -19,8 +19,8 @@
  * A layout is plain JSON, so it can be cached beside the module.
  */
 
+import { seccompData } from "../../abi/seccomp-data.ts";
 import type { OnFork, Program, Scope, Statement } from "../../ir/program.ts";
-import { seccompData } from "../../linux/seccomp-data.ts";
 
 /** The offset of `struct seccomp_data` in `struct seccomp_notif`: behind id, pid and flags. */
 const data = 16;

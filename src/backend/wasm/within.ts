@@ -2,8 +2,9 @@
  * Tests whether a word is in a set of intervals, in the form that suits the set: comparisons, a word of bits, bits in
  * memory, or a search.
  */
+
+import { maximumWord } from "../../abi/word.ts";
 import type { Interval } from "../../ir/program.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { FunctionBuilder } from "./function-builder.ts";
 
 /** With more intervals, bits in memory are better if they are close together. */

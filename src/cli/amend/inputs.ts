@@ -1,5 +1,6 @@
 /** Reads refused calls from files of events, and from traces by evaluating the policy over them. */
 
+import { nameCall } from "../../abi/decode.ts";
 import { readEvent } from "../../amend/events.ts";
 import { Groups } from "../../amend/groups.ts";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
@@ -8,10 +9,9 @@ import type { Evaluator } from "../../engines/simulate/evaluator.ts";
 import { WasmEvaluator } from "../../engines/simulate/wasm-evaluator.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
 import type { Program } from "../../ir/program.ts";
-import { nameCall } from "../../linux/decode.ts";
+import { printTraceCall } from "../../traces/formats/words.ts";
 import { traceLines } from "../../traces/lines.ts";
 import { missingForReplay, type Replay, replay } from "../../traces/replay.ts";
-import { printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
 import { withTraceSource } from "../input.ts";
 import { printDiagnostics } from "../policy/load.ts";

@@ -1,11 +1,11 @@
 /** `doctor`'s findings about `run` through an agent: whether one is there, and what it cannot supervise here. */
 import { lstatSync } from "node:fs";
 import { release } from "node:os";
+import { kernelAtLeast } from "../../abi/kernel-version.ts";
 import { examineSurroundings } from "../../agent/local/served.ts";
 import type { Finding } from "../../engines/engine/finding.ts";
-import { kernelAtLeast } from "../../linux/kernel-version.ts";
-import { sysctl } from "../../linux/proc.ts";
-import { systemdFolder } from "../../status/location.ts";
+import { sysctl } from "../../machine/proc.ts";
+import { systemdFolder } from "../../observe/status/location.ts";
 import type { Context } from "../context.ts";
 
 export function* agentFindings({ environment }: Context): Generator<Finding> {

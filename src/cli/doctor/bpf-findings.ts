@@ -1,7 +1,7 @@
 /** `doctor`'s findings about BPF in this kernel, for the programs and objects of `portcullis compile`. */
 
 import type { Finding } from "../../engines/engine/finding.ts";
-import { type Features, probeFeatures } from "../../linux/bpf/features.ts";
+import { type Features, probeFeatures } from "../../machine/bpf/features.ts";
 
 const names: { readonly [F in keyof Features]: string } = {
   trialPrograms: "programs for trials",

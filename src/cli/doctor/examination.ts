@@ -1,16 +1,16 @@
 /** The findings of `doctor`: the machine, then each working engine's examination of itself, then the recorders. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
+import { hostArchitecture } from "../../abi/architecture.ts";
+import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../abi/landlock.ts";
 import { examineDenials } from "../../engines/command/denials.ts";
 import { descriptions } from "../../engines/descriptions.ts";
 import type { Finding } from "../../engines/engine/finding.ts";
 import { networkObstacle } from "../../engines/hosts/proxy.ts";
 import { engines } from "../../engines/registry.ts";
-import { hostArchitecture } from "../../linux/architecture.ts";
-import { fileRights, kernelOfAbi, portRights, scopeRights } from "../../linux/landlock.ts";
-import { landlockAbi } from "../../linux/landlock-abi.ts";
-import { NativeUnavailableError, native, nativeFile } from "../../linux/native.ts";
-import { packageFile } from "../../linux/package.ts";
+import { landlockAbi } from "../../machine/landlock-abi.ts";
+import { NativeUnavailableError, native, nativeFile } from "../../machine/native.ts";
+import { packageFile } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { agentFindings } from "./agent-findings.ts";
 import { bpfFindings } from "./bpf-findings.ts";

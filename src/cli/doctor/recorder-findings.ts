@@ -1,6 +1,6 @@
 /** `doctor`'s findings about `record`: the recorders that work here, and the reasons why others do not. */
 import type { Finding } from "../../engines/engine/finding.ts";
-import { recorders } from "../../record/session/registry.ts";
+import { recorders } from "../../observe/record/session/registry.ts";
 
 export function* recorderFindings(): Generator<Finding> {
   const found = recorders.map(({ name, probe }) => ({ name, availability: probe() }));

@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import type { Trial } from "../../engines/engine/description.ts";
 import type { EngineName } from "../../engines/registry.ts";
-import { nativeFile } from "../../linux/native.ts";
-import { packageFile } from "../../linux/package.ts";
+import { nativeFile } from "../../machine/native.ts";
+import { packageFile } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 
 /** Milliseconds after which a trial that hangs is ended. A machine may be slow, so nothing but a hang takes as long. */

@@ -1,6 +1,6 @@
 /** Runs a command line: finds the verb, runs it, and turns its errors into diagnostics and an exit status. */
 import { safeLines } from "../../diagnostics/width.ts";
-import { forgetFiles } from "../../linux/inputs.ts";
+import { forgetFiles } from "../../machine/inputs.ts";
 import { type Context, internalError, isWithoutDirectory } from "../context.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 import { isVerb, verbs } from "./verbs.ts";
@@ -78,7 +78,7 @@ async function dispatch(argv: readonly string[], context: Context): Promise<numb
     return 0;
   }
   if (word === "--version" || word === "-V") {
-    context.out(`portcullis ${(await import("../../linux/package.ts")).packageVersion()}\n`);
+    context.out(`portcullis ${(await import("../../machine/package.ts")).packageVersion()}\n`);
     return 0;
   }
   if (!isVerb(word)) throw await unknownVerb(word);

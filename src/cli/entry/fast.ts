@@ -4,8 +4,8 @@
  * command line handles every other command line, and all errors before a command was started.
  */
 import { StartError } from "../../engines/launcher/start-error.ts";
-import { NativeUnavailableError } from "../../linux/native.ts";
-import { exitAtOnce } from "../../linux/process.ts";
+import { NativeUnavailableError } from "../../machine/native.ts";
+import { exitAtOnce } from "../../machine/process.ts";
 import { internalError, isWithoutDirectory, writeNow } from "../context.ts";
 import { startThroughFront } from "../front.ts";
 import { runPage } from "../pages/run-page.ts";

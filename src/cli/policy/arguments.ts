@@ -1,14 +1,14 @@
 /** The options that name and configure a policy, and the request that they form. */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { hostArchitecture } from "../../abi/architecture.ts";
+import { capabilityNames } from "../../abi/capability-names.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { callersFile } from "../../engines/launcher/launcher.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { hostArchitecture } from "../../linux/architecture.ts";
-import { capabilityNames } from "../../linux/capability-names.ts";
-import { packageFile } from "../../linux/package.ts";
+import { packageFile } from "../../machine/package.ts";
 import { Failure, type Invocation, type OptionTable } from "../verb.ts";
 
 const policyOption = (bundle: string): OptionTable[string] => ({

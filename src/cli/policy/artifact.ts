@@ -1,14 +1,14 @@
 /** Writes a policy as an OCI artifact: an image layout in a folder of its own. */
 import { mkdirSync, readdirSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
-import { encodeLayout, LayoutError, type LayoutFile, type PolicyArtifact } from "../../bundle/oci-layout.ts";
+import { encodeLayout, LayoutError, type LayoutFile, type PolicyArtifact } from "../../backend/bundle/oci-layout.ts";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { policyDigest } from "../../export/digest.ts";
 import { agentSocket, type PolicyName } from "../../export/metadata.ts";
-import type { ReadFile } from "../../language/source/store.ts";
-import { readInputFile } from "../../linux/inputs.ts";
-import { packageFile, packageVersion } from "../../linux/package.ts";
+import type { ReadFile } from "../../frontend/source/store.ts";
+import { readInputFile } from "../../machine/inputs.ts";
+import { packageFile, packageVersion } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { codeOf } from "../file-fault.ts";
 import { writeOutputs } from "../output.ts";
@@ -75,7 +75,7 @@ async function filesOfReader(
   request: PolicyRequest,
   whole: ValidOpenPolicy,
 ): Promise<readonly ReadFile[]> {
-  const { loadPolicy } = await import("../../language/load.ts");
+  const { loadPolicy } = await import("../../frontend/load.ts");
   const ofPackage = packageFile("policies/");
   const { diagnostics, files } = loadPolicy(path, {
     architecture: request.architecture,

@@ -1,6 +1,6 @@
 /** A bundle as the policy of a `run`. */
-import { BundleError } from "../../bundle/bundle.ts";
-import { SettingError } from "../../bundle/settings.ts";
+import { BundleError } from "../../backend/bundle/bundle.ts";
+import { SettingError } from "../../backend/bundle/settings.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { bundledPolicy, bundleEngine } from "../../engines/bundled.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";

@@ -24,9 +24,9 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { readInputFile } from "../../linux/inputs.ts";
-import { packageFile, packageVersion } from "../../linux/package.ts";
-import { sha256 } from "../../linux/sha256.ts";
+import { readInputFile } from "../../machine/inputs.ts";
+import { packageFile, packageVersion } from "../../machine/package.ts";
+import { sha256 } from "../../machine/sha256.ts";
 
 /** A file that the compilation read. */
 export interface ReadFile {

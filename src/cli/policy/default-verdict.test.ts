@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { programOf } from "../../language/testing/compiled.ts";
+import { programOf } from "../../frontend/testing/compiled.ts";
 import { describeDefault } from "./default-verdict.ts";
 
 it.each([

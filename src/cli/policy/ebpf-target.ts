@@ -5,7 +5,7 @@ import {
   type EbpfArtifact,
   type EbpfTargetName,
   ebpfTargets,
-} from "../../compile/ebpf/artifact.ts";
+} from "../../backend/ebpf/artifact.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Context } from "../context.ts";

@@ -1,7 +1,5 @@
 /** Runs a command under a compiled policy and sends its events to their destination. Loads no compiler. */
 
-import type { Approvals } from "../../approvals/approvals.ts";
-import type { ApprovalServer } from "../../approvals/server.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { ProtectedFiles } from "../../engines/command/protected-files.ts";
 import type { OpenHosts } from "../../engines/hosts/proxy.ts";
@@ -14,12 +12,14 @@ import { type EventOutput, openEventOutput } from "../../events/output.ts";
 import type { EventRecord } from "../../events/record.ts";
 import { isRefused } from "../../events/sink.ts";
 import { asks } from "../../ir/verdicts.ts";
-import { isForReadingOnly } from "../../linux/descriptors.ts";
-import { canSeparate } from "../../linux/landlock-abi.ts";
-import { NativeUnavailableError } from "../../linux/native.ts";
-import type { StatusReporter } from "../../status/reporter.ts";
-import type { StatusServer } from "../../status/server.ts";
-import type { SocketPlace } from "../../status/tree-socket.ts";
+import { isForReadingOnly } from "../../machine/descriptors.ts";
+import { canSeparate } from "../../machine/landlock-abi.ts";
+import { NativeUnavailableError } from "../../machine/native.ts";
+import type { Approvals } from "../../observe/approvals/approvals.ts";
+import type { ApprovalServer } from "../../observe/approvals/server.ts";
+import type { StatusReporter } from "../../observe/status/reporter.ts";
+import type { StatusServer } from "../../observe/status/server.ts";
+import type { SocketPlace } from "../../observe/status/tree-socket.ts";
 import { refuseUsed } from "../output.ts";
 import { Failure, failed } from "../verb.ts";
 import type { RunRequest } from "./run-request.ts";
@@ -104,11 +104,11 @@ async function openQuestions(
   hasHosts: boolean,
 ): Promise<{ readonly approvals: Approvals; readonly server: ApprovalServer | undefined } | undefined> {
   if (mode === "audit" || (!description.verdicts.some(asks) && !(asksHosts && hasHosts))) return undefined;
-  const { Approvals: Open } = await import("../../approvals/approvals.ts");
-  const { ApprovalServer: Server } = await import("../../approvals/server.ts");
-  const { questionText } = await import("../../approvals/text.ts");
-  const { SocketError } = await import("../../status/socket.ts");
-  const { StatusFolderError } = await import("../../status/location.ts");
+  const { Approvals: Open } = await import("../../observe/approvals/approvals.ts");
+  const { ApprovalServer: Server } = await import("../../observe/approvals/server.ts");
+  const { questionText } = await import("../../observe/approvals/text.ts");
+  const { SocketError } = await import("../../observe/status/socket.ts");
+  const { StatusFolderError } = await import("../../observe/status/location.ts");
   let server: ApprovalServer | undefined;
   const approvals = new Open({
     policy: description,
@@ -135,10 +135,10 @@ async function openStatus(
   { command, mode }: RunRequest,
   { engine, policy }: CompiledPolicy,
 ): Promise<{ readonly reporter: StatusReporter; readonly server: StatusServer }> {
-  const { StatusReporter: Reporter } = await import("../../status/reporter.ts");
-  const { StatusServer: Server } = await import("../../status/server.ts");
-  const { SocketError } = await import("../../status/socket.ts");
-  const { StatusFolderError } = await import("../../status/location.ts");
+  const { StatusReporter: Reporter } = await import("../../observe/status/reporter.ts");
+  const { StatusServer: Server } = await import("../../observe/status/server.ts");
+  const { SocketError } = await import("../../observe/status/socket.ts");
+  const { StatusFolderError } = await import("../../observe/status/location.ts");
   const state = policy.state ?? { cells: [], tables: [] };
   const { statusLacks = [] } = engineOf(engine);
   const isQuiet = mode === "quiet" && statusLacks.length > 0;

@@ -1,12 +1,13 @@
 /** Holds the tree of a `run` to the hosts that `--hosts` and its policy list. */
-import type { Ruleset } from "../../compile/landlock/rulesets.ts";
+
+import { portRights } from "../../abi/landlock.ts";
+import type { Ruleset } from "../../backend/landlock/rulesets.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { type OpenHosts, openHosts } from "../../engines/hosts/proxy.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { printLocation } from "../../events/describe.ts";
 import type { HostList } from "../../hosts/rules.ts";
-import { portRights } from "../../linux/landlock.ts";
-import { landlockAbi } from "../../linux/landlock-abi.ts";
+import { landlockAbi } from "../../machine/landlock-abi.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { isBundle, policyFile } from "./arguments.ts";

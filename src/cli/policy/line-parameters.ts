@@ -1,8 +1,8 @@
 /** The parameters of the policy that an unfinished command line names, for the completions of shells. */
 import { parseArgs } from "node:util";
-import { decodeBundle } from "../../bundle/read.ts";
-import { loadPolicy } from "../../language/load.ts";
-import { hostArchitecture } from "../../linux/architecture.ts";
+import { hostArchitecture } from "../../abi/architecture.ts";
+import { decodeBundle } from "../../backend/bundle/read.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { readBytes } from "../input.ts";
 import { commonOptions, Failure, type Verb } from "../verb.ts";
 import { isBundle, policyFile } from "./arguments.ts";

@@ -1,16 +1,16 @@
 /** Loads the requested policy and prints its diagnostics. */
 import { existsSync } from "node:fs";
+import { runningKernel } from "../../abi/kernel-version.ts";
+import { newestAbi } from "../../abi/landlock.ts";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
+import type { LoadedPolicy, LoadOptions } from "../../frontend/load.ts";
+import type { OpenPolicy } from "../../frontend/open.ts";
+import type { TighteningPromise } from "../../frontend/typescript/walk/findings.ts";
 import type { Program } from "../../ir/program.ts";
-import type { LoadedPolicy, LoadOptions } from "../../language/load.ts";
-import type { OpenPolicy } from "../../language/open.ts";
-import type { TighteningPromise } from "../../language/walk/findings.ts";
-import { runningKernel } from "../../linux/kernel-version.ts";
-import { newestAbi } from "../../linux/landlock.ts";
-import { abiOfThisKernel } from "../../linux/landlock-abi.ts";
-import { packageFile } from "../../linux/package.ts";
+import { abiOfThisKernel } from "../../machine/landlock-abi.ts";
+import { packageFile } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { isBundle, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
@@ -56,7 +56,7 @@ export async function loadRequested(
   context: Context,
   options: { readonly set?: ReadonlyMap<string, string>; readonly quiet?: boolean } = {},
 ): Promise<ValidPolicy> {
-  const { loadPolicy } = await import("../../language/load.ts");
+  const { loadPolicy } = await import("../../frontend/load.ts");
   const { name, openedAs } = sourceFile(request, context);
   const { proxyPort } = request;
   const loaded = loadPolicy(name, {
@@ -91,7 +91,7 @@ export async function loadOpen(
   } = {},
 ): Promise<ValidOpenPolicy> {
   const [{ loadOpenPolicy }, { proveTightening }] = await Promise.all([
-    import("../../language/open.ts"),
+    import("../../frontend/open.ts"),
     import("../../analysis/lint/tightening.ts"),
   ]);
   const { name, openedAs } = sourceFile(request, context);

@@ -12,6 +12,7 @@
  */
 import { accessSync, constants, lstatSync, readlinkSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { fileSystemMagic } from "../../abi/file-systems.ts";
 import type { AllowedPath } from "../../analysis/file-paths/allowed-paths.ts";
 import type { ExaminedPath } from "../../analysis/file-paths/guarded-paths.ts";
 import type { RefusedObject } from "../../analysis/file-paths/refused-objects.ts";
@@ -19,8 +20,7 @@ import { enumerate } from "../../analysis/lint/view.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
-import { fileSystemMagic } from "../../linux/file-systems.ts";
-import { mountPoints, readProc } from "../../linux/proc.ts";
+import { mountPoints, readProc } from "../../machine/proc.ts";
 import type { RunRequest } from "./run-request.ts";
 
 /** The examination's view of the file system. */

@@ -1,5 +1,8 @@
 /** Checks a proposed policy: it must compile without warnings, and is replayed over traces. */
 import { resolve } from "node:path";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { nameCall } from "../../abi/decode.ts";
+import { newestAbi } from "../../abi/landlock.ts";
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { lackingName } from "../../engines/simulate/decision.ts";
@@ -7,16 +10,13 @@ import type { Evaluator } from "../../engines/simulate/evaluator.ts";
 import type { SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { nameCall } from "../../linux/decode.ts";
-import { readInputFile } from "../../linux/inputs.ts";
-import { newestAbi } from "../../linux/landlock.ts";
+import { readInputFile } from "../../machine/inputs.ts";
 import type { History, HistoryBuilder } from "../../propose/history.ts";
 import type { RefusedCalls } from "../../propose/statement.ts";
 import { Faults } from "../../traces/faults.ts";
+import { printTraceCall } from "../../traces/formats/words.ts";
 import { type Replay, replay } from "../../traces/replay.ts";
 import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
-import { printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
 import type { ReadingProgress } from "../progress.ts";
 import { readEvents, shownName, sourcesOf, type TraceFileName, type TraceSink } from "../trace-events.ts";
@@ -42,7 +42,7 @@ export async function checkProposal(
 /** @throws Failure */
 async function compiled(text: string, file: string, architecture: ArchitectureName, context: Context) {
   const [{ loadPolicy }, { lintPolicy }] = await Promise.all([
-    import("../../language/load.ts"),
+    import("../../frontend/load.ts"),
     import("../../analysis/lint/lint.ts"),
   ]);
   const path = resolve(context.workingDirectory, file);

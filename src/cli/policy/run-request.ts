@@ -4,7 +4,7 @@ import type { Mode } from "../../engines/engine/engine.ts";
 import type { Destination } from "../../events/channel.ts";
 import { parsePattern } from "../../hosts/names.ts";
 import type { HostList } from "../../hosts/rules.ts";
-import type { SocketPlace } from "../../status/tree-socket.ts";
+import type { SocketPlace } from "../../observe/status/tree-socket.ts";
 import { chosenEngine, type EngineChoice, type EngineDemands } from "../engine.ts";
 import { duration } from "../numbers.ts";
 import { Failure, type Invocation } from "../verb.ts";

@@ -2,9 +2,9 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
+import { type JsonNode, readJson } from "../../frontend/oci/json.ts";
+import { type Range, SourceFile } from "../../frontend/source/file.ts";
 import { parsePattern } from "../../hosts/names.ts";
-import { type JsonNode, readJson } from "../../language/oci/json.ts";
-import { type Range, SourceFile } from "../../language/source/file.ts";
 import { Failure } from "../verb.ts";
 
 export const exceptionsName = "portcullis-scripts.json";

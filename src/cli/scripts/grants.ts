@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import { packageFile, packageRoot } from "../../linux/package.ts";
+import { packageFile, packageRoot } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { missing } from "../policy/arguments.ts";

@@ -1,8 +1,8 @@
 /** The processes of a running tree for `portcullis top`, from their status and /proc. */
 import { readdirSync } from "node:fs";
-import { readProc, taskName } from "../../linux/proc.ts";
-import { isConfinedMore } from "../../status/peer.ts";
-import type { NamedState, Status } from "../../status/status.ts";
+import { readProc, taskName } from "../../machine/proc.ts";
+import { isConfinedMore } from "../../observe/status/peer.ts";
+import type { NamedState, Status } from "../../observe/status/status.ts";
 
 export interface ShownProcess {
   readonly pid: number;

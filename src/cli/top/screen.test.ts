@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { DecisionEvent } from "../../events/event.ts";
-import type { NamedState, Status } from "../../status/status.ts";
+import type { NamedState, Status } from "../../observe/status/status.ts";
 import { placeInTree, type ShownProcess } from "./processes.ts";
 import { firstView, type ScreenSize, statusScreen, type View, viewAfter } from "./screen.ts";
 

@@ -1,10 +1,10 @@
 /** A status as lines of text: the screen of `portcullis top`, and its output where there is no terminal. */
 import { basename } from "node:path";
+import { printCall } from "../../abi/decode.ts";
 import { safeText, shownCharacters } from "../../diagnostics/width.ts";
 import { clock } from "../../events/line.ts";
 import { phasesToShow } from "../../events/phases.ts";
-import { printCall } from "../../linux/decode.ts";
-import type { NamedState, RefusedGroup, Status, TableFill, VerdictCount } from "../../status/status.ts";
+import type { NamedState, RefusedGroup, Status, TableFill, VerdictCount } from "../../observe/status/status.ts";
 import { type PlacedProcess, placeInTree, type ShownProcess } from "./processes.ts";
 
 export interface ScreenSize {

@@ -1,14 +1,15 @@
-/** `portcullis approvals`: shows the questions of running trees (src/approvals), and answers them. */
-import { ApprovalClient, approvalSockets } from "../../approvals/client.ts";
-import type { Answer, AnswerLine, QuestionLine, RunLine } from "../../approvals/protocol.ts";
-import { aboutText, questionName } from "../../approvals/text.ts";
-import { watch } from "../../approvals/watch.ts";
+/** `portcullis approvals`: shows the questions of running trees (src/observe/approvals), and answers them. */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { preventTracing } from "../../engines/engine/run.ts";
-import { statusFolder } from "../../status/location.ts";
-import { SocketError } from "../../status/socket.ts";
+import { ApprovalClient, approvalSockets } from "../../observe/approvals/client.ts";
+import type { Answer, AnswerLine, QuestionLine, RunLine } from "../../observe/approvals/protocol.ts";
+import { aboutText, questionName } from "../../observe/approvals/text.ts";
+import { watch } from "../../observe/approvals/watch.ts";
+import { statusFolder } from "../../observe/status/location.ts";
+import { SocketError } from "../../observe/status/socket.ts";
 import type { Context } from "../context.ts";
 import { duration } from "../numbers.ts";
 import { missing, noMoreWords } from "../policy/arguments.ts";

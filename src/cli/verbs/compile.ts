@@ -1,7 +1,7 @@
-/** `portcullis compile`: from a policy to a bundle (src/bundle), an object (src/compile/object) or an OCI artifact. */
-import type { Bundle } from "../../bundle/bundle.ts";
-import { digestIn } from "../../bundle/format.ts";
-import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";
+/** `portcullis compile`: from a policy to a bundle (src/backend/bundle), an object (src/backend/object) or an OCI artifact. */
+import type { Bundle } from "../../backend/bundle/bundle.ts";
+import { digestIn } from "../../backend/bundle/format.ts";
+import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../backend/ebpf/artifact.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { printSpan, type Sources } from "../../diagnostics/render.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
@@ -116,7 +116,7 @@ export const compile: Verb = {
     const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
     const [{ makeBundle }, { packageVersion }] = await Promise.all([
       import("../../engines/bundle/make-bundle.ts"),
-      import("../../linux/package.ts"),
+      import("../../machine/package.ts"),
     ]);
     const { sources } = loaded;
     if (loaded.program.hosts.length > 0)
@@ -157,7 +157,7 @@ async function compileOpen(
   context: Context,
 ): Promise<{ readonly loaded: ValidOpenPolicy; readonly artifact: EbpfArtifact }> {
   const [{ compileArtifact }, { compileFor }] = await Promise.all([
-    import("../../compile/ebpf/artifact.ts"),
+    import("../../backend/ebpf/artifact.ts"),
     import("../policy/ebpf-target.ts"),
   ]);
   const loaded = await loadOpen(request, context);
@@ -194,7 +194,7 @@ function checkLayoutOptions(invocation: Invocation): void {
 async function writeBundleArtifact(folder: string, bundle: Bundle, content: Uint8Array): Promise<void> {
   const [{ writeArtifact }, { packageVersion }] = await Promise.all([
     import("../policy/artifact.ts"),
-    import("../../linux/package.ts"),
+    import("../../machine/package.ts"),
   ]);
   const digest = `sha256:${digestIn(content)}`;
   const { name, fixed } = bundle;
@@ -225,8 +225,8 @@ function formatOf(output: string, invocation: Invocation): Format {
 /** A policy that does not fit the format is too large. */
 async function encodeAsBundle(bundle: Bundle, sources: Sources): Promise<Uint8Array> {
   const [{ encodeBundle }, { BundleError }] = await Promise.all([
-    import("../../bundle/write.ts"),
-    import("../../bundle/bundle.ts"),
+    import("../../backend/bundle/write.ts"),
+    import("../../backend/bundle/bundle.ts"),
   ]);
   try {
     return encodeBundle(bundle);
@@ -237,7 +237,7 @@ async function encodeAsBundle(bundle: Bundle, sources: Sources): Promise<Uint8Ar
 }
 
 async function encodeAsObject(artifact: EbpfArtifact, sources: Sources): Promise<Uint8Array> {
-  const { encodeObject, ObjectError } = await import("../../compile/object/object.ts");
+  const { encodeObject, ObjectError } = await import("../../backend/object/object.ts");
   try {
     return encodeObject(artifact, sources);
   } catch (error) {
@@ -278,7 +278,7 @@ async function printCost(
   const [{ isWhollyClassic }, { bindParameters }, { bodyUse }] = await Promise.all([
     import("../../engines/bundle/make-bundle.ts"),
     import("../../ir/parameters.ts"),
-    import("../../compile/ebpf/lower/uses.ts"),
+    import("../../backend/ebpf/lower/uses.ts"),
   ]);
   const { cells, tables } = bodyUse(program, program.body, { makesProcesses: "never", locked: false });
   if (cells.size + tables.size > 0) return;

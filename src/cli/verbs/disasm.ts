@@ -63,8 +63,8 @@ export const disasm: Verb = {
     const { program: loaded, sources } = await loadRequested(policyRequest(policy, invocation), context);
     const program = withSafeTexts(loaded);
     const [{ encodeClassic }, { listClassic }, { compilerOf }, { isAsking }] = await Promise.all([
-      import("../../compile/classic/compile.ts"),
-      import("../../compile/classic/listing.ts"),
+      import("../../backend/classic/compile.ts"),
+      import("../../backend/classic/listing.ts"),
       import("../../engines/compilers.ts"),
       import("../../engines/engine/static-filter.ts"),
     ]);
@@ -113,8 +113,8 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
   const loaded = await loadRequested(policyRequest(policy, invocation), context);
   const { object, declared } = await compileFor(target, loaded, { reportsVerdicts: true }, context);
   const [{ listing }, { describeDeclared }] = await Promise.all([
-    import("../../compile/ebpf/listing.ts"),
-    import("../../linux/declared-arguments.ts"),
+    import("../../backend/ebpf/listing.ts"),
+    import("../../abi/declared-arguments.ts"),
   ]);
   const program = withSafeTexts(loaded.program);
   for (const one of declared) context.out(`; ${describeDeclared(program.architecture, one)}\n`);
@@ -130,8 +130,8 @@ async function listBundleFile(file: string, invocation: Invocation, context: Con
   );
   const [{ readBytes }, { listBundle }, { BundleError }] = await Promise.all([
     import("../input.ts"),
-    import("../../bundle/listing.ts"),
-    import("../../bundle/bundle.ts"),
+    import("../../backend/bundle/listing.ts"),
+    import("../../backend/bundle/bundle.ts"),
   ]);
   const bytes = readBytes(file);
   try {

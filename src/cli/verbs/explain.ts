@@ -1,6 +1,6 @@
 /** `portcullis explain`: prints the policy's decisions by call (src/analysis/explain), or its IR. */
 import { jsonText } from "../../diagnostics/width.ts";
-import { abiOfThisKernel } from "../../linux/landlock-abi.ts";
+import { abiOfThisKernel } from "../../machine/landlock-abi.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
 import { loadRequested } from "../policy/load.ts";

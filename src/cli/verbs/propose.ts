@@ -1,9 +1,9 @@
 /** `portcullis propose`: from traces (src/traces) to a policy (src/propose), checked, and replayed over its own traces. */
 import { basename } from "node:path";
+import type { ArchitectureName } from "../../abi/architecture.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type Detail, details } from "../../propose/aspects.ts";
 import type { StaticBound } from "../../propose/elf/static-bound.ts";
 import type { HistoryBuilder } from "../../propose/history.ts";

@@ -1,16 +1,21 @@
-/** `portcullis record`: runs a command and writes its calls (src/record) to a trace. */
+/** `portcullis record`: runs a command and writes its calls (src/observe/record) to a trace. */
 import { basename } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { callersFile } from "../../engines/launcher/launcher.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";
 import { Messages } from "../../events/messages.ts";
 import { isRefused } from "../../events/sink.ts";
-import { hasRoom } from "../../linux/descriptors.ts";
-import type { Count } from "../../record/census.ts";
-import type { AttachTarget } from "../../record/recorder.ts";
-import { attach, type RecordOptions, type RecordResult, record as recordCommand } from "../../record/session/record.ts";
-import { type RecorderChoice, recorderChoices, recorders } from "../../record/session/registry.ts";
-import { cgroupFolder, containerFolder, TargetError } from "../../record/tracefs/present.ts";
+import { hasRoom } from "../../machine/descriptors.ts";
+import type { Count } from "../../observe/record/census.ts";
+import type { AttachTarget } from "../../observe/record/recorder.ts";
+import {
+  attach,
+  type RecordOptions,
+  type RecordResult,
+  record as recordCommand,
+} from "../../observe/record/session/record.ts";
+import { type RecorderChoice, recorderChoices, recorders } from "../../observe/record/session/registry.ts";
+import { cgroupFolder, containerFolder, TargetError } from "../../observe/record/tracefs/present.ts";
 import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";
 import { writeNow } from "../context.ts";
 import { duration, wholeNumber } from "../numbers.ts";

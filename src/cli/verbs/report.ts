@@ -1,14 +1,14 @@
-/** `portcullis report`: traces, events and policies in one HTML page (src/report). */
+/** `portcullis report`: traces, events and policies in one HTML page (src/observe/report). */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { packageFile, packageVersion } from "../../linux/package.ts";
-import type { ReportBuilder } from "../../report/builder.ts";
+import { packageFile, packageVersion } from "../../machine/package.ts";
+import type { ReportBuilder } from "../../observe/report/builder.ts";
 import type { ByteSource } from "../../traces/blocks.ts";
+import { streamStrace } from "../../traces/formats/strace.ts";
+import { type StreamedEvent, streamJsonTrace } from "../../traces/formats/stream.ts";
 import { traceLines } from "../../traces/lines.ts";
-import { streamStrace } from "../../traces/strace.ts";
-import { type StreamedEvent, streamJsonTrace } from "../../traces/stream.ts";
 import { findCaseFiles } from "../case-files.ts";
 import type { Context } from "../context.ts";
 import { readInput, withTraceSource } from "../input.ts";
@@ -65,8 +65,8 @@ export const report: Verb = {
     const output = invocation.text("output");
     if (output === undefined) throw missing("-o FILE", "portcullis report -o report.html FILE…");
     const inputs = sortInputs(invocation, context);
-    const { ReportBuilder: Builder } = await import("../../report/builder.ts");
-    const { reportDocument } = await import("../../report/document.ts");
+    const { ReportBuilder: Builder } = await import("../../observe/report/builder.ts");
+    const { reportDocument } = await import("../../observe/report/document.ts");
     const progress = invocation.has("quiet") ? undefined : readingProgress(context);
     const builder = new Builder(chosenArchitecture(invocation));
     if (inputs.policy !== undefined) await addPolicy(builder, inputs.policy, invocation, context);
@@ -160,7 +160,7 @@ async function addPolicy(
   const { name: file } = policyFile(policy, context.workingDirectory);
   const { program, sources } = await loadRequested(policyRequest(file, invocation), context, { quiet });
   builder.setPolicy(policy, program, sources);
-  const { readCases } = await import("../../traces/cases.ts");
+  const { readCases } = await import("../../cases/cases.ts");
   for (const cases of findCaseFiles(file)) {
     const text = readInput(cases);
     const reading = readCases(text, cases, program.architecture);

@@ -6,7 +6,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import type { PolicyEvent } from "../../events/event.ts";
 import { type HostPattern, parsePattern } from "../../hosts/names.ts";
-import { packageFile } from "../../linux/package.ts";
+import { packageFile } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { runPage } from "../pages/run-page.ts";

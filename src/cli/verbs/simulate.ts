@@ -1,17 +1,18 @@
 /** `portcullis simulate`: replays a trace (src/traces) under a policy and prints the decisions. */
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { nameCall } from "../../abi/decode.ts";
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { lackingName, lackingText, shownVerdict } from "../../engines/simulate/decision.ts";
 import type { NeverEntered, SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { nameCall } from "../../linux/decode.ts";
-import { withoutValues } from "../../traces/environment.ts";
-import { jsonMemory } from "../../traces/json-memory.ts";
+import { withoutValues } from "../../traces/formats/environment.ts";
+import { decodeWords, printTraceCall } from "../../traces/formats/words.ts";
+import { jsonMemory } from "../../traces/notation/json-memory.ts";
 import { CallsThatGoOn, missingForReplay, type Replay, type ReplayedCall, replay } from "../../traces/replay.ts";
 import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
-import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import { oneOf } from "../choices.ts";
 import type { Context } from "../context.ts";
 import { wholeNumber } from "../numbers.ts";

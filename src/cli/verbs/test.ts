@@ -1,12 +1,12 @@
 /** `portcullis test`: runs case files (src/traces) beside their policies and prints the differences. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import type { CaseFailure } from "../../cases/case-run.ts";
+import type { Coverage } from "../../cases/coverage.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { renderDiagnostic, type Sources } from "../../diagnostics/render.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import type { CaseFailure } from "../../traces/case-run.ts";
-import type { Coverage } from "../../traces/coverage.ts";
 import { findCaseFiles, listFolder } from "../case-files.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
@@ -77,7 +77,7 @@ interface Measurement {
 }
 
 async function newMeasurement(): Promise<Measurement> {
-  const { Coverage: New } = await import("../../traces/coverage.ts");
+  const { Coverage: New } = await import("../../cases/coverage.ts");
   return { coverage: new New(), sources: [] };
 }
 
@@ -89,7 +89,7 @@ async function printMeasurement(
   const { coverageLines, printCoverage } = await import("../coverage-table.ts");
   const file = invocation.text("lcov");
   if (file !== undefined) {
-    const { printLcov } = await import("../../traces/lcov.ts");
+    const { printLcov } = await import("../../cases/lcov.ts");
     if (file === "-") context.out(printLcov(coverage));
     else writeOutput(file, printLcov(coverage), { option: "--lcov" });
   }
@@ -110,8 +110,8 @@ async function testOne(
   context: Context,
   measured: Measurement | undefined,
 ): Promise<number> {
-  const { readCases } = await import("../../traces/cases.ts");
-  const { runCases } = await import("../../traces/case-run.ts");
+  const { readCases } = await import("../../cases/cases.ts");
+  const { runCases } = await import("../../cases/case-run.ts");
   const text = readInput(file);
   const { cases, diagnostics } = readCases(text, file, chosenArchitecture(invocation));
   const sources = new Map([[file, text]]);

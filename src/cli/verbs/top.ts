@@ -1,4 +1,4 @@
-/** `portcullis top`: shows the status of a running tree (src/status), again each second. */
+/** `portcullis top`: shows the status of a running tree (src/observe/status), again each second. */
 import { existsSync } from "node:fs";
 import { askAgent, controlSocketsIn } from "../../agent/control.ts";
 import { agentFolders, controlSocket } from "../../agent/folders.ts";
@@ -6,10 +6,10 @@ import type { TreeStatus } from "../../agent/trees.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { jsonText } from "../../diagnostics/width.ts";
 import { originName } from "../../events/line.ts";
-import { readStatus, type StatusPlace } from "../../status/client.ts";
-import { statusFolder, statusSockets } from "../../status/location.ts";
-import { SocketError } from "../../status/socket.ts";
-import type { Status } from "../../status/status.ts";
+import { readStatus, type StatusPlace } from "../../observe/status/client.ts";
+import { statusFolder, statusSockets } from "../../observe/status/location.ts";
+import { SocketError } from "../../observe/status/socket.ts";
+import type { Status } from "../../observe/status/status.ts";
 import type { Context } from "../context.ts";
 import { wholeNumber } from "../numbers.ts";
 import { noMoreWords } from "../policy/arguments.ts";

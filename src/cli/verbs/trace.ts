@@ -1,16 +1,17 @@
 /** `portcullis trace`: counts, prints, merges and cuts trace files of any size (src/traces). */
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByName } from "../../abi/calls.ts";
+import { explainUnknownCall, writeCallMeantBy } from "../../abi/unknown-call.ts";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { safeText } from "../../diagnostics/width.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByName } from "../../linux/calls.ts";
-import { explainUnknownCall, writeCallMeantBy } from "../../linux/unknown-call.ts";
 import { type CutBounds, TraceCut } from "../../traces/cut.ts";
-import { eventLine, startLine } from "../../traces/json.ts";
+import { eventLine, startLine } from "../../traces/formats/json.ts";
+import { straceHead, streamStrace } from "../../traces/formats/strace.ts";
+import type { StreamedEvent } from "../../traces/formats/stream.ts";
 import { endsEarly, type LineReading, traceLines } from "../../traces/lines.ts";
-import { straceHead, streamStrace } from "../../traces/strace.ts";
-import type { StreamedEvent } from "../../traces/stream.ts";
 import { summarise, type TraceSummary } from "../../traces/summary.ts";
 import type { TraceHead } from "../../traces/trace.ts";
 import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";

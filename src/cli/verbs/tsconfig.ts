@@ -1,7 +1,7 @@
 /** `portcullis tsconfig`: prints the settings with which an editor checks policies against the published types. */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
-import { packageRoot } from "../../linux/package.ts";
+import { packageRoot } from "../../machine/package.ts";
 import { noMoreWords } from "../policy/arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 

@@ -47,7 +47,7 @@ export const why: Verb = {
     noMoreWords(more);
     const { program, sources } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
     const [{ readCall }, { answer, printAnswer }, { compilerOf }] = await Promise.all([
-      import("../../traces/cases.ts"),
+      import("../../cases/cases.ts"),
       import("../answer.ts"),
       import("../../engines/compilers.ts"),
     ]);

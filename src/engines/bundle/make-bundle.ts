@@ -1,7 +1,9 @@
 /** Makes a bundle from a compiled policy: adds the classic program, and puts all parts in the form of the file. */
 
+import { auditArchitecture } from "../../abi/architecture.ts";
 import { isStateful } from "../../analysis/decision.ts";
 import { leavesOf } from "../../analysis/explain/paths.ts";
+import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../../backend/btf/describe.ts";
 import type {
   Bundle,
   BundledAction,
@@ -10,19 +12,17 @@ import type {
   LaunchWord,
   Place,
   Relocation,
-} from "../../bundle/bundle.ts";
-import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../../compile/btf/describe.ts";
-import { encodeClassic } from "../../compile/classic/compile.ts";
-import { verdictWord } from "../../compile/classic/verdict-word.ts";
-import type { EbpfArtifact } from "../../compile/ebpf/artifact.ts";
-import { type EbpfInstruction, encode, slotPositions } from "../../compile/ebpf/instructions/instruction.ts";
-import type { MapDescription } from "../../compile/ebpf/targets/storage.ts";
-import { rulesetsOf } from "../../compile/landlock/rulesets.ts";
+} from "../../backend/bundle/bundle.ts";
+import { encodeClassic } from "../../backend/classic/compile.ts";
+import { verdictWord } from "../../backend/classic/verdict-word.ts";
+import type { EbpfArtifact } from "../../backend/ebpf/artifact.ts";
+import { type EbpfInstruction, encode, slotPositions } from "../../backend/ebpf/instructions/instruction.ts";
+import type { MapDescription } from "../../backend/ebpf/targets/storage.ts";
+import { rulesetsOf } from "../../backend/landlock/rulesets.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
 import { staticFilter } from "../engine/static-filter.ts";
 import { seccompEbpfProfile } from "./filter.ts";
 

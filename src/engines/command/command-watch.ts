@@ -2,10 +2,10 @@
  * Follows a started command by the launcher's messages until the last one: the command's end, the time limit, the end of
  * its tree. All engines that wait for a command share it; each engine waits in its own way.
  */
-import { callNumber } from "../../linux/call-numbers.ts";
-import { native } from "../../linux/native.ts";
-import { signalProcess } from "../../linux/pidfd.ts";
-import { signals } from "../../linux/signals.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { signals } from "../../abi/signals.ts";
+import { native } from "../../machine/native.ts";
+import { signalProcess } from "../../machine/pidfd.ts";
 import type { RunOptions, RunResult } from "../engine/run.ts";
 import { errnoText, exitStatus, type LauncherMessage, type Started } from "../launcher/launcher.ts";
 import type { SigsysWatch } from "./sigsys.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { auditTypes } from "../../abi/audit-records.ts";
 import type { EventRecord } from "../../events/record.ts";
-import { auditTypes } from "../../linux/audit-records.ts";
 import { type AuditMessages, DenialWatch } from "./denials.ts";
 
 const program = "/usr/lib/launcher";

@@ -9,13 +9,13 @@
  */
 
 import { realpathSync } from "node:fs";
+import { type AccessRecord, type CallRecord, parseAuditRecord } from "../../abi/audit-records.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { kernelOfAbi } from "../../abi/landlock.ts";
 import type { EventRecord } from "../../events/record.ts";
-import { AuditLog, auditStatus, auditText } from "../../linux/audit.ts";
-import { type AccessRecord, type CallRecord, parseAuditRecord } from "../../linux/audit-records.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { kernelOfAbi } from "../../linux/landlock.ts";
-import { native, nativeFile } from "../../linux/native.ts";
+import { AuditLog, auditStatus, auditText } from "../../machine/audit.ts";
+import { native, nativeFile } from "../../machine/native.ts";
 import type { Finding } from "../engine/finding.ts";
 
 /** Milliseconds between reads, and how long the end of a run waits for records: without a denial, and for the domains' ends. */

@@ -4,7 +4,7 @@
  */
 import { lstatSync, rmdirSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Ruleset } from "../../compile/landlock/rulesets.ts";
+import type { Ruleset } from "../../backend/landlock/rulesets.ts";
 
 export class ProtectedFiles {
   readonly #missing: readonly string[];

@@ -3,9 +3,9 @@
  * audit; portcullis sees only the wait status.
  */
 
+import { endingSignal, exitCode, shellStatus, signals } from "../../abi/signals.ts";
 import type { EndRecord } from "../../events/record.ts";
-import { AuditLog } from "../../linux/audit.ts";
-import { endingSignal, exitCode, shellStatus, signals } from "../../linux/signals.ts";
+import { AuditLog } from "../../machine/audit.ts";
 
 /** The exit status of a shell whose child SIGSYS has killed. */
 const killedStatus = shellStatus(signals.SIGSYS);

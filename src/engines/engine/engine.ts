@@ -6,7 +6,7 @@
 
 import type { ExaminedPath } from "../../analysis/file-paths/guarded-paths.ts";
 import type { RefusedObject } from "../../analysis/file-paths/refused-objects.ts";
-import type { Ruleset } from "../../compile/landlock/rulesets.ts";
+import type { Ruleset } from "../../backend/landlock/rulesets.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import type { PolicyDescription } from "../../events/record.ts";

@@ -1,10 +1,10 @@
 /** Options and results of a run, for all engines; and the protection of the process that waits for the command. */
 
+import { callNumber } from "../../abi/call-numbers.ts";
+import { signals } from "../../abi/signals.ts";
 import type { EventRecord } from "../../events/record.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { reservePolling } from "../../linux/descriptors.ts";
-import { native } from "../../linux/native.ts";
-import { signals } from "../../linux/signals.ts";
+import { reservePolling } from "../../machine/descriptors.ts";
+import { native } from "../../machine/native.ts";
 import type { TreeOptions } from "../launcher/launcher.ts";
 import { StartError } from "../launcher/start-error.ts";
 import type { EngineApprovals } from "./approval.ts";

@@ -3,18 +3,18 @@
  * it here, so that users see the filter that the kernel runs.
  */
 
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { type ReturnAction, returnWord, splitReturnWord } from "../../abi/return-word.ts";
 import { type DecisionLeaf, isStateful, type SplitPolicy } from "../../analysis/decision.ts";
 import { leavesOf } from "../../analysis/explain/paths.ts";
 import { type SplitOptions, splitPolicy } from "../../analysis/split/split.ts";
-import { type ClassicProgram, type ClassicTarget, compileClassic } from "../../compile/classic/compile.ts";
-import { opcode } from "../../compile/classic/instruction.ts";
-import { verdictWord } from "../../compile/classic/verdict-word.ts";
+import { type ClassicProgram, type ClassicTarget, compileClassic } from "../../backend/classic/compile.ts";
+import { opcode } from "../../backend/classic/instruction.ts";
+import { verdictWord } from "../../backend/classic/verdict-word.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { type ReturnAction, returnWord, splitReturnWord } from "../../linux/return-word.ts";
 
 /** The calls that an engine must see although no state decides their verdict. */
 export type Supervision = Pick<

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { nativeFile } from "../../linux/native.ts";
+import { nativeFile } from "../../machine/native.ts";
 import { endOrder, SupervisingThread } from "./thread.ts";
 
 const obedient = `

@@ -10,7 +10,7 @@ import { type ProxyMessage, type ProxyOrder, parseAnswer } from "../../hosts/mes
 import { HostProxy } from "../../hosts/proxy.ts";
 import type { HostAnswer, HostQuestion, HostRefusal } from "../../hosts/refusal.ts";
 import { isKnown, refusingList } from "../../hosts/rules.ts";
-import { native } from "../../linux/native.ts";
+import { native } from "../../machine/native.ts";
 import { hideFromCommand } from "../engine/run.ts";
 
 /** Bytes of messages that the reader has not taken, and refusals in a second; beyond them refusals are counted. */

@@ -8,9 +8,9 @@ import { type ProxyAnswer, type ProxyOrder, type ProxySocket, parseMessage } fro
 import { defaultPorts } from "../../hosts/names.ts";
 import type { HostAnswer, HostQuestion, HostRefusal } from "../../hosts/refusal.ts";
 import { type HostList, portsOf } from "../../hosts/rules.ts";
-import { close } from "../../linux/descriptors.ts";
-import { nativeFile } from "../../linux/native.ts";
-import { packageFile } from "../../linux/package.ts";
+import { close } from "../../machine/descriptors.ts";
+import { nativeFile } from "../../machine/native.ts";
+import { packageFile } from "../../machine/package.ts";
 import {
   type Endpoint,
   errnoText,

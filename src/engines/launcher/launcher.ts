@@ -8,13 +8,13 @@
 import { read, readlinkSync, realpathSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import { basename, dirname, join, resolve } from "node:path";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { close, receiveWithDescriptors, socketPair } from "../../linux/descriptors.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { frontSocket } from "../../linux/front.ts";
-import { native, nativeFile } from "../../linux/native.ts";
-import { exitAtOnce } from "../../linux/process.ts";
-import { endingSignal, exitCode, shellStatus } from "../../linux/signals.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { endingSignal, exitCode, shellStatus } from "../../abi/signals.ts";
+import { close, receiveWithDescriptors, socketPair } from "../../machine/descriptors.ts";
+import { frontSocket } from "../../machine/front.ts";
+import { native, nativeFile } from "../../machine/native.ts";
+import { exitAtOnce } from "../../machine/process.ts";
 import { StartError, TreeStartError } from "./start-error.ts";
 
 export type LauncherMessage =

@@ -1,14 +1,14 @@
 /** Calls that have arrived: finds the caller, lets the policy judge, and answers. */
 
+import { type ArchitectureName, auditArchitecture, isX32Number } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno, kernelErrno } from "../../abi/errno-numbers.ts";
+import { cloneFlag } from "../../abi/process-calls.ts";
 import type { HoldObstacle } from "../../events/record.ts";
 import type { Observer as MemoryObserver } from "../../ir/observe.ts";
-import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
-import { noDescriptorsLeft } from "../../linux/pidfd.ts";
-import { notificationLayout } from "../../linux/pinned-calls.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
-import { notificationIsValid } from "../../linux/seccomp.ts";
+import { noDescriptorsLeft } from "../../machine/pidfd.ts";
+import { notificationLayout } from "../../machine/pinned-calls.ts";
+import { notificationIsValid } from "../../machine/seccomp.ts";
 import { cloneFlagsIn, readMemory } from "./caller-memory.ts";
 import type { HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { identifies, type Parts } from "./parts.ts";

@@ -1,12 +1,13 @@
 /** Reads the memory that a program's observations name, and converts it to the form of the event's record. */
+
+import { hostArchitecture } from "../../abi/architecture.ts";
+import { copyError } from "../../abi/copy-errors.ts";
+import { environmentArgument, looksSecret, type ShownEntry, withoutValue } from "../../abi/environment.ts";
+import { nullPointer } from "../../abi/null-pointers.ts";
 import type { RefusingPatterns } from "../../analysis/refused-entries.ts";
 import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "../../events/record.ts";
 import { errnoOfTooLong, type Shape } from "../../ir/observation.ts";
 import type { Memory, Observer as MemoryObserver, ObservationOfCall } from "../../ir/observe.ts";
-import { hostArchitecture } from "../../linux/architecture.ts";
-import { copyError } from "../../linux/copy-errors.ts";
-import { environmentArgument, looksSecret, type ShownEntry, withoutValue } from "../../linux/environment.ts";
-import { nullPointer } from "../../linux/null-pointers.ts";
 import { ObservationFailure, type Observer } from "./pin/observer.ts";
 
 const absent: Memory = { is: "absent" };

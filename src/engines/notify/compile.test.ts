@@ -12,12 +12,12 @@ import {
   verdicts,
   when,
 } from "../../../test/live/programs.ts";
-import { decodeInstructions } from "../../compile/classic/instruction.ts";
-import { runClassic } from "../../compile/classic/interpreter.ts";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { decodeInstructions } from "../../backend/classic/instruction.ts";
+import { runClassic } from "../../backend/classic/interpreter.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
 import { Observer } from "../../ir/observe.ts";
 import type { IntegerExpression, Program, Statement } from "../../ir/program.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Mode } from "../engine/engine.ts";
 import { compileForNotify } from "./compile.ts";
 import { notifyFilter } from "./filter.ts";

@@ -1,5 +1,5 @@
 /** The descriptors of the supervisor, which are opened before the command starts. */
-import { close, createEpoll, createEvent } from "../../linux/descriptors.ts";
+import { close, createEpoll, createEvent } from "../../machine/descriptors.ts";
 
 /**
  * Epoll descriptors. As soon as the command runs, which may be before the supervisor's thread runs, it can set the

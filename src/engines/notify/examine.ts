@@ -1,8 +1,8 @@
 /** Examines the engine `notify` for `doctor`: which parts work on this machine, and which are slow. */
 
 import { release } from "node:os";
-import { kernelAtLeast } from "../../linux/kernel-version.ts";
-import { readProc, sysctl } from "../../linux/proc.ts";
+import { kernelAtLeast } from "../../abi/kernel-version.ts";
+import { readProc, sysctl } from "../../machine/proc.ts";
 import { firstLines, hasDenial, type Trial } from "../engine/description.ts";
 import type { Finding } from "../engine/finding.ts";
 

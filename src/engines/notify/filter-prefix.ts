@@ -1,5 +1,5 @@
 /** Puts instructions in front of a compiled filter, for a start. Loads no compiler. */
-import { type ClassicInstruction, encodeInstructions } from "../../compile/classic/instruction.ts";
+import { type ClassicInstruction, encodeInstructions } from "../../backend/classic/instruction.ts";
 import type { ArmedFilter } from "./policy/policy.ts";
 
 /** A path through `before` that returns no verdict continues behind its end, in the filter. */

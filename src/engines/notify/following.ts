@@ -3,11 +3,11 @@
  * caller is traced, so that the registry of tasks knows the child, or the new id, before its first call.
  */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { cloneFlag } from "../../abi/process-calls.ts";
 import type { FollowObstacle } from "../../events/record.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
 import type { Pinning } from "./pin/pinning.ts";
 import type { JudgementMemory } from "./policy/memory.ts";

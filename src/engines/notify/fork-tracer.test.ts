@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { property } from "../../ir/testing/property.ts";
-import * as ptrace from "../../linux/ptrace.ts";
+import * as ptrace from "../../machine/ptrace.ts";
 import { ForkTracer, mostFollowed } from "./fork-tracer.ts";
 import type { SignalStops } from "./signal-stops.ts";
 import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks/tasks.ts";
 
-vi.mock("../../linux/ptrace.ts");
+vi.mock("../../machine/ptrace.ts");
 vi.mock("./tasks/tasks.ts", async (original) => ({
   ...(await original<object>()),
   processOf: vi.fn<typeof processOf>(),

@@ -14,7 +14,7 @@
  * call has a tracer of its own, which traces nothing else. The kernel gives a new task the tracer of its parent, in
  * copy_process() under the lock of the task list (include/linux/ptrace.h, ptrace_init_task(), Linux 6.18), so a child belongs
  * to the call of its tracer. The program has no influence on it. A tracer is a thread: the supervisor's own, and further
- * ones (linux/ptrace.ts) while that one is taken. A tracer takes another call only when wait(2) has reported ECHILD, so no
+ * ones (machine/ptrace.ts) while that one is taken. A tracer takes another call only when wait(2) has reported ECHILD, so no
  * child of an earlier call is left.
  *
  * Kept tasks (signal-stops.ts) are tracees of the supervisor's own thread for as long as they live. That thread follows one
@@ -38,10 +38,10 @@
  * | its end | it made a child if its tracer has a tracee left |
  */
 
-import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
-import * as ptrace from "../../linux/ptrace.ts";
-import { seccompData } from "../../linux/seccomp-data.ts";
-import { signals } from "../../linux/signals.ts";
+import { errno, kernelErrno } from "../../abi/errno-numbers.ts";
+import { seccompData } from "../../abi/seccomp-data.ts";
+import { signals } from "../../abi/signals.ts";
+import * as ptrace from "../../machine/ptrace.ts";
 import { type AwaitedFork, ForkPatience } from "./fork-patience.ts";
 import type { SignalStops } from "./signal-stops.ts";
 import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks/tasks.ts";

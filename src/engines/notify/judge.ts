@@ -1,9 +1,10 @@
 /** Evaluates the policy for the call in the memory, and writes the records of the verdict. */
-import type { PolicyInstance } from "../../compile/wasm/instance.ts";
-import { rememberState } from "../../compile/wasm/state.ts";
+
+import { errno } from "../../abi/errno-numbers.ts";
+import type { PolicyInstance } from "../../backend/wasm/instance.ts";
+import { rememberState } from "../../backend/wasm/state.ts";
 import type { Answered, JudgementRecord } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import { errno } from "../../linux/errno-numbers.ts";
 import type { MemoryOfCall, MemoryRecorder } from "./caller-memory.ts";
 import { PhaseReader } from "./phases.ts";
 import type { Pinning } from "./pin/pinning.ts";

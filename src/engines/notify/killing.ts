@@ -1,10 +1,10 @@
 /** Kills the process that waits for its answer: the supervisor's verdict `kill`, beside its answer. */
 
-import { close } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { killByThread, signalProcess } from "../../linux/pidfd.ts";
-import { notificationIsValid } from "../../linux/seccomp.ts";
-import { signals } from "../../linux/signals.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { signals } from "../../abi/signals.ts";
+import { close } from "../../machine/descriptors.ts";
+import { killByThread, signalProcess } from "../../machine/pidfd.ts";
+import { notificationIsValid } from "../../machine/seccomp.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
 import type { Records } from "./records/records.ts";

@@ -1,9 +1,10 @@
 /** Starts a command under the classic filter, and takes over the listener for the supervisor. */
-import { encodeRulesets } from "../../compile/landlock/encode.ts";
-import type { Ruleset } from "../../compile/landlock/rulesets.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { native } from "../../linux/native.ts";
+
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { encodeRulesets } from "../../backend/landlock/encode.ts";
+import type { Ruleset } from "../../backend/landlock/rulesets.ts";
+import { native } from "../../machine/native.ts";
 import {
   errnoText,
   explaining,

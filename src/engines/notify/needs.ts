@@ -1,8 +1,9 @@
 /** Finds what the supervisor must follow for a policy: threads, processes, forks, credentials. */
+
+import { lookingNumbers } from "../../abi/rights-calls.ts";
 import { type CircumstanceInput, isCircumstance } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { inputsOf } from "../../ir/traverse.ts";
-import { lookingNumbers } from "../../linux/rights-calls.ts";
 import type { Needs } from "./policy/policy.ts";
 
 /** The facts that the supervisor must follow for an input; undefined if the notification contains it. */

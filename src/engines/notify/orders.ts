@@ -1,5 +1,5 @@
 /** The messages between the supervisor's thread and the thread that gives it trees (supervision.ts, worker.ts). */
-import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { CompiledStep } from "../../backend/wasm/compile.ts";
 import type { EventRecord } from "../../events/record.ts";
 import type { StateSnapshot } from "../engine/status.ts";
 import type { EndOrder } from "../engine/thread.ts";

@@ -1,15 +1,15 @@
 /** The parts of a supervisor, connected, and what all of them use: our own refusals, the tasks, and the addon. */
 
-import { instantiate } from "../../compile/wasm/instance.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { kernelAtLeast } from "../../abi/kernel-version.ts";
+import { signals } from "../../abi/signals.ts";
+import { instantiate } from "../../backend/wasm/instance.ts";
 import type { FollowObstacle, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { reservePolling } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { kernelAtLeast } from "../../linux/kernel-version.ts";
-import { mostDeaths, native, required } from "../../linux/native.ts";
-import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../linux/seccomp.ts";
-import { signals } from "../../linux/signals.ts";
+import { reservePolling } from "../../machine/descriptors.ts";
+import { mostDeaths, native, required } from "../../machine/native.ts";
+import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../machine/seccomp.ts";
 import { MemoryRecorder } from "./caller-memory.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";

@@ -1,5 +1,5 @@
 /** Reads the phases of a caller from the policy's memory, for events. */
-import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { CompiledStep } from "../../backend/wasm/compile.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
 import type { Thread } from "./tasks/tasks.ts";
 

@@ -4,13 +4,13 @@
  * arguments have changed: the second judgement needs the same verdict on the same arguments and the same memory.
  */
 import { createHash, type Hash } from "node:crypto";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByNumber, registerOf } from "../../abi/calls.ts";
 import type { Answered, JudgementRecord } from "../../events/record.ts";
 import type { Memory } from "../../ir/observe.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByNumber, registerOf } from "../../linux/calls.ts";
-import { clearEvent } from "../../linux/descriptors.ts";
-import { notificationLayout } from "../../linux/pinned-calls.ts";
-import { notificationIsValid } from "../../linux/seccomp.ts";
+import { clearEvent } from "../../machine/descriptors.ts";
+import { notificationLayout } from "../../machine/pinned-calls.ts";
+import { notificationIsValid } from "../../machine/seccomp.ts";
 import { type AnswerWord, answerWords } from "../engine/approval.ts";
 import type { MemoryOfCall } from "./caller-memory.ts";
 import type { JudgementMemory } from "./policy/memory.ts";

@@ -9,10 +9,10 @@
  */
 
 import { readFileSync } from "node:fs";
-import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
-import { nativeFile } from "../../linux/native.ts";
-import { packageFile } from "../../linux/package.ts";
-import { readProc } from "../../linux/proc.ts";
+import { close, pollBits, pollFor } from "../../machine/descriptors.ts";
+import { nativeFile } from "../../machine/native.ts";
+import { packageFile } from "../../machine/package.ts";
+import { readProc } from "../../machine/proc.ts";
 import { CommandWatch } from "../command/command-watch.ts";
 import { DenialWatch } from "../command/denials.ts";
 import { SigsysWatch } from "../command/sigsys.ts";

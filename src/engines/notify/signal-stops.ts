@@ -10,11 +10,11 @@
  */
 
 import { readdirSync } from "node:fs";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { native } from "../../linux/native.ts";
-import * as ptrace from "../../linux/ptrace.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { native } from "../../machine/native.ts";
+import * as ptrace from "../../machine/ptrace.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { TestedCall } from "./policy/tested-calls.ts";
 

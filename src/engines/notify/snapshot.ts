@@ -1,5 +1,5 @@
 /** The state of the policy at one moment, for the status of a running tree. */
-import type { ScopeLayout } from "../../compile/wasm/layout.ts";
+import type { ScopeLayout } from "../../backend/wasm/layout.ts";
 import type { OwnerState, StateSnapshot } from "../engine/status.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
 import type { TaskRegistry } from "./tasks/tasks.ts";
@@ -26,7 +26,7 @@ export function takeSnapshot(memory: JudgementMemory, registry: TaskRegistry): S
 function ownerState(view: DataView, { cells, tables }: ScopeLayout, address: number): OwnerState {
   return {
     cells: cells.map(({ cell, offset }) => [cell, String(view.getBigUint64(address + offset, true))]),
-    // The first word of a table is its number of keys (compile/wasm/layout.ts).
+    // The first word of a table is its number of keys (backend/wasm/layout.ts).
     tables: tables.map(({ table, offset }) => [table, view.getUint32(address + offset, true)]),
   };
 }

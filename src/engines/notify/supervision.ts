@@ -2,9 +2,9 @@
  * The supervisor's thread, from the side of the process that gives it trees: orders go there, records, snapshots and
  * questions come back.
  */
-import { close, createEvent, signalEvent } from "../../linux/descriptors.ts";
-import { nativeFile } from "../../linux/native.ts";
-import { notificationIsValid } from "../../linux/seccomp.ts";
+import { close, createEvent, signalEvent } from "../../machine/descriptors.ts";
+import { nativeFile } from "../../machine/native.ts";
+import { notificationIsValid } from "../../machine/seccomp.ts";
 import { answerWords } from "../engine/approval.ts";
 import type { RunOptions } from "../engine/run.ts";
 import { type EndOrder, SupervisingThread } from "../engine/thread.ts";

@@ -1,5 +1,5 @@
 /** What the supervisor is given: the policy, the listener, and where its records go. */
-import type { PolicyInstance } from "../../compile/wasm/instance.ts";
+import type { PolicyInstance } from "../../backend/wasm/instance.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
 import type { JudgedPolicy } from "./policy/policy.ts";

@@ -5,8 +5,8 @@
  * evaluation is atomic. After an internal error it denies every call.
  */
 
-import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { close, pollBits, pollFor } from "../../machine/descriptors.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Parts } from "./parts.ts";
 import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";

@@ -1,6 +1,6 @@
 /** Gives a compiled text filter to the addon. Loads no compiler. */
 import type { Matchers } from "../../ir/observe.ts";
-import { native, required } from "../../linux/native.ts";
+import { native, required } from "../../machine/native.ts";
 import { statusWords } from "../engine/status.ts";
 import type { TextFilter } from "./policy/policy.ts";
 

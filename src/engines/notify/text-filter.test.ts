@@ -1,7 +1,8 @@
 /** The text filter allows a call only if the interpreter allows it in every state, without an effect. */
 import { describe, expect, it } from "vitest";
-import { decodeInstructions } from "../../compile/classic/instruction.ts";
-import { runClassic } from "../../compile/classic/interpreter.ts";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { decodeInstructions } from "../../backend/classic/instruction.ts";
+import { runClassic } from "../../backend/classic/interpreter.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Input } from "../../ir/inputs.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
@@ -21,7 +22,6 @@ import { pick } from "../../ir/testing/choices.ts";
 import { expectEqual } from "../../ir/testing/expect-equal.ts";
 import { room, smallProgram } from "../../ir/testing/parts.ts";
 import { casesOf, seeds } from "../../ir/testing/seeds.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
 import { matching } from "../../patterns/matcher.ts";
 import { callTrait, type TextFilter } from "./policy/policy.ts";
 import { textFilterOf } from "./text-filter.ts";

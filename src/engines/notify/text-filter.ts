@@ -8,17 +8,18 @@
  * holds in every state. The filter returns the index of the verdict plus one if the call is always allowed, without an
  * effect on state and without a report. For every other call it returns 0, and the policy's step judges it.
  */
+
+import { creatingCalls, executingCalls, numbersOf } from "../../abi/process-calls.ts";
 import { isStateful } from "../../analysis/decision.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
-import { compileClassic } from "../../compile/classic/compile.ts";
-import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
-import { FilterTooLargeError } from "../../compile/classic/layout.ts";
+import { compileClassic } from "../../backend/classic/compile.ts";
+import { encodeInstructions, opcode } from "../../backend/classic/instruction.ts";
+import { FilterTooLargeError } from "../../backend/classic/layout.ts";
 import { normalise } from "../../ir/intervals.ts";
 import type { Observation } from "../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, Program } from "../../ir/program.ts";
 import { replaceLeaves } from "../../ir/replace.ts";
 import { inputsOf } from "../../ir/traverse.ts";
-import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { needsOf } from "./needs.ts";
 import { objectsOf } from "./objects/objects-of.ts";
 import { callTrait, type TextFilter } from "./policy/policy.ts";

@@ -1,16 +1,16 @@
 /** Tests the turns of many trees, with an addon whose steps end at once and a clock that only turns move. */
 import { MessageChannel } from "node:worker_threads";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { errno } from "../../linux/errno-numbers.ts";
-import * as addon from "../../linux/native.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import * as addon from "../../machine/native.ts";
 import type { SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { Trees } from "./trees.ts";
 import type { WaitingLoop, WaitResult } from "./waits.ts";
 
-vi.mock("../../linux/native.ts");
-vi.mock("../../linux/descriptors.ts");
-vi.mock("../../linux/processor.ts");
+vi.mock("../../machine/native.ts");
+vi.mock("../../machine/descriptors.ts");
+vi.mock("../../machine/processor.ts");
 
 /** Milliseconds. */
 let clock = 0;

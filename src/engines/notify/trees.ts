@@ -8,11 +8,11 @@
  * tree of a long turn then waits for a multiple of its time. For other pins the tree's thread waits, and its turn is over.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { close, reservePolling } from "../../linux/descriptors.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { type NativeTree, native } from "../../linux/native.ts";
-import { stayOnProcessor } from "../../linux/processor.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { close, reservePolling } from "../../machine/descriptors.ts";
+import { type NativeTree, native } from "../../machine/native.ts";
+import { stayOnProcessor } from "../../machine/processor.ts";
 import { endOrder } from "../engine/thread.ts";
 import type { ManyTrees, SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { MessageSink } from "./records/message-sink.ts";

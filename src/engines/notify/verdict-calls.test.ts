@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { loadPolicy } from "../../language/load.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { compileForNotify } from "./compile.ts";
 
 test("a verdict has the calls that the supervisor judges, and those of the filter if it judges none", () => {

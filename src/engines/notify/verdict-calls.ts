@@ -1,8 +1,9 @@
 /** The names of the calls that each verdict of the supervisor is about, for the status of a running tree. */
+
+import { callByNumber } from "../../abi/calls.ts";
 import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../analysis/decision.ts";
 import { leavesOf } from "../../analysis/explain/paths.ts";
 import type { Program } from "../../ir/program.ts";
-import { callByNumber } from "../../linux/calls.ts";
 import type { VerdictCalls } from "../engine/status.ts";
 
 /** Names that are stored of a verdict. */

@@ -1,10 +1,10 @@
 import { afterEach, expect, test, vi } from "vitest";
-import * as seccomp from "../../linux/seccomp.ts";
+import * as seccomp from "../../machine/seccomp.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 
-vi.mock("../../linux/seccomp.ts");
+vi.mock("../../machine/seccomp.ts");
 afterEach(() => vi.restoreAllMocks());
 
 const none = () => undefined;

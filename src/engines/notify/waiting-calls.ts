@@ -12,8 +12,8 @@
  * A call of ptrace(2) waits until its target, a kept task, is released (signal-stops.ts), and a call of a kept task that is
  * followed until the tracer of these tasks follows no other one (fork-tracer.ts).
  */
-import { notificationLayout } from "../../linux/pinned-calls.ts";
-import { notificationIsValid } from "../../linux/seccomp.ts";
+import { notificationLayout } from "../../machine/pinned-calls.ts";
+import { notificationIsValid } from "../../machine/seccomp.ts";
 import type { ForkTracer } from "./fork-tracer.ts";
 import type { JudgementMemory } from "./policy/memory.ts";
 import { callTrait } from "./policy/policy.ts";

@@ -1,6 +1,6 @@
 /** What the supervisor's loop waits for, and the driver that waits in the calling thread. */
-import { pollFor } from "../../linux/descriptors.ts";
-import { native } from "../../linux/native.ts";
+import { pollFor } from "../../machine/descriptors.ts";
+import { native } from "../../machine/native.ts";
 
 /** The operands of `Native.next`. The loop uses one object again and again. */
 export interface StepWait {

@@ -4,8 +4,8 @@
  */
 import { release } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
-import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
-import { native } from "../../linux/native.ts";
+import { instantiate, type PolicyInstance } from "../../backend/wasm/instance.ts";
+import { native } from "../../machine/native.ts";
 import { endOrder } from "../engine/thread.ts";
 import type { SuperviseOrder, WorkerData, WorkerMessage, WorkerOrder } from "./orders.ts";
 import { MessageSink } from "./records/message-sink.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../../language/load.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { seccompEbpfCompiler } from "./compile.ts";
 import { printVariant, readVariant } from "./variant.ts";
 

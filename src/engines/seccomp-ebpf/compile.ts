@@ -1,10 +1,10 @@
 /** Compiles a policy for the engine `seccomp-ebpf`: one bundle with the classic and the eBPF program. */
 
 import { examinedPaths } from "../../analysis/file-paths/guarded-paths.ts";
-import { encodeBundle } from "../../bundle/write.ts";
-import { compileArtifact } from "../../compile/ebpf/artifact.ts";
-import { mappedTables } from "../../compile/ebpf/targets/state-objects.ts";
-import { rulesetsOf } from "../../compile/landlock/rulesets.ts";
+import { encodeBundle } from "../../backend/bundle/write.ts";
+import { compileArtifact } from "../../backend/ebpf/artifact.ts";
+import { mappedTables } from "../../backend/ebpf/targets/state-objects.ts";
+import { rulesetsOf } from "../../backend/landlock/rulesets.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";

@@ -1,5 +1,5 @@
 /** Starts a command under a bundle: as a process that this one waits for, or by replacing the front. */
-import { errnoName } from "../../linux/errno.ts";
+import { errnoName } from "../../abi/errno.ts";
 import type { RunOptions } from "../engine/run.ts";
 import {
   errnoText,

@@ -1,9 +1,9 @@
 /** Converts the records in the program's ring buffer to the records that all engines pass on. */
 
-import { decodeRecord, type ProgramRecord, refusals } from "../../compile/ebpf/targets/records.ts";
+import { auditArchitecture, isX32Number } from "../../abi/architecture.ts";
+import { decodeRecord, type ProgramRecord, refusals } from "../../backend/ebpf/targets/records.ts";
 import type { JudgementRecord, PolicyDescription, Refusal } from "../../events/record.ts";
-import { auditArchitecture, isX32Number } from "../../linux/architecture.ts";
-import { taskName } from "../../linux/proc.ts";
+import { taskName } from "../../machine/proc.ts";
 
 /** One moment on two clocks: CLOCK_MONOTONIC in nanoseconds, and `Date.now()` in milliseconds. */
 export interface ClockPair {

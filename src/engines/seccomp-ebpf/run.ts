@@ -4,12 +4,12 @@
  * This process only reads the ring buffer: the filters stay in force after its end.
  */
 
+import { mapTypes } from "../../abi/bpf-numbers.ts";
 import type { JudgementRecord, PolicyDescription } from "../../events/record.ts";
 import { type ActionEffect, actions } from "../../ir/verdicts.ts";
-import { BpfMap } from "../../linux/bpf/maps.ts";
-import { mapTypes } from "../../linux/bpf/numbers.ts";
-import { RingBufferReader } from "../../linux/bpf/ring-buffer.ts";
-import { pollFor } from "../../linux/descriptors.ts";
+import { BpfMap } from "../../machine/bpf/maps.ts";
+import { RingBufferReader } from "../../machine/bpf/ring-buffer.ts";
+import { pollFor } from "../../machine/descriptors.ts";
 import { CommandWatch } from "../command/command-watch.ts";
 import { SigsysWatch } from "../command/sigsys.ts";
 import type { EngineRunOptions } from "../engine/engine.ts";

@@ -3,10 +3,10 @@
  * are maps, and /proc. Reading it changes no state of the program and takes none of its locks.
  */
 import { readdirSync } from "node:fs";
+import { mapTypes } from "../../abi/bpf-numbers.ts";
 import type { JudgementRecord } from "../../events/record.ts";
-import { BpfMap } from "../../linux/bpf/maps.ts";
-import { mapTypes } from "../../linux/bpf/numbers.ts";
-import { readProc } from "../../linux/proc.ts";
+import { BpfMap } from "../../machine/bpf/maps.ts";
+import { readProc } from "../../machine/proc.ts";
 import { type EngineStatus, type OwnerState, statusWords } from "../engine/status.ts";
 import type { Launched } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";

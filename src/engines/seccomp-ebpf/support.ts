@@ -3,13 +3,13 @@
  * loads the smallest programs; it attaches nothing.
  */
 import { existsSync } from "node:fs";
-import { BpfError } from "../../linux/bpf/command.ts";
-import { programTypes } from "../../linux/bpf/numbers.ts";
-import { InterruptedError, loadProgram } from "../../linux/bpf/programs.ts";
-import { close } from "../../linux/descriptors.ts";
-import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
-import { sysctl } from "../../linux/proc.ts";
-import { tryExtendedFilter, tryMatchingFilter } from "../../linux/seccomp.ts";
+import { programTypes } from "../../abi/bpf-numbers.ts";
+import { errno, kernelErrno } from "../../abi/errno-numbers.ts";
+import { BpfError } from "../../machine/bpf/command.ts";
+import { InterruptedError, loadProgram } from "../../machine/bpf/programs.ts";
+import { close } from "../../machine/descriptors.ts";
+import { sysctl } from "../../machine/proc.ts";
+import { tryExtendedFilter, tryMatchingFilter } from "../../machine/seccomp.ts";
 import type { Missing } from "../engine/engine.ts";
 
 /**

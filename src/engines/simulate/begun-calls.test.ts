@@ -1,7 +1,7 @@
 /** Calls that have begun and not ended, in a simulated tree. */
 import { describe, expect, it } from "vitest";
-import { loadPolicy } from "../../language/load.ts";
-import { callByName } from "../../linux/calls.ts";
+import { callByName } from "../../abi/calls.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { InterpreterEvaluator } from "./interpreter-evaluator.ts";
 import type { SimulatedTask } from "./model.ts";
 import { SimulatedTree } from "./tree.ts";

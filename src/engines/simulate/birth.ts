@@ -1,9 +1,9 @@
 /** Recognises calls that make a process or a thread, and makes such calls for tests. */
 
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
-import { signals } from "../../linux/signals.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { cloneFlag } from "../../abi/process-calls.ts";
+import { signals } from "../../abi/signals.ts";
 import type { Birth, SimulatedCall } from "./model.ts";
 import type { Bits } from "./unknown/known-bits.ts";
 

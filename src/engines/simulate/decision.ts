@@ -1,9 +1,10 @@
 /** Turns the possible verdicts of a simulated call into a ruling: verdict, reason and rule as text. */
+
+import { errnoByName, errnoName } from "../../abi/errno.ts";
 import { printLocation } from "../../events/describe.ts";
 import { type AdmissionOutcome, refusalReason } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
 import { asks, explainedVerdict, mayPass, type Verdict, verdictText } from "../../ir/verdicts.ts";
-import { errnoByName, errnoName } from "../../linux/errno.ts";
 import type { LackingMemory } from "./given-memory.ts";
 import type { SimulatedDecision } from "./model.ts";
 

@@ -1,10 +1,10 @@
 /** Partly known memory: its words with unknown bits cover the words of every memory that it can be. */
 import { describe, expect, test } from "vitest";
+import { errno } from "../../abi/errno-numbers.ts";
 import type { Observation, ObservedWord } from "../../ir/observation.ts";
 import { type Choices, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { chance, listOf, pick } from "../../ir/testing/choices.ts";
 import { casesOf } from "../../ir/testing/seeds.ts";
-import { errno } from "../../linux/errno-numbers.ts";
 import { multiplied, multiplying } from "../../patterns/testing/multiplying.ts";
 import { matches } from "../../patterns/testing/reference.ts";
 import { type GivenMemory, type GivenText, SimulatedMemory } from "./given-memory.ts";

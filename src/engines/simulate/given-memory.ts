@@ -2,6 +2,10 @@
  * The memory behind pointers in a simulation. Cases and recordings give it completely, in part, or not at all. This file
  * computes the observed words of a call from it, with a mask of the unknown bits. As under an engine, the copy can fail.
  */
+
+import { copyError } from "../../abi/copy-errors.ts";
+import { nullPointer } from "../../abi/null-pointers.ts";
+import { pathBytes } from "../../abi/pointees.ts";
 import {
   addressBytes,
   errnoOfTooLong,
@@ -12,9 +16,6 @@ import {
 } from "../../ir/observation.ts";
 import { type Memory, type ObservationOfCall, Observer, patternsOf, readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
-import { copyError } from "../../linux/copy-errors.ts";
-import { nullPointer } from "../../linux/null-pointers.ts";
-import { pathBytes } from "../../linux/pointees.ts";
 import type { Automaton } from "../../patterns/automaton.ts";
 import { compileMatcher } from "../../patterns/matcher.ts";
 import { type Bits, binaryBits, bits, known } from "./unknown/known-bits.ts";

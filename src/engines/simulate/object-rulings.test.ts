@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { compiledModule } from "../../language/testing/compiled.ts";
-import { numberOf } from "../../linux/calls.ts";
-import { readCall } from "../../traces/cases.ts";
+import { numberOf } from "../../abi/calls.ts";
+import { readCall } from "../../cases/cases.ts";
+import { compiledModule } from "../../frontend/testing/compiled.ts";
 import { InterpreterEvaluator } from "./interpreter-evaluator.ts";
 import { rulingOfObjects } from "./object-rulings.ts";
 import { SimulatedTree } from "./tree.ts";

@@ -1,11 +1,11 @@
 /** Operations on objects that a simulated call makes, as far as its arguments show them, and the declarations' ruling. */
 
+import { callByNumber, registerOf } from "../../abi/calls.ts";
+import { errnoByName } from "../../abi/errno.ts";
+import { nameSet } from "../../abi/flags.ts";
 import { printLocation } from "../../events/describe.ts";
 import { readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
-import { callByNumber, registerOf } from "../../linux/calls.ts";
-import { errnoByName } from "../../linux/errno.ts";
-import { nameSet } from "../../linux/flags.ts";
 import { decideByNames } from "../../objects/lexical.ts";
 import type { OpenOperation, Operation } from "../../objects/operation.ts";
 import { denialText, placeOf } from "../../objects/text.ts";

@@ -6,14 +6,15 @@
  * A verdict does not end a task: after "kill process" the task may make further calls, so that a test or a recording can
  * continue. `exitGroup()` ends the process.
  */
+
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { nameCall } from "../../abi/decode.ts";
+import { cloneFlag } from "../../abi/process-calls.ts";
+import { maximumSigned } from "../../abi/word.ts";
 import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { nameCall } from "../../linux/decode.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
-import { maximumSigned } from "../../linux/word.ts";
 import { birthCall, birthKind } from "./birth.ts";
 import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";

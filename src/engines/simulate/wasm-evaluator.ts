@@ -1,13 +1,13 @@
 /** The evaluator that runs a policy as WebAssembly, as the engine notify does, for simulated trees. */
-import { type CompiledStep, compileWasm } from "../../compile/wasm/compile.ts";
+import { type CompiledStep, compileWasm } from "../../backend/wasm/compile.ts";
 import {
   enteredRooms,
   instantiate,
   type PolicyInstance,
   takeReports,
   writeInputs,
-} from "../../compile/wasm/instance.ts";
-import { inherit, initialise, readCell, readState, rememberState, SlotAllocator } from "../../compile/wasm/state.ts";
+} from "../../backend/wasm/instance.ts";
+import { inherit, initialise, readCell, readState, rememberState, SlotAllocator } from "../../backend/wasm/state.ts";
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Evaluator, HolderScope, Judgement } from "./evaluator.ts";

@@ -3,6 +3,7 @@
  * matches.
  */
 
+import { maximumWord } from "../../abi/word.ts";
 import {
   complement,
   emptySet,
@@ -16,7 +17,6 @@ import {
 } from "../../ir/intervals.ts";
 import type { BooleanExpression, CompareOperator, IntegerExpression } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { OciComparison, OperatorName } from "./profile.ts";
 
 /**

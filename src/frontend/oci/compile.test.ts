@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { callByName } from "../../abi/calls.ts";
 import type { Program } from "../../ir/program.ts";
 import { firstVerdict } from "../../ir/testing/parts.ts";
-import { callByName } from "../../linux/calls.ts";
 import { compileOciProfile, type OciHost } from "./compile.ts";
 
 const host: OciHost = { architecture: "x86_64", kernelVersion: "6.12" };

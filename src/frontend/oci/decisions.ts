@@ -12,10 +12,10 @@
  *   strictest wins, as between two filters in the kernel, and a warning names each pair.
  */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { allCallNames, callByName } from "../../abi/calls.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { allCallNames, callByName } from "../../linux/calls.ts";
 import { canBothHold, isAlwaysTrue } from "./comparisons.ts";
 import { foreignCalls } from "./foreign-calls.ts";
 import type { OciAction, OciComparison, OciName, OciRule } from "./profile.ts";

@@ -1,7 +1,8 @@
 /** Lints for profiles: calls that pass although a rule seems to refuse them. */
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByName, registerOf } from "../../abi/calls.ts";
 import { mayPass, strictness } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByName, registerOf } from "../../linux/calls.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
 import { isBypassed } from "./comparisons.ts";
 import type { CallDecision } from "./decisions.ts";

@@ -1,5 +1,5 @@
 /** Reports the parts of a profile that portcullis does not implement or implements differently. */
-import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
 import type { OciAction, OciHost } from "./profile.ts";
 import type { JsonObject, OciReader } from "./reader.ts";
 

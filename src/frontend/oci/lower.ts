@@ -1,12 +1,12 @@
 /** Lowers a profile's decisions to statements of the IR. */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByName, highestNumber } from "../../abi/calls.ts";
+import { errnoByName } from "../../abi/errno.ts";
 import { normalise } from "../../ir/intervals.ts";
 import type { Location } from "../../ir/location.ts";
 import type { BooleanExpression, Interval, Statement, VerdictExpression } from "../../ir/program.ts";
 import { type Action, mayPass } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByName, highestNumber } from "../../linux/calls.ts";
-import { errnoByName } from "../../linux/errno.ts";
 import type { SourceFile } from "../source/file.ts";
 import { conditionOf } from "./comparisons.ts";
 import type { Alternative, CallDecision } from "./decisions.ts";

@@ -4,11 +4,11 @@
  * pkg/seccomp).
  */
 
+import { errnoByName, errnoName } from "../../abi/errno.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { maximumWord } from "../../abi/word.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { type Action, type actions as actionFacts, maximumErrno, returnsZero } from "../../ir/verdicts.ts";
-import { errnoByName, errnoName } from "../../linux/errno.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { maximumWord } from "../../linux/word.ts";
 import type { Range } from "../source/file.ts";
 import type { JsonNode } from "./json.ts";
 import { noteLosses } from "./losses.ts";

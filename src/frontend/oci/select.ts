@@ -2,8 +2,9 @@
  * Selects the rules of a profile that apply to this machine and container (moby's and containers/common's
  * `setupSeccomp`).
  */
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { KernelVersion, OciAction, OciHost, OciRule } from "./profile.ts";
 import type { OciReader } from "./reader.ts";
 import { parseKernelVersion } from "./schema.ts";

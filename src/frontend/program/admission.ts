@@ -1,11 +1,11 @@
 /** The admission of a program, before the policy, and the rule for clone3, which the front end adds after it. */
 
+import { errnoByName } from "../../abi/errno.ts";
+import { creatingCalls } from "../../abi/process-calls.ts";
 import { normalise } from "../../ir/intervals.ts";
 import { isStructure } from "../../ir/observation.ts";
 import type { Admission, Program, Statement, VerdictExpression } from "../../ir/program.ts";
 import { mayPass } from "../../ir/verdicts.ts";
-import { errnoByName } from "../../linux/errno.ts";
-import { creatingCalls } from "../../linux/process-calls.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import { alwaysAllowed, type CallNames, uringCalls } from "./call-names.ts";
 import * as ir from "./ir.ts";

@@ -3,11 +3,11 @@
  * `&`.
  */
 
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { CallDescription } from "../../abi/call.ts";
+import { allCallNames, callByName, numberOf } from "../../abi/calls.ts";
 import { normalise } from "../../ir/intervals.ts";
 import type { BooleanExpression, Interval } from "../../ir/program.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import type { CallDescription } from "../../linux/call.ts";
-import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
 import * as ir from "./ir.ts";
 
 /** Always allowed, never judged (docs/language-reference.md, "Calls that the policy never sees"). */

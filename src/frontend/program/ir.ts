@@ -1,4 +1,6 @@
 /** Constructors of IR expressions that fold constants. */
+
+import { maximumWord } from "../../abi/word.ts";
 import { binaryOperations, compareOperations } from "../../ir/arithmetic.ts";
 import type { Input } from "../../ir/inputs.ts";
 import { argumentInputs } from "../../ir/inputs.ts";
@@ -13,7 +15,6 @@ import type {
   VerdictExpression,
 } from "../../ir/program.ts";
 import { operands } from "../../ir/traverse.ts";
-import { maximumWord } from "../../linux/word.ts";
 
 /** The pattern of an integer that fits 64 bits, signed or unsigned. */
 export function constant(value: bigint): IntegerExpression {

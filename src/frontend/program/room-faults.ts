@@ -3,6 +3,9 @@
  * process, and more of them than a call can take.
  */
 
+import { blockingCalls } from "../../abi/blocking-calls.ts";
+import { callByNumber } from "../../abi/calls.ts";
+import { isCreatingCall, isExecutingCall } from "../../abi/process-calls.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
 import { type EnteringCall, enteringCalls, mayEnter } from "../../ir/dataflow/entered.ts";
@@ -10,9 +13,6 @@ import { maximumEnteredRooms } from "../../ir/limits.ts";
 import type { Location } from "../../ir/location.ts";
 import { spanOf } from "../../ir/location.ts";
 import type { Program, Room, Statement } from "../../ir/program.ts";
-import { blockingCalls } from "../../linux/blocking-calls.ts";
-import { callByNumber } from "../../linux/calls.ts";
-import { isCreatingCall, isExecutingCall } from "../../linux/process-calls.ts";
 
 type Enter = Statement & { readonly kind: "enter" };
 

@@ -8,8 +8,8 @@ describe("the depth of a text", () => {
     const root = join(import.meta.dirname, "../../..");
     const files = [
       "policies",
-      "src/language/types",
-      "src/language/source",
+      "src/frontend/types",
+      "src/frontend/source",
       "test/language/rejected",
       "bench/policies",
     ].flatMap((folder) =>

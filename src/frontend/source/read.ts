@@ -5,7 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
-import { noteFile } from "../../linux/inputs.ts";
+import { noteFile } from "../../machine/inputs.ts";
 
 /** Larger than any hand-written policy, and small enough to parse in a second. */
 const maximumFileBytes = 4 * 1024 * 1024;

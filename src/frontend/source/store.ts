@@ -1,6 +1,6 @@
 /** The files of one compilation; each is read once. */
 import { dirname, join, relative, resolve } from "node:path";
-import { sha256 } from "../../linux/sha256.ts";
+import { sha256 } from "../../machine/sha256.ts";
 import { SourceFile } from "./file.ts";
 import { decodePolicyText, type ReadOutcome, readPolicyFile } from "./read.ts";
 import type { Place, Reporter } from "./reporter.ts";

@@ -1,12 +1,13 @@
 /** Compiles policies that tests write as texts, and shows what users see of them in short lines. */
+
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { callByName } from "../../abi/calls.ts";
+import { errnoName } from "../../abi/errno.ts";
 import { printSpan } from "../../diagnostics/render.ts";
 import { evaluate } from "../../ir/interpreter.ts";
 import { printProgram } from "../../ir/print.ts";
 import type { Program } from "../../ir/program.ts";
 import { freshState } from "../../ir/testing/parts.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callByName } from "../../linux/calls.ts";
-import { errnoName } from "../../linux/errno.ts";
 import { type LoadedPolicy, type LoadOptions, loadPolicy } from "../load.ts";
 
 export interface Written extends Partial<LoadOptions> {

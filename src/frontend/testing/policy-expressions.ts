@@ -3,11 +3,11 @@
  * with that pattern, and converted with `BigInt.asIntN(64, …)` where an operator reads it as signed.
  */
 
+import { allCallNames, callByName } from "../../abi/calls.ts";
+import { isCreatingCall } from "../../abi/process-calls.ts";
+import { maximumSigned, maximumWord } from "../../abi/word.ts";
 import type { Input } from "../../ir/inputs.ts";
 import type { BooleanExpression, IntegerExpression, Interval, Program, VerdictExpression } from "../../ir/program.ts";
-import { allCallNames, callByName } from "../../linux/calls.ts";
-import { isCreatingCall } from "../../linux/process-calls.ts";
-import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
 
 /** A piece of source; `whole` if it can be an operand without parentheses. */

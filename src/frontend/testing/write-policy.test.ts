@@ -1,13 +1,13 @@
 /** Tests that a written policy is equivalent to its program: verdicts, reports and state, over random traces. */
 import { expect, it } from "vitest";
+import { callByName } from "../../abi/calls.ts";
+import { errnoName } from "../../abi/errno.ts";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
 import type { Program } from "../../ir/program.ts";
 import { generateProgram, generateTrace, runTrace, SeededChoices, type TraceStep } from "../../ir/testing/arbitrary.ts";
 import { casesOf } from "../../ir/testing/seeds.ts";
 import { mayPass, type Verdict } from "../../ir/verdicts.ts";
-import { callByName } from "../../linux/calls.ts";
-import { errnoName } from "../../linux/errno.ts";
 import { loadPolicy } from "../load.ts";
 import { type WrittenPolicy, writePolicy } from "./write-policy.ts";
 

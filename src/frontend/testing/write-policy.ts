@@ -3,14 +3,14 @@
  * generated programs, such as those of a random test that failed.
  */
 
+import { callByName } from "../../abi/calls.ts";
+import { errnoName } from "../../abi/errno.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { renderDiagnostics } from "../../diagnostics/render.ts";
 import type { Cell, IntegerExpression, Interval, Program, Room, Statement, Table } from "../../ir/program.ts";
 import { addsOne, isCell, phaseEntered } from "../../ir/testing/stores.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
-import { callByName } from "../../linux/calls.ts";
-import { errnoName } from "../../linux/errno.ts";
 import { loadPolicy } from "../load.ts";
 import { uringCalls } from "../program/call-names.ts";
 import {

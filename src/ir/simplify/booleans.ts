@@ -5,7 +5,7 @@
  * `any` a union. Of a set and its complement, the result has the one with fewer intervals (`x !== 5n` is
  * `not within {5}`). Negation is pushed inwards.
  */
-import { maximumSigned, maximumWord, minimumSigned } from "../../linux/word.ts";
+import { maximumSigned, maximumWord, minimumSigned } from "../../abi/word.ts";
 import { compareOperations } from "../arithmetic.ts";
 import { equalExpressions } from "../equality.ts";
 import {

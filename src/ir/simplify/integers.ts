@@ -2,7 +2,7 @@
  * Smart constructors of integer expressions; operands are already simplified. All rules hold modulo 2^64, because
  * arithmetic wraps.
  */
-import { maximumWord } from "../../linux/word.ts";
+import { maximumWord } from "../../abi/word.ts";
 import { binaryOperations, extend, pattern } from "../arithmetic.ts";
 import { equalExpressions } from "../equality.ts";
 import type { BinaryOperator, BooleanExpression, IntegerExpression } from "../program.ts";

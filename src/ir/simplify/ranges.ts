@@ -1,8 +1,8 @@
 /**
  * Unsigned bounds of an expression's pattern that hold in every state and for every call. They are coarse: one
- * interval, no conditions. The front end has finer ranges of its own (language/values/ranges.ts).
+ * interval, no conditions. The front end has finer ranges of its own (frontend/typescript/values/ranges.ts).
  */
-import { maximumWord } from "../../linux/word.ts";
+import { maximumWord } from "../../abi/word.ts";
 import { larger, smaller } from "../arithmetic.ts";
 import { type Input, inputFacts, inputs } from "../inputs.ts";
 import { cellMaximum } from "../limits.ts";

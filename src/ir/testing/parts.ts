@@ -1,6 +1,6 @@
 /** Parts of programs and evaluations that tests share. */
 
-import { auditArchitecture } from "../../linux/architecture.ts";
+import { auditArchitecture } from "../../abi/architecture.ts";
 import type { EvaluationState } from "../evaluation.ts";
 import { evaluate, initialState } from "../interpreter.ts";
 import { noDeclarations, type Program, type Room } from "../program.ts";

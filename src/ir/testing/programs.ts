@@ -3,7 +3,7 @@
  * flags are 0 or 1, counters are below 2^63, phases never decrease.
  */
 
-import { maximumSigned } from "../../linux/word.ts";
+import { maximumSigned } from "../../abi/word.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
 import { normalise } from "../intervals.ts";
 import type { Observation, ObservedWord, Reading, Shape } from "../observation.ts";

@@ -1,5 +1,5 @@
 /** Recognises stores by their form, for tests that rely on the invariants of cell kinds (program.ts). */
-import { maximumSigned } from "../../linux/word.ts";
+import { maximumSigned } from "../../abi/word.ts";
 import type { IntegerExpression, Program } from "../program.ts";
 import { forEachStatement } from "../traverse.ts";
 

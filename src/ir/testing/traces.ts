@@ -1,5 +1,5 @@
 /** Random traces of a tree of tasks under a policy, and the reference run of a trace. */
-import { auditArchitecture, x32Bit } from "../../linux/architecture.ts";
+import { auditArchitecture, x32Bit } from "../../abi/architecture.ts";
 import { admit } from "../admission.ts";
 import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCallEvent } from "../evaluation.ts";
 import { evaluate, inheritState, initialState } from "../interpreter.ts";

@@ -2,8 +2,8 @@
  * bpf(2), one command at a time. `union bpf_attr` and its numbers are those of include/uapi/linux/bpf.h (Linux 6.12);
  * fields that an older kernel lacks stay 0, which it accepts.
  */
-import { callNumber } from "../call-numbers.ts";
-import { errnoName } from "../errno.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errnoName } from "../../abi/errno.ts";
 import { native } from "../native.ts";
 
 /** The used part of `enum bpf_cmd`. */

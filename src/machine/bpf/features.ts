@@ -2,12 +2,13 @@
  * Probes the BPF features that the running kernel has and permits: loads small programs, creates maps, and closes them
  * at once. Nothing is attached.
  */
+
+import { mapTypes, type ProgramType, programFlags, programTypes } from "../../abi/bpf-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
 import { close } from "../descriptors.ts";
-import { errno } from "../errno-numbers.ts";
 import { tryExtendedFilter } from "../seccomp.ts";
 import { BpfError } from "./command.ts";
 import { BpfMap, type MapDescription } from "./maps.ts";
-import { mapTypes, type ProgramType, programFlags, programTypes } from "./numbers.ts";
 import { InterruptedError, loadProgram } from "./programs.ts";
 import { kernelFunctions, loadBtf } from "./type-information.ts";
 

@@ -1,7 +1,8 @@
 /** BPF maps: create, read, write, freeze. */
-import { errno } from "../errno-numbers.ts";
+
+import type { MapType } from "../../abi/bpf-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
 import { Attributes, type BpfCommand, bpf, nameAt, objectInfo, succeed } from "./command.ts";
-import type { MapType } from "./numbers.ts";
 
 export interface MapDescription {
   readonly type: MapType;

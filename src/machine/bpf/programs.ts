@@ -1,7 +1,8 @@
 /** BPF programs: load, test-run, inspect. */
-import { errno } from "../errno-numbers.ts";
+
+import type { ProgramType } from "../../abi/bpf-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
 import { Attributes, BpfError, bpf, nameAt, objectInfo } from "./command.ts";
-import type { ProgramType } from "./numbers.ts";
 import { LogBuffer, logLevels, VerifierError } from "./verifier-log.ts";
 
 export interface ProgramDescription {

@@ -6,10 +6,11 @@
  * Positions only grow. A record is a word with its length (the top bit: still being written; the second: discarded), a
  * word for the kernel, and the data, rounded up to 8 bytes.
  */
+
+import { mapTypes } from "../../abi/bpf-numbers.ts";
 import { native } from "../native.ts";
 import { BpfError } from "./command.ts";
 import type { BpfMap } from "./maps.ts";
-import { mapTypes } from "./numbers.ts";
 
 const busy = 0x8000_0000;
 const discarded = 0x4000_0000;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type AnswerWord, answerWords } from "../engines/engine/approval.ts";
-import type { JudgementRecord, PolicyDescription } from "../events/record.ts";
+import { type AnswerWord, answerWords } from "../../engines/engine/approval.ts";
+import type { JudgementRecord, PolicyDescription } from "../../events/record.ts";
 import { Approvals } from "./approvals.ts";
 import type { ClosedLine, QuestionLine } from "./protocol.ts";
 

@@ -2,10 +2,10 @@
  * The open questions of a running tree: numbers them, ends those that get no answer, and passes answers to the engine or to
  * the proxy of the hosts.
  */
-import { type AnswerWord, type EngineApprovals, newApprovalWords } from "../engines/engine/approval.ts";
-import { describe } from "../events/describe.ts";
-import type { PolicyDescription } from "../events/record.ts";
-import type { HostAnswer, HostQuestion } from "../hosts/refusal.ts";
+import { type AnswerWord, type EngineApprovals, newApprovalWords } from "../../engines/engine/approval.ts";
+import { describe } from "../../events/describe.ts";
+import type { PolicyDescription } from "../../events/record.ts";
+import type { HostAnswer, HostQuestion } from "../../hosts/refusal.ts";
 import type { Answer, AnswerLine, ClosedLine, QuestionLine } from "./protocol.ts";
 
 /** The most questions of calls at one time, and of hosts; further ones are refused. */

@@ -1,6 +1,6 @@
 /** The lines of an approval socket, one JSON object each, in both directions (docs/approvals.md). */
-import type { DecisionEvent } from "../events/event.ts";
-import type { HostQuestion } from "../hosts/refusal.ts";
+import type { DecisionEvent } from "../../events/event.ts";
+import type { HostQuestion } from "../../hosts/refusal.ts";
 
 /** How a person answers. */
 export const answerNames = ["allow", "always", "deny"] as const;

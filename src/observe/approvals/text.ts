@@ -1,5 +1,5 @@
 /** Questions as lines for people. */
-import { printCall } from "../linux/decode.ts";
+import { printCall } from "../../abi/decode.ts";
 import type { QuestionLine } from "./protocol.ts";
 
 /** "4242.1": the process of portcullis and the number of the question. */

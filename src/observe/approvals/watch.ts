@@ -1,6 +1,6 @@
 /** Shows the questions of running trees as they come, and reads their answers from standard input. */
 import { createInterface } from "node:readline/promises";
-import { jsonText, safeText } from "../diagnostics/width.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { ApprovalClient } from "./client.ts";
 import type { Answer, QuestionLine } from "./protocol.ts";
 import { aboutText, questionName } from "./text.ts";

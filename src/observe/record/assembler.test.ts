@@ -1,6 +1,6 @@
 /** Tests the lines of a recording: results in their calls' lines, tasks behind the calls that made them. */
 import { describe, expect, it } from "vitest";
-import { readJsonTrace } from "../traces/json.ts";
+import { readJsonTrace } from "../../traces/formats/json.ts";
 import { TraceAssembler } from "./assembler.ts";
 import { CallCensus } from "./census.ts";
 import { registerText, resultText } from "./registers.ts";

@@ -4,8 +4,8 @@
  * A line is delayed for a moment, so that most calls have their result in their own line, followed by the task that
  * they created. A call that has not returned by then gets a line `return` later.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { callByNumber, registerOf } from "../linux/calls.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByNumber, registerOf } from "../../abi/calls.ts";
 import type { CallCensus } from "./census.ts";
 import { HeldLines } from "./held-lines.ts";
 import { resultText } from "./registers.ts";

@@ -3,7 +3,7 @@
  * recording prints some hundred thousand of them a second, and texts and objects of JavaScript would cost several times as
  * much. Words by their position, `enum` in lines.c:
  */
-import { native } from "../linux/native.ts";
+import { native } from "../../machine/native.ts";
 
 export const lineLayout = {
   flags: 0,

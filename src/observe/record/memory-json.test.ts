@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { callByName } from "../linux/calls.ts";
+import { callByName } from "../../abi/calls.ts";
 import { MemoryPrinter } from "./memory-json.ts";
 import { memoryReads } from "./memory-reads.ts";
 

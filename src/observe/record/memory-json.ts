@@ -1,8 +1,9 @@
 /** Converts bytes that were read behind a call's pointers to the members of its line in the trace. */
-import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
-import { structures } from "../linux/pointees.ts";
-import { withoutValues } from "../traces/environment.ts";
-import { jsonMemory } from "../traces/json-memory.ts";
+
+import { structures } from "../../abi/pointees.ts";
+import type { GivenMemories, GivenMemory, GivenText } from "../../engines/simulate/given-memory.ts";
+import { withoutValues } from "../../traces/formats/environment.ts";
+import { jsonMemory } from "../../traces/notation/json-memory.ts";
 import type { MemoryRead } from "./memory-reads.ts";
 
 /** The result of a read; it corresponds to a `MemoryRead` by position. */

@@ -1,7 +1,7 @@
-/** The reads behind the pointers of a call: the arguments about which a policy can ask (src/linux/pointees.ts). */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { allCalls, registerOf } from "../linux/calls.ts";
-import { type Pointee, pointeeOf } from "../linux/pointees.ts";
+/** The reads behind the pointers of a call: the arguments about which a policy can ask (src/abi/pointees.ts). */
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { allCalls, registerOf } from "../../abi/calls.ts";
+import { type Pointee, pointeeOf } from "../../abi/pointees.ts";
 
 export interface MemoryRead {
   /** The policy's name of the argument. */

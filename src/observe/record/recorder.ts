@@ -2,8 +2,9 @@
  * The type of a recorder: a way to see the calls of a command and its descendants. Each recorder is a folder and a line
  * in session/registry.ts.
  */
-import type { Started } from "../engines/launcher/launcher.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { Started } from "../../engines/launcher/launcher.ts";
 import type { TraceAssembler } from "./assembler.ts";
 
 export interface RecorderOptions {

@@ -1,16 +1,17 @@
 /** Collects what a report shows, input by input: at most one policy, first, then its cases, traces and events. */
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Sources } from "../diagnostics/render.ts";
-import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
-import type { Program } from "../ir/program.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { runCases } from "../traces/case-run.ts";
-import type { CaseFile } from "../traces/cases.ts";
-import { Coverage } from "../traces/coverage.ts";
-import type { LineReading } from "../traces/lines.ts";
-import { missingForReplay, type Replay, type ReplayOptions, replay } from "../traces/replay.ts";
-import type { StreamedEvent } from "../traces/stream.ts";
-import type { TraceHead } from "../traces/trace.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { runCases } from "../../cases/case-run.ts";
+import type { CaseFile } from "../../cases/cases.ts";
+import { Coverage } from "../../cases/coverage.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import { WasmEvaluator } from "../../engines/simulate/wasm-evaluator.ts";
+import type { Program } from "../../ir/program.ts";
+import type { StreamedEvent } from "../../traces/formats/stream.ts";
+import type { LineReading } from "../../traces/lines.ts";
+import { missingForReplay, type Replay, type ReplayOptions, replay } from "../../traces/replay.ts";
+import type { TraceHead } from "../../traces/trace.ts";
 import { chartsOf } from "./charts.ts";
 import type { ReportContent, RunView } from "./document.ts";
 import { readEvents } from "./event-file.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { JsonTraceReader } from "../traces/json.ts";
+import { JsonTraceReader } from "../../traces/formats/json.ts";
 import { chartsOf } from "./charts.ts";
 import { RunTally } from "./run-tally.ts";
 

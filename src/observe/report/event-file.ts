@@ -1,8 +1,8 @@
 /** Reads the lines of `run --events` (docs/events.md). Lines of other programs, and lines that are cut short, are counted. */
 
-import type { DecisionEvent } from "../events/event.ts";
-import { actionNames } from "../ir/verdicts.ts";
-import type { LineReading } from "../traces/lines.ts";
+import type { DecisionEvent } from "../../events/event.ts";
+import { actionNames } from "../../ir/verdicts.ts";
+import type { LineReading } from "../../traces/lines.ts";
 
 export interface EventSummary {
   readonly decisions: number;

@@ -1,5 +1,5 @@
 /** HTML by a tagged template that escapes every value: a trace has texts that a hostile program has chosen. */
-import { safeText } from "../diagnostics/width.ts";
+import { safeText } from "../../diagnostics/width.ts";
 
 /** Text that is markup already. Only this file makes it. */
 export class Markup {

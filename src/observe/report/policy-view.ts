@@ -1,10 +1,11 @@
 /** A policy with what has reached its rules: cases, recorded calls, and events. */
-import type { Sources } from "../diagnostics/render.ts";
-import { printLocation } from "../events/describe.ts";
-import type { Program } from "../ir/program.ts";
-import { callByNumber } from "../linux/calls.ts";
-import type { FileCoverage } from "../traces/coverage.ts";
-import { Coverage } from "../traces/coverage.ts";
+
+import { callByNumber } from "../../abi/calls.ts";
+import type { FileCoverage } from "../../cases/coverage.ts";
+import { Coverage } from "../../cases/coverage.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import { printLocation } from "../../events/describe.ts";
+import type { Program } from "../../ir/program.ts";
 import type { Surface } from "./surface.ts";
 
 export interface RuleView {

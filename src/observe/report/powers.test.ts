@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { loadPolicy } from "../language/load.ts";
+import { loadPolicy } from "../../frontend/load.ts";
 import { powers } from "./powers.ts";
 import { surfaceOf } from "./surface.ts";
 

@@ -1,10 +1,11 @@
 /** What a process can still do under a policy, in the terms of an attacker who controls it. */
-import { type Chance, chanceOf, type KnownBits } from "../analysis/chance.ts";
-import type { SplitPolicy } from "../analysis/decision.ts";
-import type { Program } from "../ir/program.ts";
-import { callByName, numberOf, registerOf } from "../linux/calls.ts";
-import { executableMemoryCalls } from "../linux/executable-memory.ts";
-import { cloneFlag } from "../linux/process-calls.ts";
+
+import { callByName, numberOf, registerOf } from "../../abi/calls.ts";
+import { executableMemoryCalls } from "../../abi/executable-memory.ts";
+import { cloneFlag } from "../../abi/process-calls.ts";
+import { type Chance, chanceOf, type KnownBits } from "../../analysis/chance.ts";
+import type { SplitPolicy } from "../../analysis/decision.ts";
+import type { Program } from "../../ir/program.ts";
 
 export const powers = ["execute", "new processes", "connect", "write files", "executable memory"] as const;
 export type Power = (typeof powers)[number];

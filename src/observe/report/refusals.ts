@@ -1,13 +1,14 @@
 /** Refused calls of traces and events, in groups of equal call, verdict, rule, program and phase. */
-import type { SimulatedDecision } from "../engines/simulate/model.ts";
-import type { DecisionEvent } from "../events/event.ts";
-import { remedyFor } from "../events/line.ts";
-import { phasesToShow } from "../events/phases.ts";
-import { explainedVerdict } from "../ir/verdicts.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { nameCall, printCall } from "../linux/decode.ts";
-import type { CallEvent } from "../traces/trace.ts";
-import { printTraceCall } from "../traces/words.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { nameCall, printCall } from "../../abi/decode.ts";
+import type { SimulatedDecision } from "../../engines/simulate/model.ts";
+import type { DecisionEvent } from "../../events/event.ts";
+import { remedyFor } from "../../events/line.ts";
+import { phasesToShow } from "../../events/phases.ts";
+import { explainedVerdict } from "../../ir/verdicts.ts";
+import { printTraceCall } from "../../traces/formats/words.ts";
+import type { CallEvent } from "../../traces/trace.ts";
 
 export interface RefusalGroup {
   /** `trace`: the policy would refuse it; `events`: it was refused. */

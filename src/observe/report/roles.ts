@@ -1,15 +1,15 @@
 /** The roles and triggers that `propose` finds in the recordings of a report, with the figures of its decisions. */
 
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { divideRoles } from "../propose/branches.ts";
-import { HistoryBuilder } from "../propose/history.ts";
-import { findPermissions } from "../propose/permissions.ts";
-import { describePredicate } from "../propose/policy-text.ts";
-import { processesOf } from "../propose/roles.ts";
-import { originOf, triggersOf } from "../propose/statement.ts";
-import type { Trigger } from "../propose/triggers.ts";
-import { Faults } from "../traces/faults.ts";
-import type { TraceEvent, TraceHead } from "../traces/trace.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { divideRoles } from "../../propose/branches.ts";
+import { HistoryBuilder } from "../../propose/history.ts";
+import { findPermissions } from "../../propose/permissions.ts";
+import { describePredicate } from "../../propose/policy-text.ts";
+import { processesOf } from "../../propose/roles.ts";
+import { originOf, triggersOf } from "../../propose/statement.ts";
+import type { Trigger } from "../../propose/triggers.ts";
+import { Faults } from "../../traces/faults.ts";
+import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
 
 export interface TriggerView {
   /** "The first setuid(uid=33)" */

@@ -4,11 +4,11 @@
  */
 
 import { basename } from "node:path";
-import type { SimulatedDecision } from "../engines/simulate/model.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { nameCall } from "../linux/decode.ts";
-import { isExecutingCall } from "../linux/process-calls.ts";
-import type { CallEvent, TraceEvent } from "../traces/trace.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { nameCall } from "../../abi/decode.ts";
+import { isExecutingCall } from "../../abi/process-calls.ts";
+import type { SimulatedDecision } from "../../engines/simulate/model.ts";
+import type { CallEvent, TraceEvent } from "../../traces/trace.ts";
 
 /** Processes with figures of their own. */
 const mostProcesses = 2_000;

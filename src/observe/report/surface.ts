@@ -1,9 +1,9 @@
 /** What a policy leaves open in each state of its phases: how many calls, which powers, and the calls of each rule. */
-import type { Decision, SplitPolicy } from "../analysis/decision.ts";
-import { leavesOf } from "../analysis/explain/paths.ts";
-import { splitPolicy } from "../analysis/split/split.ts";
-import type { Program } from "../ir/program.ts";
-import { mayPass } from "../ir/verdicts.ts";
+import type { Decision, SplitPolicy } from "../../analysis/decision.ts";
+import { leavesOf } from "../../analysis/explain/paths.ts";
+import { splitPolicy } from "../../analysis/split/split.ts";
+import type { Program } from "../../ir/program.ts";
+import { mayPass } from "../../ir/verdicts.ts";
 import { type Power, type PowerUse, powersOf } from "./powers.ts";
 
 /** The known phases of a process, as far as the policy distinguishes them: "serving", or "worker, serving". */

@@ -2,12 +2,12 @@
  * Identifies the other side of a status socket by the kernel's data. A confined process can connect to a status socket of
  * its own user, and can make a socket that looks like one, so server and client check each other first.
  */
-import { callNumber } from "../linux/call-numbers.ts";
-import { close, pollBits, pollFor } from "../linux/descriptors.ts";
-import { errno } from "../linux/errno-numbers.ts";
-import { commonFilterCount, filterCount } from "../linux/filter-count.ts";
-import { native } from "../linux/native.ts";
-import { readProc } from "../linux/proc.ts";
+import { callNumber } from "../../abi/call-numbers.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { close, pollBits, pollFor } from "../../machine/descriptors.ts";
+import { commonFilterCount, filterCount } from "../../machine/filter-count.ts";
+import { native } from "../../machine/native.ts";
+import { readProc } from "../../machine/proc.ts";
 
 const socketLevel = 1; // SOL_SOCKET
 const peerCredentials = 17; // SO_PEERCRED

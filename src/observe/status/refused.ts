@@ -1,8 +1,8 @@
 /** Groups refused calls while a tree runs, within bounds: a hostile process can make calls of any kind, under any name. */
-import { describe } from "../events/describe.ts";
-import type { DecisionEvent } from "../events/event.ts";
-import type { JudgementRecord, ObjectRecord, PolicyDescription } from "../events/record.ts";
-import { mayPass } from "../ir/verdicts.ts";
+import { describe } from "../../events/describe.ts";
+import type { DecisionEvent } from "../../events/event.ts";
+import type { JudgementRecord, ObjectRecord, PolicyDescription } from "../../events/record.ts";
+import { mayPass } from "../../ir/verdicts.ts";
 import type { RefusedGroup } from "./status.ts";
 
 const mostGroups = 32;

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
-import { statusWords } from "../engines/engine/status.ts";
-import type { PolicyDescription } from "../events/record.ts";
-import { judgement } from "../events/testing/judgement.ts";
+import { statusWords } from "../../engines/engine/status.ts";
+import type { PolicyDescription } from "../../events/record.ts";
+import { judgement } from "../../events/testing/judgement.ts";
 import { StatusReporter } from "./reporter.ts";
 
 const verdict = {

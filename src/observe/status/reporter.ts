@@ -1,9 +1,9 @@
 /** Makes the status of a running tree from the records of its engine. */
-import type { OwnerState, StateDescription, StateSnapshot } from "../engines/engine/status.ts";
-import { latencyWords, newStatusWords, statusWords } from "../engines/engine/status.ts";
-import { describe, printLocation } from "../events/describe.ts";
-import type { EventRecord, PolicyDescription } from "../events/record.ts";
-import { verdictText } from "../ir/verdicts.ts";
+import type { OwnerState, StateDescription, StateSnapshot } from "../../engines/engine/status.ts";
+import { latencyWords, newStatusWords, statusWords } from "../../engines/engine/status.ts";
+import { describe, printLocation } from "../../events/describe.ts";
+import type { EventRecord, PolicyDescription } from "../../events/record.ts";
+import { verdictText } from "../../ir/verdicts.ts";
 import { RefusedGroups } from "./refused.ts";
 import type { NamedState, Status } from "./status.ts";
 

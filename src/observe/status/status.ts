@@ -1,5 +1,5 @@
 /** The lines that the status socket of a running tree writes, one JSON object each (docs/events.md). */
-import type { DecisionEvent } from "../events/event.ts";
+import type { DecisionEvent } from "../../events/event.ts";
 
 export interface VerdictCount {
   /** "deny EPERM" */

@@ -3,7 +3,7 @@
  * it is larger than portcullis.
  */
 import { createRequire } from "node:module";
-import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
 
 export interface Instruction {
   readonly address: number;

@@ -1,6 +1,6 @@
 /** Reads an ELF file for x86-64 or arm64: segments, needed libraries, symbols, relocations, and the starts of functions. */
 
-import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
 
 export interface Symbol {
   readonly name: string;

@@ -3,8 +3,8 @@
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { readInputFile } from "../../linux/inputs.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { readInputFile } from "../../machine/inputs.ts";
 import { architectureOfElf, ElfError, ElfImage } from "./image.ts";
 
 /**

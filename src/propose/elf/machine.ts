@@ -1,5 +1,5 @@
 /** The facts of an architecture for the static bound: the forms of calls and addresses, and the effects of instructions. */
-import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
 import type { Instruction } from "./disassembler.ts";
 
 export type Location =

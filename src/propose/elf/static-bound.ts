@@ -3,8 +3,8 @@
  * x8). It walks back from each instruction to the constants that reach it, through jumps, moves, the stack and callers.
  * It counts the instructions that it cannot resolve.
  */
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { callByNumber } from "../../linux/calls.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { callByNumber } from "../../abi/calls.ts";
 import { aarch64 } from "./aarch64.ts";
 import { CallGraph, type Site } from "./call-graph.ts";
 import type { Disassembler, Instruction } from "./disassembler.ts";

@@ -2,7 +2,7 @@
  * Follows the working directories and the descriptors of recorded tasks: a path of a call is relative to one of them. A
  * fork copies both, threads share them, and an execution closes descriptors.
  */
-import { closeOnExec } from "../../linux/open-numbers.ts";
+import { closeOnExec } from "../../abi/open-numbers.ts";
 
 export interface Descriptor {
   /** The absolute path that opened it. */

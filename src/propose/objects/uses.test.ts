@@ -1,6 +1,6 @@
 /** What calls do to objects: the directories and descriptors to which their paths are relative, and the rights. */
 import { expect, test } from "vitest";
-import { readJsonTrace } from "../../traces/json.ts";
+import { readJsonTrace } from "../../traces/formats/json.ts";
 import { machineWith } from "./testing/machine.ts";
 import { ObjectUses } from "./uses.ts";
 

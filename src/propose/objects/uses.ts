@@ -2,12 +2,13 @@
  * Collects what recorded calls did to files, ports and Unix sockets, as Landlock judges it. A call counts if it succeeded,
  * or if it failed after Landlock's decision: under a policy that does not permit the object it would fail in another way.
  */
+
+import { type ArchitectureName, auditArchitecture } from "../../abi/architecture.ts";
+import { callByNumber, registerOf } from "../../abi/calls.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { atWorkingDirectory, closeOnExec } from "../../abi/open-numbers.ts";
+import { socketFamily } from "../../abi/socket-address.ts";
 import { readSocketAddress } from "../../ir/observe.ts";
-import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
-import { callByNumber, registerOf } from "../../linux/calls.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { atWorkingDirectory, closeOnExec } from "../../linux/open-numbers.ts";
-import { socketFamily } from "../../linux/socket-address.ts";
 import { type CallEvent, signedValue, type TraceEvent, type TraceHead, unknownWord } from "../../traces/trace.ts";
 import { fieldOf, utf8 } from "../aspects.ts";
 import type { Machine } from "./machine.ts";

@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { Faults } from "../../traces/faults.ts";
-import { readJsonTrace } from "../../traces/json.ts";
+import { readJsonTrace } from "../../traces/formats/json.ts";
 import type { Trace } from "../../traces/trace.ts";
 import type { Detail } from "../aspects.ts";
 import { HistoryBuilder } from "../history.ts";

@@ -1,9 +1,9 @@
 /** Proposals of small recordings, and what they refuse. */
 import { expect } from "vitest";
 import { InterpreterEvaluator } from "../../engines/simulate/interpreter-evaluator.ts";
-import { loadPolicy } from "../../language/load.ts";
+import { loadPolicy } from "../../frontend/load.ts";
+import { printTraceCall } from "../../traces/formats/words.ts";
 import { replay } from "../../traces/replay.ts";
-import { printTraceCall } from "../../traces/words.ts";
 import type { Detail } from "../aspects.ts";
 import { type ProposalOptions, propose } from "../proposal.ts";
 import { historyOf, type Line, traceOf } from "./lines.ts";

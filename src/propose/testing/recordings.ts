@@ -1,8 +1,9 @@
 /** Random recordings for tests: a tree of processes and threads that start, serve and execute, as JSON lines. */
+
+import { allCalls, callByName } from "../../abi/calls.ts";
+import { exemptCalls } from "../../abi/exempt-calls.ts";
+import { nameSet } from "../../abi/flags.ts";
 import { type Choices, chance, pick } from "../../ir/testing/choices.ts";
-import { allCalls, callByName } from "../../linux/calls.ts";
-import { exemptCalls } from "../../linux/exempt-calls.ts";
-import { nameSet } from "../../linux/flags.ts";
 
 const usual = [
   ...["openat", "read", "write", "mmap", "mprotect", "socket", "bind", "listen", "accept4", "connect", "setuid"],

@@ -1,6 +1,7 @@
 /** Hides the values of variables in the memory of a recorded call, before portcullis prints it or writes a recording. */
-import type { GivenMemories } from "../engines/simulate/given-memory.ts";
-import { environmentArgument, withoutValue } from "../linux/environment.ts";
+
+import { environmentArgument, withoutValue } from "../../abi/environment.ts";
+import type { GivenMemories } from "../../engines/simulate/given-memory.ts";
 
 /** A judgement by the names of variables is the same with the result; one by a value is unknown. */
 export function withoutValues(memories: GivenMemories): GivenMemories {

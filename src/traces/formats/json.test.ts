@@ -1,8 +1,8 @@
 /** Traces as JSON lines: values, errors and their places. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { signedValue } from "../trace.ts";
 import { printWord, readJsonTrace, readWord } from "./json.ts";
-import { signedValue } from "./trace.ts";
 
 const call = (members: object) => JSON.stringify({ v: 1, kind: "call", tid: 7, call: "getppid", ...members });
 const codes = (text: string) =>

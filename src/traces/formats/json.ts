@@ -3,13 +3,13 @@
  * ignored. Register values are strings ("0xffffff9c", "-100"), because a JSON number is exact only to 53 bits; `?`
  * stands for four unknown bits ("0x????????00000005"), null for an unknown register.
  */
-import { nearestName } from "../diagnostics/suggest.ts";
-import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
-import { allCalls, callByName, callByNumber } from "../linux/calls.ts";
-import { fitsWord, maximumSigned } from "../linux/word.ts";
-import { Faults, numberedLines, quote } from "./faults.ts";
-import { jsonMemory, readJsonMemory } from "./json-memory.ts";
-import { partsOf, type RepeatableLine, RepeatedCalls } from "./repeated-lines.ts";
+
+import { type ArchitectureName, auditArchitecture } from "../../abi/architecture.ts";
+import { allCalls, callByName, callByNumber } from "../../abi/calls.ts";
+import { fitsWord, maximumSigned } from "../../abi/word.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import { Faults, numberedLines, quote } from "../faults.ts";
+import { jsonMemory, readJsonMemory } from "../notation/json-memory.ts";
 import {
   type CallContent,
   isKnown,
@@ -22,7 +22,8 @@ import {
   type TraceReading,
   unknownWord,
   type Word,
-} from "./trace.ts";
+} from "../trace.ts";
+import { partsOf, type RepeatableLine, RepeatedCalls } from "./repeated-lines.ts";
 
 const kinds = ["recording", "start", "call", "return", "fork", "thread", "exit", "exec", "clock", "lost"] as const;
 type Kind = (typeof kinds)[number];

@@ -1,12 +1,13 @@
 /** Reads a trace of any form as a whole. Its first character decides: JSON lines begin with an object. */
-import { hasErrors } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { ByteSource } from "./blocks.ts";
-import { traceLines } from "./lines.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { hasErrors } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { ByteSource } from "../blocks.ts";
+import { traceLines } from "../lines.ts";
+import type { Trace, TraceEvent, TraceHead, TraceReading } from "../trace.ts";
 import { straceHead, streamStrace } from "./strace.ts";
 import { type StreamedEvent, streamJsonTrace } from "./stream.ts";
-import type { Trace, TraceEvent, TraceHead, TraceReading } from "./trace.ts";
 
 /**
  * @param file the displayed name

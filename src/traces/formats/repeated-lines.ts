@@ -2,7 +2,7 @@
  * Reads lines of calls that differ from an earlier one only in thread, time and result, as most lines of a long recording
  * do, without JSON.parse: the text between the time and the result is the key of the earlier call.
  */
-import { type CallContent, isTaskNumber } from "./trace.ts";
+import { type CallContent, isTaskNumber } from "../trace.ts";
 
 /** A line as recorders write it, in its parts. */
 export interface RepeatableLine {

@@ -3,13 +3,13 @@
  * One line after the other; what is held is bounded by the tasks that live at the same time.
  */
 
-import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
-import { type ArchitectureName, x32Bit } from "../linux/architecture.ts";
-import { callByName, callByNumber } from "../linux/calls.ts";
-import { type Faults, quote } from "./faults.ts";
-import type { LineReading } from "./lines.ts";
-import { parseStraceLine, type StraceLine } from "./strace-line.ts";
-import { isTaskNumber, type Place } from "./trace.ts";
+import { type ArchitectureName, x32Bit } from "../../abi/architecture.ts";
+import { callByName, callByNumber } from "../../abi/calls.ts";
+import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
+import { type Faults, quote } from "../faults.ts";
+import type { LineReading } from "../lines.ts";
+import { parseStraceLine, type StraceLine } from "../notation/strace-line.ts";
+import { isTaskNumber, type Place } from "../trace.ts";
 
 interface ItemCommon {
   readonly tid: number;

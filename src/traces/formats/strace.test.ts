@@ -1,9 +1,9 @@
 /** Traces that strace writes, with each of its options. */
 import { expect, test } from "vitest";
+import type { LineReading } from "../lines.ts";
+import { isKnown, signedValue, type Trace, type TraceEvent } from "../trace.ts";
 import { readJsonTrace, writeJsonTrace } from "./json.ts";
-import type { LineReading } from "./lines.ts";
 import { readStrace, streamStrace } from "./strace.ts";
-import { isKnown, signedValue, type Trace, type TraceEvent } from "./trace.ts";
 
 /** "fork 1 2", "getppid 1", …: a trace in one line each. */
 function outline(text: string): string[] {

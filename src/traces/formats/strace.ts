@@ -9,19 +9,18 @@
  * say about earlier ones (`Survey`, which grows with the tasks and not with the calls), then for the events.
  */
 
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
-import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
-import { callByNumber, registerOf } from "../linux/calls.ts";
-import { errnoByName } from "../linux/errno.ts";
-import { errno } from "../linux/errno-numbers.ts";
-import { pointeeOf } from "../linux/pointees.ts";
-import { cloneFlag, isCreatingCall, isExecutingCall } from "../linux/process-calls.ts";
-import { Faults, numberedLines } from "./faults.ts";
-import { endsEarly, type LineReading } from "./lines.ts";
-import { howToRecord, type StraceCall, type StraceItem, StraceItems } from "./strace-items.ts";
-import { parseStraceLine } from "./strace-line.ts";
-import type { StreamedEvent } from "./stream.ts";
+import { type ArchitectureName, auditArchitecture } from "../../abi/architecture.ts";
+import { callByNumber, registerOf } from "../../abi/calls.ts";
+import { errnoByName } from "../../abi/errno.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { pointeeOf } from "../../abi/pointees.ts";
+import { cloneFlag, isCreatingCall, isExecutingCall } from "../../abi/process-calls.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { GivenMemories, GivenMemory } from "../../engines/simulate/given-memory.ts";
+import { Faults, numberedLines } from "../faults.ts";
+import { endsEarly, type LineReading } from "../lines.ts";
+import { parseStraceLine } from "../notation/strace-line.ts";
+import { readMemory } from "../notation/written-memory.ts";
 import {
   isTaskNumber,
   knownWord,
@@ -31,8 +30,9 @@ import {
   type TraceReading,
   unknownWord,
   type Word,
-} from "./trace.ts";
-import { readMemory } from "./written-memory.ts";
+} from "../trace.ts";
+import { howToRecord, type StraceCall, type StraceItem, StraceItems } from "./strace-items.ts";
+import type { StreamedEvent } from "./stream.ts";
 
 /** Each call of it gives all lines of the file. */
 type Lines = () => Iterable<LineReading>;

@@ -1,10 +1,11 @@
 /** The events of a trace of any size, one after the other. */
-import { diagnostic } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { endsEarly, type LineReading } from "../lines.ts";
+import type { TraceEvent, TraceHead } from "../trace.ts";
 import { JsonTraceReader } from "./json.ts";
-import { endsEarly, type LineReading } from "./lines.ts";
-import type { TraceEvent, TraceHead } from "./trace.ts";
 
 export interface StreamedEvent {
   /** Another object for another run. */

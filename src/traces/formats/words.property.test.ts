@@ -1,17 +1,17 @@
 /** A recorded call with any memory, printed as a case, reads back with the same memory. */
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { GivenMemory } from "../engines/simulate/given-memory.ts";
-import { readSocketAddress } from "../ir/observe.ts";
-import { property } from "../ir/testing/property.ts";
-import { casesOf } from "../ir/testing/seeds.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import { allCalls, registerOf } from "../linux/calls.ts";
-import { environmentArgument } from "../linux/environment.ts";
-import { type Pointee, pointeeOf, structures } from "../linux/pointees.ts";
-import { socketFamily } from "../linux/socket-address.ts";
-import { readCases } from "./cases.ts";
-import { type CallEvent, unknownWord } from "./trace.ts";
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { allCalls, registerOf } from "../../abi/calls.ts";
+import { environmentArgument } from "../../abi/environment.ts";
+import { type Pointee, pointeeOf, structures } from "../../abi/pointees.ts";
+import { socketFamily } from "../../abi/socket-address.ts";
+import { readCases } from "../../cases/cases.ts";
+import type { GivenMemory } from "../../engines/simulate/given-memory.ts";
+import { readSocketAddress } from "../../ir/observe.ts";
+import { property } from "../../ir/testing/property.ts";
+import { casesOf } from "../../ir/testing/seeds.ts";
+import { type CallEvent, unknownWord } from "../trace.ts";
 import { printTraceCall } from "./words.ts";
 
 const architecture = "x86_64";

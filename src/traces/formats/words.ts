@@ -1,15 +1,15 @@
 /** Prints a recorded call for people: memory in place of pointers, and `?` for unknown bits. */
 
-import type { GivenMemories } from "../engines/simulate/given-memory.ts";
-import type { Program } from "../ir/program.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallDescription } from "../linux/call.ts";
-import { registerOf } from "../linux/calls.ts";
-import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../linux/decode.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { CallDescription } from "../../abi/call.ts";
+import { registerOf } from "../../abi/calls.ts";
+import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../../abi/decode.ts";
+import type { GivenMemories } from "../../engines/simulate/given-memory.ts";
+import type { Program } from "../../ir/program.ts";
+import { printMemory } from "../notation/printed-memory.ts";
+import { type CallEvent, isKnown, unknownWord, type Word } from "../trace.ts";
 import { withoutValues } from "./environment.ts";
 import { printWord } from "./json.ts";
-import { printMemory } from "./printed-memory.ts";
-import { type CallEvent, isKnown, unknownWord, type Word } from "./trace.ts";
 
 export function decodeWords(
   architecture: ArchitectureName,

@@ -4,12 +4,12 @@
  * `[…]`, `127.0.0.1:80`, `EFAULT` and `…` all stand for some address; `written-memory.ts` reads the memory.
  */
 
-import { nearestName } from "../diagnostics/suggest.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { ArgumentKind, CallParameter, NameSet } from "../linux/call.ts";
-import { nameSet } from "../linux/flags.ts";
-import { atWorkingDirectory } from "../linux/open-numbers.ts";
-import { fitsWord } from "../linux/word.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { ArgumentKind, CallParameter, NameSet } from "../../abi/call.ts";
+import { nameSet } from "../../abi/flags.ts";
+import { atWorkingDirectory } from "../../abi/open-numbers.ts";
+import { fitsWord } from "../../abi/word.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
 import { readNumber } from "./numbers.ts";
 import { hasOpenNames, valueOfAnyName, valueOfStraceName, withoutDescription } from "./strace-names.ts";
 

@@ -1,11 +1,11 @@
 /** Memory in traces of JSON lines. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { GivenMemory } from "../engines/simulate/given-memory.ts";
-import { readSocketAddress } from "../ir/observe.ts";
-import { readJsonTrace } from "./json.ts";
+import type { GivenMemory } from "../../engines/simulate/given-memory.ts";
+import { readSocketAddress } from "../../ir/observe.ts";
+import { readJsonTrace } from "../formats/json.ts";
+import type { CallEvent } from "../trace.ts";
 import { jsonMemory, readJsonMemory } from "./json-memory.ts";
-import type { CallEvent } from "./trace.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const read = (call: string, line: object) => {

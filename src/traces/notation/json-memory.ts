@@ -1,14 +1,15 @@
 /** The memory of a call in traces of JSON lines: the members `memory`, `cut` and `resolved` (docs/traces.md). */
-import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
-import { longestRecordedText } from "../events/record.ts";
-import { addressJson, messageJson, textJson } from "../events/recorded-memory.ts";
-import { readSocketAddress } from "../ir/observe.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { errnoByName, errnoName } from "../linux/errno.ts";
-import { type Pointee, pointeeOf, type StructureName, structures } from "../linux/pointees.ts";
-import { socketFamily } from "../linux/socket-address.ts";
-import { fieldParameter, fieldsOf, readField, writeField } from "../linux/structure-text.ts";
-import { maximumWord } from "../linux/word.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { errnoByName, errnoName } from "../../abi/errno.ts";
+import { type Pointee, pointeeOf, type StructureName, structures } from "../../abi/pointees.ts";
+import { socketFamily } from "../../abi/socket-address.ts";
+import { fieldParameter, fieldsOf, readField, writeField } from "../../abi/structure-text.ts";
+import { maximumWord } from "../../abi/word.ts";
+import type { GivenMemories, GivenMemory, GivenText } from "../../engines/simulate/given-memory.ts";
+import { longestRecordedText } from "../../events/record.ts";
+import { addressJson, messageJson, textJson } from "../../events/recorded-memory.ts";
+import { readSocketAddress } from "../../ir/observe.ts";
 import { readArgument } from "./argument.ts";
 import { abstractAddress, internetAddress, plainAddress, unixAddress, unnamedAddress } from "./socket-address.ts";
 

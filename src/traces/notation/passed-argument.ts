@@ -1,6 +1,7 @@
 /** The value of an argument in a case file: a register, and the memory behind it. */
-import type { GivenMemory } from "../engines/simulate/given-memory.ts";
-import { fitsWord } from "../linux/word.ts";
+
+import { fitsWord } from "../../abi/word.ts";
+import type { GivenMemory } from "../../engines/simulate/given-memory.ts";
 import type { ArgumentFault } from "./argument.ts";
 import { readNumber } from "./numbers.ts";
 

@@ -1,12 +1,13 @@
 /** The memory of a recorded call, as people read it: what `written-memory.ts` reads as the same. */
-import type { GivenMemory } from "../engines/simulate/given-memory.ts";
-import { addressText, messageText } from "../events/recorded-memory.ts";
-import { readSocketAddress } from "../ir/observe.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { quoteBytes } from "../linux/byte-text.ts";
-import { errnoName } from "../linux/errno.ts";
-import { pointeeOf } from "../linux/pointees.ts";
-import { decodeStructure, fieldsOf, readField } from "../linux/structure-text.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { quoteBytes } from "../../abi/byte-text.ts";
+import { errnoName } from "../../abi/errno.ts";
+import { pointeeOf } from "../../abi/pointees.ts";
+import { decodeStructure, fieldsOf, readField } from "../../abi/structure-text.ts";
+import type { GivenMemory } from "../../engines/simulate/given-memory.ts";
+import { addressText, messageText } from "../../events/recorded-memory.ts";
+import { readSocketAddress } from "../../ir/observe.ts";
 
 /** Undefined where nothing is known of it. */
 export function printMemory(

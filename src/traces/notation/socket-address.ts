@@ -1,9 +1,9 @@
 /** Socket addresses from texts and parts to the bytes of `struct sockaddr`, as the kernel reads them (ir/observe.ts). */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { readQuoted } from "../linux/byte-text.ts";
-import { nameSet } from "../linux/flags.ts";
-import { socketFamily } from "../linux/socket-address.ts";
-import { readAddress } from "../patterns/cidr.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { readQuoted } from "../../abi/byte-text.ts";
+import { nameSet } from "../../abi/flags.ts";
+import { socketFamily } from "../../abi/socket-address.ts";
+import { readAddress } from "../../patterns/cidr.ts";
 import { readNumber } from "./numbers.ts";
 import { splitArguments } from "./strace-line.ts";
 

@@ -3,7 +3,7 @@
  * -i (the instruction pointer), -k (the stack, on lines of its own), -r, -T, -y, -yy and -Y, with the time as -t and -tt
  * print it (which lacks the day and is ignored), and with "[pid N]" in place of the number that -o prints.
  */
-import { durationUnits } from "../linux/durations.ts";
+import { durationUnits } from "../../abi/durations.ts";
 
 export interface StraceLine {
   /** Undefined if strace names none, because there is only one task. */

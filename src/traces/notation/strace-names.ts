@@ -1,9 +1,9 @@
 /** Names and notations that strace prints, and that the tables of the kernel's headers lack. */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallParameter, NameSet } from "../linux/call.ts";
-import { capabilityNames } from "../linux/capability-names.ts";
-import { loneConstant } from "../linux/constants.ts";
-import { nameSet, nameSetNames } from "../linux/flags.ts";
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { CallParameter, NameSet } from "../../abi/call.ts";
+import { capabilityNames } from "../../abi/capability-names.ts";
+import { loneConstant } from "../../abi/constants.ts";
+import { nameSet, nameSetNames } from "../../abi/flags.ts";
 
 /** A parameter's name in the tables, of the name that strace prints (strace 6.13, src/clone.c). */
 export function parameterOfStrace(call: string, name: string): string {

@@ -1,12 +1,13 @@
 /** The memory behind pointers as tests give it (`portcullis/testing`): by the name of the argument, as JavaScript values. */
-import type { GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallDescription } from "../linux/call.ts";
-import { errnoByName } from "../linux/errno.ts";
-import { type Pointee, pointeeOf, type StructureName, structures } from "../linux/pointees.ts";
-import { type NamedArgument, registerValue } from "../linux/registers.ts";
-import { fieldParameter, fieldsOf, writeField } from "../linux/structure-text.ts";
-import { maximumWord } from "../linux/word.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import type { CallDescription } from "../../abi/call.ts";
+import { errnoByName } from "../../abi/errno.ts";
+import { type Pointee, pointeeOf, type StructureName, structures } from "../../abi/pointees.ts";
+import { type NamedArgument, registerValue } from "../../abi/registers.ts";
+import { fieldParameter, fieldsOf, writeField } from "../../abi/structure-text.ts";
+import { maximumWord } from "../../abi/word.ts";
+import type { GivenMemory, GivenText } from "../../engines/simulate/given-memory.ts";
 import { someAddress } from "./argument.ts";
 import { readPlainAddress } from "./socket-address.ts";
 

@@ -1,10 +1,10 @@
 /** Memory behind pointers, as people and strace write it. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { GivenMemory } from "../engines/simulate/given-memory.ts";
-import { addressText } from "../events/recorded-memory.ts";
-import { readSocketAddress } from "../ir/observe.ts";
-import { type Pointee, pointeeOf } from "../linux/pointees.ts";
+import { type Pointee, pointeeOf } from "../../abi/pointees.ts";
+import type { GivenMemory } from "../../engines/simulate/given-memory.ts";
+import { addressText } from "../../events/recorded-memory.ts";
+import { readSocketAddress } from "../../ir/observe.ts";
 import { readPlainAddress } from "./socket-address.ts";
 import { readMemory } from "./written-memory.ts";
 

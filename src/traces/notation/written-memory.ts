@@ -2,12 +2,13 @@
  * The memory behind a pointer argument as a person or strace writes it: `"/etc/shadow"`, `["git", "log"]`,
  * `10.0.0.1:443`, `{sa_family=AF_UNIX, sun_path=@"name"}`, `{flags=O_RDONLY, resolve=RESOLVE_BENEATH}`, `NULL`, `EFAULT`.
  */
-import type { GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { readQuoted } from "../linux/byte-text.ts";
-import { errno } from "../linux/errno-numbers.ts";
-import { type Pointee, type StructureName, structures } from "../linux/pointees.ts";
-import { fieldParameter, fieldsOf, writeField } from "../linux/structure-text.ts";
+
+import type { ArchitectureName } from "../../abi/architecture.ts";
+import { readQuoted } from "../../abi/byte-text.ts";
+import { errno } from "../../abi/errno-numbers.ts";
+import { type Pointee, type StructureName, structures } from "../../abi/pointees.ts";
+import { fieldParameter, fieldsOf, writeField } from "../../abi/structure-text.ts";
+import type { GivenMemory, GivenText } from "../../engines/simulate/given-memory.ts";
 import { type ArgumentFault, readArgument } from "./argument.ts";
 import { readNumber } from "./numbers.ts";
 import { readBracedAddress, readPlainAddress } from "./socket-address.ts";

@@ -12,10 +12,12 @@
 
 import { spawnSync } from "node:child_process";
 import { getgid, getuid } from "node:process";
-import { loadBundle } from "../../../src/bundle/load.ts";
-import { verdictWord } from "../../../src/compile/classic/verdict-word.ts";
-import { compileArtifact } from "../../../src/compile/ebpf/artifact.ts";
-import { decodeRecord, type ProgramRecord } from "../../../src/compile/ebpf/targets/records.ts";
+import { auditArchitecture } from "../../../src/abi/architecture.ts";
+import { callByName } from "../../../src/abi/calls.ts";
+import { loadBundle } from "../../../src/backend/bundle/load.ts";
+import { verdictWord } from "../../../src/backend/classic/verdict-word.ts";
+import { compileArtifact } from "../../../src/backend/ebpf/artifact.ts";
+import { decodeRecord, type ProgramRecord } from "../../../src/backend/ebpf/targets/records.ts";
 import { makeBundle } from "../../../src/engines/bundle/make-bundle.ts";
 import type { EvaluationState } from "../../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../../src/ir/interpreter.ts";
@@ -29,9 +31,7 @@ import {
   type TraceStep,
 } from "../../../src/ir/testing/arbitrary.ts";
 import { type ExpressionMap, mapBoolean, mapInteger, mapStatement, mapVerdict } from "../../../src/ir/traverse.ts";
-import { auditArchitecture } from "../../../src/linux/architecture.ts";
-import { RingBufferReader } from "../../../src/linux/bpf/ring-buffer.ts";
-import { callByName } from "../../../src/linux/calls.ts";
+import { RingBufferReader } from "../../../src/machine/bpf/ring-buffer.ts";
 import { patience } from "../../support/patience.ts";
 
 const [lives = "", first = "0", policies = "1", stepCount = "100", target = "seccomp"] = process.argv.slice(2);

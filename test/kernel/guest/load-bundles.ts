@@ -5,12 +5,12 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import type { Bundle } from "../../../src/bundle/bundle.ts";
-import { loadBundle } from "../../../src/bundle/load.ts";
-import { decodeBundle } from "../../../src/bundle/read.ts";
-import { probeFeatures } from "../../../src/linux/bpf/features.ts";
-import { programInfo } from "../../../src/linux/bpf/programs.ts";
-import { logLevels, VerifierError } from "../../../src/linux/bpf/verifier-log.ts";
+import type { Bundle } from "../../../src/backend/bundle/bundle.ts";
+import { loadBundle } from "../../../src/backend/bundle/load.ts";
+import { decodeBundle } from "../../../src/backend/bundle/read.ts";
+import { probeFeatures } from "../../../src/machine/bpf/features.ts";
+import { programInfo } from "../../../src/machine/bpf/programs.ts";
+import { logLevels, VerifierError } from "../../../src/machine/bpf/verifier-log.ts";
 
 /** The errors, one per line. */
 function attempt(bundle: Bundle): readonly string[] {

@@ -1,18 +1,19 @@
 /** The loop of the pinning harness, and its policy. */
-import { encodeInstructions, opcode } from "../../../src/compile/classic/instruction.ts";
+
+import { hostArchitecture } from "../../../src/abi/architecture.ts";
+import { callNumber } from "../../../src/abi/call-numbers.ts";
+import { numberOf } from "../../../src/abi/calls.ts";
+import { errno } from "../../../src/abi/errno-numbers.ts";
+import { encodeInstructions, opcode } from "../../../src/backend/classic/instruction.ts";
 import { ObservationFailure, type ObservedVerdict, Observer } from "../../../src/engines/notify/pin/observer.ts";
 import type { PinOutcome } from "../../../src/engines/notify/pin/outcome.ts";
 import { Pinning, passesUnpinned } from "../../../src/engines/notify/pin/pinning.ts";
 import { windowProtection } from "../../../src/engines/notify/pin/protection.ts";
 import { startTextFilter } from "../../../src/engines/notify/text-filter-start.ts";
-import { hostArchitecture } from "../../../src/linux/architecture.ts";
-import { callNumber } from "../../../src/linux/call-numbers.ts";
-import { numberOf } from "../../../src/linux/calls.ts";
-import { createEpoll, pollBits, pollFor, watch } from "../../../src/linux/descriptors.ts";
-import { errno } from "../../../src/linux/errno-numbers.ts";
-import { native, required } from "../../../src/linux/native.ts";
-import { openProcess, openThread } from "../../../src/linux/pidfd.ts";
-import { continueFlag, notifyRequest, useSynchronousWakeUp } from "../../../src/linux/seccomp.ts";
+import { createEpoll, pollBits, pollFor, watch } from "../../../src/machine/descriptors.ts";
+import { native, required } from "../../../src/machine/native.ts";
+import { openProcess, openThread } from "../../../src/machine/pidfd.ts";
+import { continueFlag, notifyRequest, useSynchronousWakeUp } from "../../../src/machine/seccomp.ts";
 import { compileMatcher } from "../../../src/patterns/matcher.ts";
 import type { PinCounts, PinHarnessOptions } from "./options.ts";
 

@@ -1,9 +1,9 @@
 /** A caller that attacks its own window, sealed by the kernel or protected by the filter; and callers without a window. */
 import { release } from "node:os";
 import { beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { hostArchitecture } from "../../../src/abi/architecture.ts";
+import { kernelAtLeast } from "../../../src/abi/kernel-version.ts";
 import { windowRules } from "../../../src/engines/notify/pin/window-rules.ts";
-import { hostArchitecture } from "../../../src/linux/architecture.ts";
-import { kernelAtLeast } from "../../../src/linux/kernel-version.ts";
 import { users } from "../../support/ordinary-user.ts";
 import { type PinSettings, preparePinning, runPinned, tries } from "./run.ts";
 

@@ -1,6 +1,7 @@
 /** Random trials: trees, declarations and operations. */
+
+import { fileRights, portRights } from "../../../src/abi/landlock.ts";
 import { type FileList, type FileRules, fileLists, type ObjectLayer, type PathRule } from "../../../src/ir/objects.ts";
-import { fileRights, portRights } from "../../../src/linux/landlock.ts";
 import type { OpenOperation, Operation } from "../../../src/objects/operation.ts";
 import { layerWith, pathRule } from "../../../src/objects/testing/layers.ts";
 import { randomNumbers } from "../../classic/random.ts";

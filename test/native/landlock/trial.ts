@@ -3,11 +3,11 @@
  * text for driver.c, and the comparison of the answers.
  */
 import { spawnSync } from "node:child_process";
-import { encodeRulesets } from "../../../src/compile/landlock/encode.ts";
-import { rulesetsOf } from "../../../src/compile/landlock/rulesets.ts";
+import { errnoName } from "../../../src/abi/errno.ts";
+import { type PortRight, portRights, scopeRights } from "../../../src/abi/landlock.ts";
+import { encodeRulesets } from "../../../src/backend/landlock/encode.ts";
+import { rulesetsOf } from "../../../src/backend/landlock/rulesets.ts";
 import type { ObjectLayer } from "../../../src/ir/objects.ts";
-import { errnoName } from "../../../src/linux/errno.ts";
-import { type PortRight, portRights, scopeRights } from "../../../src/linux/landlock.ts";
 import type { Answer } from "../../../src/objects/answer.ts";
 import { decide } from "../../../src/objects/decide.ts";
 import { type Domain, domainOf } from "../../../src/objects/domain.ts";

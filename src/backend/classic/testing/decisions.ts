@@ -1,10 +1,10 @@
 /** Random decisions, their evaluation, and boundary inputs, for differential tests. */
 import fc from "fast-check";
+import { maximumWord } from "../../../abi/word.ts";
 import type { ArgumentTest, Decision, DecisionLeaf } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
 import { argumentInputs, type CallWord } from "../../../ir/inputs.ts";
 import type { Interval } from "../../../ir/program.ts";
-import { maximumWord } from "../../../linux/word.ts";
 import type { ClassicInput } from "../interpreter.ts";
 
 const words: readonly CallWord[] = [...argumentInputs, "instructionPointer"];

@@ -1,11 +1,11 @@
 /** Builds a program around decisions that a test has made. */
 
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { returnWord } from "../../../abi/return-word.ts";
 import type { SplitPolicy } from "../../../analysis/decision.ts";
 import type { Interval, Program } from "../../../ir/program.ts";
 import { emptyLists } from "../../../ir/testing/parts.ts";
 import type { Verdict } from "../../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { returnWord } from "../../../linux/return-word.ts";
 import type { ClassicTarget } from "../compile.ts";
 
 /** An errno that no kernel returns, so that a result identifies its return. */

@@ -2,7 +2,7 @@
  * Multi-way branches: to the block of the interval that holds a value, by few comparisons, or by a bit test of a
  * constant where two targets alternate.
  */
-import { maximumHalf } from "../../../linux/word.ts";
+import { maximumHalf } from "../../../abi/word.ts";
 import { BitChoice, buildBitSearch, type Search, type Segment } from "../../search.ts";
 import type { BodyBuilder } from "./builder.ts";
 import { Destinations } from "./destinations.ts";

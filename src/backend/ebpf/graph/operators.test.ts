@@ -1,6 +1,7 @@
 /** Every operator × operand width × place of a constant, at boundary values, on the running kernel. */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../../abi/architecture.ts";
 import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import { evaluate } from "../../../ir/interpreter.ts";
@@ -12,7 +13,6 @@ import type {
   Program,
 } from "../../../ir/program.ts";
 import { emptyLists, freshState } from "../../../ir/testing/parts.ts";
-import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
 import { KernelTrial } from "../testing/trial.ts";
 import { trialTarget } from "../testing/trial-target.ts";

@@ -1,5 +1,5 @@
 /** The inverse of `encode` (instruction.ts): reads programs from the byte form in bundles. */
-import { pseudo } from "../../../linux/bpf/numbers.ts";
+import { pseudo } from "../../../abi/bpf-numbers.ts";
 import {
   type ArithmeticOperator,
   arithmeticCodes,

@@ -5,7 +5,7 @@
  * Instructions are objects; encoding is the last step. A 64-bit immediate takes two slots of the byte form, so positions
  * are counted in slots, and jumps have instruction indexes until they are encoded.
  */
-import { pseudo } from "../../../linux/bpf/numbers.ts";
+import { pseudo } from "../../../abi/bpf-numbers.ts";
 
 /** R0 … R9 are general; R10 is the frame pointer, read only. A call takes R1 … R5, returns R0, and clobbers R1 … R5. */
 export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;

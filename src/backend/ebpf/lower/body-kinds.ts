@@ -1,11 +1,11 @@
 /** Groups calls whose bodies, specialised to the number, are equal, and which pass the memory that is read alike. */
 
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { creatingCalls, numbersOf } from "../../../abi/process-calls.ts";
 import { equivalentNumbers } from "../../../ir/optimise/equivalent-numbers.ts";
 import { specialise } from "../../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../../ir/program.ts";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { creatingCalls, numbersOf } from "../../../linux/process-calls.ts";
 import { countsAlive, observationsIn, type ProcessMaking } from "./uses.ts";
 
 export interface BodyKind {

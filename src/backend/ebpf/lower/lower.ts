@@ -9,6 +9,7 @@
  * compare, and what the program returns is its low half.
  */
 
+import { maximumWord } from "../../../abi/word.ts";
 import type { Input } from "../../../ir/inputs.ts";
 import { difference, emptySet, union } from "../../../ir/intervals.ts";
 import type { Location } from "../../../ir/location.ts";
@@ -21,7 +22,6 @@ import type {
   VerdictExpression,
 } from "../../../ir/program.ts";
 import { strictness } from "../../../ir/verdicts.ts";
-import { maximumWord } from "../../../linux/word.ts";
 import { BodyBuilder } from "../graph/builder.ts";
 import { comparable, type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";

@@ -1,6 +1,7 @@
 /** The offsets of a call's words: every target's context starts with `struct seccomp_data`. */
+
+import { seccompData } from "../../../abi/seccomp-data.ts";
 import { argumentInputs, type CallWord } from "../../../ir/inputs.ts";
-import { seccompData } from "../../../linux/seccomp-data.ts";
 
 export interface ContextField {
   readonly offset: number;

@@ -3,10 +3,10 @@
  * arguments. It consists only of comparisons, so the kernel can prove which calls are always allowed.
  */
 
+import { auditArchitecture } from "../../../abi/architecture.ts";
+import { maximumHalf, maximumWord } from "../../../abi/word.ts";
 import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
 import type { Program } from "../../../ir/program.ts";
-import { auditArchitecture } from "../../../linux/architecture.ts";
-import { maximumHalf, maximumWord } from "../../../linux/word.ts";
 import { type Choice, type Question, Questions, questionsBehind } from "../../questions.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block } from "../graph/graph.ts";

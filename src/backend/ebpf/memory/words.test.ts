@@ -1,5 +1,9 @@
 /** Compares the words that a seccomp program computes with the reference meaning, on a model of the kernel's copies. */
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../../abi/architecture.ts";
+import { callByName, numberOf, registerOf } from "../../../abi/calls.ts";
+import { returnWord } from "../../../abi/return-word.ts";
+import { loadPolicy } from "../../../frontend/load.ts";
 import {
   type AddressPart,
   addressKinds,
@@ -14,10 +18,6 @@ import { type Memory, Observer } from "../../../ir/observe.ts";
 import type { Program, Statement } from "../../../ir/program.ts";
 import { SeededChoices } from "../../../ir/testing/arbitrary.ts";
 import { seeds } from "../../../ir/testing/seeds.ts";
-import { loadPolicy } from "../../../language/load.ts";
-import { auditArchitecture } from "../../../linux/architecture.ts";
-import { callByName, numberOf, registerOf } from "../../../linux/calls.ts";
-import { returnWord } from "../../../linux/return-word.ts";
 import type { Pattern } from "../../../patterns/pattern.ts";
 import { PatternChoices } from "../../../patterns/testing/arbitrary.ts";
 import { multiplied, multiplying } from "../../../patterns/testing/multiplying.ts";

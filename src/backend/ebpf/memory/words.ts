@@ -9,6 +9,15 @@
  * others from a table (match-table.ts).
  */
 
+import { callByNumber } from "../../../abi/calls.ts";
+import {
+  type DeclarationKind,
+  type DeclaredArgument,
+  declarationKind,
+  mostDeclarations,
+  mostDeclaredBytes,
+} from "../../../abi/declared-arguments.ts";
+import { inet6Bytes, inetBytes, messageHeader, socketFamily, unixPathOffset } from "../../../abi/socket-address.ts";
 import {
   type AddressKind,
   type AddressPart,
@@ -21,15 +30,6 @@ import {
   type TextPart,
 } from "../../../ir/observation.ts";
 import type { Program } from "../../../ir/program.ts";
-import { callByNumber } from "../../../linux/calls.ts";
-import {
-  type DeclarationKind,
-  type DeclaredArgument,
-  declarationKind,
-  mostDeclarations,
-  mostDeclaredBytes,
-} from "../../../linux/declared-arguments.ts";
-import { inet6Bytes, inetBytes, messageHeader, socketFamily, unixPathOffset } from "../../../linux/socket-address.ts";
 import type { Automaton } from "../../../patterns/automaton.ts";
 import { compileMatcher } from "../../../patterns/matcher.ts";
 import { zeroEnded } from "../../../patterns/zero-ended.ts";

@@ -151,7 +151,7 @@ const [taken, key, value] = [headerSize, headerSize + 8, headerSize + 16];
 
 /**
  * `slot` = where the key in `from` belongs, by three secret words at R8: ((key ^ a) × b), folded, × c, of which the high
- * bits count. Why that: compile/wasm/tables.ts.
+ * bits count. Why that: backend/wasm/tables.ts.
  */
 function home(code: Code, shape: TableShape, slot: Register, from: Register, spare: Register): void {
   code.move(slot, from);

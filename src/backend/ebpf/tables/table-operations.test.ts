@@ -1,13 +1,13 @@
 /** Tests large tables: filled, emptied and refilled, until keys collide and gaps close. */
 
 import { describe, expect, it } from "vitest";
+import { auditArchitecture } from "../../../abi/architecture.ts";
 import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import { evaluate } from "../../../ir/interpreter.ts";
 import type { IntegerExpression, Program, Scope, Table } from "../../../ir/program.ts";
 import { SeededChoices } from "../../../ir/testing/choices.ts";
 import { emptyLists, freshState } from "../../../ir/testing/parts.ts";
-import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
 import { InterpretedTrial, KernelTrial, type Trial } from "../testing/trial.ts";
 import { trialTarget } from "../testing/trial-target.ts";

@@ -11,15 +11,15 @@
  * `seccompStorage` describes the objects that the loader creates, `records.ts` the records that the program writes.
  */
 
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { copyError } from "../../../abi/copy-errors.ts";
+import type { DeclaredArgument } from "../../../abi/declared-arguments.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { cloneFlag } from "../../../abi/process-calls.ts";
+import { returnAction, returnWord } from "../../../abi/return-word.ts";
 import { type CircumstanceInput, type Input, isCircumstance } from "../../../ir/inputs.ts";
 import type { Location } from "../../../ir/location.ts";
 import type { Program } from "../../../ir/program.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { copyError } from "../../../linux/copy-errors.ts";
-import type { DeclaredArgument } from "../../../linux/declared-arguments.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { cloneFlag } from "../../../linux/process-calls.ts";
-import { returnAction, returnWord } from "../../../linux/return-word.ts";
 import { verdictWord } from "../../classic/verdict-word.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";

@@ -3,8 +3,8 @@
  * programs (kernel/patches).
  */
 
+import { maximumHalf } from "../../../abi/word.ts";
 import { withEntered } from "../../../ir/evaluation.ts";
-import { maximumHalf } from "../../../linux/word.ts";
 import type { Register } from "../instructions/instruction.ts";
 import type { EbpfMachine, MachineMemory, SeccompKernel } from "./machine.ts";
 import { Budget, matchTexts } from "./match-texts.ts";

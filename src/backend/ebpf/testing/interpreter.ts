@@ -4,7 +4,7 @@
  * on a condition (the search of a table).
  */
 
-import { maximumHalf } from "../../../linux/word.ts";
+import { maximumHalf } from "../../../abi/word.ts";
 import type { EbpfInstruction, Operand, Register } from "../instructions/instruction.ts";
 import { arithmetic, conditionHolds } from "../instructions/semantics.ts";
 import { CalledFunctions } from "./functions.ts";

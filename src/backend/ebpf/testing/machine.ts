@@ -3,8 +3,8 @@
  * that a seccomp program sees.
  */
 
+import { maximumHalf } from "../../../abi/word.ts";
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
-import { maximumHalf } from "../../../linux/word.ts";
 import type { MemorySize } from "../instructions/instruction.ts";
 
 export interface EbpfMachine {

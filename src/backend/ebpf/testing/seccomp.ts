@@ -2,11 +2,12 @@
  * A model of the kernel for programs of type BPF_PROG_TYPE_SECCOMP: a tree of tasks with state objects for each thread,
  * each process and the tree, which are copied, fresh or shared at a fork. The program runs on the tests' interpreter.
  */
+
+import { messageHeader } from "../../../abi/socket-address.ts";
 import type { EnteredRoom, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Observation } from "../../../ir/observation.ts";
 import type { Memory } from "../../../ir/observe.ts";
 import type { Program } from "../../../ir/program.ts";
-import { messageHeader } from "../../../linux/socket-address.ts";
 import type { SeccompProgram } from "../seccomp.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";

@@ -1,7 +1,8 @@
 /** Compiles a policy for the target of tests (trial-target.ts), with all data that a loader or an object file needs. */
+
+import { programFlags, programTypes } from "../../../abi/bpf-numbers.ts";
 import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Program } from "../../../ir/program.ts";
-import { programFlags, programTypes } from "../../../linux/bpf/numbers.ts";
 import { callFields, type EbpfArtifact, type ProgramKind } from "../artifact.ts";
 import { compileEbpf } from "../compile.ts";
 import type { MapField } from "../targets/storage.ts";

@@ -1,11 +1,12 @@
 /** Runs programs of the trial target, on the tests' interpreter or on the running kernel, each with its own state. */
+
+import { mapFlags, mapTypes, programFlags, programTypes } from "../../../abi/bpf-numbers.ts";
 import type { Circumstances, EnteredRoom, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
-import { BpfMap } from "../../../linux/bpf/maps.ts";
-import { mapFlags, mapTypes, programFlags, programTypes } from "../../../linux/bpf/numbers.ts";
-import { loadProgram, TestRun } from "../../../linux/bpf/programs.ts";
-import { loadBtf } from "../../../linux/bpf/type-information.ts";
-import { close } from "../../../linux/descriptors.ts";
+import { BpfMap } from "../../../machine/bpf/maps.ts";
+import { loadProgram, TestRun } from "../../../machine/bpf/programs.ts";
+import { loadBtf } from "../../../machine/bpf/type-information.ts";
+import { close } from "../../../machine/descriptors.ts";
 import { Btf } from "../../btf/types.ts";
 import { type EbpfInstruction, encode } from "../instructions/instruction.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";

@@ -4,15 +4,15 @@
  * when it is made, and when its object is held.
  */
 
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { copyError } from "../../../abi/copy-errors.ts";
+import { atWorkingDirectory, closeOnExec } from "../../../abi/open-numbers.ts";
 import { type HoldObstacle, holdObstacles } from "../../../events/record.ts";
 import type { ResolvedObject } from "../../../ir/observation.ts";
 import { type Memory, type ObservationOfCall, readSocketAddress } from "../../../ir/observe.ts";
 import type { Program } from "../../../ir/program.ts";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { copyError } from "../../../linux/copy-errors.ts";
-import { native, required } from "../../../linux/native.ts";
-import { atWorkingDirectory, closeOnExec } from "../../../linux/open-numbers.ts";
+import { native, required } from "../../../machine/native.ts";
 import { ObservationFailure, type Observer } from "../pin/observer.ts";
 import { keyOf, objectsOf } from "./objects-of.ts";
 

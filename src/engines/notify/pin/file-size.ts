@@ -1,5 +1,5 @@
 /** The limit of file sizes, which also limits the memory that portcullis shares with callers (memfd_create(2)). */
-import { readProc } from "../../../linux/proc.ts";
+import { readProc } from "../../../machine/proc.ts";
 import { StartError } from "../../launcher/start-error.ts";
 
 /** Bytes of the largest such memory: DATA_SIZE of native/addon/pin/pin.h is below. */

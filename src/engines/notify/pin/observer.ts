@@ -11,21 +11,21 @@
  * | `vector` | execve's argv and envp | |
  *
  * Address 0 is read like any other, because memory can be there. A null pointer that the kernel does not read is not
- * observed: the register itself has the information and does not change (linux/null-pointers.ts). Structures that the kernel
+ * observed: the register itself has the information and does not change (abi/null-pointers.ts). Structures that the kernel
  * also writes must not be read here, because the window is read-only (sendmmsg, recvmsg).
  */
 
+import { copyError } from "../../../abi/copy-errors.ts";
+import { pathBytes } from "../../../abi/pointees.ts";
+import { messageHeader } from "../../../abi/socket-address.ts";
 import { addressBytes } from "../../../ir/observation.ts";
-import { copyError } from "../../../linux/copy-errors.ts";
-import { native } from "../../../linux/native.ts";
-import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
-import { pathBytes } from "../../../linux/pointees.ts";
-import { messageHeader } from "../../../linux/socket-address.ts";
+import { native } from "../../../machine/native.ts";
+import { dataLayout, notificationLayout } from "../../../machine/pinned-calls.ts";
 import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
 import { Scratch } from "./scratch.ts";
 
 /**
- * The errno of a row of linux/copy-errors.ts: the one with which the kernel's own copy, and so the call, would fail, or one of
+ * The errno of a row of abi/copy-errors.ts: the one with which the kernel's own copy, and so the call, would fail, or one of
  * ours.
  */
 export class ObservationFailure {

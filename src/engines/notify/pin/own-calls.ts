@@ -19,13 +19,14 @@
  * Another mark of close(2) reports the end of a call that held a room (native/addon/pin/stubs.c, REPORTS_END). The filter
  * always reports that call.
  */
+
+import { type ArchitectureName, auditArchitecture } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
+import { returnWord } from "../../../abi/return-word.ts";
 import { isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
 import { leavesOf } from "../../../analysis/explain/paths.ts";
-import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
+import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../backend/classic/instruction.ts";
 import type { Program } from "../../../ir/program.ts";
-import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
-import { numberOf } from "../../../linux/calls.ts";
-import { returnWord } from "../../../linux/return-word.ts";
 import type { ArgumentTest, NotifiedCall } from "../policy/tested-calls.ts";
 import { doNotFork, windowRange } from "./window-rules.ts";
 

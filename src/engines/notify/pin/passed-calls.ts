@@ -1,6 +1,6 @@
 /** Prepared calls that pass without a turn through the supervisor's loop (`passPrepared` in native/addon/addon.c). */
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { creatingCalls, executingCalls, numbersOf } from "../../../linux/process-calls.ts";
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { creatingCalls, executingCalls, numbersOf } from "../../../abi/process-calls.ts";
 import { callTrait } from "../policy/policy.ts";
 
 /** For each call number a 1 if the supervisor does nothing but pass the prepared call. */

@@ -9,12 +9,13 @@
  * lends to its function reads behind pointers, and the function's result pins or refuses the call. So no call passes
  * unpinned after its memory was read; the addon enforces this, too.
  */
+
+import { copyError } from "../../../abi/copy-errors.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
 import { pinObstacles } from "../../../events/record.ts";
-import { copyError } from "../../../linux/copy-errors.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { native, required } from "../../../linux/native.ts";
-import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
-import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
+import { native, required } from "../../../machine/native.ts";
+import { dataLayout, judgedLayout, notificationLayout } from "../../../machine/pinned-calls.ts";
+import { continueFlag, sendResponse } from "../../../machine/seccomp.ts";
 import { whyPtraceRefused } from "../tasks/ptrace-refusal.ts";
 import {
   HoldVerdict,

@@ -1,6 +1,6 @@
 /** The filter reports the calls that end a precondition, and the supervisor notices exactly these. */
 import { describe, expect, it } from "vitest";
-import { numberOf } from "../../../linux/calls.ts";
+import { numberOf } from "../../../abi/calls.ts";
 import { ownCallRules } from "./own-calls.ts";
 import { Preconditions } from "./preconditions.ts";
 import { protectingCalls } from "./protecting-calls.ts";

@@ -2,9 +2,9 @@
  * Calls with which a process of the tree ends a precondition of results that are given without a pin (native/addon/pin/answers.c,
  * results.c). None of their effects can be seen from outside, and later children inherit them.
  */
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { numberOf } from "../../../linux/calls.ts";
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { numberOf } from "../../../abi/calls.ts";
 import { type ArgumentTest, meetsTests } from "../policy/tested-calls.ts";
 import type { Pinning } from "./pinning.ts";
 import { protectingCalls } from "./protecting-calls.ts";

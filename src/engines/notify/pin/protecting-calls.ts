@@ -11,10 +11,10 @@
  * | arch_prctl(ARCH_SHSTK_ENABLE), prctl(PR_SET_SHADOW_STACK_STATUS) | a shadow stack is writable only by calls and returns |
  */
 
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
 import type { SplitPolicy } from "../../../analysis/decision.ts";
 import type { Program } from "../../../ir/program.ts";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { numberOf } from "../../../linux/calls.ts";
 import { type ArgumentTest, type NotifiedCall, notifiedCalls, type TestedCall } from "../policy/tested-calls.ts";
 import { windowRange } from "./window-rules.ts";
 

@@ -1,6 +1,6 @@
 /** Chooses the protection of windows against their callers: mseal(2), or rules of the filter (window-rules.ts). */
 import { existsSync } from "node:fs";
-import { native } from "../../../linux/native.ts";
+import { native } from "../../../machine/native.ts";
 
 export type WindowProtection = "seal" | "rules";
 

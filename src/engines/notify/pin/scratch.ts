@@ -3,8 +3,8 @@
  * most of it in the garbage collector.
  */
 
-import { judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
-import { pathBytes } from "../../../linux/pointees.ts";
+import { pathBytes } from "../../../abi/pointees.ts";
+import { judgedLayout, notificationLayout } from "../../../machine/pinned-calls.ts";
 
 /** Two paths, and structures and addresses beside them. */
 const size = 4 * pathBytes;

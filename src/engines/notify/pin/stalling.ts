@@ -17,8 +17,8 @@
  * file for a caller without a pin (preconditions.ts).
  */
 import { accessSync, constants, readFileSync } from "node:fs";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { numberOf } from "../../../linux/calls.ts";
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
 
 /** The calls with which a tree can get such memory, by the kernel's names. */
 const stallingCalls = ["userfaultfd", "mount", "fsmount", "setns", "fanotify_init"] as const;

@@ -1,7 +1,7 @@
 /** Runs the rules that protect the window in an interpreter of classic BPF: the calls that they refuse, at each boundary. */
 import { describe, expect, it } from "vitest";
-import { auditArchitecture } from "../../../linux/architecture.ts";
-import { numberOf } from "../../../linux/calls.ts";
+import { auditArchitecture } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
 import { returns } from "./testing/rules.ts";
 import { windowRange, windowRules } from "./window-rules.ts";
 

@@ -17,11 +17,11 @@
  * ignores the top byte of addresses if the processor does (arm64, LAM on x86-64), so these rules do, too.
  */
 
-import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
-import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
-import { numberOf } from "../../../linux/calls.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { returnWord } from "../../../linux/return-word.ts";
+import { type ArchitectureName, auditArchitecture } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { returnWord } from "../../../abi/return-word.ts";
+import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../backend/classic/instruction.ts";
 
 /** The window's addresses (native/addon/pin/pin.h). */
 export const windowRange = { start: 0x10000, end: 0x20_0000 } as const;

@@ -1,7 +1,7 @@
-/** The memory that the kernel, the policy and the supervisor share, as words; see src/compile/wasm/layout.ts. */
-import type { PolicyInstance } from "../../../compile/wasm/instance.ts";
-import { addresses, pageSize } from "../../../compile/wasm/layout.ts";
-import { continueFlag } from "../../../linux/seccomp.ts";
+/** The memory that the kernel, the policy and the supervisor share, as words; see src/backend/wasm/layout.ts. */
+import type { PolicyInstance } from "../../../backend/wasm/instance.ts";
+import { addresses, pageSize } from "../../../backend/wasm/layout.ts";
+import { continueFlag } from "../../../machine/seccomp.ts";
 
 const word = (address: number) => address / 4;
 const at = {

@@ -1,7 +1,7 @@
 /** A policy compiled for the engine `notify`: it goes to the supervisor's thread and into the cache. */
 import { deserialize, serialize } from "node:v8";
 import type { RefusingPatterns } from "../../../analysis/refused-entries.ts";
-import type { CompiledStep } from "../../../compile/wasm/compile.ts";
+import type { CompiledStep } from "../../../backend/wasm/compile.ts";
 import type { Matchers } from "../../../ir/observe.ts";
 import type { Program } from "../../../ir/program.ts";
 import type { Action } from "../../../ir/verdicts.ts";

@@ -1,11 +1,12 @@
 /** Makes the records of the supervisor's judgements and refusals, which become events. */
-import { takeReports } from "../../../compile/wasm/instance.ts";
+
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { takeReports } from "../../../backend/wasm/instance.ts";
 import { isExpectedRefusal } from "../../../events/expected.ts";
 import type { EventRecord, JudgementRecord, Refusal } from "../../../events/record.ts";
 import type { Action } from "../../../ir/verdicts.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { noDescriptorsLeft } from "../../../linux/pidfd.ts";
+import { noDescriptorsLeft } from "../../../machine/pidfd.ts";
 import type { PinOutcome } from "../pin/outcome.ts";
 import type { JudgementMemory } from "../policy/memory.ts";
 import type { NotifyPolicy } from "../policy/policy.ts";

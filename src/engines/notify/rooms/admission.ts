@@ -2,16 +2,17 @@
  * Admits judged calls to rooms, for the supervisor's loop. As for every call there are three cases: the answer is in the
  * memory and must be sent, it has been sent, or it is sent later because the call waits.
  */
-import { enteredRooms } from "../../../compile/wasm/instance.ts";
+
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { creatingCalls, executingCalls, numbersOf } from "../../../abi/process-calls.ts";
+import { signals } from "../../../abi/signals.ts";
+import { enteredRooms } from "../../../backend/wasm/instance.ts";
 import { describeObstacle } from "../../../events/obstacles.ts";
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { signalProcess } from "../../../linux/pidfd.ts";
-import { creatingCalls, executingCalls, numbersOf } from "../../../linux/process-calls.ts";
-import { notificationIsValid } from "../../../linux/seccomp.ts";
-import { signals } from "../../../linux/signals.ts";
+import { signalProcess } from "../../../machine/pidfd.ts";
+import { notificationIsValid } from "../../../machine/seccomp.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { PendingCall, Pinning, PreparedCall } from "../pin/pinning.ts";
 import type { JudgementMemory } from "../policy/memory.ts";

@@ -1,8 +1,9 @@
 /** Calls that enter rooms, by the way they are made: unpinned, by the stub that reports their end, or on behalf of the caller. */
+
+import { kernelErrno } from "../../../abi/errno-numbers.ts";
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
-import { kernelErrno } from "../../../linux/errno-numbers.ts";
-import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
-import { continueFlag, sendResponse } from "../../../linux/seccomp.ts";
+import { dataLayout, notificationLayout } from "../../../machine/pinned-calls.ts";
+import { continueFlag, sendResponse } from "../../../machine/seccomp.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { PreparedCall } from "../pin/pinning.ts";
 import type { Thread } from "../tasks/tasks.ts";

@@ -3,9 +3,9 @@
  * user (__ptrace_may_access() in kernel/ptrace.c, commit_creds() in kernel/cred.c). An execve can do so, too, but leaves no
  * other thread, and holds no room itself.
  */
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { credentialNumbers } from "../../../linux/rights-calls.ts";
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { credentialNumbers } from "../../../abi/rights-calls.ts";
 import type { TestedCall } from "../policy/tested-calls.ts";
 
 const setDumpable = 4; // PR_SET_DUMPABLE

@@ -17,12 +17,13 @@
  * stop its other threads before. If such a process is missed, we kill it: it could keep a room for ever, and the end of its hold
  * could come before the end of its call.
  */
+
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { native } from "../../../linux/native.ts";
-import { notificationIsValid } from "../../../linux/seccomp.ts";
+import { native } from "../../../machine/native.ts";
+import { notificationIsValid } from "../../../machine/seccomp.ts";
 import { type Outcome, type RoomRequest, RoomTable } from "../../../rooms/table.ts";
 import type { Pinning } from "../pin/pinning.ts";
 import type { Process, Thread } from "../tasks/tasks.ts";

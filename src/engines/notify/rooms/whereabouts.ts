@@ -5,11 +5,11 @@
  * registers and instruction are equal, it is the same call, because the filter reports each new one.
  */
 
-import { callNumber } from "../../../linux/call-numbers.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { native } from "../../../linux/native.ts";
-import { atWorkingDirectory, closeOnExec } from "../../../linux/open-numbers.ts";
-import { dataLayout } from "../../../linux/pinned-calls.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { atWorkingDirectory, closeOnExec } from "../../../abi/open-numbers.ts";
+import { native } from "../../../machine/native.ts";
+import { dataLayout } from "../../../machine/pinned-calls.ts";
 
 export type Whereabouts =
   /** It is in the call. */

@@ -1,8 +1,9 @@
 /** Facts about a caller that need no registry of tasks: its pidfd, and its name for events. */
-import { close } from "../../../linux/descriptors.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { openProcess, openThread } from "../../../linux/pidfd.ts";
-import { taskName } from "../../../linux/proc.ts";
+
+import { errno } from "../../../abi/errno-numbers.ts";
+import { close } from "../../../machine/descriptors.ts";
+import { openProcess, openThread } from "../../../machine/pidfd.ts";
+import { taskName } from "../../../machine/proc.ts";
 import { readStatus } from "./tasks.ts";
 
 /** A pidfd of the thread or of its process, or a negative errno. */

@@ -3,7 +3,7 @@
  * execution of the command, and none of them is an event of the policy.
  */
 import { readFileSync, statSync } from "node:fs";
-import { commonFilterCount, filterCount } from "../../../linux/filter-count.ts";
+import { commonFilterCount, filterCount } from "../../../machine/filter-count.ts";
 
 /**
  * Whether the thread was under a filter before it got the container's own. A process of a tree could hand over a listener of

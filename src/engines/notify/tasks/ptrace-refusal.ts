@@ -2,8 +2,8 @@
 
 import { readlinkSync, statSync } from "node:fs";
 import type { FollowObstacle } from "../../../events/record.ts";
-import { noDescriptorsLeft } from "../../../linux/pidfd.ts";
-import { readProc, sysctl, taskName } from "../../../linux/proc.ts";
+import { noDescriptorsLeft } from "../../../machine/pidfd.ts";
+import { readProc, sysctl, taskName } from "../../../machine/proc.ts";
 import { processOf } from "./tasks.ts";
 
 /** The relevant fields of /proc/TID/status. */

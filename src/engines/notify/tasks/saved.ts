@@ -2,7 +2,7 @@
  * The supervision of a tree as data, for a supervisor in another process that goes on with it. The listener and the state of
  * its policy are all that must not be lost: calls that no supervisor has received wait in the kernel.
  */
-import { processStart } from "../../../linux/proc.ts";
+import { processStart } from "../../../machine/proc.ts";
 import type { SavedStart } from "./container-start.ts";
 
 /** Increased with every change of these types, of the memory's layout, or of what a compiled policy means. */

@@ -14,11 +14,11 @@
  * thread for each request would use up the descriptors.
  */
 
-import { inherit, initialise, SlotAllocator } from "../../../compile/wasm/state.ts";
-import { close, openDirectory, stillHas, unwatch, watch } from "../../../linux/descriptors.ts";
-import { errno } from "../../../linux/errno-numbers.ts";
-import { type Identity, noDescriptorsLeft, openProcess, openThread, readIdentity } from "../../../linux/pidfd.ts";
-import { readProc } from "../../../linux/proc.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { inherit, initialise, SlotAllocator } from "../../../backend/wasm/state.ts";
+import { close, openDirectory, stillHas, unwatch, watch } from "../../../machine/descriptors.ts";
+import { type Identity, noDescriptorsLeft, openProcess, openThread, readIdentity } from "../../../machine/pidfd.ts";
+import { readProc } from "../../../machine/proc.ts";
 import type { JudgementMemory } from "../policy/memory.ts";
 import type { Needs } from "../policy/policy.ts";
 import { isSame, type SavedProcess, type SavedState, type SavedThread, savedTask } from "./saved.ts";

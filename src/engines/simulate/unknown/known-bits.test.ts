@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { boundaryWords } from "../../../../test/differential/hand-made.ts";
+import { maximumWord } from "../../../abi/word.ts";
 import { binaryOperations, compareOperations, extend } from "../../../ir/arithmetic.ts";
 import { holds, normalise } from "../../../ir/intervals.ts";
 import type { BinaryOperator, CompareOperator } from "../../../ir/program.ts";
 import { expectEqual } from "../../../ir/testing/expect-equal.ts";
-import { maximumWord } from "../../../linux/word.ts";
 import {
   type Bits,
   binaryBits,

@@ -5,10 +5,11 @@
  *
  * Every operation is sound: its result covers all words that the operands' words can give, and may cover more.
  */
+
+import { maximumWord, signBit } from "../../../abi/word.ts";
 import { binaryOperations, compareOperations, extend } from "../../../ir/arithmetic.ts";
 import { complement, type IntervalSet } from "../../../ir/intervals.ts";
 import type { BinaryOperator, CompareOperator } from "../../../ir/program.ts";
-import { maximumWord, signBit } from "../../../linux/word.ts";
 
 export interface Bits {
   readonly value: bigint;

@@ -1,14 +1,14 @@
 /** The members of a call in a policy: its name, its arguments by name, its caller, the raw registers. */
 import type { MemberExpression } from "oxc-parser";
-import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Input } from "../../ir/inputs.ts";
-import type { BooleanExpression, IntegerExpression } from "../../ir/program.ts";
-import { architectureNames } from "../../linux/architecture.ts";
-import type { CallDescription, CallParameter } from "../../linux/call.ts";
-import { registerOf } from "../../linux/calls.ts";
-import { type Pointee, pointeeOf } from "../../linux/pointees.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { architectureNames } from "../../../abi/architecture.ts";
+import type { CallDescription, CallParameter } from "../../../abi/call.ts";
+import { registerOf } from "../../../abi/calls.ts";
+import { type Pointee, pointeeOf } from "../../../abi/pointees.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Input } from "../../../ir/inputs.ts";
+import type { BooleanExpression, IntegerExpression } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { fits, join, type Range, signed64, unsigned64, widthRange } from "../values/ranges.ts";
 import {
   type ArgumentsValue,

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { property } from "../../ir/testing/property.ts";
-import { maximumSigned } from "../../linux/word.ts";
-import { faults, judge, programOf, step } from "../testing/compiled.ts";
+import { maximumSigned } from "../../../abi/word.ts";
+import { property } from "../../../ir/testing/property.ts";
+import { faults, judge, programOf, step } from "../../testing/compiled.ts";
 
 const amount = fc.oneof(
   fc.bigInt(0n, 3n),

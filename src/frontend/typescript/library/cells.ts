@@ -1,8 +1,9 @@
 /** Flags, counters and values: one word of state each. */
-import { smaller } from "../../ir/arithmetic.ts";
-import { maximumSigned } from "../../linux/word.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+
+import { maximumSigned } from "../../../abi/word.ts";
+import { smaller } from "../../../ir/arithmetic.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { counterRange, printRange, type Range, unsigned64 } from "../values/ranges.ts";
 import {
   type BuiltinCall,

@@ -1,6 +1,6 @@
 /** The common parts of all declarations of state: scope, name, and the child's initial state. */
-import type { Cell, OnFork, RoomScope, Scope } from "../../ir/program.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Cell, OnFork, RoomScope, Scope } from "../../../ir/program.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { BuiltinCall, Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Options } from "./options.ts";

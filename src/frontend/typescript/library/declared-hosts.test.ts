@@ -1,6 +1,6 @@
 /** `hosts` of a policy's settings. */
 import { expect, it } from "vitest";
-import { loadPolicy } from "../load.ts";
+import { loadPolicy } from "../../load.ts";
 
 function load(text: string, set: ReadonlyMap<string, string> = new Map()) {
   const source = `import { allow, parameter, policy } from "portcullis";\n${text}`;

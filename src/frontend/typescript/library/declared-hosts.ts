@@ -1,6 +1,6 @@
 /** `hosts` of a policy's settings: the hosts that the tree can reach, by name. */
-import { type HostPattern, parsePattern } from "../../hosts/names.ts";
-import type { HostRules } from "../../ir/hosts.ts";
+import { type HostPattern, parsePattern } from "../../../hosts/names.ts";
+import type { HostRules } from "../../../ir/hosts.ts";
 import { constantString } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Options } from "./options.ts";

@@ -1,7 +1,7 @@
 /** Declarations about objects: what a policy can write, and what the compiler says about mistakes. */
 import { describe, expect, it } from "vitest";
-import type { PathRule } from "../../ir/objects.ts";
-import { compiledModule, faultsOf, judge } from "../testing/compiled.ts";
+import type { PathRule } from "../../../ir/objects.ts";
+import { compiledModule, faultsOf, judge } from "../../testing/compiled.ts";
 
 const module = (settings: string, head = "") =>
   compiledModule(`import { allow, parameter, policy } from "portcullis";\n${head}

@@ -1,5 +1,6 @@
 /** `files`, `tcp`, `udp`, `unix` and `scope` of a policy's settings: declarations about objects, which do not depend on state. */
 
+import { fileRights, type ScopeRight, scopeRights } from "../../../abi/landlock.ts";
 import {
   type FileRules,
   fileLists,
@@ -7,9 +8,8 @@ import {
   type PathRule,
   type PortRules,
   type ProtectedPath,
-} from "../../ir/objects.ts";
-import { runtimeFiles } from "../../ir/runtime-files.ts";
-import { fileRights, type ScopeRight, scopeRights } from "../../linux/landlock.ts";
+} from "../../../ir/objects.ts";
+import { runtimeFiles } from "../../../ir/runtime-files.ts";
 import { constantInteger, constantString, type PolicyValue, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { filesPolicy, tcpPolicy, unixPolicy } from "./declared-steps.ts";

@@ -4,8 +4,8 @@
  */
 
 import { parseSync } from "oxc-parser";
-import type { PathRule } from "../../ir/objects.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { PathRule } from "../../../ir/objects.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { LexicalScope } from "../values/scope.ts";
 import { type FunctionValue, type PolicyValue, text, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

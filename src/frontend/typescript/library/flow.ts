@@ -2,10 +2,11 @@
  * Call-flow integrity: a table of permitted successors. Lowered to one cell with the previous call (0: none yet) and a
  * switch over the current call.
  */
-import type { Interval, Statement } from "../../ir/program.ts";
-import { explainUnknownCall } from "../../linux/unknown-call.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+
+import { explainUnknownCall } from "../../../abi/unknown-call.ts";
+import type { Interval, Statement } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { cellKey } from "../values/facts.ts";
 import {
   type BuiltinCall,

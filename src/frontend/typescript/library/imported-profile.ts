@@ -1,12 +1,12 @@
 /** `oci(profile)` in a policy: the profile becomes a part of it. Its diagnostics have the import as a related place. */
 
-import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import type { Statement } from "../../ir/program.ts";
-import { forEachStatement } from "../../ir/traverse.ts";
-import { isCreatingCall } from "../../linux/process-calls.ts";
-import { lowerOciProfile, type OciPart, readOciProfile } from "../oci/compile.ts";
-import { uringCalls } from "../program/call-names.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { isCreatingCall } from "../../../abi/process-calls.ts";
+import type { Diagnostic } from "../../../diagnostics/diagnostic.ts";
+import type { Statement } from "../../../ir/program.ts";
+import { forEachStatement } from "../../../ir/traverse.ts";
+import { lowerOciProfile, type OciPart, readOciProfile } from "../../oci/compile.ts";
+import { uringCalls } from "../../program/call-names.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { constantString, describe, type JsonValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";

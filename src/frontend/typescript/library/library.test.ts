@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compiled, faults, step } from "../testing/compiled.ts";
+import { compiled, faults, step } from "../../testing/compiled.ts";
 
 it("duration is a number of nanoseconds", () => {
   expect(step('report("r", { a: duration("5us"), b: duration("2h") }); return allow;')[0]).toBe(

@@ -1,7 +1,8 @@
 /** The exports of "portcullis" and the global names of a policy. */
-import type { Report } from "../../ir/program.ts";
-import { durationForm, parseDuration } from "../../linux/durations.ts";
-import * as ir from "../program/ir.ts";
+
+import { durationForm, parseDuration } from "../../../abi/durations.ts";
+import type { Report } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
 import { contains, counterRange, exactly, widthRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,

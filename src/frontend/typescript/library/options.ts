@@ -1,6 +1,6 @@
 /** Options that a library function takes as an object. Each known option is read by name; unknown ones are errors. */
-import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { constantBoolean, constantInteger, constantString, describe, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { patternsOf } from "../../ir/observe.ts";
-import { compiled, faults, faultsOf, step } from "../testing/compiled.ts";
+import { patternsOf } from "../../../ir/observe.ts";
+import { compiled, faults, faultsOf, step } from "../../testing/compiled.ts";
 
 const set = (...settings: [string, string][]) => ({ set: new Map(settings) });
 

@@ -1,9 +1,9 @@
 /** `parameter.integer("most", { default: 16n })`: constants that come from the command line. */
 
-import { parseInteger } from "../../ir/parameters.ts";
-import type { IntegerExpression, Parameter } from "../../ir/program.ts";
-import { maximumWord, minimumSigned } from "../../linux/word.ts";
-import * as ir from "../program/ir.ts";
+import { maximumWord, minimumSigned } from "../../../abi/word.ts";
+import { parseInteger } from "../../../ir/parameters.ts";
+import type { IntegerExpression, Parameter } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
 import { rangeFactOf } from "../values/facts.ts";
 import { fits, printInteger, printRange } from "../values/ranges.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compiled, faults, judge, programOf, step } from "../testing/compiled.ts";
+import { compiled, faults, judge, programOf, step } from "../../testing/compiled.ts";
 
 const head = 'const p = perProcess.phases(["one", "two", "three"]);';
 

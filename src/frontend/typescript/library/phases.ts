@@ -1,8 +1,8 @@
 /** Phases: named states in order, which only move forward. */
 
-import { namesInstead } from "../../diagnostics/suggest.ts";
-import type { OnFork } from "../../ir/program.ts";
-import * as ir from "../program/ir.ts";
+import { namesInstead } from "../../../diagnostics/suggest.ts";
+import type { OnFork } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
 import { cellKey } from "../values/facts.ts";
 import {
   type BuiltinCall,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { faults } from "../testing/compiled.ts";
+import { faults } from "../../testing/compiled.ts";
 
 it.each([
   ["policy(5n)", "2:18 P0207 the step is a function, not an integer → policy((call) => { … })"],

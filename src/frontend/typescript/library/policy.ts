@@ -1,6 +1,6 @@
 /** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
 
-import { maximumEntries, maximumListBytes } from "../../ir/observation.ts";
+import { maximumEntries, maximumListBytes } from "../../../ir/observation.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { hostRules } from "./declared-hosts.ts";

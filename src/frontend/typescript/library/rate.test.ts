@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { property } from "../../ir/testing/property.ts";
-import { durationUnits } from "../../linux/durations.ts";
-import { maximumSigned } from "../../linux/word.ts";
-import { compiled, faults, faultsOf, judge, step } from "../testing/compiled.ts";
+import { durationUnits } from "../../../abi/durations.ts";
+import { maximumSigned } from "../../../abi/word.ts";
+import { property } from "../../../ir/testing/property.ts";
+import { compiled, faults, faultsOf, judge, step } from "../../testing/compiled.ts";
 
 const units = ["ns", "us", "ms", "s", "min", "h"] as const;
 const amount = fc.oneof(fc.bigInt(1n, 100n), fc.bigInt(1n, 2n ** 32n), fc.bigInt(1n, 2n ** 62n));

@@ -5,10 +5,11 @@
  * With limit 20 a second and 20 at once: per = 10^9, full = 2 × 10^10, and after 50 ms the level has risen by
  * 50 × 10^6 × 20 = 10^9, which is one token. In any span of w nanoseconds at most burst + limit × w / per are taken.
  */
-import type { IntegerExpression, OnFork } from "../../ir/program.ts";
-import { durationForm, parseDuration } from "../../linux/durations.ts";
-import { maximumSigned } from "../../linux/word.ts";
-import * as ir from "../program/ir.ts";
+
+import { durationForm, parseDuration } from "../../../abi/durations.ts";
+import { maximumSigned } from "../../../abi/word.ts";
+import type { IntegerExpression, OnFork } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
 import { cellKey } from "../values/facts.ts";
 import { type BuiltinCall, boolean, builtin, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

@@ -1,12 +1,12 @@
 /** Rooms: named sides of calls that must not run at the same time. `program/room-faults.ts` checks who enters them. */
 
-import { namesInstead } from "../../diagnostics/suggest.ts";
-import { maximumRooms, maximumSides, roomTimeout } from "../../ir/limits.ts";
-import type { RoomScope } from "../../ir/program.ts";
-import { endsWaiting, mayPass } from "../../ir/verdicts.ts";
-import { durationForm, parseDuration } from "../../linux/durations.ts";
-import { alwaysAllowed } from "../program/call-names.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { durationForm, parseDuration } from "../../../abi/durations.ts";
+import { namesInstead } from "../../../diagnostics/suggest.ts";
+import { maximumRooms, maximumSides, roomTimeout } from "../../../ir/limits.ts";
+import type { RoomScope } from "../../../ir/program.ts";
+import { endsWaiting, mayPass } from "../../../ir/verdicts.ts";
+import { alwaysAllowed } from "../../program/call-names.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { event } from "../values/facts.ts";
 import {
   type BuiltinCall,

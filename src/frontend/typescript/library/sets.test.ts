@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compiled, faults, step } from "../testing/compiled.ts";
+import { compiled, faults, step } from "../../testing/compiled.ts";
 
 describe("a set of calls", () => {
   it("has groups and names, and .without takes both away", () => {

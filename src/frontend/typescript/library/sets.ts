@@ -1,11 +1,11 @@
 /** Sets of calls: `calls("@network-io", "futex")`, `calls.open`, `.without`, `.has(call)`. */
 
-import { callFamilies } from "../../linux/families.ts";
-import { groups } from "../../linux/groups.ts";
-import { isCreatingCall } from "../../linux/process-calls.ts";
-import { explainUnknownCall } from "../../linux/unknown-call.ts";
-import { uringCalls } from "../program/call-names.ts";
-import * as ir from "../program/ir.ts";
+import { callFamilies } from "../../../abi/families.ts";
+import { groups } from "../../../abi/groups.ts";
+import { isCreatingCall } from "../../../abi/process-calls.ts";
+import { explainUnknownCall } from "../../../abi/unknown-call.ts";
+import { uringCalls } from "../../program/call-names.ts";
+import * as ir from "../../program/ir.ts";
 import { event, type Facts, noFacts } from "../values/facts.ts";
 import {
   type BooleanValue,

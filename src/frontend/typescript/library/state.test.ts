@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compiled, faults } from "../testing/compiled.ts";
+import { compiled, faults } from "../../testing/compiled.ts";
 
 describe("a declaration of state", () => {
   it("has its variable's name, scope, start and inheritance", () => {

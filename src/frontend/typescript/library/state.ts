@@ -1,10 +1,10 @@
 /** State: `perThread`, `perProcess`, `perMemory` and `perTree`, and the kinds of state in each. */
 
-import { maximumCapacity, maximumScopeBytes } from "../../ir/limits.ts";
-import type { RoomScope, Scope } from "../../ir/program.ts";
-import { mayPass } from "../../ir/verdicts.ts";
-import { maximumSigned, maximumWord } from "../../linux/word.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { maximumSigned, maximumWord } from "../../../abi/word.ts";
+import { maximumCapacity, maximumScopeBytes } from "../../../ir/limits.ts";
+import type { RoomScope, Scope } from "../../../ir/program.ts";
+import { mayPass } from "../../../ir/verdicts.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { printInteger } from "../values/ranges.ts";
 import {
   type BuiltinCall,

@@ -1,6 +1,6 @@
 /** A check for functions that exist only inside the step. */
 
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
 /** Whether the walk is inside the step; reports an error if not. */

@@ -1,6 +1,6 @@
 /** Tables and sets: 64-bit keys, a fixed capacity, a declared verdict when full. */
 
-import * as ir from "../program/ir.ts";
+import * as ir from "../../program/ir.ts";
 import { unsigned64 } from "../values/ranges.ts";
 import { type BuiltinCall, boolean, builtin, integer, nothing, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

@@ -1,12 +1,12 @@
 /** Verdicts: `allow`, `log`, `ask`, `deny`, `trap`, `kill`, `strictest`. */
 import type { Expression } from "oxc-parser";
-import { nearestName } from "../../diagnostics/suggest.ts";
-import type { VerdictExpression } from "../../ir/program.ts";
-import { type Action, returnsZero, strictness } from "../../ir/verdicts.ts";
-import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
-import { unplacedLog } from "../program/builder.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { errnoByName, errnoName, errnoNames } from "../../../abi/errno.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { VerdictExpression } from "../../../ir/program.ts";
+import { type Action, returnsZero, strictness } from "../../../ir/verdicts.ts";
+import { unplacedLog } from "../../program/builder.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import {
   type BuiltinCall,
   constantString,

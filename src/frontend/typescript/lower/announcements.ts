@@ -3,7 +3,7 @@
  * of outer scopes, but have no value before their declaration.
  */
 import type { BindingPattern, Directive, Statement, VariableDeclaration } from "oxc-parser";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { Variable } from "../values/scope.ts";
 import type { Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 it("x++ is the value before, ++x the value after", () => {
   const body = "let n = 5n; const before = n++; const after = ++n; const down = n--;";

@@ -1,8 +1,8 @@
 /** Assignment to variables of the step: `=`, `+=`, `++`. */
 
 import type { AssignmentExpression, Expression as Node, UpdateExpression } from "oxc-parser";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { assigningTo } from "../mistakes/operands.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import type { Variable } from "../values/scope.ts";
 import { describe, integerConstant, unknown, type Value, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

@@ -1,7 +1,7 @@
 /** Binds names to values: declarations, parameters and destructuring. */
 
 import type { BindingPattern, Node, TSTypeAnnotation } from "oxc-parser";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { namesFact } from "../values/facts.ts";
 import type { TypeSource, Variable } from "../values/scope.ts";
 import { describe, unknown, type Value, widened } from "../values/values.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compiledModule, faultsOf, stepOf } from "../testing/compiled.ts";
+import { compiledModule, faultsOf, stepOf } from "../../testing/compiled.ts";
 
 const imports =
   'import { allow, deny, log, perTree, type Policy, policy, report, strictest, trap } from "portcullis";\n';

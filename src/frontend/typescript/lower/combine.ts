@@ -1,8 +1,8 @@
 /** Combines the steps of a policy and of all policies that it extends into one program body. */
 
-import { mostLayers, type ObjectLayer } from "../../ir/objects.ts";
-import { type ListBounds, maximumEntries, maximumListBytes } from "../../ir/observation.ts";
-import type { Statement, VerdictExpression } from "../../ir/program.ts";
+import { mostLayers, type ObjectLayer } from "../../../ir/objects.ts";
+import { type ListBounds, maximumEntries, maximumListBytes } from "../../../ir/observation.ts";
+import type { Statement, VerdictExpression } from "../../../ir/program.ts";
 import { lowerImported } from "../library/imported-profile.ts";
 import { noFacts } from "../values/facts.ts";
 import {

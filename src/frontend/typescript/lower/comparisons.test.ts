@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { property } from "../../ir/testing/property.ts";
-import { compiled, faults, faultsOf, judge, step } from "../testing/compiled.ts";
+import { property } from "../../../ir/testing/property.ts";
+import { compiled, faults, faultsOf, judge, step } from "../../testing/compiled.ts";
 
 /** Integers of each range, as a function of a register, in the language and here. */
 const forms: readonly (readonly [text: (register: string) => string, value: (word: bigint) => bigint])[] = [

@@ -4,17 +4,17 @@
  */
 
 import type { BinaryExpression, Expression } from "oxc-parser";
-import { namesInstead, nearestName } from "../../diagnostics/suggest.ts";
-import { larger, smaller } from "../../ir/arithmetic.ts";
-import type { BooleanExpression } from "../../ir/program.ts";
-import { architectureByAlias, architectureNames } from "../../linux/architecture.ts";
-import { callFamilies } from "../../linux/families.ts";
-import { isCreatingCall } from "../../linux/process-calls.ts";
+import { architectureByAlias, architectureNames } from "../../../abi/architecture.ts";
+import { callFamilies } from "../../../abi/families.ts";
+import { isCreatingCall } from "../../../abi/process-calls.ts";
+import { namesInstead, nearestName } from "../../../diagnostics/suggest.ts";
+import { larger, smaller } from "../../../ir/arithmetic.ts";
+import type { BooleanExpression } from "../../../ir/program.ts";
+import { alwaysAllowed, uringCalls } from "../../program/call-names.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { nameTest } from "../library/sets.ts";
 import { comparisonOf } from "../mistakes/operands.ts";
-import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import { both, type Facts, integerKey, namesFact, noFacts, orderKey, rangeFact } from "../values/facts.ts";
 import * as ranges from "../values/ranges.ts";
 import { printRange, type Range } from "../values/ranges.ts";

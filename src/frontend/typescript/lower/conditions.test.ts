@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 const head = "const c = perTree.counter();";
 const count = ["= ((0x7fffffffffffffff - $c) <u 1 ? 0x7fffffffffffffff : ($c + 1))", "$c = "];

@@ -4,9 +4,9 @@
  */
 
 import type { ConditionalExpression, LogicalExpression, Expression as Node } from "oxc-parser";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { readingOf } from "../mistakes/operands.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import { both, either, event, type Facts, lasting, noFacts } from "../values/facts.ts";
 import {
   type BooleanValue,

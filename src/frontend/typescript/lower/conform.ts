@@ -1,6 +1,6 @@
 /** Checks values against declared types: a value that tsc would refuse for the type is refused here too. */
 
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { printRange, widthRange } from "../values/ranges.ts";
 import { boolean, describe, integer, object, unknown, type Value, verdict, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

@@ -3,13 +3,13 @@
  * parameter, a result, a variable, `satisfies`), so that it refuses what tsc refuses there.
  */
 import type { Node, TSType, TSTypeReference } from "oxc-parser";
-import { nearestName } from "../../diagnostics/suggest.ts";
-import { isDuration } from "../../linux/durations.ts";
-import { errnoNames } from "../../linux/errno.ts";
-import { nameSet, nameSetNames } from "../../linux/flags.ts";
-import { groups } from "../../linux/groups.ts";
-import { explainUnknownCall } from "../../linux/unknown-call.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { isDuration } from "../../../abi/durations.ts";
+import { errnoNames } from "../../../abi/errno.ts";
+import { nameSet, nameSetNames } from "../../../abi/flags.ts";
+import { groups } from "../../../abi/groups.ts";
+import { explainUnknownCall } from "../../../abi/unknown-call.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { type Range, widthRange } from "../values/ranges.ts";
 import type { LexicalScope, TypeSource } from "../values/scope.ts";
 import type { Value } from "../values/values.ts";

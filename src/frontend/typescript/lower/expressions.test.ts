@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the policies stand here as texts
 import { expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 it("an object has the members that are spread, and those that are written out replace them", () => {
   const body = 'const o = { a: 1n, c: 3n }; const p = { ...o, a: 2n, "b": o["a"] };';

@@ -1,7 +1,7 @@
 /** Functions: closures at compile time, inlined at each call. */
 
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "oxc-parser";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { LexicalScope } from "../values/scope.ts";
 import {
   type BuiltinCall,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { property } from "../../ir/testing/property.ts";
-import { compiled, faults, faultsOf, judge, programOf, step } from "../testing/compiled.ts";
+import { property } from "../../../ir/testing/property.ts";
+import { compiled, faults, faultsOf, judge, programOf, step } from "../../testing/compiled.ts";
 
 const calculate: Readonly<Record<string, (a: bigint, b: bigint) => bigint>> = {
   "+": (a, b) => a + b,

@@ -2,9 +2,9 @@
  * Integer operators, with JavaScript's bigint semantics and the range of each result. A result that exceeds every
  * 64-bit type is an error, so the IR's 64-bit operation equals the mathematical one.
  */
-import type { BinaryOperator, IntegerExpression } from "../../ir/program.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { BinaryOperator, IntegerExpression } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { integerKey, orderKey } from "../values/facts.ts";
 import * as ranges from "../values/ranges.ts";
 import { printInteger, printRange, type Range } from "../values/ranges.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 describe("the methods of a list", () => {
   it(".includes of integers is one test of intervals", () => {

@@ -1,8 +1,8 @@
 /** Methods of constant lists: `.includes`, `.some`, `.every`, `.map`. */
 
-import { larger, smaller } from "../../ir/arithmetic.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { larger, smaller } from "../../../ir/arithmetic.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { rangeFactOf } from "../values/facts.ts";
 import * as ranges from "../values/ranges.ts";
 import {

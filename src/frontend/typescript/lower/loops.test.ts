@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 describe("a loop is unrolled", () => {
   it("over a list, with patterns", () => {

@@ -11,7 +11,7 @@ import type {
   Statement,
   WhileStatement,
 } from "oxc-parser";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { noFacts } from "../values/facts.ts";
 import { LexicalScope } from "../values/scope.ts";
 import type { Value } from "../values/values.ts";

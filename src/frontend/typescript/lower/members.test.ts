@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 it("a member of an object may be named by a constant string", () => {
   expect(step('const o = { a: 5n }; const name = "a"; return call.raw.arg0 === o[name] ? trap() : allow;')[0]).toBe(

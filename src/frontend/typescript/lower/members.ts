@@ -1,11 +1,11 @@
 /** Member access, `a.b`: members of the call, of objects, lists and sets. */
 import type { MemberExpression } from "oxc-parser";
-import { nearestName } from "../../diagnostics/suggest.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { argumentOf, callMember, explainIndexedArgument } from "../library/call.ts";
 import { lacksMember, referringMember } from "../library/observed/addresses.ts";
 import { callSetMember } from "../library/sets.ts";
 import { meantMember } from "../mistakes/members.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import { constantString, describe, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { listMember } from "./lists.ts";

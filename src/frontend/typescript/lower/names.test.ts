@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 it.each([
   ["Date", "now() is the monotonic clock, in nanoseconds"],

@@ -1,8 +1,8 @@
 /** Looks up names, and reports unknown ones with a remedy. */
 import type { Expression as Node } from "oxc-parser";
-import { nearestName } from "../../diagnostics/suggest.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { meantConstant } from "../mistakes/constants.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import type { Variable } from "../values/scope.ts";
 import { unknown, type Value, verdict } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

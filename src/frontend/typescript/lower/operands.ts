@@ -1,8 +1,8 @@
 /** Operands that must be integers. */
 
 import type { Expression as Node } from "oxc-parser";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { readingOf } from "../mistakes/operands.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import { describe, type IntegerValue, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { inOrder } from "./stable.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { step } from "../testing/compiled.ts";
+import { step } from "../../testing/compiled.ts";
 
 const head = "const c = perTree.counter(); const f = perTree.flag(); const p = perTree.phases([`one`, `two`]);";
 const steps = (body: string): string[] => step(body, { head });

@@ -2,9 +2,9 @@
  * Evaluation order. A value is an expression over state, so a later change of state would change it; a value that
  * JavaScript has already read is saved in a local.
  */
-import type { Expression, Statement } from "../../ir/program.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Expression, Statement } from "../../../ir/program.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { lasting, noFacts } from "../values/facts.ts";
 import { type UnknownValue, unknown, type Value, verdict } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 describe("a return", () => {
   it("of ? : is a path for each verdict", () => {

@@ -9,9 +9,9 @@ import type {
   Statement,
   VariableDeclaration,
 } from "oxc-parser";
-import { errnoName } from "../../linux/errno.ts";
-import * as ir from "../program/ir.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { errnoName } from "../../../abi/errno.ts";
+import * as ir from "../../program/ir.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { LexicalScope } from "../values/scope.ts";
 import { nothing, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";

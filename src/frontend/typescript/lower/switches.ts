@@ -1,9 +1,9 @@
 /** `switch` over the name of a call, a phase, a string or an integer. */
 
 import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "oxc-parser";
-import { normalise } from "../../ir/intervals.ts";
-import type { Interval } from "../../ir/program.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { normalise } from "../../../ir/intervals.ts";
+import type { Interval } from "../../../ir/program.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import { both, either, type Facts, noFacts } from "../values/facts.ts";
 import { LexicalScope } from "../values/scope.ts";
 import {

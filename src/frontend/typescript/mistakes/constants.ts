@@ -1,9 +1,9 @@
 /** Remedies for constants of C, libseccomp and OCI profiles: a policy writes them as strings or as verdicts. */
 
-import { callByName } from "../../linux/calls.ts";
-import { errnoByName } from "../../linux/errno.ts";
-import { nameSet, nameSetNames } from "../../linux/flags.ts";
-import { maximumWord } from "../../linux/word.ts";
+import { callByName } from "../../../abi/calls.ts";
+import { errnoByName } from "../../../abi/errno.ts";
+import { nameSet, nameSetNames } from "../../../abi/flags.ts";
+import { maximumWord } from "../../../abi/word.ts";
 
 /** Names of actions in other filters (seccomp(2), seccomp_init(3), BPF programs), and the verdict for each. */
 const actions: readonly (readonly [pattern: RegExp, verdict: string])[] = [

@@ -2,8 +2,8 @@
  * Remedies for arguments with named values, state and functions where an operator or a condition needs a plain value.
  */
 import type { BinaryExpression, Expression as Node } from "oxc-parser";
-import { nameSet } from "../../linux/flags.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import { nameSet } from "../../../abi/flags.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { ObjectValue, Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodForConstant } from "./constants.ts";

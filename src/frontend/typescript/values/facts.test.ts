@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import * as ir from "../program/ir.ts";
-import { property } from "../../ir/testing/property.ts";
+import { property } from "../../../ir/testing/property.ts";
+import * as ir from "../../program/ir.ts";
 import { both, cellKey, either, event, expressionKey, type Facts, forget, lasting, noFacts } from "./facts.ts";
 
 const keys = ["argument0", "l1", "c2;", "(add c12; l1)"];

@@ -3,7 +3,7 @@
  * b of two integers. Facts are immutable and name their subjects by keys (`expressionKey`), so that two reads of one
  * argument have one subject.
  */
-import type { IntegerExpression } from "../../ir/program.ts";
+import type { IntegerExpression } from "../../../ir/program.ts";
 import { fits, intersect, join, type Range } from "./ranges.ts";
 
 export interface Facts {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { property } from "../../ir/testing/property.ts";
+import { property } from "../../../ir/testing/property.ts";
 import * as ranges from "./ranges.ts";
 
 const edges = [0n, 1n, 2n, 3n, 63n, 64n, 127n, 128n, 255n, 256n, 2n ** 31n, 2n ** 32n, 2n ** 63n, 2n ** 64n];

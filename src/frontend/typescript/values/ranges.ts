@@ -3,8 +3,9 @@
  * follow JavaScript's bigint operators, so a range that fits 64 bits proves that the IR's 64-bit operation gives the
  * same number.
  */
-import { larger, smaller } from "../../ir/arithmetic.ts";
-import { maximumSigned, maximumWord, minimumSigned } from "../../linux/word.ts";
+
+import { maximumSigned, maximumWord, minimumSigned } from "../../../abi/word.ts";
+import { larger, smaller } from "../../../ir/arithmetic.ts";
 
 export interface Range {
   readonly from: bigint;

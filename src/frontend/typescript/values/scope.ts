@@ -1,6 +1,6 @@
 /** Lexical scopes, one for each block, function and module. `V` is the type of values. */
 import type { Node } from "oxc-parser";
-import type { SourceFile, Range as SourceRange } from "../source/file.ts";
+import type { SourceFile, Range as SourceRange } from "../../source/file.ts";
 
 export interface Variable<V> {
   readonly name: string;

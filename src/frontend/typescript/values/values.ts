@@ -4,13 +4,13 @@
  */
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "oxc-parser";
-import type { HostRules } from "../../ir/hosts.ts";
-import type { ObjectLayer } from "../../ir/objects.ts";
-import type { ListBounds } from "../../ir/observation.ts";
-import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
-import type { OciPart } from "../oci/lower.ts";
-import * as ir from "../program/ir.ts";
-import type { SourceFile, Range as SourceRange } from "../source/file.ts";
+import type { HostRules } from "../../../ir/hosts.ts";
+import type { ObjectLayer } from "../../../ir/objects.ts";
+import type { ListBounds } from "../../../ir/observation.ts";
+import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../../ir/program.ts";
+import type { OciPart } from "../../oci/lower.ts";
+import * as ir from "../../program/ir.ts";
+import type { SourceFile, Range as SourceRange } from "../../source/file.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import { exactly, fits, printRange, type Range } from "./ranges.ts";
 import type { LexicalScope } from "./scope.ts";

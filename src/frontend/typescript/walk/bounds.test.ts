@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Statement } from "../../ir/program.ts";
-import { ProgramBuilder } from "../program/builder.ts";
-import { faults } from "../testing/compiled.ts";
+import type { Statement } from "../../../ir/program.ts";
+import { ProgramBuilder } from "../../program/builder.ts";
+import { faults } from "../../testing/compiled.ts";
 import { Bounds } from "./bounds.ts";
 
 const node = { start: 3, end: 5 };

@@ -1,8 +1,8 @@
 /** Limits of one compilation: how much the walk may do and emit before the policy is refused as too large. */
-import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
-import type { Statement } from "../../ir/program.ts";
-import type { ProgramBuilder } from "../program/builder.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { DiagnosticCode } from "../../../diagnostics/catalogue.ts";
+import type { Statement } from "../../../ir/program.ts";
+import type { ProgramBuilder } from "../../program/builder.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 
 /** A hostile policy is refused after this many steps, in about a second. */
 const mostSteps = 2_000_000;

@@ -8,13 +8,13 @@
  */
 
 import type { Expression as Node } from "oxc-parser";
-import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
-import type { IntegerExpression, Statement, VerdictExpression } from "../../ir/program.ts";
-import type { OciHost } from "../oci/profile.ts";
-import type { ProgramBuilder } from "../program/builder.ts";
-import type { CallNames } from "../program/call-names.ts";
-import type { SourceFile, Range as SourceRange } from "../source/file.ts";
-import { GiveUp, type Place, type Reporter } from "../source/reporter.ts";
+import type { DiagnosticCode } from "../../../diagnostics/catalogue.ts";
+import type { IntegerExpression, Statement, VerdictExpression } from "../../../ir/program.ts";
+import type { OciHost } from "../../oci/profile.ts";
+import type { ProgramBuilder } from "../../program/builder.ts";
+import type { CallNames } from "../../program/call-names.ts";
+import type { SourceFile, Range as SourceRange } from "../../source/file.ts";
+import { GiveUp, type Place, type Reporter } from "../../source/reporter.ts";
 import {
   both,
   cellKey,

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { property } from "../../ir/testing/property.ts";
-import { SourceFile } from "../source/file.ts";
-import { Reporter } from "../source/reporter.ts";
+import { property } from "../../../ir/testing/property.ts";
+import { SourceFile } from "../../source/file.ts";
+import { Reporter } from "../../source/reporter.ts";
 import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
 
 const file = new SourceFile("/policy.ts", "policy.ts", "a < b; c < d;", 0);

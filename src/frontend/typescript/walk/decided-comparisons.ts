@@ -3,8 +3,8 @@
  * only if every walk decides it the same way.
  */
 
-import type { SourceFile, Range as SourceRange } from "../source/file.ts";
-import type { Reporter } from "../source/reporter.ts";
+import type { SourceFile, Range as SourceRange } from "../../source/file.ts";
+import type { Reporter } from "../../source/reporter.ts";
 
 export type Outcome = "always" | "never" | "open";
 

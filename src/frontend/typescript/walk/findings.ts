@@ -1,7 +1,7 @@
 /** Findings of the walk about the whole policy, for later stages and lints. */
-import type { Location } from "../../ir/location.ts";
-import type { Program, Scope, Statement } from "../../ir/program.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Location } from "../../../ir/location.ts";
+import type { Program, Scope, Statement } from "../../../ir/program.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { FunctionValue } from "../values/values.ts";
 
 /** A promise of the policy (`tightening: true`) that a lint proves on its program. */

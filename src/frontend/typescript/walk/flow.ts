@@ -1,6 +1,6 @@
 /** The state of a path of the walk: its facts, and the targets of its jumps. */
-import type { Statement } from "../../ir/program.ts";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Statement } from "../../../ir/program.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { Facts } from "../values/facts.ts";
 import type { Variable } from "../values/scope.ts";
 import type { Value } from "../values/values.ts";

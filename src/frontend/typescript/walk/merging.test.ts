@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { faults, step } from "../testing/compiled.ts";
+import { faults, step } from "../../testing/compiled.ts";
 
 const choose = (a: string, b: string) => `let x = ${a}; if (call.number > 3n) { report("r"); x = ${b}; }`;
 

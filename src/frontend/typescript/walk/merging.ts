@@ -1,9 +1,9 @@
 /** Joins values of several paths: a value that differs becomes a local that each path sets at its end. */
 
-import type { IntegerExpression, Statement } from "../../ir/program.ts";
-import type { ProgramBuilder } from "../program/builder.ts";
-import * as ir from "../program/ir.ts";
-import type { Place, Reporter } from "../source/reporter.ts";
+import type { IntegerExpression, Statement } from "../../../ir/program.ts";
+import type { ProgramBuilder } from "../../program/builder.ts";
+import * as ir from "../../program/ir.ts";
+import type { Place, Reporter } from "../../source/reporter.ts";
 import { integerKey } from "../values/facts.ts";
 import { intersect, isSigned, join, type Range } from "../values/ranges.ts";
 import {

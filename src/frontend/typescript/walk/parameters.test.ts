@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Reporter } from "../source/reporter.ts";
-import { faultsOf } from "../testing/compiled.ts";
+import { Reporter } from "../../source/reporter.ts";
+import { faultsOf } from "../../testing/compiled.ts";
 import { Parameters } from "./parameters.ts";
 
 const all = { includes: () => true };

@@ -1,6 +1,6 @@
 /** The policy's parameters: constants that the command line gives (`--set name=value`). */
-import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Place, Reporter } from "../source/reporter.ts";
+import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Place, Reporter } from "../../source/reporter.ts";
 
 /** The functions of `parameter`. A list is given as items between commas. */
 export const parameterKinds = ["path", "paths", "text", "texts", "integer", "flag"] as const;

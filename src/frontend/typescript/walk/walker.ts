@@ -3,7 +3,7 @@
  * and do not import each other.
  */
 import type { CallExpression, Expression as Node } from "oxc-parser";
-import type { Range as SourceRange } from "../source/file.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
 import type { FunctionValue, Value } from "../values/values.ts";
 import type { ReturnTarget } from "./flow.ts";
 

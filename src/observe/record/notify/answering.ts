@@ -4,14 +4,14 @@
  * nothing, so the memory that it reads behind pointers needs no protection (docs/traces.md, "The limits of a recording").
  */
 
-import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
-import { numberOf } from "../../linux/calls.ts";
-import { kernelAtLeast } from "../../linux/kernel-version.ts";
-import { native } from "../../linux/native.ts";
-import { pathBytes, structures } from "../../linux/pointees.ts";
-import { readProc } from "../../linux/proc.ts";
-import { executingCalls, numbersOf } from "../../linux/process-calls.ts";
-import { useSynchronousWakeUp } from "../../linux/seccomp.ts";
+import { type ArchitectureName, auditArchitecture } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
+import { kernelAtLeast } from "../../../abi/kernel-version.ts";
+import { pathBytes, structures } from "../../../abi/pointees.ts";
+import { executingCalls, numbersOf } from "../../../abi/process-calls.ts";
+import { native } from "../../../machine/native.ts";
+import { readProc } from "../../../machine/proc.ts";
+import { useSynchronousWakeUp } from "../../../machine/seccomp.ts";
 import { memoryReads } from "../memory-reads.ts";
 import { callLayout, recordKind } from "./notifications.ts";
 import type { RingWriter } from "./ring.ts";

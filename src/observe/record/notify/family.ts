@@ -3,9 +3,9 @@
  * created by a call that creates tasks of its kind, that was made in the process that /proc names as its own or as its
  * parent, and that has no task assigned yet.
  */
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { numberOf } from "../../linux/calls.ts";
-import { type CreatingCall, cloneFlag, creatingCalls } from "../../linux/process-calls.ts";
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
+import { type CreatingCall, cloneFlag, creatingCalls } from "../../../abi/process-calls.ts";
 import type { LineSerial } from "../assembler.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 

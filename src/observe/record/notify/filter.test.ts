@@ -1,10 +1,10 @@
 /** Tests the filters of recordings: nothing is refused, and the launcher's execve alone notifies of nothing. */
 import { describe, expect, it } from "vitest";
-import { decodeInstructions } from "../../compile/classic/instruction.ts";
-import { runClassic } from "../../compile/classic/interpreter.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { numberOf } from "../../linux/calls.ts";
-import { splitReturnWord } from "../../linux/return-word.ts";
+import { auditArchitecture } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
+import { splitReturnWord } from "../../../abi/return-word.ts";
+import { decodeInstructions } from "../../../backend/classic/instruction.ts";
+import { runClassic } from "../../../backend/classic/interpreter.ts";
 import { memoryReads } from "../memory-reads.ts";
 import { neverNotified, recordingFilter } from "./filter.ts";
 

@@ -2,18 +2,19 @@
  * The classic filters of a recording. They notify the recorder of all calls, or of those whose memory is read, and refuse
  * only io_uring: no policy lets it pass, so the recording has to show what the program does without it.
  */
+
+import { type ArchitectureName, auditArchitecture } from "../../../abi/architecture.ts";
+import { numberOf } from "../../../abi/calls.ts";
+import { errno } from "../../../abi/errno-numbers.ts";
+import { returnWord } from "../../../abi/return-word.ts";
 import {
   argumentOffset,
   type ClassicInstruction,
   encodeInstructions,
   offset,
   opcode,
-} from "../../compile/classic/instruction.ts";
-import type { ArmedFilter } from "../../engines/notify/policy/policy.ts";
-import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
-import { numberOf } from "../../linux/calls.ts";
-import { errno } from "../../linux/errno-numbers.ts";
-import { returnWord } from "../../linux/return-word.ts";
+} from "../../../backend/classic/instruction.ts";
+import type { ArmedFilter } from "../../../engines/notify/policy/policy.ts";
 
 /** The position of the token in the launcher's execve of the command: the halves of the two unused registers. */
 const tokenHalves = [

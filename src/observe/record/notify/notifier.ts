@@ -1,10 +1,10 @@
 /** Starts and stops the thread that answers notifications. It starts before the command and gets the listener after. */
 import { readFileSync } from "node:fs";
-import { SupervisingThread } from "../../engines/engine/thread.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
-import { close } from "../../linux/descriptors.ts";
-import { nativeFile } from "../../linux/native.ts";
-import { packageFile } from "../../linux/package.ts";
+import type { ArchitectureName } from "../../../abi/architecture.ts";
+import { SupervisingThread } from "../../../engines/engine/thread.ts";
+import { close } from "../../../machine/descriptors.ts";
+import { nativeFile } from "../../../machine/native.ts";
+import { packageFile } from "../../../machine/package.ts";
 import { type NotificationTaker, readNotifications } from "./notifications.ts";
 import { makeRing, RingReader } from "./ring.ts";
 import type { AnsweringData, AnsweringMessage } from "./worker.ts";

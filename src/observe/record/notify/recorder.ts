@@ -4,11 +4,11 @@
  */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
-import { launch } from "../../engines/notify/launch.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callByNumber, numberOf } from "../../linux/calls.ts";
-import { close } from "../../linux/descriptors.ts";
-import { kernelAtLeast } from "../../linux/kernel-version.ts";
+import { auditArchitecture } from "../../../abi/architecture.ts";
+import { callByNumber, numberOf } from "../../../abi/calls.ts";
+import { kernelAtLeast } from "../../../abi/kernel-version.ts";
+import { launch } from "../../../engines/notify/launch.ts";
+import { close } from "../../../machine/descriptors.ts";
 import type { TraceAssembler } from "../assembler.ts";
 import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";

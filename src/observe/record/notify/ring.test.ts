@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { buildSync } from "esbuild";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { property } from "../../ir/testing/property.ts";
+import { property } from "../../../ir/testing/property.ts";
 import { makeRing, RingReader, RingWriter } from "./ring.ts";
 
 const drained = (reader: RingReader) => {

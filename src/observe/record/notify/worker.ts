@@ -1,8 +1,8 @@
 /** The thread that answers notifications: it blocks in the kernel until the last recorded task has ended. */
 import { release } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
-import { type EndOrder, endOrder } from "../../engines/engine/thread.ts";
-import { native } from "../../linux/native.ts";
+import { type EndOrder, endOrder } from "../../../engines/engine/thread.ts";
+import { native } from "../../../machine/native.ts";
 import { type AnsweringOptions, answerAll } from "./answering.ts";
 import { type RingMemory, RingWriter } from "./ring.ts";
 

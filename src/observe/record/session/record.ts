@@ -4,15 +4,15 @@
  */
 import { existsSync, readlinkSync } from "node:fs";
 import { release } from "node:os";
-import { CommandWatch } from "../../engines/command/command-watch.ts";
-import { hideFromCommand, type RunResult } from "../../engines/engine/run.ts";
-import { awaitMessages } from "../../engines/launcher/launcher.ts";
-import { StartError } from "../../engines/launcher/start-error.ts";
-import { hostArchitecture } from "../../linux/architecture.ts";
-import { packageVersion } from "../../linux/package.ts";
-import { readProc } from "../../linux/proc.ts";
-import { startLine } from "../../traces/json.ts";
-import type { TraceFile } from "../../traces/trace-file.ts";
+import { hostArchitecture } from "../../../abi/architecture.ts";
+import { CommandWatch } from "../../../engines/command/command-watch.ts";
+import { hideFromCommand, type RunResult } from "../../../engines/engine/run.ts";
+import { awaitMessages } from "../../../engines/launcher/launcher.ts";
+import { StartError } from "../../../engines/launcher/start-error.ts";
+import { packageVersion } from "../../../machine/package.ts";
+import { readProc } from "../../../machine/proc.ts";
+import { startLine } from "../../../traces/formats/json.ts";
+import type { TraceFile } from "../../../traces/trace-file.ts";
 import { TraceAssembler } from "../assembler.ts";
 import { CallCensus, type Count } from "../census.ts";
 import type {

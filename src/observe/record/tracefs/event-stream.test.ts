@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect } from "vitest";
-import { property } from "../../ir/testing/property.ts";
+import { property } from "../../../ir/testing/property.ts";
 import { eventKind, HeldEvents, merge } from "./event-stream.ts";
 
 const time = fc.integer({ min: 0, max: 1000 });

@@ -3,8 +3,8 @@
  * be written later than a younger one of another, so events are held until they are old enough. They are numbers in
  * arrays: objects would cost more than the rest of the recording.
  */
-import { callNumber } from "../../linux/call-numbers.ts";
-import { native } from "../../linux/native.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { native } from "../../../machine/native.ts";
 import { fieldOffset } from "./event-format.ts";
 import type { EventName, TraceInstance } from "./instance.ts";
 import { type PageReader, readPage } from "./ring-page.ts";

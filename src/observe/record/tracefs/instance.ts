@@ -17,11 +17,11 @@ import {
   rmdirSync,
   writeFileSync,
 } from "node:fs";
-import { callNumber } from "../../linux/call-numbers.ts";
-import { close } from "../../linux/descriptors.ts";
-import { errnoName } from "../../linux/errno.ts";
-import { native } from "../../linux/native.ts";
-import { readProc } from "../../linux/proc.ts";
+import { callNumber } from "../../../abi/call-numbers.ts";
+import { errnoName } from "../../../abi/errno.ts";
+import { close } from "../../../machine/descriptors.ts";
+import { native } from "../../../machine/native.ts";
+import { readProc } from "../../../machine/proc.ts";
 import { type EventFormat, parseEventFormat } from "./event-format.ts";
 
 /** Flags of include/uapi/linux/mount.h. */

@@ -1,7 +1,7 @@
 /** Tasks that are there when a recording of running processes begins: of a process with its descendants, or of a cgroup. */
 import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
-import { readProc } from "../../linux/proc.ts";
+import { readProc } from "../../../machine/proc.ts";
 import type { AttachTarget } from "../recorder.ts";
 
 /** The target cannot be recorded. The message gives the reason, without a full stop. */

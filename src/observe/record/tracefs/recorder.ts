@@ -5,14 +5,14 @@
  */
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { starterProcess } from "../../engines/launcher/launcher.ts";
-import { StartError } from "../../engines/launcher/start-error.ts";
-import { launch } from "../../engines/notify/launch.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { callByNumber } from "../../linux/calls.ts";
-import { close } from "../../linux/descriptors.ts";
-import { NativeUnavailableError } from "../../linux/native.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
+import { auditArchitecture } from "../../../abi/architecture.ts";
+import { callByNumber } from "../../../abi/calls.ts";
+import { cloneFlag } from "../../../abi/process-calls.ts";
+import { starterProcess } from "../../../engines/launcher/launcher.ts";
+import { StartError } from "../../../engines/launcher/start-error.ts";
+import { launch } from "../../../engines/notify/launch.ts";
+import { close } from "../../../machine/descriptors.ts";
+import { NativeUnavailableError } from "../../../machine/native.ts";
 import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
 import { passing, recordingFilter, withoutIoUring } from "../notify/filter.ts";

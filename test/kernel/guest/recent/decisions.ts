@@ -3,7 +3,7 @@
  * as `node decisions.cjs DRIVER SEEDS TRIALS`. Prints the numbers of operations and of each kind of answer, in JSON.
  */
 import { mkdirSync } from "node:fs";
-import { landlockAbi } from "../../../../src/linux/landlock-abi.ts";
+import { landlockAbi } from "../../../../src/machine/landlock-abi.ts";
 import { agreement, asksForWhiteouts } from "../../../native/landlock/agreement.ts";
 
 const [driver, seeds, trials] = process.argv.slice(2) as [string, string, string];

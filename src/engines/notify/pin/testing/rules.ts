@@ -1,9 +1,10 @@
 /** Runs rules that precede a policy's filter (window-rules.ts, own-calls.ts). */
-import type { ClassicInstruction } from "../../../../compile/classic/instruction.ts";
-import { checkClassic, runClassic } from "../../../../compile/classic/interpreter.ts";
-import { auditArchitecture } from "../../../../linux/architecture.ts";
-import { numberOf } from "../../../../linux/calls.ts";
-import { returnWord } from "../../../../linux/return-word.ts";
+
+import { auditArchitecture } from "../../../../abi/architecture.ts";
+import { numberOf } from "../../../../abi/calls.ts";
+import { returnWord } from "../../../../abi/return-word.ts";
+import type { ClassicInstruction } from "../../../../backend/classic/instruction.ts";
+import { checkClassic, runClassic } from "../../../../backend/classic/interpreter.ts";
 
 /** The word of the filter behind the rules; no rule returns it. */
 const passed = returnWord("TRAP", 0x3412);

@@ -2,14 +2,15 @@
  * One argument of a call, as expressions: how the kernel reads the register, and how it changes the bits before it uses
  * them.
  */
-import { equalExpressions } from "../../../ir/equality.ts";
-import { intersection } from "../../../ir/intervals.ts";
-import type { BooleanExpression, IntegerExpression, Interval } from "../../../ir/program.ts";
-import type { ArchitectureName } from "../../../linux/architecture.ts";
-import type { CallDescription, Rewrite } from "../../../linux/call.ts";
-import { registerOf } from "../../../linux/calls.ts";
-import { rewritesOf } from "../../../linux/rewrites.ts";
-import * as ir from "../../program/ir.ts";
+
+import type { ArchitectureName } from "../../../../abi/architecture.ts";
+import type { CallDescription, Rewrite } from "../../../../abi/call.ts";
+import { registerOf } from "../../../../abi/calls.ts";
+import { rewritesOf } from "../../../../abi/rewrites.ts";
+import { equalExpressions } from "../../../../ir/equality.ts";
+import { intersection } from "../../../../ir/intervals.ts";
+import type { BooleanExpression, IntegerExpression, Interval } from "../../../../ir/program.ts";
+import * as ir from "../../../program/ir.ts";
 import { type Range, widthRange } from "../../values/ranges.ts";
 
 /** Tests whether the bits under a mask equal one of the values. */

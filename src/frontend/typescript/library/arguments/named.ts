@@ -2,11 +2,12 @@
  * Arguments with named values: `Flags` (`.has`, `.hasAny`, `.hasOnly`, `.bits`) and `Choice` (`.is`, `.value`). Each
  * name stands for a value under a mask: `O_CREAT` for one bit, `O_RDONLY` for 0 in the field of the access mode.
  */
-import { nearestName } from "../../../diagnostics/suggest.ts";
-import type { BooleanExpression } from "../../../ir/program.ts";
-import { nameSet } from "../../../linux/flags.ts";
-import * as ir from "../../program/ir.ts";
-import type { Range as SourceRange } from "../../source/file.ts";
+
+import { nameSet } from "../../../../abi/flags.ts";
+import { nearestName } from "../../../../diagnostics/suggest.ts";
+import type { BooleanExpression } from "../../../../ir/program.ts";
+import * as ir from "../../../program/ir.ts";
+import type { Range as SourceRange } from "../../../source/file.ts";
 import {
   type BuiltinCall,
   boolean,

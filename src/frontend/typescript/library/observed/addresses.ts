@@ -1,11 +1,11 @@
 /** `SocketAddress`, `MessageHeader`, `IpAddress` and `cidr(…)`. */
 
-import { type AddressKind, addressKinds } from "../../../ir/observation.ts";
-import type { BooleanExpression, IntegerExpression, Interval } from "../../../ir/program.ts";
-import { maximumWord } from "../../../linux/word.ts";
-import { type AddressRange, type CidrBlock, CidrSet, readBlock, splitPort } from "../../../patterns/cidr.ts";
-import * as ir from "../../program/ir.ts";
-import type { Range as SourceRange } from "../../source/file.ts";
+import { maximumWord } from "../../../../abi/word.ts";
+import { type AddressKind, addressKinds } from "../../../../ir/observation.ts";
+import type { BooleanExpression, IntegerExpression, Interval } from "../../../../ir/program.ts";
+import { type AddressRange, type CidrBlock, CidrSet, readBlock, splitPort } from "../../../../patterns/cidr.ts";
+import * as ir from "../../../program/ir.ts";
+import type { Range as SourceRange } from "../../../source/file.ts";
 import { unsigned64 } from "../../values/ranges.ts";
 import {
   type BuiltinCall,

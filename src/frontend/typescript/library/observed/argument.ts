@@ -1,12 +1,13 @@
 /** One pointer argument whose memory a policy asks about, on the way to the values of the language. */
-import type { AddressPart, ResolvedObject, Shape, Source, TextPart } from "../../../ir/observation.ts";
-import type { BooleanExpression, IntegerExpression } from "../../../ir/program.ts";
-import type { CallDescription } from "../../../linux/call.ts";
-import { numberOf, registerOf } from "../../../linux/calls.ts";
-import { pointeeOf } from "../../../linux/pointees.ts";
-import * as ir from "../../program/ir.ts";
-import type { PlacedPattern, WordBit } from "../../program/observations.ts";
-import type { Range as SourceRange } from "../../source/file.ts";
+
+import type { CallDescription } from "../../../../abi/call.ts";
+import { numberOf, registerOf } from "../../../../abi/calls.ts";
+import { pointeeOf } from "../../../../abi/pointees.ts";
+import type { AddressPart, ResolvedObject, Shape, Source, TextPart } from "../../../../ir/observation.ts";
+import type { BooleanExpression, IntegerExpression } from "../../../../ir/program.ts";
+import * as ir from "../../../program/ir.ts";
+import type { PlacedPattern, WordBit } from "../../../program/observations.ts";
+import type { Range as SourceRange } from "../../../source/file.ts";
 import { type IntegerValue, integer } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 

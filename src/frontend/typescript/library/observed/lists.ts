@@ -1,6 +1,6 @@
 /** `ArgumentList`: argv and envp of execve and execveat. */
-import type { Pattern } from "../../../patterns/pattern.ts";
-import * as ir from "../../program/ir.ts";
+import type { Pattern } from "../../../../patterns/pattern.ts";
+import * as ir from "../../../program/ir.ts";
 import {
   type BuiltinCall,
   boolean,

@@ -1,8 +1,9 @@
 /** The value of a pointer argument whose memory a policy may ask about. */
-import type { ListBounds, Shape } from "../../../ir/observation.ts";
-import type { CallDescription } from "../../../linux/call.ts";
-import { type Pointee, structures } from "../../../linux/pointees.ts";
-import type { Range as SourceRange } from "../../source/file.ts";
+
+import type { CallDescription } from "../../../../abi/call.ts";
+import { type Pointee, structures } from "../../../../abi/pointees.ts";
+import type { ListBounds, Shape } from "../../../../ir/observation.ts";
+import type { Range as SourceRange } from "../../../source/file.ts";
 import { object, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 import { messageHeader, socketAddress } from "./addresses.ts";

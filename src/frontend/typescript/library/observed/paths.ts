@@ -1,6 +1,7 @@
 /** `Path`: the bytes of a path as the caller passed them, and the object that they lead to. */
-import type { ResolvedObject, TextPart } from "../../../ir/observation.ts";
-import { pathBytes, servedByObject } from "../../../linux/pointees.ts";
+
+import { pathBytes, servedByObject } from "../../../../abi/pointees.ts";
+import type { ResolvedObject, TextPart } from "../../../../ir/observation.ts";
 import { boolean, builtin, object, unknown, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";
 import type { ObservedArgument } from "./argument.ts";

@@ -1,6 +1,6 @@
 /** Structures behind pointers: `openat2`'s `how`, `mount_setattr`'s `uattr` … with the kernel's field names and widths. */
-import { type StructureField, type StructureName, structures, structureTypes } from "../../../linux/pointees.ts";
-import * as ir from "../../program/ir.ts";
+import { type StructureField, type StructureName, structures, structureTypes } from "../../../../abi/pointees.ts";
+import * as ir from "../../../program/ir.ts";
 import { widthRange } from "../../values/ranges.ts";
 import { integer, object, type Value } from "../../values/values.ts";
 import type { Compilation } from "../../walk/compilation.ts";

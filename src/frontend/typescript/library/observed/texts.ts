@@ -1,8 +1,8 @@
 /** Texts behind pointers: `.is`, `.startsWith`, `.endsWith`, `.matches` and `.under` over constants. */
-import type { TextPart } from "../../../ir/observation.ts";
-import { type PatternKind, readPattern } from "../../../patterns/pattern.ts";
-import type { PlacedPattern } from "../../program/observations.ts";
-import type { Range as SourceRange } from "../../source/file.ts";
+import type { TextPart } from "../../../../ir/observation.ts";
+import { type PatternKind, readPattern } from "../../../../patterns/pattern.ts";
+import type { PlacedPattern } from "../../../program/observations.ts";
+import type { Range as SourceRange } from "../../../source/file.ts";
 import {
   type BooleanValue,
   type BuiltinCall,

@@ -57,6 +57,20 @@ export function stepOf({ program, ...loaded }: LoadedPolicy): string[] {
 /** The IR of a step with this body. */
 export const step = (body: string, written: Written = {}): string[] => stepOf(compiled(body, written));
 
+/** A body that gives `log` if the call is of this name and the condition holds, which begins a line. */
+export const conditionOn = (call: string, condition: string): string =>
+  `return call.name === "${call}" && (\n${condition}\n) ? log : allow;`;
+
+/** The IR of a condition on a call: what it reads behind pointers, and the test. */
+export function reads(call: string, condition: string, written: Written = {}): string[] {
+  const loaded = compiled(conditionOn(call, condition), written);
+  const [test] = stepOf(loaded);
+  const declared = printProgram(loaded.program!)
+    .split("\n")
+    .filter((line) => /^(?:observation|word) /.test(line));
+  return [...declared.map((line) => line.replace(/ \(\S+:\d+:\d+\)$/, "")), test!];
+}
+
 /** The program of a step with this body. @throws an Error with its faults */
 export function programOf(body: string, written: Written = {}): Program {
   const { program, ...loaded } = compiled(body, written);

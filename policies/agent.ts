@@ -98,7 +98,8 @@ function birth(): Verdict {
  *   (0: they are not counted, and forks are not supervised).
  * - The execution of a program whose path matches `ask` is a question (`portcullis approvals`).
  *
- * The user must be able to create user and mount namespaces. What is left is in docs/agents.md.
+ * Where the user cannot create user and mount namespaces, the directories are out of reach instead of empty, and names protect
+ * the files. What differs, and what is left, is in docs/agents.md.
  */
 export default policy(
   {

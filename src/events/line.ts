@@ -138,6 +138,7 @@ export function remedyFor(
     return undefined;
   }
   if (throughProxy.test(event.rule)) return "lead the program to the proxy by HTTPS_PROXY or ALL_PROXY";
+  if (byNames.test(event.rule)) return "to permit it, leave the name out of `files.protect`";
   const before = event.audit === true ? " before you enforce" : "";
   const ready = readyPolicy.exec(event.rule)?.[1];
   return ready === undefined
@@ -153,6 +154,9 @@ const readyPolicy = /^((?:.*\/)?portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
 
 /** The step that holds a tree to the proxy of its hosts. */
 const throughProxy = /(?:^|\/)policies\/shared\/through-proxy\.ts:/;
+
+/** The step that protects files by their names. */
+const byNames = /(?:^|\/)policies\/shared\/protected-paths\.ts:/;
 
 /** The local time of day, with milliseconds. */
 export function clock(time: number): string {

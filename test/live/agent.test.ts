@@ -49,6 +49,79 @@ interface Outcome {
   readonly events: readonly PolicyEvent[];
 }
 
+/** Attempts to change protected files by the names, links, moves and descriptors; each in a process of its own. */
+const hostile = `
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def write(path, at=None):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o755, dir_fd=at)
+    os.write(fd, b"#!/bin/sh\\necho evil\\n")
+    raise SystemExit("wrote")
+def call(name, *given):
+    if getattr(libc, name)(*given) != 0: raise OSError(ctypes.get_errno(), name)
+def prepared(path): os.makedirs(path + "/hooks"); os.close(os.open(path + "/hooks/pre-commit", os.O_CREAT | os.O_WRONLY)); return path
+def opened(path, flags=os.O_RDONLY): return os.open(path, flags)
+def replaced(): os.rename(".git", "was"); os.rename(prepared("n1"), ".git")
+def moved_hooks(): prepared("n2"); os.rename("n2", ".git/n2"); os.rename(".git/n2/hooks", ".git/hooks")
+def exchanged(): os.mkdir("n3"); call("renameat2", -100, b"n3", -100, b".git/hooks", 2)
+def linked(): os.link(".git/config", "l1"); write("l1")
+def linked_in(): os.link("file", ".git/hooks/pre-commit")
+def linked_descriptor(): call("linkat", opened(".git/config"), b"", -100, b"l2", 0x1000); write("l2")
+def linked_proc(): os.link("/proc/self/fd/%d" % opened(".git/config"), "l3", follow_symlinks=True); write("l3")
+def symbolic(): os.symlink(".git", "s1"); write("s1/hooks/pre-commit")
+def symbolic_inside(): os.symlink("hooks", ".git/s2"); write(".git/s2/pre-commit")
+def symbolic_moved(): os.symlink("hooks", "s3"); os.rename("s3", ".git/s3"); write(".git/s3/pre-commit")
+def symbolic_proc(): os.symlink("/proc/self/fd/%d" % opened(".git"), "s4"); write("s4/hooks/pre-commit")
+def swapped(): os.mkdir("s5"); os.rename("s5", "s6"); os.symlink(os.getcwd() + "/.git", "s5"); write("s5/hooks/pre-commit")
+def by_directory(): write("hooks/pre-commit", opened(".git"))
+def by_path_descriptor(): write("pre-commit", opened(".git/hooks", os.O_PATH))
+def by_neighbour(): write("../hooks/pre-commit", opened(".git/refs", os.O_PATH))
+def by_proc(): write("/proc/self/fd/%d/pre-commit" % opened(".git/hooks", os.O_PATH))
+def reopened(): write("/proc/self/fd/%d" % opened(".git/config"))
+def reopened_path(): write("/proc/self/fd/%d" % opened(".git/config", os.O_PATH))
+def reopened_stream(): os.dup2(opened(".git/config"), 0); write("/dev/stdin")
+def reopened_number(): write(str(opened(".git/config")), opened("/proc/self/fd"))
+def by_child():
+    listed, (r, w) = opened("/proc/self/fd"), os.pipe()
+    if os.fork() == 0:
+        os.read(r, 1)
+        for path in ("90/pre-commit", "90"):
+            try: write(path, listed)
+            except OSError: pass
+        write("pre-commit", os.open("90", os.O_RDONLY, dir_fd=listed))
+    os.dup2(opened(".git/hooks"), 90); os.write(w, b"x"); os.wait()
+def sent():
+    a, b = socket.socketpair()
+    if os.fork() == 0: write("pre-commit", socket.recv_fds(b, 1, 1)[1][0])
+    socket.send_fds(a, [b"x"], [opened(".git/hooks")]); os.wait()
+def moved_self(): os.mkdir("m"); os.chdir("m"); os.rename("../m", "../.git/m"); write("../hooks/pre-commit")
+def entered(): os.chdir(".git"); write("hooks/pre-commit")
+def entered_descriptor(): os.fchdir(opened(".git")); write("hooks/pre-commit")
+def above(): os.makedirs("x/y"); os.chdir("x/y"); write("../../.git/hooks/pre-commit")
+def odd(): write(".//.git/.//objects/../hooks/./pre-commit")
+def made(): os.mkdir(".vscode"); write(".vscode/tasks.json")
+def made_elsewhere(): os.mkdir("v"); os.rename("v", ".vscode")
+def made_link(): os.symlink("v", ".claude")
+def made_file(): os.close(os.open("r", os.O_CREAT)); os.rename("r", ".npmrc")
+def unnamed(): os.open(".git/hooks", os.O_RDWR | os.O_TMPFILE, 0o755)
+def mode(): os.chmod(".git/config", 0o777)
+def mode_descriptor(): os.fchmod(opened(".git/config"), 0o777)
+def times(): os.utime(".git/config", (1, 1))
+def cut(): os.truncate(".git/config", 0)
+def removed(): os.unlink(".git/config")
+def bound(): socket.socket(socket.AF_UNIX).bind(".git/hooks/pre-commit")
+for name, attempt in list(globals().items()):
+    if getattr(attempt, "__module__", None) != "__main__" or name in ("write", "call", "prepared", "opened"): continue
+    if os.fork() == 0:
+        try: attempt()
+        except OSError: os._exit(0)
+        except SystemExit: print(name, "wrote", flush=True); os._exit(0)
+        if name not in ("by_child", "sent"): print(name, flush=True)
+        os._exit(0)
+    os.wait()
+print("end")
+`;
+
 let runs = 0;
 
 for (const { name, uid } of users) {
@@ -380,21 +453,129 @@ for flags in (0x10000000, 0x00020000, 0x40000000):
 
     // ── Starts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    it("without namespaces it does not start, with --best-effort neither", async () => {
+    describe("without namespaces", () => {
       const before = [
         ...["unshare", "--user", "--map-root-user", "sh", "-c"],
         ...['echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"', "sh"],
       ];
       const words = uid === undefined ? 0 : program.indexOf("env");
       const started = [...program.slice(0, words), ...before, ...program.slice(words)];
-      const refused = await shell("echo ran", { started });
-      expect(refused.out).toBe("");
-      expect(refused.error).toContain(
-        "the policy's files cannot be protected: this user cannot create a user namespace",
-      );
-      expect(refused.status).toBe(125);
-      // The lists permit the home directory, which would be the user's own.
-      expect(await shell("echo ran", { started, options: ["--best-effort"] })).toMatchObject({ out: "", status: 125 });
+      const own = () => outside("ls /tmp | grep -E '^portcullis-[A-Za-z0-9]{6}$' || true");
+
+      it.each([
+        [
+          "git",
+          "git checkout -qb work && echo 2 >> file && git commit -qam second && git stash list && git rebase -q master && git checkout -q master && git merge -q work && git log --format=%s && git gc -q && git status --short",
+          "second\nfirst\n",
+        ],
+        [
+          "a shell with files, directories, pipes and jobs",
+          "echo a | tee x | cat && (sleep 0.1; echo b) & wait; mkdir -p d/e/f; mv x d; rm -r d; cd ..; cd project; echo c > /dev/stderr; ls",
+          "a\nb\nfile\n",
+        ],
+        [
+          "npm scripts, and a package that is installed from a folder",
+          'mkdir -p dep && echo \'{"name":"dep","version":"1.0.0"}\' > dep/package.json && echo \'{"name":"p","version":"1.0.0","scripts":{"test":"node -e \\"console.log(1+1)\\""},"dependencies":{"dep":"file:dep"}}\' > package.json && npm install --silent --offline --no-audit --no-fund && ls node_modules && npm test --silent',
+          "dep\n2\n",
+        ],
+        [
+          "Python, its temporary files and a virtual environment",
+          `/usr/bin/python3 -m venv --without-pip venv && venv/bin/python -c 'import os, tempfile, shutil, subprocess; d = tempfile.mkdtemp(); print(d.startswith(os.environ["TMPDIR"])); subprocess.run(["mkdir", "-p", d + "/a/b"]); shutil.rmtree(d)'`,
+          "True\n",
+        ],
+      ])("%s works", async (_, script, expected) => {
+        const { status, out, error } = await shell(script, { started });
+        expect(`${out}${status === 0 ? "" : `${status} ${error}`}`).toBe(expected);
+      });
+
+      it("says in one line what holds the tree, unless -q, and removes the tree's own directory", async () => {
+        const was = own();
+        const result = await shell("echo x > $TMPDIR/x; mkdir -p $TMPDIR/a/b; ln -s ~/.ssh $TMPDIR/a/l; ls $TMPDIR", {
+          started,
+        });
+        expect(result.out).toBe("a\nx\n");
+        expect(
+          result.error.match(/no mounts \(.*files\.protect holds by names.*files\.private holds by Landlock/g),
+        ).toHaveLength(1);
+        expect((await shell("true", { started, options: ["-q"] })).error).toBe("");
+        expect(own()).toBe(was);
+        expect(outside("cat ~/.ssh/id_ed25519")).toBe(secret);
+      });
+
+      it("reads no credential, by any name, and never has the user's home directory or /tmp", async () => {
+        writeFileSync(join(base, "in-tmp"), secret);
+        chmodSync(join(base, "in-tmp"), 0o644);
+        const script = `
+          cat ~/.ssh/id_ed25519 ${home}/project/../.ssh/id_ed25519 ${base}/in-tmp /proc/self/root${home}/.ssh/id_ed25519
+          ln ~/.ssh/id_ed25519 linked; ln -s ~/.ssh/id_ed25519 symbolic; cat linked symbolic; mv ~/.ssh here; mv ~/.ssh/id_ed25519 .
+          for p in /proc/[0-9]*; do cat $p/root${home}/.ssh/id_ed25519 $p/cwd/../.ssh/id_ed25519; done
+          cd ~/.ssh && cat id_ed25519; cd ~; ls -A . ; cat .ssh/*; ls /tmp; echo evil > ~/evil; echo evil > ${base}/evil
+          true`;
+        for (const options of [[], ["--best-effort"]]) {
+          const { out } = await shell(script, { started, options });
+          expect(out).toBe("");
+        }
+        expect(existsSync(join(base, "evil")) || existsSync(join(home, "evil"))).toBe(false);
+        expect(existsSync(join(home, ".ssh/id_ed25519"))).toBe(true);
+      });
+
+      it("does not start if the lists permit a directory above a private one", async () => {
+        for (const option of ["read", "write"]) {
+          const options = ["--set", `${option}=/`, "--best-effort"];
+          const { status, out, error } = await shell("echo ran", { started, options });
+          expect(out).toBe("");
+          expect(error).toContain("the lists of `files` permit the private directory");
+          expect(status).toBe(125);
+        }
+      });
+
+      it("reaches no Unix socket outside, also by a link", async () => {
+        reached.length = 0;
+        outside(`ln -s ${folder}/outside.sock link`);
+        const { out } = await python(
+          `
+import os, socket
+for name in ("${folder}/outside.sock", "link", "\\0${abstractName}"):
+    try:
+        s = socket.socket(socket.AF_UNIX); s.connect(name); print("reached", name)
+    except OSError: pass
+s = socket.socket(socket.AF_UNIX); s.bind("own"); s.listen()
+c = socket.socket(socket.AF_UNIX); c.connect("own"); print("own")
+`,
+          { started },
+        );
+        expect(out).toBe("own\n");
+        expect(reached).toEqual([]);
+      });
+
+      it("cannot change the files that programs outside execute or trust", async () => {
+        const before = outside("cat .git/config; ls .git/hooks; ls -l .git/config");
+        const { out, error, events } = await python(hostile, { started });
+        expect(`${out}${error.includes("Traceback") ? error : ""}`).toBe("end\n");
+        expect(outside("cat .git/config; ls .git/hooks; ls -l .git/config")).toBe(before);
+        expect(outside("ls -d .vscode .npmrc .claude 2>/dev/null || true")).toBe("");
+        expect(events.some((one) => one.kind === "decision" && one.reason?.includes("files.protect") === true)).toBe(
+          true,
+        );
+      });
+
+      it("does not start inside a guarded directory, or with the descriptor of a directory", async () => {
+        const inside = await shell("echo ran", { started, cwd: join(project, ".git") });
+        expect(inside.error).toContain("lies in a guarded directory (.git)");
+        expect(inside).toMatchObject({ out: "", status: 125 });
+        for (const [path, why] of [
+          [project, "descriptor 7 is an open directory"],
+          [join(project, ".git/config"), "descriptor 7 is a guarded file (.git)"],
+        ] as const) {
+          const opened = [...started, "sh", "-c", `exec 7< ${path}; exec "$@"`, "sh"];
+          const at = started.length - 1;
+          const { status, out, error } = await shell("echo ran", {
+            started: [...opened.slice(0, at), ...opened.slice(at + 1), started[at]!],
+          });
+          expect(error).toContain(why);
+          expect({ out, status }).toEqual({ out: "", status: 125 });
+        }
+      });
     });
 
     it("a working directory that the tree would not see is an error", async () => {

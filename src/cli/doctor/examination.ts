@@ -94,7 +94,7 @@ function namespaceFinding(): Finding {
     return { state: "fine", what: "hosts, --hosts, files.protect, files.private: the tree gets namespaces of its own" };
   return {
     state: "note",
-    what: `hosts, --hosts: the tree gets no network of its own (${obstacle}), so programs must heed HTTPS_PROXY or ALL_PROXY; policies with files.protect or files.private do not start`,
+    what: `hosts, --hosts: the tree gets no network of its own (${obstacle}), so programs must heed HTTPS_PROXY or ALL_PROXY; files.protect holds by names, with a supervised call for each open by a path, and files.private by Landlock (docs/agents.md)`,
     help: "user namespaces may be off: kernel.unprivileged_userns_clone, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns, or a container's seccomp profile",
   };
 }

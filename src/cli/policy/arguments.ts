@@ -47,6 +47,24 @@ export const architectureOption: OptionTable = {
   },
 };
 
+/** The parameters of policies/shared/protected-paths.ts. */
+export interface ProtectedNames {
+  readonly names: readonly string[];
+  readonly folders: readonly string[];
+  readonly entries: readonly string[];
+  readonly above: readonly string[];
+}
+
+export interface WithoutMounts {
+  /** Undefined if nothing is protected. */
+  readonly names: ProtectedNames | undefined;
+  /** Sockets, and directories with sockets, to which the tree may connect; undefined if no directory is private. */
+  readonly sockets: readonly string[] | undefined;
+}
+
+/** The path in a compiled policy of the directory that the tree has instead of its private ones. It never exists. */
+export const ownDirectory = "/.portcullis/own-directory";
+
 /** The policy that the command line requests. Every verb parses its options into this once. */
 export interface PolicyRequest {
   /** A file, or the name of a ready policy. */
@@ -57,6 +75,8 @@ export interface PolicyRequest {
   readonly architecture: ArchitectureName;
   /** The port of 127.0.0.1 to which the policy must hold its tree, because that can have no network of its own. */
   readonly proxyPort?: number;
+  /** How the policy holds `files.protect` and `files.private`, because no mounts can. */
+  readonly withoutMounts?: WithoutMounts;
 }
 
 /** @throws Failure if an option has an invalid value */

@@ -37,6 +37,7 @@ export function askCache(
       request.bestEffort ? "best-effort" : "",
       request.killEvents ? "kill-events" : "",
       request.proxyPort ?? "",
+      JSON.stringify(request.withoutMounts ?? ""),
     ].join(" "),
     // Rules of an OCI profile can depend on the kernel and on capabilities.
     kernel: release(),

@@ -8,12 +8,13 @@ import type { Sources } from "../../diagnostics/render.ts";
 import type { LoadedPolicy, LoadOptions } from "../../frontend/load.ts";
 import type { OpenPolicy } from "../../frontend/open.ts";
 import type { TighteningPromise } from "../../frontend/typescript/walk/findings.ts";
+import type { ObjectLayer, PathRule } from "../../ir/objects.ts";
 import type { Program } from "../../ir/program.ts";
 import { abiOfThisKernel } from "../../machine/landlock-abi.ts";
 import { packageFile } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
-import { isBundle, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
+import { isBundle, ownDirectory, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
 
 /** The host on which the result runs, if known. */
 export type Destination = "this-kernel" | "any-kernel";
@@ -58,22 +59,43 @@ export async function loadRequested(
 ): Promise<ValidPolicy> {
   const { loadPolicy } = await import("../../frontend/load.ts");
   const { name, openedAs } = sourceFile(request, context);
-  const { proxyPort } = request;
+  const { proxyPort, withoutMounts } = request;
+  const { names, sockets } = withoutMounts ?? {};
   const loaded = loadPolicy(name, {
     openedAs,
     architecture: request.architecture,
-    ...(proxyPort === undefined ? {} : { also: [packageFile("policies/shared/through-proxy.ts")] }),
+    also: [
+      ...(proxyPort === undefined ? [] : [packageFile("policies/shared/through-proxy.ts")]),
+      ...(names === undefined ? [] : [packageFile("policies/shared/protected-paths.ts")]),
+      ...(sockets === undefined ? [] : [packageFile("policies/shared/listed-sockets.ts")]),
+    ],
     set: new Map([
       ...(options.set ?? []),
       ...request.parameters,
       ...(proxyPort === undefined ? [] : [["proxy-port", `${proxyPort}`] as const]),
+      ...Object.entries(names ?? {}).map(([name, values]) => [`protected-${name}`, values.join()] as const),
+      ...(sockets === undefined ? [] : [["listed-sockets", sockets.join()] as const]),
     ]),
     host: hostOf(request, "this-kernel"),
     get landlockAbi() {
       return abiOfThisKernel();
     },
   });
-  return await validated(loaded, context, options.quiet);
+  const valid = await validated(loaded, context, options.quiet);
+  if (withoutMounts === undefined) return valid;
+  const { program } = valid;
+  return { ...valid, program: { ...program, objects: program.objects.map(withoutMountRules) } };
+}
+
+/** The declarations without mounts: lists with a private directory get the tree's own one instead. */
+function withoutMountRules(layer: ObjectLayer): ObjectLayer {
+  const { files } = layer;
+  if (files === undefined) return layer;
+  const hidden = new Set(files.private.map(({ path }) => path));
+  const shown = (rules: readonly PathRule[]) =>
+    rules.map((rule) => (hidden.has(rule.path) ? { ...rule, path: ownDirectory } : rule));
+  const lists = Object.fromEntries(Object.entries(files.lists).map(([list, rules]) => [list, shown(rules)]));
+  return { ...layer, files: { ...files, lists, protect: [], private: [] } };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Program } from "../../ir/program.ts";
 import type { Context } from "../context.ts";
 import { architectureOption, chosenArchitecture, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
+import { wayForThisUser } from "../policy/protection.ts";
 import { withSafeTexts } from "../policy/safe-program.ts";
 import { withCompilerFlags } from "../v8-flags.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
@@ -94,6 +95,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
     if (json) print([...diagnostics, ...changeable]);
     else await printDiagnostics([...diagnostics, ...changeable], sources, context);
     if (!json && !invocation.has("quiet")) {
+      wayForThisUser(program, context);
       const { describeDefault } = await import("../policy/default-verdict.ts");
       const counted = (kind: string, { length }: readonly Diagnostic[]) =>
         length === 0 ? "" : `, ${length} ${kind}${length === 1 ? "" : "s"}`;

@@ -3,7 +3,7 @@ import { jsonText } from "../../diagnostics/width.ts";
 import { abiOfThisKernel } from "../../machine/landlock-abi.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
-import { loadRequested } from "../policy/load.ts";
+import { loadForThisUser } from "../policy/protection.ts";
 import { withSafeTexts } from "../policy/safe-program.ts";
 import { failed, type Verb } from "../verb.ts";
 
@@ -38,7 +38,7 @@ export const explain: Verb = {
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);
     noMoreWords(words);
-    const loaded = await loadRequested(policyRequest(policy, invocation), context);
+    const loaded = await loadForThisUser(policyRequest(policy, invocation), context);
     const isJson = invocation.has("json") && !invocation.has("ir");
     const program = isJson ? loaded.program : withSafeTexts(loaded.program);
     if (invocation.has("ir")) {

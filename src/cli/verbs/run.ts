@@ -9,6 +9,7 @@ import { holdToHosts } from "../policy/hosts.ts";
 import { printDiagnostics } from "../policy/load.ts";
 import { examined } from "../policy/path-examination.ts";
 import { preparePolicy } from "../policy/prepare.ts";
+import { confineWithoutMounts } from "../policy/protection.ts";
 import { type RunRequest, runRequest } from "../policy/run-request.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
@@ -26,6 +27,17 @@ export const run: Verb = {
     let isHeld = false;
     try {
       const policy = await preparePolicy(request, context);
+      const confined = await confineWithoutMounts(request, policy, context);
+      if (confined !== undefined) {
+        isHeld = true; // the static part would permit the files
+        await tellExamined(policy, request, context);
+        try {
+          const held = await holdToHosts(confined.request, confined.policy, context);
+          return await enforce(confined.request, confined.complete(held.policy), held.hosts);
+        } finally {
+          confined.end();
+        }
+      }
       await tellExamined(policy, request, context);
       const held = await holdToHosts(request, policy, context);
       isHeld = held.hosts !== undefined;

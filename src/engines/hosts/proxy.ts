@@ -18,6 +18,7 @@ import {
   launcherStage,
   makeNetwork,
   type TreeOptions,
+  tryNetwork,
 } from "../launcher/launcher.ts";
 import { StartError } from "../launcher/start-error.ts";
 
@@ -100,12 +101,14 @@ export async function openHosts(
   }
 }
 
-/** Why this user can have no network for a tree; undefined if it can. Throws a StartError if the launcher fails. */
+/** Why this user can have no namespaces for a tree; undefined if it can. Throws a StartError if the launcher fails. */
 export function networkObstacle(): string | undefined {
-  const network = networkOf(["true"], [{ address: "127.0.0.1", port: 3128, protocol: "tcp" }]);
-  if ("obstacle" in network) return network.obstacle;
-  for (const one of network.descriptors) close(one);
-  return undefined;
+  try {
+    tryNetwork({ address: "127.0.0.1", port: 3128, protocol: "tcp" });
+    return undefined;
+  } catch (error) {
+    return obstacleOf(error);
+  }
 }
 
 /** The network's sockets, or why this user can have none. @throws StartError */
@@ -116,10 +119,14 @@ function networkOf(
   try {
     return { descriptors: makeNetwork(command, endpoints) };
   } catch (error) {
-    if (!(error instanceof LauncherFault) || error.stage !== launcherStage.enterNetwork) throw error;
-    const code = errnoText(error.errno);
-    return { obstacle: error.text === "" ? code : `${error.text}, ${code}` };
+    return { obstacle: obstacleOf(error) };
   }
+}
+
+function obstacleOf(error: unknown): string {
+  if (!(error instanceof LauncherFault) || error.stage !== launcherStage.enterNetwork) throw error;
+  const code = errnoText(error.errno);
+  return error.text === "" ? code : `${error.text}, ${code}`;
 }
 
 /** The addresses at which programs ask for names: the C library's, and its default. */

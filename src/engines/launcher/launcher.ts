@@ -240,6 +240,20 @@ let preparedLauncher: number | undefined;
 export function makeNetwork(command: readonly string[], endpoints: readonly Endpoint[]): readonly number[] {
   const socket = frontSocket() ?? preparedLauncher ?? startLauncher(command);
   if (frontSocket() === undefined) preparedLauncher = socket;
+  return networkOf(socket, endpoints);
+}
+
+/** Makes a network by a launcher that starts nothing, and ends both. Throws as `makeNetwork`. */
+export function tryNetwork(endpoint: Endpoint): void {
+  const socket = startLauncher(["true"]);
+  try {
+    for (const one of networkOf(socket, [endpoint])) close(one);
+  } finally {
+    close(socket);
+  }
+}
+
+function networkOf(socket: number, endpoints: readonly Endpoint[]): readonly number[] {
   const payload = endpoints.map(encodeEndpoint);
   write(socket, encodeOrders(orderKind.makeNetwork, { ...noOrders, filterLength: endpoints.length, payload }, 0));
   const sockets: number[] = [];

@@ -45,11 +45,6 @@ export interface PinnedCallFunctions {
     credentials: bigint,
   ): number;
   /**
-   * The same. If the tree has a thread of its own (`startTree`), that makes the pin, and the result is -EINPROGRESS: as after
-   * `beginStep`, `nextTree` then returns the tree, and `endStep` the result.
-   */
-  beginPin: PinnedCallFunctions["pinCall"];
-  /**
    * `enum arrival`. For a prepared call, `judged` gets a `struct judged`.
    */
   pinArrival(notification: Uint8Array, judged: Uint8Array): number;

@@ -230,7 +230,15 @@ export function containerCases(runtime: Runtime): void {
       await event(given, { call: "openat", errno: "EACCES", rule: expect.stringMatching(/paths\.ts:4:/) });
     });
 
-    const namespaces = runtime.maps ? [false, true] : [false]; // of users
+    // An ordinary user's agent may not take the rights of a caller in a container.
+    if (runtime.rootless)
+      test("an object: nothing is opened, and the event says why", async () => {
+        const given = container(await profileOf("objects"), ["cat", "/shared/open"]);
+        writeFileSync(join(given.shared, "open"), "open\n");
+        expect((await run(given)).out).not.toContain("open\n");
+        await event(given, { call: "openat", errno: "EACCES" });
+      });
+    const namespaces = runtime.rootless ? [] : runtime.maps ? [false, true] : [false]; // of users
     test.each(namespaces)("an object of a path, in the container's root (user namespace: %s)", async (maps) => {
       const script = `exec 2>&1
 ln -s /shared/closed/secret /tmp/absolute; ln -s ../../../../shared/closed /tmp/above

@@ -36,11 +36,6 @@ bool step_of(napi_env env, const napi_value *arguments, struct step *step);
 struct loop *loop_of(napi_env env);
 /* Runs the function in the thread that traces and waits for that tree. */
 void run_in_loop(napi_env env, void (*function)(void *data), void *data);
-/*
- * Begins the function there, as a step of the tree: `endStep` returns its result, and frees `data` (malloc). False if the
- * thread is this one.
- */
-bool begin_in_loop(napi_env env, int (*function)(void *data), void *data);
 /* Drop a tree's references. */
 void end_loop(napi_env env, struct loop *self);
 void end_texts(napi_env env, struct texts *self);

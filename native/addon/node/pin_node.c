@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* pin.h for JavaScript: src/machine/pinned-calls.ts has the types. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "node.h"
@@ -77,43 +76,12 @@ static void make_pin(void *data) {
   self->outcome = pin_call(self->self, self->call, self->image, self->refusal, &self->error);
 }
 
-static int packed(const struct pin_order *self) { return (int)self->outcome | self->error << 8; }
-
-/* An order with copies of what it points to. */
-struct copied_order {
-  struct pin_order order;
-  struct seccomp_notif call;
-  struct image image;
-  int32_t registers[6];
-  _Alignas(uint32_t) unsigned char bytes[];
-};
-
-static struct copied_order *copy_order(const struct pin_order *from) {
-  const struct image *image = from->image;
-  const size_t relocations = image->relocation_count * 2 * sizeof(uint32_t);
-  struct copied_order *self = malloc(sizeof *self + relocations + image->length);
-  if (self == NULL) return NULL;
-  self->order = *from;
-  self->call = *from->call;
-  self->image = *image;
-  memcpy(self->registers, image->registers, sizeof self->registers);
-  memcpy(self->bytes, image->relocations, relocations);
-  memcpy(self->bytes + relocations, image->bytes, image->length);
-  self->image.relocations = (const uint32_t *)(void *)self->bytes;
-  self->image.bytes = self->bytes + relocations;
-  self->image.registers = self->registers;
-  self->order.call = &self->call;
-  self->order.image = &self->image;
-  return self;
-}
-
-static int make_copied_pin(void *data) {
-  struct copied_order *self = data;
-  make_pin(&self->order);
-  return packed(&self->order);
-}
-
-static napi_value call_pinned(napi_env env, napi_callback_info info, bool begins) {
+/*
+ * pinCall(notification, bytes, length, relocations, registers, refusal, rooms, credentials): enum outcome, with an errno
+ * in the bits above the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array; `rooms` and
+ * `credentials`: bigints.
+ */
+static napi_value call_pinned(napi_env env, napi_callback_info info) {
   struct call call;
   struct seccomp_notif notification;
   unsigned char *bytes, *relocations, *registers;
@@ -145,22 +113,9 @@ static napi_value call_pinned(napi_env env, napi_callback_info info, bool begins
   if (!fits_call(&image, &notification.data))
     return fail(env, "clone3 is pinned with its structure, and a call that makes a child without rooms");
   struct pin_order order = {.self = call.self, .call = &notification, .image = &image, .refusal = refusal};
-  struct copied_order *copy = begins ? copy_order(&order) : NULL;
-  if (copy != NULL && begin_in_loop(env, make_copied_pin, copy)) return number_of(env, -EINPROGRESS);
-  free(copy);
   run_in_loop(env, make_pin, &order);
-  return number_of(env, packed(&order));
+  return number_of(env, (int64_t)order.outcome | (int64_t)order.error << 8);
 }
-
-/*
- * pinCall(notification, bytes, length, relocations, registers, refusal, rooms, credentials): enum outcome, with an errno
- * in the bits above the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array; `rooms` and
- * `credentials`: bigints.
- */
-static napi_value pin(napi_env env, napi_callback_info info) { return call_pinned(env, info, false); }
-
-/* beginPin(…): the same, or, if the tree has a thread of its own, -EINPROGRESS: the result is that of `endStep`. */
-static napi_value begin_pin(napi_env env, napi_callback_info info) { return call_pinned(env, info, true); }
 
 /* pinArrival(notification, judged): enum arrival; `judged` gets a struct judged. */
 static napi_value arrival(napi_env env, napi_callback_info info) {
@@ -363,8 +318,7 @@ static napi_value vector(napi_env env, napi_callback_info info) {
 void export_pins(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       METHOD("startPins", start),
-      METHOD("pinCall", pin),
-      METHOD("beginPin", begin_pin),
+      METHOD("pinCall", call_pinned),
       METHOD("pinArrival", arrival),
       METHOD("pinPass", pass),
       METHOD("pinRestarts", restarts),

@@ -25,7 +25,7 @@
 enum { STACK = 128 << 10, MOST_POLLED = 16 };
 
 struct tree {
-  struct loop loop; /* the first member (`begin_in_loop`) */
+  struct loop loop;
   struct queue *queue;
   struct tree *next;
   int32_t id;
@@ -34,8 +34,6 @@ struct tree {
   bool is_watched; /* the queue's epoll descriptor knows the listener */
   struct step step;
   int result;
-  int (*function)(void *data); /* of `begin_in_loop`, or NULL */
-  void *data;
   /* Of beginPoll: */
   uint32_t polled_count;
   int32_t *polled; /* descriptors; their bits replace them */
@@ -202,23 +200,6 @@ static void make_step(void *data) {
   note_stops(&self->loop);
 }
 
-static void run_function(void *data) {
-  struct tree *self = data;
-  self->result = self->function(self->data);
-}
-
-bool begin_in_loop(napi_env env, int (*function)(void *), void *data) {
-  struct loop *loop = loop_of(env);
-  if (loop == NULL || loop->thread == NULL) return false;
-  struct tree *self = (struct tree *)(void *)loop;
-  self->function = function;
-  self->data = data;
-  self->is_under_way = true;
-  self->is_here = false;
-  begin_in(loop->thread, run_function, put, self);
-  return true;
-}
-
 /*
  * For the next notification, once: in its turn the tree is not watched. So it is not when its listener is closed, and no event
  * follows if another process has the listener, too. False if the kernel refuses it.
@@ -355,11 +336,6 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
     }
   }
   self->is_under_way = false;
-  if (self->function != NULL) {
-    self->function = NULL;
-    free(self->data);
-    return number_of(env, self->result);
-  }
   if (self->polled == NULL && (self->result >= 0 || self->result == -ECANCELED)) {
     const struct loop *loop = &self->loop;
     memcpy(loop->shared + NOTIFICATION, loop->copy + NOTIFICATION, RESPONSE - NOTIFICATION);

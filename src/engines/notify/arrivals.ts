@@ -7,13 +7,12 @@ import { cloneFlag } from "../../abi/process-calls.ts";
 import type { HoldObstacle } from "../../events/record.ts";
 import type { Observer as MemoryObserver } from "../../ir/observe.ts";
 import { noDescriptorsLeft } from "../../machine/pidfd.ts";
-import { notificationLayout } from "../../machine/pinned-calls.ts";
 import { notificationIsValid } from "../../machine/seccomp.ts";
 import { cloneFlagsIn, readMemory } from "./caller-memory.ts";
 import type { HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { identifies, type Parts } from "./parts.ts";
 import { ObservationFailure } from "./pin/observer.ts";
-import { isOver, type PinOutcome } from "./pin/outcome.ts";
+import { isOver } from "./pin/outcome.ts";
 import { type PendingCall, type Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { mayStallBy } from "./pin/stalling.ts";
 import { packCredentials } from "./policy/memory.ts";
@@ -25,14 +24,6 @@ import { processOf, type Thread, type Unidentified } from "./tasks/tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
-
-/** A call that the tree's thread pins. */
-interface Pin {
-  readonly notification: Uint8Array;
-  /** For the status. */
-  begin: number;
-  readonly over: (result: number) => false;
-}
 
 export class Arrivals {
   readonly #parts: Parts;
@@ -47,7 +38,6 @@ export class Arrivals {
   #defers = false;
   /** The first process of a container is known. */
   #hasFirst: boolean;
-  #pin: Pin | undefined;
 
   constructor(parts: Parts) {
     const { policy, saved } = parts.options;
@@ -61,20 +51,6 @@ export class Arrivals {
     this.#clone3 = callNumber("clone3", architecture);
     this.#executions = (["execve", "execveat"] as const).map((name) => callNumber(name, architecture));
     this.#hasFirst = saved?.tree.hasFirst ?? false;
-  }
-
-  /** Whether the tree's thread pins the last call. Its result is for `pinned`, before anything else is done for the tree. */
-  get awaitsPin(): boolean {
-    return this.#pin !== undefined;
-  }
-
-  /** True if an answer is in the memory. */
-  pinned(result: number): boolean {
-    const { notification, begin, over } = this.#pin!;
-    this.#pin = undefined;
-    // Other trees share the memory.
-    this.#parts.memory.receiveAgain(notification);
-    return this.#safely(() => over(result), begin);
   }
 
   /** Whether the first process of a container is known. */
@@ -189,14 +165,14 @@ export class Arrivals {
   }
 
   /** Denies the call if its judgement fails, and every later one. */
-  #safely(judge: () => boolean, begin = this.#parts.status.now()): boolean {
+  #safely(judge: () => boolean): boolean {
+    const begin = this.#parts.status.now();
     try {
       if (!this.#parts.failed) return judge();
     } catch (error) {
       this.#parts.fail(error instanceof Error ? error.message : String(error));
     } finally {
-      if (this.#pin === undefined) this.#parts.status.measure(begin);
-      else this.#pin.begin = begin;
+      this.#parts.status.measure(begin);
     }
     return this.#parts.refuse("supervisor-failed", errno.ENOSYS);
   }
@@ -324,19 +300,10 @@ export class Arrivals {
       this.#unpinned(caller),
       this.#parts.memory.credentials,
     );
+    if (isOver(outcome)) this.#parts.questions?.ended(tid);
+    if (outcome.kind === "prepared" && makesProcess) this.#parts.preparedForks.add(tid);
     if (outcome.kind === "unserved") this.#parts.records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
-    const over = (late: PinOutcome): false => {
-      if (isOver(late)) this.#parts.questions?.ended(tid);
-      if (makesProcess && late.kind !== "prepared") this.#parts.preparedForks.delete(tid);
-      this.#parts.records.putUnpinned(late);
-      return false;
-    };
-    // Trees that share the state count it from here on.
-    if (makesProcess) this.#parts.preparedForks.add(tid);
-    if (outcome.kind === "begun") {
-      const notification = this.#parts.memory.bytes().slice(0, notificationLayout.size);
-      this.#pin = { notification, begin: 0, over: (result) => over(outcome.outcomeOf(result)) };
-    } else over(outcome);
+    this.#parts.records.putUnpinned(outcome);
   }
 
   /** An audit lets a call pass that it cannot judge, except if its effect on the registry must be followed. */

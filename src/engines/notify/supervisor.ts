@@ -22,7 +22,6 @@ const suspensionPause = 1;
 export class Supervisor {
   readonly #parts: Parts;
   readonly #arrivals: Arrivals;
-  readonly #pin = { kind: "pin" } as const;
   readonly #step = { kind: "step" as const, answer: false, waits: false, judges: false };
   /** The time from which on nothing delays its end, in milliseconds; undefined while it goes on. */
   #suspendsAt: number | undefined;
@@ -104,7 +103,6 @@ export class Supervisor {
     const { listener } = this.#parts.options;
     let answer = false;
     for (;;) {
-      if (this.#arrivals.awaitsPin) answer = this.#arrivals.pinned(Number(yield this.#pin));
       if (this.#parts.signals?.takeStops() === true) this.#parts.tracer.advance({ interrupts: false });
       if (this.#suspendsAt !== undefined && !answer && this.#canSuspend(this.#suspendsAt)) {
         this.#isSuspended = true;

@@ -6,7 +6,7 @@ import * as addon from "../../machine/native.ts";
 import type { SuperviseOrder, WorkerMessage, WorkerOrder } from "./orders.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { Trees } from "./trees.ts";
-import type { WaitingLoop, WaitResult } from "./waits.ts";
+import type { WaitingLoop } from "./waits.ts";
 
 vi.mock("../../machine/native.ts");
 vi.mock("../../machine/descriptors.ts");
@@ -20,7 +20,6 @@ let turns: number[] = [];
 const ended: number[] = [];
 /** So many first tries do not end the step. */
 let vain = 0;
-const pinResults: WaitResult[] = [];
 const messages: WorkerMessage[] = [];
 
 beforeEach(() => {
@@ -28,7 +27,6 @@ beforeEach(() => {
   turns = [];
   ended.length = 0;
   vain = 0;
-  pinResults.length = 0;
   messages.length = 0;
   vi.spyOn(performance, "now").mockImplementation(() => clock);
   vi.mocked(addon.native).mockReturnValue({
@@ -56,8 +54,6 @@ interface Work {
   readonly time: number;
   /** In this turn it fails. */
   readonly failsIn?: number;
-  /** In its first turn its thread begins a pin, which ends when another tree has ended. */
-  readonly pins?: boolean;
 }
 
 function run(works: readonly Work[]): void {
@@ -68,9 +64,8 @@ function run(works: readonly Work[]): void {
     orders[0]!++;
   };
   const loopOf = function* (tree: number): WaitingLoop {
-    const { turns: count, time, failsIn, pins } = works[tree]!;
+    const { turns: count, time, failsIn } = works[tree]!;
     for (let turn = 0; turn < count; turn++) {
-      if (turn === 1 && pins === true) pinResults.push(yield { kind: "pin" });
       yield { kind: "step", answer: true, waits: true, judges: true };
       turns.push(tree);
       clock += time;
@@ -82,7 +77,6 @@ function run(works: readonly Work[]): void {
     post: (message) => {
       messages.push(message);
       if (messages.length === works.length) send("end");
-      ended.push(...[...works.keys()].filter((tree) => works[tree]!.pins === true && messages.length === 1));
     },
     supervisorOf: ({ tree }) => ({
       supervisor: { ...noted, run: () => loopOf(tree) } as unknown as Supervisor,
@@ -126,15 +120,6 @@ describe("turns", () => {
     ]);
     const [first, second] = [turns.indexOf(0), turns.indexOf(0, turns.indexOf(0) + 1)];
     expect(second - first).toBeGreaterThan(18_000);
-  });
-
-  test("of other trees go on while a call of one is pinned", () => {
-    run([
-      { turns: 2, time: 0.1, pins: true },
-      { turns: 50, time: 1 },
-    ]);
-    expect(turns).toEqual([0, ...new Array(50).fill(1), 0]);
-    expect(pinResults).toEqual([0]);
   });
 
   test("a step that goes on is no turn of the tree's loop", () => {

@@ -3,9 +3,8 @@
  * addon, which traces, and waits for what is more than a call (native/addon/node/trees.c).
  *
  * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time
- * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs. One that waits for a task of
- * its tree can take up to a second: when a call enters a room, or its thread is seized to follow a fork (fork-tracer.ts). So the
- * tree of a long turn then waits for a multiple of its time. For other pins the tree's thread waits, and its turn is over.
+ * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs; one that waits for its caller
+ * can take up to a second (pin/pinning.ts), so the tree of a long turn then waits for a multiple of its time.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { errnoName } from "../../abi/errno.ts";
@@ -26,8 +25,6 @@ const long = { turn: 5, share: 19 } as const;
 /** Milliseconds for which a suspension waits for calls that are prepared, or whose objects are opened. */
 const suspension = 100;
 
-const none = new Int32Array(0);
-
 interface Tree {
   readonly order: SuperviseOrder;
   readonly handle: NativeTree;
@@ -38,10 +35,8 @@ interface Tree {
   used: number;
   /** The time of its next turn. */
   notBefore: number;
-  /** What it waits for. */
-  waits: Wait["kind"];
-  /** The descriptors of its wait for some. */
-  polled: Int32Array;
+  /** The descriptors of its present wait, or undefined if it waits for a notification. */
+  polled: Int32Array | undefined;
 }
 
 export interface TreesOptions {
@@ -125,23 +120,17 @@ export class Trees {
     this.#native.enterTree(tree.handle);
     tree.supervisor.attend();
     const result = this.#native.endStep(tree.handle);
-    if (result !== -errno.EINPROGRESS) this.#resume(tree, this.#resultOf(tree, result));
+    if (result !== -errno.EINPROGRESS)
+      this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
     tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
     if (end - begin > long.turn && !this.#suspends) tree.notBefore = end + long.share * (end - begin);
   }
 
-  #resultOf({ waits, polled }: Tree, result: number): WaitResult {
-    switch (waits) {
-      case "step":
-        // A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them.
-        return result > 0 ? this.#native.deaths() : result;
-      case "descriptors":
-        return [...polled];
-      case "pin":
-        return result;
-    }
+  /** A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
+  #ended(result: number): number {
+    return result > 0 ? this.#native.deaths() : result;
   }
 
   /** Runs the tree's loop up to its next wait. The tree must have been entered. */
@@ -160,15 +149,13 @@ export class Trees {
 
   #wait(tree: Tree, wait: Wait): void {
     const { handle, order } = tree;
-    tree.waits = wait.kind;
     switch (wait.kind) {
       case "step":
+        tree.polled = undefined;
         return this.#native.beginStep(handle, wait.answer, wait.waits, wait.judges, !this.#suspends);
       case "descriptors":
         tree.polled = Int32Array.from(wait.descriptors);
         return this.#native.beginPoll(handle, tree.polled, wait.milliseconds, order.descriptors.polling);
-      case "pin":
-        return; // it has begun
     }
   }
 
@@ -244,17 +231,7 @@ export class Trees {
       const { supervisor, sink } = this.#options.supervisorOf(order, policy, { joined });
       const loop = supervisor.run();
       this.#states.set(order.state, supervisor.shared);
-      const tree: Tree = {
-        order,
-        handle,
-        supervisor,
-        loop,
-        sink,
-        used: this.#floor,
-        notBefore: 0,
-        waits: "step",
-        polled: none,
-      };
+      const tree: Tree = { order, handle, supervisor, loop, sink, used: this.#floor, notBefore: 0, polled: undefined };
       this.#trees.set(order.tree, tree);
       this.#resume(tree, 0);
       supervisor.leave();

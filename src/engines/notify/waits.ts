@@ -17,14 +17,9 @@ export interface DescriptorWait {
   readonly milliseconds: number;
 }
 
-/** Until the tree's thread has pinned the call. Only among many trees. */
-export interface PinWait {
-  readonly kind: "pin";
-}
+export type Wait = StepWait | DescriptorWait;
 
-export type Wait = StepWait | DescriptorWait | PinWait;
-
-/** The result of `next` or `pinCall`, or the bits of poll(2) of each descriptor. */
+/** The result of `next`, or the bits of poll(2) of each descriptor. */
 export type WaitResult = number | readonly number[];
 
 /** A loop that yields what it waits for, and ends when no task is left under the filter. */
@@ -32,16 +27,11 @@ export type WaitingLoop = Generator<Wait, void, WaitResult>;
 
 /** Runs a loop to its end. This thread does nothing else. */
 export function runAlone(loop: WaitingLoop): void {
-  for (let state = loop.next(); !state.done; ) state = loop.next(resultOf(state.value));
-}
-
-function resultOf(wait: Wait): WaitResult {
-  switch (wait.kind) {
-    case "step":
-      return native().next(wait.answer, wait.waits, wait.judges);
-    case "descriptors":
-      return pollFor(wait.descriptors, wait.milliseconds);
-    case "pin":
-      throw new Error("this thread pins calls itself");
+  const { next } = native();
+  for (let state = loop.next(); !state.done; ) {
+    const wait = state.value;
+    state = loop.next(
+      wait.kind === "step" ? next(wait.answer, wait.waits, wait.judges) : pollFor(wait.descriptors, wait.milliseconds),
+    );
   }
 }

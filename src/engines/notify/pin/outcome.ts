@@ -23,8 +23,6 @@ export type PinOutcome =
   | { readonly kind: "gone" }
   /** The call is being served, and has no answer yet. */
   | { readonly kind: "served" }
-  /** The tree's thread pins the call, and `outcomeOf` makes the outcome of its result. */
-  | { readonly kind: "begun"; readonly outcomeOf: (result: number) => PinOutcome }
   /** The service of the call could not begin: it has returned this errno. */
   | { readonly kind: "unserved"; readonly errno: number }
   | {
@@ -45,7 +43,6 @@ export function isOver({ kind }: PinOutcome): boolean {
     case "held":
     case "interrupted":
     case "served":
-    case "begun":
       return false;
     case "refused":
     case "answered":

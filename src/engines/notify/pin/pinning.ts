@@ -321,7 +321,7 @@ export class PendingCall {
       return { kind: "unserved", errno: failure };
     }
     const { image, rooms } = verdict;
-    const result = native().beginPin(
+    const result = native().pinCall(
       this.#notification,
       image.bytes,
       image.bytes.length,
@@ -331,8 +331,7 @@ export class PendingCall {
       rooms,
       credentials,
     );
-    if (result !== -errno.EINPROGRESS) return this.outcomeOf(result, refusal);
-    return { kind: "begun", outcomeOf: (late) => this.outcomeOf(late, refusal) };
+    return this.outcomeOf(result, refusal);
   }
 
   /** The outcome for a result of `pinCall` with this refusal. */

@@ -22,8 +22,8 @@ struct queue {
 };
 
 struct environment {
-  struct loop self;
-  struct loop *loop; /* that of the functions that JavaScript calls */
+  struct loop single; /* of a thread that supervises one tree */
+  struct loop *loop;  /* that of the functions that JavaScript calls */
   struct queue queue;
 };
 

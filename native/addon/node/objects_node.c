@@ -12,15 +12,15 @@
 enum { MOST_ARGUMENTS = 5, FIELDS = 6 };
 
 struct given {
-  struct objects *self;
+  struct objects *objects;
   napi_value arguments[MOST_ARGUMENTS];
 };
 
 static bool begin(napi_env env, napi_callback_info info, size_t count, struct given *given) {
   const struct loop *loop = loop_of(env);
   size_t found = MOST_ARGUMENTS;
-  given->self = loop == NULL ? NULL : loop->objects;
-  return given->self != NULL && napi_get_cb_info(env, info, &found, given->arguments, NULL, NULL) == napi_ok &&
+  given->objects = loop == NULL ? NULL : loop->objects;
+  return given->objects != NULL && napi_get_cb_info(env, info, &found, given->arguments, NULL, NULL) == napi_ok &&
          found == count;
 }
 
@@ -89,7 +89,7 @@ static napi_value hold(napi_env env, napi_callback_info info) {
   };
   struct pins *pins = loop_of(env)->pins;
   const bool has_our_rights = pins != NULL && pin_knows_rights(pins, (pid_t)notification.pid);
-  return number_of(env, hold_object(given.self, &notification, has_our_rights, &order, (const char *)path, length,
+  return number_of(env, hold_object(given.objects, &notification, has_our_rights, &order, (const char *)path, length,
                                     (const uint32_t *)(const void *)wanted, wanted_size / sizeof(uint32_t)));
 }
 
@@ -106,7 +106,7 @@ static napi_value held(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &given) || !unsigned_of(env, given.arguments[0], &id) ||
       !bytes_of(env, given.arguments[1], &matches, &size))
     return fail(env, "heldObject takes (id, matches)");
-  if (held_object(given.self, id, matches, size, &failure) < 0) return number_of(env, -1);
+  if (held_object(given.objects, id, matches, size, &failure) < 0) return number_of(env, -1);
   return number_of(env, (int64_t)failure.error | (int64_t)failure.why << 16);
 }
 
@@ -116,7 +116,7 @@ static napi_value drop(napi_env env, napi_callback_info info) {
   uint64_t id;
   if (!begin(env, info, 1, &given) || !unsigned_of(env, given.arguments[0], &id))
     return fail(env, "dropObject takes a notification's id");
-  drop_object(given.self, id);
+  drop_object(given.objects, id);
   return NULL;
 }
 
@@ -124,7 +124,7 @@ static napi_value drop(napi_env env, napi_callback_info info) {
 static napi_value opens_apart(napi_env env, napi_callback_info info) {
   struct given given;
   if (!begin(env, info, 0, &given)) return fail(env, "openObjectsApart takes nothing");
-  open_apart(given.self);
+  open_apart(given.objects);
   return NULL;
 }
 
@@ -134,7 +134,7 @@ static napi_value of_id(napi_env env, napi_callback_info info, bool (*function)(
   napi_value result;
   if (!begin(env, info, 1, &given) || !unsigned_of(env, given.arguments[0], &id))
     return fail(env, "one argument, a notification's id");
-  return napi_get_boolean(env, function(given.self, id), &result) == napi_ok ? result : NULL;
+  return napi_get_boolean(env, function(given.objects, id), &result) == napi_ok ? result : NULL;
 }
 /* serveObject(id): whether the call has got its answer. */
 static napi_value serve(napi_env env, napi_callback_info info) { return of_id(env, info, serve_object); }

@@ -10,7 +10,7 @@
 enum { MOST_ARGUMENTS = 8 };
 
 struct call {
-  struct pins *self;
+  struct pins *pins;
   size_t count;
   napi_value arguments[MOST_ARGUMENTS];
 };
@@ -18,8 +18,8 @@ struct call {
 static bool begin(napi_env env, napi_callback_info info, size_t count, struct call *call) {
   const struct loop *loop = loop_of(env);
   call->count = MOST_ARGUMENTS;
-  call->self = loop == NULL ? NULL : loop->pins;
-  return call->self != NULL && napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok &&
+  call->pins = loop == NULL ? NULL : loop->pins;
+  return call->pins != NULL && napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok &&
          call->count == count;
 }
 
@@ -64,7 +64,7 @@ static bool is_refusal(const struct pins *self, int32_t refusal) {
 }
 
 struct pin_order {
-  struct pins *self;
+  struct pins *pins;
   const struct seccomp_notif *call;
   const struct image *image;
   int refusal, error;
@@ -73,7 +73,7 @@ struct pin_order {
 
 static void make_pin(void *data) {
   struct pin_order *self = data;
-  self->outcome = pin_call(self->self, self->call, self->image, self->refusal, &self->error);
+  self->outcome = pin_call(self->pins, self->call, self->image, self->refusal, &self->error);
 }
 
 /*
@@ -94,7 +94,7 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
       napi_get_value_uint32(env, call.arguments[2], &length) != napi_ok || length > size ||
       !bytes_of(env, call.arguments[3], &relocations, &relocations_size) ||
       !bytes_of(env, call.arguments[4], &registers, &registers_size) || registers_size != 6 * sizeof(int32_t) ||
-      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.self, refusal) ||
+      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.pins, refusal) ||
       !unsigned_of(env, call.arguments[6], &rooms) || !unsigned_of(env, call.arguments[7], &credentials))
     return fail(env,
                 "pinCall takes (notification, bytes, length, relocations, registers, refusal, rooms, credentials)");
@@ -112,7 +112,7 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
     if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
   if (!fits_call(&image, &notification.data))
     return fail(env, "clone3 is pinned with its structure, and a call that makes a child without rooms");
-  struct pin_order order = {.self = call.self, .call = &notification, .image = &image, .refusal = refusal};
+  struct pin_order order = {.pins = call.pins, .call = &notification, .image = &image, .refusal = refusal};
   run_in_loop(env, make_pin, &order);
   return number_of(env, (int64_t)order.outcome | (int64_t)order.error << 8);
 }
@@ -127,7 +127,7 @@ static napi_value arrival(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
       !bytes_of(env, call.arguments[1], &into, &size) || size < sizeof judged)
     return fail(env, "pinArrival takes (notification, judged)");
-  enum arrival result = pin_arrival(call.self, &notification, &judged);
+  enum arrival result = pin_arrival(call.pins, &notification, &judged);
   if (result == ARRIVED) memcpy(into, &judged, sizeof judged);
   return number_of(env, result);
 }
@@ -138,7 +138,7 @@ static napi_value pass(napi_env env, napi_callback_info info) {
   struct seccomp_notif notification;
   if (!begin(env, info, 1, &call) || !notification_of(env, call.arguments[0], &notification))
     return fail(env, "pinPass takes (notification)");
-  return number_of(env, pin_pass(call.self, &notification));
+  return number_of(env, pin_pass(call.pins, &notification));
 }
 
 /* pinRestarts(tid, data) */
@@ -152,7 +152,7 @@ static napi_value restarts(napi_env env, napi_callback_info info) {
       !bytes_of(env, call.arguments[1], &bytes, &size) || size != sizeof data)
     return fail(env, "pinRestarts takes (tid, data)");
   memcpy(&data, bytes, sizeof data);
-  pin_restarts(call.self, tid, &data);
+  pin_restarts(call.pins, tid, &data);
   return NULL;
 }
 
@@ -164,7 +164,7 @@ static napi_value refuse(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
       napi_get_value_int32(env, call.arguments[1], &error) != napi_ok || error <= 0)
     return fail(env, "pinRefuse takes (notification, errno)");
-  return number_of(env, pin_refuse(call.self, &notification, error));
+  return number_of(env, pin_refuse(call.pins, &notification, error));
 }
 
 /* pinGiveUp(notification, refusal): 0 or a negative errno. */
@@ -173,26 +173,26 @@ static napi_value give_up(napi_env env, napi_callback_info info) {
   struct seccomp_notif notification;
   int32_t refusal;
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
-      napi_get_value_int32(env, call.arguments[1], &refusal) != napi_ok || !is_refusal(call.self, refusal))
+      napi_get_value_int32(env, call.arguments[1], &refusal) != napi_ok || !is_refusal(call.pins, refusal))
     return fail(env, "pinGiveUp takes (notification, refusal)");
-  return number_of(env, pin_give_up(call.self, &notification, refusal));
+  return number_of(env, pin_give_up(call.pins, &notification, refusal));
 }
 
 /* The operands of a function that can trace, which the tree's thread runs. */
 struct thread_order {
-  struct pins *self;
+  struct pins *pins;
   int32_t tid;
   int result;
 };
 
 static void make_interrupt(void *data) {
   struct thread_order *self = data;
-  self->result = pin_interrupt(self->self, self->tid);
+  self->result = pin_interrupt(self->pins, self->tid);
 }
 
 static void look_for_late(void *data) {
   struct thread_order *self = data;
-  self->result = pin_is_late(self->self, self->tid);
+  self->result = pin_is_late(self->pins, self->tid);
 }
 
 /* pinInterrupt(tid): 0 or a negative errno. */
@@ -201,7 +201,7 @@ static napi_value interrupt_thread(napi_env env, napi_callback_info info) {
   struct thread_order order;
   if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &order.tid) != napi_ok)
     return fail(env, "pinInterrupt takes (tid)");
-  order.self = call.self;
+  order.pins = call.pins;
   run_in_loop(env, make_interrupt, &order);
   return number_of(env, order.result);
 }
@@ -211,7 +211,7 @@ static napi_value of_thread(napi_env env, napi_callback_info info, void (*functi
   int32_t tid;
   if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
     return fail(env, "one argument, a thread's id");
-  function(call.self, tid);
+  function(call.pins, tid);
   return NULL;
 }
 static napi_value ended(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_ended); }
@@ -225,14 +225,14 @@ static napi_value changes_rights(napi_env env, napi_callback_info info) {
   if (!begin(env, info, 2, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok ||
       napi_get_value_bool(env, call.arguments[1], &of_others) != napi_ok)
     return fail(env, "pinChangesRights takes (tid, ofOthers)");
-  pin_changes_rights(call.self, tid, of_others);
+  pin_changes_rights(call.pins, tid, of_others);
   return NULL;
 }
 
 static napi_value notice(napi_env env, napi_callback_info info, void (*function)(struct pins *), const char *usage) {
   struct call call;
   if (!begin(env, info, 0, &call)) return fail(env, usage);
-  function(call.self);
+  function(call.pins);
   return NULL;
 }
 
@@ -261,7 +261,7 @@ static napi_value waits(napi_env env, napi_callback_info info) {
   struct call call;
   napi_value result;
   if (!begin(env, info, 0, &call)) return fail(env, "pinHasWaiting takes nothing");
-  return napi_get_boolean(env, has_waiting(call.self), &result) == napi_ok ? result : NULL;
+  return napi_get_boolean(env, has_waiting(call.pins), &result) == napi_ok ? result : NULL;
 }
 
 /* pinIsLate(tid): boolean. */
@@ -271,7 +271,7 @@ static napi_value is_late(napi_env env, napi_callback_info info) {
   napi_value result;
   if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &order.tid) != napi_ok)
     return fail(env, "pinIsLate takes (tid)");
-  order.self = call.self;
+  order.pins = call.pins;
   run_in_loop(env, look_for_late, &order);
   return napi_get_boolean(env, order.result != 0, &result) == napi_ok ? result : NULL;
 }
@@ -280,8 +280,8 @@ static napi_value is_late(napi_env env, napi_callback_info info) {
 static napi_value reads_apart(napi_env env, napi_callback_info info) {
   struct call call;
   if (!begin(env, info, 0, &call)) return fail(env, "pinReadsApart takes nothing");
-  pin_reads_apart(call.self);
-  return number_of(env, pin_reads_timer(call.self));
+  pin_reads_apart(call.pins);
+  return number_of(env, pin_reads_timer(call.pins));
 }
 
 static napi_value observe(napi_env env, napi_callback_info info,
@@ -295,7 +295,7 @@ static napi_value observe(napi_env env, napi_callback_info info,
   if (!begin(env, info, 3, &call) || !notification_of(env, call.arguments[0], &notification) ||
       !unsigned_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size))
     return fail(env, "observing takes (notification, address, into)");
-  return number_of(env, function(call.self, &notification, address, into, size));
+  return number_of(env, function(call.pins, &notification, address, into, size));
 }
 static napi_value text(napi_env env, napi_callback_info info) { return observe(env, info, observe_text); }
 static napi_value bytes(napi_env env, napi_callback_info info) { return observe(env, info, observe_bytes); }
@@ -311,7 +311,7 @@ static napi_value vector(napi_env env, napi_callback_info info) {
       !unsigned_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size) ||
       !bytes_of(env, call.arguments[3], &starts, &starts_size))
     return fail(env, "observeVector takes (notification, address, into, starts)");
-  return number_of(env, observe_vector(call.self, &notification, address, into, size, (uint32_t *)(void *)starts,
+  return number_of(env, observe_vector(call.pins, &notification, address, into, size, (uint32_t *)(void *)starts,
                                        starts_size / sizeof(uint32_t)));
 }
 

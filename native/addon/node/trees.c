@@ -170,7 +170,7 @@ static napi_value enter(napi_env env, napi_callback_info info) {
     return fail(env, "enterTree takes a tree");
   struct tree *self = type == napi_null ? NULL : tree_of(env, argument);
   if (type != napi_null && (self == NULL || self->loop.thread == NULL)) return fail(env, "enterTree takes a tree");
-  environment->loop = self == NULL ? &environment->self : &self->loop;
+  environment->loop = self == NULL ? &environment->single : &self->loop;
   return NULL;
 }
 
@@ -188,7 +188,7 @@ static napi_value end(napi_env env, napi_callback_info info) {
   run_in(thread, release, &self->loop); /* keeps and traces nothing any more */
   end_executor(thread);
   self->loop.thread = NULL;
-  if (environment->loop == &self->loop) environment->loop = &environment->self;
+  if (environment->loop == &self->loop) environment->loop = &environment->single;
   return NULL;
 }
 
@@ -351,7 +351,7 @@ static void release_environment(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   struct environment *self = data;
-  release_loop(&self->self);
+  release_loop(&self->single);
   if (self->queue.epoll >= 0) close(self->queue.epoll);
   /* A step of a tree can be under way. */
   if (self->queue.event < 0) free(self);
@@ -360,8 +360,8 @@ static void release_environment(napi_env env, void *data, void *hint) {
 bool start_environment(napi_env env) {
   struct environment *self = calloc(1, sizeof *self);
   if (self == NULL || napi_set_instance_data(env, self, release_environment, NULL) != napi_ok) return false;
-  initialise_loop(&self->self);
-  self->loop = &self->self;
+  initialise_loop(&self->single);
+  self->loop = &self->single;
   self->queue = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER, .last = &self->queue.first, .event = -1, .epoll = -1};
   return true;
 }

@@ -378,12 +378,12 @@ static bool terminal_of(int proc, const char *task, int *session, int *terminal)
 
 int shares_terminal(const struct self *ours, pid_t tid) {
   char task[24];
-  int own_session, self, session, terminal;
+  int own_session, own_terminal, session, terminal;
   snprintf(task, sizeof task, "%d", tid);
   if (!terminal_of(ours->proc, task, &session, &terminal)) return -1;
   if (terminal == 0) return 0;
-  if (!terminal_of(ours->proc, "thread-self", &own_session, &self)) return -1;
-  return self == terminal && own_session == session ? 1 : -1;
+  if (!terminal_of(ours->proc, "thread-self", &own_session, &own_terminal)) return -1;
+  return own_terminal == terminal && own_session == session ? 1 : -1;
 }
 
 static unsigned long long mask_in(const char *status, const char *name) {

@@ -132,7 +132,7 @@ ssize_t read_text(int directory, const char *path, char *into, size_t size);
 /* ── Another's rights (rights.c) ─────────────────────────────────────────────────────────────────────────────────── */
 
 struct taken_rights {
-  struct rights self;
+  struct rights former;
   bool has_root, has_users;
 };
 

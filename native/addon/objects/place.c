@@ -42,9 +42,9 @@ static bool ends_in(const char *text, const char *end) {
 
 int parent_of(const struct self *ours, int object, uint64_t resolve, struct failure *failure) {
   char text[PATH_MAX];
-  struct identity self, found;
+  struct identity its, found;
   *failure = (struct failure){0, NO_OBSTACLE};
-  if (!identify(object, &self)) {
+  if (!identify(object, &its)) {
     unknown(failure);
     return -1;
   }
@@ -60,7 +60,7 @@ int parent_of(const struct self *ours, int object, uint64_t resolve, struct fail
     const uint64_t plain = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     int parent = open_at(AT_FDCWD, text, O_PATH | O_DIRECTORY, 0, plain | resolve);
     int child = parent < 0 ? parent : open_at(parent, name, O_PATH | O_NOFOLLOW, 0, resolve);
-    bool is_there = child >= 0 && identify(child, &found) && is_same(&self, &found) && self.mount == found.mount;
+    bool is_there = child >= 0 && identify(child, &found) && is_same(&its, &found) && its.mount == found.mount;
     if (child >= 0) close(child);
     if (is_there) return parent;
     if (parent >= 0) close(parent);

@@ -92,11 +92,11 @@ bool take_rights(const struct self *ours, const struct rights *its, struct taken
                  struct failure *failure) {
   struct capabilities all;
   *taken = (struct taken_rights){0};
-  if (!get_rights(&taken->self) || !get_capabilities(&all)) return refuse(failure, OTHER_CREDENTIALS);
+  if (!get_rights(&taken->former) || !get_capabilities(&all)) return refuse(failure, OTHER_CREDENTIALS);
   if (!enter_root(ours, its->root)) return refuse(failure, OTHER_ROOT);
   taken->has_root = true;
   taken->has_users = true;
-  const bool is_taken = become(&taken->self, its) && set_effective(all, its->effective & permitted_of(&all));
+  const bool is_taken = become(&taken->former, its) && set_effective(all, its->effective & permitted_of(&all));
   /* A change of users can make a process dumpable again (fs.suid_dumpable). */
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   return is_taken || refuse(failure, OTHER_CREDENTIALS);
@@ -110,10 +110,10 @@ bool return_rights(const struct self *ours, int root, struct taken_rights *taken
     /* The capabilities first, which the rest may need; and last, because a change of users changes them. */
     is_returned = get_capabilities(&all) && set_effective(all, permitted_of(&all)) && get_rights(&now);
     /* The users first: without that of root the thread has CAP_SETGID all the same, by its capabilities. */
-    is_returned = is_returned && become(&now, &taken->self) && set_effective(all, permitted_of(&all));
+    is_returned = is_returned && become(&now, &taken->former) && set_effective(all, permitted_of(&all));
   }
   if (taken->has_root) is_returned = is_returned && enter_root(ours, root);
-  if (taken->has_users) is_returned = is_returned && set_effective(all, taken->self.effective);
+  if (taken->has_users) is_returned = is_returned && set_effective(all, taken->former.effective);
   return is_returned;
 }
 

@@ -128,18 +128,18 @@ static bool may_open_device(const struct service *service, const struct identity
 
 /* fs/namei.c, may_create_in_sticky(): an O_CREAT that finds a file of another user. */
 static bool may_find(const struct service *service, int object, struct failure *failure) {
-  struct stat self, directory;
+  struct stat its, directory;
   const struct self *ours = service->ours;
-  if (stat_of_descriptor(object, &self) != 0) return false;
-  const unsigned protects = S_ISFIFO(self.st_mode)  ? ours->protects_fifos
-                            : S_ISREG(self.st_mode) ? ours->protects_files
-                                                    : 0;
-  if (protects == 0 || self.st_uid == service->caller->user) return true;
+  if (stat_of_descriptor(object, &its) != 0) return false;
+  const unsigned protects = S_ISFIFO(its.st_mode)  ? ours->protects_fifos
+                            : S_ISREG(its.st_mode) ? ours->protects_files
+                                                   : 0;
+  if (protects == 0 || its.st_uid == service->caller->user) return true;
   int parent = parent_of(ours, object, 0, failure);
   if (parent < 0) return failure->why == NO_OBSTACLE;
   bool is_known = stat_of_descriptor(parent, &directory) == 0;
   close(parent);
-  if (is_known && ((directory.st_mode & S_ISVTX) == 0 || self.st_uid == directory.st_uid)) return true;
+  if (is_known && ((directory.st_mode & S_ISVTX) == 0 || its.st_uid == directory.st_uid)) return true;
   if (is_known && (directory.st_mode & S_IWOTH) == 0 && !((directory.st_mode & S_IWGRP) != 0 && protects >= 2))
     return true;
   *failure = (struct failure){EACCES, NO_OBSTACLE};

@@ -154,11 +154,11 @@ static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool follows,
 
 /* fs/namei.c, may_follow_link() */
 static bool may_follow(const struct walk *walk, int link) {
-  struct stat self, directory;
+  struct stat its, directory;
   if (walk->lookup->ours->protects_links == 0) return true;
-  if (stat_of_descriptor(link, &self) != 0 || stat_of_descriptor(walk->at, &directory) != 0) return false;
-  return self.st_uid == walk->lookup->caller->user ||
-         (directory.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) || self.st_uid == directory.st_uid;
+  if (stat_of_descriptor(link, &its) != 0 || stat_of_descriptor(walk->at, &directory) != 0) return false;
+  return its.st_uid == walk->lookup->caller->user || (directory.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
+         its.st_uid == directory.st_uid;
 }
 
 /* The walk is in procfs, and has not passed its root: it continues from there. */

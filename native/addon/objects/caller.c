@@ -317,7 +317,7 @@ bool know_other(const struct self *ours, pid_t tid, struct caller *caller, struc
   if (!other_rights(status, rights)) return refuse(failure, OTHER_CREDENTIALS);
   /* In another than the first namespace, all users that it lacks have one number. */
   if (!sees_all_users(ours)) return refuse(failure, OTHER_USER_NAMESPACE);
-  /* Capabilities of another user namespace are none in ours. */
+  /* Capabilities of another user namespace have no effect in ours. */
   rights->is_of_other_namespace = !has_namespace(ours, task, USER, &is_read);
   if (!is_read) return refuse(failure, UNREADABLE_CALLER);
   rights->effective = rights->is_of_other_namespace ? 0 : rights->capabilities;

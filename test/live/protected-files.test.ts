@@ -3,7 +3,7 @@
  * random protected files.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, it } from "vitest";
 import { seeds } from "../../src/ir/testing/seeds.ts";
@@ -189,14 +189,26 @@ export default policy({ files: { protect: ["${place}/work/hooks"], private: ["${
   expect(ran.stderr).toMatch(/Read-only file system\n.*Device or resource busy\n$/);
 });
 
-it("with --best-effort and without namespaces are not protected, and a message says so", () => {
+it.each([
+  ["no list", (place: string) => `protect: ["${place}/hooks"]`],
+  [
+    "lists",
+    (place: string) =>
+      `protect: ["${place}/hooks"], read: ["${place}"], write: ["${place}"], execute: ["/usr"], runtime: true`,
+  ],
+  [
+    "a directory between",
+    (place: string) =>
+      `protect: ["${place}/hooks/x"], read: ["/"], write: ["${place}", "/dev"], execute: ["/usr"], runtime: true`,
+  ],
+])("without namespaces are protected by their names, also with --best-effort: %s", (_, files) => {
   const place = mkdtempSync(join(folder, "e-"));
   mkdirSync(join(place, "hooks"));
   const policy = join(place, "policy.ts");
   writeFileSync(
     policy,
     `import { allow, policy } from "portcullis";
-export default policy({ files: { protect: ["${place}/hooks"] } }, () => allow);\n`,
+export default policy({ files: { ${files(place)} } }, () => allow);\n`,
   );
   const script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"';
   const without = ["--user", "--map-root-user", "sh", "-c", script, "sh", resolve("bin/portcullis")];
@@ -210,9 +222,10 @@ export default policy({ files: { protect: ["${place}/hooks"] } }, () => allow);\
     "--",
     "sh",
     "-c",
-    "echo x > hooks/x && echo ran",
+    "echo x > hooks/x; echo x > other && echo written",
   ];
   const ran = spawnSync("unshare", words, { cwd: place, encoding: "utf8" });
-  expect(ran.stdout).toBe("ran\n");
-  expect(ran.stderr).toContain("BEST EFFORT: the command can change the files that the policy protects");
+  expect(ran.stdout).toBe("written\n");
+  expect(ran.stderr).toMatch(/^sh: .*hooks\/x: Permission denied$/m);
+  expect(readdirSync(join(place, "hooks"))).toEqual([]);
 });

@@ -73,8 +73,8 @@ export async function loadRequested(
       ...(options.set ?? []),
       ...request.parameters,
       ...(proxyPort === undefined ? [] : [["proxy-port", `${proxyPort}`] as const]),
-      ...Object.entries(names ?? {}).map(([name, values]) => [`protected-${name}`, values.join()] as const),
-      ...(sockets === undefined ? [] : [["listed-sockets", sockets.join()] as const]),
+      ...Object.entries(names ?? {}).flatMap(([name, values]) => listParameter(`protected-${name}`, values)),
+      ...listParameter("listed-sockets", sockets ?? []),
     ]),
     host: hostOf(request, "this-kernel"),
     get landlockAbi() {
@@ -84,8 +84,12 @@ export async function loadRequested(
   const valid = await validated(loaded, context, options.quiet);
   if (withoutMounts === undefined) return valid;
   const { program } = valid;
-  return { ...valid, program: { ...program, objects: program.objects.map(withoutMountRules) } };
+  return { ...valid, program: { ...program, objects: program.objects.map(withoutMountRules).filter(restricts) } };
 }
+
+/** The default is the empty list, which no text names. */
+const listParameter = (name: string, values: readonly string[]): readonly (readonly [string, string])[] =>
+  values.length === 0 ? [] : [[name, values.join()]];
 
 /** The declarations without mounts: lists with a private directory get the tree's own one instead. */
 function withoutMountRules(layer: ObjectLayer): ObjectLayer {
@@ -95,8 +99,12 @@ function withoutMountRules(layer: ObjectLayer): ObjectLayer {
   const shown = (rules: readonly PathRule[]) =>
     rules.map((rule) => (hidden.has(rule.path) ? { ...rule, path: ownDirectory } : rule));
   const lists = Object.fromEntries(Object.entries(files.lists).map(([list, rules]) => [list, shown(rules)]));
+  if (Object.keys(lists).length === 0) return { ...layer, files: undefined };
   return { ...layer, files: { ...files, lists, protect: [], private: [] } };
 }
+
+const restricts = ({ files, tcp, udp, unix, scopes }: ObjectLayer): boolean =>
+  [files, tcp, udp, unix].some((rules) => rules !== undefined) || scopes.length > 0;
 
 /**
  * As `loadRequested`, but parameters that need no value yet stay open.

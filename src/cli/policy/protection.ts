@@ -187,7 +187,8 @@ function namesOf(rules: readonly Rule[]): ProtectedNames | undefined {
   const folders = new Set<string>();
   const entries = new Set<string>();
   for (const path of paths) {
-    const root = nearest(roots, path) ?? dirname(dirname(path));
+    // Without a list of writes the name is refused everywhere: a guarded directory could be the one that the command starts in.
+    const root = nearest(roots, path) ?? dirname(path);
     const below = path.slice(root === "/" ? 1 : root.length + 1).split("/");
     if (below.length === 1) names.add(basename(path));
     else {

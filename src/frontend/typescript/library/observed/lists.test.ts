@@ -47,10 +47,14 @@ it.each([
   ["argv.includes()", '4:1 P0212 `.includes()` compares with nothing → name at least one: `.includes("…")`'],
   ["argv.includes(3n)", "4:25 P0207 `.includes` takes constant strings, and this is an integer"],
   ['argv.some("[")', '4:21 P0214 "[": a [ that is not closed → end it with ], or write \\[ for a bracket'],
-  ["argv.startsWith()", '4:1 P0207 `.startsWith` takes a list of texts → argv.startsWith(["git", "log"])'],
+  ["argv.startsWith()", '4:1 P0207 `.startsWith` takes one list of texts → argv.startsWith(["git", "log"])'],
   [
     'argv.startsWith("git")',
-    '4:27 P0207 `.startsWith` takes a list of texts, and this is a string → argv.startsWith(["git", "log"])',
+    '4:27 P0207 `.startsWith` takes one list of texts, and this is a string → argv.startsWith(["git", "log"])',
+  ],
+  [
+    'argv.startsWith(["git"], ["log"])',
+    '4:36 P0207 `.startsWith` takes one list of texts and nothing else → argv.startsWith(["git", "log"])',
   ],
   ["argv.startsWith([3n])", "4:27 P0207 `.startsWith` takes a list of constant texts"],
   ["argv.startsWith([name])", "4:28 P0105 there is no `name` → declare it with const, or import it"],

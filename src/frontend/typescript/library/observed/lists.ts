@@ -55,10 +55,12 @@ export function argumentList(
         if (given === undefined) return unknown;
         const [list, ...rest] = given;
         if (list?.value.is !== "list" || rest.length > 0) {
+          const more = rest.length > 0 ? " and nothing else" : "";
+          const found = list === undefined || list.value.is === "list" ? "" : `, and this is ${describe(list.value)}`;
           return c.error(
             "P0207",
-            list?.node ?? call.node,
-            `\`.startsWith\` takes a list of texts${list === undefined ? "" : `, and this is ${describe(list.value)}`}`,
+            rest[0]?.node ?? list?.node ?? call.node,
+            `\`.startsWith\` takes one list of texts${more}${found}`,
             'argv.startsWith(["git", "log"])',
           );
         }

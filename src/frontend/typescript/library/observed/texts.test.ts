@@ -62,6 +62,7 @@ it.each([
     'path.text.is(["/a"])',
     "4:24 P0207 `.is` takes constant strings, and this is a list → leave out the brackets, or spread a list: .is(...list)",
   ],
+  ["openat", "path.text.is(call.name)", "4:24 P0207 `.is` takes constant strings, and this string depends on the call"],
   ["openat", "path.text.is(call.number)", "4:24 P0207 `.is` takes constant strings, and this is an integer"],
   ["openat", "path.text.is(name)", "4:24 P0105 there is no `name` → declare it with const, or import it"],
   [

@@ -76,7 +76,7 @@ export function textArguments(
       c.error(
         "P0207",
         node,
-        `\`.${method}\` takes constant strings, and this is ${describe(value)}`,
+        `\`.${method}\` takes constant strings, and this ${value.is === "string" ? "string depends on the call" : `is ${describe(value)}`}`,
         value.is === "list" ? `leave out the brackets, or spread a list: .${method}(...list)` : undefined,
       );
     } else {

@@ -30,6 +30,7 @@ const withProcesses = [
   "src/engines/engine/thread.test.ts",
   "src/events/sink.test.ts",
   "src/machine/bpf/bpf.test.ts",
+  "src/machine/processor.test.ts",
   "src/propose/elf/static-bound.test.ts",
   "src/observe/record/notify/ring.test.ts",
 ];

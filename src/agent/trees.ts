@@ -1,7 +1,8 @@
 /** The registry of the trees that the agent supervises. All facts about a tree are plain data, so that they can be stored. */
 import { basename } from "node:path";
 import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
-import type { SupervisedTree, Supervision, Suspended, TreeOrder } from "../engines/notify/supervision.ts";
+import type { SupervisionPool } from "../engines/notify/pool.ts";
+import type { SupervisedTree, Suspended, TreeOrder } from "../engines/notify/supervision.ts";
 import { containerFilter } from "../engines/notify/tree-filter.ts";
 import { describe } from "../events/describe.ts";
 import type { Origin } from "../events/event.ts";
@@ -90,7 +91,7 @@ export interface SuspendedAgent<Listener> {
 }
 
 export interface TreesOptions {
-  readonly supervision: Supervision;
+  readonly supervision: SupervisionPool;
   readonly events: AgentEvents;
   readonly observer: Observer;
   readonly log: (line: string) => void;

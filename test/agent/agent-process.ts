@@ -6,13 +6,13 @@ import { readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
 import { AgentRuns } from "../../src/cli/agent/local-runs.ts";
-import { Supervision } from "../../src/engines/notify/supervision.ts";
+import { SupervisionPool } from "../../src/engines/notify/pool.ts";
 import { packageFile } from "../../src/machine/package.ts";
 
 const [, , path = ""] = process.argv;
 const runs = new AgentRuns();
 const server = createServer({ pauseOnConnect: true });
-const supervision = new Supervision(readFileSync(packageFile("dist/supervisor.cjs"), "utf8"), "many");
+const supervision = new SupervisionPool(readFileSync(packageFile("dist/supervisor.cjs"), "utf8"));
 serveLocalRuns({
   server,
   supervise: (order) => supervision.supervise(order),

@@ -75,7 +75,7 @@ const run: NotifyRunOptions = {
 function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
   if (how === undefined) return undefined;
   return async (source, order) => {
-    let supervision = new Supervision(source, "many");
+    let supervision = new Supervision(source, { processor: 0 });
     let tree = supervision.supervise(order);
     let interval = 200; // ms; a thread takes some 60 ms to start
     for (;;) {
@@ -90,7 +90,7 @@ function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
       interval = 200 + 4 * (performance.now() - begin);
       if (saved === undefined) return await tree.ended;
       await supervision.end();
-      supervision = new Supervision(source, "many");
+      supervision = new Supervision(source, { processor: 0 });
       // The former thread has left its watches in the given ones.
       tree = supervision.supervise({ ...order, descriptors: undefined, saved: deserialize(serialize(saved)) });
     }

@@ -22,6 +22,10 @@ export interface ManyTrees {
   readonly orders: Int32Array;
   /** An eventfd, made readable before the order to suspend. */
   readonly wake: number;
+  /** It stays on the processor with this index, see stayOnProcessor. */
+  readonly processor: number;
+  /** Word 0: the milliseconds that its turns have taken. */
+  readonly used: Float64Array;
 }
 
 /** A policy for trees that follow; undefined: no other tree follows. */

@@ -89,11 +89,18 @@ export class Supervision {
 
   /**
    * `source`: the text of dist/supervisor.cjs, read before a command could change the file. `trees`: "one" blocks in the kernel
-   * for its only tree; "many" costs each call some microseconds more.
+   * for its only tree; with many, each call costs some microseconds more, and the thread stays on the processor with this index.
    */
-  constructor(source: string, trees: "one" | "many" = "one", addon: string = nativeFile("portcullis.node")) {
-    if (trees === "many")
-      this.#many = { event: createEvent(), wake: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) };
+  constructor(
+    source: string,
+    trees: "one" | { readonly processor: number } = "one",
+    addon: string = nativeFile("portcullis.node"),
+  ) {
+    if (trees !== "one")
+      this.#many = {
+        ...{ event: createEvent(), wake: createEvent(), orders: new Int32Array(new SharedArrayBuffer(4)) },
+        ...{ processor: trees.processor, used: new Float64Array(new SharedArrayBuffer(8)) },
+      };
     this.failure = new Promise((resolve) => {
       this.#tellFailure = resolve;
     });
@@ -178,6 +185,11 @@ export class Supervision {
     return new Map(
       [...this.#suspended].map(([tree, { number, saved }]) => [tree, { ...saved, state: states.get(number)! }]),
     );
+  }
+
+  /** Milliseconds that the judgements of its trees have taken. Only of a thread for many trees. */
+  get used(): number {
+    return this.#many?.used[0] ?? 0;
   }
 
   /** Why the thread has ended, with all of its trees; undefined as long as it supervises. */

@@ -21,6 +21,7 @@ const ended: number[] = [];
 /** So many first tries do not end the step. */
 let vain = 0;
 const messages: WorkerMessage[] = [];
+const used = new Float64Array(1);
 
 beforeEach(() => {
   clock = 0;
@@ -59,6 +60,7 @@ interface Work {
 function run(works: readonly Work[]): void {
   const { port1, port2 } = new MessageChannel();
   const orders = new Int32Array(1);
+  used.fill(0);
   const send = (order: WorkerOrder): void => {
     port1.postMessage(order);
     orders[0]!++;
@@ -73,7 +75,7 @@ function run(works: readonly Work[]): void {
     }
   };
   const noted = { attend: () => undefined, leave: () => undefined, isSuspended: false, shared: {} };
-  const trees = new Trees({ event: 1, wake: 2, orders }, port2, {
+  const trees = new Trees({ event: 1, wake: 2, orders, used, processor: 0 }, port2, {
     post: (message) => {
       messages.push(message);
       if (messages.length === works.length) send("end");

@@ -71,7 +71,7 @@ export class Trees {
     reservePolling();
     // A call that a tree's thread follows passes from that to this one and back. If they are on two processors, each of these
     // wakes costs an inter-processor interrupt, which takes longer than the judgement.
-    stayOnProcessor();
+    stayOnProcessor(many.processor);
     this.#native.watchTrees(many.event);
   }
 
@@ -125,6 +125,7 @@ export class Trees {
     tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
+    this.#many.used[0]! += end - begin;
     if (end - begin > long.turn && !this.#suspends) tree.notBefore = end + long.share * (end - begin);
   }
 

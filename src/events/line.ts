@@ -148,9 +148,9 @@ export function remedyFor(
 
 /**
  * A rule in the installed package's own policies: an update would undo a change there. In a checkout with another
- * name the files belong to the developer.
+ * name the files belong to the developer, and in the folders of the agents' units (examples/systemd) to the administrator.
  */
-const readyPolicy = /^((?:.*\/)?portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
+const readyPolicy = /^((?:.*\/)?(?<!(?:^|\/)(?:etc|\.config)\/)portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
 
 /** The step that holds a tree to the proxy of its hosts. */
 const throughProxy = /(?:^|\/)policies\/shared\/through-proxy\.ts:/;

@@ -241,6 +241,9 @@ test("the remedy is never to change a file of the installed package", async () =
   );
   expect(await lineBy("/home/me/portcullis/policies.ts")).toMatch(/change that line$/);
   expect(await lineBy("/home/me/policies/nginx.ts")).toMatch(/change that line$/);
+  // The folders of the agents' units.
+  expect(await lineBy("/etc/portcullis/policies/nginx.ts")).toMatch(/change that line$/);
+  expect(await lineBy("/home/me/.config/portcullis/policies/nginx.ts")).toMatch(/change that line$/);
 });
 
 test("a flood of one refused host is limited and counted, and hides no other", async () => {

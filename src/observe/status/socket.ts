@@ -1,7 +1,7 @@
 /** The Unix sockets on which a run serves its status and its questions, and the checks of both sides. */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Server, Socket } from "node:net";
-import { isConfinedMore, peerOf } from "./peer.ts";
+import { isConfinedMore, peerHasEnded, peerOf } from "./peer.ts";
 
 export const mostReaders = 8;
 /** The size of sun_path without its NUL (include/uapi/linux/un.h). */
@@ -62,11 +62,20 @@ const patience = 10_000;
  * @throws SocketError if there is no server, or a confined process may be it
  */
 export async function connectTrusted(path: string, where: string): Promise<Socket> {
-  const socket = await connectTo(path, where);
-  const doubt = doubtAbout(socket);
-  if (doubt === undefined) return socket;
-  socket.destroy();
-  throw new SocketError(`${path} is not trusted: ${doubt}`, "a confined process may have made it");
+  for (const end = Date.now() + patience; ; await new Promise((wake) => setTimeout(wake, 20))) {
+    const socket = await connectTo(path, where);
+    const doubt = doubtAbout(socket);
+    if (doubt === undefined) return socket;
+    // A service manager has the socket of an agent that has ended, and the connection makes it start the next one.
+    const mayStart = hasEnded(socket) && Date.now() < end;
+    socket.destroy();
+    if (!mayStart) throw new SocketError(`${path} is not trusted: ${doubt}`, "a confined process may have made it");
+  }
+}
+
+function hasEnded(socket: Socket): boolean {
+  const peer = peerOf(descriptorOf(socket));
+  return peer !== undefined && peerHasEnded(descriptorOf(socket), peer);
 }
 
 /** @throws SocketError */
@@ -109,6 +118,7 @@ function doubtAbout(socket: Socket): string | undefined {
   const uid = process.geteuid?.();
   // Root may look at the trees of all users.
   if (uid !== 0 && peer.uid !== uid) return `its server is user ${peer.uid}'s`;
+  if (hasEnded(socket)) return `its server, process ${peer.pid}, has ended`;
   if (isConfinedMore(peer.pid)) return `its server, process ${peer.pid}, is under a filter`;
   return undefined;
 }

@@ -4,10 +4,11 @@ SHELL := /bin/sh
 
 # Debian packages. The demo and the benchmarks run nginx-light and load it with wrk; the live tests of policies run
 # nginx, Redis and memcached; zsh and fish test their completions, groff the manual pages; systemd checks and starts the
-# example unit. The tables are verified against linux-source, the classic filters compared with libseccomp-dev;
-# containers-common has a real OCI profile; buildah builds the image of docs/deployment.md; crun and runc run containers under
-# exported profiles; skopeo copies policies to the unpacked docker-registry; kustomize builds deploy/kubernetes; qemu-user
-# runs arm64 programs; lcov reads the coverage of policies, Chromium the pages of reports.
+# example units, also as the first process of namespaces. The tables are verified against linux-source, the classic filters
+# compared with libseccomp-dev; containers-common has a real OCI profile; buildah builds the image of
+# docs/deployment.md; crun and runc run containers under exported profiles; skopeo copies policies to the unpacked
+# docker-registry; kustomize builds deploy/kubernetes; qemu-user runs arm64 programs; lcov reads the coverage of policies,
+# Chromium the pages of reports.
 BUILD_PACKAGES := gcc libc6-dev make
 # The analysis of C reads the header of libseccomp.
 CHECK_PACKAGES := $(BUILD_PACKAGES) libseccomp-dev
@@ -115,10 +116,10 @@ test-all: setup-test build native-all $(KERNEL_TARGET) ## The tests and their lo
 	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,coverage,exploits,kernel,machine,nodes,random,users npm test --silent
 
 # A runtime that cannot run here is named with the reason. The table is docs/containers.md's.
-test-containers: setup-containers build native ## Containers of crun, runc, podman, docker, containerd and its CRI under an agent
+test-containers: setup-containers build native ## Containers of crun, runc, podman, docker, containerd and its CRI under an agent, and the agent under systemd
 	@rm -f build/container-cases; mkdir -p build; \
 	export PORTCULLIS_CONTAINER_CASES=build/container-cases; \
-	npm test --silent -- test/containers --no-file-parallelism; status=$$?; \
+	npm test --silent -- test/containers test/systemd --no-file-parallelism; status=$$?; \
 	node tools/container-table.mjs build/container-cases; exit $$status
 
 coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)

@@ -315,7 +315,8 @@ export class Trees {
       return listeners.length === 0 ? [] : [{ facts, policy, sums: reporter.sums, listeners }];
     });
     const commands = this.#trees.size - containers.length;
-    if (commands > 0) log(`${commands} trees of portcullis run do not go on`);
+    if (commands > 0)
+      log(`${commands} ${commands === 1 ? "tree of portcullis run does" : "trees of portcullis run do"} not go on`);
     return { last: this.#last, trees };
   }
 

@@ -34,6 +34,24 @@ export interface ContainerOptions {
   readonly status?: string;
 }
 
+/** What a container runtime sends with a listener. Each @ stands for the process. */
+export function messageOf({
+  id = "one",
+  bundle = "/bundle",
+  policy = "two-folders",
+  digest,
+  annotations,
+  status = "creating",
+}: ContainerOptions & { readonly digest: string }): string {
+  return JSON.stringify({
+    ociVersion: "1.0.2",
+    fds: ["seccompFd"],
+    pid: "@",
+    metadata: JSON.stringify({ portcullis: 1, policy, digest, parameters: {} }),
+    state: { ociVersion: "1.0.2", id, status, pid: "@", bundle, annotations },
+  }).replaceAll('"@"', "@");
+}
+
 export interface Outcome {
   readonly status: number | null;
   readonly out: string;
@@ -186,22 +204,8 @@ export class TestAgent {
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
-  message({
-    id = "one",
-    bundle = "/bundle",
-    policy = "two-folders",
-    digest,
-    annotations,
-    status,
-  }: ContainerOptions): string {
-    const metadata = { portcullis: 1, policy, digest: digest ?? this.digest(policy), parameters: {} };
-    return JSON.stringify({
-      ociVersion: "1.0.2",
-      fds: ["seccompFd"],
-      pid: "@",
-      metadata: JSON.stringify(metadata),
-      state: { ociVersion: "1.0.2", id, status: status ?? "creating", pid: "@", bundle, annotations },
-    }).replaceAll('"@"', "@");
+  message(options: ContainerOptions): string {
+    return messageOf({ ...options, digest: options.digest ?? this.digest(options.policy ?? "two-folders") });
   }
 
   /** Starts a command in a container. */

@@ -175,7 +175,18 @@ function ofBundle(
   };
 }
 
-function configuration({ root, shared, profile, command }: Container, mapping: Mapping | undefined): string {
+/** Of config.json. */
+export interface Additions {
+  /** Further fields of the command's process. */
+  readonly process?: object;
+  readonly mounts?: readonly object[];
+}
+
+export function configuration(
+  { root, shared, profile, command }: Pick<Container, "root" | "shared" | "profile" | "command">,
+  mapping: Mapping | undefined,
+  { process, mounts = [] }: Additions = {},
+): string {
   const config = {
     ociVersion: "1.0.2",
     process: {
@@ -185,6 +196,7 @@ function configuration({ root, shared, profile, command }: Container, mapping: M
       cwd: "/",
       noNewPrivileges: true,
       capabilities: { bounding: [], effective: [], permitted: [] },
+      ...process,
     },
     root: { path: root },
     mounts: [
@@ -193,6 +205,7 @@ function configuration({ root, shared, profile, command }: Container, mapping: M
       { destination: "/shared", type: "bind", source: shared, options: ["rbind"] },
       { destination: "/dev", type: "tmpfs", source: "tmpfs" },
       { destination: "/tmp", type: "tmpfs", source: "tmpfs" },
+      ...mounts,
     ],
     linux: {
       namespaces: ["pid", "mount", "ipc", "uts", ...(mapping === undefined ? [] : ["user"])].map((type) => ({ type })),
@@ -205,12 +218,15 @@ function configuration({ root, shared, profile, command }: Container, mapping: M
 
 /** A folder with the root of a container, and what the test shares with it. */
 export class Place {
-  readonly folder = mkdtempSync(join(tmpdir(), "portcullis-container-"));
-  readonly root = join(this.folder, "rootfs");
-  readonly shared = join(this.folder, "shared");
+  readonly folder: string;
+  readonly root: string;
+  readonly shared: string;
   readonly #line: number;
 
-  constructor() {
+  constructor(parent = tmpdir()) {
+    this.folder = mkdtempSync(join(parent, "portcullis-container-"));
+    this.root = join(this.folder, "rootfs");
+    this.shared = join(this.folder, "shared");
     chmodSync(this.folder, 0o755);
     for (const folder of ["usr", "proc", "dev", "tmp", "shared"])
       mkdirSync(join(this.root, folder), { recursive: true });

@@ -5,7 +5,7 @@
  * - `bench`: each benchmark once, with little to do
  * - `closed-sets`: the sources with a member added to each closed set, by twenty runs of the TypeScript compiler
  * - `containers`: containers of podman, docker, containerd and its CRI under an agent, and rootless ones,
- *   `make test-containers`
+ *   `make test-containers`; what each capability of the agent's service is for
  * - `coverage`: the shares of src that the unit tests execute, test/setup/least-coverage.ts
  * - `exploits`: test/kernel/vulnerabilities.test.ts with each pattern under each engine, with more rounds, and on the
  *   stock kernel
@@ -48,6 +48,7 @@ export const filesOfParts = [
   ["containers", "test/containers/container-engines.test.ts"],
   ["containers", "test/containers/cri.test.ts"],
   ["containers", "test/containers/rootless.test.ts"],
+  ["containers", "test/systemd/service-capabilities.test.ts"],
   ["coverage", "test/setup/unit-coverage.test.ts"],
   ["kernel", "test/kernel/bpf-selftests.test.ts"],
   ["kernel", "test/kernel/ebpf-filters.test.ts"],

@@ -28,6 +28,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-sourc
 CONTAINER_PACKAGES := podman conmon containerd docker.io docker-cli uidmap
 CONTAINER_UNPACKED := golang-github-kubernetes-cri-api-dev
 # `make test` runs the part `containers`, too (tools/changed-parts.sh).
+PORTCULLIS_PARTS ?=
 RUNS_CONTAINERS := $(findstring containers,$(PORTCULLIS_PARTS))
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
@@ -111,9 +112,9 @@ test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 	@npm test --silent
 
 # A new seed each time, unless one is given.
-test-all: setup-test build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
+test-all: setup-test setup-containers build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
 	@seed=$${PORTCULLIS_FUZZ_SEED:-$$(date +%s)}; echo "PORTCULLIS_FUZZ_SEED=$$seed"; \
-	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,coverage,exploits,kernel,machine,nodes,random,users npm test --silent
+	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,containers,coverage,exploits,kernel,machine,nodes,random,users npm test --silent
 
 # A runtime that cannot run here is named with the reason. The table is docs/containers.md's.
 test-containers: setup-containers build native ## Containers of crun, runc, podman, docker, containerd and its CRI under an agent, and the agent under systemd

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { names } from "../support/parts.ts";
 
 const targets = [...readFileSync("Makefile", "utf8").matchAll(/^([a-z-]+):.*## /gm)].map(([, name]) => name!);
 
@@ -15,6 +16,12 @@ describe("the Makefile", () => {
     expect(ran.stderr).toBe("");
     expect(ran.status).toBe(0);
   });
+});
+
+it("test-all runs each part", () => {
+  const [, given = ""] =
+    /^\tPORTCULLIS_FUZZ_SEED=\S+ PORTCULLIS_PARTS=(\S+) npm test/m.exec(readFileSync("Makefile", "utf8")) ?? [];
+  expect(given.split(",")).toEqual([...names]);
 });
 
 /** `make check` on a new machine has these packages only, and `make test` runs where all are installed. */

@@ -17,7 +17,7 @@
  * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
  *   an ordinary user; else most as root, and as an ordinary user those about rights
  */
-const names = [
+export const names = [
   "bench",
   "closed-sets",
   "containers",

@@ -23,8 +23,8 @@ export default {
     "test/agent/agent-process.ts",
     "test/live/pin/harness.ts",
     "test/live/status-intruder.mjs",
-    "test/engines/{guest,patient}.mjs",
-    "test/engines/tap-reporter.ts",
+    "test/engines/guest.mjs",
+    "test/engines/service.ts",
     "test/types/testing-types.ts",
     // Policies are compiled, and not imported.
     "policies/*.ts",

@@ -267,7 +267,7 @@ describe("the launcher", () => {
 
 test("compile: an error about a policy that a target cannot express names the target", async () => {
   const rules = Array.from(
-    { length: 1500 },
+    { length: 650 },
     (_, index) =>
       `  if (call.name === "socket" && call.raw.arg0 === ${7 * index}n && opened.get() > ${index}n) return deny("EPERM");`,
   );
@@ -309,7 +309,7 @@ export default policy((call) => (${condition} ? deny("EPERM") : allow));
 
 test("compile: a parameter is fixed if the target has no space for both of its values", async () => {
   const rules = Array.from(
-    { length: 1500 },
+    { length: 650 },
     (_, index) => `    if (call.raw.arg0 === ${7 * index}n && opened.get() > ${index}n) return deny("EPERM");`,
   );
   const folder = folderOf({

@@ -2,7 +2,7 @@
  * Runs scripts under compiled policies, one after the other, inside the machine; bundled by replay.test.ts, because Node
  * 20 runs no TypeScript.
  *
- *     node harness.cjs JOBS        JOBS: v8-serialized `Job[]`; one JSON line each comes out
+ *     node harness.cjs REPLAY JOBS...        JOBS: v8-serialized `Job[]`; one JSON line for each job comes out
  */
 import { readFileSync, rmSync } from "node:fs";
 import { deserialize } from "node:v8";
@@ -49,9 +49,9 @@ async function run(job: Job, replay: string): Promise<JobOutcome> {
   }
 }
 
-const [jobs, replay] = process.argv.slice(2);
+const [replay, ...files] = process.argv.slice(2);
 (async () => {
-  for (const job of deserialize(readFileSync(jobs!)) as Job[]) {
+  for (const job of files.flatMap((file) => deserialize(readFileSync(file)) as Job[])) {
     const outcome = await run(job, replay!);
     const line = JSON.stringify(outcome, (_, value) => (typeof value === "bigint" ? value.toString() : value));
     process.stdout.write(`${line}\n`);

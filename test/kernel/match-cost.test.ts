@@ -3,6 +3,7 @@
  * costs 4 instructions and a share of the loop; without that, 21. `npm run bench -- kernel` measures the whole call.
  */
 import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { expect, it } from "vitest";
 import { patience } from "../support/patience.ts";
 import { inMachine, isDebug, unable } from "./vm.ts";
@@ -13,8 +14,10 @@ it("reads a byte of a path in at most eight instructions", { timeout: patience.m
   const program = "build/bench/instructions";
   execFileSync("make", ["-s", program]);
   const paths = ["/dev/shm/opened", `/dev/shm/${"./".repeat(16)}opened`];
-  const policy = "bench/policies/kernel/patterns.ts";
-  const under = `bin/portcullis run -q --engine seccomp-ebpf -p ${policy} --`;
+  const bundle = "build/test/match-cost.pcl";
+  mkdirSync("build/test", { recursive: true });
+  execFileSync("bin/portcullis", ["compile", "-p", "bench/policies/kernel/patterns.ts", "-o", bundle]);
+  const under = `dist/native/x64/launcher run ${bundle} --`;
   const commands = paths.flatMap((path) => ["", under].map((run) => `${run} ${program} openat ${path}`));
   const script = [`: >${paths[0]}`, ...commands.map((command) => `${command} || exit 1`)].join("\n");
   const ran = await inMachine({ kernel: "patched", icount: true }, ["sh", "-c", script]);

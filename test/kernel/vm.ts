@@ -142,6 +142,11 @@ export interface Command {
   readonly input?: string;
   /** Seconds; by default the time limit of a command. The command is then killed, which its signal shows. */
   readonly timeout?: number;
+  /**
+   * The process stays, and later commands of the same words and user are lines of its input. It answers each with a line, which is
+   * the output. A status other than 0, or none, means that it has ended.
+   */
+  readonly service?: boolean;
 }
 
 export interface Outcome {
@@ -189,8 +194,12 @@ class Batch {
 let isShared = false;
 let shared: Batch | undefined;
 
-/** All lists for the patched kernel without other options run in one machine, until the returned function ends it. */
+/**
+ * All lists for the patched kernel without other options run in one machine, until the returned function ends it. If they do
+ * so already, the function of the first call ends it.
+ */
 export function shareMachine(): () => Promise<void> {
+  if (isShared) return async () => {};
   isShared = true;
   return async () => shared?.end();
 }
@@ -222,6 +231,18 @@ export async function eachInMachine(
   if (!inShared) await batch.end();
   return outcomes;
 }
+
+/**
+ * The words of `portcullis doctor` up to a line with this text, for sed. Each of its later trials takes seconds in a machine. They
+ * end with it, because they are of its process group.
+ */
+export const doctorUntil = (text: string): readonly string[] => [
+  "sh",
+  "-c",
+  `pipe=$(mktemp -u) && mkfifo "$pipe" || exit 1
+setsid bin/portcullis doctor >"$pipe" & sed "/$0/q" <"$pipe"; kill -s KILL -- "-$!"`,
+  text,
+];
 
 /** A program that reports in TAP, and the required number of its cases. */
 export interface Reporting {

@@ -130,6 +130,8 @@ for (const { name, uid } of users) {
     const user = (...words: string[]) => (uid === undefined ? words : asUser(uid, ...words));
     const base = join(folder, uid === undefined ? "own" : `${uid}`);
     const [home, project] = [join(base, "home"), join(base, "home/project")];
+    // It stays, because each test has the same policy.
+    const cache = join(folder, `cache-${uid ?? "own"}`);
     const outside = (script: string) => {
       const [file, ...words] = user("sh", "-ec", script);
       return execFileSync(file!, words, {
@@ -175,7 +177,7 @@ for (const { name, uid } of users) {
       ];
       const child = spawn("setsid", ["--wait", ...line], {
         cwd,
-        env: { PATH: process.env["PATH"], HOME: home, LANG: "C", XDG_CACHE_HOME: join(base, "cache") },
+        env: { PATH: process.env["PATH"], HOME: home, LANG: "C", XDG_CACHE_HOME: cache },
         stdio: ["ignore", "pipe", "pipe"],
         timeout: patience.command,
         killSignal: "SIGKILL",

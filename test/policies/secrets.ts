@@ -1,4 +1,4 @@
-/** Statements of Python that open, link or rename what no-secrets takes for a credential, in a directory with `id_rsa` and `.aws/s`. */
+/** Statements of Python that open, link or rename what no-secrets takes for a credential, in a directory with `id_rsa` and `.aws/s`. victims/reach_around.c has the same in C. */
 export const secretStatements = [
   ["a key", 'open("id_rsa").close()'],
   ["a key in a child", "if os.fork() == 0: open('id_rsa'); os._exit(0)\nos.wait()"],

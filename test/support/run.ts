@@ -36,11 +36,20 @@ export interface Guarded extends Ran {
   readonly reports: readonly ReportEvent[];
 }
 
-/** The engine of the tests with real programs; test/engines sets it in the machine. */
+/** The engine of the tests with real programs, which can be set on a machine that has the other one. */
 export const engine = process.env["PORTCULLIS_TEST_ENGINE"] ?? "notify";
 
 /** Node 22 and later try io_uring at each start, and do without it. */
 const isAttemptOfNode = (event: PolicyEvent) => event.kind === "decision" && event.call === "io_uring_setup";
+
+export function eventsOf(all: readonly PolicyEvent[]): Pick<Guarded, "events" | "decisions" | "reports"> {
+  const events = all.filter((event) => !isAttemptOfNode(event));
+  return {
+    events,
+    decisions: events.flatMap((event) => (event.kind === "decision" ? [event] : [])),
+    reports: events.flatMap((event) => (event.kind === "report" ? [event] : [])),
+  };
+}
 
 /** `portcullis run -p POLICY OPTIONS -- COMMAND`, with its events but for those attempts. A command that is not started is an error. */
 export function guarded(
@@ -58,16 +67,14 @@ export function guarded(
     );
     if (ran.status === 125) throw new Error(`the command was not started: ${ran.stderr}`);
     const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-    const events = text
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as PolicyEvent)
-      .filter((event) => !isAttemptOfNode(event));
     return {
       ...ran,
-      events,
-      decisions: events.flatMap((event) => (event.kind === "decision" ? [event] : [])),
-      reports: events.flatMap((event) => (event.kind === "report" ? [event] : [])),
+      ...eventsOf(
+        text
+          .split("\n")
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as PolicyEvent),
+      ),
     };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -21,7 +21,7 @@ import {
 } from "./emit.ts";
 import { allInputs } from "./inputs.ts";
 import { cutNewer, newerInputs, openNewer } from "./newer.ts";
-import { archivePath, openSource, SourceError, seriesOf } from "./source.ts";
+import { archivePath, type KernelSource, openSource, SourceError, seriesOf } from "./source.ts";
 import { systemdList } from "./systemd.ts";
 
 const usage = `usage: npm run generate -- [--verify] [--source FILE] [--newer FILE]
@@ -61,7 +61,11 @@ export function main(args: readonly string[], root: string): number {
 
 /** The completely generated files: path from the root of the checkout → text. `excerpts` is the text of newer.txt. */
 export function generate(archive: string, excerpts: string): { version: string; files: Map<string, string> } {
-  const source = openSource(allInputs, archive);
+  return generateFrom(openSource(allInputs, archive), excerpts);
+}
+
+/** The same from a source of the kernel that is open. */
+export function generateFrom(source: KernelSource, excerpts: string): { version: string; files: Map<string, string> } {
   const tables = buildTables(source, openNewer(excerpts));
   const files = new Map([
     ["src/abi/generated/calls.ts", emitCalls(source, tables)],

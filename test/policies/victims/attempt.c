@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -39,6 +40,14 @@ static long run_true(void) {
   if (child < 0 || waitpid(child, &status, 0) != child) return -1;
   errno = WEXITSTATUS(status);
   return errno ? -1 : 0;
+}
+
+static void *end_thread(void *nothing) { return nothing; }
+
+static void thread(void) {
+  pthread_t other;
+
+  puts(pthread_create(&other, NULL, end_thread, NULL) == 0 && pthread_join(other, NULL) == 0 ? "ended" : "not created");
 }
 
 /* Forks `wanted` children that wait until the pipe closes, and prints the number of successful forks. */
@@ -267,6 +276,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(what, "transports")) transports();
   else if (!strcmp(what, "magic")) magic();
   else if (!strcmp(what, "newer")) newer();
+  else if (!strcmp(what, "thread")) thread();
   else return 125;
   return 0;
 }

@@ -4,9 +4,12 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  closeSync,
+  constants,
   copyFileSync,
   linkSync,
   mkdirSync,
+  openSync,
   readFileSync,
   writeFileSync,
 } from "node:fs";
@@ -45,6 +48,14 @@ export default policy((call) => {
 export default policy((call) => {
   if (call.name !== "openat") return allow;
   return call.args.path.resolved.under("/shared/closed") ? deny("EACCES", "an object") : allow;
+});
+`,
+  // An open of a FIFO waits for a writer, and meanwhile no other one begins.
+  rooms: `import { allow, deny, perTree, policy } from "portcullis";
+const opens = perTree.rooms({ sides: ["open"], exclusive: ["open"], timeout: "300ms", late: deny("EDEADLK", "another open") });
+export default policy((call) => {
+  if (call.name === "openat" && call.args.path.text.matches("/shared/fifo*")) opens.enter("open");
+  return allow;
 });
 `,
   serving: readFileSync("deploy/kubernetes/policies/serving.ts", "utf8"),
@@ -284,6 +295,22 @@ ${runtime.maps ? "cat /shared/private || echo private" : ""}`;
         expect((await run(given)).out).not.toContain("open\n");
         await event(given, { call: "openat", errno: "EACCES", reason: expect.stringContaining(why) });
       });
+
+    test("a room: two processes open one after the other", async () => {
+      const script = "exec 2>&1; cat /shared/fifo1 & cat /shared/fifo2 & wait; echo over";
+      const given = container(await profileOf("rooms"), ["sh", "-c", script]);
+      const fifos = ["fifo1", "fifo2"].map((name) => join(given.shared, name));
+      spawnSync("mkfifo", ["-m", "666", ...fifos]);
+      const running = await start(given, "Resource deadlock avoided");
+      const late = running.out.match(/Resource deadlock avoided/g);
+      // Whichever process is in the room has a writer now.
+      const writers = fifos.map((path) => openSync(path, constants.O_RDWR));
+      await until("the event", () => agent.eventLines.length > 0);
+      for (const writer of writers) closeSync(writer);
+      expect((await running.end()).out).toContain("over\n");
+      expect(late).toHaveLength(1);
+      await event(given, { call: "openat", errno: "EDEADLK" });
+    });
 
     test("no-secrets: no connection after a secret", async () => {
       const given = container(await profileOf("no-secrets", "read-only-proc=false"), thief);

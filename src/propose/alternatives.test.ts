@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { type Line, many } from "./testing/lines.ts";
 import { policyOf, refusedBy } from "./testing/policies.ts";
 
-const [create, exclusive, closing] = [0o100, 0o200, 0o2000000];
+const [create, exclusive, closing, noLink] = [0o100, 0o200, 0o2000000, 0o400000];
 const [getLock, setLock, waitForFileLock, setOwner] = [5, 6, 38, 8];
 const [abort, kill, terminate] = [6, 9, 15];
 
@@ -22,7 +22,7 @@ const policy = policyOf([lines], { phases: "none" });
 
 const alternatives: Line[] = [
   [1, "ppoll", 0, 0, 0],
-  [1, "openat", 0, 0, 1 | create | exclusive | closing, 0],
+  [1, "openat", 0, 0, 1 | create | exclusive | closing | noLink, 0],
   [1, "open", 0, 1 | create, 0],
   [1, "unlinkat", 3, 0, 0],
   [1, "dup3", 3, 4, closing],

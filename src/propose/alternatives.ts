@@ -61,7 +61,7 @@ const alternativeChoices: Readonly<Record<string, readonly (readonly string[])[]
 
 /** Flags that only refuse or restrict something. */
 const safeFlags: ReadonlySet<string> = new Set([
-  ...["O_CLOEXEC", "SOCK_CLOEXEC", "MFD_CLOEXEC", "MFD_NOEXEC_SEAL", "RENAME_NOREPLACE"],
+  ...["O_CLOEXEC", "O_NOFOLLOW", "SOCK_CLOEXEC", "MFD_CLOEXEC", "MFD_NOEXEC_SEAL", "RENAME_NOREPLACE"],
 ]);
 
 /** The members of a set of names that are allowed with the recorded ones. */

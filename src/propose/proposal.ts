@@ -9,7 +9,7 @@ import { printPolicy } from "./policy-text.ts";
 import type { Role, Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
 import { type Situation, type SituationName, situations, usualSituations } from "./situations.ts";
-import { type Addition, rolesThatShow, widened } from "./widen.ts";
+import { type Addition, inSomePhases, rolesThatShow, widened } from "./widen.ts";
 
 /** About files, ports and Unix sockets (objects/declarations.ts). */
 export interface Declarations {
@@ -69,7 +69,10 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
     .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one) && rolesIn(one).size > 0)
     .map((situation) => ({
       situation,
-      lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
+      lacks: [
+        ...situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
+        ...(situation.recorded === undefined ? [] : inSomePhases(permissions, situation.recorded, rolesIn(situation))),
+      ],
     }))
     .filter(({ lacks }) => lacks.length > 0);
   const about = [options.origin, ...notes(history)];

@@ -231,6 +231,62 @@ describe("--with", () => {
     expect(refusedBy(policyOf([lines]), [...lines, [2, "clone", threadFlags]])).toHaveLength(1);
   });
 
+  it("lets a further thread make its event loop, in a role that makes threads", () => {
+    const start = (clone: number): Line[] => [
+      ...["setsid", "umask", "capget", "chdir"].map((call): Line => [1, call, 0]),
+      [1, "pipe2", 0, 0x80000],
+      [1, "mprotect", 0, 4096, readExecute],
+      [1, "clone", clone],
+      [1, "listen", 3],
+      ...many(300, [1, "epoll_wait", 3]),
+    ];
+    // libuv: uv_loop_init; the stack of the C library's thread.
+    const loop: Line[] = [
+      [1, "mprotect", 0, 4096, 3],
+      [1, "epoll_create1", 0x80000],
+      [1, "pipe2", 0, 0x80800],
+      [1, "eventfd2", 0, 0x80800],
+      [1, "timerfd_create", 1, 0x80800],
+    ];
+    const policy = policyOf([start(threadFlags)]);
+    expect(refusedBy(policy, [...start(threadFlags), ...loop]), policy).toEqual([]);
+    // O_EXCL makes a queue of notifications.
+    const others: Line[] = [
+      [1, "pipe2", 0, 0x80],
+      [1, "mprotect", 0, 4096, readExecute],
+    ];
+    expect(refusedBy(policy, [...start(threadFlags), ...others]), policy).toHaveLength(2);
+    const alone = [...start(child).filter((line) => !Array.isArray(line) || line[1] !== "clone")];
+    expect(refusedBy(policyOf([alone]), [...alone, [1, "pipe2", 0, 0x80800], [1, "eventfd2", 0]])).toHaveLength(2);
+  });
+
+  it("names further code of a compiler, and adds it only where memory was writable and executable", () => {
+    const start = (protection: number): Line[] => [
+      ...["setsid", "umask", "capget", "getcwd"].map((call): Line => [1, call, 0]),
+      [1, "mprotect", 0, 4096, protection],
+      [1, "mmap", 0, 4096, readExecute, 2, 3, 0],
+      [1, "clone", threadFlags],
+      [1, "listen", 3],
+      ...many(300, [1, "epoll_wait", 3]),
+    ];
+    const compiler = start(7);
+    const worker: Line[] = [
+      [1, "pipe2", 0, 0x80800],
+      [1, "capget", 0],
+      [1, "mprotect", 0, 4096, 7],
+      [1, "mmap", 0, 4096, readExecute, 2, 3, 0],
+    ];
+    const { unseen } = propose(historyOf([compiler]), { phases: "usual", with: [], origin: "A test." });
+    expect(unseen.find(({ situation }) => situation.name === "jit")?.lacks).toEqual(["pipe2", "mmap", "mprotect"]);
+    // Refused at its loop, the worker reports an error; refused its code, it would end the process.
+    expect(refusedBy(policyOf([compiler]), [...compiler, ...worker])).toHaveLength(4);
+    const asked = policyOf([compiler], { with: ["jit"] });
+    expect(refusedBy(asked, [...compiler, ...worker]), asked).toEqual([]);
+    const plain = start(readExecute);
+    const none = policyOf([plain], { with: ["jit"] });
+    expect(refusedBy(none, [...plain, ...worker.slice(1)]), none).toHaveLength(3);
+  });
+
   it("accepts connections where a program listens and no recording has one", () => {
     const silent: Line[] = [[1, "socket", 2, 1, 0], [1, "listen", 3], ...many(20, [1, "poll", 0])];
     expect(refusedBy(policyOf([silent]), [...silent, [1, "accept", 3], [1, "accept4", 3]])).toEqual([]);
@@ -246,7 +302,7 @@ describe("--with", () => {
   });
 
   it("answers questions for the time and the process's own numbers", () => {
-    const asks = ["getpid", "getrusage", "times", "clock_gettime"].map((call): Line => [1, call, 0]);
+    const asks = ["getpid", "getrusage", "times", "clock_gettime", "clock_nanosleep"].map((call): Line => [1, call, 0]);
     expect(refusedBy(policyOf([[[1, "poll", 0]]]), [[1, "poll", 0], ...asks])).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@
  * library and of servers in it, for `--with`, and the events of a recording that show it.
  */
 import { cloneFlag } from "../abi/process-calls.ts";
+import { executableMemory } from "./sensitive.ts";
 
 export interface Situation {
   /** The name for `--with`. */
@@ -14,6 +15,8 @@ export interface Situation {
   readonly calls: readonly string[];
   /** Calls that each phase of a role has if one of its phases made them. */
   readonly recorded?: FirstCalls;
+  /** Calls that a role does not get if it made one of these. */
+  readonly except?: Readonly<Record<string, FirstCalls>>;
   /** Values of arguments with which it makes these calls; of the others it may have any. */
   readonly only?: Readonly<Record<string, Readonly<Record<string, bigint>>>>;
   /** Each of these shows it (`evidenceOf`); empty if a recording cannot show it. */
@@ -24,7 +27,7 @@ export interface Situation {
 
 export interface FirstCalls {
   readonly calls: readonly string[];
-  /** A bit that the flags of such a call have. */
+  /** Bits that the flags of such a call have, all of them. */
   readonly bit?: bigint;
 }
 
@@ -36,8 +39,13 @@ const setName = 15n;
 const memory = { prot: 3n, flags: 0x22n };
 /** With MAP_NORESERVE and MAP_STACK. */
 const stack = { prot: 3n, flags: 0x2_4022n };
+/** O_NONBLOCK and O_CLOEXEC: a loop wakes itself by a pipe where it has no eventfd, or takes signals from it (libuv). */
+const loopPipe = { flags: 0x8_0800n };
 /** PROT_READ, MAP_PRIVATE. */
 const file = { prot: 1n, flags: 2n };
+
+/** Memory for code that the program compiles itself. */
+const compiles: FirstCalls = { calls: executableMemory, bit: 6n };
 
 const kinds = ["connection", "handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
 export type Evidence = (typeof kinds)[number];
@@ -80,10 +88,12 @@ export const situations = [
   },
   {
     name: "clocks",
-    about: "a question for the time, or for the process's own numbers and counters, whose moment no load determines",
+    about:
+      "a question for the time, a sleep, or a question for the process's own numbers and counters, whose moment no load determines",
     calls: [
       "clock_getres",
       "clock_gettime",
+      "clock_nanosleep",
       "getcpu",
       "getegid",
       "geteuid",
@@ -94,6 +104,7 @@ export const situations = [
       "gettid",
       "gettimeofday",
       "getuid",
+      "nanosleep",
       "sched_yield",
       "time",
       "times",
@@ -132,7 +143,9 @@ export const situations = [
     about: "further threads and their event loops, in a program that has made threads",
     first: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
     recorded: { calls: ["clone", "clone3"], bit: cloneFlag.thread },
-    only: { mmap: stack, prctl: { option: setName } },
+    // Without memory for its code a worker thread of node ends the process; without a loop it only fails.
+    except: { pipe2: compiles },
+    only: { mmap: stack, mprotect: { prot: 3n }, pipe2: loopPipe, prctl: { option: setName } },
     calls: [
       "epoll_create1",
       "eventfd2",
@@ -141,14 +154,27 @@ export const situations = [
       "gettid",
       "madvise",
       "mmap",
+      "mprotect",
       "munmap",
+      "pipe2",
       "prctl",
       "rseq",
       "sched_getaffinity",
       "sched_yield",
       "set_robust_list",
       "set_tid_address",
+      "timerfd_create",
+      "timerfd_settime",
     ],
+    evidence: [],
+  },
+  {
+    name: "jit",
+    about: "further code that the program compiles itself, as a worker thread of node needs it",
+    first: compiles,
+    recorded: { calls: executableMemory, bit: 4n },
+    only: { pipe2: loopPipe },
+    calls: ["capget", "getcwd", "pipe2"],
     evidence: [],
   },
   {

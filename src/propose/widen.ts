@@ -9,7 +9,7 @@ import { executableMemory, isSensitive } from "./sensitive.ts";
 import type { FirstCalls, Situation } from "./situations.ts";
 
 /** Calls, and why they are allowed: a comment of the policy. */
-export interface Addition extends Pick<Situation, "calls" | "only" | "recorded"> {
+export interface Addition extends Pick<Situation, "calls" | "only" | "recorded" | "except"> {
   /** Undefined if every role gets them. */
   readonly first: FirstCalls | undefined;
   readonly because: string;
@@ -22,7 +22,7 @@ export function widened(
 ): Permissions {
   const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
   const recorded = new Set(calls.keys());
-  for (const { calls: names, only, recorded: made, first, because } of additions) {
+  for (const { calls: names, only, recorded: made, except, first, because } of additions) {
     const within = first === undefined ? undefined : rolesThatShow(permissions, first);
     const states = permissions.states.filter(({ role }) => within?.has(role) !== false);
     if (states.length === 0) continue;
@@ -34,7 +34,9 @@ export function widened(
     }
     for (const name of names) {
       const call = callByName(name)!;
-      if (call.number[architecture] === undefined) continue;
+      const without = except?.[name] === undefined ? undefined : rolesThatShow(permissions, except[name]);
+      const own = states.filter(({ role }) => without?.has(role) !== true);
+      if (call.number[architecture] === undefined || own.length === 0) continue;
       const use = calls.get(name) ?? {
         call: name,
         grants: [],
@@ -45,12 +47,12 @@ export function widened(
       };
       const values = only?.[name];
       if (recorded.has(name) && values === undefined) {
-        calls.set(name, { ...use, grants: use.grants.map((grant) => further(grant, states)) });
+        calls.set(name, { ...use, grants: use.grants.map((grant) => further(grant, own)) });
         continue;
       }
       const aspects = aspectsOf(call, detail, architecture);
       const signature = { id: -1, call: name, aspects, values: aspects.map(({ parameter }) => values?.[parameter]) };
-      calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(states) }] });
+      calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(own) }] });
     }
   }
   return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };
@@ -72,16 +74,25 @@ function allPhases(made: ReadonlySet<State>, states: readonly State[]): Readonly
   return new Set([...made, ...states.filter(({ role }) => roles.has(role))]);
 }
 
+/** The calls that one phase of a role has and another one lacks. */
+export function inSomePhases({ calls, states }: Permissions, made: FirstCalls, roles: ReadonlySet<Role>): string[] {
+  const own = states.filter(({ role }) => roles.has(role));
+  return calls.flatMap(({ call, grants }) => {
+    const bound = grants.filter(({ signature }) => made.calls.includes(call) && surelyHas(signature, made.bit));
+    return bound.some((grant) => allPhases(grant.states, own).size > grant.states.size) ? [call] : [];
+  });
+}
+
 function surelyHas({ aspects, values }: Signature, bit = 0n): boolean {
   const value = values[aspects.findIndex((aspect) => aspect.is === "flags" || aspect.is === "field")];
-  return typeof value === "bigint" && (value & bit) !== 0n;
+  return typeof value === "bigint" && (value & bit) === bit;
 }
 
 /** Whether the flags have the bit, as far as the signature tells. */
 function mayHave({ aspects, values }: Signature, bit: bigint): boolean {
   const index = aspects.findIndex((aspect) => aspect.is === "flags" || aspect.is === "field");
   const value = values[index];
-  return typeof value !== "bigint" || (value & bit) !== 0n;
+  return typeof value !== "bigint" || (value & bit) === bit;
 }
 
 /** Executable memory stays where it was made: no situation needs more of it. */

@@ -39,6 +39,29 @@ function compile(policy: string) {
   return program!;
 }
 
+it("a policy of a server with one role and threads is a page", () => {
+  const threadFlags = 0x3d0f00;
+  const start: Line[] = [
+    [1, "brk", 0],
+    [1, "mmap", 0, 4096, 3, 0x22, -1, 0],
+    [1, "mmap", 0, 4096, 5, 0x812, 3, 0],
+    [1, "mprotect", 0, 4096, 1],
+    [1, "arch_prctl", 0x1002, 0],
+    [1, "prlimit64", 0, 7, 0, 0],
+    ...["set_tid_address", "rseq", "getrandom", "setsid", "umask"].map((call): Line => [1, call, 0]),
+    [1, "socket", 2, 0x80801, 0],
+    [1, "setsockopt", 3, 1, 2],
+    [1, "setuid", 33],
+    [1, "clone3", 0, { uargs: { flags: `0x${threadFlags.toString(16)}`, exit_signal: 0 } }],
+    [1, "fcntl", 3, 4, 0x800],
+  ];
+  const lines = policyOf([[...start, ...serving]])
+    .trimEnd()
+    .split("\n");
+  expect(lines.length, lines.join("\n")).toBeLessThanOrEqual(60);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(120);
+});
+
 describe("lists of calls", () => {
   it("name each group as a whole, and have each call once", () => {
     const choices = new SeededChoices(7);
@@ -74,6 +97,21 @@ describe("lists of calls", () => {
     const policy = policyOf([lines]);
     expect(policy).toContain("const gccPhase = perProcess.phases(");
     expect(policy.replaceAll(/"[^"]*"|\/\/.*/g, "")).not.toMatch(/x86|\d\(|inSome/);
+  });
+
+  it("of situations are behind the recorded ones of the same processes, with a comment", () => {
+    const lines = policyOf([serving]).split("\n");
+    const comments = lines.filter((line) => line.includes("Not recorded"));
+    expect(comments).toEqual([
+      "  // Not recorded (situations clocks, connections, libc-errors; recordings of the notifier lack it).",
+    ]);
+    const [at, end] = [
+      lines.indexOf(comments[0]!),
+      lines.findIndex((line) => line.startsWith('  if (phase.is("starting")')),
+    ];
+    expect(at).toBeGreaterThan(lines.findIndex((line) => line.includes('"@basic-io"')));
+    expect(at).toBeLessThan(end);
+    expect(lines[end - 1]).toBe("");
   });
 
   it("have the whole of a group only where a process shows what it is for", () => {

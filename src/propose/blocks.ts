@@ -24,12 +24,12 @@ export interface Block {
 
 /** Characters of a call's name with its quotes, and calls in a line, for estimates. */
 const callsInLine = 8;
-/** Lines of an empty block: its comment, its condition, its end, and a blank line. */
-const linesOfBlock = 4;
+/** Lines of an empty block: its condition, its end, and a blank line. */
+const linesOfBlock = 3;
 
 /**
- * Blocks in the order of the module: every process, several roles, each role with its phases, and what no recording has.
- * The rules of several roles are repeated in each of them if the module is shorter then.
+ * Blocks in the order of the module: every process, several roles, each role with its phases. The rules of several roles are
+ * repeated in each of them if the module is shorter then.
  */
 export function distributed(
   entries: readonly Entry[],
@@ -43,7 +43,7 @@ export function distributed(
     found.set(keyOf(states), block);
     block.entries.push(...more);
   };
-  for (const entry of entries) if (entry.unseen === undefined) add(entry.states, [entry]);
+  for (const entry of entries) add(entry.states, [entry]);
   const partsOf = (states: ReadonlySet<State>) =>
     roles.map((role) => new Set([...states].filter((state) => state.role === role))).filter(({ size }) => size > 0);
   const shared = [...found].filter(([, { states }]) => states.size < all.length && partsOf(states).length > 1);
@@ -65,15 +65,16 @@ export function distributed(
     const parts = partsOf(states);
     return parts.length > 1 ? -1 : roles.indexOf([...states][0]!.role);
   };
-  const sorted = (blocks: Iterable<Block>) =>
-    [...blocks].sort((a, b) => order(a) - order(b) || b.states.size - a.states.size);
-  const seen = sorted(found.values());
-  found.clear();
-  for (const entry of entries) if (entry.unseen !== undefined) add(entry.states, [entry]);
-  return [...seen, ...sorted(found.values())];
+  return [...found.values()].sort((a, b) => order(a) - order(b) || b.states.size - a.states.size);
 }
 
 function linesOf(entries: readonly Entry[]): number {
+  const unseen = entries.filter((one) => one.unseen !== undefined);
+  const seen = entries.filter((one) => one.unseen === undefined);
+  return linesOfRules(seen) + (unseen.length === 0 ? 0 : linesOfRules(unseen) + 1);
+}
+
+function linesOfRules(entries: readonly Entry[]): number {
   const free = entries.filter(({ conditions }) => conditions.length === 0);
   const ruled = entries.filter(({ conditions }) => conditions.length > 0);
   const long = ruled.filter(({ conditions }) => conditions.join(" && ").length > 75);

@@ -5,6 +5,7 @@
 import type { ArchitectureName } from "../abi/architecture.ts";
 import { callByName } from "../abi/calls.ts";
 import { nameSet } from "../abi/flags.ts";
+import { cloneFlag } from "../abi/process-calls.ts";
 import { aspectsOf } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import type { Grant, Permissions } from "./permissions.ts";
@@ -27,12 +28,17 @@ function clonesOf({ call, values }: Signature, architecture: ArchitectureName): 
     case "clone3": {
       const [flags] = values;
       // clone's flags have 32 bits.
-      if (typeof flags === "bigint") return [BigInt.asUintN(32, flags) | child];
+      // A thread ends without a signal.
+      if (typeof flags === "bigint") return [BigInt.asUintN(32, flags) | (isThread(flags) ? 0n : child)];
       return flags === undefined ? [usual.reduce((bits, name) => bits | value(name), child)] : [];
     }
     default:
       return [];
   }
+}
+
+function isThread(flags: bigint): boolean {
+  return (flags & cloneFlag.thread) !== 0n;
 }
 
 /** Clone is allowed as well where another call that is equivalent was recorded. */

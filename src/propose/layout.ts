@@ -94,8 +94,18 @@ export function conditional(
   ];
 }
 
-/** `if (a && b) statement`; of a long conjunction `if (a) { if (b) statement }`, which has fewer lines. */
+/**
+ * `if (a && b) statement`; of a long conjunction `if (a) { if (b) statement }`, with short conditions first, if that has fewer
+ * lines. The first condition remains the first.
+ */
 export function nested(indent: number, parts: readonly string[], statement: string): string[] {
+  const [first, ...rest] = parts;
+  const given = nestedInOrder(indent, parts, statement);
+  const sorted = nestedInOrder(indent, [first!, ...rest.sort((a, b) => a.length - b.length)], statement);
+  return sorted.length < given.length ? sorted : given;
+}
+
+function nestedInOrder(indent: number, parts: readonly string[], statement: string): string[] {
   const whole = conditional(indent, parts, "&&", statement);
   if (whole.length < 3) return whole;
   const blanks = " ".repeat(indent);
@@ -106,7 +116,7 @@ export function nested(indent: number, parts: readonly string[], statement: stri
   let count = parts.length - 1;
   while (count > 0 && outer(count).length > width) count--;
   if (count === 0) return whole;
-  const inner = nested(indent + 2, parts.slice(count), statement);
+  const inner = nestedInOrder(indent + 2, parts.slice(count), statement);
   return inner.length + 2 < whole.length ? [outer(count), ...inner, `${blanks}}`] : whole;
 }
 
@@ -148,4 +158,33 @@ export function identifier(text: string): string {
     .map((word, index) => (index === 0 ? word[0]!.toLowerCase() : word[0]!.toUpperCase()) + word.slice(1))
     .join("");
   return /^[A-Za-z]/.test(camel) ? camel : `one${camel}`;
+}
+
+/** A line with a comment at its end; where both are too long, the comment is before it, with a subject. */
+export function remarked(line: string, about: string, subject = ""): string[] {
+  const whole = `${line} // ${about}`;
+  if (whole.length <= 120) return [whole];
+  const indent = line.length - line.trimStart().length;
+  return [...comment(indent, "//", `${subject}${about}${about.endsWith(".") ? "" : "."}`), line];
+}
+
+/** Blocks with a blank line between them, except between conditions of one line. */
+export function spacedBlocks(blocks: readonly (readonly string[])[]): string[] {
+  return blocks.flatMap((block, index) => {
+    // A comment is about the whole block.
+    const isTogether = index > 1 && block.length === 1 && blocks[index - 1]!.length === 1;
+    return [...(index === 0 || isTogether ? [] : [""]), ...block];
+  });
+}
+
+/** Functions with a blank line before and behind them. */
+export function spaced(lines: readonly string[]): string[] {
+  const found: string[] = [];
+  for (const line of lines) {
+    const last = found.at(-1);
+    if (line === "" && (last === undefined || last === "")) continue;
+    if (last === "}" && line !== "") found.push("");
+    found.push(line);
+  }
+  return found;
 }

@@ -11,7 +11,19 @@ import type { AddressCase } from "./addresses.ts";
 import { areAlternatives } from "./alternatives.ts";
 import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";
 import type { History } from "./history.ts";
-import { block, chunked, comment, conditional, disjuncts, identifier, list, nested } from "./layout.ts";
+import {
+  block,
+  chunked,
+  comment,
+  conditional,
+  disjuncts,
+  identifier,
+  list,
+  nested,
+  remarked,
+  spaced,
+  spacedBlocks,
+} from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
@@ -104,9 +116,8 @@ class Printer {
     const settings = [...this.#sources.settings.values()].flatMap((setting) => [...setting, ""]);
     const sections = [
       [...head, ...importLines],
-      [...settings, 'const refused = deny("EPERM", "no recording has it");'],
-      state,
-      spaced(this.#constants),
+      settings.slice(0, -1),
+      spaced([...state, ...this.#constants]),
       judge,
       step,
     ];
@@ -153,8 +164,11 @@ class Printer {
       const isTightening = this.#isTightening(role);
       const options = isTightening ? ", { tightening: true }" : "";
       const events = triggers.map(({ phase: next, trigger }) => `${next} from its ${describeEvent(trigger)} on`);
-      lines.push(...comment(0, "//", `${hasRoles ? role.name : "The program"}: ${events.join(", ")}.`));
-      lines.push(`const ${name} = perProcess.phases([${phases.join(", ")}]${options});`);
+      const declaration = `const ${name} = perProcess.phases([${phases.join(", ")}]${options});`;
+      const about = events.join(", ");
+      const short = about.replace(/^running /, "");
+      const isShort = `${declaration} // ${about}`.length > 120 && triggers.length === 1;
+      lines.push(...remarked(declaration, isShort ? short : about, `${hasRoles ? role.name : "The program"}: `));
       for (const { phase, trigger } of triggers) {
         if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role, phase)} = perProcess.counter();`);
       }
@@ -194,16 +208,6 @@ class Printer {
     if (whole.length > 0) parts.unshift(`role.is(${whole.map(({ name }) => jsonText(name)).join(", ")})`);
     if (parts.length === 1) return parts[0]!;
     return parts.map((part) => (part.includes(" && ") ? `(${part})` : part)).join(" || ");
-  }
-
-  /** `Roles child and main while it is starting` */
-  #describe(states: ReadonlySet<State>): string {
-    const parts = this.#parts(states).sort((a, b) => Number(a.phase !== undefined) - Number(b.phase !== undefined));
-    if (this.#sources.roles.list.length === 1) return `While it is ${parts.map(({ phase }) => phase).join(" or ")}`;
-    const texts = parts.map(({ role, phase }) =>
-      phase === undefined ? role.name : `${role.name} while it is ${phase}`,
-    );
-    return `Role${texts.length > 1 ? "s" : ""} ${and(texts)}`;
   }
 
   /** Both phases of a role together are the role. */
@@ -285,35 +289,46 @@ class Printer {
     for (const [call, older] of Object.entries(fallbacks))
       if (!recorded.has(call) && recorded.has(older)) missing.push(call);
     const blocks = distributed(entries, permissions.states, roles.list);
-    const body = blocks.flatMap((one, index) => [...(index === 0 ? [] : [""]), ...this.#block(one)]);
-    const without = [
-      "  // The C library then makes the older call.",
-      ...this.#calls(2, missing, 'return deny("ENOSYS");'),
-    ];
+    const body = spacedBlocks(blocks.map((one) => this.#block(one)));
+    const older = this.#calls(2, missing, 'return deny("ENOSYS");');
+    const about = "The C library then makes the older call.";
+    const without = older.length === 1 ? remarked(older[0]!, about) : [`  // ${about}`, ...older];
     const parts = [body, gated, missing.length === 0 ? [] : without].filter(({ length }) => length > 0);
     const rest = parts.slice(1).flatMap((part) => ["", ...part]);
-    return ["function judge(call: Call): Verdict {", ...(parts[0] ?? []), ...rest, "  return refused;", "}"];
+    return [
+      "function judge(call: Call): Verdict {",
+      ...(parts[0] ?? []),
+      ...rest,
+      '  return deny("EPERM", "no recording has it");',
+      "}",
+    ];
   }
 
   /** The rules of these states: calls with any arguments, then rules on arguments. */
   #block({ states, entries }: Block): string[] {
     const test = this.#stateTest(states);
     const indent = test === undefined ? 2 : 4;
-    const free = entries.filter(({ conditions }) => conditions.length === 0).flatMap(({ calls }) => calls);
-    const ruled = entries.filter(({ conditions }) => conditions.length > 0);
-    const lines = [...this.#calls(indent, free, "return allow;"), ...ruled.flatMap((one) => this.#rule(indent, one))];
-    const unseen = [...new Set(entries.flatMap(({ unseen: because }) => because ?? []))];
-    const whose = [test === undefined ? this.#everywhere() : this.#describe(states)];
-    if (unseen.length > 0) whose.push(`not recorded (${reasonsOf(unseen)})`);
-    const said = whose.filter((one) => one !== "").join(": ");
-    const text = said.slice(0, 1).toUpperCase() + said.slice(1);
-    const about = text === "" ? [] : comment(2, "//", `${text}.`);
-    return [...about, ...(test === undefined ? lines : block(2, test, lines))];
+    const seen = this.#rules(
+      indent,
+      entries.filter((one) => one.unseen === undefined),
+    );
+    const unseen = this.#rules(
+      indent,
+      entries.filter((one) => one.unseen !== undefined),
+    );
+    const reasons = [...new Set(entries.flatMap(({ unseen: because }) => because ?? []))];
+    const about = (blanks: number) => comment(blanks, "//", `Not recorded (${reasonsOf(reasons)}).`);
+    const whose = test === undefined && this.#sources.roles.list.length > 1 ? ["  // Every process."] : [];
+    if (unseen.length === 0) return [...whose, ...(test === undefined ? seen : block(2, test, seen))];
+    if (seen.length === 0) return [...about(2), ...(test === undefined ? unseen : block(2, test, unseen))];
+    const lines = [...seen, ...about(indent), ...unseen];
+    return [...whose, ...(test === undefined ? lines : block(2, test, lines))];
   }
 
-  #everywhere(): string {
-    if (!this.#isStateful) return "";
-    return this.#sources.roles.list.length > 1 ? "Every process" : "In every phase";
+  #rules(indent: number, entries: readonly Entry[]): string[] {
+    const free = entries.filter(({ conditions }) => conditions.length === 0).flatMap(({ calls }) => calls);
+    const ruled = entries.filter(({ conditions }) => conditions.length > 0);
+    return [...this.#calls(indent, free, "return allow;"), ...ruled.flatMap((one) => this.#rule(indent, one))];
   }
 
   #rule(indent: number, { calls, conditions }: Entry): string[] {
@@ -431,7 +446,7 @@ class Printer {
     }
     if (values.length === 1) return text;
     const parameter = subject.split(".").findLast((part) => !["text", "value", "bits"].includes(part))!;
-    const stem = call.endsWith(" programs") ? call : `${call} ${parameter}`;
+    const stem = stemOf(call, parameter, values);
     const name = this.#constant(`${stem} ${method === "is" || method === "hasOnly" ? "" : method}`, values);
     return `${subject}.${method}(...${name})`;
   }
@@ -649,21 +664,11 @@ function reasonsOf(unseen: readonly string[]): string {
   return [...situations, ...others].join("; ");
 }
 
-/** `a, b and c` */
-function and(texts: readonly string[]): string {
-  return texts.length < 2 ? texts.join() : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`;
-}
-
-/** Functions with a blank line before and behind them. */
-function spaced(lines: readonly string[]): string[] {
-  const found: string[] = [];
-  for (const line of lines) {
-    const last = found.at(-1);
-    if (line === "" && (last === undefined || last === "")) continue;
-    if (last === "}" && line !== "") found.push("");
-    found.push(line);
-  }
-  return found;
+/** The name of a list of an argument's values. */
+function stemOf(call: string, parameter: string, values: readonly string[]): string {
+  if (call.endsWith(" programs")) return call;
+  if (parameter === "flags" && values.includes('"CLONE_THREAD"')) return "threads";
+  return call === "mmap" && parameter === "flags" ? "map flags" : `${call} ${parameter}`;
 }
 
 function areSame(one: ReadonlySet<State>, other: ReadonlySet<State>): boolean {

@@ -153,12 +153,14 @@ export function aboutOf(proposal: Proposal, abilities: readonly Ability[]): read
     const origin = originOf(roles, role);
     return origin === "" ? [] : [`${role.name} (${origin})`];
   });
+  const [first, ...others] = abilities;
+  const inOne = `After its start, the program can ${first!.can.join("; ") || "nothing of this list"}; not: ${first!.cannot.join("; ")}.`;
   return [
-    ...(origins.length === 0 ? [] : ["", `Roles: ${[roles.list[0]!.name, ...origins].join(", ")}.`]),
-    "",
-    "After its start, a process can",
-    ...describeAbilities(abilities).map((line) => `  - ${line}`),
-    ...(proposal.unseen.length === 0 ? [] : ["", `${describeUnseen(proposal).replace("no", "No")}.`]),
+    ...(origins.length === 0 ? [] : [`Roles: ${[roles.list[0]!.name, ...origins].join(", ")}.`]),
+    ...(others.length === 0 && roles.list.length === 1
+      ? [inOne]
+      : ["After its start, a process can", ...describeAbilities(abilities).map((line) => `  - ${line}`)]),
+    ...(proposal.unseen.length === 0 ? [] : [`${describeUnseen(proposal).replace("no", "No")}.`]),
   ];
 }
 

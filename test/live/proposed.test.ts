@@ -227,8 +227,8 @@ describe.each(servers)("$name", (server) => {
     expect(portcullis(["check", "--strict", policy]).status).toBe(0);
     // Two pages: a person signs it.
     const text = readFileSync(policy, "utf8");
-    expect(text.split("\n").length).toBeLessThan(130);
-    expect(text).toMatch(/\* {3}- (?:not: |.*\n \* {3}- not: )execute programs/);
+    expect(text.split("\n").length).toBeLessThan(120);
+    expect(text.replaceAll(/\n \* +/g, " ")).toMatch(/[;-] not: execute programs/);
     const tested = portcullis(["test", policy]);
     expect(tested, tested.stdout + tested.stderr).toMatchObject({ status: 0 });
 

@@ -52,6 +52,20 @@ const policies = [
   `${head}const everyday = calls("read", "write", "mmap");
 export default policy((call) => (everyday.has(call) ? allow : deny("EPERM", "unknown")));
 `,
+  `${head}${phases});
+const everyday = calls(
+  "read",
+  "write", // and what it needs
+);
+const made = perProcess.counter();
+export default policy((call) => {
+  if (call.name === "openat" && everyday.has(call)) made.add();
+  if (call.name === "listen") phase.enter("serving");
+  if (phase.is("ending") && call.name === "mmap") return allow;
+  if (everyday.has(call)) return allow;
+  return deny("EPERM");
+});
+`,
 ] as const;
 
 const someCalls = [

@@ -111,6 +111,50 @@ export default policy((call) => {
   });
 });
 
+describe("a list of calls that decides directly before the refusal gets the name", () => {
+  const policy = (step: string, constants = "") => `${head}${constants}export default policy((call) => ${step});\n`;
+  const statement = '{\n  if (everyday.has(call)) return allow;\n  return deny("EPERM");\n}';
+
+  it("as a statement, an expression, and a constant", () => {
+    const direct = policy('{\n  if (calls("read", "write").has(call)) return allow;\n  return deny("EPERM");\n}');
+    expect(change(direct, "getppid()")).toEqual(['  if (calls("read", "write", "getppid").has(call)) return allow;']);
+    const expression = policy('(calls("read").has(call) ? allow : deny("EPERM"))');
+    expect(change(expression, "getppid()")).toEqual([
+      'export default policy((call) => (calls("read", "getppid").has(call) ? allow : deny("EPERM")));',
+    ]);
+    const constant = policy(statement, 'const everyday = calls(\n  "read", // the usual one\n  "write",\n);\n');
+    expect(change(constant, "getppid()")).toEqual(['  "write", "getppid",']);
+    expect(change(constant, "kill(1, SIGTERM)", "call")).toEqual(['  "write", "kill",']);
+  });
+
+  it("with further names of other groups, in lines that are not too long", () => {
+    const names = ["read", "write", "mmap", "munmap", "mprotect", "brk", "futex", "close", "openat", "newfstatat"];
+    const long = `const everyday = calls(\n  ${names.map((name) => `"${name}"`).join(", ")}, "lseek",\n);\n`;
+    const text = policy(statement, long);
+    const { groups, session } = sessionFor(text, [refusalOf(text, "getppid()"), refusalOf(text, "sched_yield()")]);
+    for (const group of groups) {
+      const proposal = session.propose(group, "call");
+      expect(proposal.is === "change" && session.accept(proposal.amended)).toEqual([]);
+    }
+    compiled(session.textWith());
+    expect(addedLines(text, session.textWith()).join("\n")).toContain('"getppid", "sched_yield"');
+  });
+
+  it("not if the list decides elsewhere, too, or allows in another way, or the rule has conditions", () => {
+    const counted = policy(
+      '{\n  if (everyday.has(call) && made.add() > 5n) return kill("process");\n  if (everyday.has(call)) return allow;\n  return deny("EPERM");\n}',
+      'const everyday = calls("read", "write");\nconst made = perProcess.counter();\n',
+    );
+    expect(change(counted, "getppid()", "call")).toContain('  if (call.name === "getppid") return allow;');
+    const denied = policy('{\n  if (calls("read").has(call)) return deny("ENOSYS");\n  return deny("EPERM");\n}');
+    expect(change(denied, "getppid()", "call")).toContain('  if (call.name === "getppid") return allow;');
+    const plain = policy(statement, 'const everyday = calls("read");\n');
+    expect(change(plain, "ioctl(0, TCGETS, 0)")).toContain(
+      '  if (call.name === "ioctl" && call.args.cmd.is("TCGETS")) return allow;',
+    );
+  });
+});
+
 describe("phases", () => {
   const phased = (options: string, names = '"starting", "serving"') => `${head}
 const phase = perProcess.phases([${names}]${options});
@@ -131,15 +175,13 @@ export default policy((call) => {
 
   it("are no condition of a frequent call, which a supervisor would then judge each time", () => {
     expect(change(phased(""), "epoll_wait(3, 0x1, 1, 0)", "call", { phase: "serving" })).toEqual([
-      `  ${comment}`,
-      '  if (call.name === "epoll_wait") return allow;',
+      '  if (calls("read", "write", "listen", "epoll_wait").has(call)) return allow;',
     ]);
   });
 
   it("include the earlier ones if the policy promises tightening", () => {
     expect(change(phased(", { tightening: true }"), "getppid()", "call", { phase: "serving" })).toEqual([
-      `  ${comment}`,
-      '  if (call.name === "getppid") return allow;',
+      '  if (calls("read", "write", "listen", "getppid").has(call)) return allow;',
     ]);
     expect(change(phased(", { tightening: true }"), "getppid()", "call", { phase: "starting" })).toEqual([
       `  ${comment}`,

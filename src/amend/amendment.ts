@@ -18,7 +18,7 @@ import { type Compiled, compile, type PolicySettings } from "./policy.ts";
 import { type PhaseNames, rulingOn } from "./refusal.ts";
 import { riskOf } from "./risk.ts";
 import { conditionsFor, lackingArguments, type Scope } from "./rules.ts";
-import { listAt, offsetOf, parse, type Site, type Syntax, siteOf } from "./syntax.ts";
+import { callListAt, listAt, offsetOf, parse, type Site, type Syntax, siteOf } from "./syntax.ts";
 
 export interface Amended {
   readonly group: Group;
@@ -94,6 +94,10 @@ export class Amendment {
     conditions: readonly string[],
     accepted: readonly Amended[],
   ): Proposal {
+    const listed = accepted.find(({ change }) => change.is === "call" && change.call === group.call);
+    const now = listed === undefined ? undefined : this.compiled(accepted).program;
+    if (now !== undefined && group.variants.every((one) => rulingOn(now, one).is === "passes"))
+      return { is: "change", amended: { group, scope, change: listed!.change, notes: notesOn(group, scope) } };
     const { tests, notes } = this.#guard(group);
     const all = [`call.name === ${jsonText(group.call)}`, ...tests, ...conditions];
     const change: Change = { is: "rule", site, conditions: all, comment: commentOn(group) };
@@ -105,11 +109,29 @@ export class Amendment {
       return obstacle(`a rule would not compile: ${diagnostics[0]?.message}`, "change the policy by hand");
     if (!group.variants.every((one) => rulingOn(program, one).is === "passes"))
       return obstacle("no rule at the line that refuses it allows the call", "change the policy by hand");
+    const offset = offsetOf(this.#syntax.text, group.verdict!.at!);
+    const longer = all.length === 1 ? this.#longerList(group, offset, accepted, program) : undefined;
+    if (longer !== undefined) {
+      return { is: "change", amended: { group, scope, change: longer, notes: [...notes, ...notesOn(group, scope)] } };
+    }
     const warnings = diagnostics.map(({ message }) => message).filter((one) => !this.#isOld(one));
     return {
       is: "change",
       amended: { group, scope, change, notes: [...notes, ...notesOn(group, scope), ...warnings] },
     };
+  }
+
+  /** The name in the list of calls before the refusal, if that policy is the one with the rule in every call and state. */
+  #longerList(group: Group, offset: number, accepted: readonly Amended[], program: Program): Change | undefined {
+    const at = callListAt(this.#syntax, offset);
+    if (at === undefined) return undefined;
+    const change: Change = { is: "call", at, call: group.call };
+    const text = changed(this.#syntax, [...accepted.map((one) => one.change), change]);
+    const other = text === undefined ? undefined : this.#compile(text);
+    if (other?.program === undefined || other.diagnostics.some(({ message }) => !this.#isOld(message)))
+      return undefined;
+    const { calls, state } = comparePolicies(program, other.program);
+    return calls.length === 0 && state.length === 0 ? change : undefined;
   }
 
   #isOld(message: string): boolean {
@@ -215,7 +237,7 @@ export class Amendment {
       const { verdict, call } = group;
       if (verdict === undefined || isObject(group)) continue;
       // A rule can hold for calls of the same name in several groups.
-      const mayPass = accepted.some((one) => one.group.call === call && one.change.is === "rule");
+      const mayPass = accepted.some((one) => one.group.call === call && one.change.is !== "entry");
       const changes = group.variants.some((one) => {
         const ruling = rulingOn(program, one);
         if (ruling.is === "passes") return !mayPass;

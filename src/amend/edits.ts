@@ -1,4 +1,4 @@
-/** Edits of a policy's text: rules before refusals, and entries of lists. The rest of the text stays as it is. */
+/** Edits of a policy's text: rules before refusals, entries of lists, and names in lists of calls. The rest of the text stays as it is. */
 import { conditional } from "../propose/layout.ts";
 import { imported, type ListPlace, type Site, type Syntax } from "./syntax.ts";
 
@@ -17,7 +17,9 @@ export type Change =
       readonly conditions: readonly string[];
       readonly comment: string;
     }
-  | { readonly is: "entry"; readonly list: ListPlace; readonly entry: string; readonly comment: string };
+  | { readonly is: "entry"; readonly list: ListPlace; readonly entry: string; readonly comment: string }
+  /** The call joins `calls("…")`, whose last name ends at this offset. */
+  | { readonly is: "call"; readonly at: number; readonly call: string };
 
 /** Undefined if the module imports nothing from portcullis by name. */
 export function changed(syntax: Syntax, changes: readonly Change[]): string | undefined {
@@ -31,7 +33,27 @@ export function changed(syntax: Syntax, changes: readonly Change[]): string | un
   const allow = names[0]?.local ?? "allow";
   for (const same of bySite(rules)) edits.push(editOf(syntax, same, allow));
   for (const change of changes) if (change.is === "entry") edits.push(entryEdit(syntax, change));
+  for (const [at, names] of byList(changes)) edits.push({ start: at, end: at, text: furtherNames(syntax, at, names) });
   return applied(syntax.text, edits);
+}
+
+function byList(changes: readonly Change[]): ReadonlyMap<number, readonly string[]> {
+  const lists = new Map<number, readonly string[]>();
+  for (const change of changes)
+    if (change.is === "call") lists.set(change.at, [...new Set([...(lists.get(change.at) ?? []), change.call])]);
+  return lists;
+}
+
+const width = 120;
+
+/** In the line of the last name as far as it is not too long, otherwise below it. */
+function furtherNames({ text }: Syntax, at: number, names: readonly string[]): string {
+  const end = text.includes("\r\n") ? "\r\n" : "\n";
+  const lineStart = text.lastIndexOf("\n", at - 1) + 1;
+  const line = /^[^\r\n]*/.exec(text.slice(lineStart))![0];
+  const added = names.map((name) => `, ${JSON.stringify(name)}`).join("");
+  const isBelow = /^\s*"/.test(line) && line.length + added.length > width;
+  return isBelow ? `,${end}${/^\s*/.exec(line)![0]}${added.slice(2)}` : added;
 }
 
 type RuleChange = Change & { readonly is: "rule" };

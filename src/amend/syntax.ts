@@ -63,12 +63,17 @@ export function offsetOf(text: string, { line, column }: { readonly line: number
 
 /** Undefined if the place of the verdict is no expression in a function that has the call. */
 export function siteOf(syntax: Syntax, offset: number): Site | undefined {
+  const verdict = verdictAt(syntax, offset);
+  return verdict === undefined ? undefined : siteAt(syntax, verdict);
+}
+
+function verdictAt(syntax: Syntax, offset: number): Node | undefined {
   const [verdict] = syntax.nodes
     .filter(({ type, start }) => start === offset && (type === "CallExpression" || type === "Identifier"))
     // `refused`, or `deny` of `deny("EPERM")`, which is the verdict as a whole.
     .sort((a, b) => a.end - b.end)
     .filter((node) => node.parent?.own["callee"] !== node.own);
-  return verdict === undefined ? undefined : siteAt(syntax, verdict);
+  return verdict;
 }
 
 const functions: ReadonlySet<string> = new Set([
@@ -76,6 +81,52 @@ const functions: ReadonlySet<string> = new Set([
   "FunctionExpression",
   "ArrowFunctionExpression",
 ]);
+
+/**
+ * Where a further name can stand in the list of calls that decided directly before the refusal at this offset:
+ * `calls("a", "b").has(call) ? allow : refusal`, or `if (calls("a", "b").has(call)) …` before the statement. The list can be a
+ * constant of the module. Undefined if there is none.
+ */
+export function callListAt(syntax: Syntax, offset: number): number | undefined {
+  const verdict = verdictAt(syntax, offset);
+  let whole = verdict;
+  while (whole?.parent?.type === "ParenthesizedExpression") whole = whole.parent;
+  const around = whole?.parent;
+  if (around === undefined) return undefined;
+  if (around.type === "ConditionalExpression") {
+    return around.own["alternate"] === whole!.own ? endOfNames(syntax, around.own["test"]) : undefined;
+  }
+  if (around.type !== "ReturnStatement") return undefined;
+  const siblings = member(around.parent?.own, "body");
+  if (!Array.isArray(siblings)) return undefined;
+  const before: unknown = siblings[siblings.indexOf(around.own) - 1];
+  if (member(before, "type") !== "IfStatement" || member(before, "alternate") !== null) return undefined;
+  return endOfNames(syntax, member(before, "test"));
+}
+
+/** The end of the last name of `calls("…")` in `calls("…").has(call)`. */
+function endOfNames(syntax: Syntax, test: unknown): number | undefined {
+  const callee = member(test, "callee");
+  if (member(test, "type") !== "CallExpression" || nameOf(member(callee, "property")) !== "has") return undefined;
+  const object = member(callee, "object");
+  const name = nameOf(object);
+  const list = name === undefined ? object : constantOf(syntax, name);
+  const local = imported(syntax, "calls");
+  if (local === undefined || local.add !== undefined || nameOf(member(list, "callee")) !== local.local)
+    return undefined;
+  const words = member(list, "arguments");
+  const last: unknown = Array.isArray(words) ? words.at(-1) : undefined;
+  const end = member(last, "end");
+  return typeof member(last, "value") === "string" && typeof end === "number" ? end : undefined;
+}
+
+function constantOf({ nodes }: Syntax, name: string): unknown {
+  const found = nodes.find(
+    ({ type, own, parent }) =>
+      type === "VariableDeclarator" && nameOf(own["id"]) === name && parent?.own["kind"] === "const",
+  );
+  return found?.own["init"];
+}
 
 function isFunction({ type }: Node): boolean {
   return functions.has(type);
@@ -179,14 +230,7 @@ export function listAt(syntax: Syntax, offset: number): ListPlace | undefined {
   const direct = syntax.nodes.find(({ type, start }) => type === "ArrayExpression" && start === offset);
   const value = property?.own["value"] ?? direct?.own;
   const name = nameOf(value);
-  const constant = syntax.nodes.find(
-    ({ type, own, parent }) =>
-      name !== undefined &&
-      type === "VariableDeclarator" &&
-      nameOf(own["id"]) === name &&
-      parent?.own["kind"] === "const",
-  );
-  const wanted = name === undefined ? value : constant?.own["init"];
+  const wanted = name === undefined ? value : constantOf(syntax, name);
   const list = syntax.nodes.find(({ type, own }) => type === "ArrayExpression" && own === wanted);
   if (list === undefined) return undefined;
   const elements = list.own["elements"] as readonly { readonly start: number; readonly end: number }[];

@@ -71,7 +71,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       situation,
       lacks: [
         ...situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
-        ...(situation.recorded === undefined ? [] : inSomePhases(permissions, situation.recorded, rolesIn(situation))),
+        ...inSomePhases(permissions, situation, rolesIn(situation)),
       ],
     }))
     .filter(({ lacks }) => lacks.length > 0);

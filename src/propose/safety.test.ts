@@ -277,7 +277,9 @@ describe("--with", () => {
       [1, "mmap", 0, 4096, readExecute, 2, 3, 0],
     ];
     const { unseen } = propose(historyOf([compiler]), { phases: "usual", with: [], origin: "A test." });
-    expect(unseen.find(({ situation }) => situation.name === "jit")?.lacks).toEqual(["pipe2", "mmap", "mprotect"]);
+    expect(unseen.find(({ situation }) => situation.name === "jit")?.lacks).toEqual([
+      ...["pipe2", "capget", "getcwd", "mmap", "mprotect"],
+    ]);
     // Refused at its loop, the worker reports an error; refused its code, it would end the process.
     expect(refusedBy(policyOf([compiler]), [...compiler, ...worker])).toHaveLength(4);
     const asked = policyOf([compiler], { with: ["jit"] });

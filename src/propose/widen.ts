@@ -74,10 +74,17 @@ function allPhases(made: ReadonlySet<State>, states: readonly State[]): Readonly
   return new Set([...made, ...states.filter(({ role }) => roles.has(role))]);
 }
 
-/** The calls that one phase of a role has and another one lacks. */
-export function inSomePhases({ calls, states }: Permissions, made: FirstCalls, roles: ReadonlySet<Role>): string[] {
+/** The calls of the situation that one phase of a role has and another one lacks. */
+export function inSomePhases(
+  { calls, states }: Permissions,
+  { calls: names, recorded: made }: Situation,
+  roles: ReadonlySet<Role>,
+): string[] {
+  if (made === undefined) return [];
   const own = states.filter(({ role }) => roles.has(role));
   return calls.flatMap(({ call, grants }) => {
+    if (names.includes(call))
+      return own.every((state) => grants.some((grant) => grant.states.has(state))) ? [] : [call];
     const bound = grants.filter(({ signature }) => made.calls.includes(call) && surelyHas(signature, made.bit));
     return bound.some((grant) => allPhases(grant.states, own).size > grant.states.size) ? [call] : [];
   });

@@ -79,7 +79,9 @@ export async function confineWithoutMounts(
       const all = given.policy.objects.map((one) => withOwnDirectory(one, directory));
       return { ...given, policy: { ...given.policy, objects: all } } as CompiledPolicy;
     },
-    end: () => removeOwnDirectory(directory),
+    end: () => {
+      removeOwnDirectory(directory);
+    },
   };
 }
 

@@ -27,6 +27,7 @@ class LongFirst extends BaseSequencer {
 const withProcesses = [
   "src/cli/policy/arguments.test.ts",
   "src/engines/notify/tasks/tasks.test.ts",
+  "src/engines/command/own-directory.test.ts",
   "src/engines/engine/thread.test.ts",
   "src/events/sink.test.ts",
   "src/machine/bpf/bpf.test.ts",

@@ -1,4 +1,4 @@
-import { type AbsolutePath, allow, ask, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
+import { type AbsolutePath, allow, ask, calls, deny, parameter, policy } from "portcullis";
 import { makesNamespace } from "portcullis/policies/shared/namespaces.ts";
 
 const project = parameter.path("project", { default: "/work" });
@@ -30,7 +30,9 @@ const guarded = parameter.texts("protect", {
 });
 const readable = parameter.paths("read", { default: [] });
 const writable = parameter.paths("write", { default: [] });
-const processes = parameter.integer("process-limit", { default: 1024n, from: 0n, to: 100_000n });
+const processes = parameter.integer("process-limit", { default: 2048n, from: 0n, to: 100_000n });
+/** In MiB; 0: half of the memory, the kernel's limit. */
+const scratchSize = parameter.integer("scratch-size", { default: 0n, from: 0n, to: 1_048_576n });
 const asked = parameter.texts("ask", { default: [] });
 
 /** Of the user's home directory, what programs need: none of these has a credential. */
@@ -81,12 +83,6 @@ const never = calls(
   "name_to_handle_at",
 );
 
-function birth(): Verdict {
-  return processes === 0n || tree.alive() < processes
-    ? allow
-    : deny("EAGAIN", "more processes than this agent may have (--set process-limit=…)");
-}
-
 /**
  * For a coding agent and the programs that it starts: it reads the system and the project, and writes the project.
  *
@@ -94,8 +90,8 @@ function birth(): Verdict {
  *   git, and what `read` and `write` name. So no credential of the user exists for it, and no socket of docker, D-Bus, systemd,
  *   X11, Wayland or an ssh-agent; `--set read=$SSH_AUTH_SOCK` gives it that one.
  * - In the project it cannot change the files of `protect`, which programs outside execute or trust.
- * - It reaches no host but those of `run --hosts`, and at most `process-limit` processes are alive at once
- *   (0: they are not counted, and forks are not supervised).
+ * - It reaches no host but those of `run --hosts`, and has at most `process-limit` processes at once (0: any number). Where the kernel
+ *   counts them, threads count, too. Its own directories hold at most `scratch-size` MiB each.
  * - The execution of a program whose path matches `ask` is a question (`portcullis approvals`).
  *
  * Where the user cannot create user and mount namespaces, the directories are out of reach instead of empty, and names protect
@@ -124,6 +120,7 @@ export default policy(
     },
     hosts: [],
     scope: ["signal", "abstract-socket"],
+    limits: { processes, privateSize: scratchSize * 1_048_576n },
   },
   (call) => {
     if (never.has(call)) return deny("EPERM", "no agent mounts, loads modules or changes the system");
@@ -133,12 +130,8 @@ export default policy(
         return asked.some((pattern) => call.args.path.text.matches(pattern))
           ? ask("the agent executes a program of --set ask=…")
           : allow;
-      case "fork":
-      case "vfork":
-        return birth();
       case "clone":
-        if (makesNamespace(call)) return deny("EPERM", "no agent makes a namespace");
-        return call.args.flags.has("CLONE_THREAD") ? allow : birth();
+        return makesNamespace(call) ? deny("EPERM", "no agent makes a namespace") : allow;
       case "clone3":
         return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");
       case "ioctl":

@@ -53,6 +53,8 @@ void *memset(void *to, int byte, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
 int memcmp(const void *one, const void *other, size_t size);
 size_t string_length(const char *string);
+/* Writes the decimal digits, without a NUL, and returns their end. */
+char *append_number(char *to, uint64_t number);
 int strings_equal(const char *one, const char *other);
 /* Whether `text` begins with the first `length` bytes of `start`. */
 int starts_with(const char *text, const char *start, size_t length);

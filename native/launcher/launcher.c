@@ -32,6 +32,7 @@
 #include "child.h"
 #include "domain.h"
 #include "kernel.h"
+#include "mount_trial.h"
 #include "mount_watch.h"
 #include "mounts.h"
 #include "namespaces.h"
@@ -298,13 +299,16 @@ static int start_command(void) {
   return 1;
 }
 
-/* Once, for the attempts to start the command that follow. */
+/* For the attempts to start the command that follow. */
 static void prepare_network(void) {
   int sockets[MAX_ENDPOINTS];
   const int count = (int)orders.header.filter_length;
-  struct fault fault = {.stage = ENTER_NETWORK, .error = -EALREADY};
-  if (namespaces.user < 0)
-    fault.error = make_network(&namespaces, orders.endpoints, (uint32_t)count, sockets, &fault.what);
+  struct fault fault = {.stage = ENTER_NETWORK};
+  if (namespaces.user >= 0) {
+    CALL(__NR_close, namespaces.user);
+    CALL(__NR_close, namespaces.net);
+  }
+  fault.error = make_network(&namespaces, orders.endpoints, (uint32_t)count, sockets, &fault.what);
   if (fault.error < 0) {
     report_fault(&fault);
     return;
@@ -314,6 +318,14 @@ static void prepare_network(void) {
     send_message(own->node, &message, sockets + at, count - at < MAX_DESCRIPTORS ? count - at : MAX_DESCRIPTORS);
   }
   for (int at = 0; at < count; at++) CALL(__NR_close, sockets[at]);
+}
+
+static void try_mounts_of_a_tree(void) {
+  struct message message = {TRIED, 0, 0, 0};
+  struct fault fault = {.stage = ENTER_MOUNTS};
+  fault.error = try_mounts(&message.value, &fault.what);
+  if (fault.error < 0) report_fault(&fault);
+  else send_message(own->node, &message, 0, 0);
 }
 
 static void replace_front(void) __attribute__((noreturn));
@@ -349,6 +361,9 @@ static void await_start(void) {
         break;
       case MAKE_NETWORK:
         prepare_network();
+        break;
+      case TRY_MOUNTS:
+        try_mounts_of_a_tree();
         break;
       case START:
         if (start_command()) return;

@@ -35,9 +35,11 @@ static uint32_t flags_of(uint32_t kind) {
 }
 
 static const char *check_rule(const struct layer_header *layer, const struct layer_rule *rule) {
-  const int has_path = rule->kind != FOR_PORT && rule->kind != FOR_STREAMS;
+  const int is_limit = rule->kind == PROCESSES || rule->kind == PRIVATE_SIZE;
+  const int has_path = rule->kind != FOR_PORT && rule->kind != FOR_STREAMS && !is_limit;
   if (!has_path && rule->length != 0) return "a rule has an invalid path";
-  if (rule->kind == FOR_PORT ? rule->value > 65535 : (rule->value & ~flags_of(rule->kind)) != 0)
+  if (is_limit && rule->value == 0) return "a rule has an invalid value";
+  if (!is_limit && (rule->kind == FOR_PORT ? rule->value > 65535 : (rule->value & ~flags_of(rule->kind)) != 0))
     return "a rule has an invalid value";
   switch (rule->kind) {
     case BENEATH:
@@ -54,6 +56,8 @@ static const char *check_rule(const struct layer_header *layer, const struct lay
     case ABOVE_PROTECTED:
     case PRIVATE:
     case SHOWN:
+    case PROCESSES:
+    case PRIVATE_SIZE:
       if (rule->access != 0) return "a rule grants a right that is not restricted";
       break;
     default:

@@ -19,7 +19,7 @@ struct layer_header {
 struct layer_rule {
   uint32_t kind; /* enum rule_kind */
   uint32_t access;
-  uint32_t value;  /* FOR_PORT: the port; BENEATH: MAY_BE_MISSING, IS_WHOLE; of mounts: flags */
+  uint32_t value;  /* FOR_PORT: the port; BENEATH: MAY_BE_MISSING, IS_WHOLE; of mounts: flags; of limits: the limit */
   uint32_t length; /* of the path that follows, with a NUL, and zeros up to a multiple of 4 */
 };
 enum rule_kind {
@@ -32,6 +32,9 @@ enum rule_kind {
   ABOVE_PROTECTED = 6, /* a directory above one, which the tree cannot rename */
   PRIVATE = 7,         /* a directory that is empty for the tree */
   SHOWN = 8,           /* a path in a private directory that the tree sees nevertheless, if it exists */
+  /* Limits. */
+  PROCESSES = 9,     /* processes and threads of the tree at once (process_limit.h) */
+  PRIVATE_SIZE = 10, /* of what each private directory holds, in KiB */
 };
 enum {
   MAY_BE_MISSING = 1, /* the rule has no effect then */

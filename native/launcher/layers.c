@@ -270,6 +270,8 @@ static long add_rule(long ruleset, const struct layer_header *rights, const stru
     case ABOVE_PROTECTED:
     case PRIVATE:
     case SHOWN:
+    case PROCESSES:
+    case PRIVATE_SIZE:
       break;
   }
   return 0;

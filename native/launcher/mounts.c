@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Makes a mount namespace in which files are protected, and directories private. */
+/* Makes a mount namespace in which files are protected, and directories private; and limits the tree in it. */
 #include "mounts.h"
 
 #include <linux/capability.h>
@@ -13,11 +13,10 @@
 #include "kernel.h"
 #include "listing.h"
 #include "layer_format.h"
+#include "process_limit.h"
 #include "rules.h"
 
 enum { RECURSIVE = 0x8000 /* AT_RECURSIVE */, MODE_OF_MOUNT_POINT = 0700 };
-
-static const char *const options_of_private = "mode=1777";
 
 static int has_rule(const unsigned char *layers, size_t size, uint32_t kind) {
   const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
@@ -27,11 +26,23 @@ static int has_rule(const unsigned char *layers, size_t size, uint32_t kind) {
   return 0;
 }
 
-int need_mounts(const unsigned char *layers, size_t size) {
-  return has_rule(layers, size, PROTECT) || has_rule(layers, size, PRIVATE);
+/* The lowest limit of this kind; 0 without one. */
+static uint32_t limit_of(const unsigned char *layers, size_t size, uint32_t kind) {
+  const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
+  uint32_t lowest = 0;
+  for (; layer < end; layer = next_layer(layer))
+    for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
+      if (rule->kind == kind && (lowest == 0 || rule->value < lowest)) lowest = rule->value;
+  return lowest;
 }
 
-int can_lack_mounts(const unsigned char *layers, size_t size) { return !has_rule(layers, size, PRIVATE); }
+int need_mounts(const unsigned char *layers, size_t size) {
+  return has_rule(layers, size, PROTECT) || has_rule(layers, size, PRIVATE) || has_rule(layers, size, PROCESSES);
+}
+
+int can_lack_mounts(const unsigned char *layers, size_t size) {
+  return !has_rule(layers, size, PRIVATE) && !has_rule(layers, size, PROCESSES);
+}
 
 /* A copy of the mount at a path, with those below it. */
 static long copy_mount(const char *path, unsigned flags) {
@@ -55,6 +66,22 @@ static long type_of(const char *path, unsigned *type) {
   const long result = identify(file, &identity, type);
   CALL(__NR_close, file);
   return result;
+}
+
+/* The options of a file system of a private directory. Its files without content take memory, too. */
+static const char *options_of_private(uint32_t size) {
+  enum { FEWEST_FILES = 1024, SIZE_OF_FILE = 4 /* KiB */ };
+  static char options[64];
+  char *at = options;
+  memcpy(at, "mode=1777", 10);
+  if (size == 0) return options;
+  at += 9;
+  memcpy(at, ",size=", 6);
+  at = append_number(at + 6, size);
+  memcpy(at, "k,nr_inodes=", 12);
+  at = append_number(at + 12, size / SIZE_OF_FILE < FEWEST_FILES ? FEWEST_FILES : size / SIZE_OF_FILE);
+  *at = 0;
+  return options;
 }
 
 /* ── Protected files ─────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -98,6 +125,14 @@ static long protect(const struct layer_rule *rule, const char **what) {
   return mount_on_itself(path, is_read_only, what);
 }
 
+/* Nothing is visible in the process's root directory afterwards. */
+long try_each_mount(const char **what) {
+  long result = mount_on_itself("/", 1, what);
+  if (result < 0) return result;
+  *what = "this user cannot mount an empty file system";
+  return CALL(__NR_mount, "portcullis", "/", "tmpfs", MS_NOSUID | MS_NODEV, options_of_private(0));
+}
+
 /* ── Private directories ─────────────────────────────────────────────────────────────────────────────────────────── */
 
 static int is_below(const char *path, const char *directory) {
@@ -127,8 +162,9 @@ static int is_nested(const struct layer_header *layer, const struct layer_rule *
   return 0;
 }
 
-/* A directory with an empty file system, in which files that the policy lists stay where they are. */
-static long make_private(const struct layer_header *layer, const struct layer_rule *private, const char **what) {
+/* A directory with an empty file system, in which files that the policy lists stay where they are. `size`: KiB, or 0. */
+static long make_private(const struct layer_header *layer, const struct layer_rule *private, uint32_t size,
+                         const char **what) {
   const char *path = path_of(private);
   enum { MAX_SHOWN = 256 };
   struct {
@@ -156,7 +192,7 @@ static long make_private(const struct layer_header *layer, const struct layer_ru
   }
   if (result == 0) {
     *what = about("`", path, "` cannot become private");
-    result = CALL(__NR_mount, "portcullis", path, "tmpfs", MS_NOSUID | MS_NODEV, options_of_private);
+    result = CALL(__NR_mount, "portcullis", path, "tmpfs", MS_NOSUID | MS_NODEV, options_of_private(size));
   }
   for (const struct layer_rule *rule = first_rule(layer); result == 0 && rule < end_of_rules(layer);
        rule = next_rule(rule)) {
@@ -213,11 +249,11 @@ static long change_directory(const char *path, const char **what) {
 
 /* ── All ─────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static long add_private(const struct layer_header *layer, const char **what) {
+static long add_private(const struct layer_header *layer, uint32_t size, const char **what) {
   long result = 0;
   for (const struct layer_rule *rule = first_rule(layer); result == 0 && rule < end_of_rules(layer);
        rule = next_rule(rule))
-    if (rule->kind == PRIVATE && !is_nested(layer, rule)) result = make_private(layer, rule, what);
+    if (rule->kind == PRIVATE && !is_nested(layer, rule)) result = make_private(layer, rule, size, what);
   return result;
 }
 
@@ -251,9 +287,11 @@ long enter_mounts(const unsigned char *layers, size_t size, const char **what) {
   *what = "this user cannot create a mount namespace";
   result = CALL(__NR_unshare, CLONE_NEWNS);
   const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
-  for (; result == 0 && layer < end; layer = next_layer(layer)) result = add_private(layer, what);
+  const uint32_t size_of_private = limit_of(layers, size, PRIVATE_SIZE), processes = limit_of(layers, size, PROCESSES);
+  for (; result == 0 && layer < end; layer = next_layer(layer)) result = add_private(layer, size_of_private, what);
   if (result == 0) result = add_protection(layers, size, what);
   if (result == 0) result = change_directory(directory, what);
+  if (result == 0 && processes != 0) result = limit_processes(processes, what);
   if (result < 0) return result;
   /* A command of root would have it in the namespaces, and could unmount. */
   *what = "the capability to change mounts cannot be dropped";

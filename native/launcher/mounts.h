@@ -14,13 +14,14 @@
 int need_mounts(const unsigned char *layers, size_t size);
 /*
  * Whether a command may start without them (--best-effort). Not with private directories: the lists of files permit what is
- * in these, and would permit the user's own home directory then.
+ * in these, and would permit the user's own home directory then. Nor with a limit of processes, which nothing else holds.
  */
 int can_lack_mounts(const unsigned char *layers, size_t size);
 
 /*
- * Moves the calling process into a mount namespace with these mounts, and drops the capability to change them from all that
- * it executes. It must be in a user namespace of its own (namespaces.h), single-threaded, and not share its working directory.
+ * Moves the calling process into a mount namespace with these mounts, limits its processes, and drops the capability to change the
+ * mounts from all that it executes. It must be in a user namespace of its own (namespaces.h), single-threaded, and not share its
+ * working directory.
  *
  * A directory above a protected file that the tree could otherwise rename becomes a mount point, too, because the kernel
  * refuses to rename one (EBUSY). A protected directory that is missing is made, if the directory above it exists.
@@ -28,6 +29,9 @@ int can_lack_mounts(const unsigned char *layers, size_t size);
  * Returns 0, or a negative errno with a sentence without a full stop in `what`, which the next call overwrites.
  */
 long enter_mounts(const unsigned char *layers, size_t size, const char **what);
+
+/* For a trial: makes each kind of mount, in a mount namespace that nothing uses afterwards. Returns as enter_mounts does. */
+long try_each_mount(const char **what);
 
 /*
  * Protects the files of these rules that are not mount points, in a process that is in the namespaces with all capabilities.

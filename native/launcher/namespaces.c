@@ -157,15 +157,6 @@ static void be_born(void *argument) {
 
 /* ── Outside ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static char *append_number(char *to, uint64_t number) {
-  char digits[20];
-  int count = 0;
-  do digits[count++] = (char)('0' + number % 10);
-  while ((number /= 10) > 0);
-  while (count > 0) *to++ = digits[--count];
-  return to;
-}
-
 static long open_of(int pid, const char *name, int flags) {
   char path[64] = "/proc/", *at = append_number(path + 6, (uint64_t)pid);
   *at++ = '/';

@@ -18,6 +18,7 @@ static int is_order(const struct orders_header *header) {
   if (header->magic != ORDERS_MAGIC) return 0;
   switch (header->kind) {
     case DESCRIPTOR:
+    case TRY_MOUNTS:
       return 1;
     case MAKE_NETWORK:
       return header->filter_length > 0 && header->filter_length <= MAX_ENDPOINTS;
@@ -83,7 +84,7 @@ long read_orders(int socket, struct orders *orders) {
   long result = read_all(socket, header, sizeof *header);
   if (result < 0) return result;
   if (!is_order(header)) return -EPROTO;
-  if (header->kind == DESCRIPTOR) return 0;
+  if (header->kind == DESCRIPTOR || header->kind == TRY_MOUNTS) return 0;
   if (header->kind == MAKE_NETWORK) return read_endpoints(socket, orders);
   result = read_payload(socket, orders);
   return result < 0 ? result : read_variables(socket, orders);

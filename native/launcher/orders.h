@@ -41,6 +41,7 @@ enum order {
   /* Send a copy of an inherited descriptor. The command does not inherit a requested descriptor above 2. */
   DESCRIPTOR = 3,
   MAKE_NETWORK = 4, /* make a network for the command (namespaces.h), and send its sockets */
+  TRY_MOUNTS = 5,   /* try what a policy with mounts needs (mount_trial.h); only the header follows */
 };
 enum {
   WANT_LISTENER = 1,   /* the filter needs a supervisor */
@@ -92,6 +93,7 @@ enum message_kind {
   GIVEN = 6,            /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
   FRONT_GONE = 7,       /* the front was killed */
   PROTECTED_AGAIN = 15, /* value: 1, or a negative errno: protected files had lost their mounts (mount_watch.h) */
+  TRIED = 16,           /* of TRY_MOUNTS, which are possible; value: 1 if the kernel limits the processes, or 0 */
   MADE = 14,            /* of MAKE_NETWORK: with its sockets, MAX_DESCRIPTORS in each message but the last */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */

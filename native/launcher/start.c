@@ -81,6 +81,15 @@ size_t string_length(const char *string) {
   return length;
 }
 
+char *append_number(char *to, uint64_t number) {
+  char digits[20];
+  int count = 0;
+  do digits[count++] = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  while (count > 0) *to++ = digits[--count];
+  return to;
+}
+
 int starts_with(const char *text, const char *start, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (text[i] != start[i]) return 0; /* also at the end of `text` */

@@ -55,6 +55,11 @@ export interface LoadOptions {
    * of the step (`unix.connect`). Default 0.
    */
   readonly landlockAbi?: number | undefined;
+  /**
+   * The launcher can let the kernel count the processes of a tree that has mounts: `limits.processes` of such a policy is no part of
+   * the step. Default false.
+   */
+  readonly kernelCounts?: boolean | undefined;
   /** The name by which this process opens the policy's own file, where messages have another. Default: the path. */
   readonly openedAs?: string | undefined;
   /** Files of policies that are combined with this one, as if it extended them. Not with an OCI profile as the policy. */
@@ -102,7 +107,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const host = hostOf(options);
   const landlockAbi = () => options.landlockAbi ?? 0;
   const builder = new ProgramBuilder();
-  const c = new Compilation({ reporter, host, names, builder, parameters, landlockAbi, walker, scope: globals });
+  const kernelCounts = options.kernelCounts ?? false;
+  const parts = { reporter, host, names, builder, parameters, landlockAbi, kernelCounts, walker, scope: globals };
+  const c = new Compilation(parts);
   const library = makeLibrary(c);
   c.libraryNames = new Set(library.keys());
   for (const [name, value] of makeGlobals(c)) {

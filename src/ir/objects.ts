@@ -16,10 +16,25 @@ export interface ObjectLayer {
   /** Sockets, and directories with all sockets below. Undefined also if the policy's step decides (Linux before 7.1). */
   readonly unix: { readonly connect: readonly PathRule[] } | undefined;
   readonly scopes: readonly ScopeRight[];
+  /** The limits of the tree that the launcher sets, of all policies; at most one layer, with `protect` or `private`, has some. */
+  readonly limits?: Limits | undefined;
   /** The first declaration's. */
   readonly at: Location;
   /** The place of each declaration, if it is known. */
   readonly places?: { readonly [Name in Declaration]?: Location };
+}
+
+export interface Limits {
+  /** Processes and threads at once, by the kernel's count; undefined if none, or if the step counts processes. */
+  readonly processes: Limit | undefined;
+  /** Of what each private directory holds, in KiB. */
+  readonly privateSize: Limit | undefined;
+}
+
+export interface Limit {
+  /** 1 … 2^32 − 1. */
+  readonly most: number;
+  readonly at: Location;
 }
 
 export type Declaration = "files" | "tcp" | "udp" | "unix" | "scope";

@@ -23,7 +23,7 @@ export function printExpression(expression: Expression, program: Program): strin
   return new Printer(program).expression(expression);
 }
 
-function printLayer({ files, tcp, udp, unix, scopes }: ObjectLayer): string[] {
+function printLayer({ files, tcp, udp, unix, scopes, limits }: ObjectLayer): string[] {
   const paths = (rules: readonly PathRule[]) =>
     rules.map(({ path, optional }) => ` ${JSON.stringify(path)}${optional ? "?" : ""}`).join("");
   const ports = (protocol: string, rules: PortRules | undefined) =>
@@ -43,6 +43,8 @@ function printLayer({ files, tcp, udp, unix, scopes }: ObjectLayer): string[] {
     ...ports("udp", udp),
     ...(unix === undefined ? [] : [`  unix.connect${paths(unix.connect)}`]),
     ...(scopes.length === 0 ? [] : [`  scope ${scopes.join(" ")}`]),
+    ...(limits?.processes === undefined ? [] : [`  limits.processes ${limits.processes.most}`]),
+    ...(limits?.privateSize === undefined ? [] : [`  limits.privateSize ${limits.privateSize.most} KiB`]),
   ];
 }
 

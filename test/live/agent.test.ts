@@ -445,6 +445,16 @@ for flags in (0x10000000, 0x00020000, 0x40000000):
       expect(status === 0 ? Number(out) : 0).toBeLessThan(16);
     });
 
+    it("fills its directories up to their size", async () => {
+      const { out } = await shell(
+        "head -c 2M /dev/zero > /tmp/x; stat -c %s /tmp/x; rm /tmp/x; head -c 2M /dev/zero > ~/x; stat -c %s ~/x",
+        {
+          options: ["--set", "scratch-size=1"],
+        },
+      );
+      expect(out).toBe("1048576\n1048576\n");
+    });
+
     it("asks before a program of `ask`, and without an answer it is not executed", async () => {
       const { out, events } = await shell("/bin/true && echo 1; /bin/echo 2; /usr/bin/id -u", {
         options: ["--set", "ask=/usr/bin/id,**/deploy", "--ask-timeout", "0"],
@@ -519,6 +529,23 @@ for flags in (0x10000000, 0x00020000, 0x40000000):
         }
         expect(existsSync(join(base, "evil")) || existsSync(join(home, "evil"))).toBe(false);
         expect(existsSync(join(home, ".ssh/id_ed25519"))).toBe(true);
+      });
+
+      it("makes at most so many processes, also as a user whose processes the kernel would count", async () => {
+        const many = "for i in $(seq 40); do sleep 5 & done; jobs -p | wc -l; kill $(jobs -p)";
+        const options = ["-q", "--set", "process-limit=16"];
+        const other = before.flatMap((one) => (one === "--map-root-user" ? ["--map-user=1000", "--keep-caps"] : [one]));
+        const asOther = [...program.slice(0, words), ...other, ...program.slice(words)];
+        for (const one of uid === undefined ? [started] : [started, asOther]) {
+          const { out, status } = await shell(many, { started: one, options });
+          expect(status === 0 ? Number(out) : 0).toBeLessThan(16);
+        }
+      });
+
+      it("does not start with a size of its private directories, which nothing limits", async () => {
+        const { status, error } = await shell("echo ran", { started, options: ["--set", "scratch-size=16"] });
+        expect(error).toContain("the tree's directory of its own has no limit of its size");
+        expect(status).toBe(125);
       });
 
       it("does not start if the lists permit a directory above a private one", async () => {

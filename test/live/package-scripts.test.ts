@@ -110,6 +110,21 @@ describe("a package's script", () => {
     expect(existsSync(read(`${modules}/good/made`).slice(0, -10))).toBe(false);
   });
 
+  it("leaves nothing that prevents the next run, and no link by which its removal leads elsewhere", async () => {
+    mkdirSync(join(home, "kept"));
+    writeFileSync(join(home, "kept/file"), "kept");
+    const script = `cd $TMPDIR && pwd >$npm_config_cache-pwd; mkdir -p closed/inner && touch closed/inner/file beside &&
+      ln -s ${home}/kept link && ln -s ${home}/kept closed/link && chmod 0 closed/inner closed . && cp $npm_config_cache-pwd $OLDPWD/made`;
+    const archive = pack("hostile", { postinstall: script });
+    for (let round = 0; round < 2; round++) {
+      const ran = await install([archive], { npm_config_force: "true" });
+      expect(ran, ran.output).toMatchObject({ status: 0 });
+      expect(existsSync(read(`${modules}/hostile/made`).trim())).toBe(false);
+      expect(readFileSync(join(home, "kept/file"), "utf8")).toBe("kept");
+      rmSync(join(project, modules), { recursive: true });
+    }
+  });
+
   it("reads and executes the scripts of packages that it depends on", async () => {
     const files = { "index.js": "module.exports = 7;", "tool.js": "#!/usr/bin/env node\nconsole.log(1);" };
     const tool = pack("tool", {}, files, { bin: { tool: "tool.js" } });

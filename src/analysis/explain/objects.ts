@@ -18,7 +18,7 @@ export function describeObjects(program: Program, abi: number | undefined): read
 }
 
 /** Names and members of the lists; those of `files.runtime` are summed up. */
-function listsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): ObjectsDescription["lists"] {
+function listsOf({ files, tcp, udp, unix, scopes, limits }: ObjectLayer): ObjectsDescription["lists"] {
   const found: { name: string; items: readonly string[] }[] = [];
   for (const list of fileLists) {
     const rules = files?.lists[list];
@@ -34,6 +34,10 @@ function listsOf({ files, tcp, udp, unix, scopes }: ObjectLayer): ObjectsDescrip
   found.push(...portsOf("tcp", tcp), ...portsOf("udp", udp));
   if (unix !== undefined) found.push({ name: "unix.connect", items: pathsOf(unix.connect) });
   if (scopes.length > 0) found.push({ name: "scope", items: scopes });
+  if (limits?.processes !== undefined)
+    found.push({ name: "limits.processes", items: [`${limits.processes.most}, with threads, by the kernel`] });
+  if (limits?.privateSize !== undefined)
+    found.push({ name: "limits.privateSize", items: [`${limits.privateSize.most} KiB`] });
   return found;
 }
 

@@ -269,7 +269,8 @@ function objectsText({ objects }: Explanation, width: number): string {
   return blocks.join("\n");
 }
 
-const isOfMounts = ({ name }: { readonly name: string }) => name === "files.protect" || name === "files.private";
+const isOfMounts = ({ name }: { readonly name: string }) =>
+  name === "files.protect" || name === "files.private" || name.startsWith("limits.");
 const byMounts =
   "`protect` is by read-only mounts (EROFS; EBUSY for a rename), `private` by empty file systems, in namespaces of the tree.";
 

@@ -86,6 +86,10 @@ function describeRule(rule: Rule): string {
       return `private ${rule.path}${rule.optional ? ", if it exists" : ""}`;
     case "shown":
       return `show ${rule.path}${rule.isReadOnly ? ", read-only" : ""}, if it exists`;
+    case "processes":
+      return `at most ${rule.most} processes and threads`;
+    case "private-size":
+      return `at most ${rule.most} KiB in each private directory`;
     case "streams":
       return `the standard streams: ${rule.access.join(" ")}`;
   }

@@ -16,6 +16,21 @@ const files = (lists: object, except: readonly string[] = []): ObjectLayer => ({
 });
 
 describe("a ruleset", () => {
+  it("has the limits of the tree, as rules without a path", () => {
+    const limits = { processes: { most: 1024, at }, privateSize: { most: 0xffff_ffff, at } };
+    const layer = files({ read: [rule("/srv")] });
+    const rulesets = rulesetsOf([layer, { ...layer, limits }]);
+    const own = [
+      { is: "processes", most: 1024 },
+      { is: "private-size", most: 0xffff_ffff },
+    ];
+    expect(rulesets[0]!.rules).toEqual(expect.arrayContaining(own));
+    expect(decodeRulesets(encodeRulesets(rulesets))).toEqual(rulesets);
+    const [none] = rulesetsOf([layer]);
+    const zero = encodeRulesets([{ ...none!, rules: [{ is: "processes", most: 0 }] }]);
+    expect(() => decodeRulesets(zero)).toThrow(RulesetError);
+  });
+
   it("of writes restricts what changes directories, too, and permits it where files can be written", () => {
     const [ruleset] = rulesetsOf([files({ write: [rule("/srv")] })]);
     expect(ruleset!.files).toContain("make-dir");

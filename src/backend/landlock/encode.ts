@@ -16,6 +16,8 @@ export const ruleKinds = {
   "above-protected": 6,
   private: 7,
   shown: 8,
+  processes: 9,
+  "private-size": 10,
 } as const satisfies Record<Rule["is"], number>;
 export const ruleFlags = { mayBeMissing: 1, isWhole: 2, isDirectory: 4, isReadOnly: 8 } as const;
 /** `PATH_MAX`, with the NUL. */
@@ -67,6 +69,9 @@ function encodeRule(rule: Rule): Uint8Array {
       return withPath([ruleKinds[rule.is], 0, 0], rule.path);
     case "streams":
       return words([ruleKinds.streams, Number(maskOf(fileRights, rule.access)), 0, 0]);
+    case "processes":
+    case "private-size":
+      return words([ruleKinds[rule.is], 0, rule.most, 0]);
   }
 }
 
@@ -134,10 +139,12 @@ function decodeRule(
   demand(next <= bytes.length && length % 4 === 0, "a rule extends beyond the end");
   const grants = (of: number) => demand(access !== 0 && (access & ~of) === 0, unrestricted);
   const path = () => readPath(bytes.subarray(at + headerSize, next));
-  const hasPath = kind !== ruleKinds.port && kind !== ruleKinds.streams;
+  const isLimit = kind === ruleKinds.processes || kind === ruleKinds["private-size"];
+  const hasPath = kind !== ruleKinds.port && kind !== ruleKinds.streams && !isLimit;
   demand(hasPath || length === 0, "a rule has an invalid path");
   const flags = flagsOfKind[kind] ?? 0;
-  demand(kind === ruleKinds.port ? value <= 65_535 : (value & ~flags) === 0, "a rule has an invalid value");
+  const isPossible = kind === ruleKinds.port ? value <= 65_535 : isLimit ? value > 0 : (value & ~flags) === 0;
+  demand(isPossible, "a rule has an invalid value");
   switch (kind) {
     case ruleKinds.beneath:
       grants(restricted.files);
@@ -169,6 +176,10 @@ function decodeRule(
     case ruleKinds["above-protected"]:
       demand(access === 0, unrestricted);
       return { rule: { is: "above-protected", path: path() }, next };
+    case ruleKinds.processes:
+    case ruleKinds["private-size"]:
+      demand(access === 0, unrestricted);
+      return { rule: { is: kind === ruleKinds.processes ? "processes" : "private-size", most: value }, next };
     case ruleKinds.streams:
       grants(restricted.files);
       return { rule: { is: "streams", access: rightsOf(fileRights, access, unrestricted) }, next };

@@ -11,7 +11,7 @@ const rules = (files: Partial<FileRules>) =>
       ? `${rule.is} ${rule.path}${rule.isDirectory ? "/" : ""}`
       : "isReadOnly" in rule
         ? `${rule.is} ${rule.path}${rule.isReadOnly ? " read-only" : ""}`
-        : `${rule.is} ${rule.path}`,
+        : `${rule.is} ${"path" in rule ? rule.path : rule.most}`,
   );
 const paths = (...list: string[]) => list.map(pathRule);
 const protect = (...list: string[]) => list.map((path) => ({ ...pathRule(path), isDirectory: false }));

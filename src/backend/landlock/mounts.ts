@@ -1,4 +1,4 @@
-/** The mounts by which the launcher protects files and makes directories private (native/launcher/mounts.h). */
+/** The mounts by which the launcher protects files and makes directories private, and the limits there (native/launcher/mounts.h). */
 
 import { fileLists, type ObjectLayer, renamableAbove } from "../../ir/objects.ts";
 
@@ -10,7 +10,11 @@ export type MountRule =
   /** `optional`: it may be missing. */
   | { readonly is: "private"; readonly path: string; readonly optional: boolean }
   /** Seen in a private directory, if it exists. */
-  | { readonly is: "shown"; readonly path: string; readonly isReadOnly: boolean };
+  | { readonly is: "shown"; readonly path: string; readonly isReadOnly: boolean }
+  /** Processes and threads of the tree at once. */
+  | { readonly is: "processes"; readonly most: number }
+  /** Of what each private directory holds, in KiB. */
+  | { readonly is: "private-size"; readonly most: number };
 
 /** The rules of all layers, in the order in which they are made: upper directories before lower ones. */
 export function mountRulesOf(layers: readonly ObjectLayer[]): readonly MountRule[] {
@@ -29,6 +33,10 @@ export function mountRulesOf(layers: readonly ObjectLayer[]): readonly MountRule
     ...sorted(protectedPaths.keys()).map(
       (path) => ({ is: "protect", path, isDirectory: protectedPaths.get(path)! }) as const,
     ),
+    ...layers.flatMap(({ limits }) => [
+      ...(limits?.processes === undefined ? [] : [{ is: "processes", most: limits.processes.most } as const]),
+      ...(limits?.privateSize === undefined ? [] : [{ is: "private-size", most: limits.privateSize.most } as const]),
+    ]),
   ];
 }
 

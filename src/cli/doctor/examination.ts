@@ -7,6 +7,7 @@ import { examineDenials } from "../../engines/command/denials.ts";
 import { descriptions } from "../../engines/descriptions.ts";
 import type { Finding } from "../../engines/engine/finding.ts";
 import { networkObstacle } from "../../engines/hosts/proxy.ts";
+import { mountTrial } from "../../engines/launcher/mount-trial.ts";
 import { engines } from "../../engines/registry.ts";
 import { landlockAbi } from "../../machine/landlock-abi.ts";
 import { NativeUnavailableError, native, nativeFile } from "../../machine/native.ts";
@@ -33,7 +34,7 @@ export function* examine(context: Context): Generator<Finding> {
   else {
     yield* bpfFindings();
     yield* landlockFindings();
-    yield namespaceFinding();
+    yield* namespaceFindings();
     yield* engineFindings(context);
     yield* agentFindings(context);
     yield* recorderFindings();
@@ -88,13 +89,39 @@ function* landlockFindings(): Generator<Finding> {
 }
 
 /** Whether this user's trees can have namespaces. */
-function namespaceFinding(): Finding {
-  const obstacle = networkObstacle();
-  if (obstacle === undefined)
-    return { state: "fine", what: "hosts, --hosts, files.protect, files.private: the tree gets namespaces of its own" };
-  return {
+function* namespaceFindings(): Generator<Finding> {
+  const network = networkObstacle();
+  const mounts = mountTrial();
+  const lacksMounts = "obstacle" in mounts;
+  const fine = [
+    ...(network === undefined ? ["hosts, --hosts"] : []),
+    ...(lacksMounts ? [] : ["files.protect, files.private"]),
+  ];
+  if (fine.length > 0) yield { state: "fine", what: `${fine.join(", ")}: the tree gets namespaces of its own` };
+  if (!lacksMounts)
+    yield mounts.kernelCounts
+      ? { state: "fine", what: "limits.processes of a tree with mounts: the kernel counts" }
+      : {
+          state: "note",
+          what: "limits.processes: the policy's step counts, and each fork is supervised",
+          help: "the kernel counts for ordinary users, since Linux 5.14 (docs/language.md)",
+        };
+  const lacks = [
+    ...(network === undefined
+      ? []
+      : [
+          `hosts, --hosts: the tree gets no network of its own (${network}), so programs must heed HTTPS_PROXY or ALL_PROXY`,
+        ]),
+    ...(lacksMounts
+      ? [
+          `files.protect holds by names, with a supervised call for each open by a path, and files.private by Landlock (${mounts.obstacle}; docs/agents.md)`,
+        ]
+      : []),
+  ];
+  if (lacks.length === 0) return;
+  yield {
     state: "note",
-    what: `hosts, --hosts: the tree gets no network of its own (${obstacle}), so programs must heed HTTPS_PROXY or ALL_PROXY; files.protect holds by names, with a supervised call for each open by a path, and files.private by Landlock (docs/agents.md)`,
+    what: lacks.join("; "),
     help: "user namespaces may be off: kernel.unprivileged_userns_clone, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns, or a container's seccomp profile",
   };
 }

@@ -11,6 +11,7 @@ import { startThroughFront } from "../front.ts";
 import { runPage } from "../pages/run-page.ts";
 import { parseInvocation } from "../parse.ts";
 import { enforce } from "../policy/enforce.ts";
+import { holdToHosts } from "../policy/hosts.ts";
 import { examined } from "../policy/path-examination.ts";
 import { preparePolicy } from "../policy/prepare.ts";
 import { runRequest } from "../policy/run-request.ts";
@@ -25,10 +26,16 @@ async function runFast(argv: readonly string[]): Promise<number | undefined> {
     const invocation = parseInvocation(runPage as Verb, argv.slice(1));
     if (invocation.has("help")) return undefined;
     const request = runRequest(invocation);
-    if (request.bestEffort || request.hosts !== undefined) return undefined;
+    if (request.bestEffort) return undefined;
     const policy = await preparePolicy(request, context).catch(() => undefined);
-    if (policy?.policy.description.hosts?.length) return undefined;
-    return policy === undefined || examined(policy, request).length > 0 ? undefined : await enforce(request, policy);
+    if (policy === undefined || examined(policy, request).length > 0) return undefined;
+    // Where the launcher cannot make the namespaces, the full command line finds another way.
+    const held = await holdToHosts(request, policy, context, "own-network");
+    try {
+      return await enforce(request, held.policy, held.hosts);
+    } finally {
+      held.hosts?.close();
+    }
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
       return undefined;

@@ -75,6 +75,8 @@ export interface PolicyRequest {
   readonly architecture: ArchitectureName;
   /** The port of 127.0.0.1 to which the policy must hold its tree, because that can have no network of its own. */
   readonly proxyPort?: number;
+  /** The kernel counts the processes of the policy's tree, if that has mounts. Without it the policy's step counts them. */
+  readonly kernelCounts?: boolean;
   /** How the policy holds `files.protect` and `files.private`, because no mounts can. */
   readonly withoutMounts?: WithoutMounts;
 }

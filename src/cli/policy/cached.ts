@@ -38,6 +38,7 @@ export function askCache(
       request.killEvents ? "kill-events" : "",
       request.proxyPort ?? "",
       JSON.stringify(request.withoutMounts ?? ""),
+      request.kernelCounts === true ? "kernel counts" : "",
     ].join(" "),
     // Rules of an OCI profile can depend on the kernel and on capabilities.
     kernel: release(),

@@ -21,8 +21,13 @@ export interface Held {
   readonly hosts: OpenHosts | undefined;
 }
 
-/** @throws Failure, StartError */
-export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, context: Context): Promise<Held> {
+/** @throws Failure, StartError, also with the way "own-network" where the tree can have none */
+export async function holdToHosts(
+  request: RunRequest,
+  policy: CompiledPolicy,
+  context: Context,
+  ways: "any" | "own-network" = "any",
+): Promise<Held> {
   const { hosts: given, mode, command } = request;
   const { files, hosts: declared = [] } = policy.policy.description;
   if (mode === "audit" && given === undefined) {
@@ -51,7 +56,8 @@ export async function holdToHosts(request: RunRequest, policy: CompiledPolicy, c
     const help = "run it without --audit: each refused host is an event";
     throw new Failure([diagnostic("P0909", "--hosts cannot be used with --audit, which enforces nothing", { help })]);
   }
-  const hosts = await openHosts(command, lists, policy.policy.opensForCaller ? opening : undefined, request.asksHosts);
+  const obstacle = policy.policy.opensForCaller ? opening : undefined;
+  const hosts = await openHosts(command, lists, obstacle, request.asksHosts, ways);
   if (hosts.port === undefined) return { policy, hosts };
   const file = policyFile(request.policy, context.workingDirectory);
   if (isBundle(file) || file.name.endsWith(".json")) {

@@ -59,7 +59,7 @@ export async function loadRequested(
 ): Promise<ValidPolicy> {
   const { loadPolicy } = await import("../../frontend/load.ts");
   const { name, openedAs } = sourceFile(request, context);
-  const { proxyPort, withoutMounts } = request;
+  const { proxyPort, withoutMounts, kernelCounts } = request;
   const { names, sockets } = withoutMounts ?? {};
   const loaded = loadPolicy(name, {
     openedAs,
@@ -77,6 +77,7 @@ export async function loadRequested(
       ...listParameter("listed-sockets", sockets ?? []),
     ]),
     host: hostOf(request, "this-kernel"),
+    kernelCounts: withoutMounts === undefined && kernelCounts === true,
     get landlockAbi() {
       return abiOfThisKernel();
     },
@@ -99,8 +100,9 @@ function withoutMountRules(layer: ObjectLayer): ObjectLayer {
   const shown = (rules: readonly PathRule[]) =>
     rules.map((rule) => (hidden.has(rule.path) ? { ...rule, path: ownDirectory } : rule));
   const lists = Object.fromEntries(Object.entries(files.lists).map(([list, rules]) => [list, shown(rules)]));
-  if (Object.keys(lists).length === 0) return { ...layer, files: undefined };
-  return { ...layer, files: { ...files, lists, protect: [], private: [] } };
+  const rest = { ...layer, limits: undefined };
+  if (Object.keys(lists).length === 0) return { ...rest, files: undefined };
+  return { ...rest, files: { ...files, lists, protect: [], private: [] } };
 }
 
 const restricts = ({ files, tcp, udp, unix, scopes }: ObjectLayer): boolean =>

@@ -10,7 +10,7 @@ import { type Rule, type Ruleset, rulesetsOf } from "../../backend/landlock/rule
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { inheritedDescriptors } from "../../engines/command/inherited-descriptors.ts";
 import { makeOwnDirectory, removeOwnDirectory } from "../../engines/command/own-directory.ts";
-import { networkObstacle } from "../../engines/hosts/proxy.ts";
+import { mayKernelCount, mountTrial } from "../../engines/launcher/mount-trial.ts";
 import { StartError } from "../../engines/launcher/start-error.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Program } from "../../ir/program.ts";
@@ -40,7 +40,7 @@ export interface Confined {
 }
 
 /**
- * Undefined if the policy needs no mounts, or this user can make them.
+ * Undefined if the policy needs no mounts, or this user can make them, and the kernel counts the processes there or need not.
  *
  * @throws Failure
  */
@@ -52,8 +52,14 @@ export async function confineWithoutMounts(
   const { objects } = compiled.policy;
   const file = policyFile(request.policy, context.workingDirectory);
   if (!needsMounts(objects) || isBundle(file) || file.name.endsWith(".json")) return undefined;
-  const obstacle = networkObstacle();
-  if (obstacle === undefined) return undefined;
+  const trial = mountTrial();
+  if ("kernelCounts" in trial) {
+    if (trial.kernelCounts || !objects.some(isCountedByKernel)) return undefined;
+    const counted = { ...request, kernelCounts: false };
+    const policy = await preparePolicy(counted, context);
+    return { request: counted, policy, complete: (same) => same, end: () => undefined };
+  }
+  const { obstacle } = trial;
   const withoutMounts = wayWithoutMounts(objects);
   if (withoutMounts.names !== undefined) refuseGuardedPlaces(objects, withoutMounts.names);
   const held = { ...request, withoutMounts };
@@ -73,7 +79,9 @@ export async function confineWithoutMounts(
       const all = given.policy.objects.map((one) => withOwnDirectory(one, directory));
       return { ...given, policy: { ...given.policy, objects: all } } as CompiledPolicy;
     },
-    end: () => removeOwnDirectory(directory),
+    end: () => {
+      removeOwnDirectory(directory);
+    },
   };
 }
 
@@ -83,21 +91,25 @@ export async function confineWithoutMounts(
  * @throws Failure
  */
 export async function loadForThisUser(request: PolicyRequest, context: Context): Promise<ValidPolicy> {
-  const loaded = await loadRequested(request, context);
+  const loaded = await loadRequested({ ...request, kernelCounts: mayKernelCount() }, context);
   const way = wayForThisUser(loaded.program, context);
   if (way === undefined) return loaded;
-  return await loadRequested({ ...request, withoutMounts: way }, context, { quiet: true });
+  const known = way === "counted" ? {} : { withoutMounts: way };
+  return await loadRequested({ ...request, ...known }, context, { quiet: true });
 }
 
-/** Prints and returns the way in which this user's trees are held without mounts; undefined if mounts are possible or not needed. */
-export function wayForThisUser({ objects }: Program, context: Context): WithoutMounts | undefined {
+/**
+ * Prints and returns the way in which this user's trees are held without mounts; "counted" if they are held with mounts but the
+ * policy's step must count the processes; undefined if nothing differs.
+ */
+export function wayForThisUser({ objects }: Program, context: Context): WithoutMounts | "counted" | undefined {
   const rulesets = rulesetsOf(objects);
   if (!needsMounts(rulesets)) return undefined;
   try {
-    const obstacle = networkObstacle();
-    if (obstacle === undefined) return undefined;
+    const trial = mountTrial();
+    if ("kernelCounts" in trial) return trial.kernelCounts || !rulesets.some(isCountedByKernel) ? undefined : "counted";
     const way = wayWithoutMounts(rulesets);
-    context.err(`note: ${describeWay(way, obstacle)}\n`);
+    context.err(`note: ${describeWay(way, trial.obstacle)}\n`);
     return way;
   } catch (error) {
     // Without the native parts, nothing is known of this user.
@@ -111,9 +123,13 @@ export function wayForThisUser({ objects }: Program, context: Context): WithoutM
 const needsMounts = (objects: readonly Ruleset[]): boolean =>
   objects.some(({ rules }) => rules.some(({ is }) => is === "protect" || is === "private"));
 
+const isCountedByKernel = ({ rules }: Ruleset): boolean => rules.some(({ is }) => is === "processes");
+
 /** @throws Failure if the policy cannot be held without mounts */
 function wayWithoutMounts(objects: readonly Ruleset[]): WithoutMounts {
   const rules = objects.flatMap(({ rules: all }) => all);
+  if (rules.some(({ is }) => is === "private-size"))
+    throw refusal("the tree's directory of its own has no limit of its size", "leave out `limits.privateSize`");
   const hidden = rules.flatMap((rule) => (rule.is === "private" ? [rule.path] : []));
   for (const path of hidden) refuseReachable(objects, path, hidden);
   const isListed = (path: string, writable: boolean) =>

@@ -1,6 +1,7 @@
 /** The options of `run` as one typed request. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Mode } from "../../engines/engine/engine.ts";
+import { mayKernelCount } from "../../engines/launcher/mount-trial.ts";
 import type { Destination } from "../../events/channel.ts";
 import { parsePattern } from "../../hosts/names.ts";
 import type { HostList } from "../../hosts/rules.ts";
@@ -63,6 +64,8 @@ export function runRequest(invocation: Invocation): RunRequest {
   }
   return {
     ...policyRequest(policy, invocation),
+    // An audit records what a step would deny.
+    kernelCounts: !invocation.has("audit") && mayKernelCount(),
     engine: chosenEngine(invocation),
     mode: invocation.has("audit") ? "audit" : invocation.has("no-denial-events") ? "quiet" : "reported",
     command,

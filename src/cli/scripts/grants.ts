@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { removeOwnDirectory } from "../../engines/command/own-directory.ts";
 import { packageFile, packageRoot } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
@@ -31,7 +32,7 @@ export function makeRooms(folder: string, { environment }: Context): Rooms {
   const base = join(user, "portcullis/scripts", digest);
   const rooms = { cache: join(base, "cache"), temporary: join(base, "tmp"), events: join(base, "events.jsonl"), user };
   try {
-    rmSync(rooms.temporary, { recursive: true, force: true });
+    if (!removeOwnDirectory(rooms.temporary)) throw new Error("what a script has left in tmp cannot be removed");
     rmSync(rooms.events, { force: true });
     for (const one of [rooms.cache, rooms.temporary]) mkdirSync(one, { recursive: true, mode: 0o700 });
   } catch (error) {

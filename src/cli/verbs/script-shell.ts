@@ -1,9 +1,10 @@
 /** `portcullis script-shell`: runs a script of a package under the policy package-script. bin/portcullis-script-shell starts it. */
 
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { safeText } from "../../diagnostics/width.ts";
+import { removeOwnDirectory } from "../../engines/command/own-directory.ts";
 import type { PolicyEvent } from "../../events/event.ts";
 import { type HostPattern, parsePattern } from "../../hosts/names.ts";
 import { packageFile } from "../../machine/package.ts";
@@ -87,21 +88,13 @@ async function runConfined(
   } catch (error) {
     throw failureOf(error);
   } finally {
-    removeTemporary(rooms);
+    // `makeRooms` reports what stays.
+    removeOwnDirectory(rooms.temporary);
   }
   if (status === 0) return 0;
   const isLate = Date.now() - begun >= (request.timeout ?? Number.POSITIVE_INFINITY);
   context.err(explain(place, given, granted, rooms, { status, isLate }));
   return status;
-}
-
-/** What its user cannot remove, such as a folder without permissions, prevents the next run. */
-function removeTemporary({ temporary }: Rooms): void {
-  try {
-    rmSync(temporary, { recursive: true, force: true });
-  } catch {
-    // `makeRooms` reports it.
-  }
 }
 
 // ── The run ─────────────────────────────────────────────────────────────────────────────────────────────────────────

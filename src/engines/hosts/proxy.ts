@@ -11,15 +11,8 @@ import { type HostList, portsOf } from "../../hosts/rules.ts";
 import { close } from "../../machine/descriptors.ts";
 import { nativeFile } from "../../machine/native.ts";
 import { packageFile } from "../../machine/package.ts";
-import {
-  type Endpoint,
-  errnoText,
-  LauncherFault,
-  launcherStage,
-  makeNetwork,
-  type TreeOptions,
-  tryNetwork,
-} from "../launcher/launcher.ts";
+import { type Endpoint, launcherStage, makeNetwork, type TreeOptions, tryNetwork } from "../launcher/launcher.ts";
+import { obstacleOf } from "../launcher/mount-trial.ts";
 import { StartError } from "../launcher/start-error.ts";
 
 /** Sockets at most (MAX_ENDPOINTS of native/launcher/endpoint.h): ports of hosts, servers of names, and the proxy's. */
@@ -55,12 +48,14 @@ export interface HostListener {
  *
  * @param asks whether a person is asked about names that no entry permits
  * @param obstacle why the tree can have no network of its own; undefined to try
+ * @param ways "own-network" rejects without one
  */
 export async function openHosts(
   command: readonly string[],
   lists: readonly HostList[],
   obstacle: string | undefined,
   asks: boolean,
+  ways: "any" | "own-network" = "any",
 ): Promise<OpenHosts> {
   const ports = [...new Set([...defaultPorts, ...portsOf(lists)])];
   if (ports.length > mostPorts)
@@ -76,6 +71,7 @@ export async function openHosts(
   ];
   const network = obstacle === undefined ? networkOf(command, endpoints) : { obstacle };
   if ("obstacle" in network) {
+    if (ways === "own-network") throw new StartError(125, `the tree has no network of its own: ${network.obstacle}`);
     const proxy = await startProxy(lists, [], asks);
     return {
       tree: { inNetwork: false, variables: variablesFor(proxy.port, false) },
@@ -101,13 +97,13 @@ export async function openHosts(
   }
 }
 
-/** Why this user can have no namespaces for a tree; undefined if it can. Throws a StartError if the launcher fails. */
+/** Why this user can have no network for a tree; undefined if it can. Throws a StartError if the launcher fails. */
 export function networkObstacle(): string | undefined {
   try {
     tryNetwork({ address: "127.0.0.1", port: 3128, protocol: "tcp" });
     return undefined;
   } catch (error) {
-    return obstacleOf(error);
+    return obstacleOf(error, launcherStage.enterNetwork);
   }
 }
 
@@ -119,14 +115,8 @@ function networkOf(
   try {
     return { descriptors: makeNetwork(command, endpoints) };
   } catch (error) {
-    return { obstacle: obstacleOf(error) };
+    return { obstacle: obstacleOf(error, launcherStage.enterNetwork) };
   }
-}
-
-function obstacleOf(error: unknown): string {
-  if (!(error instanceof LauncherFault) || error.stage !== launcherStage.enterNetwork) throw error;
-  const code = errnoText(error.errno);
-  return error.text === "" ? code : `${error.text}, ${code}`;
 }
 
 /** The addresses at which programs ask for names: the C library's, and its default. */

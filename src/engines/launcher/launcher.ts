@@ -157,7 +157,7 @@ export const orders = {
   messageSize: 16,
 } as const;
 /** `enum order` and `enum message_kind` of that file. */
-export const orderKind = { start: 1, become: 2, descriptor: 3, makeNetwork: 4 } as const;
+export const orderKind = { start: 1, become: 2, descriptor: 3, makeNetwork: 4, tryMounts: 5 } as const;
 export const messageKind = {
   started: 1,
   notStarted: 2,
@@ -168,6 +168,7 @@ export const messageKind = {
   frontGone: 7,
   made: 14,
   protectedAgain: 15,
+  tried: 16,
 } as const;
 /** Bits of `Started.detail`. */
 export const startedDetail = { withoutListener: 1 } as const;
@@ -250,6 +251,23 @@ export function tryNetwork(endpoint: Endpoint): void {
     for (const one of networkOf(socket, [endpoint])) close(one);
   } finally {
     close(socket);
+  }
+}
+
+/**
+ * Lets a launcher make mounts as a policy needs them, which end at once. Returns whether the kernel limits the processes of such a
+ * tree. Throws as `makeNetwork`.
+ */
+export function tryMounts(): boolean {
+  const front = frontSocket();
+  const socket = front ?? startLauncher(["true"]);
+  try {
+    write(socket, encodeOrders(orderKind.tryMounts, noOrders, 0));
+    const { message } = answer(socket);
+    if (message.getUint32(0, true) !== messageKind.tried) throw otherVersion();
+    return message.getInt32(4, true) === 1;
+  } finally {
+    if (front === undefined) close(socket);
   }
 }
 

@@ -4,7 +4,7 @@
  * After the command's start no code is read from disk, because a command of the same user could change it.
  *
  * The supervisor's thread takes some 30 ms to start. Until the filter's first notification, this thread waits in the
- * kernel. If calls need the policy's state, or the command's tree ends with an option, the supervisor's thread starts
+ * kernel, or in its event loop if it has other work. If calls need the policy's state, or the command's tree ends with an option, the supervisor's thread starts
  * meanwhile. Otherwise it starts at the first notification, which is about a denial, so only an event is late.
  */
 
@@ -13,6 +13,7 @@ import { close, pollBits, pollFor } from "../../machine/descriptors.ts";
 import { nativeFile } from "../../machine/native.ts";
 import { packageFile } from "../../machine/package.ts";
 import { readProc } from "../../machine/proc.ts";
+import { Readiness } from "../../machine/readiness.ts";
 import { CommandWatch } from "../command/command-watch.ts";
 import { DenialWatch } from "../command/denials.ts";
 import { SigsysWatch } from "../command/sigsys.ts";
@@ -87,6 +88,13 @@ class Run {
     if (this.#policy.filter.notifies) this.#descriptors = openDescriptors();
     if (this.#startsEarly() && this.#options.supervise === undefined) this.#supervision = this.#start();
     if (this.#policy.filter.notifies && hasLimitedMemory()) await this.#prepare();
+    const { status, approvals, hosts } = this.#options;
+    // This thread serves the status and the questions, hears of refused hosts and reads the kernel's audit, so it must not
+    // wait in the kernel.
+    const serves =
+      status !== undefined || approvals !== undefined || hosts !== undefined || this.#denials !== undefined;
+    const isNeeded = status !== undefined || approvals !== undefined || this.#supervision !== undefined;
+    const readiness = serves && !isNeeded && this.#policy.filter.notifies ? inLoop() : undefined;
     let launched: Launched;
     try {
       launched = launch(command, {
@@ -110,12 +118,8 @@ class Run {
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {
       this.#watch.notice("the supervisor failed and everything is denied: no file descriptor was left at the start");
     }
-    // This thread serves the status and the questions, hears of refused hosts and reads the kernel's audit, so it must not
-    // wait in the kernel.
-    const { status, approvals, hosts } = this.#options;
-    const serves =
-      status !== undefined || approvals !== undefined || hosts !== undefined || this.#denials !== undefined;
-    if (serves || this.#awaitFirstCall(launched) === "notified") await this.#superviseUntilEnd(launched);
+    if (serves) await this.#superviseUntilEnd(launched, readiness);
+    else if (this.#awaitFirstCall(launched) === "notified") await this.#superviseUntilEnd(launched);
     else void this.#supervision?.end();
     await this.#denials?.finish();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
@@ -167,9 +171,15 @@ class Run {
     }
   }
 
-  async #superviseUntilEnd(launched: Launched): Promise<void> {
+  /** `readiness`: supervise from the first notification on. */
+  async #superviseUntilEnd(launched: Launched, readiness?: Readiness): Promise<void> {
     const { listener, socket } = launched;
-    const finished = listener === undefined ? Promise.resolve() : this.#supervise(launched, listener);
+    const supervised = async (): Promise<void> => {
+      if (listener === undefined) return;
+      if (readiness === undefined || (await firstCall(listener, readiness)) === "notified")
+        await this.#supervise(launched, listener);
+    };
+    const finished = supervised();
     await Promise.all([finished, awaitMessages(socket, (message) => this.#watch.heed(message))]);
   }
 
@@ -191,6 +201,33 @@ class Run {
       return error.message;
     });
     if (why !== undefined) this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
+  }
+}
+
+/** Resolves with the filter's first notification ("notified"), or when no task is left under it ("ended"). */
+function firstCall(listener: number, readiness: Readiness): Promise<"ended" | "notified"> {
+  // A watch alone does not keep the process alive.
+  const alive = setInterval(() => undefined, 2 ** 30);
+  return new Promise((resolve) => {
+    readiness.add(listener, () => {
+      const [bits = 0] = pollFor([listener], 0);
+      if ((bits & (pollBits.in | pollBits.hangUp)) === 0) return;
+      readiness.remove(listener);
+      clearInterval(alive);
+      if ((bits & pollBits.in) === 0) close(listener);
+      resolve((bits & pollBits.in) !== 0 ? "notified" : "ended");
+    });
+  });
+}
+
+/** Shared, because it lasts as long as the process. Opened before a command runs, which can lower our limit of descriptors. */
+let shared: Readiness | undefined;
+function inLoop(): Readiness | undefined {
+  try {
+    shared ??= new Readiness();
+    return shared;
+  } catch {
+    return undefined; // no descriptor is left: the thread starts at once
   }
 }
 

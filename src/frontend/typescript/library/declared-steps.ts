@@ -1,6 +1,6 @@
 /**
- * The parts of declarations about objects that the kernel's Landlock does not enforce, and that a step can: policies that the
- * declaring one has beside those of `extends`.
+ * The parts of declarations that the kernel does not enforce, and that a step can: policies that the declaring one has beside those
+ * of `extends`.
  */
 
 import { parseSync } from "oxc-parser";
@@ -9,6 +9,7 @@ import type { Range as SourceRange } from "../../source/file.ts";
 import { LexicalScope } from "../values/scope.ts";
 import { type FunctionValue, type PolicyValue, text, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { treeObject } from "./processes.ts";
 import { verdictExports } from "./verdicts.ts";
 
 /**
@@ -75,6 +76,28 @@ export function unixPolicy(c: Compilation, node: SourceRange, connect: readonly 
       return allow;
     }`,
     new Map([["paths", paths]]),
+  );
+}
+
+/** `limits.processes` where the kernel does not count the tree's processes apart from others of the user. */
+export function countingPolicy(c: Compilation, node: SourceRange, most: bigint): PolicyValue {
+  const born = `tree.alive() < ${most}n ? allow : deny("EAGAIN", "\`limits.processes\` permits no more")`;
+  return stepPolicy(
+    c,
+    node,
+    `(call) => {
+      switch (call.name) {
+        case "fork":
+        case "vfork":
+          return ${born};
+        case "clone":
+          return call.args.flags.has("CLONE_THREAD") ? allow : ${born};
+        case "clone3":
+          return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");
+      }
+      return allow;
+    }`,
+    new Map([["tree", treeObject(c)]]),
   );
 }
 

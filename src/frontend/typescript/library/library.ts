@@ -23,6 +23,7 @@ import { methodArguments } from "./cells.ts";
 import { cidr } from "./observed/addresses.ts";
 import { parameterObject } from "./parameters.ts";
 import { ociFunction, policyFunction } from "./policy.ts";
+import { treeObject } from "./processes.ts";
 import { callsFunction } from "./sets.ts";
 import { memoryScopeObject, scopeObject } from "./state.ts";
 import { inStep } from "./step.ts";
@@ -38,7 +39,7 @@ export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
     ["perProcess", scopeObject(c, "process", "perProcess")],
     ["perMemory", memoryScopeObject(c)],
     ["perTree", scopeObject(c, "tree", "perTree")],
-    ["tree", object("tree", new Map([builtin("alive", (call) => alive(c, call))]))],
+    ["tree", treeObject(c)],
     builtin("now", (call) =>
       methodArguments(c, call, "now", 0) === undefined ? unknown : integer(ir.input("now"), counterRange),
     ),
@@ -89,12 +90,6 @@ function reinterpret(c: Compilation, bits: number, signed: boolean, value: Integ
   }
   if (contains(target, known)) return value;
   return { ...integer(ir.extend(bits, signed, value.expression), target), ...variable };
-}
-
-function alive(c: Compilation, call: BuiltinCall): Value {
-  if (methodArguments(c, call, "alive", 0) === undefined) return unknown;
-  if (c.flow.live === "live") c.findings.readsAlive = true;
-  return integer(ir.input("alive"), counterRange);
 }
 
 function duration(c: Compilation, call: BuiltinCall): Value {

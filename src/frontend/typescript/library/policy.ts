@@ -4,6 +4,7 @@ import { maximumEntries, maximumListBytes } from "../../../ir/observation.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { hostRules } from "./declared-hosts.ts";
+import { limitsOf } from "./declared-limits.ts";
 import { objectSettings, objectsOf } from "./declared-objects.ts";
 import { importProfile } from "./imported-profile.ts";
 import { Options } from "./options.ts";
@@ -33,6 +34,7 @@ export function policyFunction(c: Compilation): Value {
         "lists",
         "readOnlyProc",
         "hosts",
+        "limits",
         ...objectSettings,
       ]);
       const extended = extendedPolicies(options);
@@ -40,6 +42,7 @@ export function policyFunction(c: Compilation): Value {
       const readOnlyProc = options.flag("readOnlyProc") ?? false;
       const { layer, steps } = objectsOf(c, options);
       const hosts = hostRules(c, options);
+      const limits = limitsOf(c, options);
       if (step.value.is === "unknown") return unknown;
       if (step.value.is !== "function") {
         return c.error(
@@ -68,6 +71,7 @@ export function policyFunction(c: Compilation): Value {
         readOnlyProc,
         objects: layer,
         hosts,
+        limits,
         at: call.node,
         file: c.file,
       };

@@ -1,6 +1,6 @@
 /** Combines the steps of a policy and of all policies that it extends into one program body. */
 
-import { mostLayers, type ObjectLayer } from "../../../ir/objects.ts";
+import { type Limit, mostLayers, type ObjectLayer } from "../../../ir/objects.ts";
 import { type ListBounds, maximumEntries, maximumListBytes } from "../../../ir/observation.ts";
 import type { Statement, VerdictExpression } from "../../../ir/program.ts";
 import { lowerImported } from "../library/imported-profile.ts";
@@ -19,12 +19,12 @@ import type { ReturnTarget } from "../walk/flow.ts";
 import { stable } from "./stable.ts";
 
 /** Bases before their extensions, in order; a base that is reached twice occurs once. */
-function partsOf(policy: PolicyValue): PolicyValue[] {
+function partsOf(policy: PolicyValue, basesOf = ({ extended }: PolicyValue) => extended): PolicyValue[] {
   const parts = new Set<PolicyValue>();
   // Without recursion: a chain of extensions can be longer than the stack.
   const open: { readonly one: PolicyValue; next: number }[] = [{ one: policy, next: 0 }];
   for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
-    const base = top.one.extended[top.next++];
+    const base = basesOf(top.one)[top.next++];
     if (base === undefined) {
       parts.add(top.one);
       open.pop();
@@ -63,6 +63,40 @@ function layersOf(c: Compilation, parts: readonly PolicyValue[]): readonly Objec
   return [...layers.values()];
 }
 
+/** A tree with mounts has a user namespace of its own. */
+const hasMounts = ({ objects }: PolicyValue): boolean =>
+  objects?.files !== undefined && objects.files.protect.length + objects.files.private.length > 0;
+
+/** With the counters of processes, unless the kernel counts these. */
+function countedParts(c: Compilation, policy: PolicyValue): { parts: PolicyValue[]; byKernel: boolean } {
+  const parts = partsOf(policy);
+  if (c.kernelCounts && parts.some(hasMounts)) return { parts, byKernel: true };
+  const counters = ({ limits }: PolicyValue) => (limits?.processes === undefined ? [] : [limits.processes.counter]);
+  return { parts: partsOf(policy, (one) => [...one.extended, ...counters(one)]), byKernel: false };
+}
+
+/** The lowest limits of all parts, in the first layer with mounts. */
+function withLimits(
+  layers: readonly ObjectLayer[],
+  parts: readonly PolicyValue[],
+  byKernel: boolean,
+): readonly ObjectLayer[] {
+  const lowest = (of: (limits: NonNullable<PolicyValue["limits"]>) => Limit | undefined): Limit | undefined =>
+    parts
+      .flatMap(({ limits }) => (limits === undefined ? [] : (of(limits) ?? [])))
+      .reduce<Limit | undefined>(
+        (low, { most, at }) => (low === undefined || most < low.most ? { most, at } : low),
+        undefined,
+      );
+  const limits = {
+    processes: byKernel ? lowest(({ processes }) => processes) : undefined,
+    privateSize: lowest(({ privateSize }) => privateSize),
+  };
+  const first = layers.findIndex(({ files }) => files !== undefined && files.protect.length + files.private.length > 0);
+  if (limits.processes === undefined && limits.privateSize === undefined) return layers;
+  return layers.map((layer, index) => (index === first ? { ...layer, limits } : layer));
+}
+
 /** A policy's body. If it extends others, also its own step and theirs, each as a separate body. */
 export interface LoweredPolicy {
   readonly body: readonly Statement[];
@@ -74,12 +108,12 @@ export interface LoweredPolicy {
 }
 
 export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy {
-  const parts = partsOf(policy);
+  const { parts, byKernel } = countedParts(c, policy);
   const out: Statement[] = [];
   c.time = "step";
   c.builder.observations.listBounds = listBoundsOf(parts);
   c.builder.readOnlyProc = parts.some(({ readOnlyProc }) => readOnlyProc);
-  c.builder.objects = layersOf(c, parts);
+  c.builder.objects = withLimits(layersOf(c, parts), parts, byKernel);
   c.builder.hosts = parts.flatMap(({ hosts }) => hosts ?? []);
   if (parts.length === 1) {
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });

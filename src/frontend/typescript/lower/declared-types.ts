@@ -343,7 +343,7 @@ const objectTypes = new Set(
 );
 /** Checked at the use of such a value. */
 const looseTypes = new Set(
-  "FlowGraph PolicyOptions FileSettings PortSettings RateOptions RoomOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope ProcessScope TreeScope RoomScope Scope".split(
+  "FlowGraph PolicyOptions FileSettings PortSettings LimitSettings RateOptions RoomOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope ProcessScope TreeScope RoomScope Scope".split(
     " ",
   ),
 );

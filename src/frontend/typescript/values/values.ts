@@ -5,7 +5,7 @@
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "oxc-parser";
 import type { HostRules } from "../../../ir/hosts.ts";
-import type { ObjectLayer } from "../../../ir/objects.ts";
+import type { Limit, ObjectLayer } from "../../../ir/objects.ts";
 import type { ListBounds } from "../../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../../ir/program.ts";
 import type { OciPart } from "../../oci/lower.ts";
@@ -165,6 +165,13 @@ export interface PolicyValue {
   readonly objects: ObjectLayer | undefined;
   /** Its own list of hosts; undefined if it has none. */
   readonly hosts?: HostRules | undefined;
+  /** Its own limits; undefined if it has none. `counter`: the policy that holds the limit where the kernel does not. */
+  readonly limits?:
+    | {
+        readonly processes: (Limit & { readonly counter: PolicyValue }) | undefined;
+        readonly privateSize: Limit | undefined;
+      }
+    | undefined;
   readonly at: SourceRange;
   readonly file: SourceFile;
 }

@@ -47,6 +47,8 @@ export class Compilation {
   /** The exports of "portcullis", for messages about a missing import. */
   /** LoadOptions.landlockAbi, which most policies do not need. */
   readonly landlockAbi: () => number;
+  /** LoadOptions.kernelCounts. */
+  readonly kernelCounts: boolean;
   libraryNames: ReadonlySet<string> = new Set();
   readonly findings = new Findings();
   /** The host for which OCI profiles are read. */
@@ -80,6 +82,7 @@ export class Compilation {
     builder: ProgramBuilder;
     parameters: Parameters;
     landlockAbi: () => number;
+    kernelCounts: boolean;
     walker: (c: Compilation) => Walker;
     scope: LexicalScope<Value>;
   }) {
@@ -89,6 +92,7 @@ export class Compilation {
     this.builder = parts.builder;
     this.parameters = parts.parameters;
     this.landlockAbi = parts.landlockAbi;
+    this.kernelCounts = parts.kernelCounts;
     this.walker = parts.walker(this);
     this.bounds = new Bounds(parts.builder, (...fault) => this.giveUp(...fault));
     this.scope = parts.scope;

@@ -22,7 +22,7 @@ PROGRAMS := bash perl git g++ tmux python3-venv postgresql default-jdk-headless 
 UNPACKED := openssh-server vsftpd docker-registry golang-k8s-client-go-dev
 UNPACKED_LIBRARIES := libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
-  redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core buildah crun runc jq skopeo kustomize $(PROGRAMS) $(UNPACKED_LIBRARIES)
+  redis-server memcached netcat-openbsd openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core buildah crun runc jq skopeo kustomize $(PROGRAMS) $(UNPACKED_LIBRARIES)
 # Their packages enable services; the tests start daemons of their own. The interface of containerd's CRI is unpacked. Rootless
 # containers have a range of users by uidmap.
 CONTAINER_PACKAGES := podman conmon containerd docker.io docker-cli uidmap

@@ -38,6 +38,8 @@ process.env["HOME"] = home;
 // The variables of `npm run bench` lead to the user's own cache.
 for (const name of Object.keys(process.env)) if (/^npm_/i.test(name)) delete process.env[name];
 process.env["XDG_CACHE_HOME"] = join(home, "cache");
+// npm would print a notice about its newest version, once for each home directory.
+process.env["npm_config_update_notifier"] = "false";
 
 function makePackages(count: number, files: number): void {
   const dependencies: Record<string, string> = {};

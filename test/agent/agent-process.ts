@@ -7,12 +7,14 @@ import { createServer } from "node:net";
 import { serveLocalRuns } from "../../src/agent/local/server.ts";
 import { AgentRuns } from "../../src/cli/agent/local-runs.ts";
 import { SupervisionPool } from "../../src/engines/notify/pool.ts";
+import { Supervision } from "../../src/engines/notify/supervision.ts";
 import { packageFile } from "../../src/machine/package.ts";
 
 const [, , path = ""] = process.argv;
 const runs = new AgentRuns();
 const server = createServer({ pauseOnConnect: true });
-const supervision = new SupervisionPool(readFileSync(packageFile("dist/supervisor.cjs"), "utf8"));
+const source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
+const supervision = new SupervisionPool((processor) => new Supervision(source, { processor }));
 serveLocalRuns({
   server,
   supervise: (order) => supervision.supervise(order),

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ArchitectureName } from "../../abi/architecture.ts";
 import { SupervisionPool } from "../../engines/notify/pool.ts";
+import { Supervision } from "../../engines/notify/supervision.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Destination } from "../../events/channel.ts";
 import { EventLimit } from "../../events/limit.ts";
@@ -89,7 +90,7 @@ export class Agent {
     });
     this.policies = new Policies({ folder: policies, architecture, log });
     const source = readFileSync(packageFile("dist/supervisor.cjs"), "utf8");
-    const supervision = new SupervisionPool(source);
+    const supervision = new SupervisionPool((processor) => new Supervision(source, { processor }));
     this.failed = supervision.failure;
     this.trees = new Trees({ supervision, events: this.#events, observer, log });
   }

@@ -1,52 +1,48 @@
 import { afterEach, expect, it, vi } from "vitest";
 import { SupervisionPool } from "./pool.ts";
-import type { SupervisedTree, Suspended, TreeOrder } from "./supervision.ts";
+import type { SupervisedTree, Supervision, Suspended, TreeOrder } from "./supervision.ts";
 
-/** Threads whose trees end when the test says so: `threads` has those of the pool under test. */
-const { Fake, threads } = vi.hoisted(() => {
-  const threads: Fake[] = [];
-  class Fake {
-    readonly orders: TreeOrder[] = [];
-    readonly ends: ((why?: string) => void)[] = [];
-    used = 0;
-    failed: string | undefined;
-    ended = false;
-    fail: (why: string) => void = () => undefined;
-    readonly failure = new Promise<string>((resolve) => {
-      this.fail = (why) => {
-        this.failed = why;
-        resolve(why);
-      };
-    });
+/** A thread whose trees end when the test says so. */
+class FakeThread {
+  readonly orders: TreeOrder[] = [];
+  readonly ends: ((why?: string) => void)[] = [];
+  used = 0;
+  failed: string | undefined;
+  ended = false;
+  fail: (why: string) => void = () => undefined;
+  readonly failure = new Promise<string>((resolve) => {
+    this.fail = (why) => {
+      this.failed = why;
+      resolve(why);
+    };
+  });
 
-    constructor(_: string, { processor }: { readonly processor: number }) {
-      threads[processor] = this;
-    }
-
-    supervise(order: TreeOrder): SupervisedTree {
-      this.orders.push(order);
-      return { ended: new Promise((resolve) => this.ends.push(resolve)) };
-    }
-
-    async suspend(): Promise<ReadonlyMap<SupervisedTree, Suspended>> {
-      return new Map(this.orders.map((order) => [{ ended: Promise.resolve(undefined) }, order as never]));
-    }
-
-    async end(): Promise<void> {
-      this.ended = true;
-    }
+  supervise(order: TreeOrder): SupervisedTree {
+    this.orders.push(order);
+    return { ended: new Promise((resolve) => this.ends.push(resolve)) };
   }
-  return { Fake, threads };
-});
-vi.mock("./supervision.ts", () => ({ Supervision: Fake }));
+
+  async suspend(): Promise<ReadonlyMap<SupervisedTree, Suspended>> {
+    return new Map(this.orders.map((order) => [{ ended: Promise.resolve(undefined) }, order as never]));
+  }
+
+  async end(): Promise<void> {
+    this.ended = true;
+  }
+}
 
 afterEach(() => vi.restoreAllMocks());
 
 function pool(count: number) {
   let clock = 0;
   vi.spyOn(performance, "now").mockImplementation(() => clock);
-  threads.length = 0;
-  const all = new SupervisionPool("", count);
+  const threads: FakeThread[] = [];
+  const start = (processor: number) => {
+    expect(processor).toBe(threads.length);
+    threads.push(new FakeThread());
+    return threads.at(-1) as unknown as Supervision;
+  };
+  const all = new SupervisionPool(start, count);
   const add = (joins?: SupervisedTree) => all.supervise({ joins } as TreeOrder);
   const pass = (milliseconds: number) => {
     clock += milliseconds;

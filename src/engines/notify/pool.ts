@@ -3,7 +3,7 @@
  * delays only those of its own thread.
  */
 import { availableParallelism } from "node:os";
-import { type SupervisedTree, Supervision, type Suspended, type TreeOrder } from "./supervision.ts";
+import type { SupervisedTree, Supervision, Suspended, TreeOrder } from "./supervision.ts";
 
 /** Each takes some 8 MB. */
 const mostThreads = 4;
@@ -44,12 +44,12 @@ export class SupervisionPool {
   /** Resolves when a thread has ended, with all of its trees, and says why. */
   readonly failure: Promise<string>;
 
-  /** `source`: see Supervision. `count`: by default one for each processor, and at most four. */
-  constructor(source: string, count: number = Math.min(availableParallelism(), mostThreads)) {
-    this.#threads = Array.from(
-      { length: count },
-      (_, index) => new Thread(new Supervision(source, { processor: index })),
-    );
+  /** `start` starts a thread for many trees. `count`: by default one for each processor, and at most four. */
+  constructor(
+    start: (processor: number) => Supervision,
+    count: number = Math.min(availableParallelism(), mostThreads),
+  ) {
+    this.#threads = Array.from({ length: count }, (_, index) => new Thread(start(index)));
     this.failure = Promise.race(this.#threads.map(({ supervision }) => supervision.failure));
   }
 

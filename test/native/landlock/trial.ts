@@ -180,7 +180,10 @@ function rulesText(domain: Domain, paths: ReadonlyMap<FileObject, string>): stri
       `layer ${handled} ${handledPorts} ${scoped}`,
       ...[...rules].flatMap(([object, rights]) => {
         const allowed = rights & handled;
-        return allowed === 0 ? [] : [`rule ${paths.get(object)!} ${allowed}`];
+        const path = paths.get(object);
+        // A directory that a mount covers, and that another mount shows in itself, has a path which `pathsOf` does not follow.
+        if (path === undefined) throw new Impossible("a rule about a covered directory");
+        return allowed === 0 ? [] : [`rule ${path} ${allowed}`];
       }),
       ...restricted.flatMap(({ mask, ports }) => ports.map((port) => `port ${port} ${mask}`)),
     ];
@@ -240,8 +243,18 @@ export interface Compared {
 
 const nameOf = (number: number): string => (number === 0 ? "0" : (errnoName(number) ?? `${number}`));
 
+/** A trial that the driver can make, or nothing. */
+function possible(trial: Trial, maker: Maker): readonly ({ readonly trial: Trial } & ReturnType<typeof prepare>)[] {
+  try {
+    return [{ trial, ...prepare(trial, maker) }];
+  } catch (error) {
+    if (error instanceof Impossible) return [];
+    throw error;
+  }
+}
+
 export function compare(driver: string, folder: string, uid: number, maker: Maker, trials: readonly Trial[]): Compared {
-  const prepared = trials.map((trial) => ({ trial, ...prepare(trial, maker) }));
+  const prepared = trials.flatMap((trial) => possible(trial, maker));
   const { status, stdout, stderr } = spawnSync(driver, [folder, `${uid}`], {
     input: prepared.map(({ text }) => text).join(""),
     encoding: "utf8",

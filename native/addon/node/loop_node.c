@@ -22,6 +22,7 @@ void end_loop(napi_env env, struct loop *self) {
 }
 
 bool step_of(napi_env env, const napi_value *arguments, struct step *step) {
+  *step = (struct step){.is_received = false};
   return napi_get_value_bool(env, arguments[0], &step->answer) == napi_ok &&
          napi_get_value_bool(env, arguments[1], &step->waits) == napi_ok &&
          napi_get_value_bool(env, arguments[2], &step->judges) == napi_ok;

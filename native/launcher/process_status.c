@@ -9,11 +9,7 @@
 enum { MAX_STATUS = 1 << 14 };
 
 char *write_number(char *to, unsigned number) {
-  char digits[10];
-  unsigned count = 0;
-  do digits[count++] = (char)('0' + number % 10);
-  while ((number /= 10) > 0);
-  while (count > 0) *to++ = digits[--count];
+  to = append_number(to, number);
   *to = 0;
   return to;
 }

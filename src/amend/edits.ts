@@ -1,5 +1,5 @@
 /** Edits of a policy's text: rules before refusals, entries of lists, and names in lists of calls. The rest of the text stays as it is. */
-import { conditional } from "../propose/layout.ts";
+import { conditional, width } from "../propose/layout.ts";
 import { imported, type ListPlace, type Site, type Syntax } from "./syntax.ts";
 
 /** Replaces a part of the text; the parts of several edits are disjoint, or empty at the same place and in order. */
@@ -43,8 +43,6 @@ function byList(changes: readonly Change[]): ReadonlyMap<number, readonly string
     if (change.is === "call") lists.set(change.at, [...new Set([...(lists.get(change.at) ?? []), change.call])]);
   return lists;
 }
-
-const width = 120;
 
 /** In the line of the last name as far as it is not too long, otherwise below it. */
 function furtherNames({ text }: Syntax, at: number, names: readonly string[]): string {

@@ -3,7 +3,7 @@
  * possible.
  */
 
-const width = 120;
+export const width = 120;
 
 /** Prints `head(a, b)tail` in one line if it fits, else with one entry in each line. */
 export function list(

@@ -7,18 +7,11 @@ import { dirname, join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
 import { patience, until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
+import { folders } from "./folder-policies.ts";
 import type { Manager } from "./manager.ts";
 
 /** The third folder that a tree makes is refused. */
-const twoFolders = `import { allow, deny, perTree, policy } from "portcullis";
-const made = perTree.counter();
-export default policy((call) => {
-  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
-  if (made.get() >= 2n) return deny("EDQUOT", "two folders are enough");
-  made.add();
-  return allow;
-});
-`;
+const twoFolders = folders(2, "two folders are enough");
 
 export type Sent = "listener" | "null" | "two" | "nothing" | "silent" | "bytes" | "confined" | "signals";
 

@@ -11,30 +11,15 @@ import { sha256 } from "../../src/machine/sha256.ts";
 import { until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 import { TestAgent } from "./agent.ts";
+import { folders } from "./folder-policies.ts";
 import { Manager } from "./manager.ts";
 
 const limit = 2000;
 const rounds = 4;
 
 const policies = {
-  "two-folders.ts": `import { allow, deny, perTree, policy } from "portcullis";
-const made = perTree.counter();
-export default policy((call) => {
-  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
-  if (made.get() >= 2n) return deny("EDQUOT", "two folders are enough");
-  made.add();
-  return allow;
-});
-`,
-  "many-folders.ts": `import { allow, deny, perTree, policy } from "portcullis";
-const made = perTree.counter();
-export default policy((call) => {
-  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
-  if (made.get() >= ${limit}n) return deny("EDQUOT", "enough");
-  made.add();
-  return allow;
-});
-`,
+  "two-folders.ts": folders(2, "two folders are enough"),
+  "many-folders.ts": folders(limit, "enough"),
   "no-secret.ts": `import { allow, deny, policy } from "portcullis";
 export default policy((call) =>
   (call.name === "mkdir" || call.name === "mkdirat") && call.args.path.text.matches("secret*") ? deny("EACCES") : allow);

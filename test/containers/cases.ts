@@ -17,6 +17,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TestAgent } from "../agent/agent.ts";
+import { foldersByParameter } from "../agent/folder-policies.ts";
 import { Manager } from "../agent/manager.ts";
 import { portcullis } from "../cli/harness.ts";
 import { ordinaryUser, programFor, reachableFolder } from "../support/ordinary-user.ts";
@@ -26,16 +27,7 @@ import { type Container, type Outcome, Place, type Run, type Runtime } from "./r
 
 /** The agent has them in its folder. */
 const policies = {
-  folders: `import { allow, deny, parameter, perTree, policy } from "portcullis";
-const most = parameter.integer("most", { default: 2n, from: 1n, to: 10_000n });
-const made = perTree.counter();
-export default policy((call) => {
-  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
-  if (made.get() >= most) return deny("EDQUOT", "enough folders");
-  made.add();
-  return allow;
-});
-`,
+  folders: foldersByParameter,
   // A path in the caller's memory, and the object of a path in the container's root.
   paths: `import { allow, deny, policy } from "portcullis";
 export default policy((call) => {

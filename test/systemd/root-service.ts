@@ -2,6 +2,7 @@
 import { copyFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
+import { foldersByParameter } from "../agent/folder-policies.ts";
 import { type Additions, configuration, Place, whyNone } from "../containers/runtime.ts";
 import { until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
@@ -11,16 +12,7 @@ export const unit = "portcullis-agent.service";
 
 /** The agent has them in its folder. */
 export const policies = {
-  folders: `import { allow, deny, parameter, perTree, policy } from "portcullis";
-const most = parameter.integer("most", { default: 2n, from: 1n, to: 10_000n });
-const made = perTree.counter();
-export default policy((call) => {
-  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
-  if (made.get() >= most) return deny("EDQUOT", "enough folders");
-  made.add();
-  return allow;
-});
-`,
+  folders: foldersByParameter,
   paths: `import { allow, deny, policy } from "portcullis";
 export default policy((call) =>
   (call.name === "mkdir" || call.name === "mkdirat") && call.args.path.text.matches("/shared/secret") ? deny("EACCES") : allow);

@@ -4,19 +4,11 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AgentStatus } from "../../src/agent/control.ts";
 import { messageOf } from "../agent/agent.ts";
+import { folders } from "../agent/folder-policies.ts";
 import { until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 import { type Command, Machine, someone, whyNoMachine } from "./machine.ts";
 
-const folders = (most: number) => `import { allow, deny, perTree, policy } from "portcullis";
-const made = perTree.counter();
-export default policy((call) => {
-  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
-  if (made.get() >= ${most}n) return deny("EDQUOT", "enough folders");
-  made.add();
-  return allow;
-});
-`;
 const policies = { "two-folders": folders(2), "many-folders": folders(1500) } as const;
 
 const reason = whyNoMachine();

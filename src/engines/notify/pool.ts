@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import type { SupervisedTree, Supervision, Suspended, TreeOrder } from "./supervision.ts";
 
-/** Each takes some 8 MB. */
+/** Each has a heap of its own, and compiles the policies of its trees. */
 const mostThreads = 4;
 
 /** Milliseconds over which a thread's load is measured at least. */

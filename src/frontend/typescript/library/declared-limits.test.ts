@@ -54,7 +54,7 @@ export default policy({ extends: [base], ${mounts}, limits: { processes: 9n, pri
   expect(counted.layers?.[0]?.processes).toBeUndefined();
 });
 
-it("is none with 0", () => {
+it("does not exist with 0", () => {
   expect(load(settings(`${mounts}, limits: { processes: 0n, privateSize: 0n }`))).toMatchObject({
     counts: false,
     layers: [undefined],

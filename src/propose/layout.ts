@@ -163,7 +163,7 @@ export function identifier(text: string): string {
 /** A line with a comment at its end; where both are too long, the comment is before it, with a subject. */
 export function remarked(line: string, about: string, subject = ""): string[] {
   const whole = `${line} // ${about}`;
-  if (whole.length <= 120) return [whole];
+  if (whole.length <= width) return [whole];
   const indent = line.length - line.trimStart().length;
   return [...comment(indent, "//", `${subject}${about}${about.endsWith(".") ? "" : "."}`), line];
 }

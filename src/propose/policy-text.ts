@@ -23,6 +23,7 @@ import {
   remarked,
   spaced,
   spacedBlocks,
+  width,
 } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import { comparableLists, lastNames } from "./programs.ts";
@@ -72,7 +73,7 @@ class Printer {
   /** Declarations before the policy, by their names. */
   readonly #constants: string[] = [];
   readonly #names = new Set<string>([
-    ...["allow", "call", "calls", "cidr", "deny", "judge", "perProcess", "phase", "policy", "refused", "role", "to"],
+    ...["allow", "call", "calls", "cidr", "deny", "judge", "perProcess", "phase", "policy", "role", "to"],
     "verdict",
   ]);
   readonly #tests = new Map<string, string>();
@@ -146,8 +147,8 @@ class Printer {
       } else {
         const flat = `const role = perProcess.phases([${names.join(", ")}], { onFork: { ${children.join(", ")} } });`;
         const head = `const role = perProcess.phases([${names.join(", ")}], {`;
-        if (flat.length <= 120) lines.push(flat);
-        else if (head.length <= 120) lines.push(head, ...list(2, "onFork: ", children, ",", ["{ ", " }"]), "});");
+        if (flat.length <= width) lines.push(flat);
+        else if (head.length <= width) lines.push(head, ...list(2, "onFork: ", children, ",", ["{ ", " }"]), "});");
         else {
           lines.push("const role = perProcess.phases(");
           lines.push(...list(2, "", names, ",", ["[", "]"]));
@@ -167,7 +168,7 @@ class Printer {
       const declaration = `const ${name} = perProcess.phases([${phases.join(", ")}]${options});`;
       const about = events.join(", ");
       const short = about.replace(/^running /, "");
-      const isShort = `${declaration} // ${about}`.length > 120 && triggers.length === 1;
+      const isShort = `${declaration} // ${about}`.length > width && triggers.length === 1;
       lines.push(...remarked(declaration, isShort ? short : about, `${hasRoles ? role.name : "The program"}: `));
       for (const { phase, trigger } of triggers) {
         if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role, phase)} = perProcess.counter();`);
@@ -344,7 +345,7 @@ class Printer {
     if (names.length === 1) return conditional(indent, [`call.name === "${names[0]}"`], "&&", statement);
     if (names.length === 0) return [];
     this.#imports.add("calls");
-    const room = 120 - indent - `if (calls().has(call)) ${statement}`.length;
+    const room = width - indent - `if (calls().has(call)) ${statement}`.length;
     return linesOfCalls(names, this.#architecture, room).map((words) => {
       const isOne = !words.includes(",") && !words.includes("@");
       return `${" ".repeat(indent)}if (${isOne ? `call.name === ${words}` : `calls(${words}).has(call)`}) ${statement}`;
@@ -439,7 +440,7 @@ class Printer {
   /** Long lists get a name. */
   #test(call: string, { subject, method, values }: Rule & { is: "test" }, indent: number): string {
     const text = `${subject}.${method}(${values.join(", ")})`;
-    if (indent + text.length + "if (!) return refused;".length <= 120) return text;
+    if (indent + text.length + "if () return allow;".length <= width) return text;
     if (subject.startsWith("[")) {
       const name = this.#constant(`${call} values`, subject.slice(1, -1).split(", "));
       return `${name}.${method}(${values.join(", ")})`;
@@ -678,11 +679,11 @@ function areSame(one: ReadonlySet<State>, other: ReadonlySet<State>): boolean {
 function conditionLines(indent: number, head: string, test: string, tail: string): string[] {
   const blanks = " ".repeat(indent);
   const line = `${blanks}${head}${test}${tail}`;
-  if (line.length <= 120) return [line];
+  if (line.length <= width) return [line];
   const parts = test.split(" || ");
   const single = /^([\w.]+)\(([^()]*)\)$/.exec(test);
   if (single !== null) return list(indent, `${head}${single[1]}`, single[2]!.split(", "), tail, ["(", ")"]);
-  if (indent + 2 + test.length <= 120) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
+  if (indent + 2 + test.length <= width) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
   return [`${blanks}${head}(`, ...disjuncts(indent + 2, parts), `${blanks})${tail}`];
 }
 

@@ -4,8 +4,9 @@
  * After the command's start no code is read from disk, because a command of the same user could change it.
  *
  * The supervisor's thread takes some 30 ms to start. Until the filter's first notification, this thread waits in the
- * kernel, or in its event loop if it has other work. If calls need the policy's state, or the command's tree ends with an option, the supervisor's thread starts
- * meanwhile. Otherwise it starts at the first notification, which is about a denial, so only an event is late.
+ * kernel, or in its event loop if it has other work. If calls need the policy's state, or the command's tree ends with an
+ * option, the supervisor's thread starts meanwhile. Otherwise it starts at the first notification, which is about a denial,
+ * so only an event is late.
  */
 
 import { readFileSync } from "node:fs";

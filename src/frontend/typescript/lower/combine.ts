@@ -64,13 +64,13 @@ function layersOf(c: Compilation, parts: readonly PolicyValue[]): readonly Objec
 }
 
 /** A tree with mounts has a user namespace of its own. */
-const hasMounts = ({ objects }: PolicyValue): boolean =>
-  objects?.files !== undefined && objects.files.protect.length + objects.files.private.length > 0;
+const hasMounts = (layer: Pick<ObjectLayer, "files"> | undefined): boolean =>
+  layer?.files !== undefined && layer.files.protect.length + layer.files.private.length > 0;
 
 /** With the counters of processes, unless the kernel counts these. */
 function countedParts(c: Compilation, policy: PolicyValue): { parts: PolicyValue[]; byKernel: boolean } {
   const parts = partsOf(policy);
-  if (c.kernelCounts && parts.some(hasMounts)) return { parts, byKernel: true };
+  if (c.kernelCounts && parts.some(({ objects }) => hasMounts(objects))) return { parts, byKernel: true };
   const counters = ({ limits }: PolicyValue) => (limits?.processes === undefined ? [] : [limits.processes.counter]);
   return { parts: partsOf(policy, (one) => [...one.extended, ...counters(one)]), byKernel: false };
 }
@@ -92,7 +92,7 @@ function withLimits(
     processes: byKernel ? lowest(({ processes }) => processes) : undefined,
     privateSize: lowest(({ privateSize }) => privateSize),
   };
-  const first = layers.findIndex(({ files }) => files !== undefined && files.protect.length + files.private.length > 0);
+  const first = layers.findIndex(hasMounts);
   if (limits.processes === undefined && limits.privateSize === undefined) return layers;
   return layers.map((layer, index) => (index === first ? { ...layer, limits } : layer));
 }

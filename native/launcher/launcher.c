@@ -496,16 +496,29 @@ static void stop_front(int signal) {
   signal_front(SIGSTOP);
 }
 
-/* Since its last stop that was reaped. */
-static int is_still_stopped(void) {
-  enum { ANY = WEXITED | WSTOPPED | WCONTINUED };
+static int has_changed(int states) {
   struct signal_information change;
   memset(&change, 0, sizeof change);
-  long result = CALL(__NR_waitid, P_PID, child.pid, &change, ANY | WNOHANG | WNOWAIT, 0);
-  return result == 0 && change.number == 0;
+  const long result = CALL(__NR_waitid, P_PID, child.pid, &change, states | WNOHANG | WNOWAIT, 0);
+  return result != 0 || change.number != 0;
 }
 
+/*
+ * Since its last stop that was reaped. One call for all states looks for a stop first (kernel/exit.c,
+ * wait_consider_task()), so it finds neither if a continued command stops again while it looks.
+ */
+static int is_still_stopped(void) { return !has_changed(WCONTINUED) && !has_changed(WEXITED | WSTOPPED); }
+
+/*
+ * Returns when every kill of a process group that has begun has reached all members: it holds the list of tasks for reading
+ * (kernel/signal.c, kill_pgrp(), kill_something_info()), and setpgid takes it for writing. The call itself fails, because
+ * this process leads its session.
+ */
+static void wait_for_group_signals(void) { CALL(__NR_setpgid, 0, 0); }
+
 static void answer_front(unsigned char byte) {
+  /* Without it, the SIGTSTP of Ctrl-Z could reach the front after the stop and the SIGCONT, and stop it twice. */
+  wait_for_group_signals();
   /* Once for each stop; and later bytes concern an earlier one if the command has stopped again. */
   int is_stopped_for_it = stops.of_front == stops.count;
   if (tree.has_ended || !is_still_stopped() || is_stopped_for_it == (byte == IS_STOPPED)) return;

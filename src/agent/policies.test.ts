@@ -68,6 +68,7 @@ export default policy((call) => (call.name === refused ? deny("EPERM") : allow))
     policies.examine();
     const second = policies.byName("a", new Map());
     expect(second.digest).not.toBe(first.digest);
+    for (const one of [first, second]) expect(one.compiled.description.digest).toBe(one.digest);
     write("shared/name.ts", "export const refused = ;\n");
     policies.examine();
     expect(said.at(-1)).toMatch(/name\.ts:1:\d+: error .*; the version before is used on/);

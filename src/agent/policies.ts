@@ -10,6 +10,7 @@ import { proveTightening } from "../analysis/lint/tightening.ts";
 import { LayoutError, type PolicyArtifact, readLayout } from "../backend/bundle/oci-layout.ts";
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { withDigest } from "../engines/engine/digest.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
 import type { NotifyPolicy } from "../engines/notify/policy/policy.ts";
 import { policyDigest } from "../export/digest.ts";
@@ -320,7 +321,8 @@ function compile(
       return unusable(
         `its digest is ${ofArtifact} here and ${artifact?.digest} in the artifact, of portcullis ${artifact?.version}`,
       );
-    return { policy: { name, digest, parameters, compiled }, fault: "", files, open: false };
+    const policy = { name, digest, parameters, compiled: withDigest(compiled, digest) };
+    return { policy, fault: "", files, open: false };
   } catch (error) {
     if (!(error instanceof Error) || !/^(?:FilterTooLarge|WasmLimit)Error$/.test(error.name)) throw error;
     return { policy: undefined, fault: `${path}: ${error.message}`, files, open: false };

@@ -42,6 +42,13 @@ describe("readEvent", () => {
     expect(found[1]!.memory.get("path")).toMatchObject({ is: "text", bytes: Buffer.from("/x") });
   });
 
+  it("reads the digest of the policy, which events of earlier versions lack", () => {
+    const digest = `sha256:${"0f".repeat(32)}`;
+    const call = { call: "getpid", number: 39, arguments: [] };
+    expect(refusals({ ...call, digest })).toMatchObject([{ policy: "p", digest }]);
+    expect(refusals(call)[0]).not.toHaveProperty("digest");
+  });
+
   it("does not judge calls of a foreign ABI or without a name", () => {
     expect(refusals({ call: "call_11@i386", number: 11, arguments: [] })).toMatchObject([{ call: undefined }]);
     expect(refusals({ call: "getpid", number: 40, arguments: [] })).toMatchObject([{ call: undefined }]);
@@ -58,6 +65,8 @@ describe("readEvent", () => {
     [decision({ call: "getpid", number: 39, arguments: [], count: 0 }), "`count` is no positive integer"],
     [decision({ call: "getpid", number: 39, arguments: [], phases: { a: 1 } }), "`phases` has no names"],
     [decision({ call: "getpid", number: 39, arguments: [7] }), "`arguments` is no list of names and texts"],
+    [decision({ call: "getpid", number: 39, arguments: [], digest: "sha256:0" }), "`digest` is no SHA-256"],
+    [decision({ call: "getpid", number: 39, arguments: [], object: { path: "/" } }), "`object` has no `blockers`"],
     [decision({ call: "close", number: 3, arguments: [{ name: "fd", text: "x" }] }), "its arguments cannot be read"],
   ])("rejects %s", (line, why) => {
     expect(readEvent(line, "x86_64")).toEqual({ is: "malformed", why });

@@ -18,6 +18,9 @@ export type EventReading =
 
 type Members = Readonly<Record<string, unknown>>;
 
+/** As `policyDigest` writes it. */
+const digestPattern = /^sha256:[0-9a-f]{64}$/;
+
 const refusing = { deny: "deny", trap: "trap", "kill-thread": "kill thread", "kill-process": "kill process" } as const;
 
 export function readEvent(line: string, architecture: ArchitectureName): EventReading {
@@ -44,7 +47,7 @@ function hostReading({ host, port, rule }: Members): EventReading {
 }
 
 function decisionReading(event: Members, architecture: ArchitectureName): EventReading {
-  const { call, number, verdict, errno } = event;
+  const { call, number, verdict, errno, digest } = event;
   if (typeof call !== "string") return { is: "malformed", why: "`call` is no text" };
   if (typeof verdict !== "string" || !Object.hasOwn(actions, verdict)) {
     return { is: "malformed", why: "`verdict` is no verdict" };
@@ -59,6 +62,10 @@ function decisionReading(event: Members, architecture: ArchitectureName): EventR
   if (typeof count !== "number" || !Number.isSafeInteger(count) || count < 1) {
     return { is: "malformed", why: "`count` is no positive integer" };
   }
+  if (digest !== undefined && (typeof digest !== "string" || !digestPattern.test(digest)))
+    return { is: "malformed", why: "`digest` is no SHA-256" };
+  const { object } = event;
+  if (object !== undefined && !isDeniedObject(object)) return { is: "malformed", why: "`object` has no `blockers`" };
   const phases = phasesOf(event["phases"]);
   if (phases === null) return { is: "malformed", why: "`phases` has no names" };
   const text = (member: string) =>
@@ -69,9 +76,11 @@ function decisionReading(event: Members, architecture: ArchitectureName): EventR
     command: text("command")?.["command"] ?? "",
     ...text("reason"),
     ...text("rule"),
+    ...text("policy"),
+    ...(digest === undefined ? {} : { digest }),
     ...(phases === undefined ? {} : { phases }),
     ...(typeof event["time"] === "number" ? { time: event["time"] } : {}),
-    ...(isObject(event["object"]) ? { object: event["object"] as unknown as ObjectJson } : {}),
+    ...(object === undefined ? {} : { object }),
   };
   const described = callByName(call);
   if (described?.number[architecture] !== number) {
@@ -145,6 +154,11 @@ function phasesOf(given: unknown): PhaseNames | undefined | null {
   if (given === undefined) return undefined;
   if (!isObject(given)) return null;
   return Object.values(given).every((one) => typeof one === "string") ? (given as PhaseNames) : null;
+}
+
+function isDeniedObject(value: unknown): value is ObjectJson {
+  const blockers = isObject(value) ? value["blockers"] : undefined;
+  return Array.isArray(blockers) && blockers.every((one: unknown) => typeof one === "string");
 }
 
 function isObject(value: unknown): value is Members {

@@ -4,12 +4,14 @@ import { auditArchitecture } from "../abi/architecture.ts";
 import { callByName } from "../abi/calls.ts";
 import { observationsOf } from "../analysis/explain/memory.ts";
 import { printLocation } from "../events/describe.ts";
+import type { ObjectJson } from "../events/event.ts";
 import type { Program } from "../ir/program.ts";
 import { mayPass, type Verdict, verdictText } from "../ir/verdicts.ts";
 import { sha256 } from "../machine/sha256.ts";
 import { aspectsOf, valueIn } from "../propose/aspects.ts";
 import type { Signature } from "../propose/history.ts";
 import { knownWord, unknownWord } from "../traces/trace.ts";
+import { presentRuling } from "./objects.ts";
 import { cellsOf, type PhaseNames, type Refusal, type Ruling, rulingOn, sameVerdict } from "./refusal.ts";
 
 /** Why no change of the text allows the calls, as a sentence without a full stop, and what to do by hand. */
@@ -44,6 +46,10 @@ const mostGroups = 2000;
 /** Different texts of calls. */
 const mostCalls = 100_000;
 const mostCommands = 4;
+/** Digests that are told apart. */
+const mostTexts = 64;
+
+const recordAgain = "record the events again with this policy";
 
 type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
 type Building = Omit<Mutable<Group>, "variants" | "signatures" | "commands"> & {
@@ -95,13 +101,17 @@ export class Groups {
   /** Calls beyond the limits of this table. */
   beyond = 0;
   readonly #program: Program;
+  readonly #digest: string | undefined;
+  readonly #others = new Map<string, number>();
   readonly #groups = new Map<string, Building>();
   readonly #known = new Map<string, Known>();
   readonly #variants = new Map<string, number>();
   readonly #phases: ReadonlySet<string>;
 
-  constructor(program: Program) {
+  /** @param digest of the policy's text. Without it, all events are taken for events of this text */
+  constructor(program: Program, digest?: string) {
     this.#program = program;
+    this.#digest = digest;
     this.#phases = new Set(program.cells.flatMap(({ kind, name }) => (kind.is === "phases" ? [name] : [])));
   }
 
@@ -109,17 +119,37 @@ export class Groups {
     return [...this.#groups.values()];
   }
 
+  /** The refused calls of other texts of this policy, by the digests of these. */
+  get otherTexts(): ReadonlyMap<string, number> {
+    return this.#others;
+  }
+
   add(refusal: Refusal): void {
-    const key = JSON.stringify([refusal.text, refusal.phases, refusal.verdict, refusal.reason, refusal.object]);
-    const known = this.#known.get(key) ?? this.#enter(refusal, key);
+    const { text, phases, verdict, reason, object } = refusal;
+    const isOld = this.#isOfOtherText(refusal);
+    if (isOld) this.#countOther(refusal);
+    const key = JSON.stringify([text, phases, verdict, reason, object, isOld]);
+    const known = this.#known.get(key) ?? this.#enter(refusal, isOld, key);
     if (known === undefined) this.beyond += refusal.count;
     else if (known.group === undefined) this.passing += refusal.count;
     else count(known.group, known.variant, refusal);
   }
 
-  #enter(refusal: Refusal, key: string): Known | undefined {
+  #isOfOtherText({ digest }: Refusal): boolean {
+    return digest !== undefined && this.#digest !== undefined && digest !== this.#digest;
+  }
+
+  /** An agent's file has events of other policies, too. */
+  #countOther({ digest, policy, count }: Refusal): void {
+    if (policy !== undefined && policy !== this.#program.name) return;
+    const known = this.#others.get(digest!);
+    if (known !== undefined || this.#others.size < mostTexts) this.#others.set(digest!, (known ?? 0) + count);
+  }
+
+  #enter(given: Refusal, isOld: boolean, key: string): Known | undefined {
     if (this.#known.size >= mostCalls) return undefined;
-    const { obstacle, verdict, passes } = this.#assess(refusal);
+    const { obstacle, verdict, passes, rule } = this.#assess(given, isOld);
+    const refusal = rule === undefined ? given : { ...given, rule };
     if (passes) {
       const known = { group: undefined, variant: -1 };
       this.#known.set(key, known);
@@ -173,20 +203,36 @@ export class Groups {
     return group;
   }
 
-  #assess(refusal: Refusal): { obstacle?: Obstacle; verdict?: Verdict; passes?: true } {
+  /**
+   * @param isOld the event is of another text: its call is judged, and its line says nothing
+   * @returns `rule`: the line in this text, in place of the event's
+   */
+  #assess(refusal: Refusal, isOld: boolean): { obstacle?: Obstacle; verdict?: Verdict; passes?: true; rule?: string } {
     const stale = this.#stale(refusal);
     if (stale !== undefined) return { obstacle: stale };
-    if (refusal.object !== undefined) return {};
+    if (refusal.object !== undefined) return isOld ? this.#assessOldObject(refusal.object) : {};
     const ruling = rulingOn(this.#program, refusal);
     const wrong = obstacleOf(ruling, refusal, this.#lacksPhases(refusal));
     if (ruling.is === "passes") return wrong === undefined ? { passes: true } : { obstacle: wrong };
     const flagged =
       ruling.is === "open" && !this.#lacksPhases(refusal) ? this.#refusedByFlags(ruling, refusal) : undefined;
+    if (flagged !== undefined && isOld)
+      return {
+        obstacle: { why: "flags decide, and the event is of another version of the policy", help: recordAgain },
+      };
     if (flagged !== undefined) return { verdict: flagged };
     return {
       ...(wrong === undefined ? {} : { obstacle: wrong }),
       ...(ruling.is === "refused" ? { verdict: ruling.verdict } : {}),
     };
+  }
+
+  #assessOldObject(object: ObjectJson): { obstacle?: Obstacle; passes?: true; rule?: string } {
+    const found = presentRuling(this.#program, object);
+    if (found.is === "permitted") return { passes: true };
+    if (found.is === "refused") return { rule: printLocation(this.#program.files, found.at) };
+    const why = "several lists may refuse the object, and the event is of another version of the policy";
+    return { obstacle: { why, help: recordAgain } };
   }
 
   /** Events do not have flags. The line shows that they were so, and a rule there is not asked in other states. */
@@ -204,7 +250,7 @@ export class Groups {
 
   /** The event belongs to another policy, or to another text of this one. */
   #stale({ rule, phases = {}, call }: Refusal): Obstacle | undefined {
-    const help = "record the events again with this policy";
+    const help = recordAgain;
     const file = rule === undefined ? undefined : /^(.*):\d+:\d+$/.exec(rule)?.[1];
     if (file !== undefined && !this.#program.files.some((one) => nameOf(one) === nameOf(file))) {
       return { why: `${rule} refused it, which is no line of this policy`, help };
@@ -252,7 +298,7 @@ function obstacleOf(ruling: Ruling, refusal: Refusal, lacksPhases: boolean): Obs
       if (sameVerdict(ruling.verdict, refusal)) return undefined;
       return {
         why: `the policy has changed: the call was ${reasoned(verdict, refusal.reason)}, and is now ${reasoned(verdictText(ruling.verdict), ruling.verdict.reason)}`,
-        help: "record the events again with this policy",
+        help: recordAgain,
       };
   }
 }

@@ -6,6 +6,7 @@ import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { loadPolicy } from "../frontend/load.ts";
+import type { ReadFile } from "../frontend/source/store.ts";
 import type { TighteningPromise } from "../frontend/typescript/walk/findings.ts";
 import type { Program } from "../ir/program.ts";
 import { readInputFile } from "../machine/inputs.ts";
@@ -25,6 +26,8 @@ export type Compiled =
       readonly diagnostics: readonly Diagnostic[];
       readonly promises: readonly TighteningPromise[];
       readonly sources: Sources;
+      /** The policy's text: its own file first, and its imports. */
+      readonly files: readonly ReadFile[];
     }
   | { readonly program: undefined; readonly diagnostics: readonly Diagnostic[]; readonly sources: Sources };
 
@@ -45,5 +48,10 @@ export function compile(
   if (program === undefined || hasErrors(diagnostics)) return { program: undefined, diagnostics, sources };
   const found = lintPolicy(program, { promises, declarations });
   if (hasErrors(found)) return { program: undefined, diagnostics: found, sources };
-  return { program, diagnostics: [...diagnostics, ...found], promises, sources };
+  return {
+    ...{ program, diagnostics: [...diagnostics, ...found], promises, sources },
+    get files() {
+      return loaded.ownFiles;
+    },
+  };
 }

@@ -26,6 +26,10 @@ export interface Refusal {
   readonly reason?: string;
   /** "web.ts:53:49" */
   readonly rule?: string;
+  /** The policy's name. */
+  readonly policy?: string;
+  /** Of the policy's text; undefined for a trace, and for an event of a portcullis that did not write it. */
+  readonly digest?: string;
   /** With a denial by Landlock. */
   readonly object?: ObjectJson;
   /** The name of the thread, which the confined program chooses. */

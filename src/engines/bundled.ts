@@ -1,6 +1,7 @@
 /** Reads a policy from a bundle's file, so that a start compiles nothing. */
 
 import type { Place } from "../backend/bundle/bundle.ts";
+import { digestIn } from "../backend/bundle/format.ts";
 import { decodeBundle } from "../backend/bundle/read.ts";
 import { parameterWordsFor } from "../backend/bundle/settings.ts";
 import type { Location } from "../ir/location.ts";
@@ -32,7 +33,7 @@ export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, s
     parameters: parameterWordsFor(bundle, settings),
     eventsSize: events?.capacity ?? 0,
     // A bundle has no names of phases.
-    description: { architecture, name, files, verdicts, reports, phases: [] },
+    description: { architecture, name, digest: `sha256:${digestIn(bytes)}`, files, verdicts, reports, phases: [] },
     // The allowed paths are known when a policy is compiled; a bundle does not have them.
     allowedPaths: [],
     refusedObjects: [],

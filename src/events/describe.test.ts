@@ -114,3 +114,22 @@ test("a refused host can be an address, a name without a port, or bytes that con
   );
   expect(told({ host: "a\x1b[31m\0", port: 1, route: "socks", reason: "none" }).line).not.toContain("\x1b");
 });
+
+test("each event that names the policy has the digest of its text, if that is known", () => {
+  const digest = `sha256:${"a1".repeat(32)}`;
+  const refusal: HostRefusal = { host: "a.org", port: 443, route: "connect", reason: "not listed" };
+  const object = {
+    ...({ kind: "object", time: 1, pid: 2, command: "x", architecture: 0xc000_003e, number: 257 } as const),
+    ...{ arguments: [0n, 0n, 0n, 0n], errno: 13, layer: 0, blockers: ["fs.read_file"], object: {} },
+  };
+  const reports = [{ report: 0, values: [] }];
+  const records = [
+    { ...record(openat2, 1), reports },
+    ...[object, { kind: "host", time: 1, refusal } as const],
+    { kind: "end", time: 1, pid: 2, status: 159, isKilled: true, call: undefined, text: "ended" } as const,
+  ];
+  const events = records.flatMap((one) => describe({ ...policy, digest }, one));
+  expect(events.map(({ kind }) => kind)).toEqual(["decision", "report", "decision", "host", "end"]);
+  for (const event of events) expect(event).toMatchObject({ policy: "p", digest });
+  for (const one of records) for (const event of describe(policy, one)) expect(event).not.toHaveProperty("digest");
+});

@@ -72,7 +72,7 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
     const host: HostEvent = {
       ...{ v: 1, kind: "host", time: seconds(time) },
       ...refusal,
-      ...{ verdict: "deny", policy: policy.name },
+      ...{ verdict: "deny", ...policyOf(policy) },
     };
     return [host];
   }
@@ -100,7 +100,7 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
         declared.values.map((one, index) => [one.name, printValue(one.print, values[index] ?? 0n)]),
       ),
       ...ruleOf(policy, declared.at),
-      policy: policy.name,
+      ...policyOf(policy),
     };
     events.push(event);
   }
@@ -119,7 +119,7 @@ function end(policy: PolicyDescription, { time, pid, status, isKilled, call, tex
       ? {}
       : { call: nameCall(policy.architecture, call.architecture, call.number).name, number: call.number }),
     text,
-    policy: policy.name,
+    ...policyOf(policy),
   };
 }
 
@@ -138,7 +138,7 @@ function objectDenial(policy: PolicyDescription, record: ObjectRecord): Decision
     errno: printErrno(errno),
     reason: `${lackText(declared?.setting, record)}: Landlock, ${blockers.join(", ")}`,
     ...ruleOf(policy, declared?.at),
-    policy: policy.name,
+    ...policyOf(policy),
     object: objectJson(record),
   };
 }
@@ -216,7 +216,7 @@ function decision(
     ...(count === undefined ? {} : { count }),
     ...(paths === undefined ? {} : { paths: paths.map(textJson) }),
   };
-  const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}), ...gathered };
+  const rest = { ...phases, ...policyOf(policy), ...(record.audit ? { audit: true as const } : {}), ...gathered };
   if (typeof verdict === "string") {
     const refusal = refusals[verdict];
     const why = typeof refusal.reason === "string" ? refusal.reason : refusal.reason(call);
@@ -282,6 +282,10 @@ export function printLocation(files: readonly string[], at: Location): string {
 
 function ruleOf(policy: PolicyDescription, at: Location | undefined): { readonly rule?: string } {
   return at === undefined ? {} : { rule: printLocation(policy.files, at) };
+}
+
+function policyOf({ name, digest }: PolicyDescription): { readonly policy: string; readonly digest?: string } {
+  return digest === undefined ? { policy: name } : { policy: name, digest };
 }
 
 function phaseName(phase: PolicyDescription["phases"][number], value: number | undefined): string {

@@ -57,6 +57,8 @@ export interface DecisionEvent extends Common {
   /** "policies/nginx.ts:29:7". Absent if portcullis itself refuses (a foreign ABI, an unknown number). */
   readonly rule?: string;
   readonly policy: string;
+  /** See PolicyDescription. */
+  readonly digest?: string;
   /** With a denial by the policy's declarations about objects. */
   readonly object?: ObjectJson;
   /** The verdict was only recorded (`run --audit`). */
@@ -111,6 +113,7 @@ export interface ReportEvent extends Common {
   readonly values: Readonly<Record<string, string | boolean>>;
   readonly rule?: string;
   readonly policy: string;
+  readonly digest?: string;
 }
 
 /** A message about the run itself: dropped events, a filter without users, an engine's warning. */
@@ -134,6 +137,7 @@ export interface HostEvent extends Common {
   /** "--hosts", or the list's place: "agent.ts:3:9". Absent if no list decides. */
   readonly rule?: string;
   readonly policy: string;
+  readonly digest?: string;
 }
 
 /** SIGSYS has ended the command: a static kill or trap, about which the kernel gives no other information. */
@@ -150,4 +154,5 @@ export interface EndEvent extends Common {
   readonly number?: number;
   readonly text: string;
   readonly policy: string;
+  readonly digest?: string;
 }

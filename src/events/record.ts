@@ -11,6 +11,11 @@ import type { Program } from "../ir/program.ts";
 
 /** The part of a program that events need. Small: it is stored with the compiled policy. */
 export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {
+  /**
+   * Of the policy's text, its parameters and the version of portcullis (`policyDigest`), or of the bundle. Absent if the policy
+   * was compiled for no run.
+   */
+  readonly digest?: string;
   /** The cells that hold phases, by their index in `Program.cells`. */
   readonly phases: readonly { readonly cell: number; readonly name: string; readonly names: readonly string[] }[];
   /** The lists of hosts. Absent in a bundle, which has none. */

@@ -25,6 +25,16 @@ it("depends on the policy's text and that of its imports, and not on their folde
   expect(digestOf({ "main.ts": `${main} `, "verdict.ts": verdict })).not.toBe(digest);
 });
 
+it("does not depend on policies of portcullis that the text is combined with", () => {
+  const texts = { "main.ts": main, "verdict.ts": verdict, "also.ts": `import "./more.ts";\n${main}`, "more.ts": "" };
+  const { files, ownFiles } = loadPolicy("/a/main.ts", {
+    ...{ architecture: "x86_64", also: ["/a/also.ts"] },
+    readFile: (path) => texts[path.slice("/a/".length) as keyof typeof texts],
+  });
+  expect(files).toHaveLength(4);
+  expect(policyDigest({ files: ownFiles, parameters: new Map() }, "1.2.3")).toBe(digestOf(texts));
+});
+
 it("depends on parameters, in any order, and on the version", () => {
   const files = [{ hash: "00" }];
   const of = (parameters: readonly [string, string][], version = "1.2.3") =>

@@ -77,6 +77,8 @@ export interface LoadedPolicy {
   readonly sources: Sources;
   /** All files that were read, the policy's own file first. A cached policy is valid while they are unchanged. */
   readonly files: readonly ReadFile[];
+  /** Those of the policy, without the policies of `also`: they are its text (`policyDigest`). */
+  readonly ownFiles: readonly ReadFile[];
   /** Promises that a lint proves on the program (`tightening: true`). */
   readonly promises: readonly TighteningPromise[];
   /** Declarations about objects that the program enforces. */
@@ -125,10 +127,13 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   }
 
   let compiled: CompiledModule | undefined;
+  let others = { from: 0, to: 0 };
   try {
     const modules = new Modules(c, store, library, globals);
     const module = modules.load(absolute);
+    const from = store.files.length;
     const also = (options.also ?? []).map((file) => modules.load(resolve(file)));
+    others = { from, to: store.files.length };
     if (module !== undefined) compiled = compileModule(c, module, store, also);
   } catch (error) {
     if (error instanceof RangeError && /call stack/i.test(error.message)) {
@@ -145,6 +150,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
     sources: new Map(store.files.map((file) => [file.shown, file.text])),
     get files() {
       return store.hashes;
+    },
+    get ownFiles() {
+      return store.hashes.filter((_, index) => index < others.from || index >= others.to);
     },
     promises: c.findings.promises,
     declarations: c.findings.declarations,
@@ -176,6 +184,9 @@ function loadProfile(path: string, store: FileStore, reporter: Reporter, options
     diagnostics,
     sources: new Map(store.files.map((one) => [one.shown, one.text])),
     get files() {
+      return store.hashes;
+    },
+    get ownFiles() {
       return store.hashes;
     },
     promises: [],

@@ -32,6 +32,7 @@ describe("a container", () => {
         call: "mkdir",
         errno: "EDQUOT",
         policy: "two-folders",
+        digest: agent.digest("two-folders"),
         rule: expect.stringMatching(/two-folders\.ts:5:/),
         containerId: "abc",
         pod: "web-1",

@@ -35,14 +35,18 @@ export interface Refused {
 const mostMalformed = 5;
 const mostHosts = 50;
 
-/** @throws Failure if a file cannot be read */
+/**
+ * @param digest of the policy's text
+ * @throws Failure if a file cannot be read
+ */
 export async function readRefused(
   files: readonly string[],
   program: Program,
+  digest: string,
   settings: InputSettings,
   context: Context,
 ): Promise<Refused> {
-  const groups = new Groups(program);
+  const groups = new Groups(program, digest);
   const hosts = new Set<string>();
   let dropped = 0;
   for (const file of files) {

@@ -2,16 +2,17 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { compilerOf } from "../../engines/compilers.ts";
+import { withDigest } from "../../engines/engine/digest.ts";
 import type { CompileOptions, EngineCompiler, EnginePolicy } from "../../engines/engine/engine.ts";
 import { type CompiledPolicy, engineNames } from "../../engines/registry.ts";
+import { policyDigest } from "../../export/digest.ts";
 import type { ReadFile } from "../../frontend/source/store.ts";
-import type { Program } from "../../ir/program.ts";
 import { packageVersion } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import type { Candidate } from "../engine.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
-import { loadRequested, printDiagnostics } from "./load.ts";
+import { loadRequested, printDiagnostics, type ValidPolicy } from "./load.ts";
 import { hasEvents, type RunRequest } from "./run-request.ts";
 
 interface Compilation {
@@ -25,7 +26,8 @@ export async function compileRequested(
   candidates: readonly Candidate[],
   context: Context,
 ): Promise<Compilation> {
-  const { program, sources, files } = await loadRequested(request, context, { quiet: true });
+  const loaded = await loadRequested(request, context, { quiet: true });
+  const { program, sources, files } = loaded;
   let refused: readonly Diagnostic[] = [];
   for (const [index, { engine, variant }] of candidates.entries()) {
     const compiler: EngineCompiler<EnginePolicy> = await compilerOf(engine);
@@ -48,7 +50,7 @@ export async function compileRequested(
       await printDiagnostics(diagnostics, sources, context);
       context.err(`portcullis: BEST EFFORT: ${approximation}\n`);
     }
-    return { compiled: { engine, policy } as CompiledPolicy, files };
+    return { compiled: { engine, policy: withDigest(policy, digestOf(loaded, request)) } as CompiledPolicy, files };
   }
   throw new Failure(refused, sources);
 }
@@ -59,12 +61,19 @@ export async function compileRequested(
  * @throws Failure with every error
  */
 export async function staticPart(request: PolicyRequest, context: Context): Promise<CompiledPolicy> {
-  const { program } = await loadRequested(request, context, { quiet: true });
+  const loaded = await loadRequested(request, context, { quiet: true });
   for (const engine of engineNames) {
     const { staticPart: make }: EngineCompiler<EnginePolicy> = await compilerOf(engine);
-    if (make !== undefined) return { engine, policy: orTooLarge(() => make(program as Program)) } as CompiledPolicy;
+    if (make === undefined) continue;
+    const policy = orTooLarge(() => make(loaded.program));
+    return { engine, policy: withDigest(policy, digestOf(loaded, request)) } as CompiledPolicy;
   }
   throw new Error("no engine enforces a static part alone");
+}
+
+/** Parameters that portcullis adds, such as the proxy's port, are not the policy's. */
+function digestOf({ ownFiles }: ValidPolicy, { parameters }: PolicyRequest): string {
+  return policyDigest({ files: ownFiles, parameters });
 }
 
 /** A program that exceeds a limit of a back end is an error of the policy. */

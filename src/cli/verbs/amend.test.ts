@@ -191,6 +191,96 @@ export default policy({
   });
 });
 
+describe("events of another version of the policy", () => {
+  const [one, two] = ["11", "22"].map((digits) => `sha256:${digits.repeat(32)}`) as [string, string];
+  const flagged = `import { allow, calls, deny, perTree, policy } from "portcullis";
+const [moved, other] = [perTree.flag(), perTree.flag()];
+export default policy((call) => {
+  if (call.name === "chdir") moved.set(true);
+  if (call.name === "mkdir") other.set(true);
+  if (call.name === "rmdir" && moved.get()) return deny("EACCES", "no");
+  return allow;
+});
+`;
+  const rmdir = (more: Event) =>
+    decision("rmdir", 84, [["path", "0x7000"]], {
+      ...{ errno: "EACCES", reason: "no", phases: undefined, rule: "p.ts:6:52", ...more },
+    });
+
+  it("are judged by the present text, and a sentence names both digests", async () => {
+    const lines = [decision("fsync", 74, [["fd", "4"]], { digest: one, count: 3 }), ioctl("TCGETS"), starting];
+    const of = files({ "e.jsonl": lines.join("") });
+    const { out, err } = await portcullis("amend", of("p.ts"), of("e.jsonl"));
+    expect(err).toMatch(
+      new RegExp(
+        `^3 refused calls of another version of ${of("p.ts")} \\(${one}\\) than the present one \\(sha256:[0-9a-f]{64}\\): `,
+      ),
+    );
+    expect(out).toMatch(/^1 of 3 [\s\S]*p\.ts:9:10\n[\s\S]*change {4}\+ {3}\/\/ amend: 3 refused calls/);
+    const several = [fsync, ...[one, two].map((digest) => decision("fsync", 74, [["fd", "4"]], { digest }))];
+    writeFileSync(of("e.jsonl"), several.join(""));
+    const both = await portcullis("amend", of("p.ts"), of("e.jsonl"));
+    expect(both.err).toContain(`2 refused calls of 2 other versions of ${of("p.ts")} (the last of them ${two})`);
+  });
+
+  it("are no events of another policy, in a file of several", async () => {
+    const of = files({
+      "e.jsonl": decision("fsync", 74, [["fd", "4"]], { digest: one, policy: "q", rule: "q.ts:9:10" }),
+    });
+    const { out, err } = await portcullis("amend", of("p.ts"), of("e.jsonl"));
+    expect(out).toContain("cannot    q.ts:9:10 refused it, which is no line of this policy");
+    expect(err).not.toContain("another version");
+  });
+
+  it("blame no line where flags decide", async () => {
+    const of = files({ "p.ts": flagged, "p.cases": "main getpid() allow\n", "e.jsonl": rmdir({}) });
+    const unknown = await portcullis("amend", of("p.ts"), of("e.jsonl"));
+    expect(unknown.out).toContain('+     if (call.name === "rmdir") return allow;');
+    // The same line now has another condition.
+    writeFileSync(of("p.ts"), flagged.replace("moved.get()", "other.get()"));
+    writeFileSync(of("e.jsonl"), rmdir({ digest: one }));
+    const old = await portcullis("amend", "--accept", "all", of("p.ts"), of("e.jsonl"));
+    expect(old.err).toContain("flags decide, and the event is of another version of the policy");
+    expect(read(of("p.ts"))).not.toContain('call.name === "rmdir") return allow');
+  });
+
+  it("name the present place of a list of objects, or what it permits already", async () => {
+    const lists = (files: string) => `import { allow, policy } from "portcullis";
+export default policy({
+  files: {
+    ${files}
+  },
+}, () => allow);
+`;
+    const denied = decision(
+      "openat",
+      257,
+      [
+        ["dirfd", "AT_FDCWD"],
+        ["path", "0x7000"],
+        ["flags", "O_RDONLY"],
+        ["mode", "0"],
+      ],
+      {
+        ...{ errno: "EACCES", reason: "Landlock", object: { blockers: ["fs.read_file"], path: "/srv/a" } },
+        ...{ rule: "p.ts:4:5", phases: undefined, digest: one },
+      },
+    );
+    // The line is now that of another list.
+    const of = files({
+      "p.ts": lists('write: ["/tmp"],\n    read: ["/usr"],'),
+      "p.cases": "main getpid() allow\n",
+      "e.jsonl": denied,
+    });
+    const { status } = await portcullis("amend", "--accept", "all", of("p.ts"), of("e.jsonl"));
+    expect(status).toBe(0);
+    expect(read(of("p.ts"))).toBe(lists('write: ["/tmp"],\n    read: ["/usr", "/srv/a"],'));
+    const again = await portcullis("amend", "--accept", "all", of("p.ts"), of("e.jsonl"));
+    expect(again).toMatchObject({ status: 0, err: expect.stringContaining("the policy allows already") });
+    expect(read(of("p.ts"))).toBe(lists('write: ["/tmp"],\n    read: ["/usr", "/srv/a"],'));
+  });
+});
+
 describe("bad input", () => {
   it("leaves out malformed lines, with their places", async () => {
     const lines = ["nonsense", "[]", '{"v":2,"kind":"decision"}', '{"v":1,"kind":"decision"}', fsync.slice(0, 50)];

@@ -129,21 +129,29 @@ async function prepare(
     parameters: request.parameters,
     landlockAbi: abiOfThisKernel() ?? 0,
   };
-  const [{ compile }, { Amendment: New }, { Session: NewSession }, { readRefused }, { refusedByCase }] =
-    await Promise.all([
-      import("../../amend/policy.ts"),
-      import("../../amend/amendment.ts"),
-      import("../../amend/session.ts"),
-      import("../amend/inputs.ts"),
-      import("../../amend/cases.ts"),
-    ]);
+  const [
+    { compile },
+    { Amendment: New },
+    { Session: NewSession },
+    { readRefused },
+    { refusedByCase },
+    { policyDigest },
+  ] = await Promise.all([
+    import("../../amend/policy.ts"),
+    import("../../amend/amendment.ts"),
+    import("../../amend/session.ts"),
+    import("../amend/inputs.ts"),
+    import("../../amend/cases.ts"),
+    import("../../export/digest.ts"),
+  ]);
   // Its diagnostics have the policy's lines and help.
   await loadRequested(request, context, { quiet: true });
   const before = compile(settings, text);
   if (before.program === undefined) throw new Failure(before.diagnostics, before.sources);
   const { program, sources } = before;
   const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
-  const { groups, hosts, dropped } = await readRefused(inputs, program, { ...ids, quiet }, context);
+  const digest = policyDigest({ files: before.files, parameters: request.parameters });
+  const { groups, hosts, dropped } = await readRefused(inputs, program, digest, { ...ids, quiet }, context);
   const cases: CaseText[] = findCaseFiles(file).map((one) => ({ file: one, text: readInput(one) }));
   // A file of its own starts in the first phase.
   const stem = basename(file).replace(/\.ts$/, "");
@@ -158,6 +166,7 @@ async function prepare(
   );
   const amendment = new New(settings, text, before);
   const notes = [
+    ...ofOtherTexts(groups.otherTexts, file, digest),
     ...(groups.passing > 0 ? [`${calls(groups.passing)} that the policy allows already`] : []),
     ...[...settled].map(([{ call, count }, place]) => `${calls(count)} of ${call} whose refusal ${place} demands`),
     ...(groups.beyond > 0 ? [`${calls(groups.beyond)} more that differ from these`] : []),
@@ -167,6 +176,18 @@ async function prepare(
   const open = all.filter((group) => !settled.has(group));
   const session = new NewSession(amendment, settings, files, all);
   return { program, sources, files, groups: open, settled, amendment, session, notes, quiet };
+}
+
+/** Their calls are judged by the present text, as those of a trace. */
+function ofOtherTexts(texts: ReadonlyMap<string, number>, file: string, present: string): readonly string[] {
+  const [last] = [...texts.keys()].slice(-1);
+  if (last === undefined) return [];
+  const count = calls([...texts.values()].reduce((sum, one) => sum + one, 0));
+  const which = texts.size === 1 ? "another version" : `${texts.size} other versions`;
+  const name = texts.size === 1 ? last : `the last of them ${last}`;
+  return [
+    `${count} of ${which} of ${file} (${name}) than the present one (${present}): they are judged by the present one, and the lines of their events are not used`,
+  ];
 }
 
 function calls(count: number): string {

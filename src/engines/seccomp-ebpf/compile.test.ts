@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { digestIn } from "../../backend/bundle/format.ts";
 import { loadPolicy } from "../../frontend/load.ts";
+import { bundledPolicy } from "../bundled.ts";
 import { seccompEbpfCompiler } from "./compile.ts";
 import { printVariant, readVariant } from "./variant.ts";
 
@@ -36,4 +38,9 @@ describe("for a kernel whose filters do not copy arguments", () => {
       }
     expect(compile("no-secrets", printVariant({ unprivileged: true, memory: true })).policy).toBeDefined();
   });
+});
+
+it("the events of a bundle have the bundle's digest", () => {
+  const { bundle } = compile("exec-once", printVariant({ unprivileged: true, memory: true })).policy!;
+  expect(bundledPolicy(bundle, new Map()).description.digest).toBe(`sha256:${digestIn(bundle)}`);
 });

@@ -37,7 +37,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   propose: ["traces", "engines", "analysis", "ir", "machine", "abi", "patterns", "diagnostics"],
   amend: [
     ...["propose", "cases", "traces", "engines", "events"],
-    ...["frontend", "analysis", "ir", "machine", "abi", "diagnostics"],
+    ...["frontend", "analysis", "ir", "machine", "abi", "patterns", "diagnostics"],
   ],
   // For people.
   observe: [

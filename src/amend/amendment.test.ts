@@ -155,6 +155,146 @@ describe("a list of calls that decides directly before the refusal gets the name
   });
 });
 
+describe("a list that decides about the calls gets the item that they have", () => {
+  const list = (written: string) => `import { allow, calls, deny, parameter, policy } from "portcullis";
+const below = ${written};
+export default policy((call) => {
+  if (calls("open", "openat").has(call)) return call.args.path.text.under(...below) ? allow : deny("EACCES", "not below");
+  return allow;
+});
+`;
+  const open = 'openat(AT_FDCWD, "/srv/a", O_RDONLY)';
+  const parameter = (items: string) => list(`parameter.paths("below", { default: ${items} })`);
+
+  it("in the default of a parameter and in a constant, in the list's layout", () => {
+    expect(change(parameter('["/usr", "/lib"]'), open, "general")).toEqual([
+      'const below = parameter.paths("below", { default: ["/usr", "/lib", "/srv/a"] });',
+    ]);
+    const each = parameter("[]").replace(
+      "call.args.path.text.under(...below)",
+      'below.some((one) => call.args.path.text.is(one)) || call.args.path.text.is("/etc/hosts")',
+    );
+    expect(change(each, open, "general")).toEqual(['const below = parameter.paths("below", { default: ["/srv/a"] });']);
+    expect(change(list('["/usr"] as const'), open, "general")).toEqual(['const below = ["/usr", "/srv/a"] as const;']);
+    expect(change(parameter('[\n    "/usr", // programs\n  ]'), open, "general")).toEqual([`    "/srv/a", ${comment}`]);
+  });
+
+  it("for all paths of a group, and once for groups with the same", () => {
+    const text = parameter('[\n    "/usr", // programs\n  ]');
+    const { groups, session } = sessionFor(
+      text,
+      [
+        open,
+        open.replace("/srv/a", "/srv/b"),
+        open.replace("RDONLY", "WRONLY"),
+        open.replace("/srv/a", "/var/c").replace("O_RDONLY", "O_RDWR"),
+      ].map((one) => refusalOf(text, one)),
+    );
+    for (const group of groups) {
+      if (session.allows(group)) continue;
+      const proposal = session.propose(group, "general");
+      expect(proposal.is === "change" && session.accept(proposal.amended)).toEqual([]);
+    }
+    compiled(session.textWith());
+    expect(addedLines(text, session.textWith()).map((line) => line.replace(/,? \/\/ amend.*/, ""))).toEqual([
+      ...['    "/srv/a"', '    "/srv/b"', '    "/var/c"'],
+    ]);
+    expect(session.textWith()).toContain('"/usr", // programs\n');
+  });
+
+  it("with a note where the list decides about other arguments, too, and not for these arguments alone", () => {
+    const text = parameter('["/usr"]');
+    const { groups, session } = sessionFor(text, [refusalOf(text, open)]);
+    const general = session.propose(groups[0]!, "general");
+    expect(general.is === "change" && general.amended.notes).toEqual([
+      "`below` decides: what it permits for its other items, it permits for this one",
+    ]);
+    const exact = change(text, open, "arguments");
+    expect(exact.join(" ")).toContain('call.args.path.text.is("/srv/a")');
+    expect(exact.join(" ")).not.toContain("parameter");
+  });
+
+  it("also an address, a port, a number, and an argument of a program", () => {
+    const text = `import { allow, cidr, deny, parameter, policy } from "portcullis";
+const hosts = cidr(...parameter.texts("hosts", { default: ["127.0.0.0/8"] }));
+const ports = [80n, 443n];
+const users = [0n];
+const commands = parameter.texts("commands", { default: ["log"] });
+export default policy((call) => {
+  switch (call.name) {
+    case "connect":
+      if (call.args.addr.kind !== "ip") return deny("EACCES");
+      if (!hosts.has(call.args.addr.address)) return deny("ENETUNREACH");
+      return ports.includes(call.args.addr.port) ? allow : deny("ECONNREFUSED");
+    case "setuid":
+      return users.includes(call.args.uid) ? allow : deny("EPERM");
+    case "execve":
+      return call.args.argv.at(1n).is(...commands) ? allow : deny("EACCES");
+  }
+  return allow;
+});
+`;
+    const connect = (to: string) => `connect(3, ${to}, 16)`;
+    expect(change(text, connect("10.0.0.1:80"), "general")).toEqual([
+      'const hosts = cidr(...parameter.texts("hosts", { default: ["127.0.0.0/8", "10.0.0.1"] }));',
+    ]);
+    expect(change(text, connect("127.0.0.1:22"), "general")).toEqual(["const ports = [80n, 443n, 22n];"]);
+    expect(change(text, "setuid(33)", "arguments")).toEqual(["const users = [0n, 33n];"]);
+    expect(change(text, 'execve("/usr/bin/git", ["git", "push"], [])', "general")).toEqual([
+      'const commands = parameter.texts("commands", { default: ["log", "push"] });',
+    ]);
+  });
+
+  it("in all phases, if the same line refuses in all", () => {
+    const phased = parameter('["/usr"]')
+      .replace("parameter,", "parameter, perProcess,")
+      .replace(
+        "  if (calls(",
+        '  if (call.name === "listen") phase.enter("serving");\n  if (call.name === "bind" && phase.is("serving")) return deny("EPERM");\n  if (calls(',
+      )
+      .replace("const below", 'const phase = perProcess.phases(["starting", "serving"]);\nconst below');
+    expect(change(phased, open, "general", { phase: "serving" })).toEqual([
+      'const below = parameter.paths("below", { default: ["/usr", "/srv/a"] });',
+    ]);
+  });
+
+  it("not if the list permits what lies below a directory, or any longer path", () => {
+    for (const path of ["/srv/a.d", "/srv", "/"]) {
+      const rule = change(parameter('["/usr"]'), open.replace("/srv/a", path), "general").join(" ");
+      expect(rule).toContain(`call.args.path.text.is("${path}")`);
+      expect(rule).not.toContain("parameter");
+    }
+    const beginnings = list('["/usr"]').replace("under(", "startsWith(");
+    expect(change(beginnings, open, "general").join(" ")).toContain('call.args.path.text.is("/srv/a")');
+    const names = list('["/etc/hosts"]').replace("under(", "is(");
+    expect(change(names, open.replace("/srv/a", "/srv/a.d"), "general")).toEqual([
+      'const below = ["/etc/hosts", "/srv/a.d"];',
+    ]);
+  });
+
+  it("not if that allows another call, another phase, or a pattern", () => {
+    const shared = parameter('["/usr"]').replace(
+      "  return allow;\n});",
+      '  if (call.name === "unlink") return call.args.path.text.under(...below) ? allow : deny("EACCES");\n  return allow;\n});',
+    );
+    expect(change(shared, open, "general").join(" ")).toContain('call.name === "openat"');
+    const phased = `import { allow, deny, parameter, perProcess, policy } from "portcullis";
+const phase = perProcess.phases(["starting", "serving"]);
+const below = parameter.paths("below", { default: ["/usr"] });
+export default policy((call) => {
+  if (call.name === "listen") phase.enter("serving");
+  if (call.name === "unlink" && phase.is("starting")) return call.args.path.text.under(...below) ? allow : deny("EPERM");
+  return call.name === "unlink" ? (call.args.path.text.is(...below) ? allow : deny("EROFS")) : allow;
+});
+`;
+    const unlink = change(phased, 'unlink("/srv/a")', "general", { phase: "starting" });
+    expect(unlink.join(" ")).toContain('(call.name === "unlink" && phase.is("starting") && ');
+    expect(unlink.join(" ")).not.toContain("parameter");
+    const pattern = change(parameter('["/usr"]'), open.replace("/srv/a", "/srv/*"), "general");
+    expect(pattern.join(" ")).not.toContain('default: ["/usr", ');
+  });
+});
+
 describe("phases", () => {
   const phased = (options: string, names = '"starting", "serving"') => `${head}
 const phase = perProcess.phases([${names}]${options});

@@ -3,6 +3,7 @@
  * calls are judged under it.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import { isExecutingCall } from "../abi/process-calls.ts";
 import { comparePolicies } from "../analysis/compare/compare.ts";
 import { hotCalls } from "../analysis/explain/hot-calls.ts";
@@ -11,14 +12,26 @@ import { splitPolicy } from "../analysis/split/split.ts";
 import { jsonText } from "../diagnostics/width.ts";
 import { printLocation } from "../events/describe.ts";
 import { type Verdict, verdictText } from "../ir/verdicts.ts";
+import { areAlternatives } from "../propose/alternatives.ts";
 import { type Change, changed } from "./edits.ts";
 import type { Group, Obstacle } from "./groups.ts";
-import { entryOf } from "./objects.ts";
+import { furtherCalls, type Item, lackingItems, type Part, partsOf } from "./lists.ts";
+import { entryOf, presentRuling, settingsOf } from "./objects.ts";
 import { type Compiled, compile, type PolicySettings } from "./policy.ts";
-import { type PhaseNames, rulingOn } from "./refusal.ts";
+import { type PhaseNames, type Refusal, rulingOn, withMemoryOf } from "./refusal.ts";
 import { riskOf } from "./risk.ts";
 import { conditionsFor, lackingArguments, type Scope } from "./rules.ts";
-import { callListAt, listAt, offsetOf, parse, type Site, type Syntax, siteOf } from "./syntax.ts";
+import {
+  callListAt,
+  type LiteralList,
+  listAt,
+  literalLists,
+  offsetOf,
+  parse,
+  type Site,
+  type Syntax,
+  siteOf,
+} from "./syntax.ts";
 
 export interface Amended {
   readonly group: Group;
@@ -38,6 +51,7 @@ export class Amendment {
   readonly #before: Usable;
   readonly #syntax: Syntax;
   readonly #texts = new Map<string, Compiled>();
+  readonly #lists: readonly LiteralList[];
   readonly #mattering = new Map<string, readonly string[]>();
 
   /** @param before the compiled text */
@@ -45,6 +59,7 @@ export class Amendment {
     this.#settings = settings;
     this.#before = before;
     this.#syntax = parse(text);
+    this.#lists = literalLists(this.#syntax);
   }
 
   /** The text with these changes. */
@@ -61,6 +76,11 @@ export class Amendment {
     return this.#compile(this.textWith(accepted));
   }
 
+  /** The accepted changes compile. */
+  #programWith(accepted: readonly Amended[]): Program {
+    return accepted.length === 0 ? this.#before.program : this.compiled(accepted).program!;
+  }
+
   /** The smallest change that allows the calls of the group in this scope, beside the accepted ones. */
   propose(group: Group, scope: Scope, accepted: readonly Amended[] = []): Proposal {
     if (group.obstacle !== undefined) return { is: "obstacle", ...group.obstacle };
@@ -69,7 +89,14 @@ export class Amendment {
     if (verdict?.at === undefined) return obstacle("no line of the policy refused it");
     const { files } = this.#before.program;
     const place = printLocation(files, verdict.at);
-    if (verdict.at.file !== 0) return obstacle(`${place} refuses it, in another file than the policy`, byHand(place));
+    if (verdict.at.file !== 0) {
+      const { wanted } = this.#guard(group);
+      const own =
+        scope === "general" ? this.#longerList(group, scope, accepted, { program: undefined, wanted }) : undefined;
+      if (own !== undefined) return { is: "change", amended: own };
+      const setting = this.#setting(group, passesAll(group));
+      return obstacle(`${place} refuses it, in another file than the policy`, setting ?? byHand(place));
+    }
     const site = siteOf(this.#syntax, offsetOf(this.#syntax.text, verdict.at));
     if (site === undefined) {
       return obstacle(
@@ -94,11 +121,14 @@ export class Amendment {
     conditions: readonly string[],
     accepted: readonly Amended[],
   ): Proposal {
-    const listed = accepted.find(({ change }) => change.is === "call" && change.call === group.call);
+    const listed = accepted.find(
+      ({ change, group: { call } }) =>
+        (change.is === "call" && change.call === group.call) || (change.is === "items" && isSameCall(group.call, call)),
+    );
     const now = listed === undefined ? undefined : this.compiled(accepted).program;
     if (now !== undefined && group.variants.every((one) => rulingOn(now, one).is === "passes"))
       return { is: "change", amended: { group, scope, change: listed!.change, notes: notesOn(group, scope) } };
-    const { tests, notes } = this.#guard(group);
+    const { tests, wanted, notes } = this.#guard(group);
     const all = [`call.name === ${jsonText(group.call)}`, ...tests, ...conditions];
     const change: Change = { is: "rule", site, conditions: all, comment: commentOn(group) };
     const text = changed(this.#syntax, [...accepted.map((one) => one.change), change]);
@@ -110,19 +140,23 @@ export class Amendment {
     if (!group.variants.every((one) => rulingOn(program, one).is === "passes"))
       return obstacle("no rule at the line that refuses it allows the call", "change the policy by hand");
     const offset = offsetOf(this.#syntax.text, group.verdict!.at!);
-    const longer = all.length === 1 ? this.#longerList(group, offset, accepted, program) : undefined;
+    const longer = all.length === 1 ? this.#longerCalls(group, offset, accepted, program) : undefined;
     if (longer !== undefined) {
       return { is: "change", amended: { group, scope, change: longer, notes: [...notes, ...notesOn(group, scope)] } };
     }
+    const items = scope === "call" ? undefined : this.#longerList(group, scope, accepted, { program, wanted });
+    if (items !== undefined) return { is: "change", amended: items };
     const warnings = diagnostics.map(({ message }) => message).filter((one) => !this.#isOld(one));
+    const setting = scope === "call" ? undefined : this.#setting(group, passesAll(group));
+    const without = setting === undefined ? [] : [`without a change of the policy: ${setting}`];
     return {
       is: "change",
-      amended: { group, scope, change, notes: [...notes, ...notesOn(group, scope), ...warnings] },
+      amended: { group, scope, change, notes: [...notes, ...notesOn(group, scope), ...warnings, ...without] },
     };
   }
 
   /** The name in the list of calls before the refusal, if that policy is the one with the rule in every call and state. */
-  #longerList(group: Group, offset: number, accepted: readonly Amended[], program: Program): Change | undefined {
+  #longerCalls(group: Group, offset: number, accepted: readonly Amended[], program: Program): Change | undefined {
     const at = callListAt(this.#syntax, offset);
     if (at === undefined) return undefined;
     const change: Change = { is: "call", at, call: group.call };
@@ -132,6 +166,102 @@ export class Amendment {
       return undefined;
     const { calls, state } = comparePolicies(program, other.program);
     return calls.length === 0 && state.length === 0 ? change : undefined;
+  }
+
+  // ── Lists ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * More items in a list of constants that decides about the calls. Other calls must keep their verdicts, and so must these in
+   * phases where another line decides. A directory is no item of a list that permits what lies below. With the scope `arguments`
+   * the policy must be the one with the rule.
+   */
+  #longerList(
+    group: Group,
+    scope: Scope,
+    accepted: readonly Amended[],
+    rule: { readonly program: Program | undefined; readonly wanted: Wanted },
+  ): Amended | undefined {
+    const before = this.#programWith(accepted);
+    for (const { list, part, items } of this.#candidates(group)) {
+      const change: Change = { is: "items", list: list.place, items: items.map(printItem), comment: commentOn(group) };
+      const text = changed(this.#syntax, [...accepted.map((one) => one.change), change]);
+      const { program, diagnostics } = text === undefined ? noProgram : this.#compile(text);
+      if (program === undefined || !passesAll(group)(program)) continue;
+      if (!isWithin(group, rule.wanted, before, program)) continue;
+      if (!this.#isOfItems(group, part, before, program)) continue;
+      const isExact = rule.program !== undefined && isSame(group, rule.program, program);
+      if (scope === "arguments" && !isExact) continue;
+      const warnings = diagnostics.map(({ message }) => message).filter((one) => !this.#isOld(one));
+      const more = isExact
+        ? []
+        : [
+            `\`${list.name}\` decides: what it permits for its other items, it permits for ${items.length > 1 ? "these" : "this one"}`,
+          ];
+      return { group, scope, change, notes: [...more, ...notesOn(group, "call"), ...warnings] };
+    }
+    return undefined;
+  }
+
+  /** Whether only calls with the items themselves pass in addition, as far as these are files. */
+  #isOfItems(group: Group, part: Part, before: Program, after: Program): boolean {
+    const isAdded = (one: Refusal) => rulingOn(after, one).is === "passes" && rulingOn(before, one).is !== "passes";
+    return part.items.every(
+      (item) =>
+        typeof item === "bigint" ||
+        group.variants.every((variant) => {
+          const further = furtherCalls(variant, part, item);
+          if (further === undefined) return true;
+          return !isAdded(further.longer) && (!isAdded(further.below) || (item !== "/" && this.#settings.isFile(item)));
+        }),
+    );
+  }
+
+  /** Each list of the module with what the calls have in one part and the list lacks. */
+  #candidates(
+    group: Group,
+  ): readonly { readonly list: LiteralList; readonly part: Part; readonly items: readonly Item[] }[] {
+    if (this.#lists.length === 0) return [];
+    const parts = partsOf(group);
+    return this.#lists.flatMap((list) => {
+      if (list.of === "parameter" && !this.#isWritten(list.name)) return [];
+      return parts.flatMap((part) => {
+        const items = lackingItems(list.items, part);
+        return items === undefined ? [] : [{ list, part, items }];
+      });
+    });
+  }
+
+  /**
+   * `--set NAME=…` that permits the calls: a longer value of a parameter whose list is not written in this module, or has been
+   * replaced by `--set`. Names other calls that change by it.
+   */
+  #setting(
+    group: Group,
+    permits: (program: Program) => boolean,
+    parts: readonly Part[] = partsOf(group),
+  ): string | undefined {
+    for (const { name, kind, value } of this.#before.parameters) {
+      if (value === undefined || (kind !== "paths" && kind !== "texts") || this.#isWritten(name)) continue;
+      const present = value === "" ? [] : value.split(",");
+      for (const part of parts) {
+        const items = lackingItems(present, part);
+        if (items === undefined) continue;
+        const longer = [...present, ...items].join(",");
+        const { program } = this.#compile(this.#syntax.text, [name, longer]);
+        if (program === undefined || !permits(program)) continue;
+        if (!this.#isOfItems(group, part, this.#before.program, program)) continue;
+        const others = otherCalls(group, this.#before.program, program);
+        const also = others.length === 0 ? "" : `, which also changes ${others.join(", ")}`;
+        return `--set ${quoted(`${name}=${longer}`)}${also}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Whether the list of this parameter is the default that the module has. */
+  #isWritten(parameter: string): boolean {
+    if (this.#settings.parameters.has(parameter)) return false;
+    return this.#lists.some(({ of, name }) => of === "parameter" && name === parameter);
   }
 
   #isOld(message: string): boolean {
@@ -145,36 +275,61 @@ export class Amendment {
     if (entry === undefined || place === null) {
       return obstacle("no entry of a list can permit it", rule === "" ? undefined : byHand(rule));
     }
+    if (object!.path === "/") return obstacle("an entry for / would permit all files", byHand(rule));
     const where = { line: Number(place[1]), column: Number(place[2]) };
     const isOwn = rule.slice(0, place.index).split("/").at(-1) === this.#before.program.files[0]?.split("/").at(-1);
     const list = isOwn ? listAt(this.#syntax, offsetOf(this.#syntax.text, where)) : undefined;
+    const permits = (program: Program) => presentRuling(program, object!).is === "permitted";
+    const parts: readonly Part[] = typeof object!.path === "string" ? [{ name: "path", items: [object!.path] }] : [];
     if (list === undefined) {
-      return obstacle(`${rule} is no list that is written there`, `add ${entry} to that list by hand`);
+      const setting = this.#setting(group, permits, parts);
+      return obstacle(`${rule} is no list that is written there`, setting ?? `add ${entry} to that list by hand`);
     }
     const change: Change = { is: "entry", list, entry, comment: commentOn(group) };
     const amended: Amended = { group, scope: "arguments", change, notes: [] };
     const { program, diagnostics } = this.compiled([...accepted, amended]);
-    if (program !== undefined) return { is: "change", amended };
-    return obstacle(`the list would not compile: ${diagnostics[0]?.message}`, `add ${entry} by hand`);
+    if (program === undefined)
+      return obstacle(`the list would not compile: ${diagnostics[0]?.message}`, `add ${entry} by hand`);
+    const before = this.#programWith(accepted);
+    if (permits(before)) return obstacle("the list permits it now", "record the events again with this policy");
+    const { calls, state } = comparePolicies(before, program);
+    const changes = [...calls.flatMap((one) => one.calls), ...state.map(({ what }) => what)];
+    const settings = settingsOf(before, object!);
+    const others = changes.filter((what) => !settings.includes(what));
+    if (changes.length > 0 && others.length === 0) return { is: "change", amended };
+    // `--set` has replaced the list, or several settings share it.
+    const why =
+      changes.length === 0 ? "the list has another value (--set)" : `the list decides about ${others.join(", ")}, too`;
+    return obstacle(why, this.#setting(group, permits, parts) ?? `add ${entry} to ${settings.join(" and ")} by hand`);
   }
 
-  #compile(text: string): Compiled {
-    let known = this.#texts.get(text);
+  #compile(text: string, setting?: readonly [name: string, value: string]): Compiled {
+    const key = setting === undefined ? text : JSON.stringify([text, setting]);
+    let known = this.#texts.get(key);
     if (known === undefined) {
-      known = compile(this.#settings, text);
+      const { parameters } = this.#settings;
+      known = compile(
+        { ...this.#settings, parameters: setting === undefined ? parameters : new Map([...parameters, setting]) },
+        text,
+      );
       if (this.#texts.size > 64) this.#texts.clear();
-      this.#texts.set(text, known);
+      this.#texts.set(key, known);
     }
     return known;
   }
 
   // ── Phases ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Tests of the phases of the group. */
-  #guard(group: Group): { readonly tests: readonly string[]; readonly notes: readonly string[] } {
+  /** Tests of the phases of the group, and the phases in which they hold. */
+  #guard(group: Group): {
+    readonly tests: readonly string[];
+    readonly wanted: Wanted;
+    readonly notes: readonly string[];
+  } {
     const { phases } = group;
     const { program, promises } = this.#before;
     const notes: string[] = [];
+    const inPhases = new Map<string, readonly string[]>();
     const tests = this.#matter(phases).flatMap((name) => {
       const cell = program.cells.findIndex((one) => one.name === name && one.kind.is === "phases");
       const { kind } = program.cells[cell]!;
@@ -186,10 +341,16 @@ export class Amendment {
         notes.push(`also in ${wanted.slice(0, -1).join(", ")}, because \`${name}\` promises \`tightening\``);
       }
       if (wanted.length === names.length) return [];
+      inPhases.set(name, wanted);
       return [`${name}.is(${wanted.map((one) => jsonText(one)).join(", ")})`];
     });
-    if (tests.length === 0 || !hotCalls.has(group.call) || riskOf(group).isSensitive) return { tests, notes };
-    return { tests: [], notes: ["in all phases, because the call is frequent: the kernel then decides it alone"] };
+    if (tests.length === 0 || !hotCalls.has(group.call) || riskOf(group).isSensitive)
+      return { tests, wanted: inPhases, notes };
+    return {
+      tests: [],
+      wanted: new Map(),
+      notes: ["in all phases, because the call is frequent: the kernel then decides it alone"],
+    };
   }
 
   /** The sets of phases on which some verdict depends in these phases: others are of other roles. */
@@ -237,7 +398,7 @@ export class Amendment {
       const { verdict, call } = group;
       if (verdict === undefined || isObject(group)) continue;
       // A rule can hold for calls of the same name in several groups.
-      const mayPass = accepted.some((one) => one.group.call === call && one.change.is !== "entry");
+      const mayPass = accepted.some((one) => mayAllow(one, call));
       const changes = group.variants.some((one) => {
         const ruling = rulingOn(program, one);
         if (ruling.is === "passes") return !mayPass;
@@ -251,17 +412,17 @@ export class Amendment {
 
   #differences(accepted: readonly Amended[], program: Program): readonly string[] {
     const { calls, state } = comparePolicies(this.#before.program, program);
-    const byCall = new Map<string, Set<string>>();
-    for (const { group } of accepted) {
-      const verdicts = byCall.get(group.call) ?? new Set();
-      byCall.set(group.call, verdicts);
-      if (group.verdict !== undefined) verdicts.add(verdictText(group.verdict));
-    }
+    const refusedOf = (call: string) => {
+      const own = accepted.filter((one) => mayAllow(one, call));
+      return own.length === 0
+        ? undefined
+        : own.flatMap(({ group: { verdict } }) => (verdict === undefined ? [] : [verdictText(verdict)]));
+    };
     const wrong = calls.flatMap((difference) => {
-      const other = difference.calls.find((name) => !byCall.has(name));
+      const other = difference.calls.find((name) => refusedOf(name) === undefined);
       if (other !== undefined) return [`${other} would get another verdict than before`];
       return difference.changes.flatMap(({ before, after, rooms }) => {
-        const refused = new Set(difference.calls.flatMap((name) => [...byCall.get(name)!]));
+        const refused = new Set(difference.calls.flatMap((name) => refusedOf(name)!));
         const isFine =
           rooms === undefined &&
           before.every((one) => after.includes(one) || refused.has(one)) &&
@@ -273,10 +434,98 @@ export class Amendment {
     const changes = state.filter(({ what }) => {
       if (lists.length > 0 && /^(?:files|tcp|udp|unix)\./.test(what)) return false;
       const call = /^memory of (\w+),/.exec(what)?.[1];
-      return call === undefined || !byCall.has(call);
+      return call === undefined || refusedOf(call) === undefined;
     });
     return [...wrong, ...changes.map(({ what }) => `${what} would change`)];
   }
+}
+
+/** Phases to which a change is restricted, by the set of phases. */
+type Wanted = ReadonlyMap<string, readonly string[]>;
+
+const noProgram = { program: undefined, diagnostics: [] } as const;
+
+function isSameCall(one: string, other: string): boolean {
+  return one === other || areAlternatives(one, other);
+}
+
+/** A list decides about a call and about those that programs make in its place. */
+function mayAllow({ group, change }: Amended, call: string): boolean {
+  return change.is === "items" ? isSameCall(group.call, call) : change.is !== "entry" && group.call === call;
+}
+
+function passesAll({ variants }: Group): (program: Program) => boolean {
+  return (program) => variants.every((one) => rulingOn(program, one).is === "passes");
+}
+
+/** Whether the later policy only allows these calls, with any arguments but the compared memory. */
+function isWithin(group: Group, wanted: Wanted, before: Program, after: Program): boolean {
+  if (otherCalls(group, before, after).length > 0) return false;
+  const refused = group.verdict === undefined ? undefined : verdictText(group.verdict);
+  return group.variants.every(
+    (one) =>
+      isOfOneLine(group, one, wanted, before, after) &&
+      comparePolicies(withMemoryOf(before, one), withMemoryOf(after, one)).calls.every(({ changes }) =>
+        changes.every(
+          ({ before: was, after: is, rooms }) =>
+            rooms === undefined &&
+            was.every((verdict) => is.includes(verdict) || verdict === refused) &&
+            is.every((verdict) => was.includes(verdict) || verdict === "allow"),
+        ),
+      ),
+  );
+}
+
+/** Whether in all phases that the call gets allowed in, the line has refused it that does so in the phase of the group. */
+function isOfOneLine(
+  { verdict }: Group,
+  { phases = {}, ...call }: Refusal,
+  wanted: Wanted,
+  before: Program,
+  after: Program,
+): boolean {
+  return [...wanted].every(([name, names]) => {
+    const kind = before.cells.find((cell) => cell.name === name)?.kind;
+    const others = kind?.is === "phases" ? kind.names.filter((phase) => !names.includes(phase)) : [];
+    return others.every((phase) => {
+      const there = { ...call, phases: { ...phases, [name]: phase } };
+      const [was, is] = [rulingOn(before, there), rulingOn(after, there)];
+      if (was.is !== "refused") return was.is === is.is;
+      const isSameLine = isDeepStrictEqual(was.verdict.at, verdict?.at);
+      return is.is === "passes" ? isSameLine : is.is === "refused" && isEqual(was.verdict, is.verdict);
+    });
+  });
+}
+
+/** Calls, other than those of the group, about which the policies differ; other differences by what they are. */
+function otherCalls({ call }: Group, before: Program, after: Program): readonly string[] {
+  const { calls, state } = comparePolicies(before, after);
+  const changes = [
+    ...calls.flatMap((one) => one.calls),
+    ...state.map(({ what }) => /^memory of (\w+),/.exec(what)?.[1] ?? what),
+  ];
+  return [...new Set(changes)].filter((name) => !isSameCall(call, name));
+}
+
+/** Whether both policies give each call with the memory of these the same verdicts, and ask the same of memory. */
+function isSame({ variants }: Group, one: Program, other: Program): boolean {
+  const isEmpty = ({ calls, state }: ReturnType<typeof comparePolicies>) => calls.length === 0 && state.length === 0;
+  return (
+    isEmpty(comparePolicies(one, other)) &&
+    variants.every(
+      (variant: Refusal) =>
+        comparePolicies(withMemoryOf(one, variant), withMemoryOf(other, variant)).calls.length === 0,
+    )
+  );
+}
+
+function printItem(item: Item): string {
+  return typeof item === "bigint" ? `${item}n` : jsonText(item);
+}
+
+/** As a shell reads it. */
+function quoted(text: string): string {
+  return /^[\w.,:/=@%+-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function isEqual(one: Verdict, two: Verdict): boolean {

@@ -1,4 +1,4 @@
-/** Edits of a policy's text: rules before refusals, entries of lists, and names in lists of calls. The rest of the text stays as it is. */
+/** Edits of a policy's text: rules before refusals, entries and items of lists, and names in lists of calls. The rest of the text stays as it is. */
 import { conditional, width } from "../propose/layout.ts";
 import { imported, type ListPlace, type Site, type Syntax } from "./syntax.ts";
 
@@ -18,6 +18,14 @@ export type Change =
       readonly comment: string;
     }
   | { readonly is: "entry"; readonly list: ListPlace; readonly entry: string; readonly comment: string }
+  /** Values that the refused calls have join a list that decides about them. */
+  | {
+      readonly is: "items";
+      readonly list: ListPlace;
+      /** Expressions. */
+      readonly items: readonly string[];
+      readonly comment: string;
+    }
   /** The call joins `calls("…")`, whose last name ends at this offset. */
   | { readonly is: "call"; readonly at: number; readonly call: string };
 
@@ -32,7 +40,7 @@ export function changed(syntax: Syntax, changes: readonly Change[]): string | un
   );
   const allow = names[0]?.local ?? "allow";
   for (const same of bySite(rules)) edits.push(editOf(syntax, same, allow));
-  for (const change of changes) if (change.is === "entry") edits.push(entryEdit(syntax, change));
+  for (const same of byPlace(changes)) edits.push(listEdit(syntax, same));
   for (const [at, names] of byList(changes)) edits.push({ start: at, end: at, text: furtherNames(syntax, at, names) });
   return applied(syntax.text, edits);
 }
@@ -110,19 +118,39 @@ function named(condition: string, call: string): string {
   return condition.replace(/"(?:[^"\\]|\\.)*"|\bcall\b(?=\.)/g, (part) => (part === "call" ? call : part));
 }
 
-function entryEdit({ text }: Syntax, { list, entry, comment }: Change & { readonly is: "entry" }): Edit {
+interface Addition {
+  readonly list: ListPlace;
+  readonly entry: string;
+  readonly comment: string;
+}
+
+/** The entries that each list gets, without repetitions. */
+function byPlace(changes: readonly Change[]): readonly (readonly Addition[])[] {
+  const lists = new Map<number, Addition[]>();
+  const add = (one: Addition) => {
+    const known = lists.get(one.list.at) ?? [];
+    if (!known.some(({ entry }) => entry === one.entry)) lists.set(one.list.at, [...known, one]);
+  };
+  for (const change of changes) {
+    if (change.is === "entry") add(change);
+    if (change.is === "items") for (const entry of change.items) add({ ...change, entry });
+  }
+  return [...lists.values()];
+}
+
+function listEdit({ text }: Syntax, additions: readonly Addition[]): Edit {
   const end = text.includes("\r\n") ? "\r\n" : "\n";
+  const { list } = additions[0]!;
+  const entries = additions.map(({ entry }) => entry).join(", ");
   const place = { start: list.at, end: list.at };
-  if (list.isEmpty) return { ...place, text: entry };
-  if (list.indent === undefined) return { ...place, text: `, ${entry}` };
+  if (list.isEmpty) return { ...place, text: entries };
+  if (list.indent === undefined) return { ...place, text: `, ${entries}` };
   // A comment behind the last element belongs to it.
   const rest = /^(,?)([ \t]*(?:\/\/[^\r\n]*)?)/.exec(text.slice(list.at))!;
-  const behind = comment === "" ? "" : ` // ${comment}`;
-  return {
-    start: list.at,
-    end: list.at + rest[0].length,
-    text: `,${rest[2]}${end}${list.indent}${entry},${behind}`,
-  };
+  const lines = additions.map(
+    ({ entry, comment }) => `${list.indent}${entry},${comment === "" ? "" : ` // ${comment}`}`,
+  );
+  return { start: list.at, end: list.at + rest[0].length, text: [`,${rest[2]}`, ...lines].join(end) };
 }
 
 function applied(text: string, edits: readonly Edit[]): string {

@@ -47,3 +47,9 @@ function permits({ files, tcp, udp, unix }: ObjectLayer, setting: string, { path
   const isExcepted = declaration === "files" && files?.except.some((one) => isBelow(one.path)) === true;
   return rules.some((one) => one.path === path || (!isExcepted && isBelow(one.path)));
 }
+
+/** The lists and declarations that restrict such a request, as `explain` names them. */
+export function settingsOf(program: Program, { blockers }: ObjectJson): readonly string[] {
+  const rights = (describePolicy(program).objects ?? []).flat();
+  return [...new Set(rights.filter(({ right }) => blockers.includes(right)).map(({ setting }) => setting))];
+}

@@ -8,6 +8,7 @@ import type { Sources } from "../diagnostics/render.ts";
 import { loadPolicy } from "../frontend/load.ts";
 import type { ReadFile } from "../frontend/source/store.ts";
 import type { TighteningPromise } from "../frontend/typescript/walk/findings.ts";
+import type { DeclaredParameter } from "../frontend/typescript/walk/parameters.ts";
 import type { Program } from "../ir/program.ts";
 import { readInputFile } from "../machine/inputs.ts";
 
@@ -17,6 +18,8 @@ export interface PolicySettings {
   readonly architecture: ArchitectureName;
   readonly parameters: ReadonlyMap<string, string>;
   readonly landlockAbi: number;
+  /** Whether the path is one of a file that is there and is no directory. */
+  readonly isFile: (path: string) => boolean;
 }
 
 export type Compiled =
@@ -26,6 +29,7 @@ export type Compiled =
       readonly diagnostics: readonly Diagnostic[];
       readonly promises: readonly TighteningPromise[];
       readonly sources: Sources;
+      readonly parameters: readonly DeclaredParameter[];
       /** The policy's text: its own file first, and its imports. */
       readonly files: readonly ReadFile[];
     }
@@ -49,7 +53,7 @@ export function compile(
   const found = lintPolicy(program, { promises, declarations });
   if (hasErrors(found)) return { program: undefined, diagnostics: found, sources };
   return {
-    ...{ program, diagnostics: [...diagnostics, ...found], promises, sources },
+    ...{ program, diagnostics: [...diagnostics, ...found], promises, sources, parameters: loaded.parameters },
     get files() {
       return loaded.ownFiles;
     },

@@ -61,15 +61,10 @@ export function rulingOn(program: Program, refusal: Refusal): Ruling {
   if (refusal.call === undefined) return { is: "not-judged" };
   const cells = cellsOf(program, refusal.phases ?? {});
   if (cells === undefined) return { is: "open", verdicts: [], byFlags: false };
-  const value = (index: number) => refusal.registers[index]?.value ?? 0n;
-  const unknown = (index: number) => BigInt.asUintN(64, ~(refusal.registers[index]?.known ?? 0n));
+  const { value, unknown } = registersOf(refusal);
   const registers = [0, 1, 2, 3, 4, 5].map((index) => (unknown(index) === 0n ? value(index) : undefined));
-  const read = new SimulatedMemory(program).words(number, memory, (register) => ({
-    value: value(register),
-    unknown: unknown(register),
-  }));
-  if ("errno" in read) return { is: "open", verdicts: [], byFlags: false };
-  const words = read.words.map((word, index) => (read.unknown[index] === 0n ? word : undefined));
+  const words = wordsOf(program, refusal);
+  if (words === undefined) return { is: "open", verdicts: [], byFlags: false };
   const leaves = possibleLeaves(withWords(program, words), { number, arguments: registers, cells });
   if (leaves === undefined) return { is: "not-judged" };
   const possible = new Set(leaves.flatMap((leaf) => leaf.possible));
@@ -82,6 +77,29 @@ export function rulingOn(program: Program, refusal: Refusal): Ruling {
   const inputs = Object.fromEntries(masks.map((mask, index) => [`argument${index}`, mask]));
   const event = { number, arguments: [0, 1, 2, 3, 4, 5].map(value) };
   return rulingOfObjects(program, event, memory, inputs) === undefined ? { is: "passes" } : { is: "object" };
+}
+
+function registersOf({ registers }: Refusal) {
+  return {
+    value: (index: number) => registers[index]?.value ?? 0n,
+    unknown: (index: number) => BigInt.asUintN(64, ~(registers[index]?.known ?? 0n)),
+  };
+}
+
+/** The observed words of the call that its memory shows; undefined if the copy of the memory fails. */
+function wordsOf(program: Program, refusal: Refusal): readonly (bigint | undefined)[] | undefined {
+  const { value, unknown } = registersOf(refusal);
+  const read = new SimulatedMemory(program).words(refusal.number, refusal.memory, (register) => ({
+    value: value(register),
+    unknown: unknown(register),
+  }));
+  return "errno" in read ? undefined : read.words.map((word, index) => (read.unknown[index] === 0n ? word : undefined));
+}
+
+/** The program for calls with the memory of this one. */
+export function withMemoryOf(program: Program, refusal: Refusal): Program {
+  const words = wordsOf(program, refusal);
+  return words === undefined ? program : withWords(program, words);
 }
 
 function isByFlags({ cells }: Program, { possible, stateful }: DecisionLeaf): boolean {

@@ -214,7 +214,7 @@ export function imported({ nodes }: Syntax, name: string): Imported | undefined 
   return first === undefined ? undefined : { local: name, add: { at: first.start, text: `${name}, ` } };
 }
 
-// ── Lists of objects ────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Lists ────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface ListPlace {
   /** Behind the last element, or behind the bracket of an empty list. */
@@ -230,13 +230,81 @@ export function listAt(syntax: Syntax, offset: number): ListPlace | undefined {
   const direct = syntax.nodes.find(({ type, start }) => type === "ArrayExpression" && start === offset);
   const value = property?.own["value"] ?? direct?.own;
   const name = nameOf(value);
-  const wanted = name === undefined ? value : constantOf(syntax, name);
+  const constant = name === undefined ? value : unwrapped(constantOf(syntax, name));
+  const wanted = parameterOf(syntax, constant)?.list ?? constant;
   const list = syntax.nodes.find(({ type, own }) => type === "ArrayExpression" && own === wanted);
-  if (list === undefined) return undefined;
+  return list === undefined ? undefined : placeOf(syntax, list);
+}
+
+function placeOf(syntax: Syntax, list: Node): ListPlace {
   const elements = list.own["elements"] as readonly { readonly start: number; readonly end: number }[];
   const last = elements.at(-1);
   if (last === undefined) return { at: list.start + 1, isEmpty: true, indent: undefined };
   const { text } = syntax;
   const line = text.slice(text.lastIndexOf("\n", last.start - 1) + 1, last.start);
   return { at: last.end, isEmpty: false, indent: /^[ \t]*$/.test(line) ? line : undefined };
+}
+
+/** A list of constants: the default of a parameter, or a constant of the module. */
+export interface LiteralList {
+  readonly of: "parameter" | "constant";
+  /** For `--set`; of a constant its name in the module. */
+  readonly name: string;
+  readonly place: ListPlace;
+  readonly items: readonly (string | bigint)[];
+}
+
+/** The lists whose items are written there, those of parameters first. */
+export function literalLists(syntax: Syntax): readonly LiteralList[] {
+  const found = syntax.nodes.flatMap((node): LiteralList[] => {
+    if (node.type !== "VariableDeclarator" && node.type !== "CallExpression") return [];
+    const declared = node.type === "CallExpression" ? parameterOf(syntax, node.own) : constantList(node);
+    const list = syntax.nodes.find(({ type, own }) => type === "ArrayExpression" && own === declared?.list);
+    const items = (member(list?.own, "elements") as readonly unknown[] | undefined)?.map(literalOf);
+    if (declared === undefined || list === undefined || items === undefined || items.includes(undefined)) return [];
+    const of = node.type === "CallExpression" ? "parameter" : "constant";
+    return [{ of, name: declared.name, place: placeOf(syntax, list), items: items as readonly (string | bigint)[] }];
+  });
+  return [...found.filter((one) => one.of === "parameter"), ...found.filter((one) => one.of === "constant")];
+}
+
+interface DeclaredList {
+  readonly name: string;
+  /** An expression. */
+  readonly list: unknown;
+}
+
+function constantList({ own, parent }: Node): DeclaredList | undefined {
+  const name = nameOf(own["id"]);
+  return name === undefined || parent?.own["kind"] !== "const" ? undefined : { name, list: unwrapped(own["init"]) };
+}
+
+/** `parameter.paths("name", { default: […] })`, or `texts`. */
+function parameterOf(syntax: Syntax, call: unknown): DeclaredList | undefined {
+  const callee = member(call, "callee");
+  const local = imported(syntax, "parameter");
+  if (member(call, "type") !== "CallExpression" || local === undefined || local.add !== undefined) return undefined;
+  if (nameOf(member(callee, "object")) !== local.local) return undefined;
+  if (!["paths", "texts"].includes(nameOf(member(callee, "property")) ?? "")) return undefined;
+  const [first, settings] = (member(call, "arguments") as readonly unknown[] | undefined) ?? [];
+  const name = member(first, "value");
+  const properties = member(settings, "properties");
+  if (typeof name !== "string" || !Array.isArray(properties)) return undefined;
+  const setting: unknown = properties.find((one) => nameOf(member(one, "key")) === "default");
+  return setting === undefined ? undefined : { name, list: unwrapped(member(setting, "value")) };
+}
+
+/** Without `as const` and `satisfies`. */
+function unwrapped(expression: unknown): unknown {
+  const type = member(expression, "type");
+  return type === "TSAsExpression" || type === "TSSatisfiesExpression"
+    ? unwrapped(member(expression, "expression"))
+    : expression;
+}
+
+function literalOf(node: unknown): string | bigint | undefined {
+  if (member(node, "type") !== "Literal") return undefined;
+  const [value, digits] = [member(node, "value"), member(node, "bigint")];
+  if (typeof digits === "string") return BigInt(digits);
+  return typeof value === "string" ? value : undefined;
 }

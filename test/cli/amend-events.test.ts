@@ -32,6 +32,10 @@ interface Line {
 
 /** Runs the script under the policy, and appends to the events. */
 function run(folder: string, ...words: readonly string[]): readonly Line[] {
+  return runScript(folder, script, ...words);
+}
+
+function runScript(folder: string, script: string, ...words: readonly string[]): readonly Line[] {
   if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
   const argv = ["run", "--engine", "notify", "--events", "e.jsonl", ...words, "-p", "p.ts", "--", "sh", "-c", script];
   const ran = spawnSync(program, argv, {
@@ -110,4 +114,58 @@ it("takes other parameters for another version", async () => {
   run(folder, "--set", "why=never");
   expect((await amend(folder)).err).toContain("another version");
   expect((await amend(folder, "--set", "why=never")).err).not.toContain("another version");
+});
+
+it("widens no list by paths that a hostile program has chosen", async () => {
+  const lists = `import { allow, calls, deny, parameter, policy } from "portcullis";
+const below = parameter.paths("below", { default: ["/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/proc", "/dev"] });
+const exactly = parameter.texts("exactly", { default: ["/etc/hostname"] });
+export default policy((call) => {
+  if (!calls("open", "openat").has(call)) return allow;
+  const { text } = call.args.path;
+  return text.under(...below) || text.matches(...exactly) ? allow : deny("EACCES", "not listed");
+});
+`;
+  const folder = folderOf({ "p.ts": lists });
+  writeFileSync(join(folder, "file"), "");
+  const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
+  const paths = [
+    "/",
+    "/etc",
+    "/**",
+    "/etc/*",
+    '/x"], more: ["/',
+    "/a\nb",
+    "/,/etc",
+    "/etc/{shadow,hosts}",
+    "/..",
+    join(folder, "file"),
+  ];
+  runScript(folder, `for file in ${paths.map(quote).join(" ")}; do cat "$file"; done; true`, "--audit");
+  const { status, err } = await amend(folder, "--accept", "all");
+  expect([0, 1], err).toContain(status);
+  const text = readFileSync(join(folder, "p.ts"), "utf8");
+  // One rule for these paths alone.
+  for (const line of lists.split("\n").filter((one) => one.includes("default"))) expect(text).toContain(`${line}\n`);
+  for (const other of ["/etc/shadow", "/root/x", "/x", join(folder, "p.ts")]) {
+    const asked = await portcullis("why", join(folder, "p.ts"), `openat(AT_FDCWD, "${other}", O_RDONLY)`);
+    expect(asked, asked.out).toMatchObject({ status: 1 });
+  }
+});
+
+it("adds a file to the list that permits files by their folders", async () => {
+  const lists = `import { allow, calls, deny, parameter, policy } from "portcullis";
+const below = parameter.paths("below", { default: ["/usr", "/lib", "/lib64", "/etc", "/proc", "/dev"] });
+export default policy((call) =>
+  !calls("open", "openat").has(call) || call.args.path.text.under(...below) ? allow : deny("EACCES", "not listed"),
+);
+`;
+  const folder = folderOf({ "p.ts": lists, file: "content\n" });
+  const words = `cat ${join(folder, "file")}; true`;
+  const before = runScript(folder, words, "--audit");
+  const { status, err } = await amend(folder, "--accept", "all");
+  expect({ status, err }).toMatchObject({ status: 0 });
+  const changed = lists.replace('"/dev"]', `"/dev", "${join(folder, "file")}"]`);
+  expect(readFileSync(join(folder, "p.ts"), "utf8")).toBe(changed);
+  expect(runScript(folder, words)).toEqual(before); // nothing more is refused
 });

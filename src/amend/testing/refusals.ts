@@ -16,6 +16,7 @@ export const settings: PolicySettings = {
   architecture: "x86_64",
   parameters: new Map(),
   landlockAbi: 0,
+  isFile: (path) => path !== "/srv" && path !== "/srv/a.d",
 };
 
 const known = new Map<string, ReturnType<typeof compile>>();

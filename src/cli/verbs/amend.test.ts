@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { folderOf, portcullis } from "../../../test/cli/harness.ts";
+import { addedLines } from "../../amend/diff.ts";
 
 const policy = `import { allow, calls, deny, perProcess, policy } from "portcullis";
 
@@ -188,6 +189,108 @@ export default policy({
       '      "/usr", // programs\n      "/etc/hosts", // amend: 1 refused call of server',
     );
     expect(read(of("p.ts"))).toContain('write: ["/tmp", "/var/log/x"],');
+  });
+});
+
+describe("lists of objects", () => {
+  const policyOf = (settings: string, list = 'parameter.paths("below", { default: ["/usr"] })') =>
+    `import { allow, parameter, policy } from "portcullis";
+const below = ${list};
+export default policy({ files: { ${settings} } }, () => allow);
+`;
+  const denied = (path: string, right = "fs.write_file") =>
+    decision("openat", 257, [], {
+      ...{ errno: "EACCES", reason: "Landlock", object: { blockers: [right], path }, phases: undefined },
+      rule: "p.ts:3:34",
+    });
+  const amended = async (text: string, events: string, ...words: readonly string[]) => {
+    const of = files({ "p.ts": text, "p.cases": "main getpid() allow\n", "e.jsonl": events });
+    const { status, err } = await portcullis("amend", "--accept", "all", ...words, of("p.ts"), of("e.jsonl"));
+    return { status, err: err.replaceAll(/\n +/g, " "), lines: addedLines(text, read(of("p.ts"))) };
+  };
+
+  it("that are defaults of parameters get the entries, one after the other", async () => {
+    const list = 'parameter.paths("below", {\n  default: [\n    "/usr", // programs\n  ],\n})';
+    const { status, lines } = await amended(
+      policyOf("write: below", list).replace("below }", "below }"),
+      `${denied("/srv/a").replace("3:34", "7:34")}${denied("/var/b").replace("3:34", "7:34")}`,
+    );
+    expect({ status, lines }).toEqual({
+      status: 0,
+      lines: [
+        '    "/srv/a", // amend: 1 refused call of server, until 2023-11-14',
+        '    "/var/b", // amend: 1 refused call of server, until 2023-11-14',
+      ],
+    });
+  });
+
+  it("stay if another declaration has them, too, or --set has replaced them, or all files would be permitted", async () => {
+    const shared = await amended(policyOf("write: below, read: below"), denied("/srv/a"));
+    expect(shared).toMatchObject({ status: 1, lines: [] });
+    expect(shared.err).toContain(
+      'the list decides about files.read, too; by hand: add "/srv/a" to files.write by hand',
+    );
+    const given = await amended(policyOf("write: below"), denied("/srv/a"), "--set", "below=/tmp");
+    expect(given).toMatchObject({ status: 1, lines: [] });
+    expect(given.err).toContain("the list has another value (--set); by hand: --set below=/tmp,/srv/a");
+    const all = await amended(policyOf("write: below"), denied("/"));
+    expect(all).toMatchObject({ status: 1, lines: [] });
+    expect(all.err).toContain("an entry for / would permit all files");
+  });
+});
+
+describe("lists in other modules", () => {
+  const connect = decision(
+    "connect",
+    42,
+    [
+      ["fd", "3"],
+      ["addr", "10.0.0.7:80"],
+      ["addrlen", "16"],
+    ],
+    {
+      memory: { addr: { kind: "ip", address: "10.0.0.7", port: 80 } },
+      ...{ errno: "ENETUNREACH", reason: undefined, rule: "hosts.ts:4:75", phases: undefined },
+    },
+  );
+  const hosts = `import { allow, cidr, deny, parameter, policy } from "portcullis";
+const blocks = cidr(...parameter.texts("hosts", { default: ["127.0.0.0/8"] }));
+export default policy((call) =>
+  call.name === "connect" && call.args.addr.kind === "ip" && !blocks.has(call.args.addr.address) ? deny("ENETUNREACH") : allow,
+);
+`;
+  const own = `import { allow, policy } from "portcullis";
+import hosts from "./hosts.ts";
+export default policy({ extends: [hosts] }, () => allow);
+`;
+
+  it("are named with the --set that permits the call", async () => {
+    const of = files({ "p.ts": own, "hosts.ts": hosts, "p.cases": "main getpid() allow\n", "e.jsonl": connect });
+    const plain = await portcullis("amend", of("p.ts"), of("e.jsonl"));
+    expect(plain.out).toMatch(/cannot {4}\S*hosts\.ts:4:\d+ refuses it,\s+in\s+another\s+file\s/);
+    expect(plain.out).toContain("by hand   --set hosts=127.0.0.0/8,10.0.0.7\n");
+    const given = await portcullis("amend", "--set", "hosts=10.0.0.1", of("p.ts"), of("e.jsonl"));
+    expect(given.out).toContain("by hand   --set hosts=10.0.0.1,10.0.0.7\n");
+    const done = await portcullis("amend", "--set", "hosts=127.0.0.0/8,10.0.0.7", of("p.ts"), of("e.jsonl"));
+    expect(done).toMatchObject({ status: 0, err: expect.stringContaining("the policy allows already") });
+  });
+
+  it("are extended where the policy itself gives the list", async () => {
+    const given = hosts
+      .replace("policy }", "type AddressSet, type Policy, policy }")
+      .replace(/const blocks.*\n/, "")
+      .replace("export default policy(", "export default (blocks: AddressSet): Policy => policy(");
+    const of = files({
+      "hosts.ts": given,
+      "p.ts": own
+        .replace("allow, policy", "allow, cidr, policy")
+        .replace("export", 'const blocks = ["127.0.0.0/8"];\nexport')
+        .replace("[hosts]", "[hosts(cidr(...blocks))]"),
+      ...{ "p.cases": "main getpid() allow\n", "e.jsonl": connect.replace("4:75", "3:75") },
+    });
+    const { status, err } = await portcullis("amend", "--accept", "all", of("p.ts"), of("e.jsonl"));
+    expect({ status, err }).toMatchObject({ status: 0 });
+    expect(read(of("p.ts"))).toContain('const blocks = ["127.0.0.0/8", "10.0.0.7"];\n');
   });
 });
 

@@ -1,6 +1,7 @@
 /** `portcullis amend`: from refused calls (events, or a trace) to a changed policy and its cases (src/amend). */
 import { spawnSync } from "node:child_process";
-import { basename, dirname, join } from "node:path";
+import { statSync } from "node:fs";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import type { Amendment } from "../../amend/amendment.ts";
 import type { CaseText } from "../../amend/cases.ts";
@@ -128,6 +129,7 @@ async function prepare(
     architecture: request.architecture,
     parameters: request.parameters,
     landlockAbi: abiOfThisKernel() ?? 0,
+    isFile,
   };
   const [
     { compile },
@@ -188,6 +190,14 @@ function ofOtherTexts(texts: ReadonlyMap<string, number>, file: string, present:
   return [
     `${count} of ${which} of ${file} (${name}) than the present one (${present}): they are judged by the present one, and the lines of their events are not used`,
   ];
+}
+
+function isFile(path: string): boolean {
+  try {
+    return isAbsolute(path) && !statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function calls(count: number): string {

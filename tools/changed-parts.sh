@@ -17,7 +17,7 @@ parts='kernel 4 ^kernel/|^test/kernel/(bpf-selftests|ebpf-filters|sample|selftes
 bench 15 ^bench/
 closed-sets 1 ^src/
 coverage 4 ^src/
-containers 13 ^src/(agent|export)/|^src/engines/notify/tasks/container-start|^native/addon/objects/rights|^examples/systemd/|^test/(containers|systemd)/
+containers 14 ^src/(agent|export)/|^src/observe/record/tracefs/containers|^src/engines/notify/tasks/container-start|^native/addon/objects/rights|^examples/systemd/|^test/(containers|systemd)/
 exploits 15 ^policies/against/|^test/kernel/vulnerabilities
 machine 10 ^kernel/(vm$|machine/|Makefile)|^test/kernel/(machine[.]test|vm)[.]ts
 nodes 3 ^(bin|tools)/|^package(-lock)?[.]json|^src/cli/(entry/)?[a-z0-9-]+[.]ts

@@ -67,6 +67,7 @@ function ofPodman(
     kill: (container) => words(container, "kill", container.id),
     remove: (container) => words(container, "rm", "--force", "--ignore", "--time", "0", container.id),
     id: (container) => words(container, "inspect", "--format", "{{.Id}}", container.id),
+    folders: ({ root }) => [[join(root, "../podman"), "/var/lib/containers/storage"]],
   };
 }
 
@@ -113,6 +114,9 @@ export function containerd(runtime: "crun" | "runc"): Runtime {
     exec: ({ id }, command) => words("task", "exec", "--exec-id", `exec-${performance.now()}`, id, ...command),
     kill: ({ id }) => words("task", "kill", "--signal", "SIGKILL", id),
     remove: ({ id }) => words("container", "rm", id),
+    folders: () => [
+      [join(folder, "state/io.containerd.runtime.v2.task"), "/run/containerd/io.containerd.runtime.v2.task"],
+    ],
     async start() {
       folder = mkdtempSync(join(tmpdir(), "portcullis-containerd-"));
       const configuration = join(folder, "config.toml");
@@ -141,6 +145,10 @@ export function docker(): Runtime {
     kill: ({ id }) => words("kill", id),
     remove: ({ id }) => words("rm", "--force", id),
     id: ({ id }) => words("inspect", "--format", "{{.Id}}", id),
+    folders: () => [
+      [join(folder, "root"), "/var/lib/docker"],
+      [join(folder, "state"), "/run/docker"],
+    ],
     async start() {
       folder = mkdtempSync(join(tmpdir(), "portcullis-docker-"));
       const stop = await daemon(folder, [

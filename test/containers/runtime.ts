@@ -57,6 +57,8 @@ export interface Runtime {
   origin(container: Container): Promise<{ readonly containerId: string }>;
   /** Starts its daemon, and resolves with the function that ends it. */
   start?(): Promise<() => Promise<void>>;
+  /** Its own folders, each with the usual one that it stands for. */
+  folders?(container: Container): readonly (readonly [own: string, usual: string])[];
 }
 
 /** A container that runs, or has ended. */
@@ -69,7 +71,8 @@ export interface Run {
 }
 
 /** A runtime whose commands are programs: their words. */
-export interface Program extends Pick<Runtime, "name" | "maps" | "rootless" | "refusesExec" | "missing" | "start"> {
+export interface Program
+  extends Pick<Runtime, "name" | "maps" | "rootless" | "refusesExec" | "missing" | "start" | "folders"> {
   run(container: Container): Words;
   exec(container: Container, command: Words): Words;
   kill(container: Container): Words;

@@ -333,7 +333,7 @@ test.runIf(mount !== undefined)("the processes of a cgroup, and of a container b
       expect(chdirs).toEqual(options[1] === above.slice(mount!.length) ? [...made, beyond] : made);
     }
     const several = spawnSync("bin/portcullis", ["record", "--container", "none-of-them", "-o", join(folder, "x")]);
-    expect(String(several.stderr)).toContain("has the container none-of-them");
+    expect(String(several.stderr)).toContain("the id or the name none-of-them, and no cgroup below");
   } finally {
     for (const { process: one } of servers) one.stdin!.end();
     for (const one of servers) await until("the server has ended", () => one.process.exitCode !== null);

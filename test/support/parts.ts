@@ -47,6 +47,7 @@ export const filesOfParts = [
   ["closed-sets", "test/types/closed-sets.test.ts"],
   ["containers", "test/containers/container-engines.test.ts"],
   ["containers", "test/containers/cri.test.ts"],
+  ["containers", "test/containers/recorded.test.ts"],
   ["containers", "test/containers/rootless.test.ts"],
   ["containers", "test/systemd/service-capabilities.test.ts"],
   ["coverage", "test/setup/unit-coverage.test.ts"],

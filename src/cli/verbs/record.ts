@@ -15,7 +15,8 @@ import {
   record as recordCommand,
 } from "../../observe/record/session/record.ts";
 import { type RecorderChoice, recorderChoices, recorders } from "../../observe/record/session/registry.ts";
-import { cgroupFolder, containerFolder, TargetError } from "../../observe/record/tracefs/present.ts";
+import { containerTarget } from "../../observe/record/tracefs/containers.ts";
+import { cgroupFolder, TargetError } from "../../observe/record/tracefs/present.ts";
 import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";
 import { writeNow } from "../context.ts";
 import { duration, wholeNumber } from "../numbers.ts";
@@ -63,7 +64,7 @@ export const record: Verb = {
     container: {
       value: "ID",
       about:
-        "As --cgroup, with the cgroup of the container that docker, podman, runc, crun, cri-o or containerd has given this id, or the beginning of it.",
+        "Record the container that root's docker, podman, runc, crun, cri-o or containerd has given this id or name, or an id that begins so: as --cgroup, or as --pid with its first process if it has no cgroup of version 2 of its own.",
     },
     for: { value: "DURATION", about: "With --pid, --cgroup and --container: end after this time (30s, 5min)." },
     "no-memory": { about: "Do not read behind pointers: calls have addresses in place of strings." },
@@ -161,9 +162,9 @@ function attachTarget(invocation: Invocation): NamedTarget | undefined {
   }
   const text = invocation.text(by)!;
   try {
-    const folder = by === "cgroup" ? cgroupFolder(text) : containerFolder(text);
+    const target: AttachTarget = by === "cgroup" ? { is: "cgroup", folder: cgroupFolder(text) } : containerTarget(text);
     const name = by === "cgroup" ? `the cgroup ${text}` : `the container ${text}`;
-    return { target: { is: "cgroup", folder }, name, file: basename(text) || by };
+    return { target, name, file: basename(text) || by };
   } catch (error) {
     if (error instanceof TargetError) throw wrong(error.message);
     throw error;

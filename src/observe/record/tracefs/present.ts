@@ -110,7 +110,7 @@ function processesIn(folder: string): readonly number[] {
 }
 
 /** The mount points of cgroup v2. */
-function cgroupMounts(): readonly string[] {
+export function cgroupMounts(): readonly string[] {
   return (readProc("self/mountinfo") ?? "").split("\n").flatMap((line) => {
     const [, point] = /^\d+ \d+ \S+ \/ (\S+) .*- cgroup2 /.exec(line) ?? [];
     return point === undefined ? [] : [point];
@@ -130,28 +130,15 @@ export function cgroupFolder(path: string): string {
   return found;
 }
 
-function isCgroup(folder: string): boolean {
+export function isCgroup(folder: string): boolean {
   return existsSync(join(folder, "cgroup.procs")) && statfsSync(folder).type === cgroupMagic;
 }
 
 /**
- * The cgroup of a container, by its id or the beginning of it: docker-ID.scope, libpod-ID.scope, crio-ID.scope,
- * cri-containerd-ID.scope, or ID.
- *
- * @throws TargetError
+ * The cgroups below the folder that are named by the id of a container, or the beginning of it: docker-ID.scope,
+ * libpod-ID.scope, crio-ID.scope, cri-containerd-ID.scope, or ID.
  */
-export function containerFolder(id: string): string {
-  const mounts = cgroupMounts();
-  if (mounts.length === 0) throw new TargetError("cgroup v2 is not mounted here");
-  if (!/^[\w.-]{4,}$/.test(id)) throw new TargetError(`${id} is no id of a container: it has at least four characters`);
-  const found = mounts.flatMap((mount) => foldersOf(mount, id));
-  const [first, second] = found;
-  if (first === undefined) throw new TargetError(`no cgroup below ${mounts.join(", ")} has the container ${id}`);
-  if (second === undefined) return first;
-  throw new TargetError(`${id} is the beginning of several containers: ${found.join(", ")}`);
-}
-
-function foldersOf(folder: string, id: string): readonly string[] {
+export function containerCgroups(folder: string, id: string): readonly string[] {
   let entries: readonly string[];
   try {
     entries = readdirSync(folder, { withFileTypes: true }).flatMap((one) => (one.isDirectory() ? [one.name] : []));
@@ -162,6 +149,6 @@ function foldersOf(folder: string, id: string): readonly string[] {
     // Podman's monitor of the container has a cgroup beside it.
     const isOther = name.startsWith("libpod-conmon-");
     const isNamed = name.startsWith(id) || name.replace(/^[a-z]+(?:-[a-z]+)*-/, "").startsWith(id);
-    return isNamed && !isOther ? [join(folder, name)] : foldersOf(join(folder, name), id);
+    return isNamed && !isOther ? [join(folder, name)] : containerCgroups(join(folder, name), id);
   });
 }

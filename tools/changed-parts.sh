@@ -22,6 +22,7 @@ exploits 15 ^policies/against/|^test/kernel/vulnerabilities
 machine 10 ^kernel/(vm$|machine/|Makefile)|^test/kernel/(machine[.]test|vm)[.]ts
 nodes 3 ^(bin|tools)/|^package(-lock)?[.]json|^src/cli/(entry/)?[a-z0-9-]+[.]ts
 random 15 ^src/(amend|analysis|backend|cases|frontend|ir|patterns|propose|rooms|traces)/|^test/kernel/(guest/)?lives
+trees 7 ^native/addon/(loop|node)/|^src/engines/notify/[a-z-]+[.]ts
 users 8 ^(policies|src/engines/seccomp-ebpf)/|^native/launcher/extended'
 turn=$(($(git rev-list --count HEAD) % $(printf '%s\n' "$parts" | wc -l)))
 chosen=

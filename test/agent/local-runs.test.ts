@@ -29,6 +29,7 @@ const launcher = resolve("dist/native", process.arch, "launcher");
 const folder = mkdtempSync(join(tmpdir(), "portcullis-agent-"));
 const stateful = join(folder, "stateful.ts");
 const killing = join(folder, "killing.ts");
+const paths = join(folder, "paths.ts");
 
 let agent: Agent;
 beforeAll(async () => {
@@ -56,9 +57,17 @@ export default policy((call) => {
 });
 `,
   );
+  writeFileSync(
+    paths,
+    `import { allow, deny, policy } from "portcullis";
+export default policy((call) =>
+  call.name === "openat" && call.args.path.text.is("forbidden") ? deny("EACCES", "this name") : allow,
+);
+`,
+  );
   agent = await startAgent(join(folder, "runtime"));
   // From now on the cache has them.
-  for (const policy of ["exec-once", "children", stateful, killing])
+  for (const policy of ["exec-once", "children", stateful, killing, paths])
     for (const option of ["--audit", "--no-denial-events", "-q", "--separate"])
       expect(run([option, "-p", policy], ["true"]).status).toBe(0);
 });
@@ -130,6 +139,8 @@ function started(options: readonly string[], script: string, environment = agent
 const parentOf = (pid: number | string) =>
   Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))![1]);
 
+const manyOpens = `for (1..2000) { open(F, "<", "/") and $n++; open(F, "<", "forbidden") or $d++ } print "$n $d"; exit 5`;
+
 describe("a command has the same end and the same events", () => {
   test.each<[string, readonly string[], readonly string[]]>([
     ["status 0", ["-p", "exec-once"], ["true"]],
@@ -142,6 +153,7 @@ describe("a command has the same end and the same events", () => {
     ["an audit", ["--audit", "-p", "exec-once"], ["sh", "-c", "/bin/true; echo $?"]],
     ["counted children", ["-p", "children"], ["sh", "-c", "(/bin/true); (/bin/true); echo $?"]],
     ["state", ["-p", stateful], ["sh", "-c", "mkdir one two; rmdir one; echo $?"]],
+    ["paths", ["-q", "-p", paths], ["perl", "-e", manyOpens]],
     ["a kill by the supervisor", ["-p", killing], ["sh", "-c", "mkdir one; echo $?"]],
     ["a time limit", ["--timeout", "300ms", "-p", "children"], ["sleep", "3600"]],
     ["a tree that ends with its command", ["--kill-tree", "-p", "children"], ["sh", "-c", "sleep 3600 & exit 3"]],

@@ -37,9 +37,10 @@ export interface HarnessOptions {
   readonly sabotage?: "step" | "second-step" | "start" | undefined;
   /**
    * "many": the tree is supervised as one of many. "suspended": it is suspended again and again, and another thread goes on.
-   * The environment's PORTCULLIS_TREES is the default, so that the whole live suite can run so.
+   * The environment's PORTCULLIS_TREES is the default, so that the whole live suite can run so (test/setup/live-in-trees.test.ts).
+   * "alone": as `run` does without an agent.
    */
-  readonly trees?: "many" | "suspended" | undefined;
+  readonly trees?: "alone" | "many" | "suspended" | undefined;
   /** The bundle of the supervisor's thread. */
   readonly supervisor?: string;
 }
@@ -73,7 +74,7 @@ const run: NotifyRunOptions = {
 };
 
 function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
-  if (how === undefined) return undefined;
+  if (how === undefined || how === "alone") return undefined;
   return async (source, order) => {
     let supervision = new Supervision(source, { processor: 0 });
     let tree = supervision.supervise(order);

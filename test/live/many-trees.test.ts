@@ -26,3 +26,14 @@ for (const trees of ["many", "suspended"] as const) {
     });
   });
 }
+
+test("calls that a text decides, and calls that it does not, of one tree of many", async () => {
+  const calls = "for (1..2000) { $n++ if open(F, '<', '/'); $d++ if !open(F, '<', 'forbidden'); getppid() }";
+  const { out, status } = await runBeside(
+    { program: "paths-elsewhere", trees: "many" },
+    "perl",
+    "-e",
+    `${calls} print "$n $d"`,
+  );
+  expect({ out, status }).toEqual({ out: "2000 2000", status: 0 });
+});

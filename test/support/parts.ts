@@ -14,6 +14,7 @@
  * - `machine`: the virtual machine itself, kernel/vm, and the selftests of its kernels on the stock kernel
  * - `nodes`: the installed package with each release of Node; else with the present one
  * - `random`: all cases of random tests, a quarter of which find what is often wrong, longer random runs, and test/kernel/lives.test.ts, whose property test/engines/replay.test.ts also has
+ * - `trees`: test/live as trees of an agent's thread
  * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
  *   an ordinary user; else most as root, and as an ordinary user those about rights
  */
@@ -27,6 +28,7 @@ export const names = [
   "machine",
   "nodes",
   "random",
+  "trees",
   "users",
 ] as const;
 
@@ -57,4 +59,5 @@ export const filesOfParts = [
   ["kernel", "test/kernel/selftests.test.ts"],
   ["machine", "test/kernel/machine.test.ts"],
   ["random", "test/kernel/lives.test.ts"],
+  ["trees", "test/setup/live-in-trees.test.ts"],
 ] as const;

@@ -329,11 +329,12 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
       (self = tree_of(env, argument)) == NULL || !self->is_under_way)
     return fail(env, "endStep takes a tree with a step");
   if (self->is_here) {
-    self->result = try_step(&self->loop, &self->step);
-    if (self->result == -EINPROGRESS) {
-      begin_step(self, true);
-      return number_of(env, self->result);
+    const int result = try_step(&self->loop, &self->step);
+    if (result == -EINPROGRESS) {
+      begin_step(self, true); /* the tree's thread may have stored its result already */
+      return number_of(env, -EINPROGRESS);
     }
+    self->result = result;
   }
   self->is_under_way = false;
   if (self->polled == NULL && (self->result >= 0 || self->result == -ECANCELED)) {

@@ -36,9 +36,10 @@ export function areAlternatives(one: string, other: string): boolean {
 
 /**
  * Groups (src/abi/groups.ts) that are allowed as a whole where each of these calls is allowed: their other calls do the
- * same with descriptors that the process has.
+ * same with descriptors that the process has. Every process has `@self`: no load determines when it makes these calls.
  */
 export const wholeGroups: readonly { readonly group: string; readonly where: readonly string[] }[] = [
+  { group: "@self", where: [] },
   { group: "@basic-io", where: ["read", "write", "close"] },
   { group: "@io-event", where: ["epoll_wait", "epoll_ctl"] },
 ];
@@ -121,11 +122,12 @@ export function withWholeGroups(
       uses.every((use) => use?.grants.some((grant) => grant.states.has(state))),
     );
     if (states.length === 0) continue;
+    const because = `as ${where[0] ?? "every process"}`;
     for (const name of membersOf(group, architecture)) {
       const aspects = aspectsOf(callByName(name)!, detail, architecture);
       const signature = { id: -1, call: name, aspects, values: aspects.map(() => undefined) };
       const use = calls.get(name) ?? {
-        ...{ call: name, grants: [], count: 0, byRole: new Map(), because: `as ${where[0]}`, isFrequent: false },
+        ...{ call: name, grants: [], count: 0, byRole: new Map(), because, isFrequent: false },
       };
       calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(states) }] });
     }

@@ -45,9 +45,6 @@ export interface Proposal {
   readonly variables: ReadonlyMap<Role | undefined, string>;
 }
 
-/** The recorder `notifier` leaves these calls out (docs/traces.md), so their absence has no meaning. */
-const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
-
 export function propose(recorded: History, options: ProposalOptions): Proposal {
   const isShown = ({ evidence }: Situation) => evidence.some((one) => recorded.evidence.has(one));
   const isAsked = ({ name }: Situation) => options.with.some((one) => one === name);
@@ -57,7 +54,6 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
   const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
   const additions: readonly Addition[] = [
     ...chosen.map((one) => ({ ...one, first: one.first, because: `situation ${one.name}` })),
-    { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
   ];
   const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
   const permissions = widened(withWholeGroups(withAlternatives(found, history), history), additions, history);

@@ -276,7 +276,7 @@ describe("--with", () => {
     ];
     const { unseen } = propose(historyOf([compiler]), { phases: "usual", with: [], origin: "A test." });
     expect(unseen.find(({ situation }) => situation.name === "jit")?.lacks).toEqual([
-      ...["pipe2", "capget", "getcwd", "mmap", "mprotect"],
+      ...["capget", "getcwd", "pipe2", "mmap", "mprotect"],
     ]);
     // Refused at its loop, the worker reports an error; refused its code, it would end the process.
     expect(refusedBy(policyOf([compiler]), [...compiler, ...worker])).toHaveLength(4);

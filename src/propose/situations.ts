@@ -208,6 +208,7 @@ export const situations = [
       "fadvise64",
       "fallocate",
       "fdatasync",
+      "flock",
       "fsync",
       "ftruncate",
       "mkdir",

@@ -71,6 +71,27 @@ describe("groups", () => {
     for (const call of ["bpf", "unshare", "setns", "userfaultfd", "ptrace"]) expect(service.has(call)).toBe(false);
   });
 
+  it("do not let @self reach anything outside of the process, or make memory executable", () => {
+    const own = new Set(groups().get("@self"));
+    const outside = ["@file-system", "@network-io", "@basic-io", "@io-event", "@zero-copy", "@ipc", "@resources"];
+    const others = [...outside, "@privileged", "@debug", "@namespace"].flatMap((name) => groups().get(name)!);
+    const more = [
+      "mmap",
+      "mprotect",
+      "personality",
+      "clone",
+      "execve",
+      "kill",
+      "tgkill",
+      "prctl",
+      "prlimit64",
+      "wait4",
+    ];
+    expect([...others, ...more].filter((call) => own.has(call))).toEqual([]);
+    const harmless = [...groups().get("@default")!, ...groups().get("@signal")!];
+    expect([...own].filter((call) => !harmless.includes(call)).filter((call) => call !== "times")).toEqual([]);
+  });
+
   it("do not let @default open files or start programs", () => {
     const harmless = new Set(groups().get("@default"));
     for (const family of ["open", "exec", "fork", "connect", "accept", "signal", "write"]) {

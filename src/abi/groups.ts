@@ -29,6 +29,16 @@ export const callGroups: readonly CallGroup[] = [
       times uname uprobe uretprobe`),
   },
   {
+    name: "@self",
+    about:
+      "A process's own memory, signal handlers, sleep and numbers, clocks, random bytes, and the machine's name and size: nothing outside of it changes, and no memory becomes executable",
+    members: list(`
+      brk clock_getres clock_gettime clock_nanosleep futex get_robust_list getcpu getegid geteuid getgid getgroups getpgrp
+      getpid getppid getrandom getresgid getresuid getrusage gettid gettimeofday getuid madvise mremap munmap nanosleep
+      rseq rt_sigaction rt_sigprocmask sched_getaffinity sched_yield set_robust_list set_tid_address sigaltstack
+      sysinfo time times uname`),
+  },
+  {
     name: "@basic-io",
     about: "Reading, writing, duplicating and closing descriptors that the process has already",
     members: list(`

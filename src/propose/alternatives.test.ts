@@ -1,6 +1,7 @@
 /** What a proposal allows beside the recorded calls: those that a program takes instead, and the situations of every program. */
-import { expect, it } from "vitest";
-import { type Line, many } from "./testing/lines.ts";
+import { describe, expect, it } from "vitest";
+import { propose } from "./proposal.ts";
+import { historyOf, type Line, many } from "./testing/lines.ts";
 import { policyOf, refusedBy } from "./testing/policies.ts";
 
 const [create, exclusive, closing, noLink] = [0o100, 0o200, 0o2000000, 0o400000];
@@ -52,6 +53,48 @@ const others: Line[] = [
 
 it.each(others.map((line) => ({ line })))("allows nothing else: $line", ({ line }) => {
   expect(refusedBy(policy, [...lines, line]), policy).toHaveLength(1);
+});
+
+describe("a server that answers", () => {
+  const [tcp, noDelay, cork, repair] = [6, 1, 3, 19];
+  const server: Line[] = [
+    [1, "listen", 3],
+    [1, "setsockopt", 3, tcp, noDelay],
+    ...["accept4", "read", "write", "close"].map((call): Line => [1, call, 3]),
+  ];
+
+  it("may send a large file as well, and collect what it sends", () => {
+    const large: Line[] = [
+      [1, "sendfile", 4, 5, 0, 300_000],
+      [1, "setsockopt", 4, tcp, cork],
+    ];
+    const policy = policyOf([server]);
+    expect(refusedBy(policy, [...server, ...large]), policy).toEqual([]);
+    const others: Line[] = [
+      [1, "setsockopt", 4, tcp, repair],
+      [1, "splice", 4, 0, 5, 0, 9, 0],
+    ];
+    expect(refusedBy(policy, [...server, ...others]), policy).toHaveLength(2);
+  });
+
+  it("may send none without its connections", () => {
+    const silent = server.filter((line) => !Array.isArray(line) || !["listen", "accept4"].includes(line[1]));
+    expect(refusedBy(policyOf([silent]), [...silent, [1, "sendfile", 4, 5, 0, 9]])).toHaveLength(1);
+  });
+});
+
+it("names a situation whose calls only the start has", () => {
+  const start = ["setsid", "umask", "chdir", "mkdir", "fallocate", "ftruncate", "rename"].map(
+    (call): Line => [1, call, 0],
+  );
+  const recorded: Line[] = [[1, "openat", 0, 0, 0o101, 0], ...start, [1, "listen", 3], ...many(99, [1, "pause"])];
+  const { unseen } = propose(historyOf([recorded]), { phases: "usual", with: [], origin: "A test." });
+  const { lacks } = unseen.find(({ situation }) => situation.name === "files")!;
+  expect(lacks).toEqual(expect.arrayContaining(["fallocate", "ftruncate", "mkdir", "flock", "unlink"]));
+  const asked = policyOf([recorded], { with: ["files"] });
+  const later = ["fallocate", "ftruncate", "flock"].map((call): Line => [1, call, 0]);
+  expect(refusedBy(asked, [...recorded, ...later]), asked).toEqual([]);
+  expect(refusedBy(policyOf([recorded]), [...recorded, ...later])).toHaveLength(3);
 });
 
 it("has alternatives in the role and the phase of the recorded call", () => {

@@ -36,12 +36,44 @@ export function areAlternatives(one: string, other: string): boolean {
 
 /**
  * Groups (src/abi/groups.ts) that are allowed as a whole where each of these calls is allowed: their other calls do the
- * same with descriptors that the process has.
+ * same with descriptors that the process has. Every process has `@self`: no load determines when it makes these calls.
  */
 export const wholeGroups: readonly { readonly group: string; readonly where: readonly string[] }[] = [
+  { group: "@self", where: [] },
   { group: "@basic-io", where: ["read", "write", "close"] },
   { group: "@io-event", where: ["epoll_wait", "epoll_ctl"] },
 ];
+
+/** Calls that do in one step, with descriptors that the process has, what it does with all of these; an answer's size decides. */
+const compositions: readonly { readonly call: string; readonly where: readonly string[] }[] = [
+  { call: "sendfile", where: ["read", "write", "close", "accept4"] },
+];
+
+/** Values of an integer beside one value of a choice that only choose how the same is done, in each phase of the role. */
+interface AlternativeOptions {
+  readonly call: string;
+  readonly choice: Readonly<Record<string, bigint>>;
+  readonly parameter: string;
+  readonly values: readonly bigint[];
+}
+
+const alternativeOptions: readonly AlternativeOptions[] = [
+  // SOL_TCP: TCP_NODELAY and TCP_CORK choose when the kernel sends what was written; connections inherit a listener's.
+  { call: "setsockopt", choice: { level: 6n }, parameter: "optname", values: [1n, 3n] },
+];
+
+/** The call with each of the values; empty if it has none of them. */
+function otherOptions(signature: Signature): readonly Signature[] {
+  const ownValue = (parameter: string) =>
+    signature.values[signature.aspects.findIndex((one) => one.parameter === parameter)];
+  return alternativeOptions.flatMap(({ call, choice, parameter, values }) => {
+    const own = ownValue(parameter);
+    const isSame = Object.entries(choice).every(([name, value]) => ownValue(name) === value);
+    if (call !== signature.call || !isSame || !values.some((one) => one === own)) return [];
+    const at = signature.aspects.findIndex((one) => one.parameter === parameter);
+    return values.map((value) => ({ ...signature, id: -1, values: signature.values.with(at, value) }));
+  });
+}
 
 /** The calls of a group that the architecture has. */
 export function membersOf(group: string, architecture: ArchitectureName): readonly string[] {
@@ -107,25 +139,41 @@ export function withAlternatives(
       }
     }
   }
+  for (const name of new Set(alternativeOptions.map(({ call }) => call))) {
+    const use = calls.get(name);
+    if (use === undefined) continue;
+    const more = use.grants.flatMap(({ signature, states: made }) => {
+      const roles = new Set([...made].map(({ role }) => role));
+      const states = new Set(permissions.states.filter(({ role }) => roles.has(role)));
+      return otherOptions(signature).map((other) => ({ signature: other, states }));
+    });
+    calls.set(name, { ...use, grants: [...use.grants, ...more] });
+  }
   return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };
 }
 
+/** Groups as a whole, and compositions. */
 export function withWholeGroups(
   permissions: Permissions,
   { architecture, detail }: { readonly architecture: ArchitectureName; readonly detail: Detail },
 ): Permissions {
   const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
-  for (const { group, where } of wholeGroups) {
+  const wholes = [
+    ...wholeGroups.map(({ group, where }) => ({ names: membersOf(group, architecture), where })),
+    ...compositions.map(({ call, where }) => ({ names: [call], where })),
+  ];
+  for (const { names, where } of wholes) {
     const uses = where.map((name) => calls.get(alternativeOf(name, architecture)));
     const states = permissions.states.filter((state) =>
       uses.every((use) => use?.grants.some((grant) => grant.states.has(state))),
     );
     if (states.length === 0) continue;
-    for (const name of membersOf(group, architecture)) {
+    const because = `as ${where[0] ?? "every process"}`;
+    for (const name of names) {
       const aspects = aspectsOf(callByName(name)!, detail, architecture);
       const signature = { id: -1, call: name, aspects, values: aspects.map(() => undefined) };
       const use = calls.get(name) ?? {
-        ...{ call: name, grants: [], count: 0, byRole: new Map(), because: `as ${where[0]}`, isFrequent: false },
+        ...{ call: name, grants: [], count: 0, byRole: new Map(), because, isFrequent: false },
       };
       calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(states) }] });
     }

@@ -53,7 +53,8 @@ const harmless: ReadonlySet<string> = new Set([
   ...["recvfrom.flags", "recvmsg.flags", "recvmmsg.flags", "sendto.flags", "sendmsg.flags", "sendmmsg.flags"],
   ...["access.mode", "faccessat.mode", "faccessat2.mode", "faccessat2.flags", "newfstatat.flag", "statx.flags"],
   ...["accept4.flags", "epoll_create1.flags", "eventfd2.flags", "inotify_init1.flags", "signalfd4.flags"],
-  ...["timerfd_create.flags", "dup3.flags"],
+  ...["timerfd_create.flags", "dup3.flags", "setitimer.which", "getitimer.which", "inotify_add_watch.mask"],
+  ...["flock.cmd"],
 ]);
 
 /** Fields of structures that decide the purpose of the call. */

@@ -6,7 +6,9 @@ import { comparePolicies } from "../analysis/compare/compare.ts";
 import { loadPolicy } from "../frontend/load.ts";
 import { SeededChoices } from "../ir/testing/choices.ts";
 import { membersOf, wholeGroups } from "./alternatives.ts";
-import { linesOfCalls } from "./blocks.ts";
+import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";
+import type { State } from "./permissions.ts";
+import type { Role } from "./roles.ts";
 import { type Line, many } from "./testing/lines.ts";
 import { policyOf, refusedBy } from "./testing/policies.ts";
 
@@ -58,8 +60,51 @@ it("a policy of a server with one role and threads is a page", () => {
   const lines = policyOf([[...start, ...serving]])
     .trimEnd()
     .split("\n");
-  expect(lines.length, lines.join("\n")).toBeLessThanOrEqual(60);
+  expect(lines.length, lines.join("\n")).toBeLessThanOrEqual(50);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(120);
+});
+
+describe("rules of several roles", () => {
+  const roles = ["a", "b", "c"].map((name) => ({ name }) as Role);
+  const phases = ["starting", "running"] as const;
+  const all = roles.flatMap((role) => phases.map((phase) => ({ role, phase }) as State));
+  const [start, , begin, , first, later] = all;
+  const entry = (call: string, states: readonly (State | undefined)[]): Entry => ({
+    ...{ calls: [call], states: new Set(states.map((state) => state!)), conditions: [], unseen: undefined },
+  });
+  /** A block has a line for each role of its condition, and for each rule. */
+  const linesOf = ({ states, entries }: Block) => new Set([...states].map(({ role }) => role)).size + entries.length;
+  const printed = (entries: readonly Entry[]) =>
+    distributed(entries, all, roles, linesOf).map(({ states, entries: own }) => [
+      [...states].map(({ role, phase }) => `${role.name} ${phase}`).join(", "),
+      own.flatMap(({ calls }) => calls).join(", "),
+    ]);
+
+  it("stand in the blocks of these roles, if these have any", () => {
+    const shared = entry("getcwd", [start, begin]);
+    expect(printed([entry("bind", [start]), shared, entry("chdir", [begin])])).toEqual([
+      ["a starting", "bind, getcwd"],
+      ["b starting", "chdir, getcwd"],
+    ]);
+  });
+
+  it("stand together, if they are many", () => {
+    const shared = ["getcwd", "umask", "chroot"].map((call) => entry(call, [start, begin]));
+    expect(printed([...shared, entry("bind", [start]), entry("chdir", [begin])])).toEqual([
+      ["a starting, b starting", "getcwd, umask, chroot"],
+      ["a starting", "bind"],
+      ["b starting", "chdir"],
+    ]);
+  });
+
+  it("of whole roles stand apart from those of a phase", () => {
+    const shared = ["getcwd", "umask"].map((call) => entry(call, [start, all[1], first, later, begin]));
+    const other = entry("bind", [start, all[1], first, later]);
+    expect(printed([...shared, other, entry("chdir", [begin])])).toEqual([
+      ["a starting, a running, c starting, c running", "bind, getcwd, umask"],
+      ["b starting", "chdir, getcwd, umask"],
+    ]);
+  });
 });
 
 describe("lists of calls", () => {
@@ -102,9 +147,7 @@ describe("lists of calls", () => {
   it("of situations are behind the recorded ones of the same processes, with a comment", () => {
     const lines = policyOf([serving]).split("\n");
     const comments = lines.filter((line) => line.includes("Not recorded"));
-    expect(comments).toEqual([
-      "  // Not recorded (situations clocks, connections, libc-errors; recordings of the notifier lack it).",
-    ]);
+    expect(comments).toEqual(["  // Not recorded (situations connections, libc-errors)."]);
     const [at, end] = [
       lines.indexOf(comments[0]!),
       lines.findIndex((line) => line.startsWith('  if (phase.is("starting")')),
@@ -112,6 +155,34 @@ describe("lists of calls", () => {
     expect(at).toBeGreaterThan(lines.findIndex((line) => line.includes('"@basic-io"')));
     expect(at).toBeLessThan(end);
     expect(lines[end - 1]).toBe("");
+  });
+
+  it("have in each process what every program does at any moment, and nothing else of its kind", () => {
+    const child: Line[] = [
+      [1, "clone", 0x1200011],
+      { fork: [1, 2] },
+      ...["setsid", "umask", "chdir", "chroot"].map((call): Line => [2, call, 0]),
+      ...many(200, [2, "pause"]),
+    ];
+    const lines = [...serving, ...child];
+    const policy = policyOf([lines]);
+    const everywhere = membersOf("@self", "x86_64").flatMap((call): Line[] => [
+      [1, call, 0],
+      [2, call, 0],
+    ]);
+    expect(refusedBy(policy, [...lines, ...everywhere]), policy).toEqual([]);
+    const others: Line[] = ["capget", "prlimit64", "membarrier", "rt_sigsuspend"].map((call) => [2, call, 0]);
+    expect(refusedBy(policy, [...lines, ...others]), policy).toHaveLength(others.length);
+    expect(refusedBy(policy, [...lines, [2, "mmap", 0, 4096, 3, 0x21, 3, 0]]), policy).toHaveLength(1);
+  });
+
+  it("of flags have a name where that makes a rule shorter", () => {
+    const loading: Line = [1, "mmap", 0, 4096, 5, 0x812, 3, 0];
+    const policy = policyOf([[loading, ...serving]]);
+    expect(policy).toContain('const elfFlags = ["MAP_PRIVATE", "MAP_FIXED", "MAP_DENYWRITE"] as const;');
+    expect(policy).toContain(
+      '    if (name === "mmap" && args.prot.hasOnly("PROT_READ", "PROT_EXEC") && args.flags.hasOnly(...elfFlags)) return allow;',
+    );
   });
 
   it("have the whole of a group only where a process shows what it is for", () => {

@@ -22,19 +22,17 @@ export interface Block {
   readonly entries: readonly Entry[];
 }
 
-/** Characters of a call's name with its quotes, and calls in a line, for estimates. */
-const callsInLine = 8;
-/** Lines of an empty block: its condition, its end, and a blank line. */
-const linesOfBlock = 3;
-
 /**
  * Blocks in the order of the module: every process, several roles, each role with its phases. The rules of several roles are
- * repeated in each of them if the module is shorter then.
+ * repeated in each of them, or apart from whole roles in each phase, if the module is shorter then.
+ *
+ * @param linesOf the number of lines that a block has
  */
 export function distributed(
   entries: readonly Entry[],
   all: readonly State[],
   roles: readonly Role[],
+  linesOf: (block: Block) => number,
 ): readonly Block[] {
   const keyOf = (states: ReadonlySet<State>) => all.map((state) => (states.has(state) ? 1 : 0)).join("");
   const found = new Map<string, { states: ReadonlySet<State>; entries: Entry[] }>();
@@ -47,18 +45,37 @@ export function distributed(
   const partsOf = (states: ReadonlySet<State>) =>
     roles.map((role) => new Set([...states].filter((state) => state.role === role))).filter(({ size }) => size > 0);
   const shared = [...found].filter(([, { states }]) => states.size < all.length && partsOf(states).length > 1);
-  shared.sort(([, a], [, b]) => linesOf(a.entries) - linesOf(b.entries));
-  for (const [key, { states, entries: own }] of shared) {
-    const parts = partsOf(states);
-    const together = linesOfBlock + linesOf(own) + Math.ceil(parts.length / 4);
-    const apart = parts.reduce((sum, part) => {
-      const other = found.get(keyOf(part));
-      const before = other === undefined ? -linesOfBlock : linesOf(other.entries);
-      return sum + linesOf([...(other?.entries ?? []), ...own]) - before;
-    }, 0);
-    if (apart > together) continue;
+  const wholeOf = (states: ReadonlySet<State>) => {
+    const isWhole = ({ role }: State) => all.every((state) => state.role !== role || states.has(state));
+    return new Set([...states].filter(isWhole));
+  };
+  /** The lines of a block, 0 of none, and a blank line before the first of a role. */
+  const linesIn = (part: ReadonlySet<State>, own: readonly Entry[], isFirst: boolean) =>
+    own.length === 0 ? 0 : linesOf({ states: part, entries: own }) + (isFirst ? 1 : 0);
+  const isAlone = (part: ReadonlySet<State>) => {
+    const own = partsOf(part).length > 1 ? undefined : [...part][0]!.role;
+    return [...found.values()].every(({ states }) => {
+      const parts = partsOf(states);
+      return own === undefined ? parts.length < 2 : parts.length > 1 || [...states][0]!.role !== own;
+    });
+  };
+  /** What the rules add to the blocks of these states. */
+  const added = (part: ReadonlySet<State>, own: readonly Entry[]) => {
+    const other = found.get(keyOf(part))?.entries ?? [];
+    return linesIn(part, [...other, ...own], isAlone(part)) - linesIn(part, other, false);
+  };
+  const linesTogether = ({ states, entries: own }: Block) => linesIn(states, own, false);
+  shared.sort(([, a], [, b]) => linesTogether(a) - linesTogether(b));
+  for (const [key, block] of shared) {
+    const { states, entries: own } = block;
+    const whole = wholeOf(states);
+    const others = new Set([...states].filter((state) => !whole.has(state)));
+    const ways = [partsOf(states), [whole, ...partsOf(others)]].filter((way) => way.every(({ size }) => size > 0));
     found.delete(key);
-    for (const part of parts) add(part, own);
+    const lines = ways.map((way) => way.reduce((sum, part) => sum + added(part, own), 0));
+    const least = Math.min(...lines);
+    const way = least > linesTogether(block) ? [states] : ways[lines.indexOf(least)]!;
+    for (const part of way) add(part, own);
   }
   const order = ({ states }: Block): number => {
     if (states.size === all.length) return -2;
@@ -68,19 +85,22 @@ export function distributed(
   return [...found.values()].sort((a, b) => order(a) - order(b) || b.states.size - a.states.size);
 }
 
-function linesOf(entries: readonly Entry[]): number {
-  const unseen = entries.filter((one) => one.unseen !== undefined);
-  const seen = entries.filter((one) => one.unseen === undefined);
-  return linesOfRules(seen) + (unseen.length === 0 ? 0 : linesOfRules(unseen) + 1);
+/** The role of a block, all processes, or several roles: what a paragraph of the policy is about. */
+export function aboutOf({ states }: Block, all: readonly State[]): string {
+  const roles = new Set([...states].map(({ role }) => role.name));
+  if (states.size === all.length) return "all";
+  return roles.size > 1 ? "several" : `role ${[...roles][0]!}`;
 }
 
-function linesOfRules(entries: readonly Entry[]): number {
-  const free = entries.filter(({ conditions }) => conditions.length === 0);
-  const ruled = entries.filter(({ conditions }) => conditions.length > 0);
-  const long = ruled.filter(({ conditions }) => conditions.join(" && ").length > 75);
-  return (
-    Math.ceil(free.length / callsInLine) + ruled.length + long.reduce((sum, one) => sum + one.conditions.length + 2, 0)
-  );
+/** Why the policy allows a call that no recording has. Alternatives belong to the recorded call. */
+export function unseenBecause(because: string | undefined): string | undefined {
+  return because?.startsWith("as ") === true ? undefined : because;
+}
+
+/** `situations memory, threads` */
+export function reasonsOf(unseen: readonly string[]): string {
+  const names = unseen.map((one) => one.replace(/^situation /, "")).sort();
+  return `situation${names.length === 1 ? "" : "s"} ${names.join(", ")}`;
 }
 
 /** The order of purposes in a list. */

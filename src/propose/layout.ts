@@ -49,9 +49,23 @@ export function block(indent: number, test: string, lines: readonly string[]): s
   const whole = [...disjunction(indent, "if (", test, ") {"), ...lines, `${blanks}}`];
   const [only] = lines;
   const inner = lines.length === 1 ? /^ *if \((.*)\) (return \w+;)$/.exec(only!) : null;
-  if (inner === null || test.includes(" || ")) return whole;
-  const line = `${blanks}if (${test} && ${inner[1]}) ${inner[2]}`;
+  if (inner === null) return whole;
+  const line = `${blanks}if (${asOperand(test)} && ${asOperand(inner[1]!)}) ${inner[2]}`;
   return line.length <= width ? [line] : whole;
+}
+
+/** Parentheses and disjunctions of a condition; texts can have the same characters. */
+const tokens = /"(?:[^"\\]|\\.)*"|[()]|\|\|/g;
+
+/** `(a || b)` of `a || b`. */
+function asOperand(test: string): string {
+  let depth = 0;
+  for (const [token] of test.matchAll(tokens)) {
+    if (token === "||" && depth === 0) return `(${test})`;
+    if (token === "(") depth++;
+    else if (token === ")") depth--;
+  }
+  return test;
 }
 
 /** `head test tail` of a test that can be a disjunction. */
@@ -64,13 +78,25 @@ function disjunction(indent: number, head: string, test: string, tail: string): 
 }
 
 /** `a ||` in a line or, if it is long, its arguments in lines of their own; then the next one. */
-export function disjuncts(indent: number, parts: readonly string[]): string[] {
+function disjuncts(indent: number, parts: readonly string[]): string[] {
   return parts.flatMap((part, index) => {
     const end = index < parts.length - 1 ? " ||" : "";
     const single = /^([\w.]+)\(([^()]*)\)$/.exec(part);
     if (single === null) return [`${" ".repeat(indent)}${part}${end}`];
     return list(indent, single[1]!, single[2]!.split(", "), end, ["(", ")"]);
   });
+}
+
+/** `head test tail` of a boolean expression. */
+export function conditionLines(indent: number, head: string, test: string, tail: string): string[] {
+  const blanks = " ".repeat(indent);
+  const line = `${blanks}${head}${test}${tail}`;
+  if (line.length <= width) return [line];
+  const parts = test.split(" || ");
+  const single = /^([\w.]+)\(([^()]*)\)$/.exec(test);
+  if (single !== null) return list(indent, `${head}${single[1]}`, single[2]!.split(", "), tail, ["(", ")"]);
+  if (indent + 2 + test.length <= width) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
+  return [`${blanks}${head}(`, ...disjuncts(indent + 2, parts), `${blanks})${tail}`];
 }
 
 /** `if (a && b) statement`. */
@@ -122,11 +148,12 @@ function nestedInOrder(indent: number, parts: readonly string[], statement: stri
 
 /** `a || b` of `(a || b)`. */
 function withoutParentheses(text: string): string {
+  if (!text.startsWith("(")) return text;
   let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    if (text[at] === "(") depth++;
-    else if (text[at] === ")") depth--;
-    if (depth === 0 && at < text.length - 1) return text;
+  for (const { 0: token, index } of text.matchAll(tokens)) {
+    if (token === "(") depth++;
+    else if (token === ")") depth--;
+    if (depth === 0 && index < text.length - 1) return text;
   }
   return text.slice(1, -1);
 }
@@ -168,12 +195,12 @@ export function remarked(line: string, about: string, subject = ""): string[] {
   return [...comment(indent, "//", `${subject}${about}${about.endsWith(".") ? "" : "."}`), line];
 }
 
-/** Blocks with a blank line between them, except between conditions of one line. */
-export function spacedBlocks(blocks: readonly (readonly string[])[]): string[] {
-  return blocks.flatMap((block, index) => {
-    // A comment is about the whole block.
-    const isTogether = index > 1 && block.length === 1 && blocks[index - 1]!.length === 1;
-    return [...(index === 0 || isTogether ? [] : [""]), ...block];
+/** Blocks with a blank line where what they are about changes, except between conditions of one line. */
+export function paragraphs(blocks: readonly { readonly about: string; readonly lines: readonly string[] }[]): string[] {
+  return blocks.flatMap(({ about, lines }, index) => {
+    const before = blocks[index - 1];
+    const isTogether = before?.about === about || (index > 1 && lines.length === 1 && before?.lines.length === 1);
+    return [...(index === 0 || isTogether ? [] : [""]), ...lines];
   });
 }
 

@@ -9,28 +9,29 @@ import { isExecutingCall } from "../abi/process-calls.ts";
 import { jsonText, safeText } from "../diagnostics/width.ts";
 import type { AddressCase } from "./addresses.ts";
 import { areAlternatives } from "./alternatives.ts";
-import { type Block, distributed, type Entry, linesOfCalls } from "./blocks.ts";
+import { aboutOf, type Block, distributed, type Entry, linesOfCalls, reasonsOf, unseenBecause } from "./blocks.ts";
 import type { History } from "./history.ts";
 import {
   block,
   chunked,
   comment,
   conditional,
-  disjuncts,
+  conditionLines,
   identifier,
   list,
   nested,
+  paragraphs,
   remarked,
   spaced,
-  spacedBlocks,
   width,
 } from "./layout.ts";
+import { areOfCall, listIn, partIn, stemOf, withName, withShortArguments } from "./named-lists.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
-import { comparableLists, lastNames } from "./programs.ts";
+import { comparableLists, lastNames, shortName } from "./programs.ts";
 import type { Execution, Role, RoleBranch, Roles } from "./roles.ts";
 import { type ArgumentRules, conditionsOn, type Rule } from "./rules.ts";
 import { isSensitive } from "./sensitive.ts";
-import type { Trigger } from "./triggers.ts";
+import { describeEvent } from "./triggers.ts";
 import { type Variant, variantsOf } from "./variants.ts";
 
 export interface PolicyText {
@@ -73,16 +74,33 @@ class Printer {
   /** Declarations before the policy, by their names. */
   readonly #constants: string[] = [];
   readonly #names = new Set<string>([
-    ...["allow", "call", "calls", "cidr", "deny", "judge", "perProcess", "phase", "policy", "role", "to"],
+    ...[
+      "allow",
+      "args",
+      "call",
+      "calls",
+      "cidr",
+      "deny",
+      "judge",
+      "name",
+      "perProcess",
+      "phase",
+      "policy",
+      "role",
+      "to",
+    ],
     "verdict",
   ]);
-  readonly #tests = new Map<string, string>();
   /** Functions, by their texts without the name. */
   readonly #functions = new Map<string, string>();
   /** The roles and phases of the rules that are printed: a part of a second name. */
   #owner = "";
   readonly #open = new Map<string, ArgumentRules["open"]>();
   readonly #phaseOf = new Map<Role, string>();
+  /** Blocks are printed for their length only. */
+  #isTrial = false;
+  /** Whether the judgement has names for the call's name and arguments. */
+  #hasShortNames = false;
   /** The names of long lists, by their values. */
   readonly #lists = new Map<string, string>();
   /** Functions that tell whether a call passes that changes roles, by the call. */
@@ -168,8 +186,11 @@ class Printer {
       const declaration = `const ${name} = perProcess.phases([${phases.join(", ")}]${options});`;
       const about = events.join(", ");
       const short = about.replace(/^running /, "");
-      const isShort = `${declaration} // ${about}`.length > width && triggers.length === 1;
-      lines.push(...remarked(declaration, isShort ? short : about, `${hasRoles ? role.name : "The program"}: `));
+      const shortest = short.replace(/^from its (first .*) on$/, "from $1");
+      const fits = [about, ...(triggers.length === 1 ? [short, shortest] : [])].find(
+        (text) => `${declaration} // ${text}`.length <= width,
+      );
+      lines.push(...remarked(declaration, fits ?? about, `${hasRoles ? role.name : "The program"}: `));
       for (const { phase, trigger } of triggers) {
         if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role, phase)} = perProcess.counter();`);
       }
@@ -289,8 +310,13 @@ class Printer {
     // If only the older call was recorded, the newer one fails with ENOSYS.
     for (const [call, older] of Object.entries(fallbacks))
       if (!recorded.has(call) && recorded.has(older)) missing.push(call);
-    const blocks = distributed(entries, permissions.states, roles.list);
-    const body = spacedBlocks(blocks.map((one) => this.#block(one)));
+    this.#hasShortNames = entries.some(({ conditions }) => conditions.length > 0 && !areOfCall(conditions));
+    this.#isTrial = true;
+    const blocks = distributed(entries, permissions.states, roles.list, (one) => this.#block(one).length);
+    this.#isTrial = false;
+    const body = paragraphs(
+      blocks.map((one) => ({ about: aboutOf(one, permissions.states), lines: this.#block(one) })),
+    );
     const older = this.#calls(2, missing, 'return deny("ENOSYS");');
     const about = "The C library then makes the older call.";
     const without = older.length === 1 ? remarked(older[0]!, about) : [`  // ${about}`, ...older];
@@ -298,6 +324,7 @@ class Printer {
     const rest = parts.slice(1).flatMap((part) => ["", ...part]);
     return [
       "function judge(call: Call): Verdict {",
+      ...(this.#hasShortNames ? ["  const { name, args } = call;"] : []),
       ...(parts[0] ?? []),
       ...rest,
       '  return deny("EPERM", "no recording has it");',
@@ -329,52 +356,67 @@ class Printer {
   #rules(indent: number, entries: readonly Entry[]): string[] {
     const free = entries.filter(({ conditions }) => conditions.length === 0).flatMap(({ calls }) => calls);
     const ruled = entries.filter(({ conditions }) => conditions.length > 0);
+    ruled.sort((a, b) => (a.calls[0]! < b.calls[0]! ? -1 : a.calls[0]! > b.calls[0]! ? 1 : 0));
     return [...this.#calls(indent, free, "return allow;"), ...ruled.flatMap((one) => this.#rule(indent, one))];
   }
 
-  #rule(indent: number, { calls, conditions }: Entry): string[] {
-    const [call, other] = calls;
-    const name =
-      other === undefined
-        ? `call.name === "${call}"`
-        : `(${calls.map((one) => `call.name === "${one}"`).join(" || ")})`;
-    return nested(indent, [name, ...conditions], "return allow;");
+  #rule(indent: number, { calls, states, conditions }: Entry): string[] {
+    const isShort = !areOfCall(conditions);
+    const names = calls.map((one) => `${isShort ? "name" : "call.name"} === "${one}"`);
+    const parts = isShort ? conditions.map(withShortArguments) : conditions;
+    const print = (all: readonly string[]) =>
+      nested(indent, [names.length === 1 ? names[0]! : `(${names.join(" || ")})`, ...all], "return allow;");
+    const whole = print(parts);
+    if (whole.length === 1) return whole;
+    this.#owner = this.#ownerOf(states);
+    return this.#withNamedList(calls[0]!, parts, whole, print);
+  }
+
+  /** The rule with a name for one of its lists, if that saves a line. */
+  #withNamedList(
+    call: string,
+    parts: readonly string[],
+    whole: readonly string[],
+    print: (all: readonly string[]) => string[],
+  ): string[] {
+    for (const [index, part] of parts.entries()) {
+      const list = listIn(part);
+      if (list === undefined) continue;
+      const stem = stemOf(call, list.parameter, list.values);
+      const known = this.#lists.get(list.values.join());
+      const isFree = !this.#names.has(identifier(stem));
+      const named = (name: string) => print(parts.with(index, list.withName(name)));
+      const short = named(known ?? identifier(isFree ? stem : `${this.#owner} ${stem}`));
+      if (short.length + (known === undefined ? 1 : 0) >= whole.length) continue;
+      return this.#isTrial ? short : named(this.#constant(stem, list.values));
+    }
+    return [...whole];
   }
 
   #calls(indent: number, names: readonly string[], statement: string): string[] {
-    if (names.length === 1) return conditional(indent, [`call.name === "${names[0]}"`], "&&", statement);
+    const name = this.#hasShortNames ? "name" : "call.name";
+    if (names.length === 1) return conditional(indent, [`${name} === "${names[0]}"`], "&&", statement);
     if (names.length === 0) return [];
     this.#imports.add("calls");
     const room = width - indent - `if (calls().has(call)) ${statement}`.length;
     return linesOfCalls(names, this.#architecture, room).map((words) => {
       const isOne = !words.includes(",") && !words.includes("@");
-      return `${" ".repeat(indent)}if (${isOne ? `call.name === ${words}` : `calls(${words}).has(call)`}) ${statement}`;
+      return `${" ".repeat(indent)}if (${isOne ? `${name} === ${words}` : `calls(${words}).has(call)`}) ${statement}`;
     });
   }
 
   #allowances(indent: number, call: string, variants: readonly Variant[], statement: string): string[] {
     return variants.flatMap(({ states, rules }) => {
       this.#owner = this.#ownerOf(states);
-      const test = this.#testName(call, states);
-      const conditions = [
-        ...(test === undefined ? [] : test.includes(" || ") ? [`(${test})`] : test.split(" && ")),
-        ...rules.flatMap((rule) => this.#conditions(call, rule)),
-      ];
-      return conditional(indent, conditions, "&&", statement);
+      const test = this.#stateTest(states);
+      const conditions = rules.flatMap((rule) => this.#conditions(call, rule));
+      if (test === undefined) return nested(indent, conditions, statement);
+      if (conditions.length === 0) {
+        const line = conditional(indent, [`(${test})`], "&&", statement);
+        return line.length === 1 ? line : block(indent, test, [`${" ".repeat(indent + 2)}${statement}`]);
+      }
+      return block(indent, test, nested(indent + 2, conditions, statement));
     });
-  }
-
-  /** Makes a function of a long test. */
-  #testName(call: string, states: ReadonlySet<State>): string | undefined {
-    const test = this.#stateTest(states);
-    if (test === undefined || (test.length <= 50 && !test.includes("||"))) return test;
-    let name = this.#tests.get(test);
-    if (name === undefined) {
-      name = this.#name(`role that may ${call}`);
-      this.#tests.set(test, name);
-      this.#constants.push("", `function ${name}(): boolean {`, ...conditionLines(2, "return ", test, ";"), "}");
-    }
-    return `${name}()`;
   }
 
   // ── Calls that change the role ────────────────────────────────────────────────────────────────────────────────────
@@ -446,6 +488,12 @@ class Printer {
       return `${name}.${method}(${values.join(", ")})`;
     }
     if (values.length === 1) return text;
+    if (method === "is") {
+      const part = partIn(values, []);
+      const short = part === undefined ? values : withName(values, part.part, part.stem);
+      const line = `    if (name === "${call}" && ${subject}.is(${short.join(", ")})) return allow;`;
+      if (part !== undefined && line.length <= width) return `${subject}.is(${this.#withPart(values).join(", ")})`;
+    }
     const parameter = subject.split(".").findLast((part) => !["text", "value", "bits"].includes(part))!;
     const stem = stemOf(call, parameter, values);
     const name = this.#constant(`${stem} ${method === "is" || method === "hasOnly" ? "" : method}`, values);
@@ -456,10 +504,21 @@ class Printer {
     const key = values.join();
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
+    const whole = this.#withPart(values);
     const name = this.#name(text);
     this.#lists.set(key, name);
-    this.#constants.push(...chunked(`const ${name} = `, values));
+    this.#constants.push(...chunked(`const ${name} = `, whole));
     return name;
+  }
+
+  /** The list with a name for a part of it that has a meaning or a name already, if the list is long. */
+  #withPart(values: readonly string[]): readonly string[] {
+    const found = partIn(
+      values,
+      [...this.#lists.keys()].map((key) => key.split(",")),
+    );
+    if (found === undefined) return values;
+    return withName(values, found.part, this.#constant(found.stem, found.part));
   }
 
   #addressFunction(call: string, cases: readonly AddressCase[]): string {
@@ -623,68 +682,12 @@ function makesFrequentThreads({ isFrequent, grants }: CallUse): boolean {
   return isFrequent && grants.some(({ signature }) => !isSensitive(signature));
 }
 
-/** `The first setuid(uid=33)` */
-export function describePredicate(trigger: Pick<Trigger, "predicate" | "example">): string {
-  return `The ${describeEvent(trigger)}`;
-}
-
-/** `first setuid(uid=33)` */
-export function describeEvent({ predicate, example }: Pick<Trigger, "predicate" | "example">): string {
-  const order = ["first", "second", "third", "fourth"][predicate.nth - 1];
-  const { argument } = predicate;
-  if (argument === undefined) return `${order} ${predicate.call}`;
-  const { parameter } = example.aspects[argument.index]!;
-  const isAddress = example.aspects[argument.index]!.is === "address";
-  const value =
-    typeof argument.value === "bigint" || isAddress ? safeText(String(argument.value)) : jsonText(argument.value);
-  return `${order} ${predicate.call}(${parameter}=${value})`;
-}
-
 function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
 }
 
-/** A program's name without the machine and the version that its file has: `gcc` of `x86_64-linux-gnu-gcc-14`. */
-function shortName(role: string): string {
-  const short = role
-    .replace(/^[a-z0-9_]+-linux-gnu[a-z0-9]*-/, "")
-    .replace(/(?:-\d+(?:\.\d+)*|\d+\.\d+)(?=-child|$)/, "");
-  return short === "" ? role : short;
-}
-
-/** Why the policy allows a call that no recording has. Alternatives belong to the recorded call. */
-function unseenBecause(because: string | undefined): string | undefined {
-  return because?.startsWith("as ") === true ? undefined : because;
-}
-
-/** `situations memory, threads; recordings of the notifier lack it` */
-function reasonsOf(unseen: readonly string[]): string {
-  const names = unseen.flatMap((one) => /^situation (.*)/.exec(one)?.[1] ?? []).sort();
-  const others = unseen.filter((one) => !one.startsWith("situation "));
-  const situations = names.length === 0 ? [] : [`situation${names.length === 1 ? "" : "s"} ${names.join(", ")}`];
-  return [...situations, ...others].join("; ");
-}
-
-/** The name of a list of an argument's values. */
-function stemOf(call: string, parameter: string, values: readonly string[]): string {
-  if (call.endsWith(" programs")) return call;
-  if (parameter === "flags" && values.includes('"CLONE_THREAD"')) return "threads";
-  return call === "mmap" && parameter === "flags" ? "map flags" : `${call} ${parameter}`;
-}
-
 function areSame(one: ReadonlySet<State>, other: ReadonlySet<State>): boolean {
   return one.size === other.size && [...one].every((state) => other.has(state));
-}
-
-function conditionLines(indent: number, head: string, test: string, tail: string): string[] {
-  const blanks = " ".repeat(indent);
-  const line = `${blanks}${head}${test}${tail}`;
-  if (line.length <= width) return [line];
-  const parts = test.split(" || ");
-  const single = /^([\w.]+)\(([^()]*)\)$/.exec(test);
-  if (single !== null) return list(indent, `${head}${single[1]}`, single[2]!.split(", "), tail, ["(", ")"]);
-  if (indent + 2 + test.length <= width) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
-  return [`${blanks}${head}(`, ...disjuncts(indent + 2, parts), `${blanks})${tail}`];
 }
 
 /** The order of the project's formatter: without regard to case. */

@@ -47,3 +47,11 @@ export function lastNames(paths: Iterable<string>): {
   }
   return { inFolders, alone };
 }
+
+/** A program's name without the machine and the version that its file has: `gcc` of `x86_64-linux-gnu-gcc-14`. */
+export function shortName(role: string): string {
+  const short = role
+    .replace(/^[a-z0-9_]+-linux-gnu[a-z0-9]*-/, "")
+    .replace(/(?:-\d+(?:\.\d+)*|\d+\.\d+)(?=-child|$)/, "");
+  return short === "" ? role : short;
+}

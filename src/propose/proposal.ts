@@ -45,9 +45,6 @@ export interface Proposal {
   readonly variables: ReadonlyMap<Role | undefined, string>;
 }
 
-/** The recorder `notifier` leaves these calls out (docs/traces.md), so their absence has no meaning. */
-const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
-
 export function propose(recorded: History, options: ProposalOptions): Proposal {
   const isShown = ({ evidence }: Situation) => evidence.some((one) => recorded.evidence.has(one));
   const isAsked = ({ name }: Situation) => options.with.some((one) => one === name);
@@ -57,23 +54,21 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
   const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
   const additions: readonly Addition[] = [
     ...chosen.map((one) => ({ ...one, first: one.first, because: `situation ${one.name}` })),
-    { calls: unrecorded, first: undefined, because: "recordings of the notifier lack it" },
   ];
   const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
   const permissions = widened(withWholeGroups(withAlternatives(found, history), history), additions, history);
   const rolesIn = ({ first }: Situation): ReadonlySet<Role> =>
     first === undefined ? new Set(roles.list) : rolesThatShow(found, first);
   const added = chosen.filter(isAsked).map((situation) => ({ situation, roles: rolesIn(situation) }));
-  const has = new Set(permissions.calls.map(({ call }) => call));
   const unseen = all
     .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one) && rolesIn(one).size > 0)
-    .map((situation) => ({
-      situation,
-      lacks: [
-        ...situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
-        ...inSomePhases(permissions, situation, rolesIn(situation)),
-      ],
-    }))
+    .map((situation) => {
+      const [within, calls]: [ReadonlySet<Role>, readonly string[]] = [rolesIn(situation), situation.calls];
+      const has = callsBehindTriggers(permissions, within);
+      const missing = calls.filter((call) => !has.has(call) && !hasSibling(call, has));
+      const further = inSomePhases(permissions, situation, within).filter((call) => !missing.includes(call));
+      return { situation, lacks: [...missing, ...further] };
+    })
     .filter(({ lacks }) => lacks.length > 0);
   const about = [options.origin, ...notes(history)];
   const { text, open, variables } = printPolicy({
@@ -86,6 +81,14 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       .flatMap(({ trigger: { predicate } }) => (predicate.nth > 1 ? [predicate.call] : [])),
   );
   return { policy: text, roles, permissions, unseen, added, counted, open, variables };
+}
+
+/** The calls that each of these roles has in its last phase: a situation comes when the program runs. */
+function callsBehindTriggers({ calls, states }: Permissions, roles: ReadonlySet<Role>): ReadonlySet<string> {
+  const last = states.filter(({ role }, index) => roles.has(role) && states[index + 1]?.role !== role);
+  const inEach = ({ grants }: Permissions["calls"][number]) =>
+    last.every((state) => grants.some((grant) => grant.states.has(state)));
+  return new Set(calls.filter(inEach).map(({ call }) => call));
 }
 
 /** One list of calls for all processes. */

@@ -54,7 +54,6 @@ export const situations = [
   {
     name: "libc-errors",
     about: "an abort, a failed assertion or a detected corruption of memory (their messages and signals)",
-    first: { calls: ["write", "writev"] },
     only: { tgkill: { sig: abort }, mmap: memory },
     calls: ["brk", "getpid", "gettid", "mmap", "munmap", "rt_sigaction", "rt_sigprocmask", "tgkill", "write", "writev"],
     evidence: ["sent a signal"],
@@ -81,7 +80,6 @@ export const situations = [
   {
     name: "memory",
     about: "more or less memory than the program had, or its end",
-    first: { calls: ["brk", "mmap"] },
     only: { mmap: memory },
     calls: ["brk", "futex", "madvise", "mmap", "mremap", "munmap", "sched_yield"],
     evidence: [],
@@ -210,6 +208,7 @@ export const situations = [
       "fadvise64",
       "fallocate",
       "fdatasync",
+      "flock",
       "fsync",
       "ftruncate",
       "mkdir",

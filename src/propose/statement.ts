@@ -9,10 +9,9 @@ import { describeExecutables, lateExecutables } from "./executable.ts";
 import { type History, unseenCalls } from "./history.ts";
 import type { JudgedCalls } from "./judged-calls.ts";
 import { isPartial, type Permissions, type PhaseTrigger, statesOf } from "./permissions.ts";
-import { describeEvent, describePredicate } from "./policy-text.ts";
 import type { Declarations, Proposal } from "./proposal.ts";
 import { processesOf, type Role } from "./roles.ts";
-import type { Trigger } from "./triggers.ts";
+import { describeEvent, describePredicate, type Trigger } from "./triggers.ts";
 
 export interface RefusedCall {
   readonly call: string;
@@ -146,11 +145,14 @@ function describeAdded({ added }: Proposal): string[] {
   });
 }
 
+/** The programs of a role in the head of a policy, whose steps have all of them. */
+const mostPrograms = 4;
+
 /** Paragraphs for the head of the policy, which the compiled policy answers. */
 export function aboutOf(proposal: Proposal, abilities: readonly Ability[]): readonly string[] {
   const { roles } = proposal;
   const origins = roles.list.flatMap((role) => {
-    const origin = originOf(roles, role);
+    const origin = originOf(roles, role, mostPrograms);
     return origin === "" ? [] : [`${role.name} (${origin})`];
   });
   const [first, ...others] = abilities;
@@ -270,13 +272,15 @@ export function triggersOf(
 }
 
 /** "child of main"; empty for the command. */
-export function originOf({ children, executions, branches }: Proposal["roles"], role: Role): string {
+export function originOf({ children, executions, branches }: Proposal["roles"], role: Role, most = 1000): string {
   const parents = [...children].filter(([, child]) => child === role).map(([parent]) => `child of ${parent.name}`);
   const programs = executions
     .filter(({ to }) => to === role)
-    .map(
-      ({ from, programs: names }) => `executed by ${from.name}${names.length === 0 ? "" : ` (${names.join(", ")})`}`,
-    );
+    .map(({ from, programs: names }) => {
+      const isNamedSo = names.length === 0 || (names.length === 1 && names[0] === role.name);
+      const shown = names.slice(0, most).join(", ");
+      return `executed by ${from.name}${isNamedSo ? "" : ` (${shown}${names.length > most ? ", …" : ""})`}`;
+    });
   const begun = branches
     .filter(({ to }) => to === role)
     .map(({ from, call }) => `${from.name} from its first ${call} on`);

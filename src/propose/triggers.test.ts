@@ -3,12 +3,11 @@ import { describe, expect, it } from "vitest";
 import { loadPolicy } from "../frontend/load.ts";
 import { divideRoles } from "./branches.ts";
 import { findPermissions, statesOf } from "./permissions.ts";
-import { describePredicate } from "./policy-text.ts";
 import { propose } from "./proposal.ts";
 import { findRoles, processesOf } from "./roles.ts";
 import { historyOf, type Line, many } from "./testing/lines.ts";
 import { policyOf, refusedBy } from "./testing/policies.ts";
-import { findTriggers } from "./triggers.ts";
+import { describePredicate, findTriggers } from "./triggers.ts";
 
 const start: Line[] = [
   [1, "openat", 0, 0, 0],

@@ -4,6 +4,7 @@
  * sees each matching call, and every recording must contain it.
  */
 import { isCreatingCall } from "../abi/process-calls.ts";
+import { jsonText, safeText } from "../diagnostics/width.ts";
 import { destinationsOf } from "./addresses.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
@@ -53,6 +54,23 @@ export interface Trigger {
     | "too late"
     | "ends the program"
     | undefined;
+}
+
+/** `The first setuid(uid=33)` */
+export function describePredicate(trigger: Pick<Trigger, "predicate" | "example">): string {
+  return `The ${describeEvent(trigger)}`;
+}
+
+/** `first setuid(uid=33)` */
+export function describeEvent({ predicate, example }: Pick<Trigger, "predicate" | "example">): string {
+  const order = ["first", "second", "third", "fourth"][predicate.nth - 1];
+  const { argument } = predicate;
+  if (argument === undefined) return `${order} ${predicate.call}`;
+  const { parameter } = example.aspects[argument.index]!;
+  const isAddress = example.aspects[argument.index]!.is === "address";
+  const value =
+    typeof argument.value === "bigint" || isAddress ? safeText(String(argument.value)) : jsonText(argument.value);
+  return `${order} ${predicate.call}(${parameter}=${value})`;
 }
 
 /** A trigger with more than this share of all calls is frequent, unless a process makes it only a few times. */

@@ -6,6 +6,7 @@ import type { ArchitectureName } from "../abi/architecture.ts";
 import type { Signature } from "./history.ts";
 import type { CallUse, Grant, State } from "./permissions.ts";
 import { type ArgumentRules, findRules, type Rule } from "./rules.ts";
+import { isSensitive } from "./sensitive.ts";
 
 export interface Variant extends ArgumentRules {
   readonly states: ReadonlySet<State>;
@@ -87,8 +88,15 @@ function onlyWrites({ call, aspects, values }: Signature): boolean {
 
 function divided({ states, signatures }: Part): Part[] {
   const writing = signatures.filter(onlyWrites);
-  const others = signatures.filter((one) => !onlyWrites(one));
-  return [others, writing].filter(({ length }) => length > 0).map((own) => ({ states, signatures: own }));
+  const threads = signatures.filter(makesThread);
+  const others = signatures.filter((one) => !onlyWrites(one) && !makesThread(one));
+  return [others, threads, writing].filter(({ length }) => length > 0).map((own) => ({ states, signatures: own }));
+}
+
+/** The flags of a thread are apart from those of a process, which are few. */
+function makesThread(signature: Signature): boolean {
+  const { call, values } = signature;
+  return (call === "clone" || call === "clone3") && typeof values[0] === "bigint" && !isSensitive(signature);
 }
 
 /**

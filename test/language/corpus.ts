@@ -486,6 +486,11 @@ const worst = strictest(same, same, milder, trap(), kill("process"), kill("proce
     'const name = call.name; if (name === "read") return deny("EIO"); const { args } = call; switch (name) { case "write": return log; } return args === args ? allow : trap();',
   ],
   [
+    "parts-of-call",
+    'function isUnix({ name, args }: Call): boolean { return name === "socket" && args.family.is("AF_UNIX"); }',
+    'const { name, args } = call; if (isUnix(call)) return log; if (name === "socket") return args.protocol === 0n ? allow : deny("EIO"); if (name === "read" || name === "write") return args.count > 9n ? deny("EFBIG") : allow; switch (name) { case "openat": return args.flags.has("O_CREAT") ? deny("EROFS") : log; } return allow;',
+  ],
+  [
     "alias-condition",
     "",
     'const opens = call.name === "openat"; if (opens && call.args.flags.has("O_CREAT")) return deny("EIO"); return opens ? log : allow;',

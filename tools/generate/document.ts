@@ -49,7 +49,7 @@ ${groupRows.join("\n")}
 # Differences from systemd's groups
 
 The members of all other groups are those of systemd 257, as far as x86-64 and arm64 have these calls. systemd has no
-${ownGroups.map((name) => `\`${name}\``).join(" and ")}.
+${ownGroups.map((name) => `\`${name}\``).join(", ")}.
 
 | group | has more | lacks | because |
 | --- | --- | --- | --- |

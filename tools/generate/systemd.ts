@@ -134,7 +134,7 @@ const reasons: { readonly [group: string]: readonly Reason[] } = {
 };
 
 /** Our groups that systemd does not have. */
-export const ownGroups = ["@namespace", "@zero-copy"] as const;
+export const ownGroups = ["@namespace", "@self", "@zero-copy"] as const;
 
 /** The groups of systemd-257.txt, with groups among their members. */
 export function readSystemdGroups(text: string): ReadonlyMap<string, readonly string[]> {

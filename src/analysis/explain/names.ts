@@ -18,7 +18,7 @@ export function compactCalls(
 ): string[] {
   if (names.length < 4) return [...names];
   const left = new Set(names);
-  const found: string[] = [];
+  let found: { readonly name: string; readonly members: readonly string[] }[] = [];
   const bySize = [...groups()]
     .map(([name, members]) => ({
       name: name.startsWith("@") ? name : `@${name}`,
@@ -29,8 +29,14 @@ export function compactCalls(
     if (members.length < 3 || !members.every((member) => names.includes(member))) continue;
     // A group with fewer than three new calls would not shorten the line.
     if (members.filter((member) => left.has(member)).length < 3) continue;
-    found.push(name);
+    found.push({ name, members });
     for (const member of members) left.delete(member);
   }
-  return [...found, ...left];
+  // The smaller groups can have all of a larger one: @self lies in @default and @signal.
+  for (const one of [...found]) {
+    const others = found.filter((other) => other !== one);
+    const covered = new Set(others.flatMap(({ members }) => members));
+    if (one.members.every((member) => covered.has(member))) found = others;
+  }
+  return [...found.map(({ name }) => name), ...left];
 }

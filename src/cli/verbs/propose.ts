@@ -341,7 +341,7 @@ function originOf(history: HistoryBuilder, { traces, architecture }: Request, at
   const lacks = middle === "" ? "" : ` The calls before ${middle} began are not in it.`;
   const programs = [...history.commands].join(", ");
   const of = programs === "" ? "" : ` of ${programs}`;
-  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"}${of} (${files}; ${architecture}): allows what they show, and what programs do in its place (docs/propose.md).${lacks}`;
+  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"}${of} (${files}; ${architecture}); docs/propose.md says how.${lacks}`;
   return safeText(text).replaceAll("*/", "* /");
 }
 

@@ -16,6 +16,13 @@ export interface GroupTable {
      | "rseq" | "rseq_slice_yield" | "sched_get_priority_max" | "sched_get_priority_min" | "sched_getaffinity"
      | "sched_getattr" | "sched_getparam" | "sched_getscheduler" | "sched_rr_get_interval" | "sched_yield"
      | "set_robust_list" | "set_tid_address" | "sysinfo" | "time" | "times" | "uname" | "uprobe" | "uretprobe";
+  /** A process's own memory, signal handlers, sleep and numbers, clocks, random bytes, and the machine's name and size: nothing outside of it changes, and no memory becomes executable. */
+  readonly "@self":
+     | "brk" | "clock_getres" | "clock_gettime" | "clock_nanosleep" | "futex" | "get_robust_list" | "getcpu"
+     | "getegid" | "geteuid" | "getgid" | "getgroups" | "getpgrp" | "getpid" | "getppid" | "getrandom" | "getresgid"
+     | "getresuid" | "getrusage" | "gettid" | "gettimeofday" | "getuid" | "madvise" | "mremap" | "munmap" | "nanosleep"
+     | "rseq" | "rt_sigaction" | "rt_sigprocmask" | "sched_getaffinity" | "sched_yield" | "set_robust_list"
+     | "set_tid_address" | "sigaltstack" | "sysinfo" | "time" | "times" | "uname";
   /** Reading, writing, duplicating and closing descriptors that the process has already. */
   readonly "@basic-io":
      | "close" | "close_range" | "dup" | "dup2" | "dup3" | "lseek" | "pread64" | "preadv" | "preadv2" | "pwrite64"

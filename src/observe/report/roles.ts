@@ -4,10 +4,10 @@ import type { ArchitectureName } from "../../abi/architecture.ts";
 import { divideRoles } from "../../propose/branches.ts";
 import { HistoryBuilder } from "../../propose/history.ts";
 import { findPermissions } from "../../propose/permissions.ts";
-import { describePredicate } from "../../propose/policy-text.ts";
 import { processesOf } from "../../propose/roles.ts";
 import { originOf, triggersOf } from "../../propose/statement.ts";
 import type { Trigger } from "../../propose/triggers.ts";
+import { describePredicate } from "../../propose/triggers.ts";
 import { Faults } from "../../traces/faults.ts";
 import type { TraceEvent, TraceHead } from "../../traces/trace.ts";
 

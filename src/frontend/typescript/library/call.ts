@@ -115,14 +115,15 @@ export function argumentOf(
   node: SourceRange,
   wraps = false,
 ): Value {
-  const known = c.knownArguments(value);
+  const own = value.followsName ? { ...value, names: c.typedNames(value) } : value;
+  const known = c.knownArguments(own);
   let argument = known.get(name);
   if (argument === undefined) {
-    argument = newArgument(c, value, name, node);
+    argument = newArgument(c, own, name, node);
     if (argument.is !== "unknown") known.set(name, argument);
   }
   if (argument.is !== "integer" || wraps) return argument;
-  return ofOneType(c, argument, name, passingsOf(c, c.names.descriptions(value.names), name), node);
+  return ofOneType(c, argument, name, passingsOf(c, c.names.descriptions(own.names), name), node);
 }
 
 /** Reports an integer of calls that disagree on its sign, so that no 64-bit type holds its values. */

@@ -1,10 +1,10 @@
 /** Binds names to values: declarations, parameters and destructuring. */
 
-import type { BindingPattern, Node, TSTypeAnnotation } from "oxc-parser";
+import type { BindingPattern, Node, ObjectPattern, TSTypeAnnotation } from "oxc-parser";
 import type { Range as SourceRange } from "../../source/file.ts";
 import { namesFact } from "../values/facts.ts";
 import type { TypeSource, Variable } from "../values/scope.ts";
-import { describe, unknown, type Value, widened } from "../values/values.ts";
+import { type CallValue, describe, unknown, type Value, widened } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { conform } from "./conform.ts";
 import { resolveType, type Type } from "./declared-types.ts";
@@ -34,7 +34,8 @@ export function bind(
       declare(c, pattern.name, pattern, kind, bound, type);
       return;
     }
-    case "ObjectPattern":
+    case "ObjectPattern": {
+      const parts = value?.is === "call" ? partsOfCall(c, pattern, value, kind) : undefined;
       for (const property of pattern.properties) {
         if (property.type === "RestElement" || property.computed || property.key.type !== "Identifier") {
           c.error("P0309", property, "an object pattern has plain names only", "const { name, args } = call");
@@ -43,10 +44,13 @@ export function bind(
         const { name } = property.key;
         const isAbsent =
           property.value.type === "AssignmentPattern" && value?.is === "object" && !value.members.has(name);
-        const member = value === undefined ? unknown : isAbsent ? undefined : memberOf(c, value, name, property.key);
-        bind(c, property.value, member, kind, property.key);
+        const whole = parts ?? value;
+        const member = whole === undefined ? unknown : isAbsent ? undefined : memberOf(c, whole, name, property.key);
+        const isPart = parts !== undefined && member?.is === "arguments";
+        bind(c, property.value, isPart ? { ...member, followsName: true } : member, kind, property.key);
       }
       return;
+    }
     case "ArrayPattern":
       for (const [index, element] of pattern.elements.entries()) {
         if (element === null) continue;
@@ -61,6 +65,32 @@ export function bind(
       // The default of a parameter, or of an optional member.
       bind(c, pattern.left, value ?? c.walker.evaluate(pattern.right), kind, pattern.right);
   }
+}
+
+/**
+ * The call for a pattern that names its name and its arguments, `const { name, args } = call`: as in tsc, a test of the one
+ * narrows the other, and not the call. Undefined for other patterns, and for variables that can change.
+ */
+function partsOfCall(
+  c: Compilation,
+  pattern: ObjectPattern,
+  call: CallValue,
+  kind: BindingKind,
+): CallValue | undefined {
+  const isPlain = (wanted: string) =>
+    pattern.properties.some(
+      (one) =>
+        one.type === "Property" &&
+        !one.computed &&
+        one.key.type === "Identifier" &&
+        one.key.name === wanted &&
+        one.value.type === "Identifier",
+    );
+  if (kind === "let" || !isPlain("name") || !isPlain("args")) return undefined;
+  const reference = ++c.references;
+  const known = c.flow.facts.names.get(call.reference);
+  if (known !== undefined) c.assume(namesFact([reference], known));
+  return { ...call, reference };
 }
 
 /** An address or a header under a name of its own: as in tsc, later tests of the original narrow only the original. */

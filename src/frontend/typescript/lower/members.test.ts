@@ -50,3 +50,19 @@ it.each([
     `policy.ts:4:${22 + pointer!.length} P0601 the memory behind \`${pointer}\` ${race} \`.${asked}\` would be a race ${help}`,
   );
 });
+
+it("a pattern with the name and the arguments of a call: a test of the name narrows the arguments", () => {
+  const parts = "const { name, args } = call;";
+  const test = 'args.family.is("AF_UNIX")';
+  expect(step(`${parts} if (name === "socket" && ${test}) return trap(); return allow;`)).toEqual(
+    step(`if (call.name === "socket" && call.${test}) return trap(); return allow;`),
+  );
+  const others = [
+    `${parts} if (${test}) return trap();`,
+    `${parts} if (call.name === "socket" && ${test}) return trap();`,
+    `const { args } = call; if (call.name === "socket" && ${test}) return trap();`,
+    `let { name, args } = call; if (name === "socket" && ${test}) return trap();`,
+    `${parts} if (name === "socket" && call.${test}) return trap();`,
+  ];
+  for (const text of others) expect(faults(`${text} return allow;`), text).toEqual([expect.stringContaining("P0211")]);
+});

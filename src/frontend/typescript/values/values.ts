@@ -93,6 +93,8 @@ export interface ArgumentsValue {
   readonly names: bigint;
   /** The variable that holds the call. */
   readonly reference: number;
+  /** One pattern has named these and the call's name: a test of the name narrows both. */
+  readonly followsName?: true;
 }
 
 export interface CallSetValue {

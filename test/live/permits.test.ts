@@ -27,8 +27,20 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 /** The option at the end of a line. */
-const suggestion = /to permit (?:it|it without a question): (--(?:set|hosts) .*)$/m;
+const suggestion = /to permit (?:it|it without a question|more): (--(?:set|hosts) .*)$/m;
 const controlsIn = (text: string) => [...text].filter((one) => one < " " && one !== "\n");
+const fork = (count: number) =>
+  `/usr/bin/python3 -c 'import os, time
+made = []
+try:
+    for i in range(${count}):
+        pid = os.fork()
+        if pid == 0: time.sleep(100); os._exit(0)
+        made.append(pid)
+except OSError: pass
+time.sleep(${count > 20 ? 1.5 : 0})
+for pid in made: os.kill(pid, 9); os.wait()
+print(len(made))'`;
 
 for (const { name, uid } of users) {
   const program = uid === undefined ? [resolve("bin/portcullis")] : programFor(folder);
@@ -113,6 +125,13 @@ for (const { name, uid } of users) {
         expect(permitted.out, permitted.error).toBe(wanted.permitted);
       }
 
+      it("process-limit", async () => {
+        // The kernel counts python3 and sh, and a counter as well.
+        const script = fork(24);
+        const wanted = { refused: /^1[0-5]\n$/, permitted: "24\n" };
+        await each(script, "--set process-limit=16", "--set process-limit=32", wanted);
+      });
+
       it("ask", async () => {
         const given = "--set 'ask=/usr/bin/id,**/deploy' --ask-timeout 0";
         const wanted = { refused: /^$/, permitted: "0\n" };
@@ -155,6 +174,13 @@ for (const { name, uid } of users) {
       ];
       const without = (...names: readonly string[]) =>
         `--set protect=${protectedNames.filter((one) => !names.includes(one)).join(",")}`;
+
+      if (hasMounts)
+        it("scratch-size", async () => {
+          const script = "head -c 1500k /dev/zero > /tmp/x 2>/dev/null; stat -c %s /tmp/x";
+          const wanted = { refused: /^1048576\n$/, permitted: "1536000\n" };
+          await each(script, "--set scratch-size=1", "--set scratch-size=2", wanted);
+        });
 
       if (!hasMounts)
         it.each([

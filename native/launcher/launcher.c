@@ -32,6 +32,7 @@
 #include "child.h"
 #include "domain.h"
 #include "kernel.h"
+#include "limit_watch.h"
 #include "mount_trial.h"
 #include "mount_watch.h"
 #include "mounts.h"
@@ -56,6 +57,7 @@ static struct cgroup cgroup;
 static struct own_processes processes;
 static struct namespaces namespaces = {-1, -1};
 static struct mount_watch mount_watch = NO_MOUNT_WATCH;
+static struct limit_watch limit_watch = NO_LIMIT_WATCH;
 /* Opened before the command runs, because any process of the same user can set our RLIMIT_NOFILE to 0. */
 static int child_signals, polling, children;
 static int front_pidfd;  /* or -1 */
@@ -555,6 +557,17 @@ static void reach_limit(void) {
   tree.has_deadline = 1;
 }
 
+static void tell_limit(uint32_t kind, int value) {
+  const struct message message = {kind, value, child.pid, 0};
+  send_message(own->node, &message, 0, 0);
+}
+
+/* `ended`: processes that were reaped just now. */
+static void look_at_tree(long ended) {
+  if (mount_watch.changes < 0) return;
+  look_at_limits(&limit_watch, mount_watch.root, layers.bytes, layers.size, ended, tell_limit);
+}
+
 /* Reaps ended children and reports the command's end. True while there are children. */
 static int reap(void) {
   for (;;) {
@@ -570,6 +583,7 @@ static int reap(void) {
       continue;
     }
     tree.has_ended = 1;
+    look_at_tree(1);
     report(ENDED, status);
     /* Another process may have killed the command while it was stopped. */
     signal_front(SIGCONT);
@@ -617,6 +631,7 @@ static int64_t next_look(void) { return last_look + LOOK_INTERVAL; }
 /* A tree that could change protected files ends. */
 static void look_at_mounts(void) {
   const long restored = restore_mounts(&mount_watch);
+  if (now() >= next_look()) look_at_tree(0);
   last_look = now();
   if (restored == 0) return;
   struct message message = {PROTECTED_AGAIN, (int)restored, child.pid, 0};
@@ -626,6 +641,7 @@ static void look_at_mounts(void) {
 
 static void wait_for_tree(void) {
   int node = own->node, front = own->front;
+  if (mount_watch.changes >= 0) watch_limits(&limit_watch, layers.bytes, layers.size);
   if (orders.header.time_limit != 0) {
     tree.has_limit = 1;
     tree.limit = now() + orders.header.time_limit;
@@ -653,6 +669,7 @@ static void wait_for_tree(void) {
     if (node < 0 && front < 0 && !tree.is_ending && !tree.has_deadline && !is_tied(&orders.header)) return;
   }
   if (child.cgroup != NULL) remove_cgroup(&cgroup);
+  look_at_tree(0);
   report(TREE_ENDED, 0);
 }
 

@@ -101,3 +101,12 @@ int restricts_files(const unsigned char *bytes, size_t size, uint32_t rights) {
     if ((layer->files & rights) != 0) return 1;
   return 0;
 }
+
+uint32_t limit_of(const unsigned char *layers, size_t size, uint32_t kind) {
+  const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
+  uint32_t lowest = 0;
+  for (; layer < end; layer = next_layer(layer))
+    for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
+      if (rule->kind == kind && (lowest == 0 || rule->value < lowest)) lowest = rule->value;
+  return lowest;
+}

@@ -52,6 +52,9 @@ const char *check_layers(const unsigned char *bytes, size_t size);
 /* Whether a layer restricts one of these rights of files. */
 int restricts_files(const unsigned char *bytes, size_t size, uint32_t rights);
 
+/* The lowest limit of this kind; 0 without one. */
+uint32_t limit_of(const unsigned char *layers, size_t size, uint32_t kind);
+
 static inline const struct layer_header *next_layer(const struct layer_header *layer) {
   return (const struct layer_header *)((const unsigned char *)(layer + 1) + layer->size);
 }

@@ -26,16 +26,6 @@ static int has_rule(const unsigned char *layers, size_t size, uint32_t kind) {
   return 0;
 }
 
-/* The lowest limit of this kind; 0 without one. */
-static uint32_t limit_of(const unsigned char *layers, size_t size, uint32_t kind) {
-  const struct layer_header *layer = (const struct layer_header *)layers, *end = (const void *)(layers + size);
-  uint32_t lowest = 0;
-  for (; layer < end; layer = next_layer(layer))
-    for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
-      if (rule->kind == kind && (lowest == 0 || rule->value < lowest)) lowest = rule->value;
-  return lowest;
-}
-
 int need_mounts(const unsigned char *layers, size_t size) {
   return has_rule(layers, size, PROTECT) || has_rule(layers, size, PRIVATE) || has_rule(layers, size, PROCESSES);
 }
@@ -155,8 +145,7 @@ static long make_mount_point(const char *path, size_t from, int is_directory) {
   return result == -EEXIST ? 0 : result;
 }
 
-/* Whether it is below another private directory, whose file system it is in. */
-static int is_nested(const struct layer_header *layer, const struct layer_rule *private) {
+int is_nested(const struct layer_header *layer, const struct layer_rule *private) {
   for (const struct layer_rule *rule = first_rule(layer); rule < end_of_rules(layer); rule = next_rule(rule))
     if (rule->kind == PRIVATE && is_below(path_of(private), path_of(rule))) return 1;
   return 0;

@@ -18,6 +18,9 @@ int need_mounts(const unsigned char *layers, size_t size);
  */
 int can_lack_mounts(const unsigned char *layers, size_t size);
 
+/* Whether a private directory is below another one of the layer, whose file system it is in. */
+int is_nested(const struct layer_header *layer, const struct layer_rule *private);
+
 /*
  * Moves the calling process into a mount namespace with these mounts, limits its processes, and drops the capability to change the
  * mounts from all that it executes. It must be in a user namespace of its own (namespaces.h), single-threaded, and not share its

@@ -85,16 +85,18 @@ struct message {
   uint32_t detail;
 };
 enum message_kind {
-  STARTED = 1,          /* value: the launcher's pid; pid; detail; to Node with the pidfd and further descriptors */
-  NOT_STARTED = 2,      /* value: errno; detail: enum stage; a string of `pid` bytes follows */
-  TIMED_OUT = 3,        /* the time limit is reached: the launcher ends the command */
-  ENDED = 4,            /* value: the wait(2) status */
-  TREE_ENDED = 5,       /* the whole tree has ended: the front has nothing to kill */
-  GIVEN = 6,            /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
-  FRONT_GONE = 7,       /* the front was killed */
-  PROTECTED_AGAIN = 15, /* value: 1, or a negative errno: protected files had lost their mounts (mount_watch.h) */
-  TRIED = 16,           /* of TRY_MOUNTS, which are possible; value: 1 if the kernel limits the processes, or 0 */
-  MADE = 14,            /* of MAKE_NETWORK: with its sockets, MAX_DESCRIPTORS in each message but the last */
+  STARTED = 1,            /* value: the launcher's pid; pid; detail; to Node with the pidfd and further descriptors */
+  NOT_STARTED = 2,        /* value: errno; detail: enum stage; a string of `pid` bytes follows */
+  TIMED_OUT = 3,          /* the time limit is reached: the launcher ends the command */
+  ENDED = 4,              /* value: the wait(2) status */
+  TREE_ENDED = 5,         /* the whole tree has ended: the front has nothing to kill */
+  GIVEN = 6,              /* value: 0 with the descriptor, or errno; pid: of the process that will clone the command */
+  FRONT_GONE = 7,         /* the front was killed */
+  PROTECTED_AGAIN = 15,   /* value: 1, or a negative errno: protected files had lost their mounts (mount_watch.h) */
+  TRIED = 16,             /* of TRY_MOUNTS, which are possible; value: 1 if the kernel limits the processes, or 0 */
+  PROCESSES_REACHED = 17, /* value: the limit; the tree has as many processes and threads (limit_watch.h) */
+  PRIVATE_FULL = 18,      /* value: the number of a private directory among those of the layers */
+  MADE = 14,              /* of MAKE_NETWORK: with its sockets, MAX_DESCRIPTORS in each message but the last */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */
   CANCELLED = 9, /* the start has failed */

@@ -7,6 +7,9 @@
 #include "kernel.h"
 #include "listing.h"
 
+/* Signal 0: none is sent. */
+static long counted, most_counted;
+
 /* A frame of the recursion takes less than 4 KiB (TREE_STACK). */
 enum { MAX_DEPTH = 48, MAX_EXCLUDED = 4096 };
 
@@ -89,7 +92,7 @@ static void signal_listed(long pid, long threads, const char *thread, int signal
         /* Its descendants first: once it has ended they have another parent. */
         if (!is_excluded(child)) {
           if (depth < MAX_DEPTH) signal_children(child, signal, depth + 1);
-          signal_child(child, pid, signal);
+          if (signal != 0) signal_child(child, pid, signal);
         }
         child = 0;
       }
@@ -104,9 +107,20 @@ static void signal_children(long pid, int signal, int depth) {
   struct listing listing;
   begin_listing(&listing, threads);
   long error;
-  for (const char *name; (name = next_name(&listing, &error)) != NULL;)
-    if (name[0] >= '0' && name[0] <= '9') signal_listed(pid, threads, name, signal, depth);
+  for (const char *name; (name = next_name(&listing, &error)) != NULL;) {
+    if (name[0] < '0' || name[0] > '9') continue;
+    if (depth > 0 && ++counted >= most_counted && signal == 0) break;
+    signal_listed(pid, threads, name, signal, depth);
+  }
   CALL(__NR_close, threads);
+}
+
+long count_tree(long most) {
+  counted = 0;
+  most_counted = most;
+  excluded_now = 0;
+  signal_children(CALL(__NR_getpid, 0), 0, 0);
+  return counted;
 }
 
 static int own_children = -1;

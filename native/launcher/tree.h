@@ -14,6 +14,12 @@
 void signal_tree(int signal, int except);
 
 /*
+ * The number of processes and threads that signal_tree would reach, zombies included. It stops soon after `most`, and can be lower
+ * than the number at any moment, because processes come and go during the walk.
+ */
+long count_tree(long most);
+
+/*
  * The present children of this thread do not belong to the tree: a shell, for example, had them before it executed this
  * program. At most 4,096 of them.
  */

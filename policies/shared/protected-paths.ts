@@ -31,6 +31,7 @@ const near = perProcess.flag();
 const lists = perProcess.flag();
 
 const refusal = deny("EACCES", "files.protect: a name of a protected file or directory");
+const guarded = deny("EACCES", "files.protect: the name of a directory with protected entries");
 const byDescriptor = deny("EACCES", "files.protect: the descriptor may lead to a protected file or directory");
 
 const anywhere = (list: readonly string[]): readonly string[] => list.map((name) => `{,**/}${name}{,/**}`);
@@ -73,7 +74,7 @@ function change(dirfd: bigint, text: PathText): Verdict {
 /** A file gets another name, which does not say where it was. */
 function move(from: PathText, to: PathText): Verdict {
   // accept P0502: see above
-  if (from.matches("**//", ...aboveGlobs) || to.matches("**//", ...aboveGlobs)) return refusal;
+  if (from.matches("**//", ...aboveGlobs) || to.matches("**//", ...aboveGlobs)) return guarded;
   // accept P0502: see above
   return isGuarded(from) === isGuarded(to)
     ? allow
@@ -82,9 +83,9 @@ function move(from: PathText, to: PathText): Verdict {
 }
 
 function link(target: Text, text: PathText): Verdict {
-  if (isGuarded(target) || isDescriptor(target) || isProc(target)) return refusal;
+  if (isGuarded(target) || isDescriptor(target) || isProc(target)) return guarded;
   // accept P0502: see above
-  return isGuarded(text) && entryGlobs.some((glob) => target.matches(glob)) ? refusal : allow;
+  return isGuarded(text) && entryGlobs.some((glob) => target.matches(glob)) ? guarded : allow;
 }
 
 /** Remembers what an open can leave in the process. */
@@ -173,7 +174,7 @@ export default policy({ extends: [isolated, steadyPaths] }, (call) => {
     case "chdir": {
       const { text } = call.args.path;
       // accept P0502: see above
-      return isGuarded(text) || isProc(text) || isDescriptor(text) ? refusal : allow;
+      return isGuarded(text) || isProc(text) || isDescriptor(text) ? guarded : allow;
     }
     case "rename":
       return strictest(

@@ -2,17 +2,22 @@
  * The result of `why`: the verdicts of a call, and the verdict for the command's first process, as data and as text.
  */
 
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Case, Outcome } from "../analysis/explain/explanation.ts";
 import { AskedMemory, argumentName, observationsOf, withWords } from "../analysis/explain/memory.ts";
 import { placeText } from "../analysis/explain/texts.ts";
 import { why } from "../analysis/explain/why.ts";
 import type { WrittenCall } from "../cases/cases.ts";
+import { shellWord } from "../diagnostics/shell-word.ts";
 import { explainOptions, type FilterProfile } from "../engines/engine/static-filter.ts";
 import { failureText, lackingText } from "../engines/simulate/decision.ts";
 import { type LackingMemory, SimulatedMemory } from "../engines/simulate/given-memory.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import { rulingOfObjects } from "../engines/simulate/object-rulings.ts";
+import { denialOfObjects, rulingOfObjects } from "../engines/simulate/object-rulings.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
+import { type Permit, permitPath, permitWithout } from "../events/permit.ts";
+import type { FileList } from "../ir/objects.ts";
 import type { Program } from "../ir/program.ts";
 import { actionNames, actions, feignsSuccess, mayPass, returnsZero } from "../ir/verdicts.ts";
 
@@ -22,6 +27,8 @@ export interface PlacedAnswer {
   readonly does?: string | undefined;
   readonly at?: string | undefined;
   readonly reason?: string | undefined;
+  /** The options of `run` that permit it, if a parameter of the policy does. */
+  readonly permit?: Permit;
 }
 
 export interface MemoryReading {
@@ -61,11 +68,28 @@ export function answer(program: Program, call: WrittenCall, profile: FilterProfi
   const found = answerOfStep(program, call, profile);
   if (found.passes === false) return found;
   const { number, registers, memory } = call;
-  const denial = rulingOfObjects(program, { number, arguments: registers }, memory);
+  const event = { number, arguments: registers };
+  const denial = rulingOfObjects(program, event, memory);
   if (denial === undefined) return found;
   if (denial === "unknown") return { ...found, passes: undefined, objects: "unknown" };
   const { verdict, at, reason } = denial;
-  return { ...found, passes: false, verdict, objects: { verdict, at: at && placeText(program, at), reason } };
+  const permit = permitOfObjects(program, denialOfObjects(program, event, memory));
+  const objects = { verdict, at: at && placeText(program, at), reason, ...(permit === undefined ? {} : { permit }) };
+  return { ...found, passes: false, verdict, objects };
+}
+
+/** Of the operation's path; for what a directory's entries need, and for a file that does not exist, of the directory. */
+function permitOfObjects(program: Program, denial: ReturnType<typeof denialOfObjects>): Permit | undefined {
+  if (denial === undefined || denial === "unknown") return undefined;
+  const { setting, declared, protects, right } = denial.denied;
+  const { settings } = program;
+  if (protects !== undefined) return protects.from && permitWithout(settings, [protects.from]);
+  const { operation } = denial;
+  const [, list] = setting.split(".");
+  const [name] = (setting.startsWith("files.") && declared.files?.settings?.[list as FileList]) || [];
+  if (name === undefined || !("path" in operation)) return undefined;
+  const isOfEntries = /^(?:make|remove)-/.test(right) || !existsSync(operation.path);
+  return permitPath(settings, name, isOfEntries ? dirname(operation.path) : operation.path);
 }
 
 function answerOfStep(program: Program, call: WrittenCall, profile: FilterProfile): Answer {
@@ -205,6 +229,9 @@ export function printAnswer(found: Answer): string {
       0,
       lines.length,
       `${found.call}: ${placed(found.objects)}`,
+      ...(found.objects.permit === undefined
+        ? []
+        : [`  to permit it: ${found.objects.permit.map(shellWord).join(" ")}`]),
       `  after the step: ${stepVerdict}`,
       ...others,
     );

@@ -99,10 +99,13 @@ test("a refused host has the list that lacks it, and how to permit it", () => {
   } as const;
   const { event, line } = told(refusal);
   const common = { v: 1, kind: "host", time: 1_700_000_000.123, verdict: "deny", policy: "p" };
-  expect(event).toEqual({ ...common, ...refusal });
+  expect(event).toEqual({ ...common, ...refusal, permit: ["--hosts", "a.org:443"] });
   expect(line).toBe(
-    "host a.org:443, by the proxy (CONNECT): denied (no entry permits it), by --hosts; to permit it, add a.org:443 to --hosts",
+    "host a.org:443, by the proxy (CONNECT): denied (no entry permits it), by --hosts; to permit it: --hosts a.org:443",
   );
+  const left = { ...refusal, rule: "agent.ts:3:9, which leaves them to --hosts" };
+  expect(told(left).line).toContain("; to permit it: --hosts a.org:443");
+  expect(told({ ...refusal, host: "a.org --set write=/" }).event).not.toHaveProperty("permit");
 });
 
 test("a refused host can be an address, a name without a port, or bytes that control a terminal", () => {

@@ -26,6 +26,7 @@ import {
   withoutPinning,
   withoutRooms,
 } from "./obstacles.ts";
+import { type Permit, permitByReason, permitHost, permitName, permitPath } from "./permit.ts";
 import type {
   Answered,
   DeniedObject,
@@ -69,9 +70,11 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   if (record.kind === "end") return [end(policy, record)];
   if (record.kind === "host") {
     const { time, refusal } = record;
+    const permit = isLeftToOption(refusal.rule) ? permitHost(refusal.host, refusal.port) : undefined;
     const host: HostEvent = {
       ...{ v: 1, kind: "host", time: seconds(time) },
       ...refusal,
+      ...permitOf(permit),
       ...{ verdict: "deny", ...policyOf(policy) },
     };
     return [host];
@@ -107,6 +110,15 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   return events;
 }
 
+const permitOf = (permit: Permit | undefined) => (permit === undefined ? {} : { permit });
+
+/** The list is that of `--hosts`, or an empty one, which leaves the hosts to it (src/cli/policy/hosts.ts). */
+function isLeftToOption(rule: string | undefined): boolean {
+  return rule === "--hosts" || rule?.endsWith(leftToOption) === true;
+}
+
+export const leftToOption = ", which leaves them to --hosts";
+
 function end(policy: PolicyDescription, { time, pid, status, isKilled, call, text }: EndRecord): EndEvent {
   return {
     v: 1,
@@ -127,9 +139,16 @@ function objectDenial(policy: PolicyDescription, record: ObjectRecord): Decision
   const { time, pid, command, architecture, number, blockers, errno } = record;
   const { name, call } = nameCall(policy.architecture, architecture, number);
   const registers = [...record.arguments, 0n, 0n];
-  const declared = blockers.flatMap(
-    (right) => policy.objects?.[record.layer]?.find((one) => one.right === right) ?? [],
-  )[0];
+  const lacking = blockers.flatMap((right) => policy.objects?.[record.layer]?.find((one) => one.right === right) ?? []);
+  const [declared] = lacking;
+  const { path } = record.object;
+  const parameter = declared?.extendedBy?.find(
+    (name) => lacking.length === blockers.length && lacking.every((one) => one.extendedBy?.includes(name) === true),
+  );
+  const permit =
+    parameter === undefined || path === undefined || isAbstract(path)
+      ? undefined
+      : permitPath(policy.settings, parameter, path);
   return {
     ...({ v: 1, kind: "decision", time: seconds(time), pid, tid: pid, command, call: name, number } as const),
     // The kernel's audit has four.
@@ -137,6 +156,7 @@ function objectDenial(policy: PolicyDescription, record: ObjectRecord): Decision
     verdict: "deny",
     errno: printErrno(errno),
     reason: `${lackText(declared?.setting, record)}: Landlock, ${blockers.join(", ")}`,
+    ...permitOf(permit),
     ...ruleOf(policy, declared?.at),
     ...policyOf(policy),
     object: objectJson(record),
@@ -256,10 +276,29 @@ function decision(
     ...answerOf(record.answered),
     ...(feignsSuccess(verdict) ? { returns: 0 as const } : {}),
     ...(reason === "" ? {} : { reason }),
+    ...permitOf(permitOfVerdict(policy, verdict, record)),
     ...ruleOf(policy, verdict.at),
     ...rest,
   };
 }
+
+function permitOfVerdict(
+  policy: PolicyDescription,
+  { action, reason }: ReportedVerdict,
+  { memory = [], paths, answered }: JudgementRecord,
+): Permit | undefined {
+  if (action === "log" || answered === "allowed" || answered === "allowed-before") return undefined;
+  const texts = paths ?? memory.flatMap((one) => (one.memory.is === "text" && !one.isCut ? [one.memory.bytes] : []));
+  const kind = reasonsOfNames.get(reason ?? "");
+  return kind === undefined ? permitByReason(policy, reason, texts) : permitName(policy, kind, texts);
+}
+
+/** The reasons of policies/shared/protected-paths.ts for a call that names what is protected. */
+const reasonsOfNames: ReadonlyMap<string, "protected" | "guarded"> = new Map([
+  ["files.protect: a name of a protected file or directory", "protected"],
+  ["files.protect: the name of a directory with protected entries", "guarded"],
+  ["files.protect: nothing moves into or out of a directory with protected entries", "guarded"],
+]);
 
 function answerOf(answered: Answered | undefined): Pick<DecisionEvent, "answered" | "errno"> {
   if (answered === undefined) return {};

@@ -54,6 +54,8 @@ export interface DecisionEvent extends Common {
   readonly reason?: string;
   /** A remedy, if it depends on more than the call. */
   readonly advice?: string;
+  /** The options of `run` that permit it, if a parameter of the policy does: `["--set", "write=/srv/data"]`. */
+  readonly permit?: readonly string[];
   /** "policies/nginx.ts:29:7". Absent if portcullis itself refuses (a foreign ABI, an unknown number). */
   readonly rule?: string;
   readonly policy: string;
@@ -136,6 +138,8 @@ export interface HostEvent extends Common {
   readonly reason: string;
   /** "--hosts", or the list's place: "agent.ts:3:9". Absent if no list decides. */
   readonly rule?: string;
+  /** The options of `run` that permit it, besides those that are given: `["--hosts", "example.org:443"]`. */
+  readonly permit?: readonly string[];
   readonly policy: string;
   readonly digest?: string;
 }

@@ -2,6 +2,7 @@
 
 import { quoteBytes } from "../abi/byte-text.ts";
 import { printCall } from "../abi/decode.ts";
+import { shellWord } from "../diagnostics/shell-word.ts";
 import { safeText } from "../diagnostics/width.ts";
 import type { HostRoute } from "../hosts/refusal.ts";
 import type { DecisionEvent, HostEvent, Origin, PolicyEvent, ReportedAction, TextJson } from "./event.ts";
@@ -61,13 +62,17 @@ const routes: Readonly<Record<HostRoute, string>> = {
   names: "the address of the name",
 };
 
-function hostLine({ host, port, route, reason, rule }: HostEvent): string {
+function hostLine({ host, port, route, reason, rule, permit }: HostEvent): string {
   const name = host.includes(":") ? `[${host}]` : host;
   const where = port === undefined ? name : `${name}:${port}`;
   const by = rule === undefined ? "" : `, by ${rule}`;
-  const remedy = rule === undefined ? "" : `; to permit it, add ${where} to ${rule === "--hosts" ? rule : "that list"}`;
+  const add =
+    permit === undefined ? `, add ${where} to ${rule === "--hosts" ? rule : "that list"}` : `: ${words(permit)}`;
+  const remedy = rule === undefined ? "" : `; to permit it${add}`;
   return `host ${where}, ${routes[route]}: denied (${reason})${by}${remedy}`;
 }
+
+const words = (permit: readonly string[]): string => permit.map(shellWord).join(" ");
 
 const done: Readonly<Record<ReportedAction, string>> = {
   log: "allowed and logged",
@@ -124,11 +129,12 @@ const mostPaths = 16;
 
 /** The remedy that permits the call; undefined if there is no advice. */
 export function remedyFor(
-  event: Pick<DecisionEvent, "verdict" | "call" | "advice" | "rule" | "audit" | "answered">,
+  event: Pick<DecisionEvent, "verdict" | "call" | "advice" | "rule" | "audit" | "answered" | "permit">,
 ): string | undefined {
   if (event.verdict === "log") return undefined;
-  if (event.verdict === "ask") return event.answered === "late" ? "portcullis approvals answers" : undefined;
+  if (event.verdict === "ask") return remedyForQuestion(event);
   if (event.advice !== undefined) return event.advice;
+  if (event.permit !== undefined) return `to permit it: ${words(event.permit)}`;
   if (event.rule === undefined) {
     if (event.call.includes("@")) return "policies judge native calls only: run a 64-bit build of the program";
     if (event.call.startsWith("io_uring_")) {
@@ -144,6 +150,13 @@ export function remedyFor(
   return ready === undefined
     ? `to permit it, change that line${before}`
     : `to permit it, copy the ready policy (cp ${ready} .), and change that line of the copy${before}`;
+}
+
+function remedyForQuestion({ answered, permit }: Pick<DecisionEvent, "answered" | "permit">): string | undefined {
+  const known = permit === undefined ? undefined : `to permit it without a question: ${words(permit)}`;
+  const answers = answered === "late" ? "portcullis approvals answers" : undefined;
+  const remedies = [answers, known].filter((one) => one !== undefined);
+  return remedies.length === 0 ? undefined : remedies.join("; ");
 }
 
 /**

@@ -80,6 +80,36 @@ group("the reason names the object", () => {
     expect(event.rule).toBe(place);
   });
 
+  it("and the option, if one parameter's path would have all missing rights", () => {
+    const files = {
+      lists: { read: [rule("/usr", 4)], write: [] },
+      settings: { read: ["read", "write"], write: ["write"] },
+      ...{ except: [], protect: [], private: [], names: false, streams: false },
+    };
+    const settings = ["read", "write"].map((name) => ({ name, kind: "paths", value: "", mayBeEmpty: true }));
+    const given = {
+      ...{ architecture: "x86_64", name: "p", files: ["p.ts"], verdicts: [], reports: [], cells: [] },
+      settings,
+    };
+    const one = { files, tcp: undefined, udp: undefined, unix: undefined, scopes: ["signal"], at: at(3) };
+    const permits = describePolicy({ ...given, objects: [one] } as unknown as Program);
+    const permitOf = (blockers: readonly string[], object: DeniedObject) =>
+      (describe(permits, record(blockers, object))[0] as DecisionEvent).permit;
+    const path = Buffer.from("/srv/x");
+    expect(permitOf(["fs.read_file"], { path })).toEqual(["--set", "read=/srv/x"]);
+    expect(permitOf(["fs.make_reg"], { path })).toEqual(["--set", "write=/srv/x"]);
+    expect(permitOf(["fs.read_file", "fs.write_file"], { path })).toEqual(["--set", "write=/srv/x"]);
+    expect(permitOf(["fs.execute"], { path })).toBeUndefined();
+    expect(permitOf(["scope.signal"], { pid: 1 })).toBeUndefined();
+    for (const hostile of ["/srv/\n--set write=/", "/srv/\x1b]0;x\x07", "/srv/a,/etc"]) {
+      const event = describe(permits, record(["fs.write_file"], { path: Buffer.from(hostile) }))[0] as DecisionEvent;
+      expect(event).not.toHaveProperty("permit");
+      expect([..."\n\x07\x1b"].filter((one) => printLine(event).includes(one))).toEqual([]);
+    }
+    const [quoted] = describe(permits, record(["fs.write_file"], { path: Buffer.from("/srv/it's --set") }));
+    expect(printLine(quoted!)).toContain("; to permit it: --set 'write=/srv/it'\\''s --set'");
+  });
+
   it("without a declaration", () => {
     const event = eventOf(record(["ptrace"], { pid: 1 }));
     expect(event.reason).toBe("process 1 is outside of the tree: Landlock, ptrace");

@@ -22,6 +22,9 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
   readonly hosts?: Program["hosts"];
   /** For each layer of `Program.objects`; absent of a bundle. */
   readonly objects?: readonly (readonly DeclaredRight[])[];
+  /** Absent of a bundle. */
+  readonly settings?: Program["settings"];
+  readonly protectedNames?: Program["protectedNames"];
 };
 
 /**
@@ -303,6 +306,8 @@ export interface DeclaredRight {
   /** `files.read`. */
   readonly setting: string;
   readonly at: Location;
+  /** The parameters of whose paths one more would have it. */
+  readonly extendedBy?: readonly string[] | undefined;
 }
 
 export function describePolicy(program: Program): PolicyDescription {
@@ -317,16 +322,21 @@ export function describePolicy(program: Program): PolicyDescription {
       cell.kind.is === "phases" ? [{ cell: index, name: cell.name, names: cell.kind.names }] : [],
     ),
     objects: program.objects.map(declaredRights),
+    ...(program.settings === undefined ? {} : { settings: program.settings }),
+    ...(program.protectedNames === undefined ? {} : { protectedNames: program.protectedNames }),
   };
 }
 
 function declaredRights(layer: ObjectLayer): readonly DeclaredRight[] {
   const { files, tcp, udp, unix, scopes } = layer;
   const rights: DeclaredRight[] = [];
-  const add = (right: string, setting: string) =>
-    rights.push({ right: right.replaceAll("-", "_"), setting, at: placeOfSetting(layer, setting) });
+  const add = (right: string, setting: string, extendedBy?: readonly string[]) =>
+    rights.push({
+      ...{ right: right.replaceAll("-", "_"), setting, at: placeOfSetting(layer, setting) },
+      ...(extendedBy === undefined ? {} : { extendedBy }),
+    });
   if (files !== undefined) {
-    for (const [right, list] of restrictedRights(files)) add(`fs.${right}`, `files.${list}`);
+    for (const [right, list] of restrictedRights(files)) add(`fs.${right}`, `files.${list}`, files.settings?.[list]);
     add("fs.change_topology", "files");
   }
   if (unix !== undefined) add("fs.resolve_unix", "unix.connect");

@@ -3,6 +3,7 @@
  * profile, and the socket that gets the listener. With a receiver as an annotation crun sends no `listenerMetadata`, but
  * the container's state has the annotations, and those of metadata.ts name the policy.
  */
+import { shellWord } from "../diagnostics/shell-word.ts";
 import { type ContainerFilter, encodeContainerFilter } from "./container-filter.ts";
 import { type PolicyName, toAnnotations } from "./metadata.ts";
 
@@ -31,8 +32,4 @@ export function podmanText(annotations: Readonly<Record<string, string>>): strin
   const entries = Object.entries(annotations);
   if (entries.some(([key, value]) => /[,"\r\n]/.test(`${key}${value}`))) return undefined;
   return entries.map(([key, value]) => `--annotation=${shellWord(`${key}=${value}`)}\n`).join("");
-}
-
-function shellWord(text: string): string {
-  return /^[\w@%+=:./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

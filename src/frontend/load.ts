@@ -287,6 +287,7 @@ function typicalArgument(c: Compilation): (fn: FunctionValue, index: number) => 
 
 function programOf(c: Compilation, module: Module, store: FileStore, body: Program["body"]): Program {
   const { builder, names } = c;
+  const { settings } = c.parameters;
   return {
     architecture: names.architecture,
     name: basename(module.file.path).replace(/\.ts$/, ""),
@@ -304,6 +305,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     readOnlyProc: builder.readOnlyProc,
     objects: builder.objects,
     hosts: builder.hosts,
+    ...(settings.length === 0 ? {} : { settings }),
     body,
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { FileRight, ScopeRight } from "../abi/landlock.ts";
 import type { Location } from "./location.ts";
+import type { SettingItem } from "./settings.ts";
 
 /**
  * The declarations of one policy. The tree may do what every layer permits. A right without a list is not restricted by
@@ -35,6 +36,8 @@ export interface Limit {
   /** 1 … 2^32 − 1. */
   readonly most: number;
   readonly at: Location;
+  /** The parameter from which it comes. */
+  readonly setting?: string | undefined;
 }
 
 export type Declaration = "files" | "tcp" | "udp" | "unix" | "scope";
@@ -48,6 +51,8 @@ export type FileList = (typeof fileLists)[number];
 
 export interface FileRules {
   readonly lists: { readonly [List in FileList]?: readonly PathRule[] };
+  /** The parameters all of whose paths a list has, in order: one more path of such a parameter is permitted as well. */
+  readonly settings?: { readonly [List in FileList]?: readonly string[] };
   /** Directories and files that no list above them permits. A path that a list names itself is permitted. */
   readonly except: readonly PathRule[];
   /** Files and directories that cannot be changed, also below a directory that can. */
@@ -71,6 +76,16 @@ export interface PathRule {
 export interface ProtectedPath extends PathRule {
   /** Made if it is missing when the command starts. */
   readonly isDirectory: boolean;
+  /** The item of a parameter from which it comes. */
+  readonly from?: SettingItem | undefined;
+}
+
+/** A protected path by its names, where no mounts can protect it (policies/shared/protected-paths.ts). */
+export interface ProtectedName {
+  /** Of a directory that must be in the path, too. */
+  readonly folder: string | undefined;
+  readonly name: string;
+  readonly from: SettingItem | undefined;
 }
 
 export interface PortRules {

@@ -10,8 +10,9 @@ import type { ArchitectureName } from "../abi/architecture.ts";
 import type { HostRules } from "./hosts.ts";
 import type { Input } from "./inputs.ts";
 import type { Location } from "./location.ts";
-import type { ObjectLayer } from "./objects.ts";
+import type { ObjectLayer, ProtectedName } from "./objects.ts";
 import type { Observation, ObservedWord } from "./observation.ts";
+import type { Setting } from "./settings.ts";
 import type { Verdict } from "./verdicts.ts";
 
 export interface Program {
@@ -39,6 +40,10 @@ export interface Program {
   readonly readOnlyProc: boolean;
   /** The files, ports and scopes to which the launcher restricts the tree. At most `mostLayers`. */
   readonly objects: readonly ObjectLayer[];
+  /** The values of the policy's parameters. Undefined if it has none, or is not compiled from TypeScript. */
+  readonly settings?: readonly Setting[];
+  /** With the step that protects files by their names: these names. */
+  readonly protectedNames?: readonly ProtectedName[];
   /** The hosts that the tree can reach; empty if no policy restricts them. */
   readonly hosts: readonly HostRules[];
   /** Every path through it ends in a `return`. */

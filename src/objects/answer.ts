@@ -1,7 +1,7 @@
 /** Answers about operations on objects: permitted, or which declaration denies them. */
 
 import type { FileRight, PortRight, ScopeRight } from "../abi/landlock.ts";
-import type { FileList, ObjectLayer, PathRule } from "../ir/objects.ts";
+import type { FileList, ObjectLayer, PathRule, ProtectedPath } from "../ir/objects.ts";
 
 export type PortSetting = `${"tcp" | "udp"}.${"bind" | "connect"}`;
 export type ObjectSetting = `files.${FileList}` | "files.protect" | PortSetting | "unix.connect" | "scope";
@@ -22,6 +22,8 @@ export interface Denied {
   readonly right: FileRight | PortRight | ScopeRight;
   /** The setting that does not have the object. */
   readonly setting: ObjectSetting;
+  /** With `files.protect`: the protected path that is changed; undefined if a directory above one is moved or removed. */
+  readonly protects?: ProtectedPath | undefined;
   /** A file would have this right in its new directory, and does not have it in its old one. */
   readonly gains: boolean;
   /** The list has a directory above the object, and this is why that does not suffice. */

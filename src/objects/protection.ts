@@ -10,7 +10,8 @@ import type { FileObject, FileTree, Place } from "./tree.ts";
 interface Protected {
   readonly layer: number;
   readonly declared: ObjectLayer;
-  readonly rule: ProtectedPath;
+  /** Undefined of a directory above it. */
+  readonly rule: ProtectedPath | undefined;
 }
 
 /** The denial of an operation by a protected file; undefined if none denies it. */
@@ -23,7 +24,7 @@ export function protectionOf(layers: readonly ObjectLayer[], tree: FileTree, ope
       for (const path of renamableAbove(declared.files!, rule.path)) {
         const object = tree.find(path, false)?.object;
         // Each mount has a value of its own.
-        if (object !== undefined && !points.has(object)) points.set(object, { ...found });
+        if (object !== undefined && !points.has(object)) points.set(object, { layer, declared, rule: undefined });
       }
       const object = tree.find(rule.path, false)?.object;
       if (object === undefined) continue;
@@ -87,7 +88,10 @@ export function protectionOf(layers: readonly ObjectLayer[], tree: FileTree, ope
 
 function denied(found: Protected | undefined, errno: "EROFS" | "EBUSY" | "EXDEV"): Denied | undefined {
   if (found === undefined) return undefined;
-  const { layer, declared } = found;
-  const right = "write-file" as const;
-  return { is: "denied", errno, layer, declared, right, setting: "files.protect", gains: false, exception: undefined };
+  const { layer, declared, rule } = found;
+  return {
+    ...{ is: "denied", errno, layer, declared, right: "write-file", setting: "files.protect", gains: false },
+    ...(rule === undefined || errno === "EXDEV" ? {} : { protects: rule }),
+    exception: undefined,
+  };
 }

@@ -15,5 +15,6 @@ export const inSharedMachine = [
   "test/engines/declared-memory.test.ts",
   "test/engines/ready-memory.test.ts",
   "test/engines/held-to-hosts.test.ts",
+  "test/engines/limited-trees.test.ts",
   "test/engines/without-jit.test.ts",
 ];

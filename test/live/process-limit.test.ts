@@ -124,6 +124,73 @@ except OSError as error: say(count < 1024, errno.errorcode[error.errno])`;
       expect(run(fill)).toBe("1048576 ENOSPC\nTrue ENOSPC\n");
     });
 
+    const told = (
+      script: string,
+      without: readonly string[] = ["-q"],
+    ): { readonly status: number | null; readonly stderr: string } => {
+      const [file, ...words] = line(script).filter((word) => !without.includes(word));
+      const options = { cwd: "/", env: environment, encoding: "utf8", timeout: patience.command } as const;
+      return spawnSync(file!, words, { ...options, killSignal: "SIGKILL" });
+    };
+    const reached = /permits no more: .*|as many processes and threads as .*\(16\).*/g;
+
+    it("a tree that has reached its limits is told once of each, with the option", () => {
+      const { stderr } = told("say(*bomb()); open('/tmp/x', 'wb').write(bytes(1 << 20)); time.sleep(3); end()");
+      const full = stderr.match(/\/tmp of the tree was full \(`limits\.privateSize`\): .*/g);
+      expect(full).toHaveLength(1);
+      expect(stderr.match(reached)).toHaveLength(1);
+      expect(stderr.match(reached)?.[0]).toMatch(/; to permit (?:it|more): --set most=32$/);
+    });
+
+    it("a tree that stays below its limits is told nothing", () => {
+      const { stderr } = told("say(*bomb(8)); open('/tmp/x', 'wb').write(bytes(1 << 19)); time.sleep(1.5); end()");
+      expect(stderr).toBe("");
+    });
+
+    it("processes that leave their parents and sessions, under any name, are in the count", () => {
+      const { stderr } = told(`
+for _ in range(20):
+    try: pid = os.fork()
+    except OSError: break
+    if pid == 0:
+        os.setsid()
+        open("/proc/self/comm", "wb").write(b")\\n1 (x\\x1b[2K")
+        try:
+            if os.fork() == 0: signal.pause()
+        except OSError: pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+try: os.fork() or signal.pause()
+except OSError: pass
+time.sleep(2.5)`);
+      // Each fork that the step refuses is an event.
+      expect(stderr.match(reached)?.length).toSatisfy((count: number) => (byKernel ? count === 1 : count >= 1));
+      expect([...stderr].filter((one) => one < " " && one !== "\n")).toEqual([]);
+    });
+
+    it("a tree that takes the descriptors from the launcher ends as usual", () => {
+      // With --kill-tree the shield refuses this prlimit.
+      const { status, stderr } = told(
+        `
+resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (0, 0))
+made = []
+try:
+    for _ in range(100):
+        pid = os.fork()
+        if pid == 0: signal.pause()
+        made.append(pid)
+except OSError: pass
+time.sleep(1.5)
+for pid in made: os.kill(pid, signal.SIGKILL)
+os._exit(3)`,
+        ["-q", "--kill-tree"],
+      );
+      expect({ status, crashed: /internal error|launcher was killed|Traceback/.test(stderr) }).toEqual({
+        status: 3,
+        crashed: false,
+      });
+    });
+
     if (!byKernel) return;
 
     it("threads count, too", () => {

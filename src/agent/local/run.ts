@@ -110,7 +110,8 @@ export class LocalRun {
     }
     for (const descriptor of unused) closeStrange(descriptor);
     // Without the pidfd: the front ends the command of a launcher that was killed.
-    this.#watch = new CommandWatch({ launcher: started.launcher, pid, pidfd: -1 }, this.#record, this.#sigsys);
+    const command = { launcher: started.launcher, pid, pidfd: -1 };
+    this.#watch = new CommandWatch(command, this.#record, this.#sigsys, policy);
     this.#surroundings.onStarted();
     if (policy.mode === "audit")
       this.#say("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");

@@ -1,6 +1,6 @@
 /** The mounts by which the launcher protects files and makes directories private, and the limits there (native/launcher/mounts.h). */
 
-import { fileLists, type ObjectLayer, renamableAbove } from "../../ir/objects.ts";
+import { fileLists, type Limit, type ObjectLayer, renamableAbove } from "../../ir/objects.ts";
 
 export type MountRule =
   /** `isDirectory`: it is made if it is missing. */
@@ -12,9 +12,9 @@ export type MountRule =
   /** Seen in a private directory, if it exists. */
   | { readonly is: "shown"; readonly path: string; readonly isReadOnly: boolean }
   /** Processes and threads of the tree at once. */
-  | { readonly is: "processes"; readonly most: number }
+  | { readonly is: "processes"; readonly most: number; readonly setting?: string | undefined }
   /** Of what each private directory holds, in KiB. */
-  | { readonly is: "private-size"; readonly most: number };
+  | { readonly is: "private-size"; readonly most: number; readonly setting?: string | undefined };
 
 /** The rules of all layers, in the order in which they are made: upper directories before lower ones. */
 export function mountRulesOf(layers: readonly ObjectLayer[]): readonly MountRule[] {
@@ -34,11 +34,13 @@ export function mountRulesOf(layers: readonly ObjectLayer[]): readonly MountRule
       (path) => ({ is: "protect", path, isDirectory: protectedPaths.get(path)! }) as const,
     ),
     ...layers.flatMap(({ limits }) => [
-      ...(limits?.processes === undefined ? [] : [{ is: "processes", most: limits.processes.most } as const]),
-      ...(limits?.privateSize === undefined ? [] : [{ is: "private-size", most: limits.privateSize.most } as const]),
+      ...(limits?.processes === undefined ? [] : [{ is: "processes", ...limitOf(limits.processes) } as const]),
+      ...(limits?.privateSize === undefined ? [] : [{ is: "private-size", ...limitOf(limits.privateSize) } as const]),
     ]),
   ];
 }
+
+const limitOf = ({ most, setting }: Limit) => ({ most, ...(setting === undefined ? {} : { setting }) });
 
 /**
  * The paths of lists below private directories. A list with the private directory itself is about the tree's own files in it, so

@@ -5,7 +5,7 @@ import type { Ruleset } from "../../backend/landlock/rulesets.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { type OpenHosts, openHosts } from "../../engines/hosts/proxy.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
-import { printLocation } from "../../events/describe.ts";
+import { leftToOption, printLocation } from "../../events/describe.ts";
 import type { HostList } from "../../hosts/rules.ts";
 import { landlockAbi } from "../../machine/landlock-abi.ts";
 import type { Context } from "../context.ts";
@@ -44,7 +44,7 @@ export async function holdToHosts(
       .filter(({ patterns }) => patterns.length > 0 || given === undefined)
       .map(({ patterns, at }) => ({
         patterns,
-        rule: `${printLocation(files, at)}${patterns.length === 0 ? ", which leaves them to --hosts" : ""}`,
+        rule: `${printLocation(files, at)}${patterns.length === 0 ? leftToOption : ""}`,
       })),
   ];
   if (lists.length === 0 && request.asksHosts) {

@@ -15,6 +15,7 @@ import { packageFile } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { isBundle, ownDirectory, type PolicyFile, type PolicyRequest, policyFile } from "./arguments.ts";
+import { protectedNamesOf } from "./protected-names.ts";
 
 /** The host on which the result runs, if known. */
 export type Destination = "this-kernel" | "any-kernel";
@@ -85,7 +86,9 @@ export async function loadRequested(
   const valid = await validated(loaded, context, options.quiet);
   if (withoutMounts === undefined) return valid;
   const { program } = valid;
-  return { ...valid, program: { ...program, objects: program.objects.map(withoutMountRules).filter(restricts) } };
+  const objects = program.objects.map(withoutMountRules).filter(restricts);
+  const protectedNames = names === undefined ? {} : { protectedNames: protectedNamesOf(program.objects) };
+  return { ...valid, program: { ...program, objects, ...protectedNames } };
 }
 
 /** The default is the empty list, which no text names. */

@@ -4,7 +4,7 @@
  */
 
 import { existsSync, realpathSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { fileRights } from "../../abi/landlock.ts";
 import { type Rule, type Ruleset, rulesetsOf } from "../../backend/landlock/rulesets.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -28,6 +28,7 @@ import {
 } from "./arguments.ts";
 import { loadRequested, type ValidPolicy } from "./load.ts";
 import { preparePolicy } from "./prepare.ts";
+import { protectedName } from "./protected-names.ts";
 import type { RunRequest } from "./run-request.ts";
 
 export interface Confined {
@@ -203,28 +204,16 @@ function namesOf(rules: readonly Rule[]): ProtectedNames | undefined {
   const folders = new Set<string>();
   const entries = new Set<string>();
   for (const path of paths) {
-    // Without a list of writes the name is refused everywhere: a guarded directory could be the one that the command starts in.
-    const root = nearest(roots, path) ?? dirname(path);
-    const below = path.slice(root === "/" ? 1 : root.length + 1).split("/");
-    if (below.length === 1) names.add(basename(path));
+    const { folder, name } = protectedName(path, roots);
+    if (folder === undefined) names.add(name);
     else {
-      folders.add(below[0]!);
-      entries.add(basename(path));
+      folders.add(folder);
+      entries.add(name);
     }
   }
   const above = rules.flatMap((rule) => (rule.is === "above-protected" ? [basename(rule.path)] : []));
   const list = (given: Iterable<string>): readonly string[] => [...new Set(given)].sort().map(literal);
   return { names: list(names), folders: list(folders), entries: list(entries), above: list([...above, ...folders]) };
-}
-
-/** The longest of the directories that has the path below it. */
-function nearest(roots: readonly string[], path: string): string | undefined {
-  return roots
-    .filter((root) => root === "/" || path.startsWith(`${root}/`))
-    .reduce<string | undefined>(
-      (best, root) => (best === undefined || root.length > best.length ? root : best),
-      undefined,
-    );
 }
 
 function isWritable(rule: Rule): rule is Extract<Rule, { is: "beneath" }> {

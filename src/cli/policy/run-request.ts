@@ -1,5 +1,6 @@
 /** The options of `run` as one typed request. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { shellWord } from "../../diagnostics/shell-word.ts";
 import type { Mode } from "../../engines/engine/engine.ts";
 import { mayKernelCount } from "../../engines/launcher/mount-trial.ts";
 import type { Destination } from "../../events/channel.ts";
@@ -102,10 +103,6 @@ function withPolicy(command: readonly string[]): string {
   const remaining = separator === undefined || separator === "--" ? rest : [separator, ...rest];
   if (!isPolicy || remaining.length === 0) return `portcullis run -p ${isPolicy ? first : "POLICY"} -- COMMAND`;
   return `portcullis run -p ${[first, "--", ...remaining].map(shellWord).join(" ")}`;
-}
-
-function shellWord(word: string): string {
-  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function statusOf(given: string | undefined): SocketPlace | undefined {

@@ -8,24 +8,31 @@ import { native } from "../../machine/native.ts";
 import { signalProcess } from "../../machine/pidfd.ts";
 import type { RunOptions, RunResult } from "../engine/run.ts";
 import { errnoText, exitStatus, type LauncherMessage, type Started } from "../launcher/launcher.ts";
+import { type Limited, privateFull, processesReached } from "./reached-limits.ts";
 import type { SigsysWatch } from "./sigsys.ts";
 
 export class CommandWatch {
   readonly #command: Pick<Started, "launcher" | "pid" | "pidfd">;
   readonly #onEvent: RunOptions["onEvent"];
   readonly #sigsys: SigsysWatch | undefined;
+  readonly #limits: Limited | undefined;
   #status: number | undefined;
   #timedOut = false;
 
-  /** `sigsys` must be made before the command starts; undefined if every kill is an event. `finish` closes it. */
+  /**
+   * `sigsys` must be made before the command starts; undefined if every kill is an event. `finish` closes it. `limits`: of the
+   * policy, for messages about them.
+   */
   constructor(
     command: Pick<Started, "launcher" | "pid" | "pidfd">,
     onEvent: RunOptions["onEvent"],
     sigsys: SigsysWatch | undefined,
+    limits?: Limited,
   ) {
     this.#command = command;
     this.#onEvent = onEvent;
     this.#sigsys = sigsys;
+    this.#limits = limits;
   }
 
   /** Handles a message. Returns false after the launcher's last one. */
@@ -48,6 +55,12 @@ export class CommandWatch {
             ? "a program outside the tree replaced a protected file, which is protected again: for a moment the tree could change it"
             : `a program outside the tree replaced a protected file, which cannot be protected again (${errnoText(message.error)}): the tree is ended`,
         );
+        return true;
+      case "processes-reached":
+        this.notice(processesReached(this.#limits, message.most));
+        return true;
+      case "private-full":
+        this.notice(privateFull(this.#limits, message.number));
         return true;
       case "tree-ended":
         return false;

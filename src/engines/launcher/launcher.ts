@@ -27,6 +27,10 @@ export type LauncherMessage =
   | { readonly kind: "front-gone" }
   /** Protected files had lost their mounts. `error`: 0 if they have them again, or an errno; then the tree ends. */
   | { readonly kind: "protected-again"; readonly error: number }
+  /** The tree has as many processes and threads as it may. */
+  | { readonly kind: "processes-reached"; readonly most: number }
+  /** A private directory has no space left. `number`: among those of the layers. */
+  | { readonly kind: "private-full"; readonly number: number }
   /** The launcher has ended. */
   | { readonly kind: "closed" };
 
@@ -169,6 +173,8 @@ export const messageKind = {
   made: 14,
   protectedAgain: 15,
   tried: 16,
+  processesReached: 17,
+  privateFull: 18,
 } as const;
 /** Bits of `Started.detail`. */
 export const startedDetail = { withoutListener: 1 } as const;
@@ -493,6 +499,10 @@ export function parseMessage(message: DataView): LauncherMessage {
       return { kind: "tree-ended" };
     case messageKind.protectedAgain:
       return { kind: "protected-again", error: Math.max(0, -value) };
+    case messageKind.processesReached:
+      return { kind: "processes-reached", most: value };
+    case messageKind.privateFull:
+      return { kind: "private-full", number: value };
     case messageKind.frontGone:
       return { kind: "front-gone" };
     default:

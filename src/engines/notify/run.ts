@@ -113,7 +113,7 @@ class Run {
       throw error;
     }
     this.#denials?.start(launched.pid, this.#options.onEvent);
-    this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
+    this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys, this.#policy);
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     } else if (this.#policy.filter.notifies && launched.listener === undefined) {

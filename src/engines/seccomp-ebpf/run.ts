@@ -41,7 +41,7 @@ export async function runUnderSeccompEbpf(
   const isSilent = options.events && policy.mode === "quiet";
   const sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;
   const launched = launch(command, policy, options);
-  const watch = new CommandWatch(launched, options.onEvent, sigsys);
+  const watch = new CommandWatch(launched, options.onEvent, sigsys, policy);
   const status = options.status && new KernelStatus(options.status, policy, launched);
   const onEvent = (record: JudgementRecord) => {
     status?.count(record);

@@ -6,6 +6,7 @@ import { nameSet } from "../../abi/flags.ts";
 import { printLocation } from "../../events/describe.ts";
 import { readSocketAddress } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
+import type { Denied } from "../../objects/answer.ts";
 import { decideByNames } from "../../objects/lexical.ts";
 import type { OpenOperation, Operation } from "../../objects/operation.ts";
 import { denialText, placeOf } from "../../objects/text.ts";
@@ -31,12 +32,9 @@ export function rulingOfObjects(
   memory: GivenMemories,
   unknown: UnknownBits["inputs"] = {},
 ): Ruling | "unknown" | undefined {
-  if (program.objects.length === 0) return undefined;
-  const operation = operationOf(program, event, memory, unknown);
-  if (operation === undefined) return undefined;
-  if (operation === "unknown") return mayRestrict(program, event.number) ? "unknown" : undefined;
-  const denied = decideByNames(program.objects, operation);
-  if (denied.is === "permitted") return undefined;
+  const denial = denialOfObjects(program, event, memory, unknown);
+  if (denial === undefined || denial === "unknown") return denial;
+  const { denied, operation } = denial;
   const at = placeOf(denied);
   return {
     verdict: `deny ${denied.errno}`,
@@ -47,6 +45,26 @@ export function rulingOfObjects(
     rule: printLocation(program.files, at),
     at,
   };
+}
+
+export interface ObjectDenial {
+  readonly denied: Denied;
+  readonly operation: Operation;
+}
+
+/** The same, as the declaration that denies the call's operation. */
+export function denialOfObjects(
+  program: Program,
+  event: RegistersOfCall,
+  memory: GivenMemories,
+  unknown: UnknownBits["inputs"] = {},
+): ObjectDenial | "unknown" | undefined {
+  if (program.objects.length === 0) return undefined;
+  const operation = operationOf(program, event, memory, unknown);
+  if (operation === undefined) return undefined;
+  if (operation === "unknown") return mayRestrict(program, event.number) ? "unknown" : undefined;
+  const denied = decideByNames(program.objects, operation);
+  return denied.is === "permitted" ? undefined : { denied, operation };
 }
 
 function mayRestrict({ architecture, objects }: Program, number: number): boolean {

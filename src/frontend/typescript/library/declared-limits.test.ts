@@ -33,6 +33,23 @@ it("of processes is the kernel's if it counts, and the tree has mounts", () => {
   ]);
 });
 
+it("know the parameter from which they come, also by arithmetic", () => {
+  const head = `const most = parameter.integer("most", { default: 8n, to: 100n });
+const size = parameter.integer("size", { default: 1n, from: 0n, to: 1000n });
+`;
+  const text = settings(`${mounts}, limits: { processes: most, privateSize: size * 4096n }`);
+  const { layers, program } = load(head + text, true);
+  expect(layers?.[0]).toMatchObject({ processes: { setting: "most" }, privateSize: { most: 4, setting: "size" } });
+  expect(program?.settings).toEqual([
+    { name: "most", kind: "integer", value: "8", most: "100" },
+    { name: "size", kind: "integer", value: "1", most: "1000" },
+  ]);
+  const counted = load(head + text).program?.verdicts.find(({ reason }) => reason?.includes("limits.processes"));
+  expect(counted?.reason).toMatch(/: --set most=…$/);
+  const both = load(`${head}${settings(`${mounts}, limits: { processes: most + size }`)}`, true);
+  expect(both.layers?.[0]?.processes).not.toHaveProperty("setting");
+});
+
 it.each([
   ["no mounts", "limits: { processes: 8n }"],
   ["lists of files only", 'files: { write: ["/srv"] }, limits: { processes: 8n }'],

@@ -21,6 +21,10 @@ export function limitsOf(c: Compilation, options: Options): PolicyValue["limits"
   if (limits.failed) options.failed = true;
   if (options.failed) return undefined;
   const at = (name: string) => c.file.location(limits.placeOf(name));
+  const origin = (name: string) => {
+    const given = limits.get(name);
+    return given?.is === "integer" && given.setting !== undefined ? { setting: given.setting } : {};
+  };
   return {
     processes:
       processes === undefined
@@ -28,9 +32,13 @@ export function limitsOf(c: Compilation, options: Options): PolicyValue["limits"
         : {
             most: Number(processes),
             at: at("processes"),
-            counter: countingPolicy(c, limits.placeOf("processes"), processes),
+            ...origin("processes"),
+            counter: countingPolicy(c, limits.placeOf("processes"), processes, origin("processes").setting),
           },
-    privateSize: size === undefined ? undefined : { most: Number(size / kibibyte), at: at("privateSize") },
+    privateSize:
+      size === undefined
+        ? undefined
+        : { most: Number(size / kibibyte), at: at("privateSize"), ...origin("privateSize") },
   };
 }
 

@@ -27,6 +27,24 @@ describe("files", () => {
     expect(paths(layer!.files!.lists.write)).toEqual(["/srv", "/tmp", "/dev/null"]);
   });
 
+  it("know the parameters that extend a list, and the items from which protected paths come", () => {
+    const head = `const more = parameter.paths("more", { default: [] });
+const other = parameter.paths("other", { default: ["/o"] });
+const names = parameter.texts("names", { default: ["a/", "b"] });`;
+    const lists = 'read: ["/usr", ...more, ...other], write: [...other], make: ["/x"]';
+    const protect = "protect: [...names.map((one) => `/p/$" + '{one}`), "/p/c"]';
+    const [layer] = layersOf(`files: { ${lists}, ${protect} }`, head);
+    expect(layer!.files!.settings).toEqual({ read: ["more", "other"], write: ["other"] });
+    expect(layer!.files!.protect.map(({ path, isDirectory, from }) => [path, isDirectory, from?.item])).toEqual([
+      ["/p/a", true, "a/"],
+      ["/p/b", false, "b"],
+      ["/p/c", false, undefined],
+    ]);
+    expect(layersOf('files: { read: ["/usr"] }')[0]!.files).not.toHaveProperty("settings");
+    const mapped = "files: { read: more.map((one) => `$" + "{one}/x`) }";
+    expect(layersOf(mapped, head)[0]!.files).not.toHaveProperty("settings");
+  });
+
   it("can be protected, directories and private, by themselves and beside lists", () => {
     const [layer] = layersOf('files: { protect: ["/p/.git/hooks/", "/p/.git/config"], private: ["/tmp/"] }');
     expect(layer!.files!.protect.map(({ path, isDirectory }) => [path, isDirectory])).toEqual([

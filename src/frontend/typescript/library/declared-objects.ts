@@ -80,9 +80,12 @@ function fileRules(c: Compilation, options: Options): FileRules | undefined {
   const optional = new Set((pathList(c, files, "optional") ?? []).map(({ path }) => path));
   const own = (rules: readonly PathRule[]) => rules.map((rule) => ({ ...rule, optional: optional.has(rule.path) }));
   const lists: { [List in (typeof fileLists)[number]]?: readonly PathRule[] } = {};
+  const settings: { [List in (typeof fileLists)[number]]?: readonly string[] } = {};
   for (const list of fileLists) {
     const paths = pathList(c, files, list);
     if (paths === undefined) continue;
+    const given = files.get(list);
+    if (given?.is === "list" && given.settings !== undefined) settings[list] = given.settings;
     const preset = runtime ? (runtimeFiles[list] ?? []) : [];
     lists[list] = [...own(paths), ...preset.map((path) => ({ path, optional: true, at: undefined }))];
   }
@@ -93,17 +96,31 @@ function fileRules(c: Compilation, options: Options): FileRules | undefined {
     options.refuse("files", "P0213", "`files` has no list, so it restricts nothing", "files: { write: [project] }");
   }
   if (files.failed) options.failed = true;
-  return { lists, except, protect, private: isPrivate, names: files.flag("names") ?? false, streams: runtime };
+  const origins = Object.keys(settings).length === 0 ? {} : { settings };
+  return {
+    lists,
+    ...origins,
+    except,
+    protect,
+    private: isPrivate,
+    names: files.flag("names") ?? false,
+    streams: runtime,
+  };
 }
 
 /** A slash at the end makes a path a directory. */
 function protectedPaths(c: Compilation, files: Options): readonly ProtectedPath[] {
   const value = files.get("protect");
-  const given = value === undefined ? [] : (elementsOf(value, constantString) ?? []);
-  return (pathList(c, files, "protect") ?? []).map((rule, index) => ({
-    ...rule,
-    isDirectory: given[index]?.endsWith("/") === true,
-  }));
+  const given = value?.is === "list" ? value.elements : [];
+  return (pathList(c, files, "protect") ?? []).map((rule, index) => {
+    const one = given[index];
+    const from = one?.is === "string" ? one.item : undefined;
+    return {
+      ...rule,
+      isDirectory: one !== undefined && constantString(one)?.endsWith("/") === true,
+      ...(from === undefined ? {} : { from }),
+    };
+  });
 }
 
 function pathList(c: Compilation, files: Options, name: string): readonly PathRule[] | undefined {

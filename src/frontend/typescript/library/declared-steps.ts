@@ -80,8 +80,14 @@ export function unixPolicy(c: Compilation, node: SourceRange, connect: readonly 
 }
 
 /** `limits.processes` where the kernel does not count the tree's processes apart from others of the user. */
-export function countingPolicy(c: Compilation, node: SourceRange, most: bigint): PolicyValue {
-  const born = `tree.alive() < ${most}n ? allow : deny("EAGAIN", "\`limits.processes\` permits no more")`;
+export function countingPolicy(
+  c: Compilation,
+  node: SourceRange,
+  most: bigint,
+  setting: string | undefined,
+): PolicyValue {
+  const reason = `\`limits.processes\` permits no more${setting === undefined ? "" : `: --set ${setting}=…`}`;
+  const born = `tree.alive() < ${most}n ? allow : deny("EAGAIN", ${JSON.stringify(reason)})`;
   return stepPolicy(
     c,
     node,

@@ -3,6 +3,7 @@
 import { maximumWord, minimumSigned } from "../../../abi/word.ts";
 import { parseInteger } from "../../../ir/parameters.ts";
 import type { IntegerExpression, Parameter } from "../../../ir/program.ts";
+import { itemsOf } from "../../../ir/settings.ts";
 import * as ir from "../../program/ir.ts";
 import { rangeFactOf } from "../values/facts.ts";
 import { fits, printInteger, printRange } from "../values/ranges.ts";
@@ -142,12 +143,14 @@ function integerParameter(c: Compilation, name: string, options: Options, call: 
     return parameter === undefined ? unknown : { ...integer(parameter, { from, to }), variable: true };
   }
   const given = take(c, "integer", name, fallback?.toString(), from.toString(), call);
-  if (given === undefined) return fallback === undefined ? unknown : { ...integerConstant(fallback), variable: true };
+  c.parameters.bound(name, to);
+  const constant = (value: bigint): Value => ({ ...integerConstant(value), variable: true, setting: name });
+  if (given === undefined) return fallback === undefined ? unknown : constant(fallback);
   const value = parseInteger(given.trim());
   const range =
     from === minimumSigned && to === maximumWord ? "" : ` from ${printInteger(from)} to ${printInteger(to)}`;
   if (value === undefined || outside(value)) return bad(c, name, given, `an integer${range}`, call);
-  return { ...integerConstant(value), variable: true };
+  return constant(value);
 }
 
 function flagParameter(c: Compilation, name: string, options: Options, call: BuiltinCall): Value {
@@ -191,19 +194,6 @@ function textParameter(
   return { ...text(given), variable: true };
 }
 
-/** Splits at commas, but not at those of a glob's alternatives: `*.{c,h},Makefile` is two items. */
-function itemsOf(list: string): string[] {
-  const items = [""];
-  let depth = 0;
-  for (const character of list) {
-    if (character === "{") depth++;
-    if (character === "}" && depth > 0) depth--;
-    if (character === "," && depth === 0) items.push("");
-    else items[items.length - 1] += character;
-  }
-  return items;
-}
-
 /** Items between commas; none of them is empty. */
 function listParameter(
   c: Compilation,
@@ -229,7 +219,11 @@ function listParameter(
   if (items.some((item) => item === "" || (kind === "paths" && !item.startsWith("/")))) {
     return bad(c, name, given ?? items.join(","), what, call);
   }
-  return { is: "list", elements: items.map((item): Value => ({ ...text(item), variable: true })) };
+  return {
+    is: "list",
+    elements: items.map((item): Value => ({ ...text(item), variable: true, item: { setting: name, item } })),
+    ...(kind === "paths" ? { settings: [name] } : {}),
+  };
 }
 
 function constantStrings(value: Value): readonly string[] | undefined {

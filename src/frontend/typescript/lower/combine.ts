@@ -43,12 +43,15 @@ function listBoundsOf(parts: readonly PolicyValue[]): ListBounds {
   };
 }
 
+/** Members of a layer that say where it comes from. */
+const origins: ReadonlySet<string> = new Set(["at", "places", "settings", "from"]);
+
 /** The layers of all parts; equal ones once, because each costs the tree one of its domains. */
 function layersOf(c: Compilation, parts: readonly PolicyValue[]): readonly ObjectLayer[] {
   const layers = new Map<string, ObjectLayer>();
   for (const { objects } of parts) {
     if (objects === undefined) continue;
-    const key = JSON.stringify(objects, (name, value) => (name === "at" || name === "places" ? undefined : value));
+    const key = JSON.stringify(objects, (name, value) => (origins.has(name) ? undefined : value));
     if (!layers.has(key)) layers.set(key, objects);
   }
   const last = parts.at(-1)!;
@@ -85,7 +88,8 @@ function withLimits(
     parts
       .flatMap(({ limits }) => (limits === undefined ? [] : (of(limits) ?? [])))
       .reduce<Limit | undefined>(
-        (low, { most, at }) => (low === undefined || most < low.most ? { most, at } : low),
+        (low, { most, at, setting }) =>
+          low === undefined || most < low.most ? { most, at, ...(setting === undefined ? {} : { setting }) } : low,
         undefined,
       );
   const limits = {

@@ -173,7 +173,8 @@ function template(c: Compilation, node: TemplateLiteral): Value {
     whole += constant + (node.quasis[index + 1]?.value.cooked ?? "");
     if (whole.length > longestText) return c.error("P0314", node, "this string is too long");
   }
-  return text(whole);
+  const items = parts.flatMap((part) => (part.is === "string" && part.item !== undefined ? [part.item] : []));
+  return items.length === 1 ? { ...text(whole), item: items[0]! } : text(whole);
 }
 
 /** The integer of the language that a number stands for: with its own digits, if these are an integer's. */
@@ -188,13 +189,16 @@ const longestText = 65_536;
 
 function list(c: Compilation, node: ArrayExpression): Value {
   const elements: Value[] = [];
+  const settings: string[] = [];
   for (const element of node.elements) {
     if (element === null) {
       c.error("P0309", node, "there is no element between two commas", "write the element");
     } else if (element.type === "SpreadElement") {
       const spread = evaluate(c, element.argument);
-      if (spread.is === "list") for (const one of spread.elements) elements.push(one);
-      else if (spread.is !== "unknown") c.error("P0207", element.argument, `${describe(spread)} cannot be spread`);
+      if (spread.is === "list") {
+        for (const one of spread.elements) elements.push(one);
+        settings.push(...(spread.settings ?? []));
+      } else if (spread.is !== "unknown") c.error("P0207", element.argument, `${describe(spread)} cannot be spread`);
       else return unknown;
     } else {
       const value = widened(stable(c, evaluate(c, element)));
@@ -205,7 +209,7 @@ function list(c: Compilation, node: ArrayExpression): Value {
       return c.error("P0314", node, `a list of more than ${longestList} elements`, "a table: perTree.set({ … })");
     }
   }
-  return { is: "list", elements };
+  return settings.length === 0 ? { is: "list", elements } : { is: "list", elements, settings };
 }
 
 const longestList = 65_536;

@@ -34,7 +34,11 @@ export function arithmetic(
   wraps = false,
 ): Value {
   const constants = [constantInteger(left), constantInteger(right)] as const;
-  const variable = left.variable || right.variable ? { variable: true as const } : {};
+  const origins = [left.setting, right.setting].filter((one) => one !== undefined);
+  const variable = {
+    ...(left.variable || right.variable ? { variable: true as const } : {}),
+    ...(origins.length === 1 ? { setting: origins[0]! } : {}),
+  };
   const a = c.rangeOf(left);
   const b = c.rangeOf(right);
   const shape = shapeOf(c, operator, left, right, a, b, node, rightNode);

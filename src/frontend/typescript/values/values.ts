@@ -8,6 +8,7 @@ import type { HostRules } from "../../../ir/hosts.ts";
 import type { Limit, ObjectLayer } from "../../../ir/objects.ts";
 import type { ListBounds } from "../../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../../ir/program.ts";
+import type { SettingItem } from "../../../ir/settings.ts";
 import type { OciPart } from "../../oci/lower.ts";
 import * as ir from "../../program/ir.ts";
 import type { SourceFile, Range as SourceRange } from "../../source/file.ts";
@@ -41,6 +42,8 @@ export interface IntegerValue {
    * "always" true.
    */
   readonly variable?: true;
+  /** The one parameter from which a constant comes, also by arithmetic. */
+  readonly setting?: string;
   /** Its source, for messages ("`dirfd` is an int"). */
   readonly described?: string;
 }
@@ -73,6 +76,8 @@ export interface StringValue {
   /** All strings of its type, which its literals have; no other string can equal it. Undefined for a `string`. */
   readonly typed?: readonly string[];
   readonly variable?: true;
+  /** The one item of a list parameter that it is, or contains. */
+  readonly item?: SettingItem;
 }
 
 export interface VerdictValue {
@@ -107,6 +112,8 @@ export interface CallSetValue {
 export interface ListValue {
   readonly is: "list";
   readonly elements: readonly Value[];
+  /** The parameters of paths all of whose items it has, as they are, in the order in which they are written. */
+  readonly settings?: readonly string[];
 }
 
 /** An object literal, or an object of the library with its name in `type`. Members are made on demand. */

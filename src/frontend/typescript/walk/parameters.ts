@@ -1,5 +1,6 @@
 /** The policy's parameters: constants that the command line gives (`--set name=value`). */
 import { nearestName } from "../../../diagnostics/suggest.ts";
+import type { Setting } from "../../../ir/settings.ts";
 import type { Place, Reporter } from "../../source/reporter.ts";
 
 /** The functions of `parameter`. A list is given as items between commas. */
@@ -26,6 +27,7 @@ export interface OpenParameters {
 
 export class Parameters {
   readonly declared: DeclaredParameter[] = [];
+  private readonly largest = new Map<string, bigint>();
   private readonly given: ReadonlyMap<string, string>;
   private readonly open: OpenParameters | undefined;
 
@@ -58,6 +60,26 @@ export class Parameters {
       this.declared.push({ name, kind, default: fallback, value: given ?? fallback, open: false });
     }
     return given;
+  }
+
+  /** The largest value of an integer. */
+  bound(name: string, most: bigint): void {
+    this.largest.set(name, most);
+  }
+
+  /** Those with a value. */
+  get settings(): readonly Setting[] {
+    return this.declared.flatMap(({ name, kind, value, default: fallback }) => {
+      if (value === undefined) return [];
+      const most = this.largest.get(name);
+      return [
+        {
+          ...{ name, kind, value },
+          ...(fallback === "" && (kind === "paths" || kind === "texts") ? { mayBeEmpty: true as const } : {}),
+          ...(most === undefined ? {} : { most: most.toString() }),
+        },
+      ];
+    });
   }
 
   /** Reports values that were given for undeclared parameters. */

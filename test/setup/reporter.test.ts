@@ -60,3 +60,39 @@ it("names the file whose worker ended, and says how it ended", () => {
   const expected = ["Failed:", ...error, ...error, ended, ended, ...files, "1 passed, 3 failed"];
   expect(lines.filter((line) => line !== "").sort()).toEqual(expected.sort());
 });
+
+it("ends a long run with the names of the failed tests", () => {
+  const said: string[] = [];
+  vi.spyOn(console, "log").mockImplementation((text) => said.push(text));
+  let atExit = () => {};
+  vi.spyOn(process, "once").mockImplementation((_event, listener) => {
+    atExit = listener as () => void;
+    return process;
+  });
+  const { exitCode } = process;
+  onTestFinished(() => {
+    process.exitCode = exitCode;
+  });
+  const file = (index: number) => {
+    const result =
+      index === 7 ? { state: "failed", errors: [{ message: "expected\n1 to be 2" }] } : { state: "passed" };
+    return {
+      relativeModuleId: `${index}.test.ts`,
+      meta: () => ({ processorTime: index }),
+      state: () => result.state,
+      errors: () => [],
+      children: { allTests: () => [{ fullName: "adds > one", result: () => result }] },
+    } as unknown as TestModule;
+  };
+  const files = Array.from({ length: 21 }, (_, index) => file(index));
+  const reporter = new ClosingReporter();
+  for (const each of files) {
+    reporter.onTestModuleQueued(each);
+    reporter.onTestModuleEnd(each);
+  }
+  reporter.onTestRunEnd(files, [], "failed");
+  atExit();
+  const lines = said.join("\n").split("\n");
+  expect(lines.slice(0, 4)).toEqual(["", "Failed:", "  7.test.ts: adds > one: expected", "    1 to be 2"]);
+  expect(lines.slice(-4)).toEqual(["", "failed: 7.test.ts: adds > one", "", "20 passed, 1 failed"]);
+});

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { savedFormat } from "../../src/engines/notify/tasks/saved.ts";
 import { close } from "../../src/machine/descriptors.ts";
 import { sealedMemory, takeSealedMemory } from "../../src/machine/memfd.ts";
 import { sha256 } from "../../src/machine/sha256.ts";
@@ -114,6 +115,27 @@ describe("a restart", () => {
     expect(manager.store.size).toBe(0);
   });
 
+  test("under load loses no call whose path is read", async () => {
+    await agent.startUnder(manager);
+    const folder = join(agent.folder, "one");
+    mkdirSync(folder);
+    const load = compiled("test/agent/load.c");
+    const child = agent.spawn({ id: "one", policy: "no-secret" }, "sh", "-c", `cd ${folder} && exec ${load} 3`);
+    let out = "";
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      out += text;
+    });
+    const judged = () => agent.status().trees[0]?.calls ?? 0;
+    for (let round = 0; round <= rounds; round++) {
+      if (round > 0) await restart();
+      const before = judged();
+      await until("calls are judged", () => judged() >= before + 100);
+    }
+    writeFileSync(join(folder, "stop"), "");
+    await once(child, "close");
+    expect(out).toMatch(/^made [1-9]\d+, refused 0, other 0, error 0$/m);
+  });
+
   test("keeps what a tree has used, its number and its totals, and lets further processes join", async () => {
     await agent.startUnder(manager);
     const shell = new Shell("one");
@@ -205,6 +227,73 @@ describe("a restart", () => {
   });
 });
 
+describe("a process whose paths were read before a restart", () => {
+  const errors = { EPERM: -1, EACCES: -13, ENOENT: -2 } as const;
+
+  /** A program that obeys lines (places.c). */
+  class Attacker {
+    #out = "";
+    #lines = 0;
+    readonly child: ChildProcess;
+
+    constructor(id: string) {
+      const folder = join(agent.folder, id);
+      mkdirSync(folder);
+      const program = compiled("test/agent/places.c", [], ["test/live/pin/from_stub.h"]);
+      this.child = agent.spawn({ id, policy: "no-secret" }, "sh", "-c", `cd ${folder} && exec ${program}`);
+      this.child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+        this.#out += text;
+      });
+    }
+
+    async does(line: string): Promise<number> {
+      this.child.stdin!.write(`${line}\n`);
+      this.#lines++;
+      await until(`the answer to ${line}`, () => this.#out.split("\n").length > this.#lines);
+      return Number(this.#out.split("\n")[this.#lines - 1]);
+    }
+
+    async end(): Promise<void> {
+      const closed = once(this.child, "close");
+      this.child.stdin!.end();
+      await closed;
+    }
+  }
+
+  test("gets a window beside memory of its own and of the former window, which it cannot change", async () => {
+    await agent.startUnder(manager);
+    const attacker = new Attacker("one");
+    expect(await attacker.does("make a")).toBe(0);
+    await restart();
+    expect(await attacker.does("occupy 1")).toBe(1);
+    expect([1, -200]).toContain(await attacker.does("former 2"));
+    for (const name of ["b", "c"]) expect(await attacker.does(`make ${name}`)).toBe(0);
+    expect(await attacker.does("make secret")).toBe(errors.EACCES);
+    expect(await attacker.does("change")).toBe(0);
+    expect([0, -200]).toContain(await attacker.does("stub d"));
+    expect([errors.EACCES, -200]).toContain(await attacker.does("stub secret"));
+    expect(await attacker.does("make e")).toBe(0);
+    await attacker.end();
+  });
+
+  test("is refused where it leaves no place", async () => {
+    await agent.startUnder(manager);
+    const attacker = new Attacker("one");
+    expect(await attacker.does("make a")).toBe(0);
+    await restart();
+    expect(await attacker.does("fill")).toBe(8);
+    expect(await attacker.does("make b")).toBe(errors.EPERM);
+    expect(await attacker.does("make secret")).toBe(errors.EACCES);
+    expect([errors.EPERM, -200]).toContain(await attacker.does("stub c"));
+    expect(await attacker.does("leave")).toBe(8);
+    expect(await attacker.does("make d")).toBe(0);
+    await attacker.end();
+    await until("the events are written", () => agent.eventLines.length >= 3);
+    const reason = expect.stringMatching(/the caller has other memory at the addresses that portcullis uses [^)]*\)$/);
+    expect(agent.eventLines[0]).toMatchObject({ call: "mkdir", errno: "EPERM", reason });
+  });
+});
+
 describe("without a loss that is silent,", () => {
   /** A shell that has made one folder, whose agent has left it to the store. */
   async function left(): Promise<{ readonly shell: Shell; readonly memory: string }> {
@@ -232,7 +321,7 @@ describe("without a loss that is silent,", () => {
     ["damaged memory", /is damaged/, changed((bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.from("x")]))],
     ["short memory", /is damaged/, changed((bytes) => bytes.subarray(0, 10))],
     ["empty memory", /gone on with them already/, (name) => takeSealedMemory(manager.store.get(name)!)],
-    ["another format", /portcullis .* in format 999, not 1/, content({ format: 999 })],
+    ["another format", new RegExp(`portcullis .* in format 999, not ${savedFormat}\\b`), content({ format: 999 })],
     ["another boot", /has been started again/, content({ boot: "other" })],
     ["no memory", /no state of them is left/, (name) => manager.lose(name)],
   ])("a tree with %s loses the calls that need the agent", async (_, why, damage) => {

@@ -41,6 +41,8 @@ export interface HarnessOptions {
    * "alone": as `run` does without an agent.
    */
   readonly trees?: "alone" | "many" | "suspended" | undefined;
+  /** "suspended": it is suspended at most so many times. Default: without a limit. */
+  readonly suspensions?: number;
   /** The bundle of the supervisor's thread. */
   readonly supervisor?: string;
 }
@@ -70,18 +72,21 @@ const run: NotifyRunOptions = {
   supervisor: options.supervisor,
   kernel: options.kernel,
   interruptsForks: options.interruptsForks,
-  supervise: inTurns(options.trees ?? process.env["PORTCULLIS_TREES"]),
+  supervise: inTurns(options.trees ?? process.env["PORTCULLIS_TREES"], options.suspensions),
 };
 
-function inTurns(how: string | undefined): NotifyRunOptions["supervise"] {
+function inTurns(
+  how: string | undefined,
+  suspensions: number = Number.POSITIVE_INFINITY,
+): NotifyRunOptions["supervise"] {
   if (how === undefined || how === "alone") return undefined;
   return async (source, order) => {
     let supervision = new Supervision(source, { processor: 0 });
     let tree = supervision.supervise(order);
     let interval = 200; // ms; a thread takes some 60 ms to start
-    for (;;) {
+    for (let left = how === "many" ? 0 : suspensions; ; left--) {
       const pause = new Promise<"pause">((resolve) => setTimeout(resolve, interval, "pause").unref());
-      const why = await (how === "many" ? tree.ended : Promise.race([tree.ended, pause]));
+      const why = await (left === 0 ? tree.ended : Promise.race([tree.ended, pause]));
       if (why !== "pause") {
         await supervision.end();
         return why;

@@ -27,13 +27,18 @@ for (const trees of ["many", "suspended"] as const) {
   });
 }
 
-test("calls that a text decides, and calls that it does not, of one tree of many", async () => {
-  const calls = "for (1..2000) { $n++ if open(F, '<', '/'); $d++ if !open(F, '<', 'forbidden'); getppid() }";
-  const { out, status } = await runBeside(
-    { program: "paths-elsewhere", trees: "many" },
-    "perl",
-    "-e",
-    `${calls} print "$n $d"`,
-  );
-  expect({ out, status }).toEqual({ out: "2000 2000", status: 0 });
-});
+// Each suspension takes a further place of a window (native/addon/pin/pin.h).
+test.for([{ trees: "many" as const }, { trees: "suspended" as const, suspensions: 8 }])(
+  "calls that a text decides, calls that it does not, and pinned calls: $trees",
+  async (how) => {
+    const pinned = "$w++ if open(F, '+<', '/dev/null')";
+    const calls = `for (1..2000) { $n++ if open(F, '<', '/'); $d++ if !open(F, '<', 'forbidden'); ${pinned}; getppid() }`;
+    const { out, status } = await runBeside(
+      { program: "paths-elsewhere", ...how },
+      "perl",
+      "-e",
+      `${calls} print "$n $d $w"`,
+    );
+    expect({ out, status }).toEqual({ out: "2000 2000 2000", status: 0 });
+  },
+);

@@ -32,9 +32,9 @@ import {
 } from "../../src/engines/launcher/launcher.ts";
 import { mostRemembered, orderKinds } from "../../src/engines/notify/objects/served-calls.ts";
 import { outcomeNumber } from "../../src/engines/notify/pin/outcome.ts";
-import { closeMark, dataStart, endMark } from "../../src/engines/notify/pin/own-calls.ts";
+import { closeMark, endMark, stubSize, windowPlaces } from "../../src/engines/notify/pin/own-calls.ts";
 import { again, arrivalNumber } from "../../src/engines/notify/pin/pinning.ts";
-import { windowRange } from "../../src/engines/notify/pin/window-rules.ts";
+import { laterPlaces, windowRange } from "../../src/engines/notify/pin/window-rules.ts";
 import { mostObservations } from "../../src/engines/notify/text-filter.ts";
 import { holdObstacles, pinObstacles } from "../../src/events/record.ts";
 import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limits.ts";
@@ -262,7 +262,10 @@ describe("numbers that TypeScript and C share", () => {
       ["CLOSE_MARK >> 32", closeMark],
       ["END_MARK >> 32", endMark],
       ["WINDOW_START", windowRange.start],
-      ["WINDOW_DATA", dataStart[hostArchitecture()!]],
+      ["CODE_SIZE", stubSize[hostArchitecture()!]],
+      ["SECOND_PLACE", laterPlaces.start],
+      ["LATER_SIZE", laterPlaces.size],
+      ["PLACES", windowPlaces.length],
       ["WINDOW_END", windowRange.end],
       ["sizeof(struct judged)", judgedLayout.size],
     ];

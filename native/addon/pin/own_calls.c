@@ -158,14 +158,16 @@ static int64_t close_given(struct pins *self, const struct thread *thread, const
 static int64_t map_missing(struct pins *self, struct thread *thread, const registers *base, uint64_t instruction,
                            struct given *given) {
   enum { FLAGS = MAP_SHARED | MAP_FIXED_NOREPLACE };
+  const uint64_t start = start_of_place(given->place), data = data_of_place(given->place);
   int64_t result = 0;
+  int seen;
   if (given->state == ABSENT) {
-    result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
+    result = CALL(SYS_mmap, start, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
     /*
      * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not
      * judge, has made that file executable, and the process must not continue with it.
      */
-    if (result >= 0 && look(self, thread) != CODE_ONLY) {
+    if (result >= 0 && (look(self, thread, &seen) != CODE_ONLY || seen != given->place)) {
       kill_tracee(thread->id, thread->process->id);
       return LOST;
     }
@@ -174,7 +176,8 @@ static int64_t map_missing(struct pins *self, struct thread *thread, const regis
   int64_t closed = close_given(self, thread, base, instruction, &given->code, self->windows.code_inode);
   if (closed != 0) return closed;
   if (result >= 0) {
-    result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);
+    const uint64_t size = end_of_place(given->place) - data;
+    result = CALL(SYS_mmap, data, size, PROT_READ, FLAGS, (uint64_t)given->data, 0);
     if (result >= 0) given->placement = UNSURE;
     if (!is_made(result)) return result;
   }
@@ -182,10 +185,12 @@ static int64_t map_missing(struct pins *self, struct thread *thread, const regis
   return closed != 0 ? closed : result;
 }
 
-static int64_t protect(struct pins *self, const struct thread *thread, const registers *base, uint64_t instruction) {
-  const int64_t result = CALL(SYS_madvise, WINDOW_DATA, DATA_SIZE, MADV_DONTFORK);
+static int64_t protect(struct pins *self, const struct thread *thread, const registers *base, uint64_t instruction,
+                       int place) {
+  const uint64_t start = start_of_place(place), data = data_of_place(place), end = end_of_place(place);
+  const int64_t result = CALL(SYS_madvise, data, end - data, MADV_DONTFORK);
   if (result != 0 || self->windows.protection != SEALED) return result;
-  return CALL(SYS_mseal, WINDOW_START, WINDOW_END - WINDOW_START);
+  return CALL(SYS_mseal, start, end - start);
 }
 
 /* A later SIGCONT cancels a stop. */
@@ -226,7 +231,7 @@ enum outcome map_window(struct pins *self, struct thread *thread, const register
   enum outcome outcome = NOT_MAPPED;
   int64_t result = map_missing(self, thread, base, instruction, given);
   if (result >= 0) {
-    result = protect(self, thread, base, instruction);
+    result = protect(self, thread, base, instruction, given->place);
     if (result == 0) given->placement = PLACED;
     outcome = result == 0 ? PREPARED : NOT_PROTECTED;
   }

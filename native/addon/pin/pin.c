@@ -146,9 +146,11 @@ static struct pinned *take_pinned(struct pins *self, struct thread *thread, cons
   return oldest;
 }
 
-static uint64_t address_of(const struct pinned *pinned) { return WINDOW_DATA + (uint64_t)pinned->at; }
+static uint64_t address_of(const struct pinned *pinned) {
+  return data_of_place(pinned->window->place) + (uint64_t)pinned->at;
+}
 
-static void place(struct pinned *pinned, const struct image *image, const struct seccomp_data *call) {
+static void fill(struct pinned *pinned, const struct image *image, const struct seccomp_data *call) {
   unsigned char *to = pinned->window->bytes + pinned->at;
   uint64_t base = address_of(pinned);
   memcpy(to, image->bytes, image->length);
@@ -158,7 +160,7 @@ static void place(struct pinned *pinned, const struct image *image, const struct
   }
   pinned->judged.registers = *call;
   pinned->expected = *call;
-  pinned->expected.instruction_pointer = notifies_at(pinned->stub);
+  pinned->expected.instruction_pointer = notifies_at(pinned->window->place, pinned->stub);
   for (int i = 0; i < 6; i++)
     if (image->registers[i] >= 0) pinned->expected.args[i] = base + (uint64_t)image->registers[i];
 }
@@ -183,7 +185,7 @@ static enum outcome enter(struct pins *self, const struct thread *thread, regist
   }
   uint64_t arguments[6];
   memcpy(arguments, pinned->expected.args, sizeof arguments);
-  enter_stub(at, pinned->stub, found_at, call->nr, arguments);
+  enter_stub(at, pinned->window->place, pinned->stub, found_at, call->nr, arguments);
   memcpy(pinned->expected.args, arguments, sizeof arguments);
   return set_registers(tid, at) ? PREPARED : GONE;
 }
@@ -218,7 +220,8 @@ static enum outcome prepare(struct pins *self, struct thread *thread, const stru
     outcome = map_window(self, thread, &at, instruction, given, error);
     if (outcome == GONE) return GONE;
     if (outcome == PREPARED) {
-      enum window_state state = look(self, thread);
+      int place;
+      enum window_state state = look(self, thread, &place);
       if (state == UNKNOWN) *error = errno;
       if (state != WHOLE) outcome = state == UNKNOWN ? UNREADABLE : state == UNSEALED ? NOT_PROTECTED : OCCUPIED;
     }
@@ -229,7 +232,7 @@ static enum outcome prepare(struct pins *self, struct thread *thread, const stru
       outcome == PREPARED ? take_pinned(self, thread, call, stub_for(image, call), image->length) : NULL;
   if (outcome == PREPARED && pinned == NULL) outcome = NO_ROOM;
   if (pinned != NULL) {
-    place(pinned, image, call);
+    fill(pinned, image, call);
     pinned->judged.clone_flags = clone_flags(image, call);
     pinned->judged.rooms = image->rooms;
     pinned->judged.credentials = image->credentials;
@@ -286,6 +289,7 @@ static enum outcome give_window(struct pins *self, struct thread *thread, const 
     result = given->data = give(self, call, read_only);
     close(read_only);
   }
+  given->window->place = given->place;
   if (result >= 0 && given->state == ABSENT && given->code < 0)
     result = given->code = give(self, call, self->windows.code);
   if (result >= 0) return PREPARED;
@@ -328,7 +332,8 @@ enum outcome pin_call(struct pins *self, const struct seccomp_notif *call, const
     if (refusal == 0) return refuse(self, call, why, 0);
   }
 
-  enum window_state state = has_window ? WHOLE : look(self, thread);
+  int place = 0;
+  enum window_state state = has_window ? WHOLE : look(self, thread, &place);
   if (state == UNKNOWN) *error = errno;
   if (!has_window && state == WHOLE && gives_result(self, thread, call, image, true, &result, error)) return result;
   if (state == UNKNOWN) return refuse(self, call, of_errno(*error, UNREADABLE), refusal);
@@ -345,6 +350,7 @@ enum outcome pin_call(struct pins *self, const struct seccomp_notif *call, const
   enum outcome outcome = still_waits(self, call) ? PREPARED : GONE;
   const bool is_there = outcome == PREPARED;
   given.state = state;
+  given.place = place;
   if (is_there && state != WHOLE) outcome = give_window(self, thread, call, &given, error);
 
   interrupt(tid);
@@ -394,9 +400,15 @@ static struct pinned *expected_by(struct thread *thread, const struct seccomp_da
 }
 
 static bool is_from_stub(const struct seccomp_data *call) {
-  return call->instruction_pointer == notifies_at(FRAME_AT_STACK) ||
-         call->instruction_pointer == notifies_at(FRAME_IN_REGISTER) ||
-         call->instruction_pointer == notifies_at(SLOT) || call->instruction_pointer == notifies_at(REPORTS_END);
+  const uint64_t from = call->instruction_pointer;
+  const int place = place_of(from);
+  return place >= 0 && (from == notifies_at(place, FRAME_AT_STACK) || from == notifies_at(place, FRAME_IN_REGISTER) ||
+                        from == notifies_at(place, SLOT) || from == notifies_at(place, REPORTS_END));
+}
+
+static bool reports_end(const struct seccomp_data *call) {
+  const int place = place_of(call->instruction_pointer);
+  return place >= 0 && call->instruction_pointer == reports_end_at(place);
 }
 
 /*
@@ -413,7 +425,7 @@ void pin_state_always_changes(struct pins *self) { self->always_changes = true; 
 
 enum arrival pin_arrival(struct pins *self, const struct seccomp_notif *call, struct judged *judged) {
   /* A thread at this instruction is in no other call, however it got there. */
-  if (call->data.instruction_pointer == reports_end_at()) return HAS_ENDED;
+  if (reports_end(&call->data)) return HAS_ENDED;
   struct thread *thread = find_thread(self, (pid_t)call->pid);
   if (!is_from_stub(&call->data)) {
     if (thread != NULL) thread->calls++;
@@ -422,7 +434,8 @@ enum arrival pin_arrival(struct pins *self, const struct seccomp_notif *call, st
   if (thread == NULL) return UNPREPARED;
   has_executed(thread);
   /* `look` may release the prepared calls. */
-  if (!is_trusted(self, thread) && look(self, thread) != WHOLE) return UNPREPARED;
+  int place;
+  if (!is_trusted(self, thread) && look(self, thread, &place) != WHOLE) return UNPREPARED;
   struct pinned *pinned = expected_by(thread, &call->data);
   if (pinned == NULL) return UNPREPARED;
   if (is_outdated(self, thread, pinned)) {

@@ -42,15 +42,30 @@ enum {
 #endif
 
 /*
- * The window's place in every address space: below all programs (lld links at 2 MiB, ld at 4 MiB), and above the
- * vm.mmap_min_addr of all distributions. The stub's page comes first; the data that follow are not executable.
+ * The addresses of windows in every address space: below all programs (lld links at 2 MiB, ld at 4 MiB), and above the
+ * vm.mmap_min_addr of all distributions. They have several places, of which a window takes the first one that is free. An
+ * earlier place can have the window of a supervisor that has ended: it can be neither unmapped nor written to again (window.c).
+ * In each place the stub's page comes first; the data that follow are not executable.
  */
 enum {
   WINDOW_START = 0x10000,
   WINDOW_DATA = WINDOW_START + CODE_SIZE,
+  SECOND_PLACE = 0x100000,
+  LATER_SIZE = 0x20000, /* of the second place and of each further one */
   WINDOW_END = 0x200000,
-  DATA_SIZE = WINDOW_END - WINDOW_DATA,
+  PLACES = 1 + (WINDOW_END - SECOND_PLACE) / LATER_SIZE,
+  DATA_SIZE = SECOND_PLACE - WINDOW_DATA, /* in the first place, which is the largest */
 };
+static inline uint64_t start_of_place(int place) {
+  return place == 0 ? WINDOW_START : SECOND_PLACE + (uint64_t)(place - 1) * LATER_SIZE;
+}
+static inline uint64_t data_of_place(int place) { return start_of_place(place) + CODE_SIZE; }
+static inline uint64_t end_of_place(int place) { return start_of_place(place + 1); }
+/* The place of this address; negative: it is in none. */
+static inline int place_of(uint64_t address) {
+  if (address < WINDOW_START || address >= WINDOW_END) return -1;
+  return address < SECOND_PLACE ? 0 : 1 + (int)((address - SECOND_PLACE) / LATER_SIZE);
+}
 
 /*
  * The stubs differ in the place of the caller's registers, its frame. A call that makes a child returns in parent and
@@ -95,14 +110,16 @@ enum { AGAIN = 4094 };
 
 /* Writes all stubs; at most CODE_SIZE bytes. */
 void write_stubs(unsigned char *to);
-static inline uint64_t start_of(enum stub stub) { return WINDOW_START + (uint64_t)stub * STUB_SIZE; }
+static inline uint64_t start_of(int place, enum stub stub) {
+  return start_of_place(place) + (uint64_t)stub * STUB_SIZE;
+}
 /* The instruction pointer of the notification of its call. */
-static inline uint64_t notifies_at(enum stub stub) { return start_of(stub) + CALL_INSTRUCTION; }
+static inline uint64_t notifies_at(int place, enum stub stub) { return start_of(place, stub) + CALL_INSTRUCTION; }
 /* The instruction pointer of the notification by which REPORTS_END reports the end of its call. */
-uint64_t reports_end_at(void);
+uint64_t reports_end_at(int place);
 
-/* Makes this call in a stub. `found_at` is the frame's address or the pinned argument's; `arguments` may get it, too. */
-void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]);
+/* Makes this call in a stub of this place. `found_at` is the frame's address or the pinned argument's; `arguments` may get it, too. */
+void enter_stub(registers *at, int place, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]);
 
 /* ── Windows (window.c) ──────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -125,10 +142,10 @@ struct slot {
   bool is_taken;
   struct slot *next;
 };
-enum { MOST_SLOTS = GRANULES / 2 };
 
 /* The window of one address space. */
 struct window {
+  int place;
   dev_t device;
   ino_t inode;
   unsigned char *bytes; /* our own view of the data */
@@ -152,18 +169,19 @@ struct windows {
 };
 
 enum window_state {
-  ABSENT,    /* nothing is mapped there */
+  ABSENT,    /* nothing is mapped in the place */
   CODE_ONLY, /* only the stub, which a child inherits from its parent */
   WHOLE,     /* the stub and the data of one of our windows, correctly protected */
   UNSEALED,  /* the same, and an earlier mseal(2) of it has failed */
-  FOREIGN,   /* other memory, or memory of ours with other permissions */
+  FOREIGN,   /* other memory in all places, or memory of ours with other permissions */
   UNKNOWN,   /* /proc/TID/maps cannot be opened: errno */
 };
 
 int start_windows(struct windows *self, enum protection protection);
 void end_windows(struct windows *self);
-enum window_state look_at(struct windows *self, pid_t tid, struct window **found);
-/* Makes the memory of a window, and a read-only descriptor of it, which the caller closes. */
+/* The state of the place with the window, or of the one where the window can be. */
+enum window_state look_at(struct windows *self, pid_t tid, struct window **found, int *place);
+/* Makes the memory of a window, for any place, and a read-only descriptor of it, which the caller closes. */
 struct window *make_window(int *read_only);
 /* The window of this thread's address space, with one user. Returns 0 or a negative errno; then the window is freed. */
 int add_window(struct windows *self, struct window *window, pid_t tid);
@@ -201,7 +219,7 @@ enum outcome {
   GONE = 2,          /* the caller has ended */
   NO_TRACE = 3,      /* ptrace(2) is refused, with this errno */
   UNREADABLE = 4,    /* /proc/TID/maps, its memory or its threads cannot be read */
-  OCCUPIED = 5,      /* the window's addresses have other memory */
+  OCCUPIED = 5,      /* all places have other memory */
   NO_DESCRIPTOR = 6, /* our table of descriptors is full, or the caller's */
   NOT_MAPPED = 7,    /* the caller's mmap(2) fails, or another filter refuses it */
   NOT_PROTECTED = 8, /* mseal(2) fails */

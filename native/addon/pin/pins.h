@@ -41,7 +41,8 @@ enum placement {
 struct given {
   int code, data;          /* their numbers; −1: no descriptor */
   struct window *window;   /* or NULL */
-  enum window_state state; /* before this attempt: ABSENT, CODE_ONLY or WHOLE */
+  int place;               /* where it will be */
+  enum window_state state; /* of the place before this attempt: ABSENT, CODE_ONLY or WHOLE */
   enum placement placement;
 };
 
@@ -122,8 +123,8 @@ void release_pinned(struct pinned *one);
 void has_executed(struct thread *thread);
 /* Whether the thread certainly still has its last seen window. */
 bool is_trusted(const struct pins *self, const struct thread *thread);
-/* The memory at the window's addresses in the thread. Drops calls that were prepared in another window. */
-enum window_state look(struct pins *self, struct thread *thread);
+/* See `look_at`. Drops calls that were prepared in another window. */
+enum window_state look(struct pins *self, struct thread *thread, int *place);
 /* Takes over what was given, after the attempt to map it. */
 void settle(struct pins *self, struct thread *thread, const struct given *given);
 /* Gives it back for the next attempt. */

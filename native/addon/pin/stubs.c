@@ -9,6 +9,8 @@
  * REPORTS_END makes a second call after the first, and saves the first's result meanwhile. A signal that arrives before
  * the supervisor has received the second call can end it (EINTR); the stub then makes it again.
  *
+ * All addresses are relative, because a stub can be in any place of a window.
+ *
  * The stubs of calls that make children are for clone3, which has two arguments: the kernel ignores the other four
  * argument registers. The child begins at the instruction at which its parent continues, with the same registers except
  * the stack pointer and the result. A child on the same stack, or a copy of it, takes its stack pointer from the frame.
@@ -113,9 +115,9 @@ _Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2 && SY
                    END_MARK >> 32 == 0x70636c65,
                "the stubs have these numbers");
 
-void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]) {
+void enter_stub(registers *at, int place, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]) {
   if (stub == FRAME_IN_REGISTER) arguments[5] = found_at;
-  enter_call(at, start_of(stub), number, arguments);
+  enter_call(at, start_of(place, stub), number, arguments);
 }
 
 #elif defined(__aarch64__)
@@ -214,15 +216,15 @@ _Static_assert(FRAME_SIZE == 64 && AGAIN == 4094 && CALL_INSTRUCTION == 4 && SYS
                    END_MARK >> 32 == 0x70636c65,
                "the stubs have these numbers");
 
-void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]) {
+void enter_stub(registers *at, int place, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]) {
   if (stub != FRAME_AT_STACK) at->user.regs[17] = found_at;
-  enter_call(at, start_of(stub), number, arguments);
+  enter_call(at, start_of(place, stub), number, arguments);
 }
 
 #endif
 
 extern const unsigned char pin_stubs[], pin_stubs_end[], pin_stub_end_reported[];
 
-uint64_t reports_end_at(void) { return WINDOW_START + (uint64_t)(pin_stub_end_reported - pin_stubs); }
+uint64_t reports_end_at(int place) { return start_of_place(place) + (uint64_t)(pin_stub_end_reported - pin_stubs); }
 
 void write_stubs(unsigned char *to) { memcpy(to, pin_stubs, (size_t)(pin_stubs_end - pin_stubs)); }

@@ -89,6 +89,7 @@ struct thread *enter_thread(struct pins *self, pid_t tid, int *error) {
     free(one);
     return NULL;
   }
+  *error = 0;
   one->process->threads++;
   one->given = nothing;
   one->id = tid;
@@ -165,9 +166,9 @@ bool is_trusted(const struct pins *self, const struct thread *thread) {
          thread->epoch == thread->process->epoch;
 }
 
-enum window_state look(struct pins *self, struct thread *thread) {
+enum window_state look(struct pins *self, struct thread *thread, int *place) {
   struct window *window = NULL;
-  enum window_state state = look_at(&self->windows, thread->id, &window);
+  enum window_state state = look_at(&self->windows, thread->id, &window, place);
   thread->epoch = thread->process->epoch;
   set_window(thread, window);
   for (int i = 0; i < NESTING; i++)

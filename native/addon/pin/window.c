@@ -4,13 +4,16 @@
  *
  * | addresses | memory | mapped |
  * | --- | --- | --- |
- * | WINDOW_START … WINDOW_DATA | the stub, the same in all | shared, r-x |
- * | WINDOW_DATA … WINDOW_END | the data, each address space its own | shared, r--, not inherited by a fork (MADV_DONTFORK) |
+ * | the first of a place | the stub, the same in all | shared, r-x |
+ * | the others | the data, each address space its own | shared, r--, not inherited by a fork (MADV_DONTFORK) |
  *
  * Both are memfds, mapped from descriptors that were opened read-only, so the kernel clears VM_MAYWRITE: no mprotect(2), no
  * ptrace(2) and no /proc/TID/mem makes them writable. A seal ensures that no other descriptor or mapping of the memfd does.
  * mseal(2) or the filter ensures that the mapping itself is not replaced. A window is identified by its inode alone; memfds
  * number theirs with a counter of 64 bits (Linux 5.9).
+ *
+ * Another supervisor that goes on with the tree can neither write to a window of the former one, because of that seal, nor
+ * unmap it. So it makes one in another place (pin.h). Memory in other places does not matter to a window.
  *
  * A child inherits the stub, because the call that makes it returns there in both processes. It must not see the data,
  * because its parent may have other rights, and its arguments are there.
@@ -180,11 +183,15 @@ void end_windows(struct windows *self) {
 /* ── Room in the data ────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static size_t granules_of(size_t length) { return (length + GRANULE - 1) / GRANULE; }
+static size_t granules_in(const struct window *window) {
+  return (end_of_place(window->place) - data_of_place(window->place)) / GRANULE;
+}
 
 int take_room(struct window *window, size_t length) {
   size_t wanted = length == 0 ? 1 : granules_of(length), run = 0;
-  if (wanted > GRANULES) return -1;
-  for (size_t i = 0; i < GRANULES; i++) {
+  const size_t present = granules_in(window);
+  if (wanted > present) return -1;
+  for (size_t i = 0; i < present; i++) {
     run = window->taken[i] ? 0 : run + 1;
     if (run < wanted) continue;
     size_t first = i + 1 - wanted;
@@ -206,7 +213,7 @@ struct slot *take_slot(struct window *window, const struct slot_record *record, 
       one->is_taken = true;
       return one;
     }
-  struct slot *one = window->slot_count < MOST_SLOTS ? calloc(1, sizeof *one) : NULL;
+  struct slot *one = window->slot_count < granules_in(window) / 2 ? calloc(1, sizeof *one) : NULL;
   int at = one == NULL ? -1 : take_room(window, sizeof *record + length);
   if (at < 0) {
     free(one);
@@ -273,29 +280,33 @@ static bool is_of(const struct mapping *one, dev_t device, ino_t inode, const ch
          strcmp(one->permissions, permissions) == 0 && one->offset == offset;
 }
 
-static struct window *window_of(struct windows *self, const struct mapping *one) {
+static struct window *window_of(struct windows *self, const struct mapping *one, int place) {
   for (struct window *window = self->first; window != NULL; window = window->next)
-    if (is_of(one, window->device, window->inode, "r--s", one->start - WINDOW_DATA)) return window;
+    if (window->place == place && is_of(one, window->device, window->inode, "r--s", one->start - data_of_place(place)))
+      return window;
   return NULL;
 }
 
-/* The state of a check of the range, mapping by mapping; the kernel may have split a mapping. */
+/* The state of a check of a place, mapping by mapping; the kernel may have split a mapping. */
 struct survey {
-  unsigned long reached;
+  unsigned long reached; /* 0: nothing is mapped in it */
   bool is_foreign;
   bool is_open; /* a part is not sealed, although it should be */
   struct window *window;
 };
 
-static void survey_mapping(struct windows *self, struct survey *seen, const struct mapping *one) {
-  if (one->end <= WINDOW_START || one->start >= WINDOW_END) return;
+static bool overlaps(const struct mapping *one, int place) {
+  return one->end > start_of_place(place) && one->start < end_of_place(place);
+}
+
+static void survey_place(struct windows *self, struct survey *seen, const struct mapping *one, int place) {
+  const unsigned long start = start_of_place(place), data = data_of_place(place);
   struct window *window = NULL;
-  bool fits = one->start == seen->reached && one->end <= WINDOW_END;
-  if (fits && one->start < WINDOW_DATA) {
-    fits =
-        one->end <= WINDOW_DATA && is_of(one, self->code_device, self->code_inode, "r-xs", one->start - WINDOW_START);
+  bool fits = one->start == (seen->reached == 0 ? start : seen->reached) && one->end <= end_of_place(place);
+  if (fits && one->start < data) {
+    fits = one->end <= data && is_of(one, self->code_device, self->code_inode, "r-xs", one->start - start);
   } else if (fits) {
-    window = window_of(self, one);
+    window = window_of(self, one, place);
     fits = window != NULL && (seen->window == NULL || seen->window == window);
   }
   if (!fits) seen->is_foreign = true;
@@ -303,32 +314,49 @@ static void survey_mapping(struct windows *self, struct survey *seen, const stru
   if (window != NULL) seen->window = window;
 }
 
-enum window_state look_at(struct windows *self, pid_t tid, struct window **found) {
+static enum window_state state_of(const struct survey *seen, int place) {
+  if (seen->is_foreign) return FOREIGN;
+  if (seen->reached == 0) return ABSENT;
+  if (seen->reached == data_of_place(place)) return CODE_ONLY;
+  if (seen->reached != end_of_place(place) || seen->window == NULL) return FOREIGN;
+  return seen->is_open ? UNSEALED : WHOLE;
+}
+
+/* A window that is there comes before a place where it can be. */
+static enum window_state choose_place(const struct survey seen[PLACES], int *place) {
+  static const enum window_state preferred[] = {WHOLE, UNSEALED, CODE_ONLY, ABSENT};
+  for (size_t i = 0; i < sizeof preferred / sizeof *preferred; i++)
+    for (*place = 0; *place < PLACES; ++*place)
+      if (state_of(&seen[*place], *place) == preferred[i]) return preferred[i];
+  *place = 0;
+  return FOREIGN;
+}
+
+enum window_state look_at(struct windows *self, pid_t tid, struct window **found, int *place) {
   char path[40];
   snprintf(path, sizeof path, self->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
+  *found = NULL;
+  *place = 0;
   /* Room for two mappings and the next. */
   struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC),
                         .piece = self->protection == SEALED ? 2048 : 256};
   if (lines.descriptor < 0) return UNKNOWN;
-  struct survey seen = {.reached = WINDOW_START};
-  bool is_within = false;
+  struct survey seen[PLACES] = {0};
+  struct mapping one = {0};
   for (char *line = next_line(&lines); line != NULL; line = next_line(&lines)) {
-    struct mapping one;
-    if (is_mapping(line, &one)) {
-      if (one.start >= WINDOW_END) break;
-      is_within = one.end > WINDOW_START;
-      survey_mapping(self, &seen, &one);
-    } else if (is_within && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " sl") == NULL) {
-      seen.is_open = true;
+    struct mapping next;
+    const bool is_next = is_mapping(line, &next);
+    if (is_next) one = next;
+    if (one.start >= WINDOW_END) break;
+    const bool is_open = !is_next && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " sl") == NULL;
+    for (int at = 0; at < PLACES; at++) {
+      if (!overlaps(&one, at)) continue;
+      if (is_next) survey_place(self, &seen[at], &one, at);
+      if (is_open) seen[at].is_open = true;
     }
   }
   close(lines.descriptor);
-  *found = NULL;
-  if (seen.is_foreign) return FOREIGN;
-  if (seen.reached == WINDOW_START) return ABSENT;
-  if (seen.reached == WINDOW_DATA) return CODE_ONLY;
-  if (seen.reached != WINDOW_END || seen.window == NULL) return FOREIGN;
-  if (seen.is_open) return UNSEALED;
-  *found = seen.window;
-  return WHOLE;
+  const enum window_state state = choose_place(seen, place);
+  if (state == WHOLE) *found = seen[*place].window;
+  return state;
 }

@@ -44,6 +44,7 @@ for (const { name, uid } of users) {
       const { stolen, ...rest } = victim;
       expect(rest, error).toEqual({
         occupied: eperm,
+        "first place occupied": 0,
         "without descriptors": eperm,
         "without memory": eperm,
         // Root may trace it all the same.

@@ -66,46 +66,85 @@ static void reads_mappings(void) {
   CHECK(!is_mapping("7f0000000000-7f0000001000 r--s", &one));
 }
 
-/* A window whose data begin at `at`, in the range that starts at WINDOW_START. */
-static struct survey surveyed(const struct mapping *all, size_t count) {
+/* Our window is in this place. */
+static enum window_state surveyed(int window_at, const struct mapping *all, size_t count, int *place) {
   static struct window window = {.device = 5, .inode = 6};
   static struct windows self = {.code_device = 5, .code_inode = 3, .first = &window};
-  struct survey seen = {.reached = WINDOW_START};
-  for (size_t i = 0; i < count; i++) survey_mapping(&self, &seen, &all[i]);
-  return seen;
+  struct survey seen[PLACES] = {0};
+  window.place = window_at;
+  for (size_t i = 0; i < count; i++)
+    for (int at = 0; at < PLACES; at++)
+      if (overlaps(&all[i], at)) survey_place(&self, &seen[at], &all[i], at);
+  return choose_place(seen, place);
 }
+
+static void has_places(void) {
+  CHECK(end_of_place(0) == SECOND_PLACE && end_of_place(PLACES - 1) == WINDOW_END);
+  CHECK(place_of(WINDOW_START - 1) < 0 && place_of(WINDOW_END) < 0);
+  for (int at = 0; at < PLACES; at++) {
+    CHECK(place_of(start_of_place(at)) == at && place_of(end_of_place(at) - 1) == at);
+    CHECK(end_of_place(at) - data_of_place(at) <= DATA_SIZE);
+  }
+  /* A later place has less room. */
+  struct window *window = calloc(1, sizeof *window);
+  if (window == NULL) return;
+  window->place = 1;
+  CHECK(take_room(window, LATER_SIZE - CODE_SIZE + 1) == -1);
+  CHECK(take_room(window, LATER_SIZE - CODE_SIZE) == 0 && take_room(window, 1) == -1);
+  free(window);
+}
+
+#define STATE(at, ...)                                                                                                 \
+  surveyed(at, (const struct mapping[]){__VA_ARGS__}, sizeof (struct mapping[]){__VA_ARGS__} / sizeof(struct mapping), \
+           &place)
 
 static void surveys(void) {
   const struct mapping code = {WINDOW_START, WINDOW_DATA, 0, "r-xs", 0, 5, 3};
-  const struct mapping data = {WINDOW_DATA, WINDOW_END, 0, "r--s", 0, 5, 6};
+  const struct mapping data = {WINDOW_DATA, SECOND_PLACE, 0, "r--s", 0, 5, 6};
   const struct mapping before = {WINDOW_START - 4096, WINDOW_START, 0, "rw-p", 0, 0, 0};
-  struct survey seen = surveyed((const struct mapping[]){before, code, data}, 3);
-  CHECK(!seen.is_foreign && seen.window != NULL && seen.reached == WINDOW_END);
-
-  seen = surveyed(&code, 1);
-  CHECK(!seen.is_foreign && seen.window == NULL && seen.reached == WINDOW_DATA);
+  int place;
+  CHECK(STATE(0, before, code, data) == WHOLE && place == 0);
+  CHECK(STATE(0, code) == CODE_ONLY && place == 0);
+  CHECK(STATE(0, before) == ABSENT && place == 0);
 
   /* The kernel has split the data. */
   struct mapping first = data, second = data;
   first.end = second.start = WINDOW_DATA + 4096;
   second.offset = 4096;
-  seen = surveyed((const struct mapping[]){code, first, second}, 3);
-  CHECK(!seen.is_foreign && seen.window != NULL);
+  CHECK(STATE(0, code, first, second) == WHOLE);
   second.offset = 0;
-  CHECK(surveyed((const struct mapping[]){code, first, second}, 3).is_foreign);
+  CHECK(STATE(0, code, first, second) == ABSENT && place == 1);
 
   struct mapping writable = code;
   memcpy(writable.permissions, "rwxs", 5);
-  CHECK(surveyed(&writable, 1).is_foreign);
+  CHECK(STATE(0, writable) == ABSENT && place == 1);
   struct mapping across = before;
   across.end = WINDOW_START + 4096;
-  CHECK(surveyed(&across, 1).is_foreign);
-  CHECK(surveyed(&data, 1).is_foreign); /* without the code before it */
+  CHECK(STATE(0, across) == ABSENT && place == 1);
+  CHECK(STATE(0, data) == ABSENT && place == 1); /* without the code before it */
+  across.end = SECOND_PLACE + 1;
+  CHECK(STATE(0, across) == ABSENT && place == 2);
+  across.end = WINDOW_END;
+  CHECK(STATE(0, across) == FOREIGN);
+
+  /* In a later place, behind the window of a former supervisor. */
+  struct mapping former_code = code, former_data = data, later_code = code, later_data = data;
+  former_code.inode = former_data.inode = 9;
+  later_code.start = start_of_place(2);
+  later_code.end = later_data.start = data_of_place(2);
+  later_data.end = end_of_place(2);
+  CHECK(STATE(2, former_code, former_data) == ABSENT && place == 1);
+  CHECK(STATE(2, former_code, former_data, later_code) == CODE_ONLY && place == 2);
+  CHECK(STATE(2, former_code, former_data, later_code, later_data) == WHOLE && place == 2);
+  /* The same memory in another place is not the window. */
+  CHECK(STATE(3, former_code, former_data, later_code, later_data) == ABSENT && place == 1);
+  CHECK(STATE(2, code, data) == ABSENT && place == 1);
 }
 
 void test_window(void) {
   gives_room();
   reads_lines();
   reads_mappings();
+  has_places();
   surveys();
 }

@@ -6,9 +6,9 @@
  *
  * | call | the filter reports it if |
  * | --- | --- |
- * | mmap | the address is the stub's or the data's, with MAP_SHARED and MAP_FIXED_NOREPLACE alone |
- * | madvise | the address is the data's, with MADV_DONTFORK |
- * | mseal | the address is the stub's |
+ * | mmap | the address is a stub's or its data's, with MAP_SHARED and MAP_FIXED_NOREPLACE alone |
+ * | madvise | the address is that of data, with MADV_DONTFORK |
+ * | mseal | the address is a stub's |
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
  *
  * While a process is free to make its memory writable, the filter also reports the calls with which it gives that up
@@ -28,10 +28,18 @@ import { leavesOf } from "../../../analysis/explain/paths.ts";
 import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../backend/classic/instruction.ts";
 import type { Program } from "../../../ir/program.ts";
 import type { ArgumentTest, NotifiedCall } from "../policy/tested-calls.ts";
-import { doNotFork, windowRange } from "./window-rules.ts";
+import { doNotFork, laterPlaces, windowRange } from "./window-rules.ts";
 
-/** The start of the data, behind the stub's page of the architecture's largest size (native/addon/pin/pin.h). */
-export const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
+/** The places of windows: the starts of their stubs. */
+export const windowPlaces: readonly number[] = [
+  windowRange.start,
+  ...Array.from(
+    { length: (windowRange.end - laterPlaces.start) / laterPlaces.size },
+    (_, index) => laterPlaces.start + index * laterPlaces.size,
+  ),
+];
+/** The size of the stub, a page of the architecture's largest size; the data follow (native/addon/pin/pin.h). */
+export const stubSize = { x86_64: 0x1000, aarch64: 0x1_0000 } as const;
 /** CLOSE_MARK in native/addon/pin/pin.h. */
 export const closeMark = 0x7063_7573;
 /** END_MARK in native/addon/pin/pin.h. */
@@ -44,10 +52,14 @@ const half = (argument: number, which: "low" | "high", ...is: readonly number[])
   is,
 });
 
-const conditions: { readonly [call: string]: (data: number) => readonly ArgumentTest[] } = {
-  mmap: (data) => [half(0, "high", 0), half(0, "low", windowRange.start, data), half(3, "low", sharedWithoutReplacing)],
-  madvise: (data) => [half(0, "high", 0), half(0, "low", data), half(2, "low", doNotFork)],
-  mseal: () => [half(0, "high", 0), half(0, "low", windowRange.start)],
+const conditions: { readonly [call: string]: (data: readonly number[]) => readonly ArgumentTest[] } = {
+  mmap: (data) => [
+    half(0, "high", 0),
+    half(0, "low", ...windowPlaces, ...data),
+    half(3, "low", sharedWithoutReplacing),
+  ],
+  madvise: (data) => [half(0, "high", 0), half(0, "low", ...data), half(2, "low", doNotFork)],
+  mseal: () => [half(0, "high", 0), half(0, "low", ...windowPlaces)],
   close: () => [half(0, "high", closeMark)],
 };
 
@@ -81,9 +93,10 @@ function testedCalls(
   architecture: ArchitectureName,
   { hindered, reportsEnds, notified }: Omit<OwnCalls, "stalling">,
 ): readonly NotifiedCall[] {
+  const data = windowPlaces.map((start) => start + stubSize[architecture]);
   const calls = hindered.flatMap((call) => {
     const number = numberOf(call, architecture);
-    return number === undefined ? [] : [{ number, tests: conditions[call]!(dataStart[architecture]) }];
+    return number === undefined ? [] : [{ number, tests: conditions[call]!(data) }];
   });
   const ends = { number: numberOf("close", architecture)!, tests: [half(0, "high", endMark)] };
   return [...calls, ...(reportsEnds ? [ends] : []), ...notified];

@@ -1,5 +1,5 @@
 /**
- * Rules of the filter that prevent callers from changing the mappings at the window's addresses, for kernels without
+ * Rules of the filter that prevent callers from changing the mappings at the addresses of windows, for kernels without
  * mseal(2) (before Linux 6.10). They precede the policy's own filter.
  *
  * | refused (EPERM) | if |
@@ -23,8 +23,10 @@ import { errno } from "../../../abi/errno-numbers.ts";
 import { returnWord } from "../../../abi/return-word.ts";
 import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../backend/classic/instruction.ts";
 
-/** The window's addresses (native/addon/pin/pin.h). */
+/** The addresses of windows (native/addon/pin/pin.h). */
 export const windowRange = { start: 0x10000, end: 0x20_0000 } as const;
+/** The second place of a window in it, and the size of each further one. */
+export const laterPlaces = { start: 0x10_0000, size: 0x2_0000 } as const;
 
 /** Opcodes that seccomp_check_filter() accepts and that the policy compiler does not use. */
 const more = { copyToX: 0x07, addX: 0x0c } as const;

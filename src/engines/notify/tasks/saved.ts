@@ -5,8 +5,8 @@
 import { processStart } from "../../../machine/proc.ts";
 import type { SavedStart } from "./container-start.ts";
 
-/** Increased with every change of these types, of the memory's layout, or of what a compiled policy means. */
-export const savedFormat = 1;
+/** Increased with every change of these types, of the memory's layout, of what a compiled policy means, or of own-calls.ts. */
+export const savedFormat = 2;
 
 /** A task, and when it began (proc_pid_stat(5), field 22): the next one with its id has begun later. */
 export interface SavedTask {

@@ -9,8 +9,10 @@
 
 #define WINDOW ((char *)0x10000)
 #define DATA ((char *)0x11000)
-#define WINDOW_SIZE 0x1f0000ul
-#define DATA_SIZE 0x1ef000ul
+/* Of the window's first place, and of all places. */
+#define WINDOW_SIZE 0xf0000ul
+#define DATA_SIZE 0xef000ul
+#define ALL_SIZE 0x1f0000ul
 
 static long open_and_check(void) {
   long file = result_of(syscall(SYS_openat, AT_FDCWD, "./ok", O_RDONLY, 0));
@@ -42,7 +44,7 @@ static long write_to(int file) {
 }
 
 /* The memory of the window as a file, for which root has a name. */
-static long write_to_mapped_file(void) { return write_to(open("/proc/self/map_files/11000-200000", O_RDWR)); }
+static long write_to_mapped_file(void) { return write_to(open("/proc/self/map_files/11000-100000", O_RDWR)); }
 
 /* For a moment the caller has a descriptor of the memory, which another thread duplicates. */
 enum { NOT_TAKEN = -200 };
@@ -167,9 +169,10 @@ static long in_child(long (*act)(void)) {
   return WIFEXITED(status) ? -WEXITSTATUS(status) : -1000 - status;
 }
 
-/* A child has the stub and no data: it fills the hole with memory of its own. */
+/* A child has the stub and no data: it fills the hole, and all other places, with memory of its own. */
 static long fill_hole(void) {
-  if (mmap(DATA, DATA_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != DATA) return -200;
+  const size_t size = ALL_SIZE - (size_t)(DATA - WINDOW);
+  if (mmap(DATA, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != DATA) return -200;
   return open_and_check();
 }
 
@@ -242,12 +245,20 @@ static long at_stack_end(void) {
 }
 
 static long occupy(void) {
+  if (mmap(WINDOW, ALL_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != WINDOW)
+    return -200;
+  return open_and_check();
+}
+
+/* The window takes the next place. */
+static long occupy_first(void) {
   if (mmap(WINDOW, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) != WINDOW) return -200;
   return open_and_check();
 }
 
 static int without_window_scenario(void) {
   tell("occupied", in_child(occupy));
+  tell("first place occupied", in_child(occupy_first));
   tell("without descriptors", in_child(without_descriptors));
   tell("without memory", in_child(without_memory));
   tell("not dumpable", in_child(not_dumpable));
@@ -256,7 +267,7 @@ static int without_window_scenario(void) {
   tell("at stack end", in_child(at_stack_end));
   tell("own", open_and_check());
   tell("filled hole", in_child(fill_hole));
-  stolen = open("/proc/self/map_files/11000-200000", O_RDONLY);
+  stolen = open("/proc/self/map_files/11000-100000", O_RDONLY);
   if (stolen >= 0) tell("stolen", in_child(fill_hole_with_stolen));
   tell("after", open_and_check());
   return 0;

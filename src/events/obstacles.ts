@@ -151,7 +151,7 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
   },
   "no-window": {
     cause: "portcullis cannot make the memory that it shares with the caller",
-    advice: "it needs files of 2 MiB (ulimit -f); another process may have lowered its limit (prlimit)",
+    advice: "it needs files of 1 MiB (ulimit -f); another process may have lowered its limit (prlimit)",
   },
 };
 

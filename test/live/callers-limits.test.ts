@@ -52,8 +52,8 @@ describe("limits", () => {
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: `${value}\n`, stderr: "" });
   });
 
-  test("a hard limit of file sizes below 2 MiB prevents the start of a policy about memory only", () => {
-    const { status, stdout, stderr } = limited("-f 1024", "echo ran");
+  test("a hard limit of file sizes below 1 MiB prevents the start of a policy about memory only", () => {
+    const { status, stdout, stderr } = limited("-f 1000", "echo ran");
     expect({ status, stdout }).toEqual({ status: 125, stdout: "" });
     expect(stderr).toContain("the limit of file sizes is too low (ulimit -f)");
     expect(
@@ -69,7 +69,7 @@ describe("limits", () => {
     const one = new Conversation({ program: "paths" }, "sh", "-c", "echo ready; read line; cat /dev/null; exit 6");
     try {
       expect(await one.line()).toBe("ready");
-      execFileSync("prlimit", ["--fsize=1000000:1000000", "--pid", String(one.supervisor)]);
+      execFileSync("prlimit", ["--fsize=900000:900000", "--pid", String(one.supervisor)]);
       one.end();
       expect(await one.ended).toEqual({ status: 6, signal: null });
       const pins = one.events.flatMap(({ pin }) => (pin === undefined ? [] : [pin as PinRefusal]));

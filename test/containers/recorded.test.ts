@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { constants, gunzipSync } from "node:zlib";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { recorderOf } from "../../src/observe/record/session/registry.ts";
 import { until } from "../support/patience.ts";
@@ -94,7 +94,8 @@ for (const runtime of [podman("crun"), podman("runc"), containerd("runc"), docke
           const ended = once(child, "close");
           const text = () => {
             const bytes = existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
-            return bytes.length === 0 ? "" : gunzipSync(bytes).toString();
+            // While it is written, its end is missing.
+            return bytes.length === 0 ? "" : gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
           };
           try {
             await until(`${name} is recorded`, () => {

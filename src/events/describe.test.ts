@@ -1,4 +1,5 @@
 /** The records that become events, and the events' members. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { HostRefusal } from "../hosts/refusal.ts";
 import { describe } from "./describe.ts";
@@ -135,4 +136,26 @@ test("each event that names the policy has the digest of its text, if that is kn
   expect(events.map(({ kind }) => kind)).toEqual(["decision", "report", "decision", "host", "end"]);
   for (const event of events) expect(event).toMatchObject({ policy: "p", digest });
   for (const one of records) for (const event of describe(policy, one)) expect(event).not.toHaveProperty("digest");
+});
+
+// The reasons are the only sign of what such a verdict protects.
+test("each reason of the policy of protected names that an option can permit is known", () => {
+  const source = readFileSync("policies/shared/protected-paths.ts", "utf8");
+  const reasons = [...source.matchAll(/"(files\.protect: [^"]*)"/g)].map(([, reason]) => reason!);
+  const bytes = Buffer.from(".git/config");
+  const memory = [{ name: "path", memory: { is: "text", bytes }, isCut: false }] as const;
+  const permitted = reasons.filter((reason) => {
+    const protecting: PolicyDescription = {
+      ...policy,
+      verdicts: [{ action: "deny", errno: 13, reason, at: undefined }],
+      settings: [{ name: "protect", kind: "texts", value: ".git/config,.npmrc" }],
+      protectedNames: [{ folder: ".git", name: "config", from: { setting: "protect", item: ".git/config" } }],
+    };
+    return "permit" in describe(protecting, { ...record(openat2, 0), memory })[0]!;
+  });
+  expect(permitted).toEqual([
+    "files.protect: a name of a protected file or directory",
+    "files.protect: the name of a directory with protected entries",
+    "files.protect: nothing moves into or out of a directory with protected entries",
+  ]);
 });

@@ -110,6 +110,17 @@ export function noMoreWords(words: readonly string[]): void {
 }
 
 /**
+ * Refuses options that are for another use of the verb.
+ *
+ * @param use completes "is for"
+ * @throws Failure if one of them is given
+ */
+export function refuseOptions(invocation: Invocation, names: readonly string[], use: string): void {
+  const given = names.find((name) => invocation.has(name));
+  if (given !== undefined) throw new Failure([diagnostic("P0909", `--${given} is for ${use}`)]);
+}
+
+/**
  * The prefix by which modules import policies of the package, and by which they are named beside a file of the same
  * name.
  */

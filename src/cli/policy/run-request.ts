@@ -63,6 +63,10 @@ export function runRequest(invocation: Invocation): RunRequest {
       "portcullis run --kill-tree --cgroup …",
     );
   }
+  if (invocation.has("audit")) {
+    refuseBeside("audit", "which has them as its result", invocation, "no-denial-events");
+    refuseBeside("audit", "which restricts no hosts", invocation, "ask-hosts");
+  }
   return {
     ...policyRequest(policy, invocation),
     // An audit records what a step would deny.
@@ -88,11 +92,17 @@ export function runRequest(invocation: Invocation): RunRequest {
   };
 }
 
+/** @throws Failure if the second option is given, too */
+function refuseBeside(option: string, why: string, invocation: Invocation, other: string): void {
+  if (!invocation.has(other)) return;
+  throw new Failure([diagnostic("P0909", `--${other} cannot be used with --${option}, ${why}`)]);
+}
+
 const usualPatience = 60_000;
 
 /** 0: each such call fails at once. */
 function askPatience(invocation: Invocation): number {
-  const isZero = /^0+(?:ms|s|min|h)?$/.test(invocation.text("ask-timeout") ?? "");
+  const isZero = /^0+(?:\.0+)?(?:ms|s|min|h)?$/.test(invocation.text("ask-timeout") ?? "");
   return isZero ? 0 : (duration(invocation, "ask-timeout") ?? usualPatience);
 }
 
@@ -128,6 +138,15 @@ function hostsOf(invocation: Invocation): HostList | undefined {
 function destinationOf(invocation: Invocation): Destination | undefined {
   const given = invocation.text("events");
   if (given === undefined) return invocation.has("quiet") ? undefined : { fd: 2 };
+  return namedDestination(given);
+}
+
+/**
+ * The value of --events.
+ *
+ * @throws Failure
+ */
+export function namedDestination(given: string): Destination {
   if (!given.startsWith("fd:")) return { file: given };
   const fd = /^fd:\d{1,6}$/.test(given) ? Number(given.slice(3)) : undefined;
   if (fd !== undefined) return { fd };

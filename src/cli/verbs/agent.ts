@@ -19,8 +19,9 @@ import { StatusFolderError } from "../../observe/status/location.ts";
 import { SocketError } from "../../observe/status/socket.ts";
 import { AgentRuns } from "../agent/local-runs.ts";
 import type { Context } from "../context.ts";
-import { chosenArchitecture, noMoreWords } from "../policy/arguments.ts";
+import { chosenArchitecture, missing, noMoreWords, refuseOptions } from "../policy/arguments.ts";
 import { failureOf } from "../policy/enforce.ts";
+import { namedDestination } from "../policy/run-request.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const agent: Verb = {
@@ -86,8 +87,11 @@ export const agent: Verb = {
     noMoreWords(word === undefined || word === "status" ? more : invocation.words);
     const socket = resolve(invocation.text("socket") ?? defaultSocket());
     try {
-      if (word === "status") return await showStatus(socket, invocation, context);
-      if (invocation.has("json")) throw new Failure([diagnostic("P0909", "--json is for `agent status`")]);
+      if (word === "status") {
+        refuseOptions(invocation, optionsOfService, "the agent itself, and `agent status` asks the one that runs");
+        return await showStatus(socket, invocation, context);
+      }
+      refuseOptions(invocation, ["json"], "`agent status`");
       return await serve(socket, invocation, context);
     } catch (error) {
       if (error instanceof SocketError) throw new Failure([diagnostic("P0915", error.message, { help: error.help })]);
@@ -99,6 +103,8 @@ export const agent: Verb = {
     }
   },
 };
+
+const optionsOfService = ["policies", "runtime-user", "users", "events", "metrics", "metrics-from-others"];
 
 async function serve(socket: string, invocation: Invocation, context: Context): Promise<number> {
   const messages = new Messages();
@@ -132,14 +138,20 @@ async function serve(socket: string, invocation: Invocation, context: Context): 
 function eventsOf(invocation: Invocation): { readonly events: Destination; readonly form: "lines" | "json" } {
   const given = invocation.text("events");
   if (given === undefined) return { events: { fd: 1, name: "standard output" }, form: "lines" };
-  const [, descriptor] = /^fd:(\d{1,6})$/.exec(given) ?? [];
-  return { events: descriptor === undefined ? { file: resolve(given) } : { fd: Number(descriptor) }, form: "json" };
+  const events = namedDestination(given);
+  return { events: "file" in events ? { file: resolve(events.file) } : events, form: "json" };
 }
 
 /** @throws Failure */
 function metricsOf(invocation: Invocation): MetricsPlace | undefined {
   const given = invocation.text("metrics");
-  if (given === undefined) return undefined;
+  if (given === undefined) {
+    if (!invocation.has("metrics-from-others")) return undefined;
+    throw missing(
+      "--metrics beside --metrics-from-others",
+      "portcullis agent --metrics 0.0.0.0:9464 --metrics-from-others",
+    );
+  }
   const place = metricsPlace(given);
   if (place === undefined)
     throw new Failure([

@@ -12,7 +12,7 @@ import { statusFolder } from "../../observe/status/location.ts";
 import { SocketError } from "../../observe/status/socket.ts";
 import type { Context } from "../context.ts";
 import { duration } from "../numbers.ts";
-import { missing, noMoreWords } from "../policy/arguments.ts";
+import { missing, noMoreWords, refuseOptions } from "../policy/arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const actions = ["list", "allow", "deny", "watch"] as const;
@@ -52,6 +52,9 @@ export const approvals: Verb = {
     const [word = "list", ...words] = invocation.words;
     const action = actions.find((name) => name === word);
     if (action === undefined) throw unknownAction(word);
+    for (const [option, users] of Object.entries(usersOf))
+      if (!users.includes(action))
+        refuseOptions(invocation, [option], `\`approvals ${users.join("` and `approvals ")}\``);
     try {
       return await perform[action](words, invocation, context);
     } catch (error) {
@@ -59,6 +62,13 @@ export const approvals: Verb = {
       throw new Failure([diagnostic("P0915", error.message, { help: error.help })]);
     }
   },
+};
+
+/** The actions of an option that not all of them have. */
+const usersOf: { readonly [option: string]: readonly Action[] } = {
+  always: ["allow"],
+  for: ["allow", "watch"],
+  json: ["list", "watch"],
 };
 
 type Performer = (words: readonly string[], invocation: Invocation, context: Context) => Promise<number>;
@@ -126,11 +136,10 @@ async function answerAll(
   if (words.length === 0) throw missing("the question", `portcullis approvals ${invocation.words[0]} 4242.1`);
   const seconds = secondsOf(invocation);
   let status = 0;
-  for (const word of words) {
-    const fault = await answerOne(named(word, invocation), {
-      answer,
-      ...(seconds === undefined ? {} : { for: seconds }),
-    });
+  // No question is answered if one of the words names none.
+  const questions = words.map((word) => named(word, invocation));
+  for (const question of questions) {
+    const fault = await answerOne(question, { answer, ...(seconds === undefined ? {} : { for: seconds }) });
     if (fault === undefined) continue;
     context.err(`portcullis: ${safeText(fault)}\n`);
     status = 1;

@@ -105,7 +105,7 @@ function refuseOptions(format: Format, invocation: Invocation): void {
   for (const [option, permitted] of Object.entries(onlyFor)) {
     if (!invocation.has(option) || permitted.includes(format)) continue;
     throw new Failure([
-      diagnostic("P0909", `--${option} has no effect on ${format}`, { help: `it is for ${permitted.join(" and ")}` }),
+      diagnostic("P0909", `--${option} has no effect on ${format}`, { help: `it is for ${permitted.join(", ")}` }),
     ]);
   }
 }

@@ -48,12 +48,8 @@ const refused: readonly Refused[] = [
   ["export oci", "P0908: a policy is missing", "-p POLICY"],
   ["export oci exec-once x", 'P0909: superfluous words: "x"'],
   ["export oci --podman exec-once", "P0909: --podman has no effect on oci", "it is for crun"],
-  [
-    "export systemd --listener /x exec-once",
-    "P0909: --listener has no effect on systemd",
-    "it is for oci and crun and spo",
-  ],
-  ["export crun --wait-killable exec-once", "P0909: --wait-killable has no effect on crun", "it is for oci and spo"],
+  ["export systemd --listener /x exec-once", "P0909: --listener has no effect on systemd", "it is for oci, crun, spo"],
+  ["export crun --wait-killable exec-once", "P0909: --wait-killable has no effect on crun", "it is for oci, spo"],
   [
     "export oci exec-once",
     "P0606: a container runtime does not enforce readOnlyProc",
@@ -77,6 +73,19 @@ const refused: readonly Refused[] = [
   ["trace cut -o y --to-call accept44 a", 'P0101: no system call is named "accept44"', "write accept4"],
 
   ["run -p exec-once", "P0908: the command is missing", "portcullis run -p POLICY -- COMMAND"],
+  [
+    "run --audit --no-denial-events -p exec-once true",
+    "P0909: --no-denial-events cannot be used with --audit, which has them as its result",
+  ],
+  [
+    "run --audit --ask-hosts -p exec-once true",
+    "P0909: --ask-hosts cannot be used with --audit, which restricts no hosts",
+  ],
+  [
+    "run --events fd:x -p exec-once true",
+    "P0907: --events fd:x does not name a file descriptor",
+    "--events fd:3, with 3>events.jsonl in the shell",
+  ],
   ["record -o x", "P0908: the command is missing", "portcullis record -o FILE -- COMMAND"],
   ["top a b", 'P0909: superfluous words: "b"'],
   ["top -n x", "P0907: --count x is not a number from 0 to 1000000000"],
@@ -90,9 +99,21 @@ const refused: readonly Refused[] = [
     "portcullis approvals allow QUESTION --always --for 10min",
   ],
 
+  ["approvals list --always", "P0909: --always is for `approvals allow`"],
+  ["approvals watch --always", "P0909: --always is for `approvals allow`"],
+  ["approvals deny 1.2 --always --for 1min", "P0909: --always is for `approvals allow`"],
+  ["approvals list --for 1min", "P0909: --for is for `approvals allow` and `approvals watch`"],
+  ["approvals deny 1.2 --json", "P0909: --json is for `approvals list` and `approvals watch`"],
+
   ["agent x", 'P0909: superfluous words: "x"'],
   ["agent status x", 'P0909: superfluous words: "x"'],
   ["agent --json", "P0909: --json is for `agent status`"],
+  ...["policies x", "runtime-user 1", "users x", "events x", "metrics x", "metrics-from-others"].map(
+    (option): Refused => [
+      `agent status --${option}`,
+      `P0909: --${option.split(" ")[0]} is for the agent itself, and \`agent status\` asks the one that runs`,
+    ],
+  ),
 
   ["script-shell", "P0908: the script is missing", "portcullis-script-shell -c SCRIPT"],
   ["completion", "P0908: the shell is missing", "portcullis completion bash, zsh or fish"],

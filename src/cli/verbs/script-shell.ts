@@ -162,7 +162,8 @@ function explain(
   { events: file }: Rooms,
   { status, isLate }: { readonly status: number; readonly isLate: boolean },
 ): string {
-  const events = existsSync(file) ? readInput(file).split("\n").filter(Boolean) : [];
+  // Where the disk was full, the last line can lack its end.
+  const events = existsSync(file) ? readInput(file).split("\n").slice(0, -1) : [];
   const refusals = refusalsIn(
     events.map((line) => JSON.parse(line) as PolicyEvent),
     granted,

@@ -121,6 +121,23 @@ export function refuseOptions(invocation: Invocation, names: readonly string[], 
 }
 
 /**
+ * Refuses options that are for other actions of the verb.
+ *
+ * @param users the actions of each option that not all actions have
+ * @throws Failure
+ */
+export function refuseOptionsOfOthers<Action extends string>(
+  invocation: Invocation,
+  verb: string,
+  action: Action,
+  users: { readonly [option: string]: readonly Action[] },
+): void {
+  for (const [option, actions] of Object.entries(users))
+    if (!actions.includes(action))
+      refuseOptions(invocation, [option], actions.map((one) => `\`${verb} ${one}\``).join(" and "));
+}
+
+/**
  * The prefix by which modules import policies of the package, and by which they are named beside a file of the same
  * name.
  */

@@ -11,7 +11,7 @@ describe("the policy of an unfinished line", () => {
     ["-p children", "children"],
     ["-p children --set most=3", "children"],
     ["--policy=children -- sh -p other", "children"],
-    ["-q -pchildren", "children"],
+    ["-q -p children", "children"],
     ["sh -p other", undefined],
     ["-- sh -p other", undefined],
     ["-p", undefined],

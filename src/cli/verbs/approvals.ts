@@ -12,7 +12,7 @@ import { statusFolder } from "../../observe/status/location.ts";
 import { SocketError } from "../../observe/status/socket.ts";
 import type { Context } from "../context.ts";
 import { duration } from "../numbers.ts";
-import { missing, noMoreWords, refuseOptions } from "../policy/arguments.ts";
+import { missing, noMoreWords, refuseOptionsOfOthers } from "../policy/arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const actions = ["list", "allow", "deny", "watch"] as const;
@@ -52,9 +52,7 @@ export const approvals: Verb = {
     const [word = "list", ...words] = invocation.words;
     const action = actions.find((name) => name === word);
     if (action === undefined) throw unknownAction(word);
-    for (const [option, users] of Object.entries(usersOf))
-      if (!users.includes(action))
-        refuseOptions(invocation, [option], `\`approvals ${users.join("` and `approvals ")}\``);
+    refuseOptionsOfOthers(invocation, "approvals", action, usersOf);
     try {
       return await perform[action](words, invocation, context);
     } catch (error) {
@@ -64,7 +62,6 @@ export const approvals: Verb = {
   },
 };
 
-/** The actions of an option that not all of them have. */
 const usersOf: { readonly [option: string]: readonly Action[] } = {
   always: ["allow"],
   for: ["allow", "watch"],

@@ -65,6 +65,11 @@ const refused: readonly Refused[] = [
   ["trace stats x", 'P0906: trace cannot "stats"', "write portcullis trace stat"],
   ["trace count x", 'P0906: trace cannot "count"', "write portcullis trace stat"],
   ["trace constructor x", 'P0906: trace cannot "constructor"', "it can stat, print, merge, cut"],
+  ["trace print -o y a", "P0909: --output is for `trace merge` and `trace cut`"],
+  ["trace merge -o y --json a b", "P0909: --json is for `trace stat`"],
+  ...["from 1s", "to 1s", "from-call read", "to-call read", "run 1"].map(
+    (option): Refused => [`trace stat --${option} a`, `P0909: --${option.split(" ")[0]} is for \`trace cut\``],
+  ),
   ["trace stat", "P0908: a trace is missing", "portcullis trace stat TRACE"],
   ["trace print a b", 'P0909: superfluous words: "b"'],
   ["trace cut a", "P0908: -o FILE is missing", "portcullis trace cut -o FILE TRACE"],

@@ -18,13 +18,28 @@ import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";
 import type { Context } from "../context.ts";
 import { withTraceSource } from "../input.ts";
 import { duration, wholeNumber } from "../numbers.ts";
-import { architectureOption, chosenArchitecture, missing, noMoreWords } from "../policy/arguments.ts";
+import {
+  architectureOption,
+  chosenArchitecture,
+  missing,
+  noMoreWords,
+  refuseOptionsOfOthers,
+} from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
 import { isJsonTrace, shownName, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const operations = { stat: statistics, print, merge, cut } as const;
 const names = Object.keys(operations) as (keyof typeof operations)[];
+const usersOf: { readonly [option: string]: readonly (keyof typeof operations)[] } = {
+  output: ["merge", "cut"],
+  from: ["cut"],
+  to: ["cut"],
+  "from-call": ["cut"],
+  "to-call": ["cut"],
+  run: ["cut"],
+  json: ["stat"],
+};
 /** Other words for them. */
 const meant: Readonly<Record<string, keyof typeof operations>> = { count: "stat", statistics: "stat", show: "print" };
 
@@ -79,6 +94,7 @@ export const trace: Verb = {
         }),
       ]);
     }
+    refuseOptionsOfOthers(invocation, "trace", found, usersOf);
     if (files.length === 0) throw missing("a trace", `portcullis trace ${found} TRACE`);
     return await operations[found](files, invocation, context);
   },

@@ -156,7 +156,9 @@ export function aboutOf(proposal: Proposal, abilities: readonly Ability[]): read
     return origin === "" ? [] : [`${role.name} (${origin})`];
   });
   const [first, ...others] = abilities;
-  const inOne = `After its start, the program can ${first!.can.join("; ") || "nothing of this list"}; not: ${first!.cannot.join("; ")}.`;
+  const { can, cannot } = first!;
+  const listed = can.length === 0 ? "do none of these: " : `${can.join("; ")}; not: `;
+  const inOne = `After its start, the program can ${listed}${cannot.join("; ")}.`;
   return [
     ...(origins.length === 0 ? [] : [`Roles: ${[roles.list[0]!.name, ...origins].join(", ")}.`]),
     ...(others.length === 0 && roles.list.length === 1

@@ -50,6 +50,27 @@ const folder = () =>
   });
 
 describe("portcullis propose", () => {
+  it("says how to have roles and phases if one of several recordings begins in the middle", async () => {
+    const at = folder();
+    const [attached, whole] = ["it's.jsonl", "server.trace"].map((name) => join(at, name)) as [string, string];
+    const lines = [
+      '{"v":1,"kind":"recording","attached":"process 9"}',
+      '{"v":1,"kind":"start","tid":9}',
+      call(9, "sync"),
+    ];
+    writeFileSync(attached, lines.map((line) => `${line.trimEnd()}\n`).join(""));
+    const both = await portcullis("propose", "-q", attached, whole);
+    expect(both.status).toBe(0);
+    const options = /help: portcullis propose (--validate .*) makes roles and phases/.exec(both.err)?.[1];
+    expect(options).toBe(`--validate '${at}/it'\\''s.jsonl' ${whole}`);
+    const apart = await portcullis("propose", "-q", "--validate", attached, whole);
+    expect(apart.status).toBe(1);
+    expect(apart.err).toContain("sync");
+    expect(apart.out).toContain("perProcess.phases");
+    const alone = await portcullis("propose", "-q", attached);
+    expect(alone.err).toContain("help: portcullis propose BOTH FILES, with one of portcullis record -- COMMAND");
+  });
+
   it("writes a policy with roles and phases, its cases, and a statement", async () => {
     const at = folder();
     const policy = join(at, "server.ts");

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { ArchitectureName } from "../../abi/architecture.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { shellWord } from "../../diagnostics/shell-word.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { type Detail, details } from "../../propose/aspects.ts";
 import type { StaticBound } from "../../propose/elf/static-bound.ts";
@@ -122,7 +123,8 @@ export const propose: Verb = {
     await printDiagnostics(warnings, new Map(), context);
     if (attached.size > 0) {
       requireNoStart(invocation);
-      await printDiagnostics([startIsMissing([...attached])], new Map(), context);
+      const others = traces.map(shownName).filter((name) => !attached.has(name));
+      await printDiagnostics([startIsMissing([...attached], others)], new Map(), context);
     }
     const phases = attached.size > 0 ? "none" : request.phases;
     const origin = originOf(history, request, attached);
@@ -254,12 +256,18 @@ function requireNoStart(invocation: Invocation): void {
   throw new Failure([diagnostic("P0907", message, { help })]);
 }
 
-function startIsMissing(files: readonly string[]): Diagnostic {
+/** `others`: the recordings from the start of the program. */
+function startIsMissing(files: readonly string[], others: readonly string[]): Diagnostic {
+  const validated = files.flatMap((file) => ["--validate", shellWord(file)]).join(" ");
+  const help =
+    others.length === 0
+      ? "portcullis propose BOTH FILES, with one of portcullis record -- COMMAND"
+      : `portcullis propose ${validated} ${others.map(shellWord).join(" ")} makes roles and phases, and lists the calls of the others that these refuse`;
   const which = files.length === 1 ? `${files[0]} begins` : `${files.join(", ")} begin`;
   return diagnostic(
     "P0826",
     `${which} in the middle, so the policy has no roles and phases, and of the calls before, the execution of the program among them, only those that another recording has`,
-    { help: "portcullis propose BOTH FILES, with one of portcullis record -- COMMAND" },
+    { help },
   );
 }
 

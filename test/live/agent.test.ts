@@ -5,6 +5,7 @@ import { createServer, type Server } from "node:net";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { PolicyEvent } from "../../src/events/event.ts";
+import { removeBusyFolder } from "../support/busy-folder.ts";
 import { asUser, programFor, reachableFolder, users } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import { statusInShell } from "../support/processes.ts";
@@ -141,8 +142,8 @@ for (const { name, uid } of users) {
       });
     };
 
-    beforeEach(() => {
-      rmSync(base, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    beforeEach(async () => {
+      await removeBusyFolder(base);
       mkdirSync(join(home, ".ssh"), { recursive: true });
       mkdirSync(project);
       writeFileSync(join(home, ".ssh/id_ed25519"), secret, { mode: 0o600 });

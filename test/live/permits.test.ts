@@ -7,6 +7,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } f
 import { createServer, type Server } from "node:http";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { removeBusyFolder } from "../support/busy-folder.ts";
 import { asUser, programFor, reachableFolder, users } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 
@@ -67,8 +68,8 @@ for (const { name, uid } of users) {
       const environment = { PATH: process.env["PATH"], HOME: home, LANG: "C", XDG_CACHE_HOME: join(base, "cache") };
       const line = ["--set", `project=${project}`, "--set", `home=${home}`];
 
-      beforeEach(() => {
-        rmSync(join(base, "home"), { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+      beforeEach(async () => {
+        await removeBusyFolder(join(base, "home"));
         mkdirSync(project, { recursive: true });
         writeFileSync(join(home, ".gitconfig"), "[user]\n\tname = A\n\temail = a@example.org\n");
         if (uid !== undefined)

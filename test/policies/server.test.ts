@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
 import { type Address, freeAddress } from "../support/address.ts";
+import { removeBusyFolder } from "../support/busy-folder.ts";
 import { patience, until } from "../support/patience.ts";
 import { statusInShell } from "../support/processes.ts";
 import { responseOf } from "../support/response.ts";
@@ -93,7 +94,7 @@ async function started({ command, asks, answers }: Server, before: readonly stri
     if (status === undefined) child.kill("SIGTERM");
     await ended;
     // A child of the server can write there still.
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    await removeBusyFolder(folder);
   });
   const answer = await until("an answer", async () => {
     if (status !== undefined) throw new Error(`the server has ended with ${status}\n${read(join(folder, "said"))}`);

@@ -3,6 +3,7 @@
  * of servers/.
  */
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import type { Cut } from "./columns.ts";
 import type { Site } from "./site.ts";
 
@@ -42,7 +43,7 @@ export interface Server {
   readonly name: string;
   /** Packages of Debian. */
   readonly packages: readonly string[];
-  /** Programs that the server and its load need. */
+  /** Programs that the server and its load need, and paths of modules. */
   readonly programs: readonly string[];
   /** The program that serves, an ELF file for the static bound. */
   readonly program: string;
@@ -58,8 +59,9 @@ export interface Server {
   configure(site: Site): Promise<Instance>;
 }
 
+/** A path is that of a file, executable or not. */
 export function isInstalled(program: string): boolean {
-  return spawnSync("which", [program]).status === 0;
+  return program.startsWith("/") ? existsSync(program) : spawnSync("which", [program]).status === 0;
 }
 
 export function missingPrograms({ programs }: Pick<Server, "programs">): string[] {

@@ -10,7 +10,7 @@ import { documents, expectPassword, phpFeature, webInstance, webSocketFeature } 
 export const lighttpd: Server = {
   name: "lighttpd",
   packages: ["lighttpd", "lighttpd-mod-openssl", "openssl", "php-cgi"],
-  programs: ["lighttpd", "openssl", "php-cgi"],
+  programs: ["lighttpd", "openssl", "php-cgi", "/usr/lib/lighttpd/mod_openssl.so"],
   program: "/usr/sbin/lighttpd",
   generator: ["wrk", "wrk"],
   published: { init: 46, serving: 78, common: 25, union: 99, reduction: 53.5 },

@@ -114,7 +114,7 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
   },
   occupied: {
     cause: "the caller has other memory at the addresses that portcullis uses (64 KiB to 2 MiB)",
-    advice: `if the agent was restarted eight times since, start the program again; else link it to another address, or ${noMemoryRules}`,
+    advice: `if the agent was restarted eight times since the program started, start it again; else link it to another address, or ${noMemoryRules}`,
   },
   "no-descriptors": {
     cause: "no file descriptor is left (RLIMIT_NOFILE)",

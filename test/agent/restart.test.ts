@@ -246,6 +246,15 @@ describe("a process whose paths were read before a restart", () => {
       });
     }
 
+    /** One that had a window when its agent was restarted. */
+    static async afterRestart(): Promise<Attacker> {
+      await agent.startUnder(manager);
+      const one = new Attacker("one");
+      expect(await one.does("make a")).toBe(0);
+      await restart();
+      return one;
+    }
+
     async does(line: string): Promise<number> {
       this.child.stdin!.write(`${line}\n`);
       this.#lines++;
@@ -261,10 +270,7 @@ describe("a process whose paths were read before a restart", () => {
   }
 
   test("gets a window beside memory of its own and of the former window, which it cannot change", async () => {
-    await agent.startUnder(manager);
-    const attacker = new Attacker("one");
-    expect(await attacker.does("make a")).toBe(0);
-    await restart();
+    const attacker = await Attacker.afterRestart();
     expect(await attacker.does("occupy 1")).toBe(1);
     expect([1, -200]).toContain(await attacker.does("former 2"));
     for (const name of ["b", "c"]) expect(await attacker.does(`make ${name}`)).toBe(0);
@@ -277,10 +283,7 @@ describe("a process whose paths were read before a restart", () => {
   });
 
   test("is refused where it leaves no place", async () => {
-    await agent.startUnder(manager);
-    const attacker = new Attacker("one");
-    expect(await attacker.does("make a")).toBe(0);
-    await restart();
+    const attacker = await Attacker.afterRestart();
     expect(await attacker.does("fill")).toBe(8);
     expect(await attacker.does("make b")).toBe(errors.EPERM);
     expect(await attacker.does("make secret")).toBe(errors.EACCES);

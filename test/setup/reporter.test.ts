@@ -61,7 +61,7 @@ it("names the file whose worker ended, and says how it ended", () => {
   expect(lines.filter((line) => line !== "").sort()).toEqual(expected.sort());
 });
 
-it("ends a long run with the names of the failed tests", () => {
+it("ends a long run with a line for each failure", () => {
   const said: string[] = [];
   vi.spyOn(console, "log").mockImplementation((text) => said.push(text));
   let atExit = () => {};
@@ -73,9 +73,14 @@ it("ends a long run with the names of the failed tests", () => {
   onTestFinished(() => {
     process.exitCode = exitCode;
   });
+  vi.stubEnv("CI", "true");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const results: Record<number, { state: string; errors?: object[]; note?: string }> = {
+    7: { state: "failed", errors: [{ message: "expected\n1 to be 2" }] },
+    8: { state: "skipped", note: "needs a kernel" },
+  };
   const file = (index: number) => {
-    const result =
-      index === 7 ? { state: "failed", errors: [{ message: "expected\n1 to be 2" }] } : { state: "passed" };
+    const result = results[index] ?? { state: "passed" };
     return {
       relativeModuleId: `${index}.test.ts`,
       meta: () => ({ processorTime: index }),
@@ -94,5 +99,6 @@ it("ends a long run with the names of the failed tests", () => {
   atExit();
   const lines = said.join("\n").split("\n");
   expect(lines.slice(0, 4)).toEqual(["", "Failed:", "  7.test.ts: adds > one: expected", "    1 to be 2"]);
-  expect(lines.slice(-4)).toEqual(["", "failed: 7.test.ts: adds > one", "", "20 passed, 1 failed"]);
+  const faults = ["failed: 7.test.ts: adds > one: expected", "failed: 8.test.ts: adds > one: needs a kernel"];
+  expect(lines.slice(-5)).toEqual(["", ...faults, "", "19 passed, 2 failed"]);
 });

@@ -18,8 +18,8 @@ const interval = 60_000;
  * the processes of a test that has stopped, so that it fails.
  *
  * Ends a run with the failed tests and their messages, with the skipped tests and their reasons, with the files that took
- * longest, and with the number of passed and failed tests. The messages come again here, short, and the names of the failed
- * tests last, because a log that was cut shows only its end.
+ * longest, and with the number of passed and failed tests. The messages come again here, short, and the failures last, a line
+ * each, because a log that was cut shows only its end.
  *
  * A test that this machine cannot run calls `context.skip("why")`. In CI a skipped test counts as failed, because
  * unnoticed skips reduce coverage.
@@ -95,7 +95,6 @@ export default class ClosingReporter implements Reporter {
     let passed = 0;
     let failed = unhandled.length;
     const unable: string[] = [];
-    const names = new Set<string>();
     const messages = unhandled.map((error) => `unhandled: ${withCauses(error)}`);
     if (unhandled.length > 0) messages.push(...this.#ended);
     // If its worker ended, vitest reports no end of a file, and names the file in no message.
@@ -104,7 +103,6 @@ export default class ClosingReporter implements Reporter {
       const isUnfinished = this.#running.has(module.relativeModuleId);
       if (module.state() === "failed" && module.errors().length > 0) {
         failed += 1;
-        names.add(module.relativeModuleId);
         for (const error of module.errors()) messages.push(`${module.relativeModuleId}: ${shortened(error)}`);
       }
       for (const test of module.children.allTests()) {
@@ -112,7 +110,6 @@ export default class ClosingReporter implements Reporter {
         if (result.state === "passed") passed += 1;
         else if (result.state === "failed") {
           failed += 1;
-          names.add(`${module.relativeModuleId}: ${test.fullName}`);
           for (const error of result.errors)
             messages.push(`${module.relativeModuleId}: ${test.fullName}: ${shortened(error)}`);
         } else if (isUnfinished && result.state === "pending") failed += 1;
@@ -139,8 +136,12 @@ export default class ClosingReporter implements Reporter {
       closing.push(...longest.map((one) => `${seconds(one.elapsed)}${seconds(one.processor)}  ${one.file}`));
     }
     // A log of which only the last lines are shown has no place for the messages.
-    if (names.size > 0 && modules.length > mostFiles)
-      closing.push("", ...[...names].slice(-mostFiles).map((name) => `failed: ${name}`));
+    const faults = process.env["CI"] ? [...messages, ...unable] : messages;
+    if (faults.length > 0 && modules.length > mostFiles)
+      closing.push(
+        "",
+        ...faults.slice(-mostFiles).map((fault) => `failed: ${fault.split("\n")[0]!.slice(0, longestLine)}`),
+      );
     if (failed > 0) process.exitCode = 1;
     closing.push("", `${passed} passed, ${failed} failed`);
     // Printed after the table of the coverage, and also if the coverage fails.
@@ -200,6 +201,8 @@ function shares(coverage: CoverageMap): string[] {
 }
 
 const longest = 1_000;
+/** Of a failure at the end. */
+const longestLine = 200;
 
 /** The message of an error with its difference, without colours, at most `longest` characters of each. */
 function shortened({ message, diff }: SerializedError): string {

@@ -1,5 +1,4 @@
 /** A bundle as the policy of a `run`. */
-import { BundleError } from "../../backend/bundle/bundle.ts";
 import { SettingError } from "../../backend/bundle/settings.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { bundledPolicy, bundleEngine } from "../../engines/bundled.ts";
@@ -9,6 +8,7 @@ import { candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyFile } from "./arguments.ts";
+import { withBundleFaults } from "./bundle-fault.ts";
 import { demandsOf, type RunRequest } from "./run-request.ts";
 
 /**
@@ -34,9 +34,8 @@ export function policyOfBundle(file: PolicyFile, request: RunRequest): CompiledP
 
 function readBundle({ name, openedAs }: PolicyFile, request: RunRequest): ReturnType<typeof bundledPolicy> {
   try {
-    return bundledPolicy(readBytes(name, openedAs), request.parameters);
+    return withBundleFaults(name, () => bundledPolicy(readBytes(name, openedAs), request.parameters));
   } catch (error) {
-    if (error instanceof BundleError) throw new Failure([diagnostic("P0912", `${name}: ${error.message}`)]);
     if (error instanceof SettingError)
       throw new Failure([diagnostic("P0909", `${name}: ${error.message}`, { help: error.help })]);
     throw error;

@@ -30,7 +30,7 @@ export async function holdToHosts(
 ): Promise<Held> {
   const { hosts: given, mode, command } = request;
   const { files, hosts: declared = [] } = policy.policy.description;
-  if (mode === "audit" && given === undefined) {
+  if (mode === "audit") {
     if (declared.length > 0 && !request.quiet)
       context.err(
         "portcullis: AUDIT: the hosts of the policy are not restricted, and connections to others are no events\n",
@@ -52,10 +52,6 @@ export async function holdToHosts(
     throw new Failure([diagnostic("P0909", "--ask-hosts has no effect: nothing restricts hosts", { help })]);
   }
   if (lists.length === 0) return { policy, hosts: undefined };
-  if (mode === "audit") {
-    const help = "run it without --audit: each refused host is an event";
-    throw new Failure([diagnostic("P0909", "--hosts cannot be used with --audit, which enforces nothing", { help })]);
-  }
   const obstacle = policy.policy.opensForCaller ? opening : undefined;
   const hosts = await openHosts(command, lists, obstacle, request.asksHosts, ways);
   if (hosts.port === undefined) return { policy, hosts };

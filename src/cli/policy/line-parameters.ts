@@ -1,13 +1,12 @@
 /** The parameters of the policy that an unfinished command line names, for the completions of shells. */
 import { parseArgs } from "node:util";
 import { hostArchitecture } from "../../abi/architecture.ts";
-import { type Bundle, BundleError } from "../../backend/bundle/bundle.ts";
 import { decodeBundle } from "../../backend/bundle/read.ts";
-import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { loadPolicy } from "../../frontend/load.ts";
 import { readBytes } from "../input.ts";
 import { commonOptions, Failure, type Verb } from "../verb.ts";
-import { isBundle, type PolicyFile, policyFile } from "./arguments.ts";
+import { isBundle, policyFile } from "./arguments.ts";
+import { withBundleFaults } from "./bundle-fault.ts";
 
 export interface LineParameter {
   readonly name: string;
@@ -63,7 +62,8 @@ export function joinedWords(words: readonly string[]): readonly string[] {
 export function parametersOf(policy: string, workingDirectory: string): readonly LineParameter[] {
   const file = policyFile(policy, workingDirectory);
   if (isBundle(file)) {
-    const { parameters } = bundleOf(file);
+    const bytes = readBytes(file.name, file.openedAs);
+    const { parameters } = withBundleFaults(file.name, () => decodeBundle(bytes));
     return parameters.map(({ name, kind, default: fallback }) => ({ name, kind, default: fallback?.toString() }));
   }
   const architecture = hostArchitecture() ?? "x86_64";
@@ -73,14 +73,4 @@ export function parametersOf(policy: string, workingDirectory: string): readonly
   });
   if (parameters.length === 0 && program === undefined) throw new Failure(diagnostics, sources);
   return parameters;
-}
-
-/** @throws Failure */
-function bundleOf({ name, openedAs }: PolicyFile): Bundle {
-  try {
-    return decodeBundle(readBytes(name, openedAs));
-  } catch (error) {
-    if (error instanceof BundleError) throw new Failure([diagnostic("P0912", `${name}: ${error.message}`)]);
-    throw error;
-  }
 }

@@ -64,8 +64,9 @@ export function runRequest(invocation: Invocation): RunRequest {
     );
   }
   if (invocation.has("audit")) {
-    refuseBeside("audit", "which has them as its result", invocation, "no-denial-events");
-    refuseBeside("audit", "which restricts no hosts", invocation, "ask-hosts");
+    refuseInAudit(invocation, "no-denial-events", "which has them as its result");
+    refuseInAudit(invocation, "ask-hosts", "which restricts no hosts");
+    refuseInAudit(invocation, "hosts", "which restricts no hosts");
   }
   return {
     ...policyRequest(policy, invocation),
@@ -92,10 +93,10 @@ export function runRequest(invocation: Invocation): RunRequest {
   };
 }
 
-/** @throws Failure if the second option is given, too */
-function refuseBeside(option: string, why: string, invocation: Invocation, other: string): void {
-  if (!invocation.has(other)) return;
-  throw new Failure([diagnostic("P0909", `--${other} cannot be used with --${option}, ${why}`)]);
+/** @throws Failure if the option is given */
+function refuseInAudit(invocation: Invocation, option: string, why: string): void {
+  if (!invocation.has(option)) return;
+  throw new Failure([diagnostic("P0909", `--${option} cannot be used with --audit, ${why}`)]);
 }
 
 const usualPatience = 60_000;

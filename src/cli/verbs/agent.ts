@@ -88,7 +88,8 @@ export const agent: Verb = {
     const socket = resolve(invocation.text("socket") ?? defaultSocket());
     try {
       if (word === "status") {
-        refuseOptions(invocation, optionsOfService, "the agent itself, and `agent status` asks the one that runs");
+        const ofService = Object.keys(agent.options).filter((option) => option !== "socket" && option !== "json");
+        refuseOptions(invocation, ofService, "the agent itself, and `agent status` asks the one that runs");
         return await showStatus(socket, invocation, context);
       }
       refuseOptions(invocation, ["json"], "`agent status`");
@@ -103,8 +104,6 @@ export const agent: Verb = {
     }
   },
 };
-
-const optionsOfService = ["policies", "runtime-user", "users", "events", "metrics", "metrics-from-others"];
 
 async function serve(socket: string, invocation: Invocation, context: Context): Promise<number> {
   const messages = new Messages();

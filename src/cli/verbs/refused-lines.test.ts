@@ -87,6 +87,10 @@ const refused: readonly Refused[] = [
     "P0909: --ask-hosts cannot be used with --audit, which restricts no hosts",
   ],
   [
+    "run --audit --hosts a.org -p exec-once true",
+    "P0909: --hosts cannot be used with --audit, which restricts no hosts",
+  ],
+  [
     "run --events fd:x -p exec-once true",
     "P0907: --events fd:x does not name a file descriptor",
     "--events fd:3, with 3>events.jsonl in the shell",

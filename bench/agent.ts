@@ -11,7 +11,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { buildAgent, startAgent } from "../test/agent/agents.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { callers, confined, duration, latency, measured, underC } from "./support/confined.ts";
-import { compare, print } from "./support/pairs.ts";
+import { compare, median, print } from "./support/pairs.ts";
 
 const commands = isSmoke ? 2 : 50;
 const bwrap = ["bwrap", "--dev-bind", "/", "/", "/bin/true"];
@@ -73,22 +73,29 @@ try {
   }
   const counting = (command: readonly string[]) => confined("bench/policies/counting.ts", command);
   const hog = callers(1_000_000_000);
-  const beside = async (other: readonly string[], own: readonly string[]) => {
+  const percentiles = async (other: readonly string[], own: readonly string[]) => {
     const busy = spawn(other[0]!, other.slice(1), { stdio: "ignore", detached: true });
     await pause(200);
-    const result = measured(own);
+    const results = Array.from({ length: amount(9, 1) }, () => measured(own));
     process.kill(-busy.pid!, "SIGKILL");
     await once(busy, "exit");
-    return result;
+    return results;
   };
   const calls = latency(amount(20_000, 200));
   measured(counting(calls)); // compiles the policy
-  const [ours, reference] = [await beside(counting(hog), counting(calls)), await beside(underC(hog), underC(calls))];
+  const [ours, theirs] = [
+    await percentiles(counting(hog), counting(calls)),
+    await percentiles(underC(hog), underC(calls)),
+  ];
+  // V8 compiles the code of the agent's thread during its first two trees, which takes longer than what another tree does.
+  const [first, warm, reference] = [ours[0]!, median(ours.slice(amount(2, 0))), median(theirs)];
+  const percentile = "99th percentile of a call while another tree calls, against C supervisors of their own";
+  print({ bench: "agent", case: percentile, unit: "ns", ours: warm, reference, ratio: warm / reference, limit: "≤ 3" });
   print({
     bench: "agent",
-    case: "99th percentile of a call while another tree calls, against C supervisors of their own",
+    case: "the same of the first tree of an agent's thread",
     unit: "ns",
-    ...{ ours, reference, ratio: ours / reference, limit: "≤ 3" },
+    ...{ ours: first, reference, ratio: first / reference, informative: true },
   });
   const busy = await Promise.all(Array.from({ length: 8 }, () => output(counting(callers(amount(20_000, 100))))));
   print({

@@ -87,6 +87,8 @@ export interface Native
   tracerCall(tracer: TracerThread, number: number, ...registers: readonly Register[]): number;
   /** `seize`, in that thread. */
   tracerSeize(tracer: TracerThread, tid: number, options: number): number;
+  /** `beginSeize`, in that thread. */
+  tracerBeginSeize(tracer: TracerThread, tid: number, options: number): number;
   /**
    * Begins with many trees in this thread. `event`: an eventfd, which other threads may make readable to end a wait of
    * `awaitTrees`.
@@ -118,8 +120,8 @@ export interface Native
   /** While `wake` is readable: `nextTree` returns the tree although it waits for a notification. Only until it has returned it. */
   wakeTree(tree: NativeTree): void;
   /**
-   * The result of the step of a tree that `nextTree` has returned: that of `next`, or of poll(2). EINPROGRESS: the step goes on,
-   * and `nextTree` will return the tree again.
+   * The result of the step of a tree that `nextTree` has returned: that of `next`, of poll(2), or of its work. -EINPROGRESS: the
+   * step goes on, and `nextTree` will return the tree again.
    */
   endStep(tree: NativeTree): number;
 }

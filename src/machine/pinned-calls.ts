@@ -32,7 +32,7 @@ export interface PinnedCallFunctions {
   ): number;
   /**
    * An outcome in the low 8 bits, an errno above. `pinArrival` returns `rooms` and `credentials`. If `rooms` is not 0, the stub
-   * reports the call's end.
+   * reports the call's end. -EINPROGRESS: the tree's own thread pins the call, and `endStep` returns this number.
    */
   pinCall(
     notification: Uint8Array,
@@ -62,6 +62,8 @@ export interface PinnedCallFunctions {
   pinInterrupt(tid: number): number;
   /** PTRACE_SEIZE: 0 or a negative errno; -EINTR after two milliseconds. */
   seize(tid: number, options: number): number;
+  /** The same, without waiting for a tree's thread: -EINPROGRESS, and `endStep` returns the result. */
+  beginSeize(tid: number, options: number): number;
   /** Whether a notification arrived during the preparation of a caller: `next` returns it without a wait. */
   pinHasWaiting(): boolean;
   pinIsLate(tid: number): boolean;

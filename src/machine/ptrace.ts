@@ -33,6 +33,8 @@ export interface Tracer {
    * gone; EINTR after two milliseconds, while another thread of its process executes a program.
    */
   seize(tid: number, options: number): number;
+  /** The same; -EINPROGRESS where the present tree has a thread: then it is work of the tree, with this result (`Native.endStep`). */
+  beginSeize(tid: number, options: number): number;
   /**
    * Detaches from a stopped task, or continues one that is kept (native/addon/ptrace/kept.h), and delivers the signal for which it has
    * stopped (0: none). Returns 0 or a negative errno.
@@ -44,18 +46,20 @@ export interface Tracer {
 export const ownThread: Tracer = {
   call: (number, ...registers) => native().tracingCall(number, ...registers),
   seize: (tid, options) => native().seize(tid, options),
+  beginSeize: (tid, options) => native().beginSeize(tid, options),
   letGo: (tid, signal) => native().letGo(tid, signal),
 };
 
 /** Starts a thread, which ends with the last reference to the tracer. Returns a negative errno on failure. */
 export function startTracer(): Tracer | number {
-  const { startTracer: start, tracerCall, tracerSeize } = native();
+  const { startTracer: start, tracerCall, tracerSeize, tracerBeginSeize } = native();
   const thread = start();
   if (typeof thread === "number") return thread;
   const call: Tracer["call"] = (number, ...registers) => tracerCall(thread, number, ...registers);
   return {
     call,
     seize: (tid, options) => tracerSeize(thread, tid, options),
+    beginSeize: (tid, options) => tracerBeginSeize(thread, tid, options),
     letGo: (tid, signal) => call(callNumber("ptrace"), request.detach, tid, 0, signal),
   };
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct executor;
 struct loop;
 struct seccomp_notif;
 struct step;
@@ -36,6 +37,13 @@ bool step_of(napi_env env, const napi_value *arguments, struct step *step);
 struct loop *loop_of(napi_env env);
 /* Runs the function in the thread that traces and waits for that tree. */
 void run_in_loop(napi_env env, void (*function)(void *data), void *data);
+/*
+ * The same without waiting for it, in the thread `by`, or in that of the tree: -EINPROGRESS, and `endStep` returns the result
+ * (trees.c). `order` is copied; it has at most MOST_ORDER bytes. Where the tree has no thread, the function has run, and this is
+ * its result.
+ */
+enum { MOST_ORDER = 256 };
+int begin_work(napi_env env, struct executor *by, int (*work)(void *order), void *order, size_t size);
 /* Drop a tree's references. */
 void end_loop(napi_env env, struct loop *self);
 void end_texts(napi_env env, struct texts *self);

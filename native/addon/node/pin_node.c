@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* pin.h for JavaScript: src/machine/pinned-calls.ts has the types. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "node.h"
@@ -65,21 +66,41 @@ static bool is_refusal(const struct pins *self, int32_t refusal) {
 
 struct pin_order {
   struct pins *pins;
-  const struct seccomp_notif *call;
-  const struct image *image;
-  int refusal, error;
-  enum outcome outcome;
+  struct seccomp_notif call;
+  struct image image;
+  int refusal;
+  unsigned char *copy; /* what the image points to; NULL: that is JavaScript's */
 };
+_Static_assert(sizeof(struct pin_order) <= MOST_ORDER, "begin_work copies an order");
 
-static void make_pin(void *data) {
-  struct pin_order *self = data;
-  self->outcome = pin_call(self->pins, self->call, self->image, self->refusal, &self->error);
+static int make_pin(void *data) {
+  const struct pin_order *self = data;
+  int error;
+  const enum outcome outcome = pin_call(self->pins, &self->call, &self->image, self->refusal, &error);
+  free(self->copy);
+  return (int)outcome | error << 8;
+}
+
+/* JavaScript goes on while the tree's thread pins the call. */
+static bool copy_image(struct pin_order *self) {
+  struct image *image = &self->image;
+  enum { REGISTERS = 6 * sizeof(int32_t) };
+  const size_t relocations = 2 * sizeof(uint32_t) * image->relocation_count;
+  self->copy = malloc(REGISTERS + relocations + image->length);
+  if (self->copy == NULL) return false;
+  memcpy(self->copy, image->registers, REGISTERS);
+  if (relocations > 0) memcpy(self->copy + REGISTERS, image->relocations, relocations);
+  if (image->length > 0) memcpy(self->copy + REGISTERS + relocations, image->bytes, image->length);
+  image->registers = (const int32_t *)(void *)self->copy;
+  image->relocations = (const uint32_t *)(void *)(self->copy + REGISTERS);
+  image->bytes = self->copy + REGISTERS + relocations;
+  return true;
 }
 
 /*
  * pinCall(notification, bytes, length, relocations, registers, refusal, rooms, credentials): enum outcome, with an errno
  * in the bits above the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array; `rooms` and
- * `credentials`: bigints.
+ * `credentials`: bigints. -EINPROGRESS: the tree's thread pins it, and `endStep` returns this number.
  */
 static napi_value call_pinned(napi_env env, napi_callback_info info) {
   struct call call;
@@ -98,13 +119,13 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
       !unsigned_of(env, call.arguments[6], &rooms) || !unsigned_of(env, call.arguments[7], &credentials))
     return fail(env,
                 "pinCall takes (notification, bytes, length, relocations, registers, refusal, rooms, credentials)");
-  struct image image = {bytes,
-                        length,
-                        (const uint32_t *)(void *)relocations,
-                        (uint32_t)(relocations_size / (2 * sizeof(uint32_t))),
-                        (const int32_t *)(void *)registers,
-                        rooms,
-                        credentials};
+  const struct image image = {bytes,
+                              length,
+                              (const uint32_t *)(void *)relocations,
+                              (uint32_t)(relocations_size / (2 * sizeof(uint32_t))),
+                              (const int32_t *)(void *)registers,
+                              rooms,
+                              credentials};
   for (uint32_t i = 0; i < image.relocation_count; i++)
     if ((uint64_t)image.relocations[2 * i] + 8 > length || image.relocations[2 * i + 1] > length)
       return fail(env, "a relocation lies outside of the image");
@@ -112,9 +133,9 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
     if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
   if (!fits_call(&image, &notification.data))
     return fail(env, "clone3 is pinned with its structure, and a call that makes a child without rooms");
-  struct pin_order order = {.pins = call.pins, .call = &notification, .image = &image, .refusal = refusal};
-  run_in_loop(env, make_pin, &order);
-  return number_of(env, (int64_t)order.outcome | (int64_t)order.error << 8);
+  struct pin_order order = {.pins = call.pins, .call = notification, .image = image, .refusal = refusal};
+  if (loop_of(env)->thread != NULL && !copy_image(&order)) return fail(env, "no memory for a pinned call");
+  return number_of(env, begin_work(env, NULL, make_pin, &order, sizeof order));
 }
 
 /* pinArrival(notification, judged): enum arrival; `judged` gets a struct judged. */

@@ -45,21 +45,34 @@ struct seizure {
   int result;
 };
 
-static void make_seizure(void *data) {
-  struct seizure *self = data;
-  self->result = -seize_promptly(self->tid, self->options);
+static int begin_seizure(void *order) {
+  const struct seizure *self = order;
+  return -seize_promptly(self->tid, self->options);
 }
 
 /* A task that the loop keeps is its tracee already. */
-static void make_own_seizure(void *data) {
-  struct seizure *self = data;
-  if (is_kept(self->tid)) self->result = 0;
-  else make_seizure(data);
+static int begin_own_seizure(void *order) {
+  const struct seizure *self = order;
+  return is_kept(self->tid) ? 0 : begin_seizure(order);
 }
 
-static bool seizure_of(napi_env env, const napi_value *arguments, struct seizure *seizure) {
-  return napi_get_value_int32(env, arguments[0], &seizure->tid) == napi_ok &&
-         napi_get_value_uint32(env, arguments[1], &seizure->options) == napi_ok;
+static void make_seizure(void *data) { ((struct seizure *)data)->result = begin_seizure(data); }
+static void make_own_seizure(void *data) { ((struct seizure *)data)->result = begin_own_seizure(data); }
+
+static struct executor *tracer_of(napi_env env, napi_value value) {
+  void *self;
+  return napi_get_value_external(env, value, &self) == napi_ok ? self : NULL;
+}
+
+/* The arguments (tid, options), with `by` after a tracer. */
+static bool seizure_of(napi_env env, napi_callback_info info, struct executor **by, struct seizure *seizure) {
+  napi_value arguments[3];
+  size_t count = 3;
+  const size_t first = by == NULL ? 0 : 1;
+  return napi_get_cb_info(env, info, &count, arguments, NULL, NULL) == napi_ok && count == first + 2 &&
+         (by == NULL || (*by = tracer_of(env, arguments[0])) != NULL) &&
+         napi_get_value_int32(env, arguments[first], &seizure->tid) == napi_ok &&
+         napi_get_value_uint32(env, arguments[first + 1], &seizure->options) == napi_ok;
 }
 
 /* ── The loop's own tracees ──────────────────────────────────────────────────────────────────────────────────────── */
@@ -77,14 +90,17 @@ static napi_value own_call(napi_env env, napi_callback_info info) {
 
 /* seize(tid, options): 0 or a negative errno; -EINTR after two milliseconds. */
 static napi_value own_seizure(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2;
   struct seizure seizure;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
-      !seizure_of(env, arguments, &seizure))
-    return fail(env, "seize takes (tid, options)");
+  if (!seizure_of(env, info, NULL, &seizure)) return fail(env, "seize takes (tid, options)");
   run_in_loop(env, make_own_seizure, &seizure);
   return number_of(env, seizure.result);
+}
+
+/* beginSeize(tid, options): the same as work of the tree. */
+static napi_value begin_own(napi_env env, napi_callback_info info) {
+  struct seizure seizure;
+  if (!seizure_of(env, info, NULL, &seizure)) return fail(env, "beginSeize takes (tid, options)");
+  return number_of(env, begin_work(env, NULL, begin_own_seizure, &seizure, sizeof seizure));
 }
 
 /* ── Other tracers ───────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -106,11 +122,6 @@ static napi_value start(napi_env env, napi_callback_info info) {
   return number_of(env, -ENOMEM);
 }
 
-static struct executor *tracer_of(napi_env env, napi_value value) {
-  void *self;
-  return napi_get_value_external(env, value, &self) == napi_ok ? self : NULL;
-}
-
 /* tracerCall(tracer, number, ...at most six): `tracingCall` in that thread. */
 static napi_value call_in(napi_env env, napi_callback_info info) {
   napi_value arguments[MOST_ARGUMENTS];
@@ -126,21 +137,30 @@ static napi_value call_in(napi_env env, napi_callback_info info) {
 
 /* tracerSeize(tracer, tid, options): `seize` in that thread. */
 static napi_value seize_in(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  size_t count = 3;
   struct executor *self;
   struct seizure seizure;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
-      (self = tracer_of(env, arguments[0])) == NULL || !seizure_of(env, arguments + 1, &seizure))
-    return fail(env, "tracerSeize takes (tracer, tid, options)");
+  if (!seizure_of(env, info, &self, &seizure)) return fail(env, "tracerSeize takes (tracer, tid, options)");
   run_in(self, make_seizure, &seizure);
   return number_of(env, seizure.result);
 }
 
+/* tracerBeginSeize(tracer, tid, options): `beginSeize` in that thread. */
+static napi_value begin_in_tracer(napi_env env, napi_callback_info info) {
+  struct executor *self;
+  struct seizure seizure;
+  if (!seizure_of(env, info, &self, &seizure)) return fail(env, "tracerBeginSeize takes (tracer, tid, options)");
+  return number_of(env, begin_work(env, self, begin_seizure, &seizure, sizeof seizure));
+}
+
 void export_tracers(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      METHOD("tracingCall", own_call), METHOD("seize", own_seizure),    METHOD("startTracer", start),
-      METHOD("tracerCall", call_in),   METHOD("tracerSeize", seize_in),
+      METHOD("tracingCall", own_call),
+      METHOD("seize", own_seizure),
+      METHOD("startTracer", start),
+      METHOD("tracerCall", call_in),
+      METHOD("tracerSeize", seize_in),
+      METHOD("beginSeize", begin_own),
+      METHOD("tracerBeginSeize", begin_in_tracer),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

@@ -2,8 +2,9 @@
 /*
  * Many trees for one thread of JavaScript, which judges and answers. A step that only waits for a notification is made here:
  * one epoll descriptor watches the listeners of all such trees, and the tree's turn receives the notification. Each other
- * step is made by the tree's own thread, which traces and handles the calls that a text decides. So a tree's tracees are
- * apart from all others, and a tree that waits delays no other one. When such a step has ended, the tree gets into a queue.
+ * step is made by the tree's own thread, which traces, handles the calls that a text decides, and pins judged calls. So a
+ * tree's tracees are apart from all others, and a tree that waits delays no other one. When such a step has ended, the tree gets
+ * into a queue.
  *
  * While a step runs, JavaScript calls no function for that tree.
  */
@@ -24,16 +25,26 @@
 
 enum { STACK = 128 << 10, MOST_POLLED = 16 };
 
+enum under_way {
+  NO_STEP,
+  STEP_HERE, /* made in the thread of JavaScript, as soon as a notification waits */
+  STEP,
+  POLL,
+  WORK,
+};
+
 struct tree {
   struct loop loop;
   struct queue *queue;
   struct tree *next;
   int32_t id;
-  bool is_under_way;
-  bool is_here;    /* the step under way is made in the thread of JavaScript */
+  enum under_way under_way;
   bool is_watched; /* the queue's epoll descriptor knows the listener */
   struct step step;
   int result;
+  /* Of `begin_work`: */
+  int (*work)(void *order);
+  _Alignas(max_align_t) unsigned char order[MOST_ORDER];
   /* Of beginPoll: */
   uint32_t polled_count;
   int32_t *polled; /* descriptors; their bits replace them */
@@ -43,6 +54,11 @@ struct tree {
 
 /* The data of the events of `epoll` is a tree's id, or this. */
 static const uint64_t of_queue = UINT64_MAX;
+
+/* Of a loop with a thread. */
+static struct tree *tree_with(struct loop *loop) {
+  return (struct tree *)(void *)((char *)loop - offsetof(struct tree, loop));
+}
 
 static struct tree *tree_of(napi_env env, napi_value value) {
   void *self;
@@ -127,7 +143,7 @@ static void collect(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   struct tree *self = data;
-  if (self->is_under_way) return;
+  if (self->under_way != NO_STEP) return;
   if (self->loop.thread != NULL) end_executor(self->loop.thread);
   free(self);
 }
@@ -181,7 +197,7 @@ static napi_value end(napi_env env, napi_callback_info info) {
   size_t count = 1;
   struct tree *self;
   if (environment == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      (self = tree_of(env, argument)) == NULL || self->is_under_way || self->loop.thread == NULL)
+      (self = tree_of(env, argument)) == NULL || self->under_way != NO_STEP || self->loop.thread == NULL)
     return fail(env, "endTree takes a tree without a step");
   struct executor *thread = self->loop.thread;
   end_loop(env, &self->loop);
@@ -213,9 +229,9 @@ static bool watch_for_one(struct tree *self) {
 }
 
 static void begin_step(struct tree *self, bool may_be_here) {
-  self->is_here = may_be_here && self->step.waits && !self->step.is_received && !needs_thread(&self->loop);
-  self->is_here = self->is_here && watch_for_one(self);
-  if (!self->is_here) begin_in(self->loop.thread, make_step, put, self);
+  const bool is_here = may_be_here && self->step.waits && !self->step.is_received && !needs_thread(&self->loop);
+  self->under_way = is_here && watch_for_one(self) ? STEP_HERE : STEP;
+  if (self->under_way == STEP) begin_in(self->loop.thread, make_step, put, self);
 }
 
 /*
@@ -229,15 +245,13 @@ static napi_value begin(napi_env env, napi_callback_info info) {
   struct step step;
   bool here;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
-      (self = tree_of(env, arguments[0])) == NULL || self->is_under_way || self->loop.thread == NULL ||
+      (self = tree_of(env, arguments[0])) == NULL || self->under_way != NO_STEP || self->loop.thread == NULL ||
       self->loop.memory == NULL || !step_of(env, arguments + 1, &step) ||
       napi_get_value_bool(env, arguments[4], &here) != napi_ok)
     return fail(env, "beginStep takes (tree, answer, waits, judges, here)");
   /* From here, so that the caller goes on before the tree's thread has got its turn. */
   if (step.answer) send_answer(&self->loop, self->loop.shared);
   self->step = (struct step){.answer = false, .waits = step.waits, .judges = step.judges};
-  self->polled = NULL;
-  self->is_under_way = true;
   begin_step(self, here);
   return NULL;
 }
@@ -248,10 +262,11 @@ static napi_value wake_tree(napi_env env, napi_callback_info info) {
   size_t count = 1;
   struct tree *self;
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      (self = tree_of(env, argument)) == NULL || !self->is_under_way)
+      (self = tree_of(env, argument)) == NULL || self->under_way == NO_STEP)
     return fail(env, "wakeTree takes a tree with a step");
   /* `wake` of the loop ends those of the tree's thread. */
-  if (!self->is_here || epoll_ctl(self->queue->epoll, EPOLL_CTL_DEL, self->loop.listener, NULL) != 0) return NULL;
+  if (self->under_way != STEP_HERE || epoll_ctl(self->queue->epoll, EPOLL_CTL_DEL, self->loop.listener, NULL) != 0)
+    return NULL;
   self->is_watched = false;
   put(self);
   return NULL;
@@ -304,21 +319,61 @@ static napi_value begin_poll(napi_env env, napi_callback_info info) {
   struct tree *self;
   unsigned char *descriptors;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
-      (self = tree_of(env, arguments[0])) == NULL || self->is_under_way || self->loop.thread == NULL ||
+      (self = tree_of(env, arguments[0])) == NULL || self->under_way != NO_STEP || self->loop.thread == NULL ||
       !bytes_of(env, arguments[1], &descriptors, &size) || size > MOST_POLLED * sizeof(int32_t) ||
       napi_get_value_double(env, arguments[2], &self->milliseconds) != napi_ok || !(self->milliseconds >= 0) ||
       !(self->milliseconds < 1e6) || napi_get_value_int32(env, arguments[3], &self->spare) != napi_ok)
     return fail(env, "beginPoll takes (tree, at most 16 descriptors, milliseconds, spare)");
   self->polled = (int32_t *)(void *)descriptors;
   self->polled_count = (uint32_t)(size / sizeof(int32_t));
-  self->is_under_way = true;
-  self->is_here = false;
+  self->under_way = POLL;
   begin_in(self->loop.thread, make_poll, put, self);
   return NULL;
 }
 
+static void make_work(void *data) {
+  struct tree *self = data;
+  self->result = self->work(self->order);
+}
+
+static void make_own_work(void *data) {
+  struct tree *self = data;
+  make_work(self);
+  note_stops(&self->loop);
+}
+
+/* For one that waits until the function has run. */
+struct awaited_work {
+  int (*work)(void *order);
+  void *order;
+  int result;
+};
+
+static void make_awaited(void *data) {
+  struct awaited_work *self = data;
+  self->result = self->work(self->order);
+}
+
+int begin_work(napi_env env, struct executor *by, int (*work)(void *order), void *order, size_t size) {
+  struct loop *loop = loop_of(env);
+  if (loop == NULL || loop->thread == NULL) {
+    struct awaited_work awaited = {.work = work, .order = order};
+    if (by == NULL) make_awaited(&awaited);
+    else run_in(by, make_awaited, &awaited);
+    return awaited.result;
+  }
+  struct tree *self = tree_with(loop);
+  self->work = work;
+  memcpy(self->order, order, size);
+  self->under_way = WORK;
+  if (by == NULL) begin_in(loop->thread, make_own_work, put, self);
+  else begin_in(by, make_work, put, self);
+  return -EINPROGRESS;
+}
+
 /*
- * endStep(tree): the result; the notification is in the policy's memory. Call it once, when `nextTree` has returned the tree.
+ * endStep(tree): the result; after a step the notification is in the policy's memory. Call it once, when `nextTree` has returned
+ * the tree.
  * -EINPROGRESS: the step goes on, and `nextTree` returns the tree again.
  */
 static napi_value end_step(napi_env env, napi_callback_info info) {
@@ -326,9 +381,9 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
   size_t count = 1;
   struct tree *self;
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      (self = tree_of(env, argument)) == NULL || !self->is_under_way)
+      (self = tree_of(env, argument)) == NULL || self->under_way == NO_STEP)
     return fail(env, "endStep takes a tree with a step");
-  if (self->is_here) {
+  if (self->under_way == STEP_HERE) {
     const int result = try_step(&self->loop, &self->step);
     if (result == -EINPROGRESS) {
       begin_step(self, true); /* the tree's thread may have stored its result already */
@@ -336,8 +391,9 @@ static napi_value end_step(napi_env env, napi_callback_info info) {
     }
     self->result = result;
   }
-  self->is_under_way = false;
-  if (self->polled == NULL && (self->result >= 0 || self->result == -ECANCELED)) {
+  const bool is_step = self->under_way == STEP_HERE || self->under_way == STEP;
+  self->under_way = NO_STEP;
+  if (is_step && (self->result >= 0 || self->result == -ECANCELED)) {
     const struct loop *loop = &self->loop;
     memcpy(loop->shared + NOTIFICATION, loop->copy + NOTIFICATION, RESPONSE - NOTIFICATION);
     memcpy(loop->shared + NOW, loop->copy + NOW, sizeof(uint64_t));

@@ -474,7 +474,7 @@ bool pin_audits(const struct pins *self) { return self->audits; }
 int pin_interrupt(struct pins *self, pid_t tid) {
   release_late(&self->late);
   if (is_late_tracee(self->late, tid)) return -EINPROGRESS;
-  int error = seize(tid);
+  const int error = seize_at_once(tid);
   if (error != 0) return -error;
   interrupt(tid);
   switch (await_prompt_stop(&self->late, tid)) {

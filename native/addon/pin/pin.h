@@ -291,7 +291,7 @@ void pin_restarts(struct pins *self, pid_t tid, const struct seccomp_data *call)
 int pin_refuse(struct pins *self, const struct seccomp_notif *call, int error);
 /*
  * Stops the thread for a moment at its return to its program. Returns 0 if it stopped; -EINPROGRESS if it is in a call, at
- * whose end it is detached and `pin_is_late` becomes false; another errno if it cannot be traced or has ended.
+ * whose end it is detached and `pin_is_late` becomes false; another errno if it cannot be traced, now or at all, or has ended.
  */
 int pin_interrupt(struct pins *self, pid_t tid);
 /* True if the thread is traced and has not stopped yet. */

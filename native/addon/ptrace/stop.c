@@ -27,10 +27,13 @@ enum { EAGER_LOOKS = 100, SLEEP = 50000, PATIENCE = 1000000000 };
 /* Attempts of PTRACE_SEIZE, each of a moment, while another thread of the process executes a program. */
 enum { MOST_MOMENTS = 50 };
 
+int seize_at_once(pid_t tid) {
+  return is_kept(tid) ? 0 : seize_promptly(tid, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC);
+}
+
 int seize(pid_t tid) {
-  if (is_kept(tid)) return 0;
   for (int moment = 1;; moment++) {
-    const int error = seize_promptly(tid, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC);
+    const int error = seize_at_once(tid);
     if (error != EINTR || moment == MOST_MOMENTS) return error;
   }
 }

@@ -87,6 +87,8 @@ struct late_tracee {
 /* Returns 0, or the positive errno with which the kernel refuses it. EINTR: another thread of the process executes a program,
    and that takes long. */
 int seize(pid_t tid);
+/* One attempt, of a moment. EINTR: another one may succeed. */
+int seize_at_once(pid_t tid);
 /*
  * `wait_promptly` if it `waits`; otherwise it returns at once, 0 if nothing has changed. A tracee that has ended or executes a
  * program is no longer kept (kept.h).

@@ -121,6 +121,12 @@ export class Arrivals {
     return true;
   }
 
+  /** Another thread has done what a call needs, with this result. True if a response is in the memory. */
+  endWork(result: number): boolean {
+    const goOn = this.#parts.work.end();
+    return this.#safely(() => goOn(result));
+  }
+
   /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
   #receive(pinning: Pinning): boolean {
     if (this.#parts.objects?.has(this.#parts.memory.id))
@@ -240,10 +246,7 @@ export class Arrivals {
     if (caller !== undefined) this.#parts.admission?.meets(caller, number, (index) => memory.argument(index));
     if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
     const observations = this.#parts.observer.of(number);
-    if (observations.length > 0) {
-      this.#judgeObserved(call!, caller, observations);
-      return false;
-    }
+    if (observations.length > 0) return this.#judgeObserved(call!, caller, observations);
     memory.setUnobserved();
     const { verdict, fate } = this.#parts.judge.evaluate(caller);
     if (fate === "hold") return false;
@@ -271,10 +274,14 @@ export class Arrivals {
   // ── Arguments behind pointers ─────────────────────────────────────────────────────────────────────────────────────
 
   /** Reads the caller's memory, judges the copy, and lets the caller make its call with that copy. */
-  #judgeObserved(call: PendingCall, caller: Thread | undefined, observations: ReturnType<MemoryObserver["of"]>): void {
+  #judgeObserved(
+    call: PendingCall,
+    caller: Thread | undefined,
+    observations: ReturnType<MemoryObserver["of"]>,
+  ): boolean {
     const { number, tid } = this.#parts.memory;
     let makesProcess = false;
-    const outcome = call.observe(
+    return call.observe(
       (observer) => {
         const memory = observations.map((one) => readMemory(observer, one));
         const observed = this.#parts.observer.observe(number, memory);
@@ -297,13 +304,17 @@ export class Arrivals {
         makesProcess = number === this.#clone3 && (cloneFlagsIn(memory) & cloneFlag.thread) === 0n;
         return observer.pin(packEntered(entered));
       },
+      (outcome) => {
+        if (isOver(outcome)) this.#parts.questions?.ended(tid);
+        if (outcome.kind === "prepared" && makesProcess) this.#parts.preparedForks.add(tid);
+        if (outcome.kind === "unserved")
+          this.#parts.records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
+        this.#parts.records.putUnpinned(outcome);
+        return false;
+      },
       this.#unpinned(caller),
       this.#parts.memory.credentials,
     );
-    if (isOver(outcome)) this.#parts.questions?.ended(tid);
-    if (outcome.kind === "prepared" && makesProcess) this.#parts.preparedForks.add(tid);
-    if (outcome.kind === "unserved") this.#parts.records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
-    this.#parts.records.putUnpinned(outcome);
   }
 
   /** An audit lets a call pass that it cannot judge, except if its effect on the registry must be followed. */

@@ -75,11 +75,13 @@ export class Following {
       if ((flags & cloneFlag.thread) === 0n && (isNeeded || keeps))
         return this.#passCreation(flags, caller, call, isNeeded);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
-      const seized = tracer.seize(tid, "itself");
-      if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized), call);
-      pinning?.executes(tid);
-      if (this.#passSeized(tid, call)) tracer.awaitExecution(caller, call.data);
-      return false;
+      return tracer.seize(tid, "itself", (seized) => {
+        if (seized < 0) return this.#refuse(whyPtraceRefused(tid, -seized), call);
+        if (this.#hasEnded(tid, caller)) return this.#passEnded(tid, call);
+        pinning?.executes(tid);
+        if (this.#passSeized(tid, call)) tracer.awaitExecution(caller, call.data);
+        return false;
+      });
     }
     if ((traits & callTrait.executes) !== 0) pinning?.executes(tid);
     call.pass();
@@ -88,17 +90,25 @@ export class Following {
 
   /** `isNeeded`: the call is refused if it cannot be followed. */
   #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall, isNeeded: boolean): boolean {
-    const { memory, registry, tracer, bind } = this.#options;
-    const { tid } = memory;
+    const { tracer } = this.#options;
+    const { tid } = this.#options.memory;
     // With this flag the child would not stop. Only an attempt to escape uses it.
-    const isUntraced = (flags & cloneFlag.untraced) !== 0n;
-    const seized = isUntraced ? -errno.EPERM : tracer.seize(tid, "child");
-    if (seized < 0 && !isNeeded) {
+    if ((flags & cloneFlag.untraced) !== 0n) {
+      if (isNeeded) return this.#cannotFollow(caller, call, { why: "untraced-flag" });
       call.pass();
       return false;
     }
-    if (isUntraced) return this.#cannotFollow(caller, call, { why: "untraced-flag" });
-    if (seized < 0) return this.#cannotFollow(caller, call, whyPtraceRefused(tid, -seized));
+    return tracer.seize(tid, "child", (seized) => {
+      if (seized === 0) return this.#passFollowed(tid, caller, call);
+      if (isNeeded) return this.#cannotFollow(caller, call, whyPtraceRefused(tid, -seized));
+      call.pass();
+      return false;
+    });
+  }
+
+  #passFollowed(tid: number, caller: Thread | undefined, call: FollowedCall): boolean {
+    const { registry, tracer, bind } = this.#options;
+    if (this.#hasEnded(tid, caller)) return this.#passEnded(tid, call);
     const reservation = registry.reserveChild(caller);
     bind();
     tracer.beginFork(tid);
@@ -108,6 +118,18 @@ export class Following {
     }
     tracer.awaitChild(tid, reservation, call.data);
     tracer.advanceEagerly();
+    return false;
+  }
+
+  /** Another supervisor of the same tasks can have dropped the caller meanwhile. */
+  #hasEnded(tid: number, caller: Thread | undefined): boolean {
+    return caller !== undefined && this.#options.registry.find(tid) !== caller;
+  }
+
+  /** Its notification is gone. If its id is another thread's now, that one is seized. */
+  #passEnded(tid: number, call: FollowedCall): false {
+    call.pass();
+    this.#options.tracer.release(tid);
     return false;
   }
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { property } from "../../ir/testing/property.ts";
 import * as ptrace from "../../machine/ptrace.ts";
+import { Work } from "../../machine/work.ts";
 import { ForkTracer, mostFollowed } from "./fork-tracer.ts";
 import type { SignalStops } from "./signal-stops.ts";
 import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks/tasks.ts";
@@ -85,11 +86,13 @@ class Kernel {
       return 0;
     };
     ptrace.ownThread.seize = seize(ptrace.ownThread);
+    ptrace.ownThread.beginSeize = ptrace.ownThread.seize;
     ptrace.ownThread.letGo = letGo(ptrace.ownThread);
     vi.mocked(ptrace.startTracer).mockImplementation(() => {
       const tracer: ptrace.Tracer = {
         call: () => 0,
         seize: (tid, options) => seize(tracer)(tid, options),
+        beginSeize: (tid, options) => seize(tracer)(tid, options),
         letGo: (tid) => letGo(tracer)(tid),
       };
       this.tracers.push(tracer);
@@ -122,9 +125,20 @@ class Kernel {
       isPinned: () => false,
       restarts: none,
       signals: keeps ? (this.signals as unknown as SignalStops) : undefined,
+      work: new Work(undefined),
       followsForks: true,
       interruptsForks: false,
     });
+  }
+
+  /** The result of a seizure. */
+  seizes(tid: number, follows: "child" | "itself"): number {
+    let known = Number.NaN;
+    this.tracer.seize(tid, follows, (result) => {
+      known = result;
+      return false;
+    });
+    return known;
   }
 
   /** A wait will report this of the tracee. */
@@ -152,7 +166,7 @@ class Kernel {
   }
 
   forks(tid: number, reservation: Reservation): void {
-    expect(this.tracer.seize(tid, "child")).toBe(0);
+    expect(this.seizes(tid, "child")).toBe(0);
     this.tracer.awaitChild(tid, reservation, call);
   }
 
@@ -178,7 +192,7 @@ function looks(milliseconds: number): number {
     count++;
     return 0;
   });
-  kernel.tracer.seize(7, "child");
+  kernel.seizes(7, "child");
   kernel.tracer.advanceEagerly();
   return count;
 }
@@ -196,7 +210,7 @@ const other = reservationOf(2);
 
 test("an execution does not fail because a new task with the thread's former id forks", () => {
   const { tracer, registry } = kernel;
-  tracer.seize(12, "itself");
+  kernel.seizes(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   kernel.takesId(12, 10);
   expect(tracer.called(12, call)).toBe("new");
@@ -211,7 +225,7 @@ test("an execution does not fail because a new task with the thread's former id 
 
 test("an execution does not fail because a new child with the thread's former id stops", () => {
   const { tracer, registry } = kernel;
-  tracer.seize(12, "itself");
+  kernel.seizes(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   kernel.forks(20, reservation);
   kernel.takesId(12, 10);
@@ -288,7 +302,7 @@ test("the fork of a parent that was killed before it made a child counts no long
 
 test("a task that no judged fork has made is killed", () => {
   const { tracer, registry, kill } = kernel;
-  tracer.seize(10, "child");
+  kernel.seizes(10, "child");
   tracer.release(10);
   kernel.makes(10, 11);
   kernel.reports(11, stop);
@@ -299,7 +313,7 @@ test("a task that no judged fork has made is killed", () => {
 
 test("a thread that is made after a failed execution is not traced", () => {
   const { tracer, kill } = kernel;
-  tracer.seize(12, "itself");
+  kernel.seizes(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   kernel.makes(12, 13);
   expect(kernel.tracees.has(13)).toBe(false);
@@ -324,20 +338,20 @@ test("a tracer follows another call only when it has no tracee left", () => {
 
 test("the number of calls that are followed at once has a limit", () => {
   for (let tid = 0; tid <= mostFollowed; tid++) kernel.forks(1000 + tid, reservationOf(tid));
-  expect(kernel.tracer.seize(9, "child")).toBe(-11);
+  expect(kernel.seizes(9, "child")).toBe(-11);
   expect(kernel.tracers).toHaveLength(mostFollowed + 1);
 });
 
 test("a call is refused if the tracer's thread cannot be started", () => {
   kernel.forks(10, reservation);
   vi.mocked(ptrace.startTracer).mockReturnValue(-11);
-  expect(kernel.tracer.seize(20, "child")).toBe(-11);
+  expect(kernel.seizes(20, "child")).toBe(-11);
 });
 
 test("a leader's id can become another program's until the execution has ended", () => {
   const { tracer } = kernel;
   expect(tracer.executesIn(10)).toBe(false);
-  tracer.seize(12, "itself");
+  kernel.seizes(12, "itself");
   tracer.awaitExecution(threadOf(10, 12), call);
   expect([tracer.executesIn(10), tracer.executesIn(12)]).toEqual([true, false]);
   kernel.takesId(12, 10);
@@ -375,7 +389,7 @@ describe("while tasks are kept", () => {
 
   test("another kept task's fork has no tracer meanwhile, and another task's has", () => {
     kernel.forks(10, reservation);
-    expect(kernel.tracer.seize(20, "child")).toBe(-11);
+    expect(kernel.seizes(20, "child")).toBe(-11);
     kernel.forks(30, other);
     kernel.makes(10, 11);
     kernel.makes(30, 31);

@@ -42,6 +42,7 @@ import { errno, kernelErrno } from "../../abi/errno-numbers.ts";
 import { seccompData } from "../../abi/seccomp-data.ts";
 import { signals } from "../../abi/signals.ts";
 import * as ptrace from "../../machine/ptrace.ts";
+import type { GoOn, Work } from "../../machine/work.ts";
 import { type AwaitedFork, ForkPatience } from "./fork-patience.ts";
 import type { SignalStops } from "./signal-stops.ts";
 import { processOf, type Reservation, type TaskRegistry, type Thread } from "./tasks/tasks.ts";
@@ -132,6 +133,7 @@ export interface ForkTracerOptions {
   readonly restarts: (tid: number, call: Uint8Array) => void;
   /** Undefined if no task is kept. */
   readonly signals: SignalStops | undefined;
+  readonly work: Work;
   /** Whether each fork of a kept task is followed. */
   readonly followsForks: boolean;
   /** For tests: interrupt each fork, in turn before it begins, so that the kernel restarts it, and at any moment of it. */
@@ -246,26 +248,37 @@ export class ForkTracer {
   }
 
   /**
-   * Seizes a thread that is about to make a followed call. Returns 0, or ptrace(2)'s negative errno; -EAGAIN if no tracer is
+   * Seizes a thread that is about to make a followed call. `goOn` gets 0, or ptrace(2)'s negative errno; -EAGAIN if no tracer is
    * left for it. A thread whose execution fails can make a thread before it is detached, which must not become a tracee.
    */
-  seize(tid: number, follows: "child" | "itself"): number {
+  seize(tid: number, follows: "child" | "itself", goOn: GoOn): boolean {
     const isKept = this.keeps(tid);
     const one = this.#awaitTracer(isKept);
-    if (one === undefined) return -errno.EAGAIN;
+    if (one === undefined) return goOn(-errno.EAGAIN);
     if (isKept) {
       this.#begins(one);
-      return 0;
+      return goOn(0);
     }
     const options = ptrace.traceOptions.exec | (follows === "child" ? ptrace.traceOptions.creation : 0);
     const until = performance.now() + patience.seizure;
-    let result = one.tracer.seize(tid, options);
-    // The execution that delays it can wait until another thread of the process, a tracee, is reaped (moment.c).
-    while (result === -errno.EINTR && performance.now() < until) {
-      this.advance({ interrupts: false });
-      result = one.tracer.seize(tid, options);
-    }
-    if (result === 0) this.#begins(one);
+    const attempt = (): boolean =>
+      this.#options.work.when(one.tracer.beginSeize(tid, options), (result) => {
+        if (result === -errno.EINTR && performance.now() < until) {
+          // The execution that delays it can wait until another thread of the process, a tracee, is reaped (moment.c).
+          this.advance({ interrupts: false });
+          return attempt();
+        }
+        if (result === 0) this.#begins(one);
+        return goOn(result);
+      });
+    return attempt();
+  }
+
+  /** One attempt, without an end of the present call. */
+  seizeAtOnce(tid: number): number {
+    const one = this.#awaitTracer(this.keeps(tid));
+    const result = one?.tracer.seize(tid, ptrace.traceOptions.exec) ?? -errno.EAGAIN;
+    if (result === 0) this.#begins(one!);
     return result;
   }
 
@@ -276,9 +289,9 @@ export class ForkTracer {
     this.#progresses(one);
   }
 
-  /** A limit of processes may forbid another thread. Most calls in flight end soon. */
+  /** A limit of processes may forbid another thread. Most calls in flight end soon; if none has ended, no wait begins. */
   #awaitTracer(isKept: boolean): Following | undefined {
-    const until = performance.now() + patience.tracer;
+    const until = this.#lastProgress + patience.tracer;
     let free = this.#freeTracer(isKept);
     while (free === undefined && performance.now() < until) {
       if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();

@@ -44,7 +44,7 @@ function killWithoutDescriptor(killing: Killing): number {
   const { tracer, records, memory } = killing;
   const { tid } = memory;
   records.reportDescriptors();
-  const isTraced = tracer.seize(tid, "itself") === 0;
+  const isTraced = tracer.seizeAtOnce(tid) === 0;
   const result = callerWaits(killing) ? killByThread(tid) : -errno.ESRCH;
   if (isTraced) tracer.release(tid);
   return result;

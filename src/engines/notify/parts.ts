@@ -10,6 +10,7 @@ import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import { reservePolling } from "../../machine/descriptors.ts";
 import { mostDeaths, native, required } from "../../machine/native.ts";
 import { notificationIsValid, sendResponse, useSynchronousWakeUp } from "../../machine/seccomp.ts";
+import { Work } from "../../machine/work.ts";
 import { MemoryRecorder } from "./caller-memory.ts";
 import { Following } from "./following.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -75,6 +76,7 @@ export class Parts {
   /** Undefined if no task is kept. */
   readonly signals: SignalStops | undefined;
   readonly waiting: WaitingCalls;
+  readonly work: Work;
   /** See SharedState. */
   readonly preparedForks: Set<number>;
   /** Undefined if we have started the command. */
@@ -94,6 +96,7 @@ export class Parts {
     reservePolling(descriptors.polling);
     const { joined, command } = options;
     this.memory = joined?.memory ?? new JudgementMemory(options.instance ?? instantiate(policy.step));
+    this.work = new Work(this.memory);
     this.records = new Records(this.memory, policy, options.sink);
     this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;
@@ -120,6 +123,7 @@ export class Parts {
             changesTask: (tid) => this.tracer.executesIn(tid),
             audits: policy.mode === "audit",
             filesAreRestricted: policy.objects.some(({ files }) => files.length > 0),
+            work: this.work,
           })
         : undefined;
     this.objects = asksForObjects(policy.memory)
@@ -143,6 +147,7 @@ export class Parts {
     this.signals = policy.catching.length > 0 ? new SignalStops(description.architecture, isTraced) : undefined;
     this.tracer = new ForkTracer(this.registry, {
       signals: this.signals,
+      work: this.work,
       followsForks: policy.calls.some((traits) => (traits & callTrait.creates) !== 0),
       kill: (pid) => this.kill(pid),
       lost: (pid, why) => this.records.putNotice(`the new process ${pid} was killed: ${why}`),

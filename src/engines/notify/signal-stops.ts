@@ -141,7 +141,7 @@ export class SignalStops {
 
   /** Keeps all threads of a process. Threads that they make meanwhile are tracees if their parents are. */
   #keep(tid: number): void {
-    if (this.#native.isKept(tid) || !this.#keepOne(tid)) return;
+    if (this.#native.isKept(tid) || this.#keepOne(tid) !== "kept") return;
     const seen = new Set([tid]);
     for (let found = true; found; ) {
       found = false;
@@ -149,18 +149,19 @@ export class SignalStops {
         if (seen.has(one)) continue;
         seen.add(one);
         found = true;
-        if (!this.#native.isKept(one)) this.#keepOne(one);
+        if (!this.#native.isKept(one) && this.#keepOne(one) === "delayed") return;
       }
     }
   }
 
-  /** Whether the task is kept, or will be. */
-  #keepOne(tid: number): boolean {
+  /** "kept": it is, or will be. "delayed": by another thread of its process, which executes a program and so may end all others. */
+  #keepOne(tid: number): "kept" | "delayed" | "refused" {
     this.#wanted.delete(tid);
     this.#hasKept = true;
     const result = this.#native.keepTask(tid);
     if (result === -errno.EPERM && this.#isTracedByUs(tid)) this.#wanted.add(tid);
-    return result === 0 || this.#wanted.has(tid);
+    if (result === -errno.EINTR) return "delayed";
+    return result === 0 || this.#wanted.has(tid) ? "kept" : "refused";
   }
 
   /** Releases the task at its next stop. False if it is not kept. */

@@ -16,6 +16,8 @@ import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 /** Milliseconds of a wait while a question is open: memory that is read in threads can arrive (native/addon/pin/reads.c). */
 const openPatience = 50;
 
+const workWait = { kind: "work" } as const;
+
 /** Milliseconds between looks whether a suspended tree's calls are over. */
 const suspensionPause = 1;
 
@@ -80,7 +82,11 @@ export class Supervisor {
   attend(): void {
     this.#isAttended = true;
     this.#parts.renew();
-    for (const tid of this.#endedMeanwhile.splice(0)) this.#parts.forget(tid);
+    if (!this.#parts.work.isUnderWay) this.#forgetEnded();
+  }
+
+  #forgetEnded(): void {
+    for (const tid of this.#endedMeanwhile.splice(0)) this.#forget(tid);
   }
 
   /** Among many: it waits. */
@@ -103,6 +109,10 @@ export class Supervisor {
     const { listener } = this.#parts.options;
     let answer = false;
     for (;;) {
+      while (this.#parts.work.isUnderWay) {
+        answer = this.#arrivals.endWork(Number(yield workWait));
+        if (!this.#parts.work.isUnderWay) this.#forgetEnded();
+      }
       if (this.#parts.signals?.takeStops() === true) this.#parts.tracer.advance({ interrupts: false });
       if (this.#suspendsAt !== undefined && !answer && this.#canSuspend(this.#suspendsAt)) {
         this.#isSuspended = true;
@@ -185,10 +195,14 @@ export class Supervisor {
   }
 
   readonly #taskEnded = (tid: number): void => {
-    this.#parts.preparedForks.delete(tid);
-    if (this.#isAttended) this.#parts.forget(tid);
+    if (this.#isAttended && !this.#parts.work.isUnderWay) this.#forget(tid);
     else this.#endedMeanwhile.push(tid);
   };
+
+  #forget(tid: number): void {
+    this.#parts.preparedForks.delete(tid);
+    this.#parts.forget(tid);
+  }
 
   /** A call can wait for the end of a task, which is not a notification. */
   #advanceRooms(): void {

@@ -14,12 +14,19 @@ vi.mock("../../machine/processor.ts");
 
 /** Milliseconds. */
 let clock = 0;
+/** The questions for ended tasks. */
+let deaths = 0;
+/** The results of work, by tree. */
+const done = new Map<number, number>();
 /** The trees with turns, in their order. */
 let turns: number[] = [];
 /** The trees whose step has ended, or can be tried. */
 const ended: number[] = [];
 /** So many first tries do not end the step. */
 let vain = 0;
+/** The trees for which other threads work, and the results of that. */
+const others: { readonly tree: number; readonly result: number }[] = [];
+const results: unknown[] = [];
 const messages: WorkerMessage[] = [];
 const used = new Float64Array(1);
 
@@ -29,20 +36,30 @@ beforeEach(() => {
   ended.length = 0;
   vain = 0;
   messages.length = 0;
+  others.length = results.length = 0;
+  done.clear();
+  deaths = 0;
   vi.spyOn(performance, "now").mockImplementation(() => clock);
   vi.mocked(addon.native).mockReturnValue({
     watchTrees: () => undefined,
     startTree: (id: number) => ({ id }),
     enterTree: () => undefined,
     endTree: () => undefined,
-    deaths: () => 0,
+    deaths: () => deaths++,
     beginStep: ({ id }: { id: number }) => ended.push(id),
     endStep: ({ id }: { id: number }) => {
+      const result = done.get(id);
+      if (done.delete(id)) return result;
       if (vain-- <= 0) return 0;
       ended.push(id);
       return -errno.EINPROGRESS;
     },
     awaitTrees: (milliseconds: number) => {
+      const other = ended.length === 0 ? others.shift() : undefined;
+      if (other !== undefined) {
+        done.set(other.tree, other.result);
+        ended.push(other.tree);
+      }
       if (ended.length === 0 && milliseconds > 0) clock += milliseconds;
     },
     nextTree: () => ended.shift() ?? -1,
@@ -55,6 +72,8 @@ interface Work {
   readonly time: number;
   /** In this turn it fails. */
   readonly failsIn?: number;
+  /** Another thread works for it after each turn, with this result. */
+  readonly works?: number;
 }
 
 function run(works: readonly Work[]): void {
@@ -66,9 +85,13 @@ function run(works: readonly Work[]): void {
     orders[0]!++;
   };
   const loopOf = function* (tree: number): WaitingLoop {
-    const { turns: count, time, failsIn } = works[tree]!;
+    const { turns: count, time, failsIn, works: result } = works[tree]!;
     for (let turn = 0; turn < count; turn++) {
       yield { kind: "step", answer: true, waits: true, judges: true };
+      if (result !== undefined) {
+        others.push({ tree, result });
+        results.push(yield { kind: "work" });
+      }
       turns.push(tree);
       clock += time;
       if (turn === failsIn) throw new Error("broken");
@@ -129,6 +152,16 @@ describe("turns", () => {
     run([{ turns: 3, time: 1 }]);
     expect(turns).toEqual([0, 0, 0]);
     expect(vain).toBeLessThan(0);
+  });
+
+  test("other trees have turns while another thread works for one", () => {
+    run([
+      { turns: 1, time: 1, works: 7 },
+      { turns: 20, time: 1 },
+    ]);
+    expect(turns[0]).toBe(1);
+    expect(turns.slice().sort()).toEqual([0, ...Array.from({ length: 20 }, () => 1)]);
+    expect({ results, deaths }).toEqual({ results: [7], deaths: 0 });
   });
 
   test("a tree that fails does not end another one", () => {

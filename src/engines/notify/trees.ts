@@ -3,8 +3,9 @@
  * addon, which traces, and waits for what is more than a call (native/addon/node/trees.c).
  *
  * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time
- * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs; one that waits for its caller
- * can take up to a second (pin/pinning.ts), so the tree of a long turn then waits for a multiple of its time.
+ * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs, because other threads wait for
+ * callers (machine/work.ts). Some rare attempts to trace a task are made here, and take up to four milliseconds
+ * (native/addon/ptrace/moment.c). The tree of a long turn then waits for a multiple of its time.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { errnoName } from "../../abi/errno.ts";
@@ -35,8 +36,10 @@ interface Tree {
   used: number;
   /** The time of its next turn. */
   notBefore: number;
-  /** The descriptors of its present wait, or undefined if it waits for a notification. */
-  polled: Int32Array | undefined;
+  /** What it waits for. */
+  wait: Wait["kind"];
+  /** The descriptors of its last wait for some. */
+  polled: Int32Array;
 }
 
 export interface TreesOptions {
@@ -120,8 +123,7 @@ export class Trees {
     this.#native.enterTree(tree.handle);
     tree.supervisor.attend();
     const result = this.#native.endStep(tree.handle);
-    if (result !== -errno.EINPROGRESS)
-      this.#resume(tree, tree.polled === undefined ? this.#ended(result) : [...tree.polled]);
+    if (result !== -errno.EINPROGRESS) this.#resume(tree, this.#resultOf(tree, result));
     tree.supervisor.leave();
     const end = performance.now();
     tree.used += end - begin;
@@ -129,9 +131,16 @@ export class Trees {
     if (end - begin > long.turn && !this.#suspends) tree.notBefore = end + long.share * (end - begin);
   }
 
-  /** A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them. */
-  #ended(result: number): number {
-    return result > 0 ? this.#native.deaths() : result;
+  #resultOf({ wait, polled }: Tree, result: number): WaitResult {
+    switch (wait) {
+      case "step":
+        // A step only knows that tasks have ended; which ones, this thread finds out, because trees can share them.
+        return result > 0 ? this.#native.deaths() : result;
+      case "descriptors":
+        return [...polled];
+      case "work":
+        return result;
+    }
   }
 
   /** Runs the tree's loop up to its next wait. The tree must have been entered. */
@@ -150,13 +159,15 @@ export class Trees {
 
   #wait(tree: Tree, wait: Wait): void {
     const { handle, order } = tree;
+    tree.wait = wait.kind;
     switch (wait.kind) {
       case "step":
-        tree.polled = undefined;
         return this.#native.beginStep(handle, wait.answer, wait.waits, wait.judges, !this.#suspends);
       case "descriptors":
         tree.polled = Int32Array.from(wait.descriptors);
         return this.#native.beginPoll(handle, tree.polled, wait.milliseconds, order.descriptors.polling);
+      case "work":
+        return; // it has begun
     }
   }
 
@@ -232,7 +243,8 @@ export class Trees {
       const { supervisor, sink } = this.#options.supervisorOf(order, policy, { joined });
       const loop = supervisor.run();
       this.#states.set(order.state, supervisor.shared);
-      const tree: Tree = { order, handle, supervisor, loop, sink, used: this.#floor, notBefore: 0, polled: undefined };
+      const turns = { used: this.#floor, notBefore: 0, wait: "step", polled: new Int32Array(0) } as const;
+      const tree: Tree = { order, handle, supervisor, loop, sink, ...turns };
       this.#trees.set(order.tree, tree);
       this.#resume(tree, 0);
       supervisor.leave();

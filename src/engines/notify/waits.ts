@@ -17,9 +17,14 @@ export interface DescriptorWait {
   readonly milliseconds: number;
 }
 
-export type Wait = StepWait | DescriptorWait;
+/** Until another thread has done what has begun (machine/work.ts). */
+export interface WorkWait {
+  readonly kind: "work";
+}
 
-/** The result of `next`, or the bits of poll(2) of each descriptor. */
+export type Wait = StepWait | DescriptorWait | WorkWait;
+
+/** The result of `next` or of the work, or the bits of poll(2) of each descriptor. */
 export type WaitResult = number | readonly number[];
 
 /** A loop that yields what it waits for, and ends when no task is left under the filter. */
@@ -28,10 +33,15 @@ export type WaitingLoop = Generator<Wait, void, WaitResult>;
 /** Runs a loop to its end. This thread does nothing else. */
 export function runAlone(loop: WaitingLoop): void {
   const { next } = native();
-  for (let state = loop.next(); !state.done; ) {
-    const wait = state.value;
-    state = loop.next(
-      wait.kind === "step" ? next(wait.answer, wait.waits, wait.judges) : pollFor(wait.descriptors, wait.milliseconds),
-    );
-  }
+  const resultOf = (wait: Wait): WaitResult => {
+    switch (wait.kind) {
+      case "step":
+        return next(wait.answer, wait.waits, wait.judges);
+      case "descriptors":
+        return pollFor(wait.descriptors, wait.milliseconds);
+      case "work":
+        throw new Error("this thread does all work itself");
+    }
+  };
+  for (let state = loop.next(); !state.done; ) state = loop.next(resultOf(state.value));
 }

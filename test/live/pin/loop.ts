@@ -194,16 +194,17 @@ export class SuperviseLoop {
     // Begins where it is allowed, so that a try is not spent on a plain denial.
     this.#awaitChange(judge, notification, false);
     if (this.#options.answer === "continue") return this.#continue(notification.slice(), judge);
-    const outcome = call.observe(
+    call.observe(
       (observer) => this.#verdict(observer, judge, notification),
+      this.#countOutcome,
       this.#options.audits === true ? passesUnpinned : eperm,
     );
-    this.#countOutcome(outcome);
   }
 
-  #countOutcome(outcome: PinOutcome): void {
+  readonly #countOutcome = (outcome: PinOutcome): boolean => {
     this.#count(outcome.kind === "unpinnable" ? `${outcome.why} ${outcome.errno}` : outcome.kind);
-  }
+    return false;
+  };
 
   #verdict(observer: Observer, judge: Judge, notification: Uint8Array): ObservedVerdict {
     const isForbidden = judge(observer);

@@ -8,6 +8,8 @@
  * The loop answers a call by one of three methods: `pass` (unchanged), `refuse`, `observe`. Only the Observer that `observe`
  * lends to its function reads behind pointers, and the function's result pins or refuses the call. So no call passes
  * unpinned after its memory was read; the addon enforces this, too.
+ *
+ * Where the tree has a thread of its own, that thread pins the call (machine/work.ts).
  */
 
 import { copyError } from "../../../abi/copy-errors.ts";
@@ -16,14 +18,15 @@ import { pinObstacles } from "../../../events/record.ts";
 import { native, required } from "../../../machine/native.ts";
 import { dataLayout, judgedLayout, notificationLayout } from "../../../machine/pinned-calls.ts";
 import { continueFlag, sendResponse } from "../../../machine/seccomp.ts";
+import { Work } from "../../../machine/work.ts";
 import { whyPtraceRefused } from "../tasks/ptrace-refusal.ts";
 import {
   HoldVerdict,
   ObservationFailure,
   type ObservedVerdict,
   Observer,
+  PinVerdict,
   RefuseVerdict,
-  ServeVerdict,
 } from "./observer.ts";
 import { outcomeNumber, type PinOutcome } from "./outcome.ts";
 import type { WindowProtection } from "./protection.ts";
@@ -60,6 +63,7 @@ export interface PinningOptions {
   readonly audits?: boolean;
   /** The tree is in a Landlock domain about files from its start. */
   readonly filesAreRestricted?: boolean;
+  readonly work?: Work;
 }
 
 /** The answer to a call that cannot be pinned: this positive errno, or `passesUnpinned`. */
@@ -90,6 +94,7 @@ const noRelocations = new Uint32Array(0);
 export class Pinning {
   readonly #listener: number;
   readonly #changesTask: (tid: number) => boolean;
+  readonly #work: Work;
   readonly #scratch = new Scratch();
 
   /** A thread can have one instance. Throws a SystemCallError. */
@@ -105,9 +110,11 @@ export class Pinning {
       changesTask = () => false,
       audits = false,
       filesAreRestricted = false,
+      work = new Work(undefined),
     }: PinningOptions,
   ) {
     this.#listener = listener;
+    this.#work = work;
     this.#changesTask = changesTask;
     const isSealed = protection === "seal";
     const more = [rightsAreReported, memoryIsFree, isKillable, threadEndsAreReported] as const;
@@ -121,7 +128,7 @@ export class Pinning {
     own.set(notification.subarray(0, notificationLayout.size));
     switch (native().pinArrival(own, judged)) {
       case arrivalNumber.notFromStub:
-        return { kind: "call", call: new PendingCall(this.#listener, this.#scratch) };
+        return { kind: "call", call: new PendingCall(this.#listener, this.#scratch, this.#work) };
       case arrivalNumber.unprepared:
         native().pinRefuse(own, again);
         return { kind: "again" };
@@ -135,7 +142,7 @@ export class Pinning {
   /** The outcome of a call whose pin, by the text filter, had this result. */
   outcomeOf(notification: Uint8Array, result: number): PinOutcome {
     this.#scratch.notification.set(notification.subarray(0, notificationLayout.size));
-    return new PendingCall(this.#listener, this.#scratch).outcomeOf(result, errno.EPERM);
+    return new PendingCall(this.#listener, this.#scratch, this.#work).outcomeOf(result, errno.EPERM);
   }
 
   /**
@@ -220,17 +227,22 @@ export class Pinning {
   }
 }
 
+/** A function that gets the outcome of a call, and returns whether its answer is in the policy's memory. */
+export type WithOutcome = (outcome: PinOutcome) => boolean;
+
 /** A call that waits for its one answer. */
 export class PendingCall {
   readonly #listener: number;
+  readonly #work: Work;
   readonly #notification: Uint8Array;
   readonly #view: DataView;
   readonly #scratch: Scratch;
   #isAnswered = false;
 
-  constructor(listener: number, scratch: Scratch) {
+  constructor(listener: number, scratch: Scratch, work: Work) {
     this.#listener = listener;
     this.#scratch = scratch;
+    this.#work = work;
     this.#notification = scratch.notification;
     this.#view = scratch.view;
   }
@@ -253,9 +265,9 @@ export class PendingCall {
 
   /**
    * The caller makes its call unchanged, and the stub reports its end. With "untraceable" the call has no answer yet; after
-   * any other failure it has been refused with EPERM.
+   * any other failure it has been refused with EPERM. Returns what `then` returns, or false if the pin is under way.
    */
-  pinEnd(rooms: bigint, credentials = 0n): PinOutcome {
+  pinEnd(rooms: bigint, credentials: bigint, then: WithOutcome): boolean {
     this.#scratch.registers.fill(-1);
     const result = native().pinCall(
       this.#notification,
@@ -267,12 +279,14 @@ export class PendingCall {
       rooms,
       credentials,
     );
-    if ((result & 0xff) !== outcomeNumber.noTrace) {
-      this.#answer();
-      return this.outcomeOf(result, errno.EPERM);
-    }
-    const obstacle = whyPtraceRefused(this.tid, result >> 8);
-    return { kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: result >> 8, obstacle };
+    return this.#work.when(result, (known) => {
+      if ((known & 0xff) !== outcomeNumber.noTrace) {
+        this.#answer();
+        return then(this.outcomeOf(known, errno.EPERM));
+      }
+      const obstacle = whyPtraceRefused(this.tid, known >> 8);
+      return then({ kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: known >> 8, obstacle });
+    });
   }
 
   /** The call returns this errno, positive. */
@@ -283,17 +297,34 @@ export class PendingCall {
 
   /**
    * Lets `judge` read behind the call's pointers and return its verdict. If a read has failed, `judge` must return the
-   * failure. The prepared call has these `credentials`.
+   * failure. The prepared call has these `credentials`. Returns what `then` returns, or false if the pin is under way.
    */
   observe(
     judge: (observer: Observer) => ObservedVerdict,
+    then: WithOutcome,
     unpinned: Unpinned = errno.EPERM,
     credentials = 0n,
-  ): PinOutcome {
+  ): boolean {
     const refusal = refusalOf(unpinned);
     this.#answer();
     this.#scratch.reset();
     const verdict = judge(new Observer(this.#notification, this.#scratch));
+    if (!(verdict instanceof PinVerdict)) return then(this.#unpinned(verdict, refusal));
+    const { image, rooms } = verdict;
+    const result = native().pinCall(
+      this.#notification,
+      image.bytes,
+      image.bytes.length,
+      image.relocations,
+      image.registers,
+      refusal,
+      rooms,
+      credentials,
+    );
+    return this.#work.when(result, (known) => then(this.outcomeOf(known, refusal)));
+  }
+
+  #unpinned(verdict: Exclude<ObservedVerdict, PinVerdict>, refusal: number): PinOutcome {
     if (verdict instanceof RefuseVerdict) {
       native().pinRefuse(this.#notification, verdict.errno);
       return { kind: "refused", errno: verdict.errno };
@@ -314,24 +345,10 @@ export class PendingCall {
       native().pinGiveUp(this.#notification, refusal);
       return { kind: "unpinnable", why: "untraceable", refusal, errno: errno.EPERM, obstacle };
     }
-    if (verdict instanceof ServeVerdict) {
-      const failure = verdict.start(this.#notification);
-      if (failure === 0) return { kind: "served" };
-      native().pinRefuse(this.#notification, failure);
-      return { kind: "unserved", errno: failure };
-    }
-    const { image, rooms } = verdict;
-    const result = native().pinCall(
-      this.#notification,
-      image.bytes,
-      image.bytes.length,
-      image.relocations,
-      image.registers,
-      refusal,
-      rooms,
-      credentials,
-    );
-    return this.outcomeOf(result, refusal);
+    const failure = verdict.start(this.#notification);
+    if (failure === 0) return { kind: "served" };
+    native().pinRefuse(this.#notification, failure);
+    return { kind: "unserved", errno: failure };
   }
 
   /** The outcome for a result of `pinCall` with this refusal. */

@@ -89,16 +89,17 @@ export class Admission {
       if (keeper.isFull) return this.#refuseFull();
       return keeper.enter(plain, entered, true) && this.#pass();
     }
-    const outcome = call.pinEnd(packEntered(entered), memory.credentials);
-    if (outcome.kind !== "unpinnable") return false;
-    const { why, refusal, errno: kernelErrno, obstacle } = outcome;
-    // Another process traces it, so its end is looked for, and waits are longer.
-    if (why === "untraceable") {
-      if (keeper.isFull) return this.#refuseFull();
-      return keeper.enter(plain, entered) && this.#pass();
-    }
-    records.putRefusal("unheld", refusal, { pin: { why, errno: kernelErrno }, obstacle });
-    return false;
+    return call.pinEnd(packEntered(entered), memory.credentials, (outcome) => {
+      if (outcome.kind !== "unpinnable") return false;
+      const { why, refusal, errno: kernelErrno, obstacle } = outcome;
+      // Another process traces it, so its end is looked for, and waits are longer.
+      if (why === "untraceable") {
+        if (keeper.isFull) return this.#refuseFull();
+        return keeper.enter(plain, entered) && this.#pass();
+      }
+      records.putRefusal("unheld", refusal, { pin: { why, errno: kernelErrno }, obstacle });
+      return false;
+    });
   }
 
   /** Lets a prepared call enter. True if the answer is in the memory. */

@@ -34,6 +34,8 @@ function becomeOrdinary(): void {
 becomeOrdinary();
 const home = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
 const project = join(home, "project");
+/** npm's. A home directory of the tree's own would begin with an empty one. */
+const cache = join(home, ".npm");
 process.env["HOME"] = home;
 // The variables of `npm run bench` lead to the user's own cache.
 for (const name of Object.keys(process.env)) if (/^npm_/i.test(name)) delete process.env[name];
@@ -115,16 +117,17 @@ const timed = (words: readonly string[]): readonly string[] => [
 const program = join(checkout, "bin/portcullis");
 const agent = (words: readonly string[]) => [
   ...[program, "run", "-q", "-p", "agent", "--set", `project=${project}`, "--set", `home=${home}`],
-  ...["--set", `read=${checkout}`, "--", ...words],
+  ...["--set", `read=${checkout}`, "--set", `write=${cache}`, "--", ...words],
 ];
 const bubblewrap = (words: readonly string[]) => [
   ...["bwrap", "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"],
   ...["--tmpfs", "/tmp", "--tmpfs", home, "--bind", project, project, "--ro-bind", checkout, checkout],
-  ...["--chdir", project, ...words],
+  ...["--bind", cache, cache, "--chdir", project, ...words],
 ];
 
 try {
   mkdirSync(project);
+  mkdirSync(cache);
   makePackages(amount(100, 2), amount(50, 2));
   makeSources(amount(2000, 5));
   makeTests(amount(100, 2));

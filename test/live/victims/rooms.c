@@ -77,6 +77,10 @@ static void count_signal(int signal) {
   (void)signal;
   handled++;
 }
+/* A thread that has ended handles none. */
+static void await_handler(const struct worker *own) {
+  while (handled == 0 && !own->done) pause_for(1);
+}
 
 /*
  * A waiting call's signal is handled at once, and the call is made again. One that comes before the supervisor has received
@@ -92,7 +96,7 @@ static void interrupted_waiter(void) {
       start_in(&asker, ask, SYS_getppid);
       pause_for(50);
       pthread_kill(asker.thread, SIGUSR2);
-      while (handled == 0) pause_for(1);
+      await_handler(&asker);
       while (!asker.done && call_of(getpid(), asker.tid) != SYS_getppid) pause_for(1);
       if (!asker.done || asker.result != -EINTR || flags != 0) break;
       finish(&asker);
@@ -136,7 +140,7 @@ static void interrupted_holder(void) {
     say("asked", ask());
     say("handled", handled);
     if (write(wake[1], "", 1) != 1) exit(3);
-    while (handled == 0) pause_for(1);
+    await_handler(&holder);
     if (flags != 0) await_call(getpid(), holder.tid, SYS_flock);
     char byte;
     if (read(wake[0], &byte, 1) != 1) exit(3);
@@ -170,7 +174,7 @@ static void jumped(int reported) {
   else start_holder(&holder, jump);
   pause_for(50);
   pthread_kill(holder.thread, SIGUSR2);
-  while (handled == 0) pause_for(1);
+  await_handler(&holder);
   say("asked", ask());
   may_end = 1;
   say("jumped", finish(&holder));
@@ -199,7 +203,7 @@ static void nested(void) {
   handle(SIGUSR2, ask_inside, 0);
   start_holder(&holder, hold);
   pthread_kill(holder.thread, SIGUSR2);
-  while (handled == 0) pause_for(1);
+  await_handler(&holder);
   /* A signal that comes before the call begins does not end it. */
   say("held", release(&holder));
   say("handled", handled);
@@ -308,7 +312,7 @@ static void opened(void) {
   start_in(&opener, open_null, SYS_open);
   pause_for(50);
   pthread_kill(opener.thread, SIGUSR2);
-  while (handled == 0) pause_for(1);
+  await_handler(&opener);
   pause_for(50);
   say("done", opener.done);
   say("held", release(&holder));

@@ -95,6 +95,19 @@ static inline void place_of(pid_t tid, char *function, size_t size) {
   close(file);
 }
 
+/* On a busy machine a thread that may run can wait for a processor for long. */
+static inline int sleeps(pid_t tid) {
+  char path[64], text[512];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/stat", getpid(), tid);
+  int file = open(path, O_RDONLY);
+  if (file < 0) return 0;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  text[length < 0 ? 0 : length] = 0;
+  const char *name_end = strrchr(text, ')');
+  return name_end != NULL && strncmp(name_end, ") S", 3) == 0;
+}
+
 /* The thread is in its nap, and so holds its room. While it waits for the supervisor, /proc shows it in the same call. */
 static inline void start_holder(struct worker *own, long (*call)(void)) {
   enum { UNNAMED = 50 };
@@ -103,7 +116,7 @@ static inline void start_holder(struct worker *own, long (*call)(void)) {
   for (int unnamed = 0; !own->done && unnamed < UNNAMED; pause_for(1)) {
     place_of(own->tid, function, sizeof function);
     if (strstr(function, "nanosleep") != NULL) return;
-    unnamed = strcmp(function, "0") ? 0 : unnamed + 1;
+    unnamed = strcmp(function, "0") == 0 && sleeps(own->tid) ? unnamed + 1 : 0;
   }
 }
 

@@ -10,6 +10,16 @@ import { TestAgent } from "./agent.ts";
 
 const program = resolve("bin/portcullis");
 
+/** JavaScript judges each folder that is made, by its name and a count. */
+const namedFolders = `import { allow, deny, perTree, policy } from "portcullis";
+const made = perTree.counter();
+export default policy((call) => {
+  if (call.name !== "mkdir" && call.name !== "mkdirat") return allow;
+  made.add();
+  return call.args.path.text.is("forbidden") || made.get() > 1000n ? deny("EACCES") : allow;
+});
+`;
+
 let agent: TestAgent;
 let policy: string;
 let environment: NodeJS.ProcessEnv;
@@ -76,6 +86,23 @@ test("a command is a tree in the status, for top and in the metrics, and its eve
   expect(text()).toContain("two folders are enough");
   expect(agent.eventLines).toEqual([]);
   await until("the tree is forgotten", () => agent.status().trees.length === 0);
+});
+
+test("the metrics count one judgement of a call that another thread pins", async () => {
+  const metrics = join(agent.folder, "portcullis/metrics.sock");
+  agent.write("named.ts", namedFolders);
+  policy = join(agent.policies, "named.ts");
+  await agent.start(["--metrics", metrics]);
+  const judgements = async () =>
+    Number(/^portcullis_judgement_seconds_count (\d+)$/m.exec(await fetched(metrics))?.[1]);
+  const script = `$| = 1; mkdir "a$_" for 1..3; print "ready\\n"; <STDIN>; mkdir "b$_" for 1..10; print "again\\n"; <STDIN>`;
+  const { child, text } = await started(`exec perl -e '${script}'`);
+  const before = await judgements();
+  child.stdin!.write("\n");
+  await until("the command goes on", () => text().includes("again\n"));
+  expect((await judgements()) - before).toBe(10);
+  child.stdin!.end("\n");
+  await once(child, "close");
 });
 
 test("an agent that takes its manager's sockets serves run", async () => {

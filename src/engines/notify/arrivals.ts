@@ -38,6 +38,8 @@ export class Arrivals {
   #defers = false;
   /** The first process of a container is known. */
   #hasFirst: boolean;
+  /** When the judgement began for which another thread works, in milliseconds. */
+  #begin = 0;
 
   constructor(parts: Parts) {
     const { policy, saved } = parts.options;
@@ -124,7 +126,7 @@ export class Arrivals {
   /** Another thread has done what a call needs, with this result. True if a response is in the memory. */
   endWork(result: number): boolean {
     const goOn = this.#parts.work.end();
-    return this.#safely(() => goOn(result));
+    return this.#safely(() => goOn(result), this.#begin);
   }
 
   /** With pinning, a call comes twice: for its judgement, and when it is made with the judged copy. */
@@ -170,15 +172,15 @@ export class Arrivals {
     return answer;
   }
 
-  /** Denies the call if its judgement fails, and every later one. */
-  #safely(judge: () => boolean): boolean {
-    const begin = this.#parts.status.now();
+  /** Denies the call if its judgement fails, and every later one. `begin`: of the judgement, in milliseconds. */
+  #safely(judge: () => boolean, begin = this.#parts.status.now()): boolean {
     try {
       if (!this.#parts.failed) return judge();
     } catch (error) {
       this.#parts.fail(error instanceof Error ? error.message : String(error));
     } finally {
-      this.#parts.status.measure(begin);
+      if (this.#parts.work.isUnderWay) this.#begin = begin;
+      else this.#parts.status.measure(begin);
     }
     return this.#parts.refuse("supervisor-failed", errno.ENOSYS);
   }

@@ -6,7 +6,8 @@
  * executes a program, which resets handlers. The filter reports these calls, and the calls of ptrace(2) with which a process
  * of the tree wants to trace another one: that one is released. A process that cannot be seized, because another tracer has
  * it, or Yama or credentials forbid it, is not kept: a signal can end the waits of its calls (EINTR). If that tracer is our
- * own, which follows a call of the task, it is kept afterwards.
+ * own, which follows a call of the task, it is kept afterwards. While a thread executes a program, the other ones, which that
+ * ends, cannot be seized, and are not kept either.
  */
 
 import { readdirSync } from "node:fs";

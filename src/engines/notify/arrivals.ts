@@ -308,7 +308,8 @@ export class Arrivals {
       },
       (outcome) => {
         if (isOver(outcome)) this.#parts.questions?.ended(tid);
-        if (outcome.kind === "prepared" && makesProcess) this.#parts.preparedForks.add(tid);
+        const lives = !this.#parts.endedMeanwhile.includes(tid);
+        if (outcome.kind === "prepared" && makesProcess && lives) this.#parts.preparedForks.add(tid);
         if (outcome.kind === "unserved")
           this.#parts.records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
         this.#parts.records.putUnpinned(outcome);

@@ -79,6 +79,8 @@ export class Parts {
   readonly work: Work;
   /** See SharedState. */
   readonly preparedForks: Set<number>;
+  /** Tasks that another supervisor, which shares the registry, has reaped since this one's last turn. */
+  readonly endedMeanwhile: number[] = [];
   /** Undefined if we have started the command. */
   readonly start: ContainerStart | undefined;
   /** The buffer of the memory that the addon knows. */

@@ -29,8 +29,6 @@ export class Supervisor {
   #suspendsAt: number | undefined;
   #isSuspended = false;
   #isAttended = true;
-  /** Tasks that another supervisor has reaped, which shares the registry. */
-  readonly #endedMeanwhile: number[] = [];
 
   constructor(options: SupervisorOptions, release: string) {
     this.#parts = new Parts(options, release);
@@ -86,7 +84,7 @@ export class Supervisor {
   }
 
   #forgetEnded(): void {
-    for (const tid of this.#endedMeanwhile.splice(0)) this.#forget(tid);
+    for (const tid of this.#parts.endedMeanwhile.splice(0)) this.#parts.forget(tid);
   }
 
   /** Among many: it waits. */
@@ -195,14 +193,10 @@ export class Supervisor {
   }
 
   readonly #taskEnded = (tid: number): void => {
-    if (this.#isAttended && !this.#parts.work.isUnderWay) this.#forget(tid);
-    else this.#endedMeanwhile.push(tid);
-  };
-
-  #forget(tid: number): void {
     this.#parts.preparedForks.delete(tid);
-    this.#parts.forget(tid);
-  }
+    if (this.#isAttended && !this.#parts.work.isUnderWay) this.#parts.forget(tid);
+    else this.#parts.endedMeanwhile.push(tid);
+  };
 
   /** A call can wait for the end of a task, which is not a notification. */
   #advanceRooms(): void {

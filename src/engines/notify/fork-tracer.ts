@@ -289,9 +289,9 @@ export class ForkTracer {
     this.#progresses(one);
   }
 
-  /** A limit of processes may forbid another thread. Most calls in flight end soon; if none has ended, no wait begins. */
+  /** A limit of processes may forbid another thread. Most calls in flight end soon. */
   #awaitTracer(isKept: boolean): Following | undefined {
-    const until = this.#lastProgress + patience.tracer;
+    const until = performance.now() + patience.tracer;
     let free = this.#freeTracer(isKept);
     while (free === undefined && performance.now() < until) {
       if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();

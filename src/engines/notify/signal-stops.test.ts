@@ -1,35 +1,35 @@
 /** Tests which threads of a process are kept, with an addon that does not seize. */
-import { beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { callNumber } from "../../abi/call-numbers.ts";
 import { errno } from "../../abi/errno-numbers.ts";
-import * as addon from "../../machine/native.ts";
+import type { Native } from "../../machine/native.ts";
 import { SignalStops } from "./signal-stops.ts";
-
-vi.mock("../../machine/native.ts");
 
 /** The threads that are to be seized, and the result for each after the first one. */
 let asked: number[] = [];
 let further = 0;
 const kept = new Set<number>();
 
+const addon = {
+  isKept: (tid: number) => kept.has(tid),
+  isSuspended: () => false,
+  keepTask: (tid: number) => {
+    const result = asked.push(tid) === 1 ? 0 : further;
+    if (result === 0) kept.add(tid);
+    return result;
+  },
+} as unknown as Native;
+
 beforeEach(() => {
   asked = [];
   kept.clear();
-  vi.mocked(addon.native).mockReturnValue({
-    isKept: (tid: number) => kept.has(tid),
-    isSuspended: () => false,
-    keepTask: (tid: number) => {
-      const result = asked.push(tid) === 1 ? 0 : further;
-      if (result === 0) kept.add(tid);
-      return result;
-    },
-  } as unknown as addon.Native);
 });
 
 /** This process, which has several threads, installs a handler. */
 function installs(): void {
   const number = callNumber("rt_sigaction", "x86_64");
-  expect(new SignalStops("x86_64", () => false).called(process.pid, number, () => 15n)).toBe("passes");
+  const stops = new SignalStops("x86_64", () => false, addon);
+  expect(stops.called(process.pid, number, () => 15n)).toBe("passes");
 }
 
 test("a process is kept with all of its threads", () => {

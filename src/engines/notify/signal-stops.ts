@@ -14,7 +14,7 @@ import { readdirSync } from "node:fs";
 import type { ArchitectureName } from "../../abi/architecture.ts";
 import { callNumber } from "../../abi/call-numbers.ts";
 import { errno } from "../../abi/errno-numbers.ts";
-import { native } from "../../machine/native.ts";
+import { type Native, native } from "../../machine/native.ts";
 import * as ptrace from "../../machine/ptrace.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { TestedCall } from "./policy/tested-calls.ts";
@@ -40,7 +40,7 @@ export const catchingCalls = (architecture: ArchitectureName): readonly TestedCa
 ];
 
 export class SignalStops {
-  readonly #native = native();
+  readonly #native: Native;
   readonly #sigaction: number;
   readonly #ptrace: number;
   /** Kept tasks that are released at their next stop. */
@@ -51,8 +51,9 @@ export class SignalStops {
   /** Some task has been kept. Until then no supervised call pays for the addon's answers. */
   #hasKept = false;
 
-  /** `isTracedByUs`: whether a tracer of ours has the task for a moment. */
-  constructor(architecture: ArchitectureName, isTracedByUs: (tid: number) => boolean) {
+  /** `isTracedByUs`: whether a tracer of ours has the task for a moment. `addon`: for tests. */
+  constructor(architecture: ArchitectureName, isTracedByUs: (tid: number) => boolean, addon: Native = native()) {
+    this.#native = addon;
     this.#isTracedByUs = isTracedByUs;
     this.#sigaction = callNumber("rt_sigaction", architecture);
     this.#ptrace = callNumber("ptrace", architecture);

@@ -8,8 +8,12 @@ export interface KeptTaskFunctions {
    * −1. Returns 0 or a negative errno.
    */
   startKeeping(event: number, epoll: number, filter: Uint8Array, passes: number): number;
-  /** Seizes the task and keeps it. Returns 0 or a negative errno. */
-  keepTask(tid: number): number;
+  /**
+   * Seizes threads of one process and keeps them. Returns 0, or -EINPROGRESS where the present tree has a thread: then it is work of
+   * the tree. Afterwards each id in the array is replaced by 0 or a negative errno. EINTR: another thread of the process executes a
+   * program; no further one is tried.
+   */
+  beginKeep(tasks: Int32Array): number;
   /** Keeps a tracee that a kept task has made. */
   addKept(tid: number): void;
   /** The next `letGo` detaches the task; or it has ended. */

@@ -89,6 +89,8 @@ export interface Native
   tracerSeize(tracer: TracerThread, tid: number, options: number): number;
   /** `beginSeize`, in that thread. */
   tracerBeginSeize(tracer: TracerThread, tid: number, options: number): number;
+  /** `beginAwait`, in that thread. */
+  tracerBeginAwait(tracer: TracerThread): number;
   /**
    * Begins with many trees in this thread. `event`: an eventfd, which other threads may make readable to end a wait of
    * `awaitTrees`.

@@ -64,6 +64,11 @@ export interface PinnedCallFunctions {
   seize(tid: number, options: number): number;
   /** The same, without waiting for a tree's thread: -EINPROGRESS, and `endStep` returns the result. */
   beginSeize(tid: number, options: number): number;
+  /**
+   * Waits until a tracee has stopped or ended: 0 or a negative errno; -EINTR after two milliseconds, -ECHILD if there is none.
+   * -EINPROGRESS: a tree's thread waits, and `endStep` returns the result.
+   */
+  beginAwait(): number;
   /** Whether a notification arrived during the preparation of a caller: `next` returns it without a wait. */
   pinHasWaiting(): boolean;
   pinIsLate(tid: number): boolean;

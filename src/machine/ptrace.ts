@@ -36,6 +36,11 @@ export interface Tracer {
   /** The same; -EINPROGRESS where the present tree has a thread: then it is work of the tree, with this result (`Native.endStep`). */
   beginSeize(tid: number, options: number): number;
   /**
+   * Waits, likewise as work, until a tracee has stopped or ended, which `nextStop` then reports. 0 or a negative errno: EINTR
+   * after two milliseconds; ECHILD: there is none.
+   */
+  beginAwait(): number;
+  /**
    * Detaches from a stopped task, or continues one that is kept (native/addon/ptrace/kept.h), and delivers the signal for which it has
    * stopped (0: none). Returns 0 or a negative errno.
    */
@@ -47,12 +52,13 @@ export const ownThread: Tracer = {
   call: (number, ...registers) => native().tracingCall(number, ...registers),
   seize: (tid, options) => native().seize(tid, options),
   beginSeize: (tid, options) => native().beginSeize(tid, options),
+  beginAwait: () => native().beginAwait(),
   letGo: (tid, signal) => native().letGo(tid, signal),
 };
 
 /** Starts a thread, which ends with the last reference to the tracer. Returns a negative errno on failure. */
 export function startTracer(): Tracer | number {
-  const { startTracer: start, tracerCall, tracerSeize, tracerBeginSeize } = native();
+  const { startTracer: start, tracerCall, tracerSeize, tracerBeginSeize, tracerBeginAwait } = native();
   const thread = start();
   if (typeof thread === "number") return thread;
   const call: Tracer["call"] = (number, ...registers) => tracerCall(thread, number, ...registers);
@@ -60,6 +66,7 @@ export function startTracer(): Tracer | number {
     call,
     seize: (tid, options) => tracerSeize(thread, tid, options),
     beginSeize: (tid, options) => tracerBeginSeize(thread, tid, options),
+    beginAwait: () => tracerBeginAwait(thread),
     letGo: (tid, signal) => call(callNumber("ptrace"), request.detach, tid, 0, signal),
   };
 }
@@ -181,11 +188,6 @@ export function traceesOf(tracer: Tracer): readonly number[] {
   const field = `\nTracerPid:\t${tracer.call(callNumber("gettid"))}\n`;
   const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return processes.filter((name) => readProc(`${name}/status`)?.includes(field) === true).map(Number);
-}
-
-/** Yields the processor. */
-export function yieldProcessor(): void {
-  native().syscall(callNumber("sched_yield"));
 }
 
 /** The signal or event of a stop. */

@@ -26,6 +26,17 @@ describe("work", () => {
     expect(goOn(0)).toBe(true);
   });
 
+  test("can be a pause", () => {
+    const work = new Work(memory);
+    bytes.fill(1);
+    expect(work.after(0.1, (result) => result === 0 && bytes[0] === 1)).toBe(false);
+    expect([work.isUnderWay, work.pause]).toEqual([true, 0.1]);
+    bytes.fill(2);
+    expect(work.end()(0)).toBe(true);
+    work.when(-errno.EINPROGRESS, () => true);
+    expect(work.pause).toBeUndefined();
+  });
+
   test("can be followed by further work of the same call", () => {
     const work = new Work(memory);
     work.when(-errno.EINPROGRESS, () => work.when(-errno.EINPROGRESS, (result) => result === 7));

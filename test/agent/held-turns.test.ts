@@ -1,11 +1,13 @@
-/** A tree whose callers do not stop when they are to be pinned, beside another tree of the same thread of the agent. */
+/** A tree whose threads cannot be stopped or traced for any time, beside another tree of the same thread of the agent. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { fuseDevice } from "../support/fuse.ts";
 import { patience, until } from "../support/patience.ts";
+import { compiled } from "../support/run.ts";
 import { TestAgent } from "./agent.ts";
 
 const program = resolve("bin/portcullis");
@@ -37,12 +39,15 @@ beforeEach(async () => {
 });
 afterEach(() => agent.close());
 
-async function started(policy: string, script: string) {
+const perl = (script: string) => ["perl", "-e", `$| = 1; print "ready\\n"; ${script}`];
+
+/** A command that runs, and has written its first line. */
+async function started(policy: string, ...command: readonly string[]) {
   const options = { cwd: agent.folder, env: { ...process.env, XDG_RUNTIME_DIR: agent.folder } } as const;
   const words = ["run", "-q", "-p", `policies/${policy}`, "--"];
   // From now on the cache has the policy.
   expect(spawnSync(program, [...words, "true"], { ...options, timeout: patience.command }).status).toBe(0);
-  const child: ChildProcess = spawn(program, [...words, "perl", "-e", `$| = 1; print "ready\\n"; ${script}`], {
+  const child: ChildProcess = spawn(program, [...words, ...command], {
     ...{ ...options, stdio: ["pipe", "pipe", "inherit"] },
   });
   let lines = 0;
@@ -52,6 +57,9 @@ async function started(policy: string, script: string) {
   await until("it runs", () => lines === 1);
   return { child, lines: () => lines };
 }
+
+/** For each line of input so many calls that JavaScript judges. */
+const makes = (calls: number) => `while (<STDIN>) { mkdir 'folder' for 1..${calls}; print qq(done\\n) }`;
 
 /** The longest time in milliseconds that ten calls of the other tree took while this one's process was frozen. */
 async function longest(other: Awaited<ReturnType<typeof started>>): Promise<number> {
@@ -68,11 +76,11 @@ async function longest(other: Awaited<ReturnType<typeof started>>): Promise<numb
   return Math.max(...times);
 }
 
-test("it delays no call of the other tree", async ({ skip }) => {
+test("a caller that is frozen before it is pinned delays no call of the other tree", async ({ skip }) => {
   if (process.getuid?.() !== 0) skip("needs root, to freeze a process");
   if (!existsSync(freezer)) skip("the system has no freezer of version 1 of control groups");
-  const one = await started("opens.ts", "1 while open(F, '+<', '/dev/null')");
-  const other = await started("two-folders.ts", "while (<STDIN>) { mkdir 'folder' for 1..10; print qq(done\\n) }");
+  const one = await started("opens.ts", ...perl("1 while open(F, '+<', '/dev/null')"));
+  const other = await started("two-folders.ts", ...perl(makes(10)));
   const { trees } = agent.status();
   expect(trees.length).toBe(2);
   const { pid } = trees.find(({ policy }) => policy.name === "opens")!.origin;
@@ -93,4 +101,24 @@ test("it delays no call of the other tree", async ({ skip }) => {
     rmdirSync(group);
   }
   expect(time).toBeLessThan(hold);
+});
+
+test("beside a process in a pending execution, whose threads catch signals and fork, the other tree's calls go on", async ({
+  skip,
+}) => {
+  const [device, mounted] = ["device", "mounted"].map((name) => join(agent.folder, name)) as [string, string];
+  fuseDevice(device, skip);
+  mkdirSync(mounted);
+  const other = await started("two-folders.ts", ...perl(makes(5000)));
+  const one = await started("two-folders.ts", resolve(compiled("test/agent/executing.c")), device, mounted);
+  const judged = () => agent.status().trees.find(({ origin }) => origin.command === "executing")?.calls ?? 0;
+  const early = judged();
+  await until("its threads make calls", () => judged() > early + 100);
+  other.child.stdin!.write("\n");
+  await until("the other tree's calls are answered", () => other.lines() === 2);
+  for (const { child } of [one, other]) {
+    child.stdin!.end();
+    await once(child, "close");
+  }
+  expect(one.child.exitCode).toBe(0);
 });

@@ -3,9 +3,10 @@
  * confined program, or around portcullis; by root, and by an ordinary user in a user namespace.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { fuseDevice } from "../support/fuse.ts";
 import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { compiled, guarded } from "../support/run.ts";
 
@@ -32,19 +33,7 @@ export default policy((call) => {
   );
 });
 
-/** /dev/fuse is root's alone on many machines; another node of it is everybody's. */
-function needsFuse({ skip }: TestContext): void {
-  if (process.getuid?.() !== 0) skip("needs root, to make a device");
-  if (!existsSync(device)) {
-    if (spawnSync("mknod", [device, "c", "10", "229"]).status !== 0) skip("a device cannot be made");
-    chmodSync(device, 0o666);
-  }
-  try {
-    closeSync(openSync(device, "r+"));
-  } catch (error) {
-    skip(`this kernel has no FUSE: ${(error as Error).message}`);
-  }
-}
+const needsFuse = ({ skip }: TestContext): void => fuseDevice(device, skip);
 
 const [eperm, exfull] = [-1, -54];
 const everything = {

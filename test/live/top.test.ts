@@ -180,7 +180,8 @@ describe("top on a terminal", () => {
     const { pid, screen, press, out } = await onTerminal(socket);
     press("\x1a");
     await until("top has stopped", () => /^State:\tT/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
-    expect(out().endsWith(leave)).toBe(true);
+    // What it has written arrives after it has stopped.
+    await until("the terminal is restored", () => out().endsWith(leave));
     process.kill(pid, "SIGCONT");
     await until("top shows its screen again", () => out().split(enter).length === 3 && screen().length === 24);
     press("\x03");

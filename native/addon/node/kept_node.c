@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* kept.h for JavaScript: src/machine/kept-tasks.ts has the types. */
+#include <errno.h>
+
 #include "node.h"
 #include "../ptrace/kept.h"
 #include "../loop/loop.h"
@@ -10,10 +12,6 @@ struct task {
   int result;
 };
 
-static void make_kept(void *data) {
-  struct task *self = data;
-  self->result = -keep_task(self->tid);
-}
 static void make_known(void *data) { add_kept(((struct task *)data)->tid); }
 static void make_forgotten(void *data) { forget_kept(((struct task *)data)->tid); }
 static void look_for_kept(void *data) {
@@ -46,10 +44,36 @@ static napi_value boolean_of(napi_env env, bool value) {
   return napi_get_boolean(env, value, &result) == napi_ok ? result : NULL;
 }
 
-/* keepTask(tid): 0 or a negative errno. */
+struct keep_order {
+  int32_t *tasks;
+  size_t count;
+};
+
+/* An execution in the process of one delays all attempts in that process. */
+static int make_kept(void *data) {
+  const struct keep_order *self = data;
+  bool is_delayed = false;
+  for (size_t i = 0; i < self->count; i++) {
+    const int error = is_delayed ? EINTR : is_kept(self->tasks[i]) ? 0 : keep_task(self->tasks[i]);
+    is_delayed = error == EINTR;
+    self->tasks[i] = -error;
+  }
+  return 0;
+}
+
+/*
+ * beginKeep(tasks): keeps the threads of one process whose ids are in an Int32Array, as work of the tree. Then the array has 0 or
+ * a negative errno for each. It must live until then.
+ */
 static napi_value keep(napi_env env, napi_callback_info info) {
-  struct task task;
-  return run(env, info, make_kept, &task) ? number_of(env, task.result) : NULL;
+  napi_value argument;
+  size_t count = 1, size;
+  unsigned char *tasks;
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      !bytes_of(env, argument, &tasks, &size))
+    return fail(env, "beginKeep takes an Int32Array");
+  struct keep_order order = {(int32_t *)(void *)tasks, size / sizeof(int32_t)};
+  return number_of(env, begin_work(env, NULL, make_kept, &order, sizeof order));
 }
 
 /* addKept(tid) */
@@ -118,7 +142,7 @@ static napi_value take(napi_env env, napi_callback_info info) {
 
 void export_kept(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      METHOD("keepTask", keep),     METHOD("addKept", add),
+      METHOD("beginKeep", keep),    METHOD("addKept", add),
       METHOD("forgetKept", forget), METHOD("isKept", is),
       METHOD("letGo", go),          METHOD("keepsAny", any),
       METHOD("takeStops", take),    METHOD("isSuspended", is_stopped),

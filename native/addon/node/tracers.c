@@ -103,6 +103,20 @@ static napi_value begin_own(napi_env env, napi_callback_info info) {
   return number_of(env, begin_work(env, NULL, begin_own_seizure, &seizure, sizeof seizure));
 }
 
+static int begin_await(void *order) {
+  (void)order;
+  return await_change();
+}
+
+/*
+ * beginAwait(): waits, as work of the tree, until a tracee has stopped or ended. 0 or a negative errno; -EINTR after two
+ * milliseconds.
+ */
+static napi_value begin_own_await(napi_env env, napi_callback_info info) {
+  (void)info;
+  return number_of(env, begin_work(env, NULL, begin_await, NULL, 0));
+}
+
 /* ── Other tracers ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
 static void end(napi_env env, void *data, void *hint) {
@@ -152,6 +166,17 @@ static napi_value begin_in_tracer(napi_env env, napi_callback_info info) {
   return number_of(env, begin_work(env, self, begin_seizure, &seizure, sizeof seizure));
 }
 
+/* tracerBeginAwait(tracer): `beginAwait` in that thread. */
+static napi_value begin_await_in(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  struct executor *self;
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      (self = tracer_of(env, argument)) == NULL)
+    return fail(env, "tracerBeginAwait takes a tracer");
+  return number_of(env, begin_work(env, self, begin_await, NULL, 0));
+}
+
 void export_tracers(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       METHOD("tracingCall", own_call),
@@ -161,6 +186,8 @@ void export_tracers(napi_env env, napi_value exports) {
       METHOD("tracerSeize", seize_in),
       METHOD("beginSeize", begin_own),
       METHOD("tracerBeginSeize", begin_in_tracer),
+      METHOD("beginAwait", begin_own_await),
+      METHOD("tracerBeginAwait", begin_await_in),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

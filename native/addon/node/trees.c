@@ -364,7 +364,7 @@ int begin_work(napi_env env, struct executor *by, int (*work)(void *order), void
   }
   struct tree *self = tree_with(loop);
   self->work = work;
-  memcpy(self->order, order, size);
+  if (size > 0) memcpy(self->order, order, size);
   self->under_way = WORK;
   if (by == NULL) begin_in(loop->thread, make_own_work, put, self);
   else begin_in(by, make_work, put, self);

@@ -4,8 +4,8 @@
  *
  * PTRACE_SEIZE takes the mutex that an execution in the thread's process holds until its other threads have ended
  * (kernel/ptrace.c, ptrace_attach(), and fs/exec.c, de_thread(), Linux 6.18). The execution can wait for us, to reap
- * another thread of that process which we trace, or for a file that never arrives. wait4(2) waits for a stop that may not
- * come. The kernel restarts both after a signal, so the signal's handler moves the thread behind the call.
+ * another thread of that process which we trace, or for a file that never arrives. wait4(2) and waitid(2) wait for a stop that may not
+ * come. The kernel restarts all of them after a signal, so the signal's handler moves the thread behind the call.
  */
 #define _GNU_SOURCE
 #include "tracee.h"
@@ -23,6 +23,7 @@
 
 enum { MOMENT = 2000000 /* ns */ };
 
+/* The fifth argument of the call is 0. */
 long moment_call(long number, long first, long second, long third, long fourth);
 extern const char moment_entered[], moment_left[];
 
@@ -32,7 +33,7 @@ __asm__(
     ".globl moment_call, moment_entered, moment_left\n"
     ".hidden moment_call, moment_entered, moment_left\n"
     "moment_call:\n"
-    " mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n"
+    " mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n xor %r8d, %r8d\n"
     "moment_entered:\n syscall\n"
     "moment_left:\n ret\n");
 #else
@@ -41,7 +42,7 @@ __asm__(
     ".globl moment_call, moment_entered, moment_left\n"
     ".hidden moment_call, moment_entered, moment_left\n"
     "moment_call:\n"
-    " mov x8, x0\n mov x0, x1\n mov x1, x2\n mov x2, x3\n mov x3, x4\n"
+    " mov x8, x0\n mov x0, x1\n mov x1, x2\n mov x2, x3\n mov x3, x4\n mov x4, xzr\n"
     "moment_entered:\n svc #0\n"
     "moment_left:\n ret\n");
 #endif
@@ -120,6 +121,11 @@ int seize_promptly(pid_t tid, unsigned long options) {
 
 int wait_promptly(pid_t tid, int *status) {
   return (int)call_for_a_moment(SYS_wait4, tid, (long)(uintptr_t)status, __WALL | __WNOTHREAD, 0);
+}
+
+int await_change(void) {
+  const long options = WSTOPPED | WEXITED | WNOWAIT | __WALL | __WNOTHREAD;
+  return (int)call_for_a_moment(SYS_waitid, P_ALL, 0, 0, options);
 }
 
 void end_moments(void) {

@@ -69,6 +69,11 @@ int seize_promptly(pid_t tid, unsigned long options);
 void end_moments(void);
 /* waitpid(2) for a tracee: its id, or a negative errno; -EINTR after the same time, and -EAGAIN if no timer can be had. */
 int wait_promptly(pid_t tid, int *status);
+/*
+ * Waits until a tracee of this thread has stopped or ended, which a later wait reports. Returns 0 or a negative errno: -EINTR and
+ * -EAGAIN as above, -ECHILD if there is none.
+ */
+int await_change(void);
 
 /* ── Stopping a thread (stop.c) ──────────────────────────────────────────────────────────────────────────────────── */
 

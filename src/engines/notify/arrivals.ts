@@ -191,7 +191,6 @@ export class Arrivals {
   #judgeCall(call: PendingCall | HeldCall | undefined): boolean {
     const memory = this.#parts.memory;
     const { number, tid } = memory;
-    const { needs } = this.#parts.options.policy;
     if (memory.architecture !== this.#architecture) return this.#parts.refuse("foreign-abi", errno.ENOSYS);
     const traits = number < this.#parts.options.policy.calls.length ? this.#parts.options.policy.calls[number]! : 0;
     if (traits === 0) {
@@ -215,6 +214,18 @@ export class Arrivals {
       return false;
     }
 
+    const { signals, work } = this.#parts;
+    // The first notification of a held call has done so.
+    if (signals === undefined || (call !== undefined && "objects" in call)) return this.#judgeKept(call);
+    return signals.keepCaller(tid, number, work, () => this.#judgeKept(call));
+  }
+
+  /** The caller is kept if it can be, so that no signal ends a wait of its next calls. */
+  #judgeKept(call: PendingCall | HeldCall | undefined): boolean {
+    const memory = this.#parts.memory;
+    const { number, tid } = memory;
+    const { needs } = this.#parts.options.policy;
+    const traits = this.#parts.options.policy.calls[number] ?? 0;
     const interrupted = this.#parts.signals?.called(tid, number, (at) => memory.argument(at)) ?? "passes";
     if (interrupted === "stops") {
       memory.refuse(kernelErrno.ERESTARTNOINTR);

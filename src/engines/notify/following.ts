@@ -117,8 +117,7 @@ export class Following {
       return false;
     }
     tracer.awaitChild(tid, reservation, call.data);
-    tracer.advanceEagerly();
-    return false;
+    return tracer.awaitStops();
   }
 
   /** Another supervisor of the same tasks can have dropped the caller meanwhile. */

@@ -55,6 +55,10 @@ class Kernel {
   readonly kill = vi.fn<(pid: number) => void>();
   readonly tracer: ForkTracer;
 
+  readonly work = new Work(undefined);
+  /** The result of a wait for a stop. */
+  awaits: (tracer: ptrace.Tracer) => number = () => -4;
+
   /** Tasks that stay tracees of this thread. */
   readonly kept = new Set<number>();
   readonly signals = {
@@ -87,12 +91,14 @@ class Kernel {
     };
     ptrace.ownThread.seize = seize(ptrace.ownThread);
     ptrace.ownThread.beginSeize = ptrace.ownThread.seize;
+    ptrace.ownThread.beginAwait = () => this.awaits(ptrace.ownThread);
     ptrace.ownThread.letGo = letGo(ptrace.ownThread);
     vi.mocked(ptrace.startTracer).mockImplementation(() => {
       const tracer: ptrace.Tracer = {
         call: () => 0,
         seize: (tid, options) => seize(tracer)(tid, options),
         beginSeize: (tid, options) => seize(tracer)(tid, options),
+        beginAwait: () => this.awaits(tracer),
         letGo: (tid) => letGo(tracer)(tid),
       };
       this.tracers.push(tracer);
@@ -125,17 +131,23 @@ class Kernel {
       isPinned: () => false,
       restarts: none,
       signals: keeps ? (this.signals as unknown as SignalStops) : undefined,
-      work: new Work(undefined),
+      work: this.work,
       followsForks: true,
       interruptsForks: false,
     });
   }
 
-  /** The result of a seizure. */
+  /** The result of a seizure, after the pauses of its call. */
   seizes(tid: number, follows: "child" | "itself"): number {
-    let known = Number.NaN;
+    const known = this.beginsSeizure(tid, follows);
+    while (this.work.isUnderWay) this.work.end()(0);
+    return known.result;
+  }
+
+  beginsSeizure(tid: number, follows: "child" | "itself"): { result: number } {
+    const known = { result: Number.NaN };
     this.tracer.seize(tid, follows, (result) => {
-      known = result;
+      known.result = result;
       return false;
     });
     return known;
@@ -183,26 +195,54 @@ beforeEach(() => {
   kernel = new Kernel();
 });
 
-/** The looks at the outcome of a fork that fails, if each gives the processor away for so many milliseconds. */
-function looks(milliseconds: number): number {
-  let [now, count] = [0, 0];
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-  vi.mocked(ptrace.yieldProcessor).mockImplementation(() => {
-    now += milliseconds;
-    count++;
+describe("after a fork has passed", () => {
+  const reserved = reservationOf(1);
+  const outcomes = (waits: readonly (() => number)[]) => {
+    const left = [...waits];
+    kernel.awaits = () => left.shift()!();
+    kernel.forks(10, reserved);
+    expect(kernel.tracer.awaitStops()).toBe(false);
+    return left.length;
+  };
+  const child = () => {
+    kernel.makes(10, 11);
+    kernel.reports(11, stop);
     return 0;
+  };
+  const parent = () => {
+    kernel.reports(10, fork, 11);
+    return 0;
+  };
+
+  test("both stops are awaited, in any order", () => {
+    expect(outcomes([child, parent])).toBe(0);
+    expect(kernel.registry.commit).toHaveBeenCalledWith(reserved, 11);
+    expect(kernel.tracer.busy).toBe(false);
   });
-  kernel.seizes(7, "child");
-  kernel.tracer.advanceEagerly();
-  return count;
-}
 
-test("looks often for the outcome of a fork", () => {
-  expect(looks(0.001)).toBe(200);
-});
+  test("a wait ends after a moment if nothing stops", () => {
+    expect(outcomes([() => -4, () => 0])).toBe(1);
+    expect(kernel.tracer.busy).toBe(true);
+  });
 
-test("does not give the processor away for long, on a machine where each look takes a time slice", () => {
-  expect(looks(8)).toBe(1);
+  test("stops of other tasks do not prolong it", () => {
+    let now = performance.now();
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const other = () => {
+      now += 0.6;
+      return 0;
+    };
+    expect(outcomes([other, other, other])).toBe(1);
+  });
+
+  test("the thread does not wait where the tree has one of its own", () => {
+    kernel.awaits = () => -115;
+    kernel.forks(10, reserved);
+    expect(kernel.tracer.awaitStops()).toBe(false);
+    expect([kernel.work.isUnderWay, kernel.work.pause]).toEqual([true, undefined]);
+    kernel.work.end()(-4);
+    expect(kernel.work.isUnderWay).toBe(false);
+  });
 });
 
 const reservation = reservationOf(1);
@@ -340,6 +380,15 @@ test("the number of calls that are followed at once has a limit", () => {
   for (let tid = 0; tid <= mostFollowed; tid++) kernel.forks(1000 + tid, reservationOf(tid));
   expect(kernel.seizes(9, "child")).toBe(-11);
   expect(kernel.tracers).toHaveLength(mostFollowed + 1);
+});
+
+test("while all tracers are taken a call pauses, and takes the first one that is free", () => {
+  for (let tid = 0; tid <= mostFollowed; tid++) kernel.forks(1000 + tid, reservationOf(tid));
+  const seizure = kernel.beginsSeizure(9, "child");
+  expect(kernel.work.pause).toBeGreaterThan(0);
+  kernel.reports(1000, stop);
+  kernel.work.end()(0);
+  expect([seizure.result, kernel.work.isUnderWay]).toEqual([0, false]);
 });
 
 test("a call is refused if the tracer's thread cannot be started", () => {

@@ -50,16 +50,12 @@ import { processOf, type Reservation, type TaskRegistry, type Thread } from "./t
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
  * call that such a stop has interrupted before. `seizure`: the time for which another thread of the process, which executes
- * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started. `kept`: the time
+ * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started. Meanwhile the tree's other calls wait. `kept`: the time
  * for which one call can take the tracer of the kept tasks while others wait.
  */
 const patience = { creation: 5, execution: 100, restarted: 100, seizure: 100, tracer: 20, kept: 5000 } as const;
 
-/**
- * The number of looks before the first sleep: a fork takes about 100 µs, and looks cost less than a sleep. On a busy machine
- * each look gives the processor away for milliseconds, so their time is bounded, too, in milliseconds.
- */
-const eagerLooks = 200;
+/** Milliseconds. A fork takes about 0.1 ms, and its two tasks stop one after the other. */
 const eagerTime = 1;
 
 /**
@@ -249,16 +245,29 @@ export class ForkTracer {
 
   /**
    * Seizes a thread that is about to make a followed call. `goOn` gets 0, or ptrace(2)'s negative errno; -EAGAIN if no tracer is
-   * left for it. A thread whose execution fails can make a thread before it is detached, which must not become a tracee.
+   * left for it: a limit of processes may forbid another thread, and most calls in flight end soon.
+   * A thread whose execution fails can make a thread before it is detached, which must not become a tracee.
    */
   seize(tid: number, follows: "child" | "itself", goOn: GoOn): boolean {
     const isKept = this.keeps(tid);
-    const one = this.#awaitTracer(isKept);
-    if (one === undefined) return goOn(-errno.EAGAIN);
-    if (isKept) {
-      this.#begins(one);
-      return goOn(0);
-    }
+    const until = performance.now() + patience.tracer;
+    const attempt = (): boolean => {
+      const one = this.#freeTracer(isKept);
+      if (one !== undefined && isKept) {
+        this.#begins(one);
+        return goOn(0);
+      }
+      if (one !== undefined) return this.#seizeBy(one, tid, follows, goOn);
+      if (performance.now() >= until) return goOn(-errno.EAGAIN);
+      return this.#options.work.after(pauses.least, () => {
+        this.advance({ interrupts: false });
+        return attempt();
+      });
+    };
+    return attempt();
+  }
+
+  #seizeBy(one: Following, tid: number, follows: "child" | "itself", goOn: GoOn): boolean {
     const options = ptrace.traceOptions.exec | (follows === "child" ? ptrace.traceOptions.creation : 0);
     const until = performance.now() + patience.seizure;
     const attempt = (): boolean =>
@@ -274,9 +283,9 @@ export class ForkTracer {
     return attempt();
   }
 
-  /** One attempt, without an end of the present call. */
+  /** One attempt, of at most four milliseconds, in which all trees of this thread wait: only for a caller without a descriptor. */
   seizeAtOnce(tid: number): number {
-    const one = this.#awaitTracer(this.keeps(tid));
+    const one = this.#freeTracer(this.keeps(tid));
     const result = one?.tracer.seize(tid, ptrace.traceOptions.exec) ?? -errno.EAGAIN;
     if (result === 0) this.#begins(one!);
     return result;
@@ -287,17 +296,6 @@ export class ForkTracer {
     this.#seized = one;
     one.since = performance.now();
     this.#progresses(one);
-  }
-
-  /** A limit of processes may forbid another thread. Most calls in flight end soon. */
-  #awaitTracer(isKept: boolean): Following | undefined {
-    const until = performance.now() + patience.tracer;
-    let free = this.#freeTracer(isKept);
-    while (free === undefined && performance.now() < until) {
-      if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
-      free = this.#freeTracer(isKept);
-    }
-    return free;
   }
 
   /** A tracer that follows no call. A kept task has this thread. */
@@ -352,12 +350,21 @@ export class ForkTracer {
     ptrace.interrupt(this.#seized.tracer, tid);
   }
 
-  /** Waits a moment for stops, which usually come at once. */
-  advanceEagerly(): void {
-    const end = performance.now() + eagerTime;
-    for (let look = 0; look < eagerLooks && this.busy && performance.now() < end; look++) {
-      if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
-    }
+  /**
+   * The seized thread's fork passes. Waits a moment for the stops, which usually come at once. Returns false: the answer has
+   * been sent.
+   */
+  awaitStops(): boolean {
+    const one = this.#seized;
+    const until = performance.now() + eagerTime;
+    const wait = (): boolean => {
+      if (!isTaken(one)) return false;
+      return this.#options.work.when(one.tracer.beginAwait(), (result) => {
+        this.#look(one);
+        return result === 0 && performance.now() < until && wait();
+      });
+    };
+    return wait();
   }
 
   /**

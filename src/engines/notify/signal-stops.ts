@@ -6,7 +6,7 @@
  * executes a program, which resets handlers. The filter reports these calls, and the calls of ptrace(2) with which a process
  * of the tree wants to trace another one: that one is released. A process that cannot be seized, because another tracer has
  * it, or Yama or credentials forbid it, is not kept: a signal can end the waits of its calls (EINTR). If that tracer is our
- * own, which follows a call of the task, it is kept afterwards. While a thread executes a program, the other ones, which that
+ * own, which follows a call of the task, it is kept afterwards. Attempts are work of the tree (machine/work.ts). While a thread executes a program, the other ones, which that
  * ends, cannot be seized, and are not kept either.
  */
 
@@ -16,6 +16,7 @@ import { callNumber } from "../../abi/call-numbers.ts";
 import { errno } from "../../abi/errno-numbers.ts";
 import { type Native, native } from "../../machine/native.ts";
 import * as ptrace from "../../machine/ptrace.ts";
+import type { Work } from "../../machine/work.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import type { TestedCall } from "./policy/tested-calls.ts";
 
@@ -47,6 +48,8 @@ export class SignalStops {
   readonly #released = new Set<number>();
   /** Tasks that are kept as soon as no other tracer of ours has them. */
   readonly #wanted = new Set<number>();
+  /** Those of them that our tracers have detached. */
+  readonly #due = new Set<number>();
   readonly #isTracedByUs: (tid: number) => boolean;
   /** Some task has been kept. Until then no supervised call pays for the addon's answers. */
   #hasKept = false;
@@ -94,13 +97,23 @@ export class SignalStops {
     return true;
   }
 
+  /** A thread makes this call: keeps its process if need be, and then goes on. True if a response is in the memory. */
+  keepCaller(tid: number, number: number, work: Work, goOn: () => boolean): boolean {
+    const isWanted = this.#hasKept && (this.#wanted.has(tid) || this.#native.isSuspended(tid));
+    if (number !== this.#sigaction && !isWanted) return goOn();
+    const rounds = this.keep(tid);
+    const next = (): boolean => {
+      const { done, value } = rounds.next();
+      return done === true ? goOn() : work.when(value, next);
+    };
+    return next();
+  }
+
   /**
-   * A thread makes this call. "waits": its judgement must wait until `mustWait` is false for the argument 1. "stops": it is
+   * A thread makes this call, after `keepCaller`. "waits": its judgement must wait until `mustWait` is false for the argument 1. "stops": it is
    * about to stop for us, and the call must be restarted.
    */
   called(tid: number, number: number, argument: (index: number) => bigint): "passes" | "waits" | "stops" {
-    const isWanted = this.#hasKept && (this.#wanted.has(tid) || this.#native.isSuspended(tid));
-    if (number === this.#sigaction || isWanted) this.#keep(tid);
     if (number !== this.#ptrace || !this.keepsAny) return "passes";
     const request = Number(BigInt.asUintN(32, argument(0)));
     const { traceMe, attach, seize } = tracing;
@@ -127,10 +140,22 @@ export class SignalStops {
 
   /** No tracer of ours has the task any more, unless it is kept. */
   detached(tid: number): void {
-    if (this.#wanted.has(tid)) this.#keep(tid);
+    if (this.#wanted.has(tid)) this.#due.add(tid);
+  }
+
+  /** Whether a task is to be kept now. */
+  get hasDue(): boolean {
+    return this.#due.size > 0;
+  }
+
+  takeDue(): readonly number[] {
+    const due = [...this.#due];
+    this.#due.clear();
+    return due;
   }
 
   ended(tid: number): void {
+    this.#due.delete(tid);
     this.#wanted.delete(tid);
     this.#released.delete(tid);
     this.#native.forgetKept(tid);
@@ -141,29 +166,27 @@ export class SignalStops {
     this.ended(pid);
   }
 
-  /** Keeps all threads of a process. Threads that they make meanwhile are tracees if their parents are. */
-  #keep(tid: number): void {
-    if (this.#native.isKept(tid) || this.#keepOne(tid) !== "kept") return;
-    const seen = new Set([tid]);
-    for (let found = true; found; ) {
-      found = false;
-      for (const one of threadsOf(tid)) {
-        if (seen.has(one)) continue;
-        seen.add(one);
-        found = true;
-        if (!this.#native.isKept(one) && this.#keepOne(one) === "delayed") return;
-      }
+  /**
+   * Keeps all threads of a process. Threads that they make meanwhile are tracees if their parents are. Yields the results of
+   * `KeptTaskFunctions.beginKeep`, and goes on when that work is over.
+   */
+  *keep(tid: number): Generator<number, void, void> {
+    if (this.#native.isKept(tid)) return;
+    const seen = new Set<number>();
+    for (let tasks = [tid]; tasks.length > 0; tasks = threadsOf(tid).filter((one) => !seen.has(one))) {
+      for (const one of tasks) seen.add(one);
+      const results = Int32Array.from(tasks);
+      this.#hasKept = true;
+      yield this.#native.beginKeep(results);
+      for (const [index, one] of tasks.entries()) this.#tried(one, results[index]!);
+      const isKept = seen.size > 1 || results[0] === 0 || this.#wanted.has(tid);
+      if (!isKept || results.includes(-errno.EINTR)) return;
     }
   }
 
-  /** "kept": it is, or will be. "delayed": by another thread of its process, which executes a program and so may end all others. */
-  #keepOne(tid: number): "kept" | "delayed" | "refused" {
-    this.#wanted.delete(tid);
-    this.#hasKept = true;
-    const result = this.#native.keepTask(tid);
+  #tried(tid: number, result: number): void {
     if (result === -errno.EPERM && this.#isTracedByUs(tid)) this.#wanted.add(tid);
-    if (result === -errno.EINTR) return "delayed";
-    return result === 0 || this.#wanted.has(tid) ? "kept" : "refused";
+    else this.#wanted.delete(tid);
   }
 
   /** Releases the task at its next stop. False if it is not kept. */

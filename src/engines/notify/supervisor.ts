@@ -9,6 +9,7 @@ import { errno } from "../../abi/errno-numbers.ts";
 import { close, pollBits, pollFor } from "../../machine/descriptors.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Parts } from "./parts.ts";
+import type { SignalStops } from "./signal-stops.ts";
 import type { SharedState, SupervisorOptions } from "./supervisor-options.ts";
 import type { SavedState, SavedTree } from "./tasks/saved.ts";
 import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
@@ -17,6 +18,7 @@ import type { Wait, WaitingLoop, WaitResult } from "./waits.ts";
 const openPatience = 50;
 
 const workWait = { kind: "work" } as const;
+const pauseWait = (milliseconds: number) => ({ kind: "descriptors", descriptors: [], milliseconds }) as const;
 
 /** Milliseconds between looks whether a suspended tree's calls are over. */
 const suspensionPause = 1;
@@ -108,10 +110,17 @@ export class Supervisor {
     let answer = false;
     for (;;) {
       while (this.#parts.work.isUnderWay) {
-        answer = this.#arrivals.endWork(Number(yield workWait));
+        const { pause } = this.#parts.work;
+        const result = yield pause === undefined ? workWait : pauseWait(pause);
+        answer = this.#arrivals.endWork(pause === undefined ? Number(result) : 0);
         if (!this.#parts.work.isUnderWay) this.#forgetEnded();
       }
       if (this.#parts.signals?.takeStops() === true) this.#parts.tracer.advance({ interrupts: false });
+      if (this.#parts.signals?.hasDue === true) {
+        if (answer) this.#parts.send();
+        answer = false;
+        yield* this.#keepDue(this.#parts.signals);
+      }
       if (this.#suspendsAt !== undefined && !answer && this.#canSuspend(this.#suspendsAt)) {
         this.#isSuspended = true;
         return;
@@ -131,6 +140,7 @@ export class Supervisor {
         const isNotified = () =>
           this.#parts.pinning?.hasWaiting === true || pollFor(this.#parts.notifying, 0).some((bits) => bits !== 0);
         this.#parts.tracer.advance({ interrupts: this.#parts.waiting.isBusy || !isNotified() });
+        if (this.#parts.signals?.hasDue === true) continue;
         if (this.#parts.waiting.next()) {
           answer = this.#arrivals.judgeReceived();
           continue;
@@ -183,6 +193,12 @@ export class Supervisor {
       if (deaths > 0) this.#parts.reap(deaths);
       answer = this.#arrivals.judgeReceived();
     }
+  }
+
+  /** Keeps the tasks that our own tracers have detached, before a signal can end the wait of their next calls. */
+  *#keepDue(signals: SignalStops): Generator<Wait, void, WaitResult> {
+    for (const tid of signals.takeDue())
+      for (const result of signals.keep(tid)) if (result === -errno.EINPROGRESS) yield workWait;
   }
 
   #canSuspend(until: number): boolean {

@@ -27,7 +27,7 @@ function made(ids: readonly bigint[], number: number, stillWaits: (id: bigint) =
   let executes = true;
   const tracer = {
     hasReservations: true,
-    advanceEagerly: none,
+    advance: none,
     executesIn: (pid: number) => executes && pid === leader,
   };
   const [judged, abandoned]: [bigint[], bigint[]] = [[], []];

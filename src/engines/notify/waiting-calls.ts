@@ -63,7 +63,7 @@ export class WaitingCalls {
     }
     if (pins && tracer.executesIn(tid)) return this.#add(() => tracer.executesIn(tid));
     if (counts[number] !== 1 || !tracer.hasReservations) return false;
-    tracer.advanceEagerly();
+    tracer.advance({ interrupts: false });
     // A child that has entered the registry meanwhile can have ended, too.
     reap();
     return tracer.hasReservations && this.#add(() => tracer.hasReservations);

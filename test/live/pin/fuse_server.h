@@ -23,7 +23,7 @@ static inline void reply(int device, const struct fuse_in_header *to, int error,
 static inline struct fuse_attr attributes_of(uint64_t node) {
   const struct fuse_attr attributes = {.ino = node,
                                        .size = node == FUSE_ROOT_ID ? 0 : FILE_SIZE,
-                                       .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644,
+                                       .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0755,
                                        .nlink = 1,
                                        .uid = getuid(),
                                        .gid = getgid()};

@@ -77,6 +77,20 @@ it("a new tree is not in the thread of one that calls all the time", () => {
   expect(counts()).toEqual([1, 4]);
 });
 
+it("nor if a tree that has just ended in the other thread called more often", async () => {
+  const { add, threads, pass, counts } = pool(2);
+  add();
+  for (let tree = 0; tree < 4; tree++) {
+    add();
+    pass(200);
+    threads[0]!.used += 100;
+    threads[1]!.used += 180;
+    threads[1]!.ends[tree]!();
+    await Promise.resolve();
+  }
+  expect(counts()).toEqual([1, 4]);
+});
+
 it("a load that is over does not count", () => {
   const { add, threads, pass, counts } = pool(2);
   add();

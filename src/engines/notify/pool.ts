@@ -25,12 +25,12 @@ class Thread {
     this.supervision = supervision;
   }
 
-  /** The share of a processor that its judgements take, in units of `noise`. */
+  /** The share of a processor that its judgements take, in units of `noise`. A thread without trees has none. */
   load(now: number): number {
     const time = now - this.#at;
-    if (time >= measured) {
+    if (time >= measured || this.trees === 0) {
       const used = this.supervision.used;
-      this.#load = (used - this.#used) / time;
+      this.#load = this.trees === 0 ? 0 : (used - this.#used) / time;
       this.#used = used;
       this.#at = now;
     }

@@ -58,10 +58,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   "testing.ts": ["traces", "engines", "frontend", "ir", "abi", "diagnostics", "inert.ts"],
 };
 
+/** Folders with a dot are those of tests that run at the same time. */
 function filesOf(folder: string, ending: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => !/(^|\/)\./.test(file) && file.endsWith(ending))
     .map((file) => join(folder, file))
-    .filter((file) => file.endsWith(ending) && statSync(file).isFile());
+    .filter((file) => statSync(file).isFile());
 }
 
 /** The files of the tree that a file imports: statically, by `await import`, and for their types. */

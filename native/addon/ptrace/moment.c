@@ -4,8 +4,8 @@
  *
  * PTRACE_SEIZE takes the mutex that an execution in the thread's process holds until its other threads have ended
  * (kernel/ptrace.c, ptrace_attach(), and fs/exec.c, de_thread(), Linux 6.18). The execution can wait for us, to reap
- * another thread of that process which we trace, or for a file that never arrives. wait4(2) and waitid(2) wait for a stop that may not
- * come. The kernel restarts all of them after a signal, so the signal's handler moves the thread behind the call.
+ * another thread of that process which we trace, or for a file that never arrives. wait4(2) and waitid(2) wait for a stop that
+ * may not come. The kernel restarts all of them after a signal, so the signal's handler moves the thread behind the call.
  */
 #define _GNU_SOURCE
 #include "tracee.h"

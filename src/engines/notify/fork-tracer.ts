@@ -50,8 +50,8 @@ import { processOf, type Reservation, type TaskRegistry, type Thread } from "./t
 /**
  * Milliseconds until a thread is interrupted to see the outcome of its call: a fork, an execution, which reads files, and a
  * call that such a stop has interrupted before. `seizure`: the time for which another thread of the process, which executes
- * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started. Meanwhile the tree's other calls wait. `kept`: the time
- * for which one call can take the tracer of the kept tasks while others wait.
+ * a program, can delay it. `tracer`: the wait for a tracer if all are taken and no further one can be started; meanwhile the
+ * tree's other calls wait. `kept`: the time for which one call can take the tracer of the kept tasks while others wait.
  */
 const patience = { creation: 5, execution: 100, restarted: 100, seizure: 100, tracer: 20, kept: 5000 } as const;
 
@@ -245,8 +245,8 @@ export class ForkTracer {
 
   /**
    * Seizes a thread that is about to make a followed call. `goOn` gets 0, or ptrace(2)'s negative errno; -EAGAIN if no tracer is
-   * left for it: a limit of processes may forbid another thread, and most calls in flight end soon.
-   * A thread whose execution fails can make a thread before it is detached, which must not become a tracee.
+   * left for it: a limit of processes may forbid another thread, and most calls in flight end soon. A thread whose execution
+   * fails can make a thread before it is detached, which must not become a tracee.
    */
   seize(tid: number, follows: "child" | "itself", goOn: GoOn): boolean {
     const isKept = this.keeps(tid);
@@ -283,7 +283,10 @@ export class ForkTracer {
     return attempt();
   }
 
-  /** One attempt, of at most four milliseconds, in which all trees of this thread wait: only for a caller without a descriptor. */
+  /**
+   * One attempt, of at most four milliseconds, without an end of the present call. All trees of this thread wait for it: only for
+   * a caller of whom no descriptor can be had.
+   */
   seizeAtOnce(tid: number): number {
     const one = this.#freeTracer(this.keeps(tid));
     const result = one?.tracer.seize(tid, ptrace.traceOptions.exec) ?? -errno.EAGAIN;

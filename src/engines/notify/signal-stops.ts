@@ -6,8 +6,8 @@
  * executes a program, which resets handlers. The filter reports these calls, and the calls of ptrace(2) with which a process
  * of the tree wants to trace another one: that one is released. A process that cannot be seized, because another tracer has
  * it, or Yama or credentials forbid it, is not kept: a signal can end the waits of its calls (EINTR). If that tracer is our
- * own, which follows a call of the task, it is kept afterwards. Attempts are work of the tree (machine/work.ts). While a thread executes a program, the other ones, which that
- * ends, cannot be seized, and are not kept either.
+ * own, which follows a call of the task, it is kept afterwards. Attempts are work of the tree (machine/work.ts). While a
+ * thread executes a program, the other ones, which that ends, cannot be seized, and are not kept either.
  */
 
 import { readdirSync } from "node:fs";
@@ -110,8 +110,8 @@ export class SignalStops {
   }
 
   /**
-   * A thread makes this call, after `keepCaller`. "waits": its judgement must wait until `mustWait` is false for the argument 1. "stops": it is
-   * about to stop for us, and the call must be restarted.
+   * A thread makes this call, after `keepCaller`. "waits": its judgement must wait until `mustWait` is false for the argument
+   * 1. "stops": it is about to stop for us, and the call must be restarted.
    */
   called(tid: number, number: number, argument: (index: number) => bigint): "passes" | "waits" | "stops" {
     if (number !== this.#ptrace || !this.keepsAny) return "passes";

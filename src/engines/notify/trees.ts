@@ -4,7 +4,8 @@
  *
  * The trees take turns, so that one tree cannot delay another one: the next turn is of the tree that has used the least time
  * among those with a call. A tree that was idle does not save time up. A turn takes some 10 µs, because other threads wait for
- * callers (machine/work.ts); only the kill of a caller without a descriptor can take four milliseconds (killing.ts). The tree of a long turn then waits for a multiple of its time.
+ * callers (machine/work.ts); only the kill of a caller without a descriptor can take four milliseconds (killing.ts). The tree
+ * of a long turn then waits for a multiple of its time.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { errnoName } from "../../abi/errno.ts";

@@ -215,9 +215,10 @@ export class Arrivals {
     }
 
     const { signals, work } = this.#parts;
-    // The first notification of a held call has done so.
-    if (signals === undefined || (call !== undefined && "objects" in call)) return this.#judgeKept(call);
-    return signals.keepCaller(tid, number, work, () => this.#judgeKept(call));
+    // The caller of a held call has been kept at its first notification.
+    const isHeld = call !== undefined && "objects" in call;
+    if (signals === undefined || isHeld || !signals.mustKeep(tid, number)) return this.#judgeKept(call);
+    return signals.keepCaller(tid, work, () => this.#judgeKept(call));
   }
 
   /** The caller is kept if it can be, so that no signal ends a wait of its next calls. */

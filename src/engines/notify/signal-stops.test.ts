@@ -44,7 +44,8 @@ const work = new Work(undefined);
 /** This process, which has several threads, installs a handler. */
 function installs(): void {
   stops = new SignalStops("x86_64", () => true, addon);
-  expect(stops.keepCaller(process.pid, number, work, () => true)).toBe(begun === 0);
+  expect(stops.mustKeep(process.pid, number)).toBe(true);
+  expect(stops.keepCaller(process.pid, work, () => true)).toBe(begun === 0);
   while (work.isUnderWay) work.end()(0);
   expect(stops.called(process.pid, number, () => 15n)).toBe("passes");
 }

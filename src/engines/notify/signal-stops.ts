@@ -97,10 +97,13 @@ export class SignalStops {
     return true;
   }
 
-  /** A thread makes this call: keeps its process if need be, and then goes on. True if a response is in the memory. */
-  keepCaller(tid: number, number: number, work: Work, goOn: () => boolean): boolean {
-    const isWanted = this.#hasKept && (this.#wanted.has(tid) || this.#native.isSuspended(tid));
-    if (number !== this.#sigaction && !isWanted) return goOn();
+  /** Whether the process of a thread that makes this call is to be kept first. */
+  mustKeep(tid: number, number: number): boolean {
+    return number === this.#sigaction || (this.#hasKept && (this.#wanted.has(tid) || this.#native.isSuspended(tid)));
+  }
+
+  /** Keeps the caller's process, and then goes on with its call. True if a response is in the memory. */
+  keepCaller(tid: number, work: Work, goOn: () => boolean): boolean {
     const rounds = this.keep(tid);
     const next = (): boolean => {
       const { done, value } = rounds.next();
@@ -110,7 +113,7 @@ export class SignalStops {
   }
 
   /**
-   * A thread makes this call, after `keepCaller`. "waits": its judgement must wait until `mustWait` is false for the argument
+   * A thread makes this call, and is kept if it must be. "waits": its judgement must wait until `mustWait` is false for the argument
    * 1. "stops": it is about to stop for us, and the call must be restarted.
    */
   called(tid: number, number: number, argument: (index: number) => bigint): "passes" | "waits" | "stops" {

@@ -23,7 +23,7 @@ static inline void reply(int device, const struct fuse_in_header *to, int error,
 static inline struct fuse_attr attributes_of(uint64_t node) {
   const struct fuse_attr attributes = {.ino = node,
                                        .size = node == FUSE_ROOT_ID ? 0 : FILE_SIZE,
-                                       .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0755,
+                                       .mode = (node == FUSE_ROOT_ID ? S_IFDIR : S_IFREG) | 0755,
                                        .nlink = 1,
                                        .uid = getuid(),
                                        .gid = getgid()};
@@ -46,12 +46,18 @@ static inline void reply_open(int device, const struct fuse_in_header *request, 
   reply(device, request, 0, &opened, sizeof opened);
 }
 
-/* Answers the requests that are not about files. */
+/* Answers the requests that need nothing of a file's contents or name. */
 static inline void serve_other(int device, const struct fuse_in_header *request) {
   const struct fuse_init_out start = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = FILE_SIZE};
   switch (request->opcode) {
     case FUSE_INIT:
       reply(device, request, 0, &start, sizeof start);
+      break;
+    case FUSE_GETATTR:
+      reply_attributes(device, request);
+      break;
+    case FUSE_OPEN:
+      reply_open(device, request, 0);
       break;
     case FUSE_FORGET:
     case FUSE_BATCH_FORGET:

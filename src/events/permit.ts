@@ -122,7 +122,7 @@ const anyValue = "\u2026";
 const unclear = /[\p{C}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Z}/u;
 
 /** Absolute, and the same text for a list, a shell, a terminal and a person. */
-function isPlainPath(text: string): boolean {
+export function isPlainPath(text: string): boolean {
   const parts = text.split("/").slice(1);
   return (
     text.startsWith("/") &&

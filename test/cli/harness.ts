@@ -11,7 +11,9 @@ export interface Outcome {
   readonly err: string;
 }
 
-export async function portcullis(...argv: readonly string[]): Promise<Outcome> {
+export const portcullis = (...argv: readonly string[]): Promise<Outcome> => portcullisWith({}, ...argv);
+
+export async function portcullisWith(environment: NodeJS.ProcessEnv, ...argv: readonly string[]): Promise<Outcome> {
   let out = "";
   let err = "";
   const status = await runCommand(argv, {
@@ -22,7 +24,7 @@ export async function portcullis(...argv: readonly string[]): Promise<Outcome> {
       err += text;
     },
     colour: { out: false, err: false },
-    environment: {},
+    environment,
     workingDirectory: process.cwd(),
   });
   return { status, out, err };

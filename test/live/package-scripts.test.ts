@@ -162,10 +162,31 @@ NAPI_MODULE(NODE_GYP_MODULE_NAME, init)
     expect(refused.output).toMatch(
       /sh: execve .*own-binary\/bin\/tool: in no list `execute` \(.*package-script\.ts:\d+/,
     );
-    expect(refused.output).toContain('"own-binary": {"execute":["bin/tool"]}');
+    expect(refused.output).toContain('"own-binary": {"execute":["bin"]}');
     expect(refused).toMatchObject({ status: 126 });
+    expect(refused.output).toMatch(/or by: portcullis propose --scripts -o \/.*\/portcullis-scripts\.json\n/);
     except({ "own-binary": { execute: ["bin"] } });
     expect(await install([archive])).toMatchObject({ status: 0 });
+  });
+
+  it("succeeds with the exceptions that propose writes, and not before", async () => {
+    const archive = pack("own-binary", { postinstall: "cp /bin/true bin/tool && $PWD/bin/tool" }, { "bin/.keep": "" });
+    const propose = (...words: readonly string[]) => {
+      const environment = ["env", "-i", `HOME=${home}`, `PATH=${path}`];
+      const line = [...environment, program.at(-1)!, "propose", "--scripts", ...words];
+      const [file, ...rest] = process.getuid?.() === 0 ? asUser(ordinaryUser, ...line) : line;
+      return spawnSync(file!, rest, { cwd: project, encoding: "utf8", timeout: patience.command });
+    };
+    except({ other: "skip" });
+    expect(await install([archive])).toMatchObject({ status: 126 });
+    const proposed = '{\n  "other": "skip",\n  "own-binary": { "execute": ["bin"] }\n}';
+    expect(propose()).toMatchObject({ status: 0, stdout: proposed });
+    expect(await install([archive])).toMatchObject({ status: 126 });
+    const { status, stderr } = propose("-o", "portcullis-scripts.json");
+    expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining("refused: sh: execve") });
+    expect(read("portcullis-scripts.json")).toBe(proposed);
+    expect(await install([archive])).toMatchObject({ status: 0 });
+    expect(propose()).toMatchObject({ status: 1 });
   });
 
   it("reaches no host but those of the exceptions, and names the others", async (context) => {

@@ -40,8 +40,8 @@ export function exceptionOf(name: string, text: string, shown: string): Exceptio
   return entries.get(name) ?? entries.get("*") ?? {};
 }
 
-/** @throws Failure */
-function readExceptions(text: string, shown: string): ReadonlyMap<string, Exception> {
+/** The entries of all packages. @param shown the file's name in messages @throws Failure with each fault of the file */
+export function readExceptions(text: string, shown: string): ReadonlyMap<string, Exception> {
   const source = new SourceFile(shown, shown, text, 0);
   const faults: Diagnostic[] = [];
   const fault = (at: Range, message: string, help?: string) => {

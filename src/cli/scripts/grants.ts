@@ -1,46 +1,15 @@
 /** The files that package-script grants to the script of one package. */
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import { removeOwnDirectory } from "../../engines/command/own-directory.ts";
 import { packageFile, packageRoot } from "../../machine/package.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
-import { missing } from "../policy/arguments.ts";
 import { Failure } from "../verb.ts";
 import { nodeHeaders } from "./environment.ts";
 import type { Exceptions } from "./exceptions.ts";
 import { isBelow, type Place, packageOf, resolutionOf } from "./places.ts";
-
-/** Folders that portcullis makes for a package. What one package writes there, no other reads. */
-export interface Rooms {
-  readonly cache: string;
-  /** Empty at the begin of the script, and removed at its end. */
-  readonly temporary: string;
-  readonly events: string;
-  /** The user's caches. */
-  readonly user: string;
-}
-
-/** Their names do not change from run to run, so the compiled policy is found in the cache. */
-export function makeRooms(folder: string, { environment }: Context): Rooms {
-  const { XDG_CACHE_HOME: given, HOME: home } = environment;
-  const user = given?.startsWith("/") ? given : home?.startsWith("/") ? join(home, ".cache") : undefined;
-  if (user === undefined) throw missing("a folder for caches", "set HOME or XDG_CACHE_HOME to an absolute path");
-  const digest = createHash("sha256").update(folder).digest("hex").slice(0, 16);
-  const base = join(user, "portcullis/scripts", digest);
-  const rooms = { cache: join(base, "cache"), temporary: join(base, "tmp"), events: join(base, "events.jsonl"), user };
-  try {
-    if (!removeOwnDirectory(rooms.temporary)) throw new Error("what a script has left in tmp cannot be removed");
-    rmSync(rooms.events, { force: true });
-    for (const one of [rooms.cache, rooms.temporary]) mkdirSync(one, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const help = "the user must be able to write there; XDG_CACHE_HOME names another folder";
-    throw new Failure([diagnostic("P0911", `${base}: ${(error as Error).message}`, { help })]);
-  }
-  return rooms;
-}
+import type { Rooms } from "./rooms.ts";
 
 /** Parameters of the policy. */
 export interface Granted {

@@ -48,7 +48,7 @@ function nameOutside(folder: string, project: string | undefined): string {
  * The file that the variable names, or that of the project. A dependency from git is prepared as if it were a project: its
  * own file is not trusted.
  */
-function exceptionsFile(project: string | undefined, environment: Environment): string | undefined {
+export function exceptionsFile(project: string | undefined, environment: Environment): string | undefined {
   const named = environment["PORTCULLIS_SCRIPTS"];
   if (named !== undefined && named !== "") {
     // A relative one would be a file of the package.

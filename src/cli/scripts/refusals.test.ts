@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { DecisionEvent, PolicyEvent } from "../../events/event.ts";
 import { refusalsIn } from "./refusals.ts";
@@ -9,7 +12,7 @@ function decision(call: string, path: string, more: Partial<DecisionEvent> = {})
   return { ...common, call, verdict: "log", rule: "p.ts:1:1", arguments: [], memory: { path }, ...more };
 }
 
-const entryOf = (...events: readonly PolicyEvent[]) => refusalsIn(events, granted, {}).entry;
+const entryOf = (...events: readonly PolicyEvent[]) => refusalsIn(events, granted, {}, 0).entry;
 
 describe("refusalsIn", () => {
   it("takes a logged call for refused if its file exists and no list has it", () => {
@@ -25,7 +28,7 @@ describe("refusalsIn", () => {
       reason: "a credential",
     });
     const made = decision("openat", "/etc/made", { arguments: [{ name: "flags", text: "O_WRONLY|O_CREAT" }] });
-    const { lines, entry } = refusalsIn([credential, made], granted, { seconds: 5 });
+    const { lines, entry } = refusalsIn([credential, made], granted, { seconds: 5 }, 0);
     expect(lines).toEqual([
       "sh: openat /home/me/.npmrc: a credential (p.ts:1:1)",
       "sh: openat /etc/made: in no list `write` (p.ts:1:1)",
@@ -43,8 +46,37 @@ describe("refusalsIn", () => {
       { ...host, host: "b.test", route: "names" },
       { ...host, host: "c.test", port: 8080, route: "connect" },
     ] as const;
-    const { entry } = refusalsIn(events, granted, { hosts: ["a.test"] });
+    const { entry } = refusalsIn(events, granted, { hosts: ["a.test"] }, 0);
     expect(entry).toEqual({ hosts: ["a.test", "b.test", "c.test:8080"] });
+  });
+
+  it("proposes the directory of a program that the script has made, because only that exists when it starts", () => {
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-made-"));
+    mkdirSync(join(folder, "bin"));
+    const born = (file: string) => statSync(join(folder, file)).birthtimeMs;
+    // Files that are made within one tick of the kernel's clock have the same time.
+    do {
+      rmSync(join(folder, "bin/own"), { force: true });
+      writeFileSync(join(folder, "bin/own"), "");
+    } while (born("bin/own") === born("bin"));
+    const refused = (file: string, begun: number) =>
+      refusalsIn([decision("execve", join(folder, file))], { ...granted, folder }, {}, begun).entry;
+    expect(refused("bin/own", born("bin/own") + 1)).toEqual({ execute: [join(folder, "bin/own")] });
+    expect(refused("bin/own", born("bin/own"))).toEqual({ execute: [join(folder, "bin")] });
+    expect(refused("bin/own", 0)).toEqual({ execute: [folder] });
+    rmSync(folder, { recursive: true });
+  });
+
+  it("proposes no name that the file cannot hold, or that a person could read as another", () => {
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-names-"));
+    const names = ["a,b", "a\nb", "a\u202eb", "{a}"].map((name) => join(folder, name));
+    for (const name of names) writeFileSync(name, "");
+    const host = { v: 1, kind: "host", time: 1, verdict: "deny", reason: "in no list", policy: "p.ts" } as const;
+    const hosts = ["a b", "*.test", "a\nb", ""].map((one) => ({ ...host, host: one, route: "connect" }) as const);
+    const { entry, lines } = refusalsIn([...names.map((name) => decision("execve", name)), ...hosts], granted, {}, 0);
+    rmSync(folder, { recursive: true });
+    expect(entry).toEqual({});
+    expect(lines).toHaveLength(8);
   });
 
   it("leaves out what every program does", () => {
@@ -53,7 +85,7 @@ describe("refusalsIn", () => {
     const question = decision("openat", "/proc/x", { ...denied, reason: "answers the script shell" });
     const uring = decision("io_uring_setup", "", { verdict: "deny", errno: "ENOSYS" });
     expect(
-      refusalsIn([decision("connect", "", { ...denied, memory: nscd }), question, uring], granted, {}).lines,
+      refusalsIn([decision("connect", "", { ...denied, memory: nscd }), question, uring], granted, {}, 0).lines,
     ).toEqual([]);
   });
 });

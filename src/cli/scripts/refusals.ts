@@ -1,7 +1,8 @@
 /** What a script was refused, from its events, and the entry of portcullis-scripts.json that permits it. */
-import { existsSync, realpathSync } from "node:fs";
-import { relative } from "node:path";
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { dirname, relative } from "node:path";
 import type { DecisionEvent, PolicyEvent } from "../../events/event.ts";
+import { isPlainPath, permitHost } from "../../events/permit.ts";
 import type { Exceptions } from "./exceptions.ts";
 import type { Granted } from "./grants.ts";
 import { isBelow } from "./places.ts";
@@ -18,8 +19,14 @@ interface Refused {
   readonly value?: string;
 }
 
-export function refusalsIn(events: readonly PolicyEvent[], granted: Granted, given: Exceptions): Refusals {
-  const found = events.flatMap((event) => refused(event, granted));
+/** @param begun when the script was started, in milliseconds since 1970 */
+export function refusalsIn(
+  events: readonly PolicyEvent[],
+  granted: Granted,
+  given: Exceptions,
+  begun: number,
+): Refusals {
+  const found = events.flatMap((event) => refused(event, granted, begun));
   const lists = new Map<string, Set<string>>();
   for (const { list, value } of found) {
     if (list === undefined) continue;
@@ -31,13 +38,15 @@ export function refusalsIn(events: readonly PolicyEvent[], granted: Granted, giv
   return { lines: [...new Set(found.map(({ line }) => line))], entry };
 }
 
-function refused(event: PolicyEvent, granted: Granted): Refused[] {
+function refused(event: PolicyEvent, granted: Granted, begun: number): Refused[] {
   if (event.kind === "host") {
-    const host = event.port === undefined || event.port === 443 ? event.host : `${event.host}:${event.port}`;
-    return [{ line: `host ${host}: ${event.reason}`, list: "hosts", value: host }];
+    const port = event.port === 443 ? undefined : event.port;
+    const line = `host ${event.host}${port === undefined ? "" : `:${port}`}: ${event.reason}`;
+    const value = permitHost(event.host, port)?.at(-1);
+    return [value === undefined ? { line } : { line, list: "hosts", value }];
   }
   if (event.kind !== "decision") return [];
-  return event.verdict === "log" ? logged(event, granted) : denied(event);
+  return event.verdict === "log" ? logged(event, granted, begun) : denied(event);
 }
 
 function denied(event: DecisionEvent): Refused[] {
@@ -56,7 +65,7 @@ function isNameService({ memory = {} }: DecisionEvent): boolean {
 }
 
 /** The policy has let the call through to Landlock, whose answer is known if no list has the file. */
-function logged(event: DecisionEvent, granted: Granted): Refused[] {
+function logged(event: DecisionEvent, granted: Granted, begun: number): Refused[] {
   const path = pathOf(event);
   if (path === undefined) return [];
   const { call, command, rule = "" } = event;
@@ -71,7 +80,15 @@ function logged(event: DecisionEvent, granted: Granted): Refused[] {
   // A hidden file is the user's settings: programs look for it and do without.
   const isHidden = file.includes("/.") && list !== "execute";
   const isFolder = !made || call.startsWith("mkdir");
-  return isFolder && !isHidden ? [{ line, list, value: shownFrom(folder, file) }] : [{ line }];
+  if (!isFolder || isHidden || !isPlainPath(file)) return [{ line }];
+  const permitted = list === "execute" && isBelow(file, folder) ? existedAt(begun, file, folder) : file;
+  return [{ line, list, value: shownFrom(folder, permitted) }];
+}
+
+/** Landlock permits what exists when the script starts: for a file that the script has made, the directory above. */
+function existedAt(begun: number, file: string, folder: string): string {
+  const isNewer = file !== folder && statSync(file).birthtimeMs >= begun;
+  return isNewer ? existedAt(begun, dirname(file), folder) : file;
 }
 
 /** Relative inside of the project's node_modules, so that the entry means the same in each checkout. */

@@ -14,6 +14,7 @@ import type { Declarations } from "../../propose/proposal.ts";
 import { type SituationName, situationNames, usualSituations } from "../../propose/situations.ts";
 import { Faults } from "../../traces/faults.ts";
 import { oneOf } from "../choices.ts";
+import type { Context } from "../context.ts";
 import { checkOutput, type OutputRules, writeOutputs } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
@@ -23,12 +24,13 @@ import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const propose: Verb = {
   name: "propose",
-  synopsis: ["propose [OPTIONS] TRACE…"],
+  synopsis: ["propose [OPTIONS] TRACE…", "propose --scripts [-o FILE]"],
   about: [
     "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows the recorded calls, and those that a program makes in their place, and refuses all others. The rules are grouped by role and phase, and the head of the policy says what a process can still do after its start. docs/propose.md describes the method.",
     "propose groups processes into roles by their origin. For each role it searches for an event after which many calls are never made again, and which comes early in the life of its processes; this event becomes the trigger of a phase. It prints the roles, their triggers, and what an administrator must know; --verbose adds the figures, the triggers' runners-up, and the situations that no recording shows.",
     "propose checks the policy and replays the traces under it: the policy refuses none of their calls. It allows little else, so record everything that the program may do, several times. With two recordings or more it also proposes from all but one, for each of them, and prints which calls of that one would be refused: these are to be expected in production.",
     "With -o, propose also writes a case file for each of the first nine recordings beside the policy (web.cases, web.2.cases, … for web.ts). It replaces only files that it has written.",
+    "With --scripts, propose reads no trace. It adds to portcullis-scripts.json the exceptions that scripts of packages lacked which failed under portcullis-script-shell (docs/package-scripts.md), and prints what each was refused. Without -o it prints the file that it would write.",
     "On a terminal, a line shows how much of a long trace is read, and then replayed (not with --quiet and --json).",
   ],
   options: {
@@ -81,6 +83,10 @@ export const propose: Verb = {
       complete: "file",
     },
     "no-validate": { about: "Do not leave recordings out in turn." },
+    scripts: {
+      about:
+        "Propose exceptions for the scripts of packages. They are those of the project in the working directory, of PORTCULLIS_SCRIPTS, or of the file that -o names.",
+    },
     verbose: { short: "v", about: "Print all figures, the triggers' runners-up and the situations." },
     json: {
       about:
@@ -92,7 +98,10 @@ export const propose: Verb = {
   complete: "file",
   exit: [
     ["0", "The policy was written."],
-    ["1", "The policy was written, and would refuse a call of a trace to validate."],
+    [
+      "1",
+      "The policy was written, and would refuse a call of a trace to validate. With --scripts: no script lacked an exception.",
+    ],
     [String(failed), "A trace cannot be read, or the policy cannot be written."],
   ],
   examples: [
@@ -100,9 +109,11 @@ export const propose: Verb = {
     ["portcullis propose -o web.ts nginx.trace", "Propose"],
     ["portcullis propose -o web.ts --validate tuesday.trace monday.trace", "Validate with another recording"],
     ["portcullis propose --files -o web.ts nginx.trace", "Also declare files and ports, for Landlock"],
+    ["portcullis propose --scripts -o portcullis-scripts.json", "Exceptions for the package script that has failed"],
     ["portcullis propose --detail paths --with reload -o app.ts app-*.trace", "Also rules on paths and addresses"],
   ],
   async execute(invocation, context) {
+    if (invocation.has("scripts")) return proposeForScripts(invocation, context);
     const request = requestOf(invocation);
     const { architecture, traces, quiet } = request;
     const [{ HistoryBuilder }, { propose }, statements, { CaseFiles }, { abilitiesOf }, { withAbout }] =
@@ -195,6 +206,11 @@ export const propose: Verb = {
     return validations.some(({ refused }) => refused.calls.size > 0) ? 1 : 0;
   },
 };
+
+async function proposeForScripts(invocation: Invocation, context: Context): Promise<number> {
+  const { proposeExceptions } = await import("../scripts/proposal.ts");
+  return proposeExceptions(invocation, Object.keys(propose.options), context);
+}
 
 /** The head of a proposal (`originOf`), and of its cases (src/propose/cases-text.ts). People write such files, too. */
 const mark = /^(?:\/\*\*\n \* Proposed from \d|# Recorded: .*\. Written by portcullis propose\.\n)/;

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { shellWord } from "../../diagnostics/shell-word.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import { removeOwnDirectory } from "../../engines/command/own-directory.ts";
 import type { PolicyEvent } from "../../events/event.ts";
@@ -19,9 +20,11 @@ import { preparePolicy } from "../policy/prepare.ts";
 import { type RunRequest, runRequest } from "../policy/run-request.ts";
 import { credentialsIn, nodeHeaders } from "../scripts/environment.ts";
 import { type Exceptions, exceptionOf, exceptionsName } from "../scripts/exceptions.ts";
-import { type Granted, grantsFor, makeRooms, type Rooms } from "../scripts/grants.ts";
+import { storeFailure } from "../scripts/failures.ts";
+import { type Granted, grantsFor } from "../scripts/grants.ts";
 import { type Place, placeOf } from "../scripts/places.ts";
-import { refusalsIn } from "../scripts/refusals.ts";
+import { type Refusals, refusalsIn } from "../scripts/refusals.ts";
+import { makeRooms, type Rooms } from "../scripts/rooms.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 const usualSeconds = 600;
@@ -93,7 +96,14 @@ async function runConfined(
   }
   if (status === 0) return 0;
   const isLate = Date.now() - begun >= (request.timeout ?? Number.POSITIVE_INFINITY);
-  context.err(explain(place, given, granted, rooms, { status, isLate }));
+  const refusals = refusalsOf(rooms, granted, given, begun);
+  const entry = { ...refusals.entry, ...limitsFor(refusals, given, isLate) };
+  const lacks = JSON.stringify(entry) === JSON.stringify(given) ? undefined : entry;
+  context.err(explain(place, given, refusals, lacks, { status, isLate, events: rooms.events }));
+  const { name, exceptions } = place;
+  if (lacks !== undefined && exceptions !== undefined) {
+    storeFailure({ name, time: Date.now(), exceptions, refused: refusals.lines, entry: lacks }, rooms);
+  }
   return status;
 }
 
@@ -155,42 +165,50 @@ function list(paths: readonly string[]): string {
 
 // ── After a failure ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+function refusalsOf({ events: file }: Rooms, granted: Granted, given: Exceptions, begun: number): Refusals {
+  // Where the disk was full, the last line can lack its end.
+  const lines = existsSync(file) ? readInput(file).split("\n").slice(0, -1) : [];
+  const events = lines.map((line) => JSON.parse(line) as PolicyEvent);
+  return refusalsIn(events, granted, given, begun);
+}
+
+function limitsFor(refusals: Refusals, given: Exceptions, isLate: boolean): Exceptions {
+  const isFull = refusals.lines.some((line) => line.includes("more processes"));
+  return {
+    ...(isLate ? { seconds: 2 * (given.seconds ?? usualSeconds) } : {}),
+    ...(isFull ? { processes: 2 * (given.processes ?? usualProcesses) } : {}),
+  };
+}
+
+/** @param lacks the exceptions that it needs, if they are not those that it had */
 function explain(
   place: Place,
   given: Exceptions,
-  granted: Granted,
-  { events: file }: Rooms,
-  { status, isLate }: { readonly status: number; readonly isLate: boolean },
+  refusals: Refusals,
+  lacks: Exceptions | undefined,
+  { status, isLate, events }: { readonly status: number; readonly isLate: boolean; readonly events: string },
 ): string {
-  // Where the disk was full, the last line can lack its end.
-  const events = existsSync(file) ? readInput(file).split("\n").slice(0, -1) : [];
-  const refusals = refusalsIn(
-    events.map((line) => JSON.parse(line) as PolicyEvent),
-    granted,
-    given,
-  );
-  const seconds = given.seconds ?? usualSeconds;
-  const isFull = refusals.lines.some((line) => line.includes("more processes"));
-  const entry = {
-    ...refusals.entry,
-    ...(isLate ? { seconds: 2 * seconds } : {}),
-    ...(isFull ? { processes: 2 * (given.processes ?? usualProcesses) } : {}),
-  };
-  const isChanged = JSON.stringify(entry) !== JSON.stringify(given);
   const lines = [
     `the script of ${place.name} failed under package-script (status ${status})`,
-    ...(isLate ? [`  it was ended after ${seconds} seconds`] : []),
+    ...(isLate ? [`  it was ended after ${given.seconds ?? usualSeconds} seconds`] : []),
     ...refusals.lines.map((line) => `  refused: ${line}`),
     ...(refusals.lines.length === 0 && !isLate
       ? [
           "  no refusal was seen; a file outside of the package that it names by a relative path is refused without an event",
         ]
       : []),
-    ...(isChanged ? [`  to permit it, add to ${place.exceptions ?? "the file that PORTCULLIS_SCRIPTS names"}:`] : []),
-    ...(isChanged ? [`    ${JSON.stringify(place.name)}: ${JSON.stringify(entry)}`] : []),
-    ...("hosts" in entry && entry.hosts?.length === 0 ? ["  the next run then names the hosts"] : []),
-    `  all events: ${file}`,
+    ...(lacks === undefined ? [] : permitting(place, lacks)),
+    `  all events: ${events}`,
   ];
   // Paths and the names of processes are the package's: a line end in one would begin a line of ours.
   return `${lines.map((line) => `portcullis: ${safeText(line)}`).join("\n")}\n`;
+}
+
+function permitting({ name, exceptions }: Place, lacks: Exceptions): readonly string[] {
+  return [
+    `  to permit it, add to ${exceptions ?? "the file that PORTCULLIS_SCRIPTS names"}:`,
+    `    ${JSON.stringify(name)}: ${JSON.stringify(lacks)}`,
+    ...(exceptions === undefined ? [] : [`  or by: portcullis propose --scripts -o ${shellWord(exceptions)}`]),
+    ...(lacks.hosts?.length === 0 ? ["  the next run then names the hosts"] : []),
+  ];
 }

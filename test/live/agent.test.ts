@@ -1,6 +1,16 @@
 /** The ready policy `agent`: programs of everyday work, and programs that try to get out of it (docs/agents.md). */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -454,6 +464,27 @@ for flags in (0x10000000, 0x00020000, 0x40000000):
         },
       );
       expect(out).toBe("1048576\n1048576\n");
+    });
+
+    it("fills the project up to the size of its file system, and is refused the same then", async ({ skip }) => {
+      if (process.getuid?.() !== 0) skip("needs root, to mount a small file system");
+      await removeBusyFolder(project);
+      mkdirSync(project);
+      const owner = uid === undefined ? "" : `,uid=${uid},gid=${uid}`;
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=4m${owner}`, "tmpfs", project]);
+      try {
+        mkdirSync(join(project, ".git/hooks"), { recursive: true });
+        for (const path of [".git", ".git/hooks"]) chownSync(join(project, path), uid ?? 0, uid ?? 0);
+        const attempts = `echo 1 > .git/hooks/pre-commit; echo 2 > ${folder}/outside; cat ${home}/.ssh/id_ed25519`;
+        const { status, out, error } = await shell(`head -c 8M /dev/zero > fill; ${attempts}; exit 3`);
+        expect(error).toContain("No space left on device");
+        expect({ status, out }).toEqual({ status: 3, out: "" });
+        expect(existsSync(join(project, ".git/hooks/pre-commit"))).toBe(false);
+        expect(existsSync(join(folder, "outside"))).toBe(false);
+        expect(statSync(join(project, "fill")).size).toBeGreaterThan(3 << 20);
+      } finally {
+        execFileSync("umount", [project]);
+      }
     });
 
     it("asks before a program of `ask`, and without an answer it is not executed", async () => {

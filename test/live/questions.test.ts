@@ -209,12 +209,20 @@ describe("a call that asks", () => {
     expect(person.lines.filter(({ kind }) => kind === "question")).toHaveLength(1);
   });
 
-  test("is withdrawn when its caller is killed", async () => {
+  test.each([
+    ["a process", 9, false],
+    ["a process", 15, false],
+    ["a traced process", 9, true],
+    ["a traced process", 15, true],
+    ["a traced process", 2, true],
+  ])("of %s is withdrawn when signal %d ends it", async (_, signal, isTraced) => {
     const tree = await start();
     const person = await Person.at(socket);
+    if (isTraced) tree.order("z catch");
+    if (isTraced) expect(await tree.result("z")).toBe("passed");
     tree.order("a child");
     await person.question(1);
-    tree.order("b kill");
+    tree.order(`b kill ${signal}`);
     expect(await tree.result("b")).toBe("passed");
     expect(await person.closed(1)).toBe("withdrawn");
     tree.order("c getppid");

@@ -15,15 +15,21 @@ import { duration } from "../numbers.ts";
 import { missing, noMoreWords, refuseOptionsOfOthers } from "../policy/arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
-const actions = ["list", "allow", "deny", "watch"] as const;
+const actions = ["list", "allow", "deny", "watch", "terminal"] as const;
 type Action = (typeof actions)[number];
 
 export const approvals: Verb = {
   name: "approvals",
-  synopsis: ["approvals [list]", "approvals allow|deny QUESTION…", "approvals watch"],
+  synopsis: [
+    "approvals [list]",
+    "approvals allow|deny QUESTION…",
+    "approvals watch",
+    "approvals terminal -- portcullis run [OPTIONS] -- COMMAND [ARGUMENT…]",
+  ],
   about: [
     "A call whose verdict is `ask` waits until a person allows it (docs/approvals.md). This verb shows the questions of all trees that this user has started with `portcullis run`, and answers them. QUESTION is the name that list and the notice of run print, PID.NUMBER, or NUMBER if only one tree asks.",
     "list prints the open questions. allow lets the call pass once; with --always it also allows equal calls of the same tree: the same call, line of the policy, arguments and memory. deny fails the call with EPERM. watch prints each question and reads the answer from standard input: a (allow), A (always), d (deny), or nothing to go on to the next one.",
+    "terminal starts a command on a terminal of its own, which it shows on this one, and asks here about the questions of the trees that the command starts. Meanwhile the command gets no keys. An answer that allows is the question's random number, so what is typed for the command, or what it makes the terminal send, allows nothing.",
     "An allowed call is judged again, and passes only if no stricter verdict holds by then. A question ends without an answer after the time of `run --ask-timeout`.",
     "Only processes outside the tree can answer. A process of the same user that no policy confines can do so on behalf of the tree, for example a terminal multiplexer or a session bus that the tree reaches.",
   ],
@@ -40,11 +46,13 @@ export const approvals: Verb = {
   complete: actions,
   exit: [
     ["0", "The questions were shown or answered."],
+    ["N", "With terminal: the command's own status; 128+N if signal N has ended it."],
     ["1", "A question is not open, or cannot be answered in this way."],
     [String(failed), "No tree asks, its socket refuses this process, or the command line is wrong."],
   ],
   examples: [
     ["portcullis approvals watch", "Answer in a second terminal"],
+    ["portcullis approvals terminal -- portcullis run -q -p push.ts -- bash", "Answer in the terminal of the command"],
     ["portcullis approvals allow 4242.1 --always --for 10min", "Also for equal calls of the next ten minutes"],
   ],
   async execute(invocation, context) {
@@ -64,7 +72,7 @@ export const approvals: Verb = {
 
 const usersOf: { readonly [option: string]: readonly Action[] } = {
   always: ["allow"],
-  for: ["allow", "watch"],
+  for: ["allow", "watch", "terminal"],
   json: ["list", "watch"],
 };
 
@@ -92,6 +100,15 @@ const perform: { readonly [A in Action]: Performer } = {
       out: context.out,
     });
     return 0;
+  },
+  async terminal(words, invocation) {
+    if (words.length === 0) throw missing("the command", "portcullis approvals terminal -- portcullis run …");
+    if (!process.stdin.isTTY || !process.stdout.isTTY) {
+      const help = "portcullis approvals watch, in another terminal; or --ask-socket of run, for a program";
+      throw new Failure([diagnostic("P0915", "standard input and output are no terminal to ask on", { help })]);
+    }
+    const { runOnTerminal } = await import("../../observe/approvals/terminal/terminal.ts");
+    return await runOnTerminal({ command: words, socket: invocation.text("socket"), seconds: secondsOf(invocation) });
   },
 };
 
@@ -148,7 +165,7 @@ async function answerAll(
 function secondsOf(invocation: Invocation): number | undefined {
   const time = duration(invocation, "for");
   if (time === undefined) return undefined;
-  if (!invocation.has("always") && invocation.words[0] !== "watch")
+  if (!invocation.has("always") && !["watch", "terminal"].includes(invocation.words[0] ?? ""))
     throw missing("--always beside --for", "portcullis approvals allow QUESTION --always --for 10min");
   return Math.max(1, Math.round(time / 1000));
 }

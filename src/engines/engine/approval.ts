@@ -12,7 +12,7 @@ export interface Question {
   readonly record: JudgementRecord;
   /** Whether an answer can hold for later equal calls: the policy reads the memory behind all pointers of the call. */
   readonly isRepeatable: boolean;
-  /** Whether the caller still waits. */
+  /** Whether the caller still waits, and no signal ends it. */
   readonly isWaiting: () => boolean;
 }
 
@@ -26,7 +26,7 @@ export const answerWords = { none: 0, allow: 1, always: 2, deny: 3, late: 4, wit
  * | always | likewise, and so do equal calls of the tree for some time |
  * | deny | fails with EPERM |
  * | late | likewise, because no answer came in time |
- * | withdrawn | has no caller any more |
+ * | withdrawn | has no caller any more, or one that a signal ends |
  */
 export type AnswerWord = Exclude<keyof typeof answerWords, "none">;
 

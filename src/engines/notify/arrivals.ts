@@ -118,7 +118,7 @@ export class Arrivals {
     this.#parts.reap(this.#parts.native.deaths());
     if (answered.answer === "allow" || answered.answer === "always") return this.judgeReceived();
     this.#parts.objects?.drop(this.#parts.memory.id);
-    this.#parts.judge.refused(answered);
+    if (answered.answer !== "withdrawn") this.#parts.judge.refused(answered);
     this.#parts.memory.refuse(errno.EPERM);
     return true;
   }

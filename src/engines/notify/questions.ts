@@ -115,7 +115,10 @@ export class Questions {
     return true;
   }
 
-  /** The next answered call, which is in the memory then. `withdrawn`: the caller of this id no longer waits. */
+  /**
+   * The next answered call, which is in the memory then. It can be a withdrawn one, whose caller will end when it gets a
+   * response. `withdrawn`: the caller of this id no longer waits.
+   */
   next(withdrawn: (id: bigint) => void): AnsweredCall | undefined {
     const { memory, words, listener } = this.#options;
     this.#take();
@@ -126,7 +129,7 @@ export class Questions {
       this.#held.delete(place);
       Atomics.store(words, 2 * place, answerWords.none);
       memory.receiveAgain(notification);
-      if (answer === "withdrawn" || !notificationIsValid(listener, memory.idBytes())) {
+      if (!notificationIsValid(listener, memory.idBytes())) {
         withdrawn(memory.id);
         continue;
       }

@@ -4,6 +4,7 @@
  */
 import { close, createEvent, signalEvent } from "../../machine/descriptors.ts";
 import { nativeFile } from "../../machine/native.ts";
+import { isEndedBySignal } from "../../machine/pending-signals.ts";
 import { notificationIsValid } from "../../machine/seccomp.ts";
 import { answerWords } from "../engine/approval.ts";
 import type { RunOptions } from "../engine/run.ts";
@@ -292,7 +293,7 @@ export class Supervision {
 
 function ask({ order, descriptors }: Supervised, { place, id, record, isRepeatable }: PostedQuestion): void {
   const { onQuestion, words } = order.approvals!;
-  const isWaiting = () => notificationIsValid(order.listener, BigUint64Array.of(id));
+  const isWaiting = () => notificationIsValid(order.listener, BigUint64Array.of(id)) && !isEndedBySignal(record.tid);
   onQuestion({ place, record, isRepeatable, isWaiting }, (answer, seconds = 0) => {
     Atomics.store(words, 2 * place + 1, seconds);
     Atomics.store(words, 2 * place, answerWords[answer]);

@@ -1,12 +1,9 @@
 /** Shows the questions of running trees as they come, and reads their answers from standard input. */
 import { createInterface } from "node:readline/promises";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import { ApprovalClient } from "./client.ts";
-import type { Answer, QuestionLine } from "./protocol.ts";
-import { aboutText, questionName } from "./text.ts";
-
-/** Milliseconds between searches for new trees. */
-const searchInterval = 500;
+import { ended, type OpenQuestion, OpenQuestions } from "./open-questions.ts";
+import type { Answer } from "./protocol.ts";
+import { aboutText } from "./text.ts";
 
 export interface WatchOptions {
   readonly sockets: () => readonly string[];
@@ -25,87 +22,41 @@ const keys: ReadonlyMap<string, Answer> = new Map([
   ["d", "deny"],
 ]);
 
-interface Waiting {
-  readonly name: string;
-  readonly line: QuestionLine;
-  readonly client: ApprovalClient;
-  /** Aborted when the question has ended. */
-  readonly ended: AbortController;
-}
-
 /** @throws SocketError if a socket of `endsWithThem` cannot be used */
 export async function watch(options: WatchOptions): Promise<void> {
-  const waiting = new Map<string, Waiting>();
   let wake = () => {};
-  const known = new Set<string>();
-  const follow = async (socket: string): Promise<void> => {
-    const client = await ApprovalClient.open(socket);
-    let pid = 0;
-    for await (const line of client.lines()) {
-      if (options.json) options.out(`${jsonText(line)}\n`);
-      const name = "question" in line ? questionName(pid, line.question) : "";
-      switch (line.kind) {
-        case "run":
-          pid = line.pid;
-          break;
-        case "question":
-          waiting.set(name, { name, line, client, ended: new AbortController() });
-          wake();
-          break;
-        case "closed":
-          waiting.get(name)?.ended.abort(line.answer);
-          waiting.delete(name);
-          break;
-        case "error":
-          options.out(`portcullis: ${safeText(line.text)}\n`);
-      }
-    }
-    for (const [name, one] of waiting) {
-      if (one.client !== client) continue;
-      one.ended.abort("withdrawn");
-      waiting.delete(name);
-    }
-  };
-  const prompt = options.json ? undefined : prompting(waiting, options, (wakes) => (wake = wakes));
-  if (options.endsWithThem) await Promise.all(options.sockets().map(follow));
-  else
-    for (;;) {
-      for (const socket of options.sockets()) {
-        if (known.has(socket)) continue;
-        known.add(socket);
-        // A tree that has just ended leaves its socket for a moment.
-        follow(socket)
-          .catch((error: unknown) =>
-            options.out(`portcullis: ${safeText(error instanceof Error ? error.message : `${error}`)}\n`),
-          )
-          .finally(() => known.delete(socket));
-      }
-      await new Promise((resolve) => setTimeout(resolve, searchInterval));
-    }
+  const questions = new OpenQuestions({
+    line: (line) => options.json && options.out(`${jsonText(line)}\n`),
+    question: () => wake(),
+    fault: (text) => options.out(`portcullis: ${safeText(text)}\n`),
+  });
+  const prompt = options.json ? undefined : prompting(questions, options, (wakes) => (wake = wakes));
+  if (options.endsWithThem) await Promise.all(options.sockets().map((socket) => questions.follow(socket)));
+  else await questions.followAll(options.sockets);
   prompt?.close();
 }
 
 /** Asks about the oldest question, one at a time. */
 function prompting(
-  waiting: ReadonlyMap<string, Waiting>,
+  questions: OpenQuestions,
   { out, seconds }: WatchOptions,
   onWake: (wake: () => void) => void,
 ): { readonly close: () => void } {
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
-  const skipped = new Set<Waiting>();
+  const skipped = new Set<OpenQuestion>();
   let isAsking = false;
   const ask = async (): Promise<void> => {
     if (isAsking) return;
     isAsking = true;
     for (;;) {
-      const one = [...waiting.values()].find((each) => !skipped.has(each));
+      const one = questions.find((each) => !skipped.has(each));
       if (one === undefined) break;
       out(`${safeText(`${one.name}: ${aboutText(one.line)}`)}\n`);
       const ways = one.line.repeatable
         ? "a: allow, A: always, d: deny, nothing: later"
         : "a: allow, d: deny, nothing: later";
       try {
-        const key = await terminal.question(`${ways}> `, { signal: one.ended.signal });
+        const key = await terminal.question(`${ways}> `, { signal: one.ended });
         const answer = keys.get(key.trim());
         if (answer === undefined || (answer === "always" && !one.line.repeatable)) {
           if (key.trim() === "") skipped.add(one);
@@ -113,21 +64,14 @@ function prompting(
         }
         const lasting = answer === "always" && seconds !== undefined ? { for: seconds } : {};
         one.client.answer({ question: one.line.question, answer, ...lasting });
-        await ended(one.ended.signal);
+        await ended(one);
       } catch (error) {
-        if (!one.ended.signal.aborted) throw error;
-        out(`\n${one.name} has ended: ${one.ended.signal.reason}\n`);
+        if (!one.ended.aborted) throw error;
+        out(`\n${one.name} has ended: ${one.ended.reason}\n`);
       }
     }
     isAsking = false;
   };
   onWake(() => void ask());
   return terminal;
-}
-
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -81,14 +81,22 @@ static long make(const struct order *order) {
     int status;
     return made < 0 || waitpid((pid_t)made, &status, 0) < 0 || WEXITSTATUS(status) != 7 ? -1 : 0;
   }
+  if (strcmp(call, "catch") == 0) { /* from now on this process and its children are traced */
+    struct sigaction action = {.sa_handler = caught};
+    return sigaction(SIGUSR1, &action, NULL);
+  }
   if (strcmp(call, "child") == 0) { /* a child that asks, until "kill" */
     child = fork();
     if (child == 0) _exit(syscall(SYS_getppid) < 0);
     return 0;
   }
-  if (strcmp(call, "kill") == 0) {
-    kill(child, SIGKILL);
-    return waitpid(child, NULL, 0) < 0 ? -1 : 0;
+  if (strcmp(call, "kill") == 0) { /* with this signal, which it does not catch */
+    const int signal = atoi(word);
+    int status;
+    kill(child, signal);
+    if (waitpid(child, &status, 0) < 0) return -1;
+    errno = ECHILD;
+    return WIFSIGNALED(status) && WTERMSIG(status) == signal ? 0 : -1;
   }
   if (strcmp(call, "signalled") == 0) { /* a signal with a handler comes while the call waits */
     struct sigaction action = {.sa_handler = caught, .sa_flags = SA_RESTART};

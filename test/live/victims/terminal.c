@@ -6,6 +6,7 @@
  * Steps:
  *   expect TEXT     reads the terminal until TEXT was seen
  *   send BYTES      types (\n and \xNN are understood)
+ *   answer BYTES    types the four characters before the last TEXT that was seen, and then BYTES
  *   stopped         waits until the job has stopped and prints the signal
  *   continue        takes the job to the foreground again, as fg does
  *   exit            waits for the job's end and prints its status
@@ -37,12 +38,16 @@ static void on_alarm(int signal) {
   _exit(1);
 }
 
+/* The characters before the text of the last `expect`. */
+static char before[5];
+
 static void expect(const char *text) {
   static char seen[65536];
   static size_t size;
   for (;;) {
     char *at = memmem(seen, size, text, strlen(text));
     if (at != NULL) {
+      if (at - seen >= 4) memcpy(before, at - 4, 4);
       size_t used = (size_t)(at - seen) + strlen(text);
       memmove(seen, seen + used, size - used);
       size -= used;
@@ -127,6 +132,9 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[i], "expect")) {
       expect(argv[++i]);
     } else if (!strcmp(argv[i], "send")) {
+      type(argv[++i]);
+    } else if (!strcmp(argv[i], "answer")) {
+      type(before);
       type(argv[++i]);
     } else if (!strcmp(argv[i], "stopped")) {
       int status = next_status(reports[0], "stopped");

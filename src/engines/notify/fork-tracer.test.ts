@@ -196,6 +196,8 @@ beforeEach(() => {
 });
 
 describe("after a fork has passed", () => {
+  // The wait has a limit of time, and the machine of the tests may have none to give.
+  beforeEach(() => void vi.spyOn(performance, "now").mockReturnValue(performance.now()));
   const reserved = reservationOf(1);
   const outcomes = (waits: readonly (() => number)[]) => {
     const left = [...waits];

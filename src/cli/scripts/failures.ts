@@ -59,7 +59,7 @@ function readFailure(file: string): FailedScript {
   const found = parsed(readInput(file)) as Partial<Record<keyof FailedScript, unknown>> | null | undefined;
   const { name, time, exceptions, refused, entry } = found ?? {};
   const texts = [name, exceptions, ...(Array.isArray(refused) ? refused : [undefined])];
-  if (typeof time !== "number" || texts.some((one) => typeof one !== "string")) {
+  if (!isTime(time) || texts.some((one) => typeof one !== "string")) {
     const help = `rm ${shellWord(file)}`;
     throw new Failure([diagnostic("P0903", `${file} is not what portcullis-script-shell has written`, { help })]);
   }
@@ -67,6 +67,9 @@ function readFailure(file: string): FailedScript {
   const exception = exceptionOf(script.name, JSON.stringify({ [script.name]: entry }), file);
   return { ...script, entry: typeof exception === "string" ? {} : exception };
 }
+
+/** What a Date can hold, in milliseconds (ECMAScript, "Time Values and Time Range"). */
+const isTime = (value: unknown): boolean => typeof value === "number" && Math.abs(value) <= 8.64e15;
 
 function parsed(text: string): unknown {
   try {

@@ -40,6 +40,8 @@ describe("withEntries", () => {
   });
 });
 
+const outOfTime = '{"name":"a","time":1e300,"exceptions":"/p.json","refused":[],"entry":{}}';
+
 describe("propose --scripts", () => {
   let folder: string;
   let file: string;
@@ -102,7 +104,7 @@ describe("propose --scripts", () => {
     expect((await propose("-o", file)).status).toBe(1);
   });
 
-  it.for(["", "{", "[]", "null", '{ "name": 1 }'])("refuses a damaged failure: %s", async (text) => {
+  it.for(["", "{", "[]", "null", '{ "name": 1 }', outOfTime])("refuses a damaged failure: %s", async (text) => {
     const failure = fail("a", {});
     writeFileSync(failure, text);
     const { status, err } = await propose("-o", file);

@@ -51,17 +51,28 @@ export const connects: Event = (call: Call) => {
   return call.name === "sendmmsg" || (call.name === "sendmsg" && call.args.msg.name.kind === "ip");
 };
 
+/**
+ * Where the other event has to happen: anywhere in the tree; in the process, or before its start in those that it comes from;
+ * or in the process alone. A program bypasses `refuseAfter` in the process alone by a child.
+ */
+export type Scope = "tree" | "lineage" | "process";
+
+const flagOf = (scope: Scope) =>
+  scope === "tree" ? perTree.flag() : perProcess.flag(false, { onFork: scope === "lineage" ? "copy" : "fresh" });
+
 export interface Unless {
   readonly event: Event;
   readonly unlessAfter: Event;
   /** Each such event makes the earlier ones of `unlessAfter` void. */
   readonly since?: Event;
+  /** "tree", if it is left out. */
+  readonly scope?: Scope;
   readonly verdict: Verdict;
 }
 
-/** The event gets this verdict unless the other one has happened in the tree, and since the last one of `since`. */
-export function refuse({ event, unlessAfter, since = never, verdict }: Unless): Policy {
-  const hasHappened = perTree.flag();
+/** The event gets this verdict unless the other one has happened in the scope, and since the last one of `since`. */
+export function refuse({ event, unlessAfter, since = never, scope = "tree", verdict }: Unless): Policy {
+  const hasHappened = flagOf(scope);
   return policy((call) => {
     if (since(call)) hasHappened.set(false);
     if (unlessAfter(call)) hasHappened.set(true);
@@ -75,12 +86,14 @@ export interface After {
   readonly after: Event;
   /** Each such event makes the earlier ones of `after` void. */
   readonly until?: Event;
+  /** "tree", if it is left out. */
+  readonly scope?: Scope;
   readonly verdict: Verdict;
 }
 
-/** The event gets this verdict if the other one has happened in the tree, and `until` has not happened since. */
-export function refuseAfter({ event, after, until = never, verdict }: After): Policy {
-  const hasHappened = perTree.flag();
+/** The event gets this verdict if the other one has happened in the scope, and `until` has not happened since. */
+export function refuseAfter({ event, after, until = never, scope = "tree", verdict }: After): Policy {
+  const hasHappened = flagOf(scope);
   return policy((call) => {
     if (until(call)) hasHappened.set(false);
     if (after(call)) hasHappened.set(true);

@@ -111,6 +111,16 @@ static int ends_the_wait(int signal) {
   return (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) && is_fatal(own, signal);
 }
 
+/*
+ * The terminal signals the foreground process group, which contains the command. But if the terminal hangs up, the kernel
+ * signals the leader of its session alone (drivers/tty/tty_jobctrl.c, tty_signal_session_leader()).
+ */
+static int reaches_command(const struct signal_information *signal) {
+  if (signal->code != SENT_BY_KERNEL) return 0;
+  const int is_of_hangup = signal->number == SIGHUP || signal->number == SIGCONT;
+  return !is_of_hangup || CALL(__NR_getsid, 0) != CALL(__NR_getpid, 0);
+}
+
 static void handle_signal(const struct signal_information *signal) {
   if (signal->number == SIGCHLD) return;
   if (command.pid == 0) {
@@ -120,8 +130,7 @@ static void handle_signal(const struct signal_information *signal) {
     }
     if (own->pending_count < SIGNALS) own->pending[own->pending_count++] = *signal;
   } else if (!command.has_ended) {
-    /* The terminal signals the foreground process group, which contains the command. */
-    if (signal->code != SENT_BY_KERNEL) forward(signal);
+    if (!reaches_command(signal)) forward(signal);
   } else if (ends_the_wait(signal->number)) {
     if (!send_byte((unsigned char)signal->number)) end_node();
   }

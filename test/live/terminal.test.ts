@@ -1,7 +1,10 @@
 /** Tests job control under a shell: Ctrl-C, Ctrl-Z and fg have the same effect on the command as without portcullis. */
 import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { patience } from "../support/patience.ts";
+import { patience, until } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
 import { front, prepare, supervisor, victim } from "./run.ts";
 
@@ -153,4 +156,17 @@ test("Ctrl-C during the start ends it, and no command is run", () => {
     timeout: patience.command,
   });
   expect(stdout).toBe("exit 1002\n");
+});
+
+// The kernel signals the leader of the session alone, or else the leader's foreground process group when it has ended.
+test.each([
+  ["that leads the session", ["without-shell"]],
+  ["of a shell", []],
+])("the end of the terminal is one SIGHUP for a command %s", async (_, how) => {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-hangup-"));
+  const script = `trap 'echo hangup >>${folder}/seen; n=1' HUP; echo ready; n=0; while [ $n = 0 ]; do sleep 0.02; done; sleep 0.3; : >${folder}/over`;
+  terminal("allow-all", [...how, "expect", "ready"], "sh", "-c", script);
+  await until("the command has ended", () => existsSync(join(folder, "over")));
+  expect(readFileSync(join(folder, "seen"), "utf8")).toBe("hangup\n");
+  rmSync(folder, { recursive: true });
 });

@@ -134,8 +134,10 @@ export function refuseOptionsOfOthers<Action extends string>(
 ): void {
   for (const [option, actions] of Object.entries(users))
     if (!actions.includes(action))
-      refuseOptions(invocation, [option], actions.map((one) => `\`${verb} ${one}\``).join(" and "));
+      refuseOptions(invocation, [option], listed.format(actions.map((one) => `\`${verb} ${one}\``)));
 }
+
+const listed = new Intl.ListFormat("en-GB", { type: "conjunction" });
 
 /**
  * The prefix by which modules import policies of the package, and by which they are named beside a file of the same

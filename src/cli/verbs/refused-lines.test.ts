@@ -99,7 +99,7 @@ const refused: readonly Refused[] = [
   ["top a b", 'P0909: superfluous words: "b"'],
   ["top -n x", "P0907: --count x is not a number from 0 to 1000000000"],
 
-  ["approvals x", "P0907: x is not one of list, allow, deny, watch", "portcullis help approvals"],
+  ["approvals x", "P0907: x is not one of list, allow, deny, watch, terminal", "portcullis help approvals"],
   ["approvals allow", "P0908: the question is missing", "portcullis approvals allow 4242.1"],
   ["approvals allow 1.2.3", "P0907: 1.2.3 is no question", "PID.NUMBER, as `portcullis approvals` prints it"],
   [
@@ -111,7 +111,7 @@ const refused: readonly Refused[] = [
   ["approvals list --always", "P0909: --always is for `approvals allow`"],
   ["approvals watch --always", "P0909: --always is for `approvals allow`"],
   ["approvals deny 1.2 --always --for 1min", "P0909: --always is for `approvals allow`"],
-  ["approvals list --for 1min", "P0909: --for is for `approvals allow` and `approvals watch`"],
+  ["approvals list --for 1min", "P0909: --for is for `approvals allow`, `approvals watch` and `approvals terminal`"],
   ["approvals deny 1.2 --json", "P0909: --json is for `approvals list` and `approvals watch`"],
 
   ["agent x", 'P0909: superfluous words: "x"'],

@@ -32,11 +32,20 @@ export function taskName(tid: number): string | undefined {
   }
 }
 
-/** When a task began, in ticks since the boot (proc_pid_stat(5), field 22); undefined where it cannot be read. */
-export function processStart(tid: number): string | undefined {
+/** When a task began, in ticks since the boot; undefined where it cannot be read. */
+export const processStart = (tid: number): string | undefined => statField(tid, 22);
+
+/** The session of a task; undefined where it cannot be read. */
+export function sessionOf(tid: number): number | undefined {
+  const field = statField(tid, 6);
+  return field === undefined ? undefined : Number(field);
+}
+
+/** @param number of the field in proc_pid_stat(5), from 3 on */
+function statField(tid: number, number: number): string | undefined {
   const stat = readProc(`${tid}/stat`);
   // The name, in parentheses, can contain blanks and parentheses.
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[number - 3];
 }
 
 /** A number below /proc/sys ("kernel/yama/ptrace_scope"); undefined where the kernel lacks it. */

@@ -99,12 +99,7 @@ test("what is typed for the command before a question is the command's, and allo
 });
 
 test("other words allow nothing, nor does what a terminal sends after an escape sequence of the tree", () => {
-  const words = ["allow\\n", "y\\n", "\\n", "0000\\n", "always\\n"].flatMap((one) => [
-    "send",
-    one,
-    "expect",
-    ": allow",
-  ]);
+  const words = ["allow\\n", "y\\n", "000000\\n", "always\\n"].flatMap((one) => ["send", one, "expect", ": allow"]);
   const reports = [
     "send",
     "\\x1b]l0000\\x1b\\x5c\\n",
@@ -119,23 +114,40 @@ test("other words allow nothing, nor does what a terminal sends after an escape 
   expect(converse(steps, sh("/usr/bin/id; echo denied $?"), ["--ask-timeout", "2s"])).toBe("exit 0\n");
 });
 
-test("the tree cannot type the number", () => {
-  const attack = `
-import fcntl, os, termios
+/** Types all numbers on terminals, and asks meanwhile. */
+const typing = (terminals: string) => `
+import fcntl, glob, os, termios, time
+def type(terminal, text):
+    for byte in text:
+        try: fcntl.ioctl(terminal, termios.TIOCSTI, bytes([byte]))
+        except OSError: return
+def opened(path):
+    try: return [os.open(path, os.O_RDWR | os.O_NOCTTY)]
+    except OSError: return []
+terminals = ${terminals}
 if os.fork() == 0:
-    for code in range(1000, 10000):
-        for byte in b"%d\\n" % code:
-            try: fcntl.ioctl(0, termios.TIOCSTI, bytes([byte]))
-            except OSError: pass
-        if code % 100 == 0: termios.tcflush(0, termios.TCIFLUSH)
+    for code in range(100000, 101000):
+        for terminal in terminals: type(terminal, b"%d\\n" % code)
+        if code % 5 == 0: time.sleep(0.01)
     open("typed", "w").close()
     os._exit(0)
 print(os.spawnv(os.P_WAIT, "/usr/bin/id", ["id"]))
 os.wait()
 `;
+
+test("the tree cannot type the number on its own terminal", () => {
   const steps = [...asked, "expect", "has ended: late", "expect", "127", "exit"];
-  expect(converse(steps, ["/usr/bin/python3", "-c", attack], ["--ask-timeout", "3s"])).toBe("exit 0\n");
+  expect(converse(steps, ["/usr/bin/python3", "-c", typing("[0]")], ["--ask-timeout", "3s"])).toBe("exit 0\n");
   expect(existsSync(join(folder, "typed"))).toBe(true);
+});
+
+test("root's tree, which can type on every terminal, gets its question denied", ({ skip }) => {
+  if (process.getuid?.() !== 0) skip("only CAP_SYS_ADMIN types on another session's terminal");
+  const others = "[one for path in glob.glob('/dev/pts/[0-9]*') for one in opened(path) if os.ttyname(0) != path]";
+  const events = ["--events", join(folder, "events")];
+  const found = converse([...asked, "expect", "127", "exit"], ["/usr/bin/python3", "-c", typing(others)], events);
+  expect(found).toBe("exit 0\n");
+  expect(readFileSync(join(folder, "events"), "utf8")).toContain('"answered":"denied"');
 });
 
 test.each([

@@ -40,6 +40,31 @@ export class OpenQuestions {
   /** Reads a tree's questions until it ends. @throws SocketError */
   async follow(socket: string): Promise<void> {
     const client = await ApprovalClient.open(socket);
+    try {
+      await this.#read(client);
+    } finally {
+      // Also after an error: nothing else would end the questions of a tree whose portcullis was killed.
+      for (const [name, { question }] of this.#open) if (question.client === client) this.#end(name, "withdrawn");
+    }
+  }
+
+  /** Follows the trees of these sockets, and those that come later, until the signal. */
+  async followAll(sockets: () => readonly string[], until?: AbortSignal): Promise<void> {
+    const known = new Set<string>();
+    while (until?.aborted !== true) {
+      for (const socket of sockets()) {
+        if (known.has(socket)) continue;
+        known.add(socket);
+        // A tree that has just ended leaves its socket for a moment.
+        this.follow(socket)
+          .catch((error: unknown) => this.#listener.fault(error instanceof Error ? error.message : `${error}`))
+          .finally(() => known.delete(socket));
+      }
+      await new Promise((resolve) => setTimeout(resolve, searchInterval));
+    }
+  }
+
+  async #read(client: ApprovalClient): Promise<void> {
     let pid = 0;
     for await (const line of client.lines()) {
       this.#listener.line?.(line);
@@ -60,23 +85,6 @@ export class OpenQuestions {
         case "error":
           this.#listener.fault(line.text);
       }
-    }
-    for (const [name, { question }] of this.#open) if (question.client === client) this.#end(name, "withdrawn");
-  }
-
-  /** Follows the trees of these sockets, and those that come later, until the signal. */
-  async followAll(sockets: () => readonly string[], until?: AbortSignal): Promise<void> {
-    const known = new Set<string>();
-    while (until?.aborted !== true) {
-      for (const socket of sockets()) {
-        if (known.has(socket)) continue;
-        known.add(socket);
-        // A tree that has just ended leaves its socket for a moment.
-        this.follow(socket)
-          .catch((error: unknown) => this.#listener.fault(error instanceof Error ? error.message : `${error}`))
-          .finally(() => known.delete(socket));
-      }
-      await new Promise((resolve) => setTimeout(resolve, searchInterval));
     }
   }
 

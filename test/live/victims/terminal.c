@@ -6,7 +6,7 @@
  * Steps:
  *   expect TEXT     reads the terminal until TEXT was seen
  *   send BYTES      types (\n and \xNN are understood)
- *   answer BYTES    types the four characters before the last TEXT that was seen, and then BYTES
+ *   answer BYTES    types the six characters before the last TEXT that was seen, and then BYTES
  *   stopped         waits until the job has stopped and prints the signal
  *   continue        takes the job to the foreground again, as fg does
  *   exit            waits for the job's end and prints its status
@@ -39,7 +39,7 @@ static void on_alarm(int signal) {
 }
 
 /* The characters before the text of the last `expect`. */
-static char before[5];
+static char before[7];
 
 static void expect(const char *text) {
   static char seen[65536];
@@ -47,7 +47,7 @@ static void expect(const char *text) {
   for (;;) {
     char *at = memmem(seen, size, text, strlen(text));
     if (at != NULL) {
-      if (at - seen >= 4) memcpy(before, at - 4, 4);
+      if (at - seen >= 6) memcpy(before, at - 6, 6);
       size_t used = (size_t)(at - seen) + strlen(text);
       memmove(seen, seen + used, size - used);
       size -= used;

@@ -16,10 +16,14 @@ export interface Reading {
 /** Longer lines are no answers. */
 const longestLine = 32;
 
+/** So many lines that are no answer deny: a process that can type on the terminal tries one number after the other. */
+const mostLines = 5;
+
 export class Prompt {
   readonly #code: string;
   readonly #repeatable: boolean;
   #line = "";
+  #others = 0;
 
   /** @param repeatable whether `always` is an answer */
   constructor(code: string, repeatable: boolean) {
@@ -43,7 +47,7 @@ export class Prompt {
       read += key.length;
       const isEnd = key === "\x03" || key === "\x04";
       if (isEnd || key === "\r" || key === "\n") {
-        const answer = isEnd ? "deny" : this.#answer();
+        const answer = isEnd ? "deny" : (this.#answer() ?? (++this.#others < mostLines ? undefined : "deny"));
         if (answer !== undefined) return { echo: `${echo}\r\n`, answer, rest: keys.slice(read) };
         echo += `\r\n${this.#ways()}`;
         this.#line = "";

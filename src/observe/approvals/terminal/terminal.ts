@@ -7,7 +7,7 @@ import { randomInt } from "node:crypto";
 import { constants } from "node:os";
 import { ReadStream } from "node:tty";
 import { safeText } from "../../../diagnostics/width.ts";
-import { readProc } from "../../../machine/proc.ts";
+import { sessionOf } from "../../../machine/proc.ts";
 import { copySize, disturbSize, openPseudoTerminal, writeUnchanged } from "../../../machine/pseudo-terminal.ts";
 import { approvalSockets } from "../client.ts";
 import { ended, type OpenQuestion, OpenQuestions } from "../open-questions.ts";
@@ -98,7 +98,7 @@ export async function runOnTerminal({ command, socket, seconds }: TerminalOption
     relay.resume();
   };
   const askAbout = async (one: OpenQuestion): Promise<void> => {
-    const prompt = new Prompt(`${randomInt(1000, 10_000)}`, one.line.repeatable);
+    const prompt = new Prompt(`${randomInt(100_000, 1_000_000)}`, one.line.repeatable);
     stdout.write(prompt.text(`${one.name}: ${aboutText(one.line)}`));
     asked = {
       prompt,
@@ -132,11 +132,4 @@ export async function runOnTerminal({ command, socket, seconds }: TerminalOption
   relay.destroy();
   stdin.setRawMode(false).pause();
   return status;
-}
-
-/** proc_pid_stat(5), field 6. */
-function sessionOf(pid: number): number | undefined {
-  const stat = readProc(`${pid}/stat`);
-  const field = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[3];
-  return field === undefined ? undefined : Number(field);
 }

@@ -164,7 +164,7 @@ test.each([
   ["of a shell", []],
 ])("the end of the terminal is one SIGHUP for a command %s", async (_, how) => {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-hangup-"));
-  const script = `trap 'echo hangup >>${folder}/seen; n=1' HUP; echo ready; n=0; while [ $n = 0 ]; do sleep 0.02; done; sleep 0.3; : >${folder}/over`;
+  const script = `trap 'echo hangup >>${folder}/seen; n=1' HUP; n=0; echo ready; while [ $n = 0 ]; do sleep 0.02; done; sleep 0.3; : >${folder}/over`;
   terminal("allow-all", [...how, "expect", "ready"], "sh", "-c", script);
   await until("the command has ended", () => existsSync(join(folder, "over")));
   expect(readFileSync(join(folder, "seen"), "utf8")).toBe("hangup\n");

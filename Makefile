@@ -33,6 +33,11 @@ RUNS_CONTAINERS := $(findstring containers,$(PORTCULLIS_PARTS))
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
 SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf
+# The programs of the benchmark `proposals` and the clients of their loads. Some of them start services of the machine.
+PROPOSALS_PACKAGES := haproxy unbound dnsmasq-base mosquitto squid varnish mariadb-server vsftpd openssh-server dropbear-bin \
+  exim4-daemon-light prometheus etcd-server gunicorn default-jdk-headless php-fpm nginx-light redis-server memcached apache2 \
+  lighttpd tinyproxy-bin rsync git postgresql python3 poppler-utils ffmpeg imagemagick tar sqlite3 dash curl openssl \
+  openssh-client bind9-dnsutils mosquitto-clients mariadb-client etcd-client redis-tools libfcgi-bin netcat-openbsd
 # For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
 # sample and tests; criu, libcriu-dev and libbpf-dev for checkpoints (kernel/criu); rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
@@ -57,7 +62,7 @@ WORDS ?=
 BUSY ?= 8
 WORKERS ?= 6
 
-.PHONY: help setup setup-check setup-demo setup-test setup-containers setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-all test-containers test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
+.PHONY: help setup setup-check setup-demo setup-test setup-containers setup-bench setup-proposals setup-package setup-kernel setup-deb build native native-all package install demo test test-all test-containers test-node test-busy coverage kernel vm-test rooms-stress series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -78,6 +83,8 @@ setup-containers:
 # clang-19 compiles the hand-written eBPF references.
 setup-bench:
 	@tools/setup.sh $(TEST_PACKAGES) $(SURFACE_PACKAGES) clang-19
+setup-proposals:
+	@tools/setup.sh $(BUILD_PACKAGES) $(PROPOSALS_PACKAGES)
 setup-package:
 	@tools/setup.sh $(PACKAGE_PACKAGES)
 setup-kernel:

@@ -1,6 +1,7 @@
 /**
  * Measures proposals as an administrator makes them: three recordings of a program, `propose` with its defaults, and another
- * load under the policy. Writes the tables of docs/propose.md if all programs are installed, or with --only the rows of some.
+ * load under the policy. Writes the tables of docs/propose.md if all programs are installed (make setup-proposals), or with
+ * --only the rows of some.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -238,7 +239,7 @@ for (const [title, programs] of groups) {
     if (names !== undefined && !names.includes(program.name)) continue;
     if (!isInstalled(program)) {
       complete = false;
-      console.error(`${program.name} is not measured: apt-get install ${program.package}`);
+      console.error(`${program.name} is not measured: ${program.package} is not installed (make setup-proposals)`);
       continue;
     }
     try {

@@ -73,13 +73,13 @@ const publish = ({ port }: Place, words: string): Request => [
   /hello/,
 ];
 
-/** The seventeen servers of which three died under an earlier version's proposals. */
 /** Signals of an administrator; `seconds`: until the server has done what it asks for. */
 const signal = ({ folder }: Place, name: string, seconds: number): Request => [
   `kill -${name} $(head -n 1 ${folder}/pid); sleep ${seconds}; echo done`,
   /done/,
 ];
 
+/** The seventeen servers of which three died under an earlier version's proposals. */
 const known: readonly Omit<ServerProgram, "kind">[] = [
   {
     name: "haproxy",

@@ -15,10 +15,16 @@ export interface Load {
 
 const mostSeconds = 60;
 
+/** Of a service: paths of the measuring user's PATH would become rules of the policies. */
+const environment = (folder: string) => ({
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: folder,
+});
+
 function shell(command: string, folder: string): string {
   const ran = spawnSync("sh", ["-c", command], {
     cwd: folder,
-    env: { ...process.env, HOME: folder },
+    env: environment(folder),
     encoding: "utf8",
     timeout: mostSeconds * 1000,
     killSignal: "SIGKILL",
@@ -58,7 +64,7 @@ export async function runWith(
   const said = openSync(join(folder, "said"), "w");
   const child = startWithUs([...before, ...own], {
     cwd: folder,
-    env: { ...process.env, HOME: folder },
+    env: environment(folder),
     stdio: ["ignore", said, said],
   });
   closeSync(said);

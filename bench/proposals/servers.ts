@@ -311,6 +311,7 @@ PermitRootLogin yes
 StrictModes no
 UsePAM no
 PidFile ${folder}/pid
+SetEnv HOME=${folder}
 `,
     }),
     prepare: () =>

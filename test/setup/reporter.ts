@@ -1,6 +1,7 @@
 /** The reporter of vitest.config.ts, beside vitest's own. */
 import type { ChildProcess } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
@@ -10,6 +11,8 @@ import { isWorker, type Process, patienceWithoutProgress, processes, Stalled } f
 const long = 300_000;
 /** Files in the list of those that took longest. */
 const mostFiles = 20;
+/** A line for each file of the last long run: seconds of a processor, seconds, name. */
+const allFiles = "build/test-times";
 /** Milliseconds between looks at the workers' processes. */
 const interval = 60_000;
 
@@ -134,6 +137,13 @@ export default class ClosingReporter implements Reporter {
         `The files took ${Math.round(all)} s of a processor. Those that took longest, and their processor time:`,
       );
       closing.push(...longest.map((one) => `${seconds(one.elapsed)}${seconds(one.processor)}  ${one.file}`));
+      closing.push(`${allFiles} has all of them.`);
+      const byProcessor = this.#durations.toSorted((a, b) => b.processor - a.processor);
+      mkdirSync(dirname(allFiles), { recursive: true });
+      writeFileSync(
+        allFiles,
+        byProcessor.map((one) => `${one.processor.toFixed(1)}\t${one.elapsed.toFixed(1)}\t${one.file}\n`).join(""),
+      );
     }
     // A log of which only the last lines are shown has no place for the messages.
     const faults = process.env["CI"] ? [...messages, ...unable] : messages;

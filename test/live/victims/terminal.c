@@ -60,13 +60,17 @@ static void expect(const char *text) {
   }
 }
 
+/* In one write: the reader gets all bytes at once, as those that a terminal sends by itself. */
 static void type(const char *text) {
-  for (const char *at = text; *at; at++) {
+  char bytes[4096];
+  size_t size = 0;
+  for (const char *at = text; *at && size < sizeof bytes; at++) {
     char byte = *at;
     if (at[0] == '\\' && at[1] == 'n') byte = '\n', at++;
     else if (at[0] == '\\' && at[1] == 'x') byte = (char)strtol((char[]){at[2], at[3], 0}, NULL, 16), at += 3;
-    if (write(master, &byte, 1) != 1) fail(text);
+    bytes[size++] = byte;
   }
+  if (write(master, bytes, size) != (ssize_t)size) fail(text);
 }
 
 /* The shell: reports the state of its job on a pipe, and moves it to the foreground on request. */
@@ -134,8 +138,9 @@ int main(int argc, char **argv) {
     } else if (!strcmp(argv[i], "send")) {
       type(argv[++i]);
     } else if (!strcmp(argv[i], "answer")) {
-      type(before);
-      type(argv[++i]);
+      char text[4096];
+      snprintf(text, sizeof text, "%s%s", before, argv[++i]);
+      type(text);
     } else if (!strcmp(argv[i], "stopped")) {
       int status = next_status(reports[0], "stopped");
       if (!WIFSTOPPED(status)) fail("stopped");

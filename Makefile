@@ -121,7 +121,7 @@ test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 # A new seed each time, unless one is given.
 test-all: setup-test setup-containers build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
 	@seed=$${PORTCULLIS_FUZZ_SEED:-$$(date +%s)}; echo "PORTCULLIS_FUZZ_SEED=$$seed"; \
-	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,containers,coverage,exploits,kernel,machine,nodes,random,trees,users npm test --silent
+	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,containers,coverage,exploits,kernel,kernels,machine,nodes,random,trees,users npm test --silent
 
 # A runtime that cannot run here is named with the reason. The table is docs/containers.md's.
 test-containers: setup-containers build native ## Containers of crun, runc, podman, docker, containerd and its CRI under an agent, and the agent under systemd
@@ -148,7 +148,7 @@ kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulne
 	@$(MAKE) --no-print-directory -s -C kernel/criu
 
 vm-test: setup-test build kernel ## The tests in a virtual machine with these kernels
-	@npm test --silent -- test/kernel
+	@PORTCULLIS_PARTS=kernels npm test --silent -- test/kernel
 
 # The host's time limit is that of the selftest, an hour for each part, and some for the machine.
 rooms-stress: kernel ## 64 threads contend for a room on the patched kernel: ROUNDS=250000 each, in each of PARTS=4 runs
@@ -162,8 +162,8 @@ series-check: setup-test setup-kernel build ## Build and test the series patch b
 test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all iterations, then on the kernels that check themselves
 	@kernel/build stock patched nojit debug kcsan vulnerable
 	@$(MAKE) --no-print-directory -s -C kernel
-	@PORTCULLIS_FULL=1 npm test --silent -- $(MACHINE_TESTS)
-	@PORTCULLIS_KERNEL=debug npm test --silent -- $(MACHINE_TESTS)
+	@PORTCULLIS_PARTS=kernels PORTCULLIS_FULL=1 npm test --silent -- $(MACHINE_TESTS)
+	@PORTCULLIS_PARTS=kernels PORTCULLIS_KERNEL=debug npm test --silent -- $(MACHINE_TESTS)
 	@PORTCULLIS_KERNEL=kcsan npm test --silent -- test/kernel/ebpf-filters.test.ts
 
 deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's configuration)

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { inSharedMachine, sharedMachine } from "./test/kernel/shared-machine.ts";
 import { thresholds } from "./test/setup/least-coverage.ts";
-import { filesOfParts, runs } from "./test/support/parts.ts";
+import { filesOfParts, isIncluded } from "./test/support/parts.ts";
 import { patience } from "./test/support/patience.ts";
 
 /** Files whose machines take minutes. They run while they are collected, which vitest does not count as their duration. */
@@ -41,7 +41,7 @@ const isNamed = (file: string) => process.argv.some((word) => word.startsWith("t
 /** vitest runs the files whose paths contain a word of the command line. */
 const isMeant = (file: string) => process.argv.slice(3).some((word) => !word.startsWith("-") && file.includes(word));
 const excluded = [
-  ...filesOfParts.flatMap(([part, file]) => (runs(part) || isNamed(file) ? [] : [file])),
+  ...filesOfParts.map(([, file]) => file).filter((file) => !isIncluded(file) && !isNamed(file)),
   ...inSharedMachine.filter((file) => isMeant(sharedMachine) || !isMeant(file)),
 ];
 

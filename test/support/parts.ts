@@ -11,6 +11,9 @@
  *   stock kernel
  * - `kernel`: the tests of the kernel series that use nothing of portcullis: its selftests and its sample, and the kernel's
  *   own selftests. Only a change of kernel/ changes their results
+ * - `kernels`: what needs more than one machine with the patched kernel: Linux of Debian's backports, the stock kernel with
+ *   starved callers, the exploits' patterns on a vulnerable kernel, checkpoints, the instructions of a match; and containers
+ *   and trees under `seccomp-ebpf` in circumstances that the other engine's tests have on the host
  * - `machine`: the virtual machine itself, kernel/vm, and the selftests of its kernels on the stock kernel
  * - `nodes`: the installed package with each release of Node; else with the present one
  * - `random`: all cases of random tests, a quarter of which find what is often wrong, longer random runs, and test/kernel/lives.test.ts, whose property test/engines/replay.test.ts also has
@@ -25,6 +28,7 @@ export const names = [
   "coverage",
   "exploits",
   "kernel",
+  "kernels",
   "machine",
   "nodes",
   "random",
@@ -43,7 +47,7 @@ for (const name of given) {
 
 export const runs = (part: Part): boolean => given.includes(part);
 
-/** Files that run with a part only. */
+/** Files that run with a part only, or with one of several. */
 export const filesOfParts = [
   ["bench", "test/setup/bench.test.ts"],
   ["closed-sets", "test/types/closed-sets.test.ts"],
@@ -53,11 +57,27 @@ export const filesOfParts = [
   ["containers", "test/containers/rootless.test.ts"],
   ["containers", "test/systemd/service-capabilities.test.ts"],
   ["coverage", "test/setup/unit-coverage.test.ts"],
+  ["exploits", "test/kernel/vulnerabilities.test.ts"],
   ["kernel", "test/kernel/bpf-selftests.test.ts"],
   ["kernel", "test/kernel/ebpf-filters.test.ts"],
   ["kernel", "test/kernel/sample.test.ts"],
   ["kernel", "test/kernel/selftests.test.ts"],
+  ["kernels", "test/engines/held-to-hosts.test.ts"],
+  ["kernels", "test/engines/limited-trees.test.ts"],
+  ["kernels", "test/engines/without-jit.test.ts"],
+  ["kernels", "test/kernel/checkpoint.test.ts"],
+  ["kernels", "test/kernel/match-cost.test.ts"],
+  ["kernels", "test/kernel/pins.test.ts"],
+  ["kernels", "test/kernel/portcullis-crun.test.ts"],
+  ["kernels", "test/kernel/recent.test.ts"],
+  ["kernels", "test/kernel/vulnerabilities.test.ts"],
   ["machine", "test/kernel/machine.test.ts"],
   ["random", "test/kernel/lives.test.ts"],
   ["trees", "test/setup/live-in-trees.test.ts"],
 ] as const;
+
+/** Whether the file is of no part, or one of its parts runs. */
+export function isIncluded(file: string): boolean {
+  const parts = filesOfParts.flatMap(([part, own]) => (own === file ? [part] : []));
+  return parts.length === 0 || parts.some(runs);
+}

@@ -32,6 +32,18 @@ const remote = (place: Place, command: string, answer: RegExp): Request => [
   answer,
 ];
 
+/** A shell executes the last command of a line in place of itself. */
+const recordedSessions = (place: Place): readonly Request[] => [
+  remote(place, "echo hello", /hello/),
+  remote(place, "'cat /etc/hostname'", /\w/),
+  remote(place, "'cat /etc/hostname | wc -l'", /\d/),
+];
+/** Of recorded programs: a proposal allows no other one. */
+const sessions = (place: Place): readonly Request[] => [
+  remote(place, "'cat /etc/passwd | wc -l; exit 7'; echo status $?", /\d\nstatus 7/),
+  remote(place, `'cat ${place.folder}/large' | wc -c`, /300000/),
+];
+
 const sql = ({ other, folder }: Place, text: string, answer: RegExp): Request => [
   `mariadb --no-defaults --skip-ssl -h 127.0.0.1 -P ${other} -e "${text}" 2>&1 || cat ${folder}/said`,
   answer,
@@ -304,6 +316,7 @@ pasv_address=127.0.0.1
     name: "sshd",
     package: "openssh-server",
     files: ({ port, folder }) => ({
+      large: site["www/large"],
       sshd_config: `ListenAddress 127.0.0.1:${port}
 HostKey ${folder}/host
 AuthorizedKeysFile ${folder}/user.pub
@@ -318,10 +331,9 @@ SetEnv HOME=${folder}
       "mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f user; chmod 600 host user",
     command: ({ folder }) => ["/usr/sbin/sshd", "-D", "-E", `${folder}/log`, "-f", `${folder}/sshd_config`],
     ready: (place) => remote(place, "echo hello", /hello/),
-    recorded: (place) => [remote(place, "echo hello", /hello/), remote(place, "'cat /etc/hostname | wc -l'", /\d/)],
+    recorded: recordedSessions,
     later: (place) => [
-      remote(place, "'seq 3; exit 7'; echo status $?", /3\nstatus 7/),
-      remote(place, "'head -c 300000 /dev/zero' | wc -c", /300000/),
+      ...sessions(place),
       [
         `ssh -F none -i ${place.folder}/absent -p ${place.port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes root@127.0.0.1 true 2>&1`,
         /Permission denied/,
@@ -333,6 +345,7 @@ SetEnv HOME=${folder}
   {
     name: "dropbear",
     package: "dropbear-bin",
+    files: () => ({ large: site["www/large"] }),
     prepare: () =>
       "dropbearkey -t ed25519 -f host >host.log 2>&1; ssh-keygen -q -t ed25519 -N '' -f user; mkdir keys; cp user.pub keys/authorized_keys; chmod 700 keys; chmod 600 keys/authorized_keys user; chmod 755 .",
     command: ({ port, folder }) => [
@@ -340,13 +353,8 @@ SetEnv HOME=${folder}
       ...["-D", `${folder}/keys`],
     ],
     ready: (place) => remote(place, "echo hello", /hello/),
-    recorded: (place) => [remote(place, "echo hello", /hello/)],
-    later: (place) => [
-      remote(place, "'seq 3; exit 7'; echo status $?", /3\nstatus 7/),
-      remote(place, "'head -c 300000 /dev/zero' | wc -c", /300000/),
-      silent(place),
-      remote(place, "echo hello", /hello/),
-    ],
+    recorded: recordedSessions,
+    later: (place) => [...sessions(place), silent(place), remote(place, "echo hello", /hello/)],
   },
   {
     name: "exim",

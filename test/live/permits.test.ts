@@ -30,6 +30,7 @@ afterAll(() => server.close());
 /** The option at the end of a line. */
 const suggestion = /to permit (?:it|it without a question|more): (--(?:set|hosts) .*)$/m;
 const controlsIn = (text: string) => [...text].filter((one) => one < " " && one !== "\n");
+// portcullis looks at the count once a second, on a busy machine later.
 const fork = (count: number) =>
   `/usr/bin/python3 -c 'import os, time
 made = []
@@ -39,7 +40,7 @@ try:
         if pid == 0: time.sleep(100); os._exit(0)
         made.append(pid)
 except OSError: pass
-time.sleep(${count > 20 ? 1.5 : 0})
+time.sleep(${count > 20 ? 5 : 0})
 for pid in made: os.kill(pid, 9); os.wait()
 print(len(made))'`;
 

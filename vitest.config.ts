@@ -42,7 +42,7 @@ const isNamed = (file: string) => process.argv.some((word) => word.startsWith("t
 const isMeant = (file: string) => process.argv.slice(3).some((word) => !word.startsWith("-") && file.includes(word));
 const excluded = [
   ...filesOfParts.map(([, file]) => file).filter((file) => !isIncluded(file) && !isNamed(file)),
-  ...inSharedMachine.filter((file) => isMeant(sharedMachine) || !isMeant(file)),
+  ...inSharedMachine.filter((file) => isIncluded(file) && (isMeant(sharedMachine) || !isMeant(file))),
 ];
 
 for (const name of [...long, ...inSharedMachine, ...withProcesses, ...filesOfParts.map(([, file]) => file)]) {

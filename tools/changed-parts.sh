@@ -19,7 +19,7 @@ closed-sets 1 ^src/
 coverage 4 ^src/
 containers 14 ^src/(agent|export)/|^src/observe/record/tracefs/containers|^src/engines/notify/tasks/container-start|^native/addon/objects/rights|^examples/systemd/|^test/(containers|systemd)/
 exploits 15 ^policies/against/|^test/kernel/vulnerabilities
-kernels 5 ^src/(backend|engines|machine|objects|patterns)/|^native/|^policies/against/|^kernel/|^deploy/crun/|^test/kernel/guest/
+kernels 5 ^src/(backend|engines|machine|objects|patterns)/|^native/|^policies/against/|^kernel/|^deploy/crun/|^test/(engines|kernel)/
 machine 10 ^kernel/(vm$|machine/|Makefile)|^test/kernel/(machine[.]test|vm)[.]ts
 nodes 3 ^(bin|tools)/|^package(-lock)?[.]json|^src/cli/(entry/)?[a-z0-9-]+[.]ts
 random 15 ^src/(amend|analysis|backend|cases|frontend|ir|patterns|propose|rooms|traces)/|^test/kernel/(guest/)?lives

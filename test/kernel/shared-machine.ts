@@ -1,6 +1,7 @@
 /**
- * Test files that need nothing of their machine but the patched kernel: patched.test.ts runs all of them in one. Each runs in a
- * machine of its own if the command line names it and not that file.
+ * Test files that need nothing of their machine but the patched kernel: patched.test.ts runs them in one, those of a part
+ * (test/support/parts.ts) with that part only. Each runs in a machine of its own if the command line names it and not that
+ * file, or if its part does not run.
  */
 export const sharedMachine = "test/kernel/patched.test.ts";
 

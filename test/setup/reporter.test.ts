@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, expect, it, onTestFinished, vi } from "vitest";
@@ -90,7 +90,10 @@ it("ends a long run with a line for each failure", () => {
     } as unknown as TestModule;
   };
   const files = Array.from({ length: 21 }, (_, index) => file(index));
-  const reporter = new ClosingReporter();
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-reporter-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const times = join(folder, "build/times");
+  const reporter = new ClosingReporter({ times });
   for (const each of files) {
     reporter.onTestModuleQueued(each);
     reporter.onTestModuleEnd(each);
@@ -101,4 +104,6 @@ it("ends a long run with a line for each failure", () => {
   expect(lines.slice(0, 4)).toEqual(["", "Failed:", "  7.test.ts: adds > one: expected", "    1 to be 2"]);
   const faults = ["failed: 7.test.ts: adds > one: expected", "failed: 8.test.ts: adds > one: needs a kernel"];
   expect(lines.slice(-5)).toEqual(["", ...faults, "", "19 passed, 2 failed"]);
+  const all = readFileSync(times, "utf8").trimEnd().split("\n");
+  expect([all[0], all.length]).toEqual(["20.0\t0.0\t20.test.ts", 21]);
 });

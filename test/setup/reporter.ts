@@ -11,8 +11,6 @@ import { isWorker, type Process, patienceWithoutProgress, processes, Stalled } f
 const long = 300_000;
 /** Files in the list of those that took longest. */
 const mostFiles = 20;
-/** A line for each file of the last long run: seconds of a processor, seconds, name. */
-const allFiles = "build/test-times";
 /** Milliseconds between looks at the workers' processes. */
 const interval = 60_000;
 
@@ -28,12 +26,18 @@ const interval = 60_000;
  * unnoticed skips reduce coverage.
  */
 export default class ClosingReporter implements Reporter {
+  readonly #times: string;
   /** The files that run, with the times of their starts. Machines run while files are collected. */
   readonly #running = new Map<string, number>();
   readonly #durations: { readonly file: string; readonly elapsed: number; readonly processor: number }[] = [];
   #clock: NodeJS.Timeout | undefined;
   /** A sentence for each worker that vitest has not ended: how it ended. */
   readonly #ended: string[] = [];
+
+  /** @param options `times`: the file with a line for each file of a long run: seconds of a processor, seconds, name */
+  constructor({ times = "build/test-times" }: { readonly times?: string } = {}) {
+    this.#times = times;
+  }
 
   onInit(): void {
     subscribe("child_process", (message) => {
@@ -137,11 +141,11 @@ export default class ClosingReporter implements Reporter {
         `The files took ${Math.round(all)} s of a processor. Those that took longest, and their processor time:`,
       );
       closing.push(...longest.map((one) => `${seconds(one.elapsed)}${seconds(one.processor)}  ${one.file}`));
-      closing.push(`${allFiles} has all of them.`);
+      closing.push(`${this.#times} has all of them.`);
       const byProcessor = this.#durations.toSorted((a, b) => b.processor - a.processor);
-      mkdirSync(dirname(allFiles), { recursive: true });
+      mkdirSync(dirname(this.#times), { recursive: true });
       writeFileSync(
-        allFiles,
+        this.#times,
         byProcessor.map((one) => `${one.processor.toFixed(1)}\t${one.elapsed.toFixed(1)}\t${one.file}\n`).join(""),
       );
     }

@@ -220,10 +220,22 @@ function withBranch(history: History, { call, places }: Branch): History {
 }
 
 /** A builder's facts are accessors, and a spread does not copy these. */
-function factsOf(history: History): Omit<History, "segments"> {
-  const { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence, commands } =
+export function factsOf(history: History): Omit<History, "segments"> {
+  const { architecture, detail, recordings, signatures, examples, vain, refused, calls, executed, evidence, commands } =
     history;
-  return { architecture, detail, recordings, signatures, examples, refused, calls, executed, evidence, commands };
+  return {
+    architecture,
+    detail,
+    recordings,
+    signatures,
+    examples,
+    vain,
+    refused,
+    calls,
+    executed,
+    evidence,
+    commands,
+  };
 }
 
 function originIn(origin: Origin, moved: (of: Segment, position: number) => { segment: Segment; at: number }): Origin {

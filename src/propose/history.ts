@@ -7,6 +7,7 @@ import { auditArchitecture } from "../abi/architecture.ts";
 import type { CallDescription } from "../abi/call.ts";
 import { callByNumber } from "../abi/calls.ts";
 import { nameCall } from "../abi/decode.ts";
+import { errnoByName } from "../abi/errno.ts";
 import { exemptCalls } from "../abi/exempt-calls.ts";
 import { families } from "../abi/families.ts";
 import { isExecutingCall } from "../abi/process-calls.ts";
@@ -60,14 +61,13 @@ export type Origin =
   | { readonly is: "fork"; readonly parent: Segment; readonly at: number }
   /**
    * `program` is the last name of its path; undefined if the recording lacks the path, null for a pointer without
-   * memory. `isSelf`: the process executes the program again that it has.
+   * memory.
    */
   | {
       readonly is: "exec";
       readonly before: Segment;
       readonly at: number;
       readonly program: string | null | undefined;
-      readonly isSelf: boolean;
     }
   /** The process continues after its first such call (branches.ts). */
   | { readonly is: "branch"; readonly before: Segment; readonly at: number; readonly call: string };
@@ -80,6 +80,8 @@ export interface Segment {
   /** The recorded id; unique among living processes. */
   readonly pid: number;
   readonly origin: Origin;
+  /** The last name of its program's path. */
+  readonly program: string | undefined;
   calls: number;
   /** The number of turns (`waitingCalls`), and of those with a call, by its name. */
   turns: number;
@@ -108,6 +110,8 @@ export interface History {
   readonly signatures: readonly Signature[];
   /** The arguments of the first call of each signature, by its id. */
   readonly examples: readonly (readonly Word[])[];
+  /** Calls of execve and execveat that began no program, and whose known errors are ENOENT, by the id of their signature. */
+  readonly vain: ReadonlyMap<number, "all results are known" | "some results are unknown">;
   /** Recorded calls that no policy permits, by name: foreign ABIs, numbers without a name, io_uring. */
   readonly refused: ReadonlyMap<string, number>;
   readonly calls: number;
@@ -140,8 +144,8 @@ interface Process {
   began: bigint | undefined;
   /** The paths of descriptors that it opened itself. */
   readonly opened: Map<bigint, string>;
-  /** The last name of its program's path. */
-  program: string | undefined;
+  /** The signature of its last call that executes. */
+  executing?: number;
 }
 
 /** What all calls of equal content share; `signature` is undefined for a call that no policy judges or permits. */
@@ -167,6 +171,8 @@ type Start = Pick<TraceHead, "command" | "words">;
 
 const ownProgram = "/proc/self/exe";
 
+export const enoent = -BigInt(errnoByName("ENOENT")!);
+
 const openingCalls: ReadonlySet<string> = new Set(families.get("open")!.members);
 
 export class HistoryBuilder implements History {
@@ -180,6 +186,8 @@ export class HistoryBuilder implements History {
   readonly evidence = new Set<Evidence>();
   readonly commands = new Set<string>();
   executed: Set<string> | undefined;
+  /** By the signature's id. */
+  readonly #executions = new Map<number, { attempts: number; absent: number; unknown: number; began: number }>();
   #calls = 0;
   #processes = 0;
   readonly #ids = new Map<string, number>();
@@ -200,6 +208,17 @@ export class HistoryBuilder implements History {
 
   get calls(): number {
     return this.#calls;
+  }
+
+  get vain(): History["vain"] {
+    const found = new Map<number, "all results are known" | "some results are unknown">();
+    for (const [id, { attempts, absent, unknown, began }] of this.#executions) {
+      if (attempts === absent) found.set(id, "all results are known");
+      // Without lines about executions, each of them can have begun a program.
+      else if (attempts === absent + unknown && began === 0 && this.executed !== undefined)
+        found.set(id, "some results are unknown");
+    }
+    return found;
   }
 
   /** The following events belong to this file. Contradictions in it are reported to `faults`. */
@@ -272,14 +291,18 @@ export class HistoryBuilder implements History {
 
   #process(pid: number, origin: Origin, program: string | undefined): Process {
     const number = this.#processes++;
-    const segment = this.#segment({ pid, number }, origin);
-    return { pid, number, segment, tasks: 1, began: undefined, opened: new Map(), program };
+    const segment = this.#segment({ pid, number }, origin, program);
+    return { pid, number, segment, tasks: 1, began: undefined, opened: new Map() };
   }
 
-  #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
+  #segment(
+    { pid, number: process }: Pick<Process, "pid" | "number">,
+    origin: Origin,
+    program: string | undefined,
+  ): Segment {
     const recording = this.recordings.length - 1;
     const segment: Segment = {
-      ...{ recording, process, pid, origin, calls: 0, turns: 0, seconds: undefined },
+      ...{ recording, process, pid, origin, program, calls: 0, turns: 0, seconds: undefined },
       ...{ turnsWith: new Map(), occurrences: new Map(), mapped: new Map() },
     };
     this.segments.push(segment);
@@ -301,7 +324,7 @@ export class HistoryBuilder implements History {
   #fork(task: Task, child: number): void {
     this.#current!.processes++;
     const origin = { is: "fork", parent: task.process.segment, at: task.last } as const;
-    this.#tasks.set(child, { process: this.#process(child, origin, task.process.program), last: 0 });
+    this.#tasks.set(child, { process: this.#process(child, origin, task.process.segment.program), last: 0 });
   }
 
   #call(task: Task, event: CallEvent): void {
@@ -341,7 +364,15 @@ export class HistoryBuilder implements History {
       const file = mappedFile(process, event.arguments[4]!);
       if (file !== undefined) segment.mapped.set(file, position);
     }
-    if (executes) this.#execute(process, signature, position);
+    if (!executes) return;
+    this.#execute(process, signature, position);
+    const known = this.#executions.get(signature.id) ?? { attempts: 0, absent: 0, unknown: 0, began: 0 };
+    this.#executions.set(signature.id, known);
+    known.attempts++;
+    const result = signedValue(event.result);
+    if (result === undefined) known.unknown++;
+    else if (result === enoent) known.absent++;
+    process.executing = signature.id;
   }
 
   #look(event: CallEvent): SeenCall {
@@ -365,7 +396,8 @@ export class HistoryBuilder implements History {
     return { name, signature, path, opens: openingCalls.has(name), maps, executes: isExecutingCall(name) };
   }
 
-  #executed({ segment: { origin } }: Process): void {
+  #executed({ segment: { origin }, executing }: Process): void {
+    if (executing !== undefined) this.#executions.get(executing)!.began++;
     this.executed ??= new Set();
     if (origin.is === "exec" && typeof origin.program === "string") this.executed.add(origin.program);
   }
@@ -373,11 +405,10 @@ export class HistoryBuilder implements History {
   /** A policy sees the attempt, not its success. */
   #execute(process: Process, { aspects, values }: Signature, at: number): void {
     const path = values[aspects.findIndex(({ is }) => is === "text")];
-    const known = path === ownProgram ? process.program : undefined;
+    const { segment: before } = process;
+    const known = path === ownProgram ? before.program : undefined;
     const program = typeof path === "string" ? (known ?? lastName(path)) : (path as null | undefined);
-    const isSelf = typeof program === "string" && program === process.program;
-    process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program, isSelf });
-    if (typeof program === "string") process.program = program;
+    process.segment = this.#segment(process, { is: "exec", before, at, program }, program ?? before.program);
   }
 
   /** Undefined for a call that no policy judges or permits. */

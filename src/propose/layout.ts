@@ -3,6 +3,8 @@
  * possible.
  */
 
+import { jsonText, safeText } from "../diagnostics/width.ts";
+
 export const width = 120;
 
 /** Prints `head(a, b)tail` in one line if it fits, else with one entry in each line. */
@@ -214,4 +216,21 @@ export function spaced(lines: readonly string[]): string[] {
     found.push(line);
   }
   return found;
+}
+
+/** Adds paragraphs to the module's first comment. */
+export function withAbout(text: string, about: readonly string[]): string {
+  const end = text.indexOf("\n */\n");
+  const lines = about.flatMap((one) => (one === "" ? [" *"] : comment(1, "*", safeText(one).replaceAll("*/", "* /"))));
+  return `${text.slice(0, end)}\n${lines.join("\n")}${text.slice(end)}`;
+}
+
+/** A member of an object literal. */
+export function memberName(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
+}
+
+/** The order of the project's formatter: without regard to case. */
+export function compareImports(a: string, b: string): number {
+  return a.toLowerCase() < b.toLowerCase() ? -1 : 1;
 }

@@ -6,7 +6,7 @@
 import type { ArchitectureName } from "../abi/architecture.ts";
 import { fallbacks } from "../abi/fallbacks.ts";
 import { isExecutingCall } from "../abi/process-calls.ts";
-import { jsonText, safeText } from "../diagnostics/width.ts";
+import { jsonText } from "../diagnostics/width.ts";
 import type { AddressCase } from "./addresses.ts";
 import { areAlternatives } from "./alternatives.ts";
 import { aboutOf, type Block, distributed, type Entry, linesOfCalls, reasonsOf, unseenBecause } from "./blocks.ts";
@@ -15,10 +15,12 @@ import {
   block,
   chunked,
   comment,
+  compareImports,
   conditional,
   conditionLines,
   identifier,
   list,
+  memberName,
   nested,
   paragraphs,
   remarked,
@@ -42,17 +44,12 @@ export interface PolicyText {
   readonly variables: ReadonlyMap<Role | undefined, string>;
 }
 
-/** Adds paragraphs to the module's first comment. */
-export function withAbout(text: string, about: readonly string[]): string {
-  const end = text.indexOf("\n */\n");
-  const lines = about.flatMap((one) => (one === "" ? [" *"] : comment(1, "*", safeText(one).replaceAll("*/", "* /"))));
-  return `${text.slice(0, end)}\n${lines.join("\n")}${text.slice(end)}`;
-}
-
 interface Sources {
   readonly history: History;
   readonly roles: Roles;
   readonly permissions: Permissions;
+  /** Directories whose programs do not exist, unless a rule allows them: by the call that executes. */
+  readonly searched: ReadonlyMap<string, ReadonlySet<string>>;
   /** Paragraphs for the head of the module. */
   readonly about: readonly string[];
   /** The lines of constants that are settings of the policy, by name. */
@@ -159,7 +156,7 @@ class Printer {
     if (hasRoles) {
       this.#imports.add("perProcess");
       const names = roles.list.map(({ name }) => jsonText(name));
-      const children = [...roles.children].map(([from, to]) => `${key(from.name)}: ${jsonText(to.name)}`);
+      const children = [...roles.children].map(([from, to]) => `${memberName(from.name)}: ${jsonText(to.name)}`);
       if (children.length === 0) {
         lines.push(...list(0, "const role = perProcess.phases(", names, ");", ["[", "]"]));
       } else {
@@ -320,7 +317,8 @@ class Printer {
     const older = this.#calls(2, missing, 'return deny("ENOSYS");');
     const about = "The C library then makes the older call.";
     const without = older.length === 1 ? remarked(older[0]!, about) : [`  // ${about}`, ...older];
-    const parts = [body, gated, missing.length === 0 ? [] : without].filter(({ length }) => length > 0);
+    const refused = [...this.#vain(), ...(missing.length === 0 ? [] : without)];
+    const parts = [body, gated, refused].filter(({ length }) => length > 0);
     const rest = parts.slice(1).flatMap((part) => ["", ...part]);
     return [
       "function judge(call: Call): Verdict {",
@@ -330,6 +328,18 @@ class Printer {
       '  return deny("EPERM", "no recording has it");',
       "}",
     ];
+  }
+
+  /** Programs that were searched in vain. */
+  #vain(): string[] {
+    const rules = [...this.#sources.searched].flatMap(([call, directories]) => {
+      const [name, args] = this.#hasShortNames ? ["name", "args"] : ["call.name", "call.args"];
+      const values = [...directories].sort().map((one) => jsonText(one));
+      const rule = { is: "test", subject: `${args}.path.text`, method: "under", values } as const;
+      const test = this.#test(call, rule, 14);
+      return conditional(2, [`${name} === "${call}"`, test], "&&", 'return deny("ENOENT");');
+    });
+    return rules.length === 0 ? [] : ["  // No recording found these programs: a search in PATH goes on.", ...rules];
   }
 
   /** The rules of these states: calls with any arguments, then rules on arguments. */
@@ -618,7 +628,7 @@ class Printer {
     for (const segment of from.segments) {
       for (const id of segment.occurrences.keys()) {
         const { call, aspects, values } = history.signatures[id]!;
-        if (!isExecutingCall(call)) continue;
+        if (!isExecutingCall(call) || history.vain.has(id)) continue;
         const list = paths.get(call) ?? new Set();
         paths.set(call, list);
         const path = values[aspects.findIndex(({ is }) => is === "text")];
@@ -682,15 +692,6 @@ function makesFrequentThreads({ isFrequent, grants }: CallUse): boolean {
   return isFrequent && grants.some(({ signature }) => !isSensitive(signature));
 }
 
-function key(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
-}
-
 function areSame(one: ReadonlySet<State>, other: ReadonlySet<State>): boolean {
   return one.size === other.size && [...one].every((state) => other.has(state));
-}
-
-/** The order of the project's formatter: without regard to case. */
-function compareImports(a: string, b: string): number {
-  return a.toLowerCase() < b.toLowerCase() ? -1 : 1;
 }

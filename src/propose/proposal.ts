@@ -8,6 +8,7 @@ import { findPermissions, type Permissions, type PhaseMode } from "./permissions
 import { printPolicy } from "./policy-text.ts";
 import type { Role, Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
+import { type ProgramFiles, withoutSearches } from "./searches.ts";
 import { type Situation, type SituationName, situations, usualSituations } from "./situations.ts";
 import { type Addition, inSomePhases, rolesThatShow, widened } from "./widen.ts";
 
@@ -27,6 +28,8 @@ export interface ProposalOptions {
   /** The policy's first comment, about its origin. */
   readonly origin: string;
   readonly declarations?: Declarations | undefined;
+  /** Without them, no directory is one where an attacker can put a program. */
+  readonly files?: ProgramFiles | undefined;
 }
 
 export interface Proposal {
@@ -37,6 +40,8 @@ export interface Proposal {
   readonly unseen: readonly { readonly situation: Situation; readonly lacks: readonly string[] }[];
   /** The situations of `--with`, and the roles that got their calls. */
   readonly added: readonly { readonly situation: Situation; readonly roles: ReadonlySet<Role> }[];
+  /** Directories in which programs were searched in vain, and that not only root can write, by the call. */
+  readonly searched: ReadonlyMap<string, ReadonlySet<string>>;
   /** Calls that a trigger counts. */
   readonly counted: ReadonlySet<string>;
   /** Arguments without a rule, by call. */
@@ -51,14 +56,15 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
   const isUsual = ({ name }: Situation) => usualSituations.some((one) => one === name);
   const all: readonly Situation[] = situations;
   const chosen = all.filter((one) => isAsked(one) || (isUsual(one) && !(one.unlessShown === true && isShown(one))));
-  const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
+  const { history: found, searched } = withoutSearches(recorded, options.files);
+  const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(found) : found);
   const additions: readonly Addition[] = [
     ...chosen.map((one) => ({ ...one, first: one.first, because: `situation ${one.name}` })),
   ];
-  const found = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
-  const permissions = widened(withWholeGroups(withAlternatives(found, history), history), additions, history);
+  const granted = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
+  const permissions = widened(withWholeGroups(withAlternatives(granted, history), history), additions, history);
   const rolesIn = ({ first }: Situation): ReadonlySet<Role> =>
-    first === undefined ? new Set(roles.list) : rolesThatShow(found, first);
+    first === undefined ? new Set(roles.list) : rolesThatShow(granted, first);
   const added = chosen.filter(isAsked).map((situation) => ({ situation, roles: rolesIn(situation) }));
   const unseen = all
     .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one) && rolesIn(one).size > 0)
@@ -72,7 +78,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
     .filter(({ lacks }) => lacks.length > 0);
   const about = [options.origin, ...notes(history)];
   const { text, open, variables } = printPolicy({
-    ...{ history, roles, permissions, about },
+    ...{ history, roles, permissions, searched, about },
     settings: options.declarations?.constants ?? new Map(),
   });
   const counted = new Set(
@@ -80,7 +86,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
       .flat()
       .flatMap(({ trigger: { predicate } }) => (predicate.nth > 1 ? [predicate.call] : [])),
   );
-  return { policy: text, roles, permissions, unseen, added, counted, open, variables };
+  return { policy: text, roles, permissions, unseen, added, searched, counted, open, variables };
 }
 
 /** The calls that each of these roles has in its last phase: a situation comes when the program runs. */

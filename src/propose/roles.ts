@@ -157,7 +157,8 @@ class Grouping {
       case "exec": {
         const before = this.#keys.get(origin.before)!;
         if (!this.#isKnown) return this.#deeper(before, "program");
-        if (origin.isSelf) return before;
+        // It executes its own program again.
+        if (typeof origin.program === "string" && origin.program === origin.before.program) return before;
         return this.#isProgram(origin) ? `exec ${origin.program}` : before;
       }
       case "branch":

@@ -104,6 +104,7 @@ export function summaryOf({ history, proposal, own, judged, comparison, declarat
   lines.push(describeJudged(judged));
   lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
   if (lateExecutables(permissions).length > 0) lines.push(...describeExecutables(permissions, declarations?.both));
+  lines.push(...describeSearched(proposal));
   if (history.refused.size > 0) lines.push(`no policy lets pass: ${[...history.refused.keys()].join(", ")}`);
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
@@ -213,7 +214,7 @@ export function statementOf({ history, proposal, own, judged, comparison, declar
     describeReplay(own),
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
-  lines.push(...describeExecutables(permissions, declarations?.both));
+  lines.push(...describeExecutables(permissions, declarations?.both), ...describeSearched(proposal));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
   lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
@@ -318,9 +319,16 @@ function describeRefused({ count, verdict, reason, first, example, phases }: Ref
 }
 
 /** The figures of the statement, for JSON output. */
+function describeSearched({ searched }: Proposal): string[] {
+  const directories = [...new Set([...searched.values()].flatMap((list) => [...list]))].sort();
+  if (directories.length === 0) return [];
+  const where = directories.join(", ");
+  return [`programs that no recording found do not exist (ENOENT) where not only root can write: ${where}`];
+}
+
 export function figuresOf(
   history: History,
-  { roles, permissions, unseen, open }: Proposal,
+  { roles, permissions, unseen, open, searched }: Proposal,
   {
     own,
     judged,
@@ -382,6 +390,7 @@ export function figuresOf(
       byCall: [...judged.byCall].map(([call, counts]) => ({ call, ...counts })),
     },
     executable: lateExecutables(permissions),
+    searched: [...searched].map(([call, directories]) => ({ call, directories: [...directories] })),
     refused: [...history.refused].map(([call, count]) => ({ call, count })),
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),
     unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),

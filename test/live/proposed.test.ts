@@ -445,6 +445,28 @@ describe("commands", () => {
     return { objects, run };
   };
 
+  it("a program that was searched in vain is not found where its user can put it", async () => {
+    const { folder } = await freshPlace();
+    const [mine, trace, policy] = [join(folder, "bin"), join(folder, "app.trace"), join(folder, "app.ts")];
+    mkdirSync(mine);
+    // env(1) executes what it searches, directory by directory.
+    const command = ["env", `PATH=${mine}:/usr/bin:/bin`, "cat", "/proc/self/comm"];
+    const recorded = portcullis(["record", "-q", "-o", trace, "--", ...command]);
+    expect(recorded, recorded.stderr).toMatchObject({ status: 0, stdout: "cat\n" });
+    const made = portcullis(["propose", "-o", policy, trace]);
+    expect(made, made.stderr).toMatchObject({ status: 0 });
+    const where = `programs that no recording found do not exist (ENOENT) where not only root can write: ${mine}`;
+    expect(made.stderr).toContain(where);
+    const run = (words: readonly string[]) =>
+      portcullis(["run", "-q", "--engine", engine, "-p", policy, "--", ...words]);
+    expect(run(command)).toMatchObject({ status: 0, stdout: "cat\n" });
+    for (const name of ["cat", "other"]) writeFileSync(join(mine, name), "#!/bin/sh\necho hijacked\n", { mode: 0o755 });
+    expect(run(command)).toMatchObject({ status: 0, stdout: "cat\n" });
+    expect(run([...command.slice(0, 2), "other"])).toMatchObject({ status: 126, stdout: "" });
+    // Without the policy, env finds the planted program first.
+    expect(execFileSync("env", command.slice(1), { encoding: "utf8" })).toBe("hijacked\n");
+  });
+
   it("php-cgi reads and writes what is proposed, and nothing else", async (context) => {
     if (!isInstalled("php-cgi")) context.skip("php-cgi is not installed");
     const { folder } = await freshPlace();

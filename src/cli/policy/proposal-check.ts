@@ -101,7 +101,11 @@ export async function refusedBy(
   let recording = 0;
   let program = typeof policy === "function" ? policy(0) : policy;
   let ofObjects = placesOfObjects(program);
-  const { WasmEvaluator } = await import("../../engines/simulate/wasm-evaluator.ts");
+  const [{ WasmEvaluator }, { isSearch }, { programFiles }] = await Promise.all([
+    import("../../engines/simulate/wasm-evaluator.ts"),
+    import("../../propose/searches.ts"),
+    import("../../propose/objects/program-files.ts"),
+  ]);
   for (const trace of traces) {
     const file = shownName(trace);
     let run: Replay | undefined;
@@ -126,6 +130,8 @@ export async function refusedBy(
         const { name } = nameCall(architecture, call.event.architecture, call.event.number);
         // The C library then takes clone.
         if (name === "clone3" && decision.verdict === "deny ENOSYS") return;
+        // The recorded call failed so.
+        if (decision.verdict === "deny ENOENT" && isSearch(call.event, programFiles)) return;
         const shown = `${name} ${decision.verdict}`;
         const known = refused.calls.get(shown);
         if (known !== undefined) {

@@ -116,15 +116,23 @@ export const propose: Verb = {
     if (invocation.has("scripts")) return proposeForScripts(invocation, context);
     const request = requestOf(invocation);
     const { architecture, traces, quiet } = request;
-    const [{ HistoryBuilder }, { propose }, statements, { CaseFiles }, { abilitiesOf }, { withAbout }] =
-      await Promise.all([
-        import("../../propose/history.ts"),
-        import("../../propose/proposal.ts"),
-        import("../../propose/statement.ts"),
-        import("../../propose/cases-text.ts"),
-        import("../../propose/abilities.ts"),
-        import("../../propose/policy-text.ts"),
-      ]);
+    const [
+      { HistoryBuilder },
+      { propose },
+      statements,
+      { CaseFiles },
+      { abilitiesOf },
+      { withAbout },
+      { programFiles },
+    ] = await Promise.all([
+      import("../../propose/history.ts"),
+      import("../../propose/proposal.ts"),
+      import("../../propose/statement.ts"),
+      import("../../propose/cases-text.ts"),
+      import("../../propose/abilities.ts"),
+      import("../../propose/layout.ts"),
+      import("../../propose/objects/program-files.ts"),
+    ]);
     // Before the work, which can take minutes.
     if (request.output !== undefined) checkOutput(request.output, ownOutputs);
     const progress = quiet || request.json ? undefined : readingProgress(context);
@@ -140,7 +148,7 @@ export const propose: Verb = {
     const phases = attached.size > 0 ? "none" : request.phases;
     const origin = originOf(history, request, attached);
     const declarations = objects?.declarations();
-    const options = { phases, with: request.with, origin };
+    const options = { phases, with: request.with, origin, files: programFiles };
     const proposal = propose(history, { ...options, declarations });
     const [{ checkProposal, isShortEnough, LeaveOneOut, refusedBy }, { judgedCalls }] = await Promise.all([
       import("../policy/proposal-check.ts"),

@@ -73,7 +73,8 @@ function kindOf(path: string): ObjectKind | undefined {
   }
 }
 
-function realPath(path: string): string {
+/** The path without symbolic links, as far as its files are here. `path` is absolute. */
+export function realPath(path: string): string {
   try {
     return realpathSync.native(path);
   } catch {

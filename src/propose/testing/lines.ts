@@ -1,6 +1,6 @@
 /**
  * Small recordings for tests, a call in each line: its thread, its name, and its registers. execve begins with its path,
- * openat with its path and result; clone3 ends with its memory.
+ * openat, and execve if it fails, with path and result; clone3 ends with its memory.
  */
 import { expect } from "vitest";
 import { Faults } from "../../traces/faults.ts";
@@ -39,11 +39,12 @@ export function traceOf(lines: readonly Line[]): Trace {
     if ("exec" in line) return JSON.stringify({ v: 1, kind: "exec", tid: line.exec });
     if ("exit" in line) return JSON.stringify({ v: 1, kind: "exit", tid: line.exit });
     const [tid, call, ...registers] = line;
-    const path = call === "execve" ? { memory: { path: registers.shift() } } : {};
-    if (call === "openat" && typeof registers[0] === "object") {
-      const { path: opened, result } = registers.shift() as { path: string; result: number };
-      Object.assign(path, { memory: { path: opened }, result });
-      registers.splice(1, 0, 7);
+    const hasResult = ["openat", "execve"].includes(call) && typeof registers[0] === "object";
+    const path = call === "execve" && !hasResult ? { memory: { path: registers.shift() } } : {};
+    if (hasResult) {
+      const { path: named, result } = registers.shift() as { path: string; result: number };
+      Object.assign(path, { memory: { path: named }, result });
+      if (call === "openat") registers.splice(1, 0, 7);
     }
     if (call === "clone3") Object.assign(path, { memory: registers.pop() });
     const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};

@@ -73,7 +73,9 @@ export function randomRecording(choices: Choices): string {
     });
     const members = { v: 1, kind: "call", tid: task.tid, time, call: name, arguments: registers };
     const memory = hasMemory && !chance(choices, 10) ? { memory: memoryOf(name, choices) } : {};
-    lines.push(JSON.stringify({ ...members, ...memory }));
+    const executes = saysExecutions && name === "execve" && chance(choices, 2) && task.tid === task.process;
+    const result = name === "execve" && !executes && chance(choices, 2) ? { result: "-2" } : {};
+    lines.push(JSON.stringify({ ...members, ...memory, ...result }));
     if (/^(?:clone3?|vfork)$/.test(name) && !chance(choices, 3) && tasks.length < 8) {
       lines.push(JSON.stringify({ v: 1, kind: isThread ? "thread" : "fork", tid: task.tid, child: next }));
       tasks.push({
@@ -82,7 +84,7 @@ export function randomRecording(choices: Choices): string {
       });
       next++;
     }
-    if (saysExecutions && name === "execve" && chance(choices, 2) && task.tid === task.process) {
+    if (executes) {
       lines.push(JSON.stringify({ v: 1, kind: "exec", tid: task.tid }));
       // The other threads end with it.
       const others = tasks.filter(({ tid, process }) => process === task.process && tid !== process);

@@ -72,7 +72,8 @@ function isEmpty(): boolean {
 
 async function expectLimited(): Promise<void> {
   await until("the tree has ended", isEmpty);
-  expect(Number(readFileSync(group!.most, "utf8"))).toBeLessThanOrEqual(limit);
+  // The kernel charges a process that it is ending beyond the limit by some pages.
+  expect(Number(readFileSync(group!.most, "utf8"))).toBeLessThanOrEqual(limit + 1024 ** 2);
 }
 
 test("the kernel ends a process that takes all memory", async (context) => {

@@ -46,6 +46,7 @@ DEB_PACKAGES := $(KERNEL_PACKAGES) linux-config-6.12 rsync kmod debhelper python
 
 # The kernels are for x86-64; on other machines tests that need them are skipped with a reason.
 KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
+KERNELS := stock patched vulnerable recent
 # What runs in the machine and has loops: the kernel's tests, policies' meaning on each engine, and the kernel's benchmark.
 MACHINE_TESTS := test/kernel test/setup/bench.test.ts
 # What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
@@ -58,7 +59,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 DEB_CONFIG ?=
 WORDS ?=
-# For test-busy. Beside busy processes vitest's usual two workers get so little of the processors that the tests take hours.
+# For test-busy. Beside busy processes vitest's usual three workers get so little of the processors that the tests take hours.
 BUSY ?= 8
 WORKERS ?= 6
 
@@ -115,6 +116,8 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## Show a stateful policy that stops attacks on nginx
 	@node dist/demo.js
 
+# They need the other kernels for some parts only (PORTCULLIS_PARTS).
+test coverage test-node test-busy: KERNELS = $(shell tools/kernels-of-parts.sh "$(PORTCULLIS_PARTS)")
 test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 	@npm test --silent
 
@@ -142,8 +145,8 @@ test-busy: setup-test build native-all $(KERNEL_TARGET) ## All tests, by WORKERS
 
 # Without access to Debian's archive the tests on the fetched kernel are skipped with the reason.
 kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulnerable, and fetch a recent one (kernel/README.md)
-	@kernel/build stock patched vulnerable
-	@kernel/fetch || true
+	@kernel/build $(filter-out recent,$(KERNELS))
+	@$(if $(filter recent,$(KERNELS)),kernel/fetch || true)
 	@$(MAKE) --no-print-directory -s -C kernel
 	@$(MAKE) --no-print-directory -s -C kernel/criu
 

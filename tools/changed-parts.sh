@@ -7,11 +7,21 @@ cd "$(dirname "$0")/.."
 day_before=$(($(git log -1 --format=%ct) - 86400))
 base=$(git rev-list -1 --before="$day_before" HEAD)
 changed=$(git diff --name-only "${base:-$(git hash-object -t tree /dev/null)}" HEAD)
-# Minutes for parts. A build of the kernels takes 15 to 25.
+# Whether each of these kernels is built from the present sources, or fetched.
+are_there() {
+  for kernel; do
+    case $kernel in
+      recent) kernel/fetch --path ;;
+      *) kernel/build --path "$kernel" ;;
+    esac >/dev/null 2>&1 || return 1
+  done
+}
+# Minutes for parts, less those of a build of the patched kernel.
 minutes=20
-for kernel in stock patched vulnerable; do
-  kernel/build --path "$kernel" >/dev/null 2>&1 || minutes=5
-done
+are_there patched || minutes=10
+# Minutes until the other kernels are there, which the first part that needs them adds.
+others=0
+are_there stock vulnerable recent || others=10
 # Each part, an upper estimate of the minutes that it adds on two processors, and its sources.
 parts='kernel 4 ^kernel/|^test/kernel/(bpf-selftests|ebpf-filters|sample|selftests|tap|vm)[.]
 bench 15 ^bench/
@@ -28,8 +38,12 @@ users 8 ^(policies|src/engines/seccomp-ebpf)/|^native/launcher/extended'
 turn=$(($(git rev-list --count HEAD) % $(printf '%s\n' "$parts" | wc -l)))
 chosen=
 while read -r part takes sources; do
-  [ -n "$part" ] && [ "$takes" -le "$minutes" ] && printf '%s\n' "$changed" | grep -qE "$sources" || continue
-  minutes=$((minutes - takes))
+  [ -n "$part" ] && printf '%s\n' "$changed" | grep -qE "$sources" || continue
+  builds=0
+  [ "$(tools/kernels-of-parts.sh "$part")" = patched ] || builds=$others
+  [ $((takes + builds)) -le "$minutes" ] || continue
+  minutes=$((minutes - takes - builds))
+  others=$((others - builds))
   chosen=${chosen:+$chosen,}$part
 done <<EOF
 $(printf '%s\n' "$parts" | tail -n +$((turn + 1)))

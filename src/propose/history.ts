@@ -165,6 +165,8 @@ interface Task {
   last: number;
   /** The path of a call that opens, until its result is known. */
   opening?: string | undefined;
+  /** Whether its last call accepts a connection. */
+  isAccepting?: boolean;
 }
 
 type Start = Pick<TraceHead, "command" | "words">;
@@ -172,6 +174,8 @@ type Start = Pick<TraceHead, "command" | "words">;
 const ownProgram = "/proc/self/exe";
 
 export const enoent = -BigInt(errnoByName("ENOENT")!);
+
+const acceptingCalls: ReadonlySet<string> = new Set(["accept", "accept4"]);
 
 const openingCalls: ReadonlySet<string> = new Set(families.get("open")!.members);
 
@@ -337,6 +341,9 @@ export class HistoryBuilder implements History {
     }
     const { process } = task;
     const { segment } = process;
+    // A thread that waits in accept until its end has shown none.
+    if (task.isAccepting === true) this.evidence.add("connection");
+    task.isAccepting = acceptingCalls.has(name);
     if (event.time !== undefined) {
       this.#began ??= event.time;
       this.#current!.seconds = Number(event.time - this.#began) / 1e9;

@@ -62,7 +62,7 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
     ...chosen.map((one) => ({ ...one, first: one.first, because: `situation ${one.name}` })),
   ];
   const granted = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
-  const permissions = widened(withWholeGroups(withAlternatives(granted, history), history), additions, history);
+  const permissions = widened(withWholeGroups(withAlternatives(granted, history), history), additions, roles, history);
   const rolesIn = ({ first }: Situation): ReadonlySet<Role> =>
     first === undefined ? new Set(roles.list) : rolesThatShow(granted, first);
   const added = chosen.filter(isAsked).map((situation) => ({ situation, roles: rolesIn(situation) }));

@@ -290,6 +290,9 @@ describe("--with", () => {
   it("accepts connections where a program listens and no recording has one", () => {
     const silent: Line[] = [[1, "socket", 2, 1, 0], [1, "listen", 3], ...many(20, [1, "poll", 0])];
     expect(refusedBy(policyOf([silent]), [...silent, [1, "accept", 3], [1, "accept4", 3]])).toEqual([]);
+    // A thread of pdns_server waits at its control socket from the start to the end.
+    const waiting: Line[] = [...silent, [1, "accept", 3]];
+    expect(refusedBy(policyOf([waiting]), [...waiting, [1, "getpeername", 4]])).toEqual([]);
     // What the recording of a connection shows is not widened.
     const shown: Line[] = [...silent, [1, "accept", 3], [1, "read", 4]];
     expect(refusedBy(policyOf([shown]), [...shown, [1, "setsockopt", 4, 1, 2], [1, "sendmsg", 4]])).toHaveLength(2);
@@ -299,6 +302,31 @@ describe("--with", () => {
         [1, "accept", 3],
       ]),
     ).toHaveLength(1);
+  });
+
+  it("accepts connections in the children that inherit the socket, as the servers of nsd do", () => {
+    const server = (tid: number): Line[] => [
+      [tid, "setsid"],
+      ...many(20, [tid, "epoll_wait", 5, 0, 1, 0]),
+      ...many(20, [tid, "recvmsg", 4]),
+    ];
+    const recorded: Line[] = [
+      [1, "socket", 2, 1, 0],
+      [1, "bind", 3],
+      [1, "listen", 3],
+      [1, "clone", child],
+      { fork: [1, 2] },
+      [2, "mkdir", 0],
+      [2, "clone", child],
+      { fork: [2, 3] },
+      ...server(3),
+      ...many(20, [2, "poll", 0]),
+      ...many(20, [1, "wait4", 0]),
+    ];
+    const policy = policyOf([recorded]);
+    expect(policy).toContain("grandchild");
+    expect(refusedBy(policy, [...recorded, [3, "accept4", 3], [3, "getpeername", 4], [3, "sendto", 4]])).toEqual([]);
+    expect(refusedBy(policy, [...recorded, [3, "listen", 3]])).toHaveLength(1);
   });
 
   it("answers questions for the time and the process's own numbers", () => {

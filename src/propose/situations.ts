@@ -13,6 +13,8 @@ export interface Situation {
   /** The calls with which it begins. A role that never made one of them does not get into it. Absent: every role may. */
   readonly first?: FirstCalls;
   readonly calls: readonly string[];
+  /** The children of a role that gets into it do, too: they inherit the descriptor. */
+  readonly isInherited?: true;
   /** Calls that each phase of a role has if one of its phases made them. */
   readonly recorded?: FirstCalls;
   /** Calls that a role does not get if it made one of these. */
@@ -115,6 +117,7 @@ export const situations = [
     // Without accept, each connection would wake the program again and again.
     unlessShown: true,
     first: { calls: ["listen"] },
+    isInherited: true,
     calls: [
       "accept",
       "accept4",
@@ -326,8 +329,6 @@ export const usualSituations: readonly SituationName[] = ["libc-errors", "memory
 export const situationNames: readonly SituationName[] = situations.map(({ name }) => name);
 
 const byCall: Readonly<Record<string, Evidence>> = {
-  accept: "connection",
-  accept4: "connection",
   rt_sigreturn: "handled a signal",
   tgkill: "sent a signal",
   rename: "rename",
@@ -335,7 +336,7 @@ const byCall: Readonly<Record<string, Evidence>> = {
   renameat2: "rename",
 };
 
-/** The evidence that a call gives. `path`: of the opened file, if it is known. */
+/** The evidence that the attempt of a call gives. `path`: of the opened file, if it is known. */
 export function evidenceOf(call: string, path: string | undefined): Evidence | undefined {
   const shown = byCall[call];
   if (shown !== undefined) return shown;

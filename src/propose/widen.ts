@@ -4,12 +4,12 @@ import { callByName } from "../abi/calls.ts";
 import { aspectsOf, type Detail } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import type { Grant, Permissions, State } from "./permissions.ts";
-import type { Role } from "./roles.ts";
+import type { Role, Roles } from "./roles.ts";
 import { executableMemory, isSensitive } from "./sensitive.ts";
 import type { FirstCalls, Situation } from "./situations.ts";
 
 /** Calls, and why they are allowed: a comment of the policy. */
-export interface Addition extends Pick<Situation, "calls" | "only" | "recorded" | "except"> {
+export interface Addition extends Pick<Situation, "calls" | "only" | "recorded" | "except" | "isInherited"> {
   /** Undefined if every role gets them. */
   readonly first: FirstCalls | undefined;
   readonly because: string;
@@ -18,12 +18,14 @@ export interface Addition extends Pick<Situation, "calls" | "only" | "recorded" 
 export function widened(
   permissions: Permissions,
   additions: readonly Addition[],
+  roles: Pick<Roles, "list" | "children" | "branches">,
   { architecture, detail }: { readonly architecture: ArchitectureName; readonly detail: Detail },
 ): Permissions {
   const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
   const recorded = new Set(calls.keys());
-  for (const { calls: names, only, recorded: made, except, first, because } of additions) {
-    const within = first === undefined ? undefined : rolesThatShow(permissions, first);
+  for (const { calls: names, only, recorded: made, except, first, isInherited, because } of additions) {
+    const shown = first === undefined ? undefined : rolesThatShow(permissions, first);
+    const within = shown !== undefined && isInherited === true ? withChildren(shown, roles) : shown;
     const states = permissions.states.filter(({ role }) => within?.has(role) !== false);
     if (states.length === 0) continue;
     for (const name of made?.calls ?? []) {
@@ -67,6 +69,22 @@ export function rolesThatShow({ calls }: Permissions, { calls: names, bit }: Fir
       [...states].flatMap(({ role, recorded }) => (recorded.has(signature.id) ? [role] : [])),
     ),
   );
+}
+
+/** The roles, those of their children, and those that processes of these enter without an execution. */
+function withChildren(
+  some: ReadonlySet<Role>,
+  { list, children, branches }: Pick<Roles, "list" | "children" | "branches">,
+): ReadonlySet<Role> {
+  const all = new Set(some);
+  // A parent is before its child in the list.
+  for (const role of list) {
+    if (!all.has(role)) continue;
+    const child = children.get(role);
+    if (child !== undefined) all.add(child);
+    for (const { from, to } of branches) if (from === role) all.add(to);
+  }
+  return all;
 }
 
 function allPhases(made: ReadonlySet<State>, states: readonly State[]): ReadonlySet<State> {

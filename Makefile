@@ -37,7 +37,9 @@ SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd
 PROPOSALS_PACKAGES := haproxy unbound dnsmasq-base mosquitto squid varnish mariadb-server vsftpd openssh-server dropbear-bin \
   exim4-daemon-light prometheus etcd-server gunicorn default-jdk-headless php-fpm nginx-light redis-server memcached apache2 \
   lighttpd tinyproxy-bin rsync git postgresql python3 poppler-utils ffmpeg imagemagick tar sqlite3 dash curl openssl \
-  openssh-client bind9-dnsutils mosquitto-clients mariadb-client etcd-client redis-tools libfcgi-bin netcat-openbsd
+  openssh-client bind9-dnsutils mosquitto-clients mariadb-client etcd-client redis-tools libfcgi-bin netcat-openbsd \
+  bind9 nsd knot pdns-backend-bind dovecot-imapd slapd ldap-utils uwsgi-plugin-python3 caddy ngircd beanstalkd samba smbclient \
+  stunnel4 radicale prosody
 # For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
 # sample and tests; criu, libcriu-dev and libbpf-dev for checkpoints (kernel/criu); rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \

@@ -8,9 +8,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { batchTools } from "./proposals/batch.ts";
+import { furtherServers } from "./proposals/further-servers.ts";
+import { knownServers } from "./proposals/known-servers.ts";
 import type { Place, Program } from "./proposals/program.ts";
 import { makePlace, runWith } from "./proposals/run.ts";
-import { furtherServers, knownServers } from "./proposals/servers.ts";
+import { untriedServers } from "./proposals/untried-servers.ts";
 import { amount, chosen, isSmoke } from "./support/amount.ts";
 import { removeWithUs, startWithUs } from "./support/end-with-us.ts";
 import { print } from "./support/pairs.ts";
@@ -229,6 +231,7 @@ const names = chosen ?? (isSmoke ? smoke : undefined);
 const groups = [
   ["Servers", knownServers],
   ["Further servers", furtherServers],
+  ["Untried servers", untriedServers],
   ["Tools", batchTools],
 ] as const;
 const results: [string, Outcome[]][] = [];

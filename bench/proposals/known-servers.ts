@@ -1,7 +1,7 @@
 /** The seventeen servers of the benchmark of proposals (Debian 12 and 13), with a load that is recorded and another one. */
 import { readdirSync } from "node:fs";
 import type { Place, Request, ServerProgram } from "./program.ts";
-import { ask, atOnce, certificate, get, signal, silent, site, url } from "./requests.ts";
+import { ask, atOnce, certificate, get, signal, silent, site, url, wsgiApplication } from "./requests.ts";
 
 const remote = (place: Place, command: string, answer: RegExp): Request => [
   `ssh -F none -i ${place.folder}/user -p ${place.port} -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes root@127.0.0.1 ${command} 2>&1`,
@@ -449,10 +449,7 @@ process.on("SIGTERM", () => process.exit(0));
   {
     name: "gunicorn",
     package: "gunicorn",
-    files: () => ({
-      "app.py":
-        "def app(environ, start):\n    body = b'hello' if environ['PATH_INFO'] == '/' else b'x' * 300000\n    start('200 OK', [('Content-Length', str(len(body)))])\n    return [body]\n",
-    }),
+    files: () => wsgiApplication,
     command: ({ port, folder }) => [
       ...[
         "gunicorn",

@@ -25,6 +25,12 @@ export const ask = ({ port }: Place, words: string, answer: RegExp): Request => 
   `dig +time=5 +tries=1 @127.0.0.1 -p ${port} ${words}`,
   answer,
 ];
+
+export const wsgiApplication = {
+  "app.py":
+    "def app(environ, start):\n    body = b'hello' if environ['PATH_INFO'] == '/' else b'x' * 300000\n    start('200 OK', [('Content-Length', str(len(body)))])\n    return [body]\n",
+};
+
 /** Signals of an administrator; `seconds`: until the server has done what it asks for. */
 export const signal = ({ folder }: Place, name: string, seconds: number): Request => [
   `kill -${name} $(head -n 1 ${folder}/pid); sleep ${seconds}; echo done`,

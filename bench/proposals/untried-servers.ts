@@ -1,6 +1,6 @@
 /** Servers of the benchmark of proposals with which no rule of `propose` was made (Debian 13). */
 import type { Place, Request, ServerProgram } from "./program.ts";
-import { ask, atOnce, certificate, get, signal, silent, site } from "./requests.ts";
+import { ask, atOnce, certificate, get, signal, silent, site, wsgiApplication } from "./requests.ts";
 
 const zone = `$TTL 60
 @ IN SOA ns.example. root.example. 1 60 60 60 60
@@ -245,13 +245,20 @@ index objectClass eq
   {
     name: "uwsgi",
     package: "uwsgi-plugin-python3",
-    files: () => ({
-      "app.py":
-        "def application(environ, start):\n    body = b'hello' if environ['PATH_INFO'] == '/' else b'x' * 300000\n    start('200 OK', [('Content-Length', str(len(body)))])\n    return [body]\n",
-    }),
+    files: () => wsgiApplication,
     command: ({ port, folder }) => [
       ...["uwsgi", "--plugin", "python3", "--http-socket", `127.0.0.1:${port}`, "--master", "--processes", "2"],
-      ...["--uid", "www-data", "--wsgi-file", `${folder}/app.py`, "--pidfile", `${folder}/pid`, "--die-on-term"],
+      ...[
+        "--uid",
+        "www-data",
+        "--wsgi-file",
+        `${folder}/app.py`,
+        "--callable",
+        "app",
+        "--pidfile",
+        `${folder}/pid`,
+        "--die-on-term",
+      ],
       ...["--logto", `${folder}/log`],
     ],
     ready: (place) => get(place, "/", /hello/),

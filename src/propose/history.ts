@@ -175,7 +175,8 @@ const ownProgram = "/proc/self/exe";
 
 export const enoent = -BigInt(errnoByName("ENOENT")!);
 
-const acceptingCalls: ReadonlySet<string> = new Set(["accept", "accept4"]);
+/** Calls that accept a connection. */
+export const acceptingCalls: ReadonlySet<string> = new Set(["accept", "accept4"]);
 
 const openingCalls: ReadonlySet<string> = new Set(families.get("open")!.members);
 

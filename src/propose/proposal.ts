@@ -10,7 +10,7 @@ import type { Role, Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
 import { type ProgramFiles, withoutSearches } from "./searches.ts";
 import { type Situation, type SituationName, situations, usualSituations } from "./situations.ts";
-import { type Addition, inSomePhases, rolesThatShow, widened } from "./widen.ts";
+import { type Addition, inSomePhases, rolesWithin, widened } from "./widen.ts";
 
 /** About files, ports and Unix sockets (objects/declarations.ts). */
 export interface Declarations {
@@ -63,8 +63,8 @@ export function propose(recorded: History, options: ProposalOptions): Proposal {
   ];
   const granted = withEquivalents(findPermissions(history, roles, options.phases), history.architecture);
   const permissions = widened(withWholeGroups(withAlternatives(granted, history), history), additions, roles, history);
-  const rolesIn = ({ first }: Situation): ReadonlySet<Role> =>
-    first === undefined ? new Set(roles.list) : rolesThatShow(granted, first);
+  const rolesIn = ({ first, isInherited }: Situation): ReadonlySet<Role> =>
+    first === undefined ? new Set(roles.list) : rolesWithin(granted, roles, { first, isInherited });
   const added = chosen.filter(isAsked).map((situation) => ({ situation, roles: rolesIn(situation) }));
   const unseen = all
     .filter((one) => !isAsked(one) && !isUsual(one) && !isShown(one) && rolesIn(one).size > 0)

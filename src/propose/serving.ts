@@ -3,7 +3,7 @@
  * makes which was created for one connection. Under load these are made thousands of times a second, even if a recording
  * has few of them.
  */
-import type { History, Occurrences, Origin, Segment } from "./history.ts";
+import { acceptingCalls, type History, type Occurrences, type Origin, type Segment } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
 
 /** One process repeats a call that it makes in as many turns; fewer also begin and end the process. */
@@ -22,7 +22,7 @@ type Connections = ReadonlyMap<Segment, "forked" | "executed">;
 
 export function connectionSegments({ segments, signatures }: History): Connections {
   const found = new Map<Segment, "forked" | "executed">();
-  const accepts = signatures.filter(({ call }) => isAccept(call)).map(({ id }) => id);
+  const accepts = signatures.filter(({ call }) => acceptingCalls.has(call)).map(({ id }) => id);
   const forks = new Map<Segment, number>();
   for (const { origin } of segments)
     if (origin.is === "fork") forks.set(origin.parent, (forks.get(origin.parent) ?? 0) + 1);
@@ -41,10 +41,6 @@ export function connectionSegments({ segments, signatures }: History): Connectio
     found.set(segment, executing.has(process) ? "executed" : (from ?? "forked"));
   }
   return found;
-}
-
-function isAccept(call: string): boolean {
-  return call === "accept" || call === "accept4";
 }
 
 /** How often processes make a call, or some of its arguments. Takes one segment after the other. */
@@ -120,7 +116,7 @@ function frequentIn(
       const before = repetition.count;
       repetition.add(segment, occurrences);
       calls += repetition.count - before;
-      if (isAccept(call)) accepted += repetition.count - before;
+      if (acceptingCalls.has(call)) accepted += repetition.count - before;
     }
   }
   const isFrequent = (one: Repetition) =>

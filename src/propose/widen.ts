@@ -24,8 +24,7 @@ export function widened(
   const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
   const recorded = new Set(calls.keys());
   for (const { calls: names, only, recorded: made, except, first, isInherited, because } of additions) {
-    const shown = first === undefined ? undefined : rolesThatShow(permissions, first);
-    const within = shown !== undefined && isInherited === true ? withChildren(shown, roles) : shown;
+    const within = first === undefined ? undefined : rolesWithin(permissions, roles, { first, isInherited });
     const states = permissions.states.filter(({ role }) => within?.has(role) !== false);
     if (states.length === 0) continue;
     for (const name of made?.calls ?? []) {
@@ -61,7 +60,7 @@ export function widened(
 }
 
 /** The roles that made one of the calls with which a situation begins. */
-export function rolesThatShow({ calls }: Permissions, { calls: names, bit }: FirstCalls): ReadonlySet<Role> {
+function rolesThatShow({ calls }: Permissions, { calls: names, bit }: FirstCalls): ReadonlySet<Role> {
   const grants = calls.filter(({ call }) => names.includes(call)).flatMap((use) => use.grants);
   const shown = grants.filter(({ signature }) => bit === undefined || mayHave(signature, bit));
   return new Set(
@@ -69,6 +68,16 @@ export function rolesThatShow({ calls }: Permissions, { calls: names, bit }: Fir
       [...states].flatMap(({ role, recorded }) => (recorded.has(signature.id) ? [role] : [])),
     ),
   );
+}
+
+/** The roles that get into a situation. */
+export function rolesWithin(
+  permissions: Permissions,
+  roles: Pick<Roles, "list" | "children" | "branches">,
+  { first, isInherited }: { readonly first: FirstCalls; readonly isInherited?: true | undefined },
+): ReadonlySet<Role> {
+  const shown = rolesThatShow(permissions, first);
+  return isInherited === true ? withChildren(shown, roles) : shown;
 }
 
 /** The roles, those of their children, and those that processes of these enter without an execution. */

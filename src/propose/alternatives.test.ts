@@ -33,6 +33,7 @@ const alternatives: Line[] = [
   [1, "fcntl", 3, waitForFileLock, 0],
   [1, "kill", 0, kill],
   [1, "kill", 78, terminate],
+  [1, "kill", 78, 0],
   [1, "mremap", 0, 0, 0, 0, 0],
   [1, "tgkill", 1, 1, abort],
 ];

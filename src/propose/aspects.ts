@@ -41,8 +41,8 @@ const meaningful: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Flags that choose how a call works and not what it reaches. Rare paths have other values, so rules on these flags
- * would only break them.
+ * Arguments that choose how a call works or what it reads, and not what it reaches. Rare paths have other values, so rules
+ * on these arguments would only break them.
  */
 const harmless: ReadonlySet<string> = new Set([
   ...["lseek.whence", "epoll_ctl.op", "rt_sigprocmask.how", "rt_sigaction.sig", "statx.mask", "getrandom.flags"],
@@ -54,7 +54,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["access.mode", "faccessat.mode", "faccessat2.mode", "faccessat2.flags", "newfstatat.flag", "statx.flags"],
   ...["accept4.flags", "epoll_create1.flags", "eventfd2.flags", "inotify_init1.flags", "signalfd4.flags"],
   ...["timerfd_create.flags", "dup3.flags", "setitimer.which", "getitimer.which", "inotify_add_watch.mask"],
-  ...["flock.cmd"],
+  ...["flock.cmd", "getsockopt.optname"],
 ]);
 
 /** Fields of structures that decide the purpose of the call. */
@@ -87,7 +87,9 @@ function aspectOfParameter(call: string, parameter: CallParameter, detail: Detai
     case "choice":
       return harmless.has(`${call}.${name}`) ? [] : [{ ...kind, parameter: name, index }];
     case "integer":
-      return meaningful.has(name) && !type.includes("char") ? [{ is: "integer", parameter: name, signed, index }] : [];
+      return meaningful.has(name) && !harmless.has(`${call}.${name}`) && !type.includes("char")
+        ? [{ is: "integer", parameter: name, signed, index }]
+        : [];
     case "pointer": {
       const pointee = pointeeOf(call, name);
       if (detail !== "paths" && !isExecutingCall(call)) return [];

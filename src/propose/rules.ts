@@ -77,10 +77,14 @@ function ruleOf(
         ? []
         : flagRules(call, `${subject}.${aspect.field}`, aspect.set, integers, architecture);
     case "choice": {
-      const found = choiceRule(call, subject, aspect.set, integers, architecture);
-      // A signal to the own process group reaches what the program started.
-      if (call !== "kill" || typeof found === "string") return found;
-      return [{ is: "any", rules: [{ is: "comparison", text: "call.args.pid === 0n" }, ...found] }];
+      if (call !== "kill") return choiceRule(call, subject, aspect.set, integers, architecture);
+      const found = choiceRule(
+        ...[call, subject, aspect.set],
+        integers.filter((signal) => signal !== existence),
+        architecture,
+      );
+      if (typeof found === "string") return found;
+      return [{ is: "any", rules: [...groupAndExistence, ...found] }];
     }
     case "integer":
       return integerRule(subject, integers);
@@ -110,6 +114,15 @@ function ruleOf(
     }
   }
 }
+
+/** A signal that the kernel sends to no process: it only tells whether the process is there (kill(2)). */
+const existence = 0n;
+
+/** A signal to the own process group reaches what the program started. */
+const groupAndExistence: readonly Rule[] = [
+  { is: "comparison", text: "call.args.pid === 0n" },
+  { is: "comparison", text: `call.args.sig.value === ${literal(existence)}` },
+];
 
 /** clone without flags is what a fork is, and `fork()` of a case file. */
 function widened(call: string, values: readonly bigint[]): readonly bigint[] {

@@ -293,6 +293,14 @@ describe("--with", () => {
     // A thread of pdns_server waits at its control socket from the start to the end.
     const waiting: Line[] = [...silent, [1, "accept", 3]];
     expect(refusedBy(policyOf([waiting]), [...waiting, [1, "getpeername", 4]])).toEqual([]);
+    // The listening socket has other options than a connection.
+    const [level, noDelay, cork] = [6, 1, 3];
+    const optioned: Line[] = [[1, "setsockopt", 3, 1, 2], ...silent];
+    const policy = policyOf([optioned]);
+    expect(refusedBy(policy, [...optioned, [1, "setsockopt", 4, level, noDelay]]), policy).toEqual([]);
+    expect(
+      refusedBy(policy, [...optioned, [1, "setsockopt", 4, level, cork], [1, "setsockopt", 4, 1, 9]]),
+    ).toHaveLength(2);
     // What the recording of a connection shows is not widened.
     const shown: Line[] = [...silent, [1, "accept", 3], [1, "read", 4]];
     expect(refusedBy(policyOf([shown]), [...shown, [1, "setsockopt", 4, 1, 2], [1, "sendmsg", 4]])).toHaveLength(2);

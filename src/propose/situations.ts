@@ -21,6 +21,8 @@ export interface Situation {
   readonly except?: Readonly<Record<string, FirstCalls>>;
   /** Values of arguments with which it makes these calls; of the others it may have any. */
   readonly only?: Readonly<Record<string, Readonly<Record<string, bigint>>>>;
+  /** Values with which it also makes these calls, where they were recorded with others. */
+  readonly besides?: Readonly<Record<string, Readonly<Record<string, bigint>>>>;
   /** Each of these shows it (`evidenceOf`); empty if a recording cannot show it. */
   readonly evidence: readonly Evidence[];
   /** If a recording shows it, a proposal has its calls only by `--with`. */
@@ -43,6 +45,8 @@ const memory = { prot: 3n, flags: 0x22n };
 const stack = { prot: 3n, flags: 0x2_4022n };
 /** O_NONBLOCK and O_CLOEXEC: a loop wakes itself by a pipe where it has no eventfd, or takes signals from it (libuv). */
 const loopPipe = { flags: 0x8_0800n };
+/** SOL_TCP and TCP_NODELAY. */
+const noDelay = { level: 6n, optname: 1n };
 /** PROT_READ, MAP_PRIVATE. */
 const file = { prot: 1n, flags: 2n };
 
@@ -118,6 +122,8 @@ export const situations = [
     unlessShown: true,
     first: { calls: ["listen"] },
     isInherited: true,
+    // The options of the listening socket are recorded; this one is a connection's.
+    besides: { setsockopt: noDelay },
     calls: [
       "accept",
       "accept4",

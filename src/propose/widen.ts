@@ -9,7 +9,8 @@ import { executableMemory, isSensitive } from "./sensitive.ts";
 import type { FirstCalls, Situation } from "./situations.ts";
 
 /** Calls, and why they are allowed: a comment of the policy. */
-export interface Addition extends Pick<Situation, "calls" | "only" | "recorded" | "except" | "isInherited"> {
+export interface Addition
+  extends Pick<Situation, "calls" | "only" | "besides" | "recorded" | "except" | "isInherited"> {
   /** Undefined if every role gets them. */
   readonly first: FirstCalls | undefined;
   readonly because: string;
@@ -23,7 +24,7 @@ export function widened(
 ): Permissions {
   const calls = new Map(permissions.calls.map((use) => [use.call, use] as const));
   const recorded = new Set(calls.keys());
-  for (const { calls: names, only, recorded: made, except, first, isInherited, because } of additions) {
+  for (const { calls: names, only, besides, recorded: made, except, first, isInherited, because } of additions) {
     const within = first === undefined ? undefined : rolesWithin(permissions, roles, { first, isInherited });
     const states = permissions.states.filter(({ role }) => within?.has(role) !== false);
     if (states.length === 0) continue;
@@ -46,14 +47,16 @@ export function widened(
         because,
         isFrequent: false,
       };
-      const values = only?.[name];
-      if (recorded.has(name) && values === undefined) {
-        calls.set(name, { ...use, grants: use.grants.map((grant) => further(grant, own)) });
-        continue;
+      const isExtended = recorded.has(name) && only?.[name] === undefined;
+      const grants = isExtended ? use.grants.map((grant) => further(grant, own)) : use.grants;
+      const values = only?.[name] ?? (isExtended ? besides?.[name] : undefined);
+      const added: Grant[] = [];
+      if (!isExtended || values !== undefined) {
+        const aspects = aspectsOf(call, detail, architecture);
+        const signature = { id: -1, call: name, aspects, values: aspects.map(({ parameter }) => values?.[parameter]) };
+        added.push({ signature, states: new Set(own) });
       }
-      const aspects = aspectsOf(call, detail, architecture);
-      const signature = { id: -1, call: name, aspects, values: aspects.map(({ parameter }) => values?.[parameter]) };
-      calls.set(name, { ...use, grants: [...use.grants, { signature, states: new Set(own) }] });
+      calls.set(name, { ...use, grants: [...grants, ...added] });
     }
   }
   return { ...permissions, calls: [...calls.values()].sort((a, b) => (a.call < b.call ? -1 : 1)) };

@@ -251,4 +251,13 @@ index-file.names = ("index.html")
   },
 ];
 
-export const furtherServers: readonly ServerProgram[] = further.map((server) => ({ kind: "server", ...server }));
+/** glibc loads libgcc_s at the end of a thread: a worker of apache2 does after it has begun to serve. */
+const libgcc = `/usr/lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu/libgcc_s.so.1`;
+const preloaded = further.flatMap((server) =>
+  server.name === "apache2" ? [{ ...server, name: "apache2-preloaded", environment: { LD_PRELOAD: libgcc } }] : [],
+);
+
+export const furtherServers: readonly ServerProgram[] = [...further, ...preloaded].map((server) => ({
+  kind: "server",
+  ...server,
+}));

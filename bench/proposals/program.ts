@@ -20,6 +20,8 @@ interface Common {
   files?(place: Place): Readonly<Record<string, string>>;
   /** A command of `sh -c` in its folder, before each start. */
   prepare?(place: Place): string;
+  /** Variables of its environment, beside PATH and HOME. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface ServerProgram extends Common {

@@ -64,7 +64,7 @@ export async function runWith(
   const said = openSync(join(folder, "said"), "w");
   const child = startWithUs([...before, ...own], {
     cwd: folder,
-    env: environment(folder),
+    env: { ...environment(folder), ...program.environment },
     stdio: ["ignore", said, said],
   });
   closeSync(said);

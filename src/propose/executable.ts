@@ -37,7 +37,24 @@ export function describeExecutables(permissions: Permissions, both: readonly str
       : both.length === 0
         ? "the files that they can write are not those that they can read"
         : `they can execute a file that they write in ${both.join(", ")}`;
-  return ["processes can make executable memory (PROT_EXEC)", ...lines, `  ${remedy}`];
+  return ["processes can make executable memory (PROT_EXEC)", ...lines, ...describePreload(late), `  ${remedy}`];
+}
+
+/** A library in a folder that ld.so searches by default. A module of a program, in a folder below, may need its symbols. */
+const library = /^\/(?:usr\/)?lib(?:64|32|\/[a-z0-9_]+-linux-gnu[a-z0-9_]*)?\/[^/]+\.so(?:\.[0-9.]+)?$/;
+
+/**
+ * How roles map no file after the trigger. glibc does not map a library again that is loaded when dlopen names it or
+ * its file (elf/dl-load.c), and LD_PRELOAD loads it at the start.
+ */
+function describePreload(late: readonly LateExecutable[]): readonly string[] {
+  const roles = late.filter(
+    ({ phase, files }) => phase !== undefined && files.length > 0 && files.every((file) => library.test(file)),
+  );
+  const libraries = [...new Set(roles.flatMap(({ files }) => files))];
+  if (libraries.length === 0 || libraries.length > mostNamed) return [];
+  const names = [...new Set(roles.map(({ role }) => role))].join(", ");
+  return [`  not ${names}, if it is recorded and run with LD_PRELOAD=${libraries.join(":")} in its environment`];
 }
 
 function filesText(files: readonly string[]): string {

@@ -160,6 +160,10 @@ describe("executable memory", () => {
       "processes can make executable memory (PROT_EXEC)",
       "  main while it is running: /lib/libnss_dns.so.2, loaded late",
     ]);
+    const preload = "  not main, if it is recorded and run with LD_PRELOAD=/lib/libnss_dns.so.2 in its environment";
+    expect(executables(late)).toContain(preload);
+    const modules = [...late, ...load("/usr/lib/postgresql/17/lib/plugin.so"), ...serving];
+    expect(executables(modules).join("\n")).not.toContain("LD_PRELOAD");
     const compiled: Line[] = [...starting, ...serving, [1, "mprotect", 0, 4096, readExecute], ...serving];
     expect(executables(compiled)[1]).toBe("  main while it is running: memory of its own, as a compiler does");
   });

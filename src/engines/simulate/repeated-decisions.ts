@@ -3,10 +3,13 @@
  * few calls in few states, and an evaluation with unknown bits takes long.
  */
 
+import { auditArchitecture } from "../../abi/architecture.ts";
+import { argumentInputs } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { inputsOf } from "../../ir/traverse.ts";
 import { asks } from "../../ir/verdicts.ts";
-import type { SimulatedDecision } from "./model.ts";
+import type { SimulatedCall, SimulatedDecision } from "./model.ts";
+import { inputsOfCall } from "./read-inputs.ts";
 import type { Holder, StateKeeper } from "./state-keeper.ts";
 
 /** Different states whose decisions are remembered. */
@@ -19,27 +22,50 @@ export interface SeenState {
 }
 
 export class RepeatedDecisions {
-  readonly #cells: number;
+  readonly #program: Program;
+  readonly #observed: ReadonlySet<number>;
+  /** By number, the object in place of the contents of its calls; undefined if the policy reads arguments of them. */
+  readonly #alike = new Map<number, object | undefined>();
   /** By the state, then by the content of the call. */
   #known = new Map<string, WeakMap<object, SimulatedDecision>>();
   #change = 0;
 
-  private constructor(cells: number) {
-    this.#cells = cells;
+  private constructor(program: Program) {
+    this.#program = program;
+    this.#observed = new Set(program.observations.flatMap(({ sources }) => sources.map(({ number }) => number)));
   }
 
   /** Undefined for a policy whose decisions depend on more than its cells and the call. */
-  static of({ body, cells, tables, rooms, verdicts }: Program): RepeatedDecisions | undefined {
+  static of(program: Program): RepeatedDecisions | undefined {
+    const { body, tables, rooms, verdicts } = program;
     const inputs = inputsOf(body);
     const readsMore = (["now", "alive", "pid", "tid", "uid", "gid"] as const).some((input) => inputs.has(input));
     if (readsMore || tables.length > 0 || rooms.length > 0 || verdicts.some(asks)) return undefined;
-    return new RepeatedDecisions(cells.length);
+    return new RepeatedDecisions(program);
   }
 
   /** The state of a task; `before` is what this returned for it earlier. */
   look<H>(before: SeenState | undefined, keeper: StateKeeper<H>, thread: Holder<H>, process: Holder<H>): SeenState {
     if (before?.change === this.#change) return before;
     return { change: this.#change, key: this.#keyOf(keeper, thread, process) };
+  }
+
+  /**
+   * The same object for calls with the same decision in the same state: their content, or less if the policy reads none of
+   * their arguments. Undefined if the caller has not compared them.
+   */
+  contentOf({ number, architecture, content }: SimulatedCall): object | undefined {
+    const own = auditArchitecture[this.#program.architecture];
+    if (content === undefined || (architecture ?? own) !== own) return content;
+    if (!this.#alike.has(number)) this.#alike.set(number, this.#readsArguments(number) ? undefined : {});
+    return this.#alike.get(number) ?? content;
+  }
+
+  #readsArguments(number: number): boolean {
+    const { objects } = this.#program;
+    if (objects.length > 0 || this.#observed.has(number)) return true;
+    const inputs = inputsOfCall(this.#program, number);
+    return [...argumentInputs, "instructionPointer" as const].some((input) => inputs.has(input));
   }
 
   get(state: SeenState, call: object): SimulatedDecision | undefined {
@@ -65,7 +91,7 @@ export class RepeatedDecisions {
 
   #keyOf<H>(keeper: StateKeeper<H>, thread: Holder<H>, process: Holder<H>): string {
     let key = keeper.isKnown ? "known" : "possible";
-    for (let cell = 0; cell < this.#cells; cell++) {
+    for (let cell = 0; cell < this.#program.cells.length; cell++) {
       const { value, unknown } = keeper.cell(cell, thread, process);
       key += unknown === 0n ? ` ${value}` : ` ${value}?${unknown}`;
     }

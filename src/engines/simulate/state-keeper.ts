@@ -7,6 +7,7 @@ import { type Input, inputs } from "../../ir/inputs.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { asks } from "../../ir/verdicts.ts";
 import type { Evaluator, HolderScope } from "./evaluator.ts";
+import { inputsOfCall } from "./read-inputs.ts";
 import { type Bits, bits, known } from "./unknown/known-bits.ts";
 import { evaluatePossible, type PossibleEvaluation, type PossibleInputs } from "./unknown/possible-evaluation.ts";
 import { type PossibleReport, PossibleScope } from "./unknown/possible-state.ts";
@@ -85,7 +86,9 @@ export class StateKeeper<H> {
     allowed = false,
   ): KeptJudgement {
     const { program, evaluator, possibleTree } = this;
-    const isKnown = [...Object.values(unknown.inputs), ...unknown.observed].every((mask) => mask === 0n);
+    const unknownInputs = inputs.filter((input) => (unknown.inputs[input] ?? 0n) !== 0n);
+    const read = unknownInputs.length === 0 ? undefined : inputsOfCall(program, event.number);
+    const isKnown = unknownInputs.every((input) => !read!.has(input)) && unknown.observed.every((mask) => mask === 0n);
     if (possibleTree === undefined && isKnown) {
       const { verdict, entered, reports } = this.evaluateKnown(event, circumstances, thread, process, allowed);
       return { verdicts: [verdict], entered, reports, effectsKnown: true };

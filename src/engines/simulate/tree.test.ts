@@ -292,6 +292,21 @@ for (const [name, make] of Object.entries(evaluators)) {
         expect(decision).toMatchObject({ possible: [0, 3], passes: undefined, effectsKnown: true, action: "unknown" });
       });
 
+      test("calls have one decision if the policy reads none of their arguments, and theirs is known", () => {
+        const reads = when(isNumber(1n), [when(equals(argument(0), 3n), [returnVerdict(2)])]);
+        const { command } = grow(programOf({ body: [reads, returnVerdict(0)] }));
+        const judge = (of: number, value: bigint) =>
+          command.call({ number: of, arguments: [value], content: {} }, { unknown: [0n, upper] });
+        expect(judge(3, 3n)).toBe(judge(3, 4n));
+        expect([judge(1, 3n), judge(1, 4n)]).toMatchObject([{ verdict: "deny EPERM" }, { verdict: "allow" }]);
+        const all = { unknown: [~0n] };
+        expect(command.call({ number: 3 }, all).verdict).toBe("allow");
+        expect(command.call({ number: 1 }, all).verdict).toBe("unknown");
+        const foreign = { number: 3, architecture: 1, content: {} };
+        expect(command.call(foreign).admission).not.toBe("judged");
+        expect(judge(3, 5n).admission).toBe("judged");
+      });
+
       test("state stays known if they do not decide about it, and uncertainty spreads no further than necessary", () => {
         const tree = grow(
           programOf({

@@ -14,6 +14,7 @@ import { cloneFlag } from "../../abi/process-calls.ts";
 import { maximumSigned } from "../../abi/word.ts";
 import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import { argumentInputs } from "../../ir/inputs.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { birthCall, birthKind } from "./birth.ts";
 import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
@@ -157,13 +158,14 @@ export class SimulatedTree {
     const { state, process } = task.record;
     const before = repeated.look(task.seenState, keeper, state, process.state);
     task.seenState = before;
-    const known = call.content === undefined ? undefined : repeated.get(before, call.content);
+    const content = repeated.contentOf(call);
+    const known = content === undefined ? undefined : repeated.get(before, content);
     if (known !== undefined) {
       if (known.admission === "judged" && known.passes !== false) this.rooms.begin(task, [], this.time);
       return known;
     }
     const decision = this.judgeAnew(task, call, options);
-    repeated.made(decision, call.content, before, keeper, state, process.state);
+    repeated.made(decision, content, before, keeper, state, process.state);
     return decision;
   }
 
@@ -424,8 +426,6 @@ export class SimulatedTree {
 function sharesMemory(isVfork: boolean, { value, unknown }: Bits): boolean {
   return isVfork || (value & ~unknown & cloneFlag.vm) !== 0n;
 }
-
-const argumentInputs = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"] as const;
 const nothingGiven: GivenMemories = new Map();
 
 function checkTime(now: bigint): bigint {

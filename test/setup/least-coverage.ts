@@ -31,7 +31,7 @@ const least: Readonly<Record<string, readonly [statements: number, branches: num
   "src/backend/wasm": [96, 92],
   "src/diagnostics": [95, 89],
   "src/engines/simulate": [93, 86],
-  "src/engines/simulate/unknown": [69, 58],
+  "src/engines/simulate/unknown": [98, 95],
   "src/events": [78, 73],
   "src/ir": [95, 92],
   "src/ir/optimise": [98, 97],

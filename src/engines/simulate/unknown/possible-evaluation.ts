@@ -117,10 +117,11 @@ class Walk {
         return path;
       }
       case "table-set": {
-        const { capacity, full } = this.program.tables[statement.table]!;
+        const { capacity, full, holdsValues } = this.program.tables[statement.table]!;
         const table = this.table(statement.table, path);
         const key = this.integer(statement.key, path);
-        const wasFull = table.set(key, this.integer(statement.value, path), capacity);
+        const value = holdsValues ? this.integer(statement.value, path) : known(0n);
+        const wasFull = table.set(key, value, capacity);
         if (wasFull !== false) {
           const raised = [...path.raised].map((before) => this.raise(before, full));
           path.raised = new Set(wasFull ? raised : [...path.raised, ...raised]);

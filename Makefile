@@ -126,7 +126,7 @@ test: setup-test build native-all $(KERNEL_TARGET) ## The tests
 # A new seed each time, unless one is given.
 test-all: setup-test setup-containers build native-all $(KERNEL_TARGET) ## The tests and their long parts (test/support/parts.ts), with a new seed, which it prints
 	@seed=$${PORTCULLIS_FUZZ_SEED:-$$(date +%s)}; echo "PORTCULLIS_FUZZ_SEED=$$seed"; \
-	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=bench,closed-sets,containers,coverage,exploits,kernel,kernels,machine,nodes,random,trees,users npm test --silent
+	PORTCULLIS_FUZZ_SEED=$$seed PORTCULLIS_PARTS=agent,bench,closed-sets,containers,coverage,exploits,kernel,kernels,machine,nodes,programs,random,sizes,trees,users npm test --silent
 
 # A runtime that cannot run here is named with the reason. The table is docs/containers.md's.
 test-containers: setup-containers build native ## Containers of crun, runc, podman, docker, containerd and its CRI under an agent, and the agent under systemd

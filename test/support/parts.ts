@@ -2,6 +2,8 @@
  * Parts of the suite that `make test` leaves out because they take long and repeat a property that another test has. `make
  * test-all` runs all of them, `.ci/run` those whose sources have changed. PORTCULLIS_PARTS has their names, with commas.
  *
+ * - `agent`: an agent under attack, with other users' commands, and restarted. test/live/agent.test.ts, test/agent/commands.test.ts
+ *   and test/agent/local-runs.test.ts, which always run, have what it does
  * - `bench`: each benchmark once, with little to do
  * - `closed-sets`: the sources with a member added to each closed set, by twenty runs of the TypeScript compiler
  * - `containers`: containers of podman, docker, containerd and its CRI under an agent, and rootless ones,
@@ -16,12 +18,16 @@
  *   and trees under `seccomp-ebpf` in circumstances that the other engine's tests have on the host
  * - `machine`: the virtual machine itself, kernel/vm, and the selftests of its kernels on the stock kernel
  * - `nodes`: the installed package with each release of Node; else with the present one
+ * - `programs`: proposals for real servers, real programs with each possible call pinned, and containers of crun and runc
+ *   under an agent: smaller programs of test/live and test/agent show the same of proposals, pins and agents
  * - `random`: all cases of random tests, a quarter of which find what is often wrong, longer random runs, and test/kernel/lives.test.ts, whose property test/engines/replay.test.ts also has
+ * - `sizes`: policies with thousands of rules, whose analyses and programs reach their limits
  * - `trees`: test/live as trees of an agent's thread
  * - `users`: all live tests of ready policies under `seccomp-ebpf` as each kind of user, and all selftests of eBPF filters as
  *   an ordinary user; else most as root, and as an ordinary user those about rights
  */
 export const names = [
+  "agent",
   "bench",
   "closed-sets",
   "containers",
@@ -31,7 +37,9 @@ export const names = [
   "kernels",
   "machine",
   "nodes",
+  "programs",
   "random",
+  "sizes",
   "trees",
   "users",
 ] as const;
@@ -49,6 +57,11 @@ export const runs = (part: Part): boolean => given.includes(part);
 
 /** Files that run with a part only, or with one of several. */
 export const filesOfParts = [
+  ["agent", "test/agent/container-agent.test.ts"],
+  ["agent", "test/agent/held-turns.test.ts"],
+  ["agent", "test/agent/hostile-tree.test.ts"],
+  ["agent", "test/agent/other-users.test.ts"],
+  ["agent", "test/agent/restart.test.ts"],
   ["bench", "test/setup/bench.test.ts"],
   ["closed-sets", "test/types/closed-sets.test.ts"],
   ["containers", "test/containers/container-engines.test.ts"],
@@ -72,7 +85,12 @@ export const filesOfParts = [
   ["kernels", "test/kernel/recent.test.ts"],
   ["kernels", "test/kernel/vulnerabilities.test.ts"],
   ["machine", "test/kernel/machine.test.ts"],
+  ["programs", "test/containers/oci-runtimes.test.ts"],
+  ["programs", "test/live/pinned-programs.test.ts"],
+  ["programs", "test/live/proposed.test.ts"],
   ["random", "test/kernel/lives.test.ts"],
+  ["sizes", "test/ebpf/extreme-sizes.test.ts"],
+  ["sizes", "test/fuzz/many-rules.test.ts"],
   ["trees", "test/setup/live-in-trees.test.ts"],
 ] as const;
 

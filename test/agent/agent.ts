@@ -1,10 +1,11 @@
 /** Runs an agent, and containers of the test's own runtime (runtime.c) under it. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { AgentStatus } from "../../src/agent/control.ts";
+import { jsonLinesSoFar } from "../support/json-lines.ts";
 import { patience, until } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 import { folders } from "./folder-policies.ts";
@@ -190,11 +191,7 @@ export class TestAgent {
   }
 
   get eventLines(): readonly Record<string, unknown>[] {
-    if (!existsSync(this.events)) return [];
-    return readFileSync(this.events, "utf8")
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    return jsonLinesSoFar(this.events);
   }
 
   message(options: ContainerOptions): string {

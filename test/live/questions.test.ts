@@ -1,12 +1,13 @@
 /** The verdict `ask`: calls wait for answers of people, and attacks of the tree on its own questions. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { canSeparate } from "../../src/machine/landlock-abi.ts";
 import { ApprovalClient } from "../../src/observe/approvals/client.ts";
 import type { AnswerLine, QuestionLine, ServerLine } from "../../src/observe/approvals/protocol.ts";
+import { jsonLinesSoFar } from "../support/json-lines.ts";
 import { patience, until } from "../support/patience.ts";
 import { prepare, victim } from "./run.ts";
 
@@ -74,13 +75,7 @@ async function start(...options: readonly string[]): Promise<Tree> {
           ?.slice(label.length + 1),
       ),
     results: lines,
-    events: () =>
-      existsSync(events)
-        ? readFileSync(events, "utf8")
-            .split("\n")
-            .filter((line) => line !== "")
-            .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
-        : [],
+    events: () => jsonLinesSoFar(events),
   };
 }
 

@@ -18,6 +18,7 @@ import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
 import { type Address, freeAddress } from "../support/address.ts";
 import { removeBusyFolder } from "../support/busy-folder.ts";
+import { jsonLinesSoFar } from "../support/json-lines.ts";
 import { patience, until } from "../support/patience.ts";
 import { statusInShell } from "../support/processes.ts";
 import { responseOf } from "../support/response.ts";
@@ -110,11 +111,7 @@ async function started({ command, asks, answers }: Server, before: readonly stri
     lines: () => read(hijack).trim().split("\n"),
     /** Except clone3, which every threaded program tries first. */
     decisions: () =>
-      read(events)
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line) as DecisionEvent)
-        .filter((event) => event.kind === "decision" && event.call !== "clone3"),
+      jsonLinesSoFar<DecisionEvent>(events).filter((event) => event.kind === "decision" && event.call !== "clone3"),
   };
 }
 

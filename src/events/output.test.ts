@@ -115,6 +115,20 @@ test("refusals of portcullis itself name no rule", async () => {
   expect(unknown).toContain('name "io_uring_setup" literally in the policy');
 });
 
+test("an unknown call is one line for people, with the number of the others at the end; programs get each", async () => {
+  const records = [425, 426, 425, 425].map(
+    (number, index): EventRecord => ({
+      ...{ ...record, number, verdict: "unknown-call", reports: [] },
+      ...{ time: record.time + index * 60_000, arguments: [BigInt(index), 0n, 0n, 0n, 0n, 0n] },
+    }),
+  );
+  const lines = await collect("lines", records);
+  expect(
+    lines.map((line) => line.replace(/^portcullis: [0-9:.]+ /, "").replace(/.*: (io_uring_[a-z]+)\(.*/, "$1")),
+  ).toEqual(["io_uring_setup", "io_uring_enter", "2 more like this: io_uring_setup (unknown-call)"]);
+  expect(await collect("json", records)).toHaveLength(4);
+});
+
 test("an audited verdict is not carried out", async () => {
   const [line] = await collect("lines", [{ ...record, audit: true, reports: [] }]);
   expect(line).toContain("would kill the process");

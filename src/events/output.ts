@@ -46,6 +46,12 @@ const limits: { readonly [F in EventOutputOptions["form"]]: LimitOptions } = {
   json: { burst: 2000, perSecond: 1000, keys: 512 },
 };
 
+/**
+ * For people, each call that portcullis refuses as unknown is one line, and a number at the end: programs fall back on its
+ * ENOSYS (libuv tries io_uring_setup for each event loop), and its arguments matter to no rule.
+ */
+const limitOfUnknown: LimitOptions = { burst: 1, perSecond: 0, keys: 512 };
+
 /** @throws DestinationError */
 export function openEventOutput(destination: Destination, options: EventOutputOptions): EventOutput {
   return eventOutput(openChannel(destination), options);
@@ -91,6 +97,7 @@ export function eventLines(sink: Pick<LineSink, "write" | "finish">, options: Ev
     return print(event!);
   };
   const limit = new EventLimit(options.limit ?? limits[form]);
+  const unknown = form === "lines" ? new EventLimit(limitOfUnknown) : limit;
   /** Events that the engine dropped, not yet reported, by the notice's text. */
   const losses = new Map<string, number>();
   const tellDropped = (time: number, key: string, count: number) =>
@@ -100,7 +107,8 @@ export function eventLines(sink: Pick<LineSink, "write" | "finish">, options: Ev
   let wakes = Number.POSITIVE_INFINITY;
   const put = (records: readonly JudgementRecord[]) => {
     for (const record of records) {
-      const { passes, dropped } = limit.admit(keyOf(policy, record), record.time, record.count);
+      const chosen = record.verdict === "unknown-call" ? unknown : limit;
+      const { passes, dropped } = chosen.admit(keyOf(policy, record), record.time, record.count);
       for (const { key, count } of dropped) tellDropped(record.time, key, count);
       if (passes) for (const event of describe(policy, record)) sink.write(print(event));
     }
@@ -140,7 +148,8 @@ export function eventLines(sink: Pick<LineSink, "write" | "finish">, options: Ev
     async finish() {
       put(gathering.drain(performance.now()));
       clearTimeout(timer);
-      for (const { key, count } of limit.drain()) if (!losses.has(key)) tellDropped(Date.now(), key, count);
+      for (const one of new Set([limit, unknown]))
+        for (const { key, count } of one.drain()) if (!losses.has(key)) tellDropped(Date.now(), key, count);
       for (const [text, sum] of losses) sink.write(notice(Date.now(), `${sum} ${text}`, sum));
       const patience = options.patience ?? defaultPatience;
       const loss = await sink.finish(patience);

@@ -88,6 +88,8 @@ interface About {
   readonly comparison: BoundComparison | undefined;
   readonly declarations: Declarations | undefined;
   readonly abilities: readonly Ability[];
+  /** By `describeTracing`. */
+  readonly tracing: readonly string[];
 }
 
 function firstLine({ recordings, calls }: History, { list }: Proposal["roles"]): string {
@@ -96,7 +98,8 @@ function firstLine({ recordings, calls }: History, { list }: Proposal["roles"]):
 }
 
 /** The short form: what an administrator must know before the policy is used. */
-export function summaryOf({ history, proposal, own, judged, comparison, declarations, abilities }: About): string[] {
+export function summaryOf(about: About): string[] {
+  const { history, proposal, own, judged, comparison, declarations, abilities, tracing } = about;
   const { roles, permissions } = proposal;
   const lines = [firstLine(history, roles), ...describeRoles(proposal).map((line) => `  ${line}`)];
   lines.push(describeReplay(own));
@@ -104,7 +107,7 @@ export function summaryOf({ history, proposal, own, judged, comparison, declarat
   lines.push(describeJudged(judged));
   lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));
   if (lateExecutables(permissions).length > 0) lines.push(...describeExecutables(permissions, declarations?.both));
-  lines.push(...describeSearched(proposal));
+  lines.push(...tracing, ...describeSearched(proposal));
   if (history.refused.size > 0) lines.push(`no policy lets pass: ${[...history.refused.keys()].join(", ")}`);
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
@@ -201,7 +204,8 @@ export function nextOf({ commands }: History, output: string | undefined): strin
   return [`read ${output}; next: portcullis run --audit -p ${output} -- ${program} … (--verbose prints the figures)`];
 }
 
-export function statementOf({ history, proposal, own, judged, comparison, declarations, abilities }: About): string[] {
+export function statementOf(about: About): string[] {
+  const { history, proposal, own, judged, comparison, declarations, abilities, tracing } = about;
   const { roles, permissions, unseen, added } = proposal;
   const lines = [firstLine(history, roles)];
   for (const role of roles.list) lines.push(...describeRole(proposal, role));
@@ -214,7 +218,7 @@ export function statementOf({ history, proposal, own, judged, comparison, declar
     describeReplay(own),
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
-  lines.push(...describeExecutables(permissions, declarations?.both), ...describeSearched(proposal));
+  lines.push(...describeExecutables(permissions, declarations?.both), ...tracing, ...describeSearched(proposal));
   if (declarations !== undefined) lines.push(...declarations.statement);
   if (comparison !== undefined) lines.push(...describeBound(comparison));
   lines.push("after its start, a process can", ...describeAbilities(abilities).map((line) => `  ${line}`));

@@ -124,6 +124,7 @@ export const propose: Verb = {
       { abilitiesOf },
       { withAbout },
       { programFiles },
+      { describeTracing },
     ] = await Promise.all([
       import("../../propose/history.ts"),
       import("../../propose/proposal.ts"),
@@ -132,6 +133,7 @@ export const propose: Verb = {
       import("../../propose/abilities.ts"),
       import("../../propose/layout.ts"),
       import("../../propose/objects/program-files.ts"),
+      import("../../propose/tracing.ts"),
     ]);
     // Before the work, which can take minutes.
     if (request.output !== undefined) checkOutput(request.output, ownOutputs);
@@ -200,7 +202,8 @@ export const propose: Verb = {
       context.out(`${jsonText(statements.figuresOf(history, proposal, figures))}\n`);
     }
     if (!quiet || isForced) {
-      const about = { history, proposal, own, judged, comparison, declarations, abilities };
+      const tracing = describeTracing(proposal.permissions, program);
+      const about = { history, proposal, own, judged, comparison, declarations, abilities, tracing };
       const lines = quiet ? [] : request.verbose ? statements.statementOf(about) : statements.summaryOf(about);
       if (leftOut !== undefined) lines.push(...statements.leftOutOf(leftOut, request.verbose));
       else if (isWanted) lines.push(statements.notLeftOut);

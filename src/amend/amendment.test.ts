@@ -378,7 +378,23 @@ export default policy((call) => (call.name === "fork" ? deny("EAGAIN") : allow))
     const { groups } = sessionFor(text, [plain]);
     expect(groups[0]!.obstacle).toMatchObject({
       why: "the verdict depends on state or memory that the event does not have",
-      help: "change the limit, or the condition, by hand",
+      help: "change the limit, or the condition",
+    });
+  });
+
+  it("clone3 of unknown flags in a policy that follows processes, but names the call that programs make instead", () => {
+    const text = `${head}const served = perProcess.flag();
+export default policy((call) => {
+  if (call.name === "listen") served.set(true);
+  if (calls("read", "write").has(call) && !served.get()) return allow;
+  return deny("EPERM");
+});
+`;
+    const { groups, session } = sessionFor(text, [refusalOf(text, "clone3(0x1000, 88)")]);
+    expect(session.propose(groups[0]!, "call")).toEqual({
+      is: "obstacle",
+      why: "no rule at the line that refuses it allows the call",
+      help: 'write `if (call.name === "clone3") return deny("ENOSYS");` there: programs then make clone, for which amend can write a rule',
     });
   });
 

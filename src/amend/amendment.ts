@@ -4,6 +4,8 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
+import { errno } from "../abi/errno-numbers.ts";
+import { fallbacks } from "../abi/fallbacks.ts";
 import { isExecutingCall } from "../abi/process-calls.ts";
 import { comparePolicies } from "../analysis/compare/compare.ts";
 import { hotCalls } from "../analysis/explain/hot-calls.ts";
@@ -136,9 +138,9 @@ export class Amendment {
       return obstacle("the policy imports nothing from portcullis by name", 'import { allow } from "portcullis"');
     const { program, diagnostics } = this.#compile(text);
     if (program === undefined)
-      return obstacle(`a rule would not compile: ${diagnostics[0]?.message}`, "change the policy by hand");
+      return obstacle(`a rule would not compile: ${diagnostics[0]?.message}`, "change the policy");
     if (!group.variants.every((one) => rulingOn(program, one).is === "passes"))
-      return obstacle("no rule at the line that refuses it allows the call", "change the policy by hand");
+      return obstacle("no rule at the line that refuses it allows the call", olderCall(group) ?? "change the policy");
     const offset = offsetOf(this.#syntax.text, group.verdict!.at!);
     const longer = all.length === 1 ? this.#longerCalls(group, offset, accepted, program) : undefined;
     if (longer !== undefined) {
@@ -283,13 +285,13 @@ export class Amendment {
     const parts: readonly Part[] = typeof object!.path === "string" ? [{ name: "path", items: [object!.path] }] : [];
     if (list === undefined) {
       const setting = this.#setting(group, permits, parts);
-      return obstacle(`${rule} is no list that is written there`, setting ?? `add ${entry} to that list by hand`);
+      return obstacle(`${rule} is no list that is written there`, setting ?? `add ${entry} to that list`);
     }
     const change: Change = { is: "entry", list, entry, comment: commentOn(group) };
     const amended: Amended = { group, scope: "arguments", change, notes: [] };
     const { program, diagnostics } = this.compiled([...accepted, amended]);
     if (program === undefined)
-      return obstacle(`the list would not compile: ${diagnostics[0]?.message}`, `add ${entry} by hand`);
+      return obstacle(`the list would not compile: ${diagnostics[0]?.message}`, `add ${entry}`);
     const before = this.#programWith(accepted);
     if (permits(before)) return obstacle("the list permits it now", "record the events again with this policy");
     const { calls, state } = comparePolicies(before, program);
@@ -300,7 +302,7 @@ export class Amendment {
     // `--set` has replaced the list, or several settings share it.
     const why =
       changes.length === 0 ? "the list has another value (--set)" : `the list decides about ${others.join(", ")}, too`;
-    return obstacle(why, this.#setting(group, permits, parts) ?? `add ${entry} to ${settings.join(" and ")} by hand`);
+    return obstacle(why, this.#setting(group, permits, parts) ?? `add ${entry} to ${settings.join(" and ")}`);
   }
 
   #compile(text: string, setting?: readonly [name: string, value: string]): Compiled {
@@ -536,8 +538,15 @@ function obstacle(why: string, help?: string): Proposal {
   return { is: "obstacle", why, ...(help === undefined ? {} : { help }) };
 }
 
+/** Of a call that C libraries try before an older one, and that is refused with an errno on which they do not fall back. */
+function olderCall({ call, verdict }: Group): string | undefined {
+  const older = (fallbacks as Readonly<Record<string, string>>)[call];
+  if (older === undefined || verdict?.action !== "deny" || verdict.errno === errno.ENOSYS) return undefined;
+  return `write \`if (call.name === "${call}") return deny("ENOSYS");\` there: programs then make ${older}, for which amend can write a rule`;
+}
+
 function byHand(place: string): string {
-  return `change ${place} by hand`;
+  return `change ${place}`;
 }
 
 /** Names of threads are the confined program's, so only plain ones come into the policy. */

@@ -288,9 +288,7 @@ function obstacleOf(ruling: Ruling, refusal: Refusal, lacksPhases: boolean): Obs
       if (lacksPhases) return { why: phases, ...record };
       return {
         why: "the verdict depends on state or memory that the event does not have",
-        help: ruling.verdicts.some(mayPass)
-          ? "change the limit, or the condition, by hand"
-          : "change these lines by hand",
+        help: ruling.verdicts.some(mayPass) ? "change the limit, or the condition" : "change these lines",
       };
     case "refused":
       if (rule === undefined && refusal.time !== undefined)

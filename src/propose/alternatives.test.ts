@@ -110,3 +110,9 @@ it("has alternatives in the role and the phase of the recorded call", () => {
   expect(refusedBy(forked, [...lines, ...child, [2, "epoll_pwait", 3]])).toEqual([]);
   expect(refusedBy(forked, [...lines, ...child, [2, "dup3", 3, 4, 0]]), forked).toHaveLength(1);
 });
+
+it("refuses clone3 with ENOSYS if no recording has a fork: the refusal of clone then shows the flags, which amend can allow", () => {
+  const thread: Line = [1, "clone", 0x3d0f00, 0, 0, 0, 0];
+  expect(policy).toMatch(/"clone3"[^\n]*return deny\("ENOSYS"\)/);
+  expect(refusedBy(policy, [thread])).toHaveLength(1);
+});

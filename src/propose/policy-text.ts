@@ -304,9 +304,10 @@ class Printer {
         else same.calls.push(call);
       }
     }
-    // If only the older call was recorded, the newer one fails with ENOSYS.
+    // If only the older call was recorded, the newer one fails with ENOSYS. So does clone3 in any case: if neither was recorded,
+    // a refusal of clone shows the flags, without which `amend` could not allow it.
     for (const [call, older] of Object.entries(fallbacks))
-      if (!recorded.has(call) && recorded.has(older)) missing.push(call);
+      if (!recorded.has(call) && (recorded.has(older) || call === "clone3")) missing.push(call);
     this.#hasShortNames = entries.some(({ conditions }) => conditions.length > 0 && !areOfCall(conditions));
     this.#isTrial = true;
     const blocks = distributed(entries, permissions.states, roles.list, (one) => this.#block(one).length);

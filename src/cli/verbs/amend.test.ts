@@ -227,9 +227,7 @@ export default policy({ files: { ${settings} } }, () => allow);
   it("stay if another declaration has them, too, or --set has replaced them, or all files would be permitted", async () => {
     const shared = await amended(policyOf("write: below, read: below"), denied("/srv/a"));
     expect(shared).toMatchObject({ status: 1, lines: [] });
-    expect(shared.err).toContain(
-      'the list decides about files.read, too; by hand: add "/srv/a" to files.write by hand',
-    );
+    expect(shared.err).toContain('the list decides about files.read, too; by hand: add "/srv/a" to files.write');
     const given = await amended(policyOf("write: below"), denied("/srv/a"), "--set", "below=/tmp");
     expect(given).toMatchObject({ status: 1, lines: [] });
     expect(given.err).toContain("the list has another value (--set); by hand: --set below=/tmp,/srv/a");
